@@ -64,7 +64,9 @@ def main() -> None:
     if options.one:
         json.dump(converted(options.networks[0], options.scratch), sys.stdout)
         return
-    measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
+    measured: Dict[str, Any] = (
+        json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
+    )
     for name in rows:
         if name in measured and not options.again:
             continue
@@ -75,7 +77,7 @@ def main() -> None:
         measured[name] = json.loads(found.stdout)
         print(name, found.stdout, flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(measured, indent=1) + "\n")
+        options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         write_section(PAGE, measured)
 
 
@@ -215,9 +217,9 @@ def write_section(page: Path, measured: Dict[str, Any]) -> None:
         parser = "toolbox" if row["parser"] == "toolbox" else "own"
         counts = f"{row['neurons']:,} | {row['synapses']:,}"
         lines.append(f"{begin} | {parser} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts} | {cost}")
-    before, rest = page.read_text().split(BEGIN)
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

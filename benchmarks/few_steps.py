@@ -89,13 +89,13 @@ def main() -> None:
 
 def read_rows(path: Path) -> List[Row]:
     """Return the rows of a file."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
 
 
 def write_rows(path: Path, rows: List[Row]) -> None:
     """Write a file of rows."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, rows))

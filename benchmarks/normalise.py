@@ -102,7 +102,7 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, quiet():
         if who == "toolbox":
             normalize_parameters(parsed, config, x_norm=x, path=scratch)
-            factors = json.loads((Path(scratch) / f"{PERCENTILE}.json").read_text())
+            factors = json.loads((Path(scratch) / f"{PERCENTILE}.json").read_text(encoding="utf-8"))
         else:
             factors = {"input": 1, **measure(parsed, x, percentile=PERCENTILE, batch_size=BATCH_SIZE).percentiles}
         disk = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())

@@ -114,14 +114,14 @@ def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
     """Return the recorded rows by their keys."""
     if not ROWS.exists():
         return {}
-    with ROWS.open(newline="") as file:
+    with ROWS.open(newline="", encoding="utf-8") as file:
         rows = [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
     return {row.key: row for row in rows}
 
 
 def write_rows(rows: Iterable[Row]) -> None:
     """Write the records, in order of the networks in the tables."""
-    with ROWS.open("w", newline="") as file:
+    with ROWS.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for group in groups(list(rows)).values() for row in group.values())

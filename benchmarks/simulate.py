@@ -131,7 +131,7 @@ def _report(network: str, folder: Path, samples: int, options: argparse.Namespac
 
 def _peak_mib() -> int:
     """Of this process; `getrusage` would give the parent's where that is larger."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
 
 

@@ -58,13 +58,11 @@ def test_sums_beyond_float32_are_those_of_float64():
 
 
 @pytest.mark.parametrize(
-    ("entries", "changes", "scale", "message"),
+    ("entries", "changes", "message"),
     [
-        ([ONE], {}, 128.0, "is not an integer"),
         (
             [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
             {"weight_bits": 4},
-            255,
             "layer two: a threshold of 0.78 at 4 bits",
         ),
         (
@@ -74,15 +72,14 @@ def test_sums_beyond_float32_are_those_of_float64():
                 _dense("two", "both", np.ones((5, 2))),
             ],
             {},
-            255,
             "layer two reads the input and spikes",
         ),
     ],
 )
-def test_what_has_no_integers_is_refused(entries, changes, scale, message):
+def test_what_has_no_integers_is_refused(entries, changes, message):
     settings = ConversionSettings(weight_bits=8).changed(**changes)
     with pytest.raises(InputError, match=message):
-        spiking_network(_network(*entries), BYTES, settings, scale)
+        spiking_network(_network(*entries), BYTES, settings, 255)
 
 
 def test_windows_that_the_edge_cuts_are_refused():

@@ -1,5 +1,6 @@
 """.onnx files, as PyTorch has exported them: equal to what PyTorch and onnxruntime compute."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -8,7 +9,9 @@ import onnxruntime
 import pytest
 
 from snnb.architectures import own_model
-from snnb.model_files.onnx_model import external_files
+from snnb.core.errors import InputError
+from snnb.model_files.kinds import NotReadError
+from snnb.model_files.onnx_model import external_files, read_graph
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED, outputs, refused
 
@@ -78,10 +81,47 @@ def test_weights_outside_the_directory_of_the_model_are_not_read(beside, locatio
             if entry.key == "location":
                 entry.value = location
     beside.write_bytes(model.SerializeToString())
-    refused(beside, "points outside the directory|should be a relative path")
+    message = f"its weights are in .*{location}, outside of its folder"
+    refused(beside, message)
+    with pytest.raises(InputError, match=message):
+        external_files(beside)
 
 
 def test_the_model_is_named_after_its_file(beside):
     own = own_model(str(beside))
     assert (own.name, own.function) == ("plain_torch_default", None)
     assert own.input_shape((1, 1, 1), 3) == (8, 10, 1)
+
+
+OTHER_FORMATS = {
+    "HDF5": ((RECORDED / "plain_keras24.h5").read_bytes(), "it is an HDF5 file; rename it to end in .h5"),
+    "zip": ((RECORDED / "plain_keras305.keras").read_bytes(), "it is a zip archive; rename it to end in .keras"),
+    "pickle": (pickle.dumps([1, 2]), "it is a pickle"),
+    "text": (b"a text\n", "it is not a complete .onnx file"),
+    "random": (bytes(np.random.default_rng(4).integers(0, 256, 3000, np.uint8)), "it is not a complete .onnx file"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMATS)
+def test_a_file_of_another_format_is_refused(kind, tmp_path):
+    content, message = OTHER_FORMATS[kind]
+    (tmp_path / "net.onnx").write_bytes(content)
+    line = refused(tmp_path / "net.onnx", rf"net\.onnx: {message}")
+    assert "built-in" not in line  # an address in memory
+
+
+def test_random_changes_are_refused_or_read(tmp_path):
+    """protobuf raises errors of several types, of which one is a SystemError."""
+    original = (RECORDED / "plain_torch_9.onnx").read_bytes()
+    random, path = np.random.default_rng(7), tmp_path / "net.onnx"
+    kinds = set()
+    for _ in range(300):
+        content = np.frombuffer(original, np.uint8).copy()
+        content[random.integers(0, 400, 3)] = random.integers(0, 256, 3)
+        path.write_bytes(content.tobytes())
+        try:
+            read_graph(path)
+            kinds.add("read")
+        except NotReadError:
+            kinds.add("refused")
+    assert kinds == {"read", "refused"}

@@ -69,7 +69,7 @@ def convert(
     """Convert a trained network.
 
     `x_norm` has the samples for the normalisation and, the first 100 of them, for the verification: float32
-    (samples, ...) in [0, 1]. A pixel is the data set's value / `pixel_scale`, in an integer network the value.
+    (samples, ...). An integer network reads the rounded pixel × `pixel_scale`; its pixels are in [0, 1].
     `progress` is called with the number of samples that the activations were measured on.
 
     Raise `InputError` if the network cannot be converted, `VerificationError` if the outputs of the parsed and the
@@ -169,7 +169,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
         network = network.with_populations([pruned(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
-    return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
+    return integer_network(prepared_for_integers(network, settings, pixel_scale), settings)
 
 
 def _change_of_weights(settings: ConversionSettings) -> Change:

@@ -18,7 +18,6 @@ Preprocessing layers are removed, and read as an affine change of pixels, which 
 """
 
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -30,11 +29,12 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, first_line
+from snnb.core.machine import require_declared
 from snnb.core.progress import Say
-from snnb.io.hdf5 import json_attribute, reading, whole
-from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
+from snnb.io.hdf5 import json_attribute, reading
+from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
-from snnb.io.text import JsonValue
+from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
@@ -55,6 +55,14 @@ Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
 LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
+_CONVERTED = """
+Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
+DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
+Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
+"""
+CONVERTED = _CONVERTED.split()  # layers that are read
+RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
+RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 ANY = "any"
 # Settings without effect on the output, with their values; `ANY` value of those that act in training only.
 IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
@@ -85,6 +93,7 @@ OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
 MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 SAME = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
+WEIGHT_BYTES = 4  # of a weight in memory
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 UNTIL_2_13 = "_layer_checkpoint_dependencies"  # group of the layers, where each layer with weights counts twice
 RAISED_BY_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
@@ -128,6 +137,7 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
+        _require_declared(path, weights)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
@@ -143,32 +153,50 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the network in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            description = json.loads(read_member(path, archive, CONFIG))
+            text = decoded(read_member(path, archive, CONFIG, JSON_BYTES), path / CONFIG)
+            description = parse_json(text, path / CONFIG)
             weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
+    with reading(path / WEIGHTS, io.BytesIO(weights)) as file:
+        _require_declared(path, file)
+        groups = _weight_groups(description, file)
+
+        def arrays_of(name: str) -> List[h5py.Dataset]:
+            group = groups.get(name)
+            if not isinstance(group, h5py.Group):
+                return []
+            return [group[str(number)] for number in range(len(group)) if str(number) in group]
+
+        return read_description(description, arrays_of, warn)
+
+
+def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Optional[h5py.Group]]:
+    """Return the group with the weights of each layer, by its name."""
+    root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
+    count: Dict[str, int] = {}
+    groups = {}
     try:
-        with h5py.File(io.BytesIO(weights), "r") as file:
-            root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
-            count: Dict[str, int] = {}
-            groups = {}
-            for layer in description["config"]["layers"]:
-                kind = _snake_case(layer["class_name"])
-                number = count[kind] = count.get(kind, -step) + step
-                suffix = f"_{number}" if number else ""
-                groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
-
-            def arrays_of(name: str) -> List[h5py.Dataset]:
-                group = groups.get(name)
-                if not isinstance(group, h5py.Group):
-                    return []
-                return [group[str(number)] for number in range(len(group)) if str(number) in group]
-
-            return read_description(description, arrays_of, warn)
-    except OSError as error:
-        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
+        for layer in description["config"]["layers"]:
+            kind = _snake_case(layer["class_name"])
+            number = count[kind] = count.get(kind, -step) + step
+            suffix = f"_{number}" if number else ""
+            groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
     except MALFORMED as error:
         raise NotReadError(f"{CONFIG} does not describe a Keras model") from error
+    return groups
+
+
+def _require_declared(path: Path, group: h5py.Group) -> None:
+    """Check the size of all arrays in a group: those that were never written take no space in the file."""
+    sizes: List[int] = []
+
+    def add(name: str, item: Union[h5py.Group, h5py.Dataset]) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.size or 0)
+
+    group.visititems(add)
+    require_declared(path, sum(sizes), "weights", WEIGHT_BYTES)
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
@@ -214,7 +242,7 @@ class _Description:
         mixed: Set[str] = set()
         reasons = list(self._translate(description, (), mixed))
         if reasons:
-            raise NotReadError(joined(reasons))
+            raise NotReadError(joined(reasons), "change the model, and save it again with model.save")
         if mixed:
             warn(
                 f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored"
@@ -231,7 +259,8 @@ class _Description:
                 inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
                 if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
-                    yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
+                    reason = "is a nested model, which is not supported in files of Keras 3"
+                    yield _label(entry), f"{reason}: build the model of its layers one by one, or export it as .onnx"
                 continue
             try:
                 self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
@@ -248,7 +277,7 @@ class _Description:
             inputs = [f"{first}_input"]
         else:
             inputs = [name for name, *_ in _ends(config["input_layers"])]
-            entry = next(entry for entry in config["layers"] if entry["config"]["name"] == inputs[0])
+            entry = {entry["config"]["name"]: entry for entry in config["layers"]}[inputs[0]]
             shape = entry["config"].get("batch_input_shape", entry["config"].get("batch_shape"))
         if len(inputs) != 1:
             raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
@@ -422,7 +451,7 @@ def _sources(entry: KerasObject, node: JsonValue) -> List[Tuple[str, int, int]]:
     for key, value in [pair for given in arguments for pair in given.items()]:
         if value not in (None, False):
             advice = "remove it, and save the model again" if augments else ""
-            raise NotReadError(f"{_label(entry)} is called with {key}={value}", advice)
+            raise NotReadError(f"{_label(entry)} is called with {key}={str(value)[:100]}", advice)
     return [(name, int(use), int(tensor)) for name, use, tensor in sources]
 
 
@@ -457,11 +486,13 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     for key in sorted(set(config) - set(known) | {"groups"} & set(config)):
         value, allowed = config.pop(key), IGNORED.get(key, ())
         if ANY not in allowed and value not in allowed:
-            raise NotReadError(f"{key} {value}: {REFUSED.get(key, 'snnb does not know this setting')}")
+            raise NotReadError(f"{key} {str(value)[:100]}: {REFUSED.get(key, 'snnb does not know this setting')}")
     layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
     activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"
     if activation not in ACTIVATIONS:
-        raise NotReadError(f"activation {activation}: a spike rate can represent relu, softmax and linear only")
+        raise NotReadError(
+            f"activation {str(activation)[:100]}: a spike rate can represent relu, softmax and linear only"
+        )
     return [("", layer), *added]
 
 
@@ -494,7 +525,7 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
     """Return an array of a file as float32."""
     if array.dtype.kind not in "fiu":
         raise NotReadError(f"{name} is not numbers")
-    values = whole(array).astype(np.float32, copy=False)
+    values = array[()].astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise NotReadError(f"{name} holds NaN or infinite values", "train the model again")
     return values
