@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnb.io.keras import keras
-from snnb.io.keras_file import StoredLayer, load_model
+from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.training.keras_model import write_model
 from tests.end_to_end.conftest import RECORDED
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def keras(self):
-        return load_model(self.parsed)
+        return keras.models.load_model(str(self.parsed), compile=False)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import UsageError
-from snnb.io.keras_file import load_model
+from snnb.io.keras import keras
 from snnb.results.compare import (
     compare,
     default_parameters,
@@ -203,7 +203,7 @@ def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, caps
     printed, run = capsys.readouterr().out, open_run(run.path)
     fidelity = Run(path=run.path).parse().record.details.fidelity
     x, y = (np.load(run.path / f"dataset/{name}_test.npy") for name in "xy")
-    model = load_model(run.path / f"train/{run.model}.h5")
+    model = keras.models.load_model(str(run.path / f"train/{run.model}.h5"), compile=False)
     for kernel in [weights for weights in model.trainable_weights if len(weights.shape) > 1]:
         values = kernel.numpy()
         smallest = np.argsort(np.abs(values), axis=None)[: int(0.7 * values.size)]
