@@ -106,6 +106,14 @@ def test_rates_of_a_residual_block_approach_its_activations(clip):
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
 
 
+def test_weights_of_padding_are_scaled_as_the_others(randomise):
+    """Else they could be the largest of the layer, by which integers are scaled."""
+    model = randomise(_model(lambda x: _end(L.ZeroPadding2D(1)(L.Conv2D(2, 3, activation="relu")(x)))))
+    result = convert(trained_network(model), x_norm=PICTURES)
+    trained = model.layers[-1].get_weights()[0] * result.scale_factors["00Conv2D_6x6x2"]
+    np.testing.assert_allclose(result.parsed.output.only.kernel, trained, rtol=1e-6)
+
+
 def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
     """As between the blocks of a DenseNet: the convolution without activation has no neurons."""
     model = randomise(_model(lambda x: _end(L.ReLU()(L.AveragePooling2D()(L.Conv2D(3, 3)(x))))))

@@ -18,6 +18,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.graph.synapse_graph import FORMAT, SynapseGraph, seal
 from snnb.io.hdf5 import reading
 from snnb.model_files.nir_file import read_nir_graph
+from snnb.model_files.read_model import read_trained
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.read_network import read_network, write_spiking
 from tests.nir_interpreter import write
@@ -144,7 +145,11 @@ READERS = {
     "trained .h5": (_copied(TRAINED), _read_trained, None),
     "trained .keras": (_copied(ARCHIVE), _read_trained, None),
     "initial weights": (_weights, _read_weights, None),
-    "model of a run": (_copied(PARSED), lambda path: import_module("snnb.io.keras_file").load_model(path), None),
+    "model of a run": (
+        _copied(PARSED),
+        read_trained,
+        None,
+    ),
     "NIR": (_nir, read_nir_graph, "node/nodes/if/r"),
     "parsed network": (_copied(PARSED), read_network, None),
     "parsed network, changed": (_copied(PARSED), lambda path: write_spiking(read_network(PARSED), path), None),

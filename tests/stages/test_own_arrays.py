@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from snnb.io.keras_file import load_model
+from snnb.io.keras import keras
 from tests.end_to_end.conftest import RECORDED
 
 MODEL = RECORDED / "train" / "mini_network.h5"  # of digits, whose pixels are value / 16
 MEAN, SPREAD = 0.3, 0.25
+
+
+def trained(path):
+    return keras.models.load_model(str(path), compile=False)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def make(digits, tmp_path, snnb):
 @pytest.fixture
 def standardised(tmp_path):
     """The recorded model, for pixels less a mean and divided by a spread."""
-    model = load_model(MODEL)
+    model = trained(MODEL)
     kernel, bias, *others = model.get_weights()
     model.set_weights([kernel * SPREAD, bias + kernel.sum(axis=(0, 1, 2)) * MEAN, *others])
     model.save(str(tmp_path / "standardised.h5"), save_format="h5")
@@ -55,7 +59,7 @@ def test_values_of_any_range_are_simulated(make, standardised, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "the pixels are -1.2 to 2.8, as in the arrays" in result.stderr
     x, y = (np.load(tmp_path / f"run/dataset/{name}_test.npy") for name in "xy")
-    expected = float((load_model(standardised).predict(x).argmax(axis=1) == y).mean())
+    expected = float((trained(standardised).predict(x).argmax(axis=1) == y).mean())
     assert expected > 0.5
     metrics = {stage["stage"]: stage["metrics"] for stage in json.loads(result.stdout)["stages"]}
     assert metrics["train"]["test_accuracy"] == pytest.approx(expected)
@@ -96,9 +100,7 @@ def test_an_integer_network_reads_floats_as_255ths(make, tmp_path):
 
 
 def test_floats_are_the_input_of_the_rescaling_layer_of_a_model(make, digits, tmp_path):
-    from snnb.io.keras import keras
-
-    plain = load_model(MODEL)
+    plain = trained(MODEL)
     layers = [keras.layers.experimental.preprocessing.Rescaling(1 / 400, input_shape=(8, 8, 1)), *plain.layers]
     model = keras.Sequential([type(layer).from_config(layer.get_config()) for layer in layers])
     model.set_weights(plain.get_weights())
@@ -113,8 +115,6 @@ def test_floats_are_the_input_of_the_rescaling_layer_of_a_model(make, digits, tm
 
 @pytest.mark.parametrize("pool", ["AveragePooling2D", "MaxPooling2D"])
 def test_pooling_of_values_that_rates_cannot_represent_is_refused(make, tmp_path, pool):
-    from snnb.io.keras import keras
-
     stack = [keras.Input((8, 8, 1)), getattr(keras.layers, pool)(2), keras.layers.Flatten()]
     keras.Sequential([*stack, keras.layers.Dense(10, activation="softmax")]).save(
         str(tmp_path / "pooled.h5"), save_format="h5"
@@ -136,7 +136,7 @@ def test_bytes_of_another_scale_are_named_with_the_right_remedy(make):
 
 def test_shifted_labels_are_printed_by_train_and_simulate(make, digits):
     call = make(lambda x: x / np.float32(16), labels=lambda y: (y + 3) % 10)
-    guesses = load_model(MODEL).predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
+    guesses = trained(MODEL).predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
     for command in (["train"], ["simulate", "--samples", 60, "--duration", 40]):
         result = call(*command)
         assert result.returncode == 0, result.stderr

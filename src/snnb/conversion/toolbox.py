@@ -27,21 +27,17 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
 from snnb.io.text import load_json
+from snnb.model_files.keras_files import write_keras_h5
+from snnb.model_files.read_model import read_trained
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
 RAISED = (AssertionError, AttributeError, ImportError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
-def convert_with_toolbox(
-    path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings
-) -> Conversion:
-    """Parse and normalise a model with the toolbox alone.
-
-    `path` is the Keras file of `trained`; see `convert.convert` for the other parameters, the result and the errors.
-    """
+def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings) -> Conversion:
+    """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
     if settings.max_pool == "error" and trained.has("MaxPooling2D"):
         raise InputError("the model has max pooling: choose --max-pool average or --max-pool spiking")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
@@ -49,7 +45,7 @@ def convert_with_toolbox(
     reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
     parameters = configuration("network", [settings])
     with tempfile.TemporaryDirectory() as scratch:
-        parsed = to_parsed(load_model(path), parameters)
+        parsed = to_parsed(keras_model(trained), parameters)
         parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
         outputs = Analogue(read_network(before)).outputs(verified)
         largest_difference = check_outputs(outputs, reference, "use --parser own")
@@ -70,6 +66,13 @@ def convert_with_toolbox(
         changes={"average_pooling": network} if averages else {},
         calibration={},
     )
+
+
+def keras_model(network: TrainedNetwork) -> keras.Model:
+    """Return the network as a Keras model, uncompiled."""
+    with tempfile.TemporaryDirectory() as scratch:
+        write_keras_h5(network, path := Path(scratch, "network.h5"), "network")
+        return keras.models.load_model(str(path), compile=False)
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -147,7 +150,7 @@ def run_toolbox(
     # The softmax layer's random numbers depend on the seed at the creation of Keras's graph: create a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
-    model = load_model(parsed)
+    model = keras_model(read_trained(parsed))
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])

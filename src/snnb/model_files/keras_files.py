@@ -32,7 +32,7 @@ from snnb.core.errors import InputError, first_line
 from snnb.core.machine import require_declared
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
-from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
+from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
@@ -55,6 +55,14 @@ Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
 LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
+_CONVERTED = """
+Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
+DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
+Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
+"""
+CONVERTED = _CONVERTED.split()  # layers that are read
+RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
+RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 ANY = "any"
 # Settings without effect on the output, with their values; `ANY` value of those that act in training only.
 IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
@@ -234,7 +242,7 @@ class _Description:
         mixed: Set[str] = set()
         reasons = list(self._translate(description, (), mixed))
         if reasons:
-            raise NotReadError(joined(reasons))
+            raise NotReadError(joined(reasons), "change the model, and save it again with model.save")
         if mixed:
             warn(
                 f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored"
@@ -269,7 +277,7 @@ class _Description:
             inputs = [f"{first}_input"]
         else:
             inputs = [name for name, *_ in _ends(config["input_layers"])]
-            entry = next(entry for entry in config["layers"] if entry["config"]["name"] == inputs[0])
+            entry = {entry["config"]["name"]: entry for entry in config["layers"]}[inputs[0]]
             shape = entry["config"].get("batch_input_shape", entry["config"].get("batch_shape"))
         if len(inputs) != 1:
             raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
@@ -443,7 +451,7 @@ def _sources(entry: KerasObject, node: JsonValue) -> List[Tuple[str, int, int]]:
     for key, value in [pair for given in arguments for pair in given.items()]:
         if value not in (None, False):
             advice = "remove it, and save the model again" if augments else ""
-            raise NotReadError(f"{_label(entry)} is called with {key}={value}", advice)
+            raise NotReadError(f"{_label(entry)} is called with {key}={str(value)[:100]}", advice)
     return [(name, int(use), int(tensor)) for name, use, tensor in sources]
 
 
@@ -478,11 +486,13 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     for key in sorted(set(config) - set(known) | {"groups"} & set(config)):
         value, allowed = config.pop(key), IGNORED.get(key, ())
         if ANY not in allowed and value not in allowed:
-            raise NotReadError(f"{key} {value}: {REFUSED.get(key, 'snnb does not know this setting')}")
+            raise NotReadError(f"{key} {str(value)[:100]}: {REFUSED.get(key, 'snnb does not know this setting')}")
     layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
     activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"
     if activation not in ACTIVATIONS:
-        raise NotReadError(f"activation {activation}: a spike rate can represent relu, softmax and linear only")
+        raise NotReadError(
+            f"activation {str(activation)[:100]}: a spike rate can represent relu, softmax and linear only"
+        )
     return [("", layer), *added]
 
 

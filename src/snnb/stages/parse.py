@@ -164,7 +164,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             require_toolbox("--parser toolbox", "--parser own")
             from snnb.conversion.toolbox import convert_with_toolbox
 
-            result = convert_with_toolbox(file, trained, x_norm, params)
+            result = convert_with_toolbox(trained, x_norm, params)
         else:
             scale = prepared.pixel_scale
             result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=scale)
