@@ -103,11 +103,11 @@ REFUSED = {
     "tanh": (lambda: chain(conv(activation="tanh", name="here"), *end()), "here (Conv2D): activation tanh"),
     "lambda": (
         lambda: chain(L.Lambda(lambda x: x, name="code"), *end()),
-        "code (Lambda): is not loaded from a file, since it may run code",
+        "code (Lambda): is not loaded from a file",
     ),
     "cropping": (
         lambda: chain(L.Cropping2D(1, name="cut"), *end()),
-        "cut (Cropping2D): snnb has no spiking form of it",
+        "cut (Cropping2D): snnb has no spiking form",
     ),
     "product": (lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()), "here (Multiply): merges"),
     "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="here"), *end()), "here (Dense): its input"),

@@ -71,3 +71,18 @@ def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_pat
     assert [layer.name for layer in opened.layers][-len(names) :] == names
     assert [layer.name for layer in read_trained(tmp_path / "net.h5").layers][-len(names) :] == names
     np.testing.assert_array_equal(opened.predict(x), model.predict(x))
+
+
+def test_weights_of_branches_are_in_the_order_of_keras(randomise, tmp_path):
+    """Keras assigns weights by the order of layers, which is by distance from the output, then by a search from it."""
+    x = L.Input((6, 6, 1))
+    stem = L.Conv2D(3, 3, activation="relu")(x)
+    short = L.Activation("relu")(L.Conv2D(5, 1)(stem))
+    long = L.Activation("relu")(L.BatchNormalization()(L.Conv2D(2, 1)(stem)))
+    joined = L.GlobalAveragePooling2D()(L.Concatenate()([short, long, L.Conv2D(4, 1, activation="relu")(stem)]))
+    model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(joined)))
+    pictures = np.random.default_rng(1).random((4, 6, 6, 1)).astype(np.float32)
+    for way, (make, write, _) in WAYS.items():
+        write(make(model), tmp_path / f"{way}.h5", "net")
+        opened = keras.models.load_model(str(tmp_path / f"{way}.h5"))
+        np.testing.assert_allclose(opened.predict(pictures), model.predict(pictures), atol=1e-5, err_msg=way)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def write_model(
             file.attrs[QCFS_LEVELS] = levels
         weights = file.create_group("model_weights")
         weights.attrs.update(_VERSION)
-        names = np.array([layer.name.encode() for layer in layers])
+        names = np.array([name.encode() for name in _in_order_of_keras(layers)])
         parts = np.array_split(names, -(-names.nbytes // _NAMES_BYTES))
         for number, part in enumerate(parts):
             weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
@@ -79,3 +79,24 @@ def write_model(
             group.attrs["weight_names"] = np.array([key.encode() for key in keys])
             for key, values in keys.items():
                 write_array(group, key, np.asarray(values, np.float32))
+
+
+def _in_order_of_keras(layers: Sequence[StoredLayer]) -> List[str]:
+    """Return the names in the order of the attribute `layers` of the Keras model, in which Keras reads the weights.
+
+    Layers are sorted by their distance from the output, those of the same distance by a depth-first search from it
+    (`keras/engine/functional.py`, `_map_graph_network`).
+    """
+    inputs = {layer.name: layer.inputs for layer in layers}
+    distance = {layers[-1].name: 0}
+    for layer in reversed(layers):
+        for name in layer.inputs:
+            distance[name] = max(distance.get(name, 0), distance[layer.name] + 1)
+    found: Dict[str, None] = {}
+    waiting = [layers[-1].name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = None
+            waiting += reversed(inputs[name])
+    return sorted(found, key=lambda name: -distance[name])
