@@ -9,10 +9,11 @@ import onnxruntime
 import pytest
 
 from snnb.architectures import own_model
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, VerificationError
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_model import external_files, read_graph
 from snnb.model_files.read_model import read_model
+from snnb.training.pretrained import verify_onnx
 from tests.model_files.conftest import RECORDED, outputs, refused
 
 
@@ -45,6 +46,31 @@ def test_an_exported_model_computes_what_pytorch_and_onnxruntime_do(name):
     np.testing.assert_allclose(found, softmax(by_onnxruntime(path, x)), atol=1e-4)
     [message] = told
     assert ("ends in logits" if "residual" in name else "ends in the logarithm of a softmax") in message
+
+
+@pytest.mark.parametrize("pixels", ["0-1", "caffe", "torch", "mean=0.1,0.2,0.3,std=0.5"])
+def test_a_network_is_verified_with_its_file(pixels):
+    path, other = RECORDED / "residual_torch_13.onnx", "tf"
+    with np.load(str(RECORDED / "residual_torch.npz")) as recorded:
+        x = recorded["x"]
+    verify_onnx(path, read_model(path, len, pixels), pixels, x)
+    with pytest.raises(
+        VerificationError, match=r"13\.onnx: read as a network whose outputs differ by up to 0\.\d+; exp"
+    ):
+        verify_onnx(path, read_model(path, len, pixels), other, x)
+
+
+def test_outputs_that_are_no_logits_are_verified_as_they_are(tmp_path):
+    random, path = np.random.default_rng(0), tmp_path / "net.onnx"
+    weights = onnx.numpy_helper.from_array(random.normal(0, 9, (10, 64)).astype(np.float32), "w")
+    ends = [onnx.helper.make_tensor_value_info(*end) for end in (("x", 1, ("n", 1, 8, 8)), ("y", 1, None))]
+    steps = (("Flatten", ["x"], ["f"], {}), ("Gemm", ["f", "w"], ["z"], {"transB": 1}), ("Relu", ["z"], ["y"], {}))
+    nodes = [onnx.helper.make_node(kind, read, made, **settings) for kind, read, made, settings in steps]
+    graph = onnx.helper.make_graph(nodes, "graph", ends[:1], ends[1:], [weights])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]), str(path))
+    network, x = read_model(path, len), random.random((9, 8, 8, 1)).astype(np.float32)
+    verify_onnx(path, network, None, x)
+    assert outputs(network, x).max() > 10
 
 
 def test_a_truncated_file(tmp_path):

@@ -278,11 +278,11 @@ def _channels_last(graph: Graph) -> bool:
     return moved and not others
 
 
-def outputs_of_file(path: Path, x: np.ndarray) -> np.ndarray:
-    """Compute the outputs of the network in an ONNX file by ONNX Runtime, as `read_onnx` returns it.
+def outputs_of_file(path: Path, x: np.ndarray, *, softmax: bool) -> np.ndarray:
+    """Compute the outputs of the network in an ONNX file by ONNX Runtime: float32 (samples, elements).
 
-    `x` are images with the pixels that the file takes, float32 (samples, height, width, channels). Logits, and the
-    logarithm of a softmax, become the softmax: float32 (samples, classes).
+    `x` are images with the pixels that the file takes, float32 (samples, height, width, channels). `softmax`: logits,
+    and the logarithm of a softmax, become the softmax.
     """
     graph = read_graph(path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -292,7 +292,7 @@ def outputs_of_file(path: Path, x: np.ndarray) -> np.ndarray:
     parts = [filled[first : first + size] for first in range(0, len(filled), size)]
     outputs: np.ndarray = np.concatenate([session.run([graph.output], {graph.input: part})[0] for part in parts])
     outputs = outputs.reshape(len(filled), -1)[: len(x)]
-    if any(node.kind == "Softmax" for node in graph.nodes):
+    if not softmax or any(node.kind == "Softmax" for node in graph.nodes):
         return outputs
     powers: np.ndarray = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
 
-TOLERANCE = 1e-3  # of probabilities, see `snnb.conversion.convert`
+TOLERANCE = 1e-3  # as a share of the largest output, but at least of 1; see `snnb.conversion.convert`
 SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
@@ -55,9 +55,10 @@ def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: n
     taken = parse_pixels(AS_THEY_ARE if pixels is None or pixels == RAW else pixels)
     given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
     outputs = Analogue(network).outputs(x)
-    reference = outputs_of_file(path, given.astype(np.float32))
+    softmax = getattr(network.output.layer, "activation", "linear") == "softmax"
+    reference = outputs_of_file(path, given.astype(np.float32), softmax=softmax)
     largest = float(np.abs(outputs - reference).max())
-    if not largest <= TOLERANCE:
+    if not largest <= TOLERANCE * max(1.0, float(np.abs(reference).max())):
         raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
 
 
