@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def write_model(
             file.attrs[QCFS_LEVELS] = levels
         weights = file.create_group("model_weights")
         weights.attrs.update(_VERSION)
-        names = np.array([layer.name.encode() for layer in layers])
+        names = np.array([name.encode() for name in _order_of_loading(layers)])
         parts = np.array_split(names, -(-names.nbytes // _NAMES_BYTES))
         for number, part in enumerate(parts):
             weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
@@ -79,3 +79,24 @@ def write_model(
             group.attrs["weight_names"] = np.array([key.encode() for key in keys])
             for key, values in keys.items():
                 write_array(group, key, np.asarray(values, np.float32))
+
+
+def _order_of_loading(layers: Sequence[StoredLayer]) -> List[str]:
+    """Return the names of layers in the order of `Model.layers`, in which Keras loads their weights, not by name.
+
+    The order is that of `_map_graph_network` in `tensorflow/python/keras/engine/network.py`: by the longest path to the
+    output, then as a depth-first search from the output meets them.
+    """
+    inputs = {layer.name: layer.inputs for layer in layers}
+    depths = dict.fromkeys(inputs, 0)
+    for layer in reversed(layers):
+        for name in layer.inputs:
+            depths[name] = max(depths[name], depths[layer.name] + 1)
+    met: Dict[str, int] = {}
+    pending = [layers[-1].name]
+    while pending:
+        name = pending.pop()
+        if name not in met:
+            met[name] = len(met)
+            pending += reversed(inputs[name])
+    return sorted(met, key=lambda name: (-depths[name], met[name]))
