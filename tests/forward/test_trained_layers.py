@@ -10,9 +10,10 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.io.keras import NEWER, keras
+from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
 from snnb.network.layers import KERAS_KINDS
-from snnb.training.keras_model import trained_network
+from snnb.training.keras_model import trained_network, write_model
 from tests.conversion.conftest import set_random_weights
 
 L = keras.layers
@@ -96,15 +97,18 @@ def test_every_kind_of_layer_is_among_them():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_layer_computes_what_keras_does(name, tmp_path):
+    """In memory, in the file of `train`, and in a file that is written without Keras, which Keras opens too."""
     model, random = MODELS[name](), np.random.default_rng(0)
-    set_random_weights(model, random)
-    for inside in (layer for layer in model.layers if isinstance(layer, keras.Model)):
-        set_random_weights(inside, random)
-    model.save(str(tmp_path / "net.h5"))
+    for part in (model, *(layer for layer in model.layers if isinstance(layer, keras.Model))):
+        set_random_weights(part, random)
+    network = trained_network(model)
+    write_model(model, tmp_path / "keras.h5")
+    write_keras_h5(network, tmp_path / "own.h5", "own")
     x = random.normal(0, 1, (5, *SHAPE)).astype(np.float32)
     expected = model(x).numpy()
-    for network in (trained_network(model), read_trained(tmp_path / "net.h5")):
-        np.testing.assert_allclose(Analogue(network).outputs(x), expected, **TOLERANCE)
+    for each in (network, read_trained(tmp_path / "keras.h5"), read_trained(tmp_path / "own.h5")):
+        np.testing.assert_allclose(Analogue(each).outputs(x), expected, **TOLERANCE)
+    np.testing.assert_allclose(keras.models.load_model(str(tmp_path / "own.h5"))(x).numpy(), expected, **TOLERANCE)
 
 
 @pytest.mark.skipif(not NEWER, reason="TensorFlow 2.2 has no groups")

@@ -1,11 +1,15 @@
 """Random networks that only our own parser takes: what is composed computes the same."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from snnb.conversion.normalise import measure, normalised, scale_factors
 from snnb.io.keras import keras
+from snnb.network.read_network import read_network, write_parsed
 from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
 
 L = keras.layers
@@ -116,4 +120,10 @@ def test_what_is_composed_computes_what_the_trained_network_does(network):
     if min(activity.percentiles.values()) <= 0 or network.output.name not in activity.percentiles:
         return
     factors = scale_factors(network, activity.percentiles)
-    assert_computes(normalised(network, factors), model, x, times=factors[network.output.name], tolerance=1e-3)
+    scaled, scale = normalised(network, factors), factors[network.output.name]
+    assert_computes(scaled, model, x, times=scale, tolerance=1e-3)
+    with tempfile.TemporaryDirectory() as folder:
+        write_parsed(scaled, path := Path(folder, "net_parsed.h5"), "net_parsed")
+        opened = keras.models.load_model(str(path))
+        assert_computes(read_network(path), opened, x)
+    assert_computes(scaled, opened, x)

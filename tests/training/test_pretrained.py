@@ -20,7 +20,11 @@ def test_metrics_are_those_of_keras(small_model, data, tmp_path):
     model = small_model()
     model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
     expected = model.evaluate(data.x_test / np.float32(255), np.eye(3)[data.y_test], verbose=0)
-    metrics, _ = evaluate_pretrained(trained_network(model), pictures(data), tmp_path)
+    metrics, confusion = evaluate_pretrained(trained_network(model), pictures(data), tmp_path)
+    guessed = model.predict(data.x_test / np.float32(255)).argmax(axis=1)
+    np.testing.assert_array_equal(
+        confusion[:, :3], [[((data.y_test == i) & (guessed == j)).sum() for j in range(3)] for i in range(3)]
+    )
     assert metrics == pytest.approx(dict(zip(("test_loss", "test_accuracy"), expected)), rel=1e-5)
     assert json.loads((tmp_path / "training_metrics.json").read_text()) == {**metrics, "epochs_run": 0}
 

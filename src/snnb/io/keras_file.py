@@ -69,7 +69,7 @@ def write_model(
             file.attrs[QCFS_LEVELS] = levels
         weights = file.create_group("model_weights")
         weights.attrs.update(_VERSION)
-        names = np.array([name.encode() for name in _in_order_of_keras(layers)])
+        names = np.array([name.encode() for name in _order_of_loading(layers)])
         parts = np.array_split(names, -(-names.nbytes // _NAMES_BYTES))
         for number, part in enumerate(parts):
             weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
@@ -81,22 +81,22 @@ def write_model(
                 write_array(group, key, np.asarray(values, np.float32))
 
 
-def _in_order_of_keras(layers: Sequence[StoredLayer]) -> List[str]:
-    """Return the names in the order of the attribute `layers` of the Keras model, in which Keras reads the weights.
+def _order_of_loading(layers: Sequence[StoredLayer]) -> List[str]:
+    """Return the names of layers in the order of `Model.layers`, in which Keras loads their weights, not by name.
 
-    Layers are sorted by their distance from the output, those of the same distance by a depth-first search from it
-    (`keras/engine/functional.py`, `_map_graph_network`).
+    The order is that of `_map_graph_network` in `tensorflow/python/keras/engine/network.py`: by the longest path to the
+    output, then as a depth-first search from the output meets them.
     """
     inputs = {layer.name: layer.inputs for layer in layers}
-    distance = {layers[-1].name: 0}
+    depths = dict.fromkeys(inputs, 0)
     for layer in reversed(layers):
         for name in layer.inputs:
-            distance[name] = max(distance.get(name, 0), distance[layer.name] + 1)
-    found: Dict[str, None] = {}
-    waiting = [layers[-1].name]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = None
-            waiting += reversed(inputs[name])
-    return sorted(found, key=lambda name: -distance[name])
+            depths[name] = max(depths[name], depths[layer.name] + 1)
+    met: Dict[str, int] = {}
+    pending = [layers[-1].name]
+    while pending:
+        name = pending.pop()
+        if name not in met:
+            met[name] = len(met)
+            pending += reversed(inputs[name])
+    return sorted(met, key=lambda name: (-depths[name], met[name]))
