@@ -3,13 +3,13 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import ReadOnlyError, UsageError
-from snnb.core.formatting import local_time, times
+from snnb.core.formatting import energy, local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.analogue import mean_activations
 from snnb.graph.synapse_graph import SynapseGraph
@@ -43,7 +43,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.plots import plot_quality
-from snnb.simulation.statistics import QUOTED
+from snnb.simulation.statistics import QUOTED, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, prepare
 from snnb.stages.graph import graph_command
@@ -247,6 +247,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
+    figures += _operations(statistics)
     latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
@@ -271,6 +272,19 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
             about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
         sections.append(activations_section(rates, activations, about))
     return Part(sections, figures)
+
+
+def _operations(statistics: SimulationStatistics) -> List[Tuple[str, str]]:
+    """Return names and values of operations, energies and metrics of NeuroBench; nothing of an older simulation."""
+    values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
+        ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
+        ("energy per sample at 45 nm", statistics.energy_45nm_pj, energy),
+        ("the same, trained network", statistics.energy_45nm_ann_pj, energy),
+        ("footprint in bytes", statistics.footprint, "{:,}".format),
+        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
+        ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),
+    ]
+    return [(name, form(value)) for name, value, form in values if value is not None]
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
