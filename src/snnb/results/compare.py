@@ -135,7 +135,7 @@ QUALITY = (
 # Keys of `sim_accuracies.json` that are here under the same names; documents of older versions lack them.
 OPERATIONS = (
     *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
-    *("footprint", "connection_sparsity", "activation_sparsity"),
+    *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
@@ -210,6 +210,7 @@ class Compared(Document):
     footprint: Optional[int]
     connection_sparsity: Optional[float]
     activation_sparsity: Optional[float]
+    membrane_updates: Optional[float]
     neurons: int
     synapses: int
     mappings: List[MappingSummary]

@@ -280,6 +280,7 @@ def _operations(statistics: SimulationStatistics) -> List[Tuple[str, str]]:
         ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
         ("energy per sample at 45 nm", statistics.energy_45nm_pj, energy),
         ("the same, trained network", statistics.energy_45nm_ann_pj, energy),
+        ("membrane updates per sample", statistics.membrane_updates, "{:,.0f}".format),
         ("footprint in bytes", statistics.footprint, "{:,}".format),
         ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
         ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),

@@ -86,6 +86,7 @@ class Totals(NamedTuple):
     late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]  # block by block
     ties: int = 0
+    membrane_updates: Optional[int] = None
 
 
 def added(one: S, two: S) -> S:
@@ -232,6 +233,7 @@ class SimulationStatistics(Document):
     footprint: Optional[int] = None
     connection_sparsity: Optional[float] = None
     activation_sparsity: Optional[float] = None
+    membrane_updates: Optional[float] = None
     tie_share: Optional[float] = None
     engine: str
     engine_reason: str
@@ -430,6 +432,8 @@ class RateStatistics(NamedTuple):
     footprint: int  # bytes
     connection_sparsity: float
     activation_sparsity: float
+    # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
+    membrane_updates: Optional[float]
 
 
 def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> RateStatistics:
@@ -458,6 +462,7 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
         footprint=footprint(network),
         connection_sparsity=connection_sparsity(network),
         activation_sparsity=activation_sparsity(network, totals.counts, possible),
+        membrane_updates=None if totals.membrane_updates is None else totals.membrane_updates / totals.samples,
     )
 
 
