@@ -8,7 +8,7 @@ of 1. Needs neurobench 2.3.0 with torch and snntorch, and h5py, psutil, pydantic
 
 snnTorch's neuron spikes above the threshold and is reset a step later; here it spikes at the threshold and is reset at
 once, as that of snnb. NeuroBench counts no operations of poolings, and the constant input in every step, without pixels
-of 0. Its footprint includes five buffers of each layer of neurons, which are subtracted.
+of 0. Its footprint includes the buffers of snnTorch's neurons (threshold, beta and others), which are subtracted.
 """
 
 import json

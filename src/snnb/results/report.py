@@ -247,7 +247,8 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
-    figures += _operations(statistics)
+    if statistics.energy_45nm_pj is not None:
+        figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
     latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
@@ -264,6 +265,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
+        *_operations(statistics),
     ]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
@@ -274,18 +276,32 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     return Part(sections, figures)
 
 
-def _operations(statistics: SimulationStatistics) -> List[Tuple[str, str]]:
-    """Return names and values of operations, energies and metrics of NeuroBench; nothing of an older simulation."""
+def _operations(statistics: SimulationStatistics) -> List[Section]:
+    """Return the section about operations, energies and the metrics of NeuroBench; none of an older simulation."""
+    if statistics.energy_45nm_pj is None:
+        return []
+    ann_energy = statistics.energy_45nm_ann_pj
+    trained = None if ann_energy is None else statistics.ann_multiply_accumulates_per_sample
     values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
+        ("additions", statistics.synaptic_operations_per_sample, "{:,.0f}".format),
         ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
-        ("energy per sample at 45 nm", statistics.energy_45nm_pj, energy),
-        ("the same, trained network", statistics.energy_45nm_ann_pj, energy),
-        ("membrane updates per sample", statistics.membrane_updates, "{:,.0f}".format),
-        ("footprint in bytes", statistics.footprint, "{:,}".format),
-        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
+        ("multiply-accumulates of the trained network", trained, "{:,}".format),
+        ("energy", statistics.energy_45nm_pj, energy),
+        ("energy of the trained network", ann_energy, energy),
+        ("membrane updates", statistics.membrane_updates, "{:,.0f}".format),
         ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),
+        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
+        ("footprint, bytes", statistics.footprint, "{:,}".format),
     ]
-    return [(name, form(value)) for name, value, form in values if value is not None]
+    rows = [(name, form(value)) for name, value, form in values if value is not None]
+    words = (
+        "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a multiply-accumulate and 0.9 pJ an "
+        "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
+        "are defined by NeuroBench (Yik et al. 2025)."
+    )
+    return [
+        Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
+    ]
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
