@@ -41,7 +41,7 @@ def footprint(network: Network) -> int:
 def connection_sparsity(network: Network) -> float:
     """Return the fraction of the weights that are 0; NeuroBench: of the weights of convolutions and dense layers.
 
-    A weight counts once for all synapses that share it. A pooling has weights in an integer network only.
+    A weight counts once for all synapses that share it. An average pooling has weights after calibration only.
     """
     kernels = list(_kernels(network))
     weights = sum(kernel.size for kernel in kernels)
