@@ -37,6 +37,9 @@ class BlockCounts:
     # Membrane potentials, in all steps, that are the largest float32 number which does not reach the threshold, of
     # neurons with a neuron model. NIR's neurons spike above the threshold only: this number is their threshold.
     ties: int = 0
+    # Changes of a membrane potential from the end of a step to that of the next, after the warm-up; in the first step
+    # of a sample, each neuron's. None if the engine does not count them.
+    membrane_updates: Optional[int] = None
 
 
 class Engine(Protocol):

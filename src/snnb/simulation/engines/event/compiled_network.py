@@ -192,6 +192,7 @@ class EventNetwork:
             leader=np.full((1, size if pools else 0), -1, np.int32),
             synaptic=zeros((1, filled_up(size)), self.real) if leaky and neuron.current_leak is not None else none,
             ties=np.zeros((1, int(leaky)), np.int64),
+            updates=np.full((1, 1), -1, np.int64),
         )
 
     def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Work:

@@ -51,6 +51,8 @@ class Neurons(NamedTuple):
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
     synaptic: np.ndarray  # optional, of leaky neurons, the synaptic current: float32 (samples, neurons)
     ties: np.ndarray  # optional, of leaky neurons, int64 (samples, 1): number of potentials that were at `BELOW`
+    # int64 (samples, 1): number of changes of a potential in a step, from the second step on; before the first, -1
+    updates: np.ndarray
 
 
 # Forms of a table
