@@ -213,6 +213,13 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     Raise `InputError` if no engine, or not the requested one, can simulate the network.
     """
     check_supported(network)
+    if settings.input != "poisson":
+        passing = input_volumes(network)
+        first = [p.name for p in network.populations if p.counts_largest and passing.intersection(p.inputs)]
+        if first:
+            raise InputError(
+                f"layer {first[0]} takes the maximum of an input that is not spikes: begin with a convolution"
+            )
     if settings.engine == "toolbox":
         if settings.input in CHANGING:
             raise InputError("the toolbox cannot simulate a varying input: use --engine tensorflow or event")
@@ -279,7 +286,7 @@ def _check_toolbox(population: Population) -> None:
         raise InputError(f"layer {name}: the toolbox has no relu clipped at {population.max_value:g}: {use}")
     layer = population.only.layer
     if isinstance(layer, MaxPooling2D):
-        raise InputError(f"layer {name}: the toolbox replaces spiking max pooling by average pooling: {use}")
+        raise InputError(f"layer {name}: the toolbox replaces max pooling by average pooling: {use}")
     if isinstance(layer, DepthwiseConv2D) and layer.dilation_rate != (1, 1) and layer.padding == "valid":
         raise InputError(
             f"layer {name}: the toolbox computes a wrong shape for a dilated depthwise convolution without "

@@ -78,7 +78,9 @@ class SeparatedEngine:
         for population in network.populations:
             assert population.window is not None
             name, begin, fired = population.name, population.window[0], counts[population.name]
-            if recorded:  # spikes are in the first steps of the window
+            if recorded and population.counts_largest:
+                times[name] = spike_table([spike_rows(self._pooled(population, times, first, recorded), first, 0)])
+            elif recorded:  # spikes are in the first steps of the window
                 spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
                 times[name] = spike_table([spike_rows(spikes, first, begin)])
         if drawn is not None:
@@ -87,6 +89,18 @@ class SeparatedEngine:
             if recorded:
                 times[source] = spike_table([spike_rows(drawn[:recorded], first, 0)])
         return BlockCounts(counts=counts, readout=readout[:, -1], late=None, spikes=times)
+
+    def _pooled(self, population: Population, times: Arrays, first: int, samples: int) -> np.ndarray:
+        """Return the spikes of a max pooling, bool (samples, steps, neurons), given those of the populations before."""
+        steps = self._network.latency(self._settings.duration)
+        counts: Arrays = {}
+        for name in self._network.senders(population):
+            spikes = np.zeros((samples, steps, self._network.volume(name).size), self._real)
+            sample, neuron, step = times[name].T
+            spikes[sample - first, step, neuron] = 1
+            counts[name] = np.cumsum(spikes, axis=1).reshape(samples * steps, -1)
+        largest = self._sums.of(population, counts).reshape(samples, steps, -1)
+        return np.diff(largest, axis=1, prepend=0) > 0
 
     def _simulated(self, x: np.ndarray, drawn: Optional[np.ndarray]) -> Tuple[Arrays, np.ndarray]:
         """Simulate some samples: float32 (samples, inputs), or Poisson input, bool (samples, steps, inputs).
@@ -108,7 +122,9 @@ class SeparatedEngine:
         sent, counts = {source: of_input(steps)}, {}
         for population in network.populations:
             spikes = self._sums.of(population, sent)
-            if population.spikes:
+            if population.counts_largest:
+                spikes = np.rint(spikes / amplitude)
+            elif population.spikes:
                 fire_at_once(spikes, self._numbers[population.name], steps)
             else:
                 spikes[:] = 0
