@@ -110,7 +110,7 @@ def calibrate(
     if settings.firing == "separated":
         calibrated = calibrated.separated(settings.calibrate)
     if settings.weight_bits is not None:
-        thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
+        thresholds = {name: np.rint(factors * run.channels[name].scale) for name, factors in run.factors.items()}
         calibrated = as_integers(calibrated, thresholds, settings)
     # Without thresholds, weights are not integers: a pixel is in [0, 1].
     return Calibration(calibrated, replace(run.network, pixel=1), run.layers, run.warnings)
