@@ -52,6 +52,7 @@ class ExportedPopulation:
     numbers: Mapping[str, np.ndarray]  # of the neuron model, by name: float64 (size, 1); without a model, no leak
     window: Optional[Tuple[int, int]] = None  # steps in which a neuron can fire, the end excluded; None for every step
     later_bias: Optional[np.ndarray] = None  # added from the second step on: float64 (size,)
+    counts_largest: bool = False  # max pooling: without a membrane, see `risen`
 
     @property
     def steps(self) -> int:
@@ -104,6 +105,13 @@ class ExportedProjection:
     weights: "csr_matrix"  # contribution of a spike, or of a current of 1: float64 (targets, sources)
     delay_steps: int  # at least 1, for simulators that delay each synapse
     delay: int = 0  # time steps from a spike to its arrival in others
+
+
+def largest(projection: ExportedProjection, counts: np.ndarray) -> np.ndarray:
+    """Return the largest of the counts of the sources of each target: (targets, ...), given (sources, ...)."""
+    windows = projection.weights
+    values: np.ndarray = np.maximum.reduceat(counts[windows.indices], windows.indptr[:-1], axis=0)
+    return values
 
 
 @dataclass(frozen=True)
@@ -176,16 +184,16 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
     """Export a graph to temporary files, and read these; `simulated` is the simulation of its spikes.
 
     The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
-    Max pooling, which no sum of weights gives, is refused here.
+    Max pooling by the toolbox's rule is refused here.
     """
     graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
     request = Request(simulated=simulated)
     description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
-        if projection["weights"] == "maximum":
+        if projection["weights"] == "leading_input":
             raise UsageError(
-                f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
-                "cross-check a network without max pooling (--max-pool average replaces it in the conversion)"
+                f"{projection['target']} is a max pooling by the toolbox's rule, which has no cross-check; use parse "
+                "--max-pool exact"
             )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"
@@ -199,6 +207,7 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
     populations, shared = [], description["neuron"]
     steps = description.get("simulation", {}).get("input") == "steps"
+    pools = {p["target"] for p in description["projections"] if p["weights"] == "largest_count"}
     for i, population in enumerate(description["populations"]):
         first, size, shape = population["first_id"], population["size"], tuple(population["shape"])
         neuron = _neuron_of(population, shared)
@@ -212,8 +221,11 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
                 start=np.broadcast_to(neuron.initial, shape).ravel(),
                 threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
                 numbers={name: values.reshape(size, 1) for name, values in neuron.numbers(shape).items()},
-                window=(population["window"][0], population["window"][1]) if "window" in population else None,
+                window=tuple(population["window"])
+                if "window" in population and population["name"] not in pools
+                else None,
                 later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
+                counts_largest=population["name"] in pools,
             )
         )
     pixel = float(shared.get("input_spike_amplitude", 1))

@@ -4,7 +4,7 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from snnb.crosscheck.exported import ExportedNetwork, Simulate
+from snnb.crosscheck.exported import ExportedNetwork, Simulate, largest
 
 
 def build(network: ExportedNetwork) -> Simulate:
@@ -20,6 +20,11 @@ def build(network: ExportedNetwork) -> Simulate:
             p.name: np.repeat(p.start[:, None].astype(float), samples, axis=1) for p in network.simulated
         }
         synaptic = {name: np.zeros_like(values) for name, values in potential.items()}
+        counts = {
+            p.name: np.zeros((inbound[p.name][0].weights.shape[1], samples))
+            for p in network.simulated
+            if p.counts_largest
+        }
         recorded: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
         spikes: Dict[Tuple[str, int], np.ndarray] = {}  # by name and step modulo `buffer_length`
         for step in range(steps):
@@ -27,13 +32,20 @@ def build(network: ExportedNetwork) -> Simulate:
                 spikes[network.input.name, step % buffer_length] = inputs[:, :, step].T.astype(np.float64)
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
-                x = population.gathered(step, currents[name])
-                for projection in inbound[name]:
-                    if step >= projection.delay:
-                        x += projection.weights @ spikes[projection.source, (step - projection.delay) % buffer_length]
-                population.integrate(membrane, synaptic[name], x)
-                fired = (membrane >= population.threshold[:, None]) & population.fires(step)
-                population.reset(membrane, fired)
+                if population.counts_largest:
+                    [projection] = inbound[name]
+                    before = largest(projection, counts[name])
+                    counts[name] += spikes[projection.source, step % buffer_length]
+                    fired = largest(projection, counts[name]) > before
+                else:
+                    x = population.gathered(step, currents[name])
+                    for projection in inbound[name]:
+                        if step >= projection.delay:
+                            arrived = spikes[projection.source, (step - projection.delay) % buffer_length]
+                            x += projection.weights @ arrived
+                    population.integrate(membrane, synaptic[name], x)
+                    fired = (membrane >= population.threshold[:, None]) & population.fires(step)
+                    population.reset(membrane, fired)
                 spikes[name, step % buffer_length] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
                 recorded[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))

@@ -15,6 +15,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
+from snnb.network.layers import MaxPooling2D
 from snnb.network.neuron import FIELDS
 from snnb.version import __version__
 
@@ -130,11 +131,11 @@ def describe(
 
 
 def weighting_of(projection: GraphProjection) -> str:
-    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `maximum` for max pooling, or `listed`."""
+    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `listed`, or the rule of a max pooling."""
     if not projection.connections:
         return "listed"
     connection, *others = projection.connections
-    return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
+    return connection.weighting if others or not isinstance(connection.layer, MaxPooling2D) else connection.layer.rule
 
 
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:

@@ -348,7 +348,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
         if number is not None:
             raise UsageError(f"NIR cannot state this property of {population.name}: {number}; use csv or npz")
     for projection in graph.projections:
-        if weighting_of(projection) == "maximum":
+        if weighting_of(projection) in ("largest_count", "leading_input"):
             raise UsageError(
                 f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
                 "--max-pool average replaces it in the conversion"
