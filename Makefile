@@ -102,11 +102,12 @@ image: ## build the images snnb:cpu, snnb:today and snnb:gpu, the last also as s
 image-test: setup ## build the images and run every stage in each
 	docker/image-test
 
-lint: setup ## format, style, types, the direction of imports, the Dockerfile
+lint: setup ## format, style, types, the direction of imports, rules of the project, the Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_house.py
 	$(BIN)/hadolint docker/Dockerfile
 
 format: setup ## put the code into the one format

@@ -66,7 +66,7 @@ def _compilations(command: str, run: Path, folder: Path) -> Compilations:
     arguments = [sys.executable, __file__, "--run", str(run), "--record", command, str(folder / "compilations.json")]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
     subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
-    found: Compilations = json.loads((folder / "compilations.json").read_text())
+    found: Compilations = json.loads((folder / "compilations.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -97,7 +97,7 @@ def record(command: str, run: Path, file: Path) -> None:
     code = snnb([command, str(run), "--force", "--quiet", *OPTIONS.get(command, [])])
     if code:
         sys.exit(code)
-    file.write_text(json.dumps(own))
+    file.write_text(json.dumps(own), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def main() -> None:
     if options.one:
         json.dump(converted(options.networks[0], options.scratch), sys.stdout)
         return
-    measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
+    measured: Dict[str, Any] = (
+        json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
+    )
     for name in rows:
         if name in measured and not options.again:
             continue
@@ -75,7 +77,7 @@ def main() -> None:
         measured[name] = json.loads(found.stdout)
         print(name, found.stdout, flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(measured, indent=1) + "\n")
+        options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         write_section(PAGE, measured)
 
 
@@ -88,7 +90,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
 
     Returns
     -------
-    `weights` of the network; and `refused`, the reason, or `parser`, `difference` (the largest, of outputs that are
+    `weights` of the network; and `refused`, the reason, or `difference` (the largest, of outputs that are
     probabilities), `parsed_weights`, `neurons`, `synapses`; `peak_rss_bytes`, `cpu_s`.
     """
     import tensorflow as tf
@@ -97,8 +99,8 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.conversion.convert import convert
     from snnb.core.errors import InputError, VerificationError
     from snnb.io.keras import keras
-    from snnb.io.keras_file import load_model
-    from snnb.network.read_network import read_network
+    from snnb.network.read_network import write_parsed
+    from snnb.training.keras_model import trained_network
 
     tf.random.set_seed(0)
     kind = name.replace(PERMITTED, "")
@@ -106,22 +108,20 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     model = getattr(keras.applications, kind)(weights=None, input_shape=(size, size, 3), classes=10)
     x = np.random.default_rng(0).random((SAMPLES, size, size, 3)).astype(np.float32)
     _settle(model, x[:16], permitted=name.endswith(PERMITTED))
-    model.save(str(scratch / "net.h5"))
     row: Dict[str, Any] = {"size": size, "weights": model.count_params()}
-    del model
-    keras.backend.clear_session()
     try:
         settings = ConversionSettings(max_pool="spiking", batch_size=10)
-        result = convert(scratch / "net.h5", scratch, name="net", x_norm=x[:20], settings=settings)
+        result = convert(trained_network(model), x_norm=x[:20], settings=settings)
     except (InputError, VerificationError) as error:
         return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
-    parsed = load_model(scratch / "net_parsed.h5")
+    network = result.parsed
+    write_parsed(network, scratch / "net_parsed.h5", "net")
+    parsed = keras.models.load_model(str(scratch / "net_parsed.h5"), compile=False)
     neurons, synapses = counted(parsed)
-    network = read_network(scratch / "net_parsed.h5")
     found = network.neurons, sum(int(counts.sum()) for counts in network.fan_out().values())
     if found != (neurons, synapses):
         raise SystemExit(f"{name}: snnb counts {found} neurons and synapses, Keras's layers {(neurons, synapses)}")
-    row.update(parser=result.parser, difference=result.largest_difference, parsed_weights=parsed.count_params())
+    row.update(difference=result.largest_difference, parsed_weights=parsed.count_params())
     return {**row, "neurons": neurons, "synapses": synapses, **_cost()}
 
 
@@ -200,8 +200,8 @@ def _cost() -> Dict[str, Any]:
 def write_section(page: Path, measured: Dict[str, Any]) -> None:
     """Write the table between its two marks."""
     lines = [
-        "| network | pictures | weights | parsed by | weights then | difference | neurons | synapses | CPU s | GiB |",
-        "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
+        "| network | pictures | weights | weights then | difference | neurons | synapses | CPU s | GiB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name in (row for network in SIZES for row in _rows(network)):
         row = measured.get(name)
@@ -212,12 +212,11 @@ def write_section(page: Path, measured: Dict[str, Any]) -> None:
         if "refused" in row:
             lines.append(f"{begin} | refused: {row['refused']} | | | | | {cost}")
             continue
-        parser = "toolbox" if row["parser"] == "toolbox" else "own"
         counts = f"{row['neurons']:,} | {row['synapses']:,}"
-        lines.append(f"{begin} | {parser} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts} | {cost}")
-    before, rest = page.read_text().split(BEGIN)
+        lines.append(f"{begin} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts} | {cost}")
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

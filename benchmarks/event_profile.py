@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.forward.batch import batch_of
+from snnb.forward.analogue import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.compiled_loops import add_run, number_of
 from snnb.simulation.engines.event.compiled_network import Work
@@ -45,7 +45,7 @@ def main() -> None:
     for name, work in engine._prepared.work.items():
         engine._prepared.work[name] = _timed(name, work, seconds, spikes)
     began = time.process_time()
-    block = batch_of(network)
+    block = batch_of(network.neurons)
     for first in range(0, len(x), block):
         engine.simulate(x[first : first + block], first, lambda *_: None)
     total = time.process_time() - began

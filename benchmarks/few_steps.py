@@ -21,7 +21,7 @@ import numpy as np
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import centred_output, compose_pooling
-from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.analogue import Analogue
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
@@ -89,13 +89,13 @@ def main() -> None:
 
 def read_rows(path: Path) -> List[Row]:
     """Return the rows of a file."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
 
 
 def write_rows(path: Path, rows: List[Row]) -> None:
     """Write a file of rows."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, rows))
@@ -115,7 +115,7 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     seconds = time.process_time() - began
     calibrated = calibration.network
     units = np.float32(calibration.layers[network.output.name].scale_factors) / settings.calibrate
-    fan_out, analogue = calibrated.fan_out(), AnalogueNetwork(centred_output(compose_pooling(network)))
+    fan_out, analogue = calibrated.fan_out(), Analogue(centred_output(compose_pooling(network)))
     figures: List[float] = []
     for x in (pictures[-samples:], (test / np.float32(scale)).astype(np.float32)):
         logits, readout, spikes, operations = analogue.outputs(x), [], 0, 0

@@ -11,7 +11,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def machine() -> str:
     """Return model of the processor and number of usable cores, for the first line of a benchmark."""
-    lines = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line]
+    lines = [
+        line.split(":", 1) for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if ":" in line
+    ]
     facts = {name.strip(): value.strip() for name, value in lines}
     model = f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
     cores = len(os.sched_getaffinity(0))

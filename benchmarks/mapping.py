@@ -51,7 +51,7 @@ def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
     """Map the graph of a run."""
     seconds, mib = snnb(source, "map", "--run-dir", str(run), "--hardware", hardware, "--seed", str(seed), "--force")
     newest = max(run.glob("maps/*/cost.json"), key=lambda path: path.stat().st_mtime_ns)
-    cost = json.loads(newest.read_text())
+    cost = json.loads(newest.read_text(encoding="utf-8"))
     return Mapped(cost["cores"], cost["connectivity"] / cost["sequential"]["connectivity"], seconds, mib)
 
 

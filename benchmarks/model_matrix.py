@@ -50,7 +50,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")
     options = parser.parse_args()
-    measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
+    measured: Dict[str, Any] = (
+        json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
+    )
     failed = []
     for name in sorted(options.models or names(spiking=False), key=lambda name: find(name).synapses):
         if name in measured and not options.again:
@@ -65,7 +67,7 @@ def main() -> None:
                 continue
         print(*(f"{stage} {_cell(cost)};" for stage, cost in measured[name]["stages"].items()), flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(measured, indent=1) + "\n")
+        options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         write_section(PAGE, measured)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
@@ -197,7 +199,7 @@ def _imagenet(folder: Path) -> None:
     wnids = [f"n{number:08}" for number in range(1000)]
     _pictures(folder, {f"{split}/{wnid}/{wnid}_1.JPEG": (64, 48) for split in ("train", "val") for wnid in wnids})
     index = {str(number): [wnid, f"class_{number}"] for number, wnid in enumerate(wnids)}
-    (folder / "imagenet_class_index.json").write_text(json.dumps(index))
+    (folder / "imagenet_class_index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def _pictures(folder: Path, sizes: Dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ def _prepared(options: argparse.Namespace, folder: Path) -> Dict[str, str]:
         subprocess.run([*snnb, *command, "--run-dir", str(run)], check=True, stderr=subprocess.DEVNULL)
     export = ["export", str(run), "--format", "sonata", "--output", str(folder / "sonata")]
     subprocess.run([*snnb, *export], check=True, stderr=subprocess.DEVNULL)
-    simulation = json.loads((folder / "sonata" / "description.json").read_text())["simulation"]
+    simulation = json.loads((folder / "sonata" / "description.json").read_text(encoding="utf-8"))["simulation"]
     x = np.load(run / simulation["samples_file"], mmap_mode="r")[: options.samples].astype(np.float32)
     np.save(folder / "samples.npy", x.reshape(len(x), -1) / np.float32(simulation["pixel_scale"]))
     return {

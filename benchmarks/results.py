@@ -114,14 +114,14 @@ def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
     """Return the recorded rows by their keys."""
     if not ROWS.exists():
         return {}
-    with ROWS.open(newline="") as file:
+    with ROWS.open(newline="", encoding="utf-8") as file:
         rows = [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
     return {row.key: row for row in rows}
 
 
 def write_rows(rows: Iterable[Row]) -> None:
     """Write the records, in order of the networks in the tables."""
-    with ROWS.open("w", newline="") as file:
+    with ROWS.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for group in groups(list(rows)).values() for row in group.values())
@@ -175,7 +175,7 @@ def measured(
             if method not in STARTS:
                 settings = ConversionSettings(calibrate=steps, weight_bits=BITS.get(method))
                 chosen = pictures[: settings.calibration_samples]
-                network = calibrate(trained, chosen, settings, pixel_scale=details.scale).network
+                network = calibrate(trained, chosen, settings, pixel_scale=details.pixel_scale).network
             dynamics = SimulationSettings(
                 samples=len(x), duration=steps, initial_potential=STARTS.get(method, 0.0), engine="event"
             )
@@ -204,13 +204,13 @@ def classified(
     import numpy as np
 
     from snnb.core.machine import processors
-    from snnb.forward.currents import AnalogueNetwork
+    from snnb.forward.analogue import Analogue
     from snnb.simulation.engines.event.event_engine import EventEngine
     from snnb.simulation.engines.event.separated import SeparatedEngine
 
     scale = run.record_of("prepare").details.scale
     engine = SeparatedEngine(network, settings) if network.windowed else EventEngine(network, settings, processors())
-    fan_out, analogue, output = network.fan_out(), AnalogueNetwork(trained), network.output
+    fan_out, analogue, output = network.fan_out(), Analogue(trained), network.output
     guesses: List[np.ndarray] = []
     operations = 0
     for first in range(0, len(x), BLOCK):
@@ -413,7 +413,7 @@ WRITTEN = {PAGE: with_tables, MODELS: with_accuracies}
 
 def wilson(share: float, samples: int) -> Tuple[float, float]:
     """Return the 95 % interval of a share."""
-    from snnb.simulation.statistics import wilson_interval
+    from snnb.simulation.accuracy import wilson_interval
 
     return wilson_interval(share * samples, samples)
 

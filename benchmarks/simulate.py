@@ -131,7 +131,7 @@ def _report(network: str, folder: Path, samples: int, options: argparse.Namespac
 
 def _peak_mib() -> int:
     """Of this process; `getrusage` would give the parent's where that is larger."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
 
 
@@ -190,10 +190,12 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     import tensorflow as tf
 
     from snnb.architectures import find
-    from snnb.conversion.convert import convert, save_keras
+    from snnb.conversion.convert import convert
     from snnb.datasets.preparation import open_dataset, write_arrays
     from snnb.datasets.preparation_settings import PreparationSettings
     from snnb.io.keras import keras
+    from snnb.network.read_network import write_parsed
+    from snnb.training.keras_model import trained_network
 
     architecture = find(network)
     shape = architecture.input_shape
@@ -213,8 +215,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     model = architecture.build(input_shape=shape, num_classes=10)
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
-    save_keras(model, folder / "model.h5", "model")
-    convert(folder / "model.h5", folder, name="model", x_norm=x[:1000])
+    write_parsed(convert(trained_network(model), x_norm=x[:1000]).parsed, folder / PARSED, "model")
     np.save(folder / "pictures.npy", pictures.astype(np.float32))
 
 

@@ -52,7 +52,7 @@ def main() -> None:
                 in_the_tool(network, given.folder, given.epochs)
             except Exception as error:  # of the tool
                 message = f"{type(error).__name__}: {error}".splitlines()[0]
-                (given.folder / f"{network}.txt").write_text(message)
+                (given.folder / f"{network}.txt").write_text(message, encoding="utf-8")
         return
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
@@ -69,7 +69,7 @@ def main() -> None:
 def compared(folder, network):
     """Return the cells of a network."""
     if not (folder / f"{network}.npz").exists():
-        return [(folder / f"{network}.txt").read_text()]
+        return [(folder / f"{network}.txt").read_text(encoding="utf-8")]
     tool, x = np.load(str(folder / f"{network}.npz")), np.load(str(folder / "x_test.npy"))
     wanted, exact = ([tool[f"{kind} {n}"] for n in range(2)] for kind in ("float32", "float64"))
     right = (wanted[-1].argmax(1) == np.load(str(folder / "y_test.npy"))).mean()

@@ -63,4 +63,4 @@ def module() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(module())
+    TARGET.write_text(module(), encoding="utf-8")

@@ -11,12 +11,10 @@ from hypothesis import settings
 from matplotlib.figure import Figure
 from platformdirs import user_cache_path
 
-from snnb.version import __version__
-
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before TensorFlow is imported: `tensorflow.keras` is that of snnb.io.keras
 # The user's own, which the tests would otherwise not see, as they have another $XDG_CACHE_HOME.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba" / __version__))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba"))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,6 +37,7 @@ def pytest_runtest_setup(item):
 def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("SNNB_")]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which cuts what commands print
     monkeypatch.setenv("SNNB_DATA", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 

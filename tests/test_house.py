@@ -1,7 +1,8 @@
-"""Rules that no linter checks: no cycles of imports, typed arguments, documented public functions."""
+"""Rules that no linter checks: no cycles of imports, typed arguments, documented public functions, files in UTF-8."""
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import networkx
@@ -10,6 +11,7 @@ import snnb
 
 PACKAGE = Path(snnb.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+PROJECT = Path(__file__).parents[1]
 
 
 def _module(path):
@@ -75,3 +77,28 @@ def test_the_documented_interface_says_what_it_takes():
     ]
     assert silent == []
     assert len(documented) > 30
+
+
+def _opens_as_text(call):
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
+    words = [argument.value if isinstance(argument, ast.Constant) else "" for argument in call.args]
+    if name == "open" and isinstance(
+        call.func, ast.Attribute
+    ):  # `path.open()`, `path.open("w")`, `gzip.open(path, "wt")`
+        return not words or any(re.fullmatch("[rwxa][+t]*", str(word)) for word in words[:1]) or "wt" in words[1:]
+    if name in ("open", "fdopen"):
+        return "b" not in str(words[1:2])
+    return isinstance(call.func, ast.Attribute) and name in ("read_text", "write_text")
+
+
+def test_text_is_read_and_written_as_utf_8():
+    folders = [PROJECT / name for name in ("src", "docs", "benchmarks", "examples")]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    calls = [
+        (f"{file}, line {node.lineno}", any(keyword.arg == "encoding" for keyword in node.keywords))
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _opens_as_text(node)
+    ]
+    assert [place for place, has_encoding in calls if not has_encoding] == []
+    assert len(calls) > 80

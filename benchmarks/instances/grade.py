@@ -250,7 +250,9 @@ def read_constraints(name):
     if not path.exists():
         known = ", ".join(sorted(path.stem for path in (HERE / "constraints").glob("*.json")))
         raise ValueError(f"{name} is no file and no constraints; the constraints are {known}")
-    chip = json.loads(path.read_text(), object_pairs_hook=lambda pairs: {k: v for k, v in pairs if v is not None})
+    chip = json.loads(
+        path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: {k: v for k, v in pairs if v is not None}
+    )
     wrong = {*chip} - KEYS - {*PARTS} | {"mesh", "neurons_per_core", "axons_per_core", "energy_pj"} - {*chip}
     wrong |= {f"{part}.{key}" for part in PARTS for key in {*chip.get(part, ())} - PARTS[part]}
     if wrong:

@@ -64,7 +64,9 @@ def fewest_hops(traffic: csr_matrix, chip: Dict[str, Any]) -> float:
 def read_placements(folder: Path) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
     """Return the record of the placements of a result, and the placements by method."""
     columns = read_numbers(folder / "placements.xz", 2 * len(METHODS))
-    return json.loads((folder / "placements.json").read_text()), dict(zip(METHODS, np.split(columns, len(METHODS), 1)))
+    return json.loads((folder / "placements.json").read_text(encoding="utf-8")), dict(
+        zip(METHODS, np.split(columns, len(METHODS), 1))
+    )
 
 
 def agrees(folder: Path, traffic: csr_matrix, chip: Dict[str, Any]) -> bool:

@@ -46,7 +46,9 @@ def main() -> None:
         hops = {one: round(hops_of(traffic, at, chip), 6) for one, at in zip(METHODS, places)}
         document = {"partition": method, "program": f"snnb {snnb.__version__}", "cores": traffic.shape[0]}
         document.update(spikes=round(traffic.sum(), 6), bound=round(fewest_hops(traffic, chip), 6), hops=hops)
-        written.write_text(json.dumps({**document, "seconds": dict(zip(METHODS, seconds))}, indent=1) + "\n")
+        written.write_text(
+            json.dumps({**document, "seconds": dict(zip(METHODS, seconds))}, indent=1) + "\n", encoding="utf-8"
+        )
         print(name, constraints, json.dumps(document), seconds, flush=True)
 
 

@@ -119,7 +119,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     document = {"method": method, "program": program(method, given.python), "slack": SLACK, "seeds": seeds}
     if method not in OTHERS:
         del document["slack"]
-    (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n")
+    (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def processor_seconds() -> float:
@@ -141,7 +141,7 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
     if stopped.exists():
         raise subprocess.TimeoutExpired(method, left)
     if seconds.exists():
-        return parts, float(seconds.read_text())
+        return parts, float(seconds.read_text(encoding="utf-8"))
     began = processor_seconds()
     if method == "random":
         order = np.random.default_rng(seed).permutation(network.neurons)
@@ -153,14 +153,14 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
         file = exported(graph, "metis" if method == "metis" else "hmetis", directory)
         arguments = [method, str(file), str(blocks), str(limit), str(seed)]
         config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
-        with parts.open("w") as output:
+        with parts.open("w", encoding="utf-8") as output:
             command = [given.python, __file__, *config, "--tool", *arguments]
             try:
                 subprocess.run(command, stdout=output, check=True, timeout=left)
             except subprocess.TimeoutExpired:
                 stopped.touch()
                 raise
-    seconds.write_text(str(processor_seconds() - began))
+    seconds.write_text(str(processor_seconds() - began), encoding="utf-8")
     return parts, 0.0
 
 
@@ -196,7 +196,7 @@ def program(method: str, python: str) -> str:
 
 def read_hypergraph(path: Path) -> Tuple[int, List[int], List[int], List[int]]:
     """Return the number of nodes, and offsets, nodes (from 0) and weights of the hyperedges of an hMETIS file."""
-    lines = (line for line in path.open() if not line.startswith("%"))
+    lines = (line for line in path.open(encoding="utf-8") if not line.startswith("%"))
     hyperedges, nodes = map(int, next(lines).split()[:2])
     offsets, pins, weights = [0], [], []
     for line in itertools.islice(lines, hyperedges):  # the weights of the nodes follow, which are 1
@@ -248,7 +248,7 @@ def by_metis(path: Path, blocks: int, most: int, seed: int, config: Optional[Pat
     import numpy as np
     import pymetis
 
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         lines = (line for line in file if not line.startswith("%"))
         next(lines)
         rows = [np.array(line.split(), np.int32) for line in lines]  # a neighbour and a weight, and so on

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("instance", nargs="?", help="name; by default all instances")
     parser.add_argument("--check", action="store_true", help="compute each result with snnb as well")
     options = parser.parse_args()
-    instances = [json.loads(path.read_text()) for path in INSTANCES.glob("*.json")]
+    instances = [json.loads(path.read_text(encoding="utf-8")) for path in INSTANCES.glob("*.json")]
     instances.sort(key=lambda one: (one["synapses"], one["name"], one["version"]))
     names = [label_of(instance, instances) for instance in instances]
     if options.instance not in (None, *names):
@@ -69,12 +69,12 @@ def main() -> None:
         placement_table(rows),
         axoncuda_table(rows),
     ]
-    text = PAGE.read_text()
+    text = PAGE.read_text(encoding="utf-8")
     for name, lines in zip(("instances", "ratios", "best", "placements", "axoncuda"), tables):
         begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
         text = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
-    PAGE.write_text(text)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def label_of(instance: Row, instances: List[Row]) -> str:
@@ -90,7 +90,7 @@ def folder_of(label: str, constraints: str) -> Path:
 
 def graded(graph: Graph, constraint: str, result: Path) -> Row:
     """Grade a stored result, and stop if it is not valid; figures are None if no seed has given one."""
-    stored = json.loads(result.read_text())
+    stored = json.loads(result.read_text(encoding="utf-8"))
     mapped = [seed for seed in stored["seeds"] if "connectivity" in seed]
     figures, fullest, best = {}, {}, {}
     if mapped:
@@ -166,14 +166,14 @@ def check_placements(graph: Graph, full_name: str, constraint: str, with_snnb: b
 def read_csv() -> List[Row]:
     """Read the rows that `write_csv` has written."""
     texts = ("instance", "constraints", "method", "program")
-    with CSV.open(newline="") as file:
+    with CSV.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [{name: v if name in texts else json.loads(v or "null") for name, v in row.items()} for row in rows]
 
 
 def write_csv(rows: List[Row]) -> None:
     """Write all rows next to the page."""
-    with CSV.open("w", newline="") as file:
+    with CSV.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -60,7 +60,7 @@ def main() -> None:
     training.add_argument("--keep", type=float, default=1.0)
     given = parser.parse_args()
     if given.command == "describe":
-        given.description.write_text(_keras_model(given.model).to_json())
+        given.description.write_text(_keras_model(given.model).to_json(), encoding="utf-8")
     elif given.command == "save":
         save_network(_keras_model(given.model), np.load(given.weights), given.keras_file)
     else:
@@ -172,7 +172,7 @@ def train(given: argparse.Namespace) -> None:
 
     torch.manual_seed(given.seed)
     pictures, classes = read_pictures(given.dataset, "train")
-    net = network(json.loads(given.description.read_text())).to(memory_format=torch.channels_last)
+    net = network(json.loads(given.description.read_text(encoding="utf-8"))).to(memory_format=torch.channels_last)
     layers = dict(net.weighted.items())
     if given.initial_weights:
         load(layers, np.load(given.initial_weights))

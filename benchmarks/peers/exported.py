@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 export, pixels, result = Path(sys.argv[1]), np.load(sys.argv[2]).astype(float), sys.argv[3]
-stated = json.loads((export / "description.json").read_text())
+stated = json.loads((export / "description.json").read_text(encoding="utf-8"))
 steps = stated["simulation"]["duration"]
 populations, last_step = stated["populations"][1:], max(p["first_step"] for p in stated["populations"])
 

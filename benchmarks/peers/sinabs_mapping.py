@@ -117,7 +117,7 @@ def main(target: Path) -> None:
         except ValueError:
             network["cores"] = None
         networks.append(network)
-    target.write_text("[\n" + ",\n".join(json.dumps(network) for network in networks) + "\n]\n")
+    target.write_text("[\n" + ",\n".join(json.dumps(network) for network in networks) + "\n]\n", encoding="utf-8")
     print(f"{len(networks)} networks, of which {sum(one['cores'] is not None for one in networks)} fit")
 
 

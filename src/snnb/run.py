@@ -213,7 +213,7 @@ class Run:
         graph : str, Path, sparse matrix or networkx.DiGraph, optional
             A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of scipy whose rows are the sources;
             or a directed graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or
-            none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their order.
+            none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their natural order.
         path : str or Path, optional
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
             if that was made of the same file, or of arrays as well, or with `force`.

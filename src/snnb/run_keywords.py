@@ -53,7 +53,7 @@ class ParseKeywords(TypedDict, total=False):
     max_pool: Literal["error", "average", "spiking"]
     rectify_linear: bool
     exact_clip: bool
-    parser: Literal["auto", "toolbox", "own"]
+    parser: Literal["own", "toolbox"]
     batch_size: int
     calibrate: Optional[int]
     calibration_samples: int

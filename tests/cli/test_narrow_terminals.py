@@ -96,6 +96,46 @@ def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, c
     assert sum("chip (chip" in line for line in lines) == 4
 
 
+def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
+    runs = [f"run{number}" for number in range(9)]
+    for name in runs:
+        shutil.copytree(RECORDED, name)
+    lines = printed(capsys, "compare", *runs)
+    assert max(map(cell_len, lines)) <= 80
+    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
+    assert stamps == [f"{name}:20261125T011120Z" for name in runs]
+    # Of the analogue network and of the read-out
+    for row, value, number in (
+        ("SNN accuracy", "93.33%", 9),
+        ("  95 % interval", "81.93%–96.39%", 18),
+        ("neurons", "362", 9),
+    ):
+        assert sum(line.count(value) for line in lines if line.startswith(row)) == number
+
+
+def test_the_environment_states_the_width_of_a_pipe(mapped, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["status", mapped], ["compare", mapped], ["hardware"]):
+        assert max(map(cell_len, printed(capsys, *command))) <= 80
+
+
+def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
+    """Nothing is cut: the graph of all mappings is stated once, and memories of equal sizes together."""
+    face = Run(path=shutil.copytree(RECORDED, folder / "one"))
+    stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    lines = printed(capsys, "status", str(folder / "one"))
+    assert max(map(cell_len, lines[1:])) <= 80
+    (row,) = [line for line in lines if line.startswith(stamp)]
+    assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
+    assert "all of graph 20261125T011120Z" in lines
+    lines = printed(capsys, "hardware")
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")] == [
+        "kernel, neurons 16,384/32,768/65,536; biases 1,024"
+    ]
+    assert "…" not in "".join(lines)
+
+
 @pytest.mark.parametrize("command", ["hardware", "instances", "models", "datasets", "doctor"])
 def test_lists_fit(command, narrow, capsys, monkeypatch):
     without_gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: []))
@@ -122,15 +162,27 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
 
 
-def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+def swept(hardware, energy, scope):
+    """A row of the table of a sweep."""
     figures = dict.fromkeys([*SimulationFigures.model_fields, *ChipFigures.model_fields], 0.5)
-    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_of="network", note=None)
+    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_pj=energy, energy_of=scope, note=None)
     figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
-    chip = {"hardware": "loihi_32_chips", **figures}
-    head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in NO_COLUMNS}])
-    assert cell_len(head) <= 80
-    assert "energy, pJ  energy_of" in head
-    assert dropped.startswith("omitted columns:")
+    figures.update(snn_accuracy_low=None, snn_accuracy_high=None)  # the interval is that of the read-out
+    return {"hardware": hardware, **{name: value for name, value in figures.items() if name not in NO_COLUMNS}}
+
+
+def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+    points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
+    head, *lines = sweep.point_lines([swept(*point) for point in points])
+    assert max(map(cell_len, (head, *lines))) <= 80
+    places = [head.index(title) + len(title) for title in ("energy, pJ", "energy*, pJ")]
+    shown = [[line[:place].split("  ")[-1].strip() if len(line) >= place else "" for place in places] for line in lines]
+    assert [shown[k][k] for k in range(2)] == ["499,803", "209"]
+    assert [shown[k][1 - k] for k in range(2)] == ["", ""]
+    assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
+    assert sum(line.startswith("omitted columns:") for line in lines) == 1
+    alone = sweep.point_lines([swept(*points[0])])
+    assert not any("energy*" in line for line in alone)
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):

@@ -34,6 +34,7 @@ def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
 def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    output.configure(False, False, False)
     show = output.progress_lines("simulate", seconds=10)
     show(0, 100)
     for seconds in (20, 40):  # two functions, 20 seconds each
@@ -47,6 +48,17 @@ def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys
     assert lines[0] == "simulate: compiling (once per machine)"
     assert lines[-1] == "simulate: 50 of 100, 2.0/s, 25 s left"
     assert len([line for line in lines if "compiling" in line]) == 1
+
+
+def test_compilation_is_said_once_a_command(capsys):
+    for stages in (("simulate", "graph", "report"), ("map", "report")):
+        output.configure(False, False, False)  # as a command does
+        for stage in stages:
+            with output.current.bar(stage):
+                for cached in (True, False):
+                    compilation.begin(cached=cached)
+                    compilation.end()
+        assert capsys.readouterr().err == f"{stages[0]}: compiling (once per machine)\n"
 
 
 @pytest.mark.parametrize(("verbose", "shown"), [(False, ["library.part: trouble"]), (True, ["library.part: hello"])])

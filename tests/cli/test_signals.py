@@ -70,6 +70,17 @@ sys.meta_path.insert(0, Endless)
 from snnb.cli.app import app
 app()
 """
+TENSORFLOW = """
+import sys
+from pathlib import Path
+from snnb.cli.app import app
+
+package = Path(sys.argv[0]).parent / "tensorflow"
+package.mkdir()
+(package / "__init__.py").write_text("import time; print('ready', flush=True); time.sleep(3600)")
+sys.argv[1] = "doctor"
+app()
+"""
 
 
 def started(program, folder):
@@ -83,8 +94,9 @@ def started(program, folder):
     return process
 
 
-def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path):
-    process = started(IMPORTS, tmp_path)
+@pytest.mark.parametrize("program", [IMPORTS, TENSORFLOW], ids=["pydantic", "tensorflow"])
+def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path, program):
+    process = started(program, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (143, "snnb: interrupted; the run is unchanged\n")

@@ -55,6 +55,12 @@ def keras_model(*units):
     return json.dumps({"class_name": "Sequential", "config": {"name": "net", "layers": layers}})
 
 
+def keras_weights(file, *units):
+    """Add the kernels of Dense layers without their data."""
+    for number, size in enumerate(units):
+        file.create_dataset(f"model_weights/dense{number}/kernel", (64, size), "f4", chunks=(64, 1000))
+
+
 def onnx_model(nodes, constants, shape=(1, 1, 8, 8)):
     from onnx import TensorProto, helper, numpy_helper
 
@@ -205,6 +211,7 @@ ROWS = [
     ),
     ("parse --run-dir new --dataset digits --model units.h5", 3, "units.h5", "1,920,000,000 weights"),
     ("parse --run-dir new --dataset digits --model units.keras", 3, "units.keras", "1,920,000,000 weights"),
+    ("parse --run-dir new --dataset digits --model list.keras", 3, "list.keras", "4,000,003 bytes of config.json"),
     ("parse --run-dir new --dataset digits --time-step 1 --model pool.nir", 3, "pool.nir", "100000×100000"),
     (
         "parse --run-dir new --dataset digits --time-step 1 --model dilated.nir",
@@ -214,7 +221,7 @@ ROWS = [
     ),
     ("parse --run-dir new --dataset digits --time-step 1 --model groups.nir", 3, "groups.nir", "200,000,000 weights"),
     ("parse --run-dir new --dataset digits --time-step 1 --model text.nir", 3, "text.nir", "1,000,000,"),
-    ("parse --run-dir new --dataset digits --model several.h5", 3, "several.h5", "6,450,000 weights"),
+    ("parse --run-dir new --dataset digits --model several.h5", 3, "several.h5", "25,600,000 weights"),
     ("parse --run-dir new --dataset digits --model padded.onnx", 6, "padded.onnx", "40,003,200,064 outputs"),
     ("parse --run-dir new --dataset digits --model gathered.onnx", 6, "gathered.onnx", "1,000,000,000,000 constants"),
     ("parse --run-dir new --dataset digits --model channels.onnx", 6, "channels.onnx", "10,000,000,000 channels"),
@@ -305,10 +312,10 @@ def folder(tmp_path_factory):
         with h5py.File(folder / f"{name}.nir", "a") as file:
             del file["node/nodes/if"][column]
             file["node/nodes/if"].create_dataset(column, shape, kind, chunks=(min(shape[0], 1 << 20),))
-    for name, units in (("units", [30_000_000]), ("several", [50_000, 64])):
+    for name, units in (("units", [30_000_000]), ("several", [200_000, 200_000])):
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.attrs["model_config"] = keras_model(*units)
-            file.create_group("model_weights")
+            keras_weights(file, *units)
     (folder / "shd").mkdir()
     with h5py.File(folder / "shd" / "shd_test.h5", "w") as file:
         file["extra/keys"] = [b"a"] * 20
@@ -317,9 +324,16 @@ def folder(tmp_path_factory):
             file.create_dataset(f"spikes/{name}", (HUGE,), "f4", **CHUNKS)
     text = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(100_000, np.int32)), ["x" * 1_000_000])
     pyarrow.parquet.write_table(pyarrow.table({"source": text, "target": text}), str(folder / "texts.parquet"))
-    with zipfile.ZipFile(folder / "units.keras", "w") as archive:
-        archive.writestr("config.json", keras_model(30_000_000))
-        archive.writestr("model.weights.h5", b"")
+    units = io.BytesIO()
+    with h5py.File(units, "w") as file:
+        keras_weights(file, 30_000_000)
+    for name, config, weights in (
+        ("units", keras_model(30_000_000), units.getvalue()),
+        ("list", f"[{'0,' * 2_000_000}0]", b""),
+    ):
+        with zipfile.ZipFile(folder / f"{name}.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", config)
+            archive.writestr("model.weights.h5", weights)
     Run.from_graph(folder / "few.csv", folder / "imported")
     return folder
 

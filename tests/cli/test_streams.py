@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 from snnb.cli.main import main
 from snnb.io.text import printable
@@ -41,3 +42,58 @@ def test_names_reach_the_terminal_without_their_control_characters(tmp_path, mon
     assert not set(errors) & set("\x1b\x9b\u202e\r\x07")
     assert "evil\\x1b[2J" in errors
     assert printable("a\tb\udcff\n") == "a\\tb\\xff\n"
+
+
+THREADS = """
+import _thread, threading
+import snnb.cli.main
+
+class Destroyed:
+    def __del__(self):
+        raise ValueError("in a destructor")
+
+def main():
+    ended = threading.Event()
+
+    def work(name):
+        try:
+            raise ValueError(name)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=work, args=("in a thread",))
+    thread.start()
+    thread.join()
+    ended.clear()
+    _thread.start_new_thread(work, ("in a thread of the interpreter",))
+    ended.wait()
+    while _thread._count() > 1:  # besides the thread of signals
+        pass
+    Destroyed()
+    {end}
+
+snnb.cli.main.main = main
+from snnb.cli.app import app
+app()
+"""
+
+
+def test_an_exception_in_a_thread_or_at_the_end_is_shown_and_one_in_a_destructor_is_not():
+    for end, shown, code in (("return 0", [], 0), ("raise ValueError('at the end')", ["ValueError: at the end"], 1)):
+        command = [sys.executable, "-c", THREADS.format(end=end)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ValueError: ")]
+        expected = ["ValueError: in a thread", "ValueError: in a thread of the interpreter", *shown]
+        assert (lines, done.returncode) == (expected, code), done.stderr
+
+
+def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(tmp_path):
+    """As libraries of TensorFlow 2.21 print them, before they read TF_CPP_MIN_LOG_LEVEL."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("import os\nos.write(2, b'I0000 no cuda drivers\\n')\n")
+    script = tmp_path / "script.py"
+    script.write_text("import snnb, sys, tensorflow\nprint('imported', file=sys.stderr)\n")
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    for given, shown in (({}, "imported\n"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "I0000 no cuda drivers\nimported\n")):
+        done = subprocess.run([sys.executable, script], env={**environment, **given}, capture_output=True, text=True)
+        assert done.stderr == shown

@@ -1,5 +1,6 @@
 """Calls on Dask workers: order, terminated workers, errors."""
 
+import subprocess
 import sys
 import threading
 
@@ -86,6 +87,15 @@ def test_a_scheduler_without_workers_and_one_that_terminates(monkeypatch):
 def test_nested_calls_share_a_client(dask_workers):
     with connected(2, None) as client:
         assert client is dask_workers
+
+
+def test_workers_are_not_started_by_a_script_that_would_start_them_again(tmp_path):
+    pytest.importorskip("distributed")
+    script = tmp_path / "script.py"
+    script.write_text("from snnb.cluster.connect import connected\n\nwith connected(1, None):\n    pass\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    expected = f"{script} must call snnb under `if __name__ == '__main__':`, since its workers import it"
+    assert done.stderr.splitlines()[-1] == f"snnb.core.errors.UsageError: {expected}"
 
 
 def test_a_client_that_is_collected_waits_for_no_lock(dask_workers):

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from snnb.conversion.own_parser import parse_own
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
+from snnb.training.keras_model import trained_network
 
 
 def examples(few, many):
@@ -34,6 +37,22 @@ def set_random_weights(model, random):
                 for w in layer.weights
             ]
         )
+
+
+def parsed(model, **options):
+    """Parse a Keras model in memory with the parser of snnb."""
+    return parse_own(trained_network(model), **options)
+
+
+def assert_computes(network, model, x, *, times=1.0, tolerance=1e-5):
+    """Check that a network, its outputs multiplied by a number, computes what a Keras model does.
+
+    The tolerance is a share of the largest output, at least of 1; sums of float32 are rounded in another order.
+    """
+    # Not by `predict`: TensorFlow 2.20 crashes where it fuses a convolution to one channel with a sum (oneDNN).
+    expected = model(x).numpy().reshape(len(x), -1)
+    largest = max(1, np.abs(expected).max())
+    np.testing.assert_allclose(Analogue(network).outputs(x) * times, expected, atol=tolerance * largest)
 
 
 @pytest.fixture
@@ -73,27 +92,3 @@ def small(randomise):
             ]
         )
     )
-
-
-@pytest.fixture
-def with_linear_layer():
-    """A hidden layer without activation, about half of whose values are negative, and a softmax."""
-    layers = keras.layers
-    model = keras.Sequential(
-        [layers.Flatten(input_shape=(8, 8, 1)), layers.Dense(7), layers.Dense(3, activation="softmax")]
-    )
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(0, 0.5, weight.shape) for weight in model.weights])
-    return model
-
-
-@pytest.fixture
-def save(tmp_path):
-    """Write a model as Keras does, and say where."""
-
-    def write(model, name="network.h5"):
-        path = tmp_path / name
-        model.save(str(path))
-        return path
-
-    return write

@@ -1,15 +1,13 @@
-"""What is refused, and that the toolbox would indeed fail on it or make another network of it."""
+"""What is refused, in one line with the layer and the reason, and what is converted exactly."""
 
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import check_convertible, check_outputs, convert, reference_outputs
-from snnb.conversion.toolbox_config import configuration
-from snnb.core.errors import InputError, SnnbError
+from snnb.conversion.convert import check_outputs, convert
+from snnb.core.errors import InputError, VerificationError
 from snnb.io.keras import keras
-from snnb.network.read_network import read_network
-from snnb.simulation.engines.engine import check_supported
-from tests.conversion.conftest import slow_except
+from snnb.training.keras_model import trained_network
+from tests.conversion.conftest import assert_computes, parsed, slow_except
 
 L = keras.layers
 
@@ -26,312 +24,204 @@ def end():
     return (L.Flatten(), L.Dense(3, activation="softmax", name="end"))
 
 
-def relu_after_two_branches():
+def branched(join, *branches, behind=()):
+    """Layers that read the same pictures, a layer that joins them, and what follows."""
     x = L.Input((8, 8, 1))
-    conv = L.Conv2D(2, 3, name="conv")(x)
-    pooled = L.AveragePooling2D(2)(L.ReLU(name="first")(conv))
-    other = L.AveragePooling2D(2)(L.ReLU(name="second")(conv))
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([pooled, other]))))
+    y = join([branch(x) for branch in branches])
+    for layer in behind:
+        y = layer(y)
+    return keras.Model(x, y)
 
 
-def batch_normalisation_of_a_branch():
-    x = L.Input((8, 8, 1))
-    conv = L.Conv2D(2, 3, name="conv")(x)
-    branch = L.Activation("relu")(L.BatchNormalization(name="norm")(conv))
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([branch, conv]))))
+def conv(**settings):
+    return L.Conv2D(2, 3, **{"padding": "same", **settings})
 
 
-def input_concatenated():
-    x = L.Input((8, 8, 1))
-    conv = L.Conv2D(2, 3, padding="same", activation="relu")(x)
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate(name="join")([x, conv]))))
+def average_of_unequal_strides():
+    x = L.Input((8, 8, 2))
+    return keras.Model(x, end()[1](L.Flatten()(L.ReLU(name="here")(L.AveragePooling2D((2, 3))(L.Add()([x, x]))))))
 
 
-def global_pooling_in_two_branches():
-    x = L.Input((8, 8, 1))
-    branches = [
-        L.GlobalAveragePooling2D(name=f"pool{k}")(L.Conv2D(2, 3, activation="relu", name=f"conv{k}")(x)) for k in (0, 1)
-    ]
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Concatenate()(branches)))
+class Own(L.Layer):
+    """A layer whose settings Keras does not know."""
+
+    def __init__(self, factor, **settings):
+        super().__init__(**settings)
 
 
-# Refused for what the toolbox's parser does: (model, layer, reason, the words of --max-pool and --rectify-linear).
-WRONGLY_PARSED = {
-    "softmax moved": (
-        lambda: chain(L.Conv2D(3, 3, name="conv"), L.GlobalAveragePooling2D(name="gap"), L.Activation("softmax")),
-        "gap",
-        "would move it",
-    ),
-    "relu behind average pooling": (
-        lambda: chain(L.Conv2D(3, 3, name="conv"), L.AveragePooling2D(2, name="pool"), L.ReLU(), *end()),
-        "pool",
-        "would move it",
-    ),
-    "relu lost in branches": (relu_after_two_branches, "conv", "would not assign it"),
-    "relu replaced by linear": (
-        lambda: chain(L.Dense(5, activation="relu", name="d"), L.Activation("linear"), *end(), shape=(6,)),
-        "d",
-        "would replace",
-    ),
-    "relu and softmax": (
-        lambda: chain(L.Dense(5, activation="relu", name="d"), L.Activation("softmax", name="s"), shape=(6,)),
-        "s",
-        "would replace",
-    ),
-    "batch normalisation after the activation": (
-        lambda: chain(L.Conv2D(3, 3, activation="relu", name="conv"), L.BatchNormalization(), *end()),
-        "conv",
-        "after the activation",
-    ),
-    "batch normalisation after an Activation": (
-        lambda: chain(L.Conv2D(3, 3), L.Activation("relu", name="act"), L.BatchNormalization(), *end()),
-        "act",
-        "after the activation",
-    ),
-    "batch normalisation first": (
-        lambda: chain(L.BatchNormalization(name="norm"), L.Conv2D(3, 3, activation="relu"), *end()),
-        "norm",
-        "only be absorbed directly after",
-    ),
-    "batch normalisation of one branch": (batch_normalisation_of_a_branch, "norm", "also feeds other layers"),
-    "batch normalisation of the rows": (
-        lambda: chain(L.Conv2D(3, 3), L.BatchNormalization(axis=1, name="norm"), L.ReLU(), *end()),
-        "norm",
-        "axis",
-    ),
-    "batch normalisation of a depthwise convolution with multiplier": (
-        lambda: chain(
-            L.DepthwiseConv2D(3, depth_multiplier=2, name="depth"), L.BatchNormalization(name="norm"), L.ReLU(), *end()
-        ),
-        "norm",
-        "depth_multiplier",
-    ),
-    "too many layers to pass over": (
-        lambda: chain(L.Conv2D(2, 3, activation="relu"), *(L.Dropout(0.1) for _ in range(7)), *end()),
-        "flatten",
-        "more than 6 Dropout",
-    ),
-    "open length": (
-        lambda: chain(
-            L.Dense(4, activation="relu"),
-            L.Reshape((-1, 2, 1), name="open"),
-            L.Conv2D(2, 1, activation="relu"),
-            L.GlobalAveragePooling2D(),
-            L.Dense(3),
-            shape=(6,),
-        ),
-        "open",
-        "has -1 in its shape: specify the size",
-    ),
-    "input concatenated": (input_concatenated, "join", "drop the other branches"),
-    "global pooling in branches": (global_pooling_in_two_branches, "pool0", "another branch"),
-    "relu6": (lambda: chain(L.Conv2D(3, 3), L.ReLU(0.5, name="relu"), *end()), "relu", "max_value 0.5"),
-    "leaky relu": (
-        lambda: chain(L.Conv2D(3, 3), L.ReLU(negative_slope=0.1, name="relu"), *end()),
-        "relu",
-        "negative_slope",
-    ),
-    "shifted relu": (lambda: chain(L.Conv2D(3, 3), L.ReLU(threshold=0.4, name="relu"), *end()), "relu", "threshold"),
-    "LeakyReLU": (lambda: chain(L.Conv2D(3, 3), L.LeakyReLU(name="leaky"), *end()), "leaky", "can represent relu"),
-    "Softmax layer": (lambda: chain(L.Dense(3), L.Softmax(name="soft"), shape=(6,)), "soft", "as Activation"),
-    "spatial dropout": (
-        lambda: chain(L.Conv2D(2, 3, activation="relu"), L.SpatialDropout2D(0.1, name="drop"), *end()),
-        "drop",
-        "does not support",
-    ),
-    "separable convolution": (
-        lambda: chain(L.SeparableConv2D(3, 3, activation="relu", name="sep"), *end()),
-        "sep",
-        "does not support",
-    ),
-}
+class ReLU(L.ReLU):
+    """Computes something else than the class of Keras whose name it has."""
 
-# Parsed as they are, and refused for what a spike rate cannot do or the simulator lacks.
-NOT_SPIKING = {
+    def call(self, x):
+        return 3 * x
+
+
+LINEAR = (L.ReLU(name="here"), L.Dense(2))
+# Model, and what the message has in one of its parts, layer and reason.
+REFUSED = {
     "max pooling": (
-        lambda: chain(L.Conv2D(3, 3, activation="relu"), L.MaxPooling2D(2, name="max"), *end()),
-        "max",
-        "--max-pool average",
+        lambda: chain(conv(activation="relu"), L.MaxPooling2D(2, name="max"), *end()),
+        "max (MaxPooling2D): max pooling: choose --max-pool average or",
     ),
-    "hidden linear layer": (lambda: chain(L.Dense(3, name="lin"), L.Dense(3), shape=(4,)), "lin", "--rectify-linear"),
-    "linear before pooling": (
-        lambda: chain(L.Conv2D(3, 3, name="lin"), L.GlobalAveragePooling2D()),
-        "lin",
-        "--rectify-linear",
+    "maximum of signed values": (
+        lambda: chain(conv(), L.MaxPooling2D(1), L.MaxPooling2D(2), conv(name="after", activation="relu"), *end()),
+        "after (Conv2D): reads a MaxPooling2D of a layer without",
     ),
-    "hidden softmax": (
-        lambda: chain(L.Dense(3, activation="softmax", name="soft"), L.Dense(3), shape=(4,)),
-        "soft",
-        "only the output layer",
+    "padded kernel over kernel": (
+        lambda: chain(L.Conv2D(4, 3, use_bias=False), conv(name="here"), *end()),
+        "here (Conv2D): pads the output of a layer without activation",
     ),
-    "tanh": (lambda: chain(L.Dense(3, activation="tanh", name="t"), shape=(4,)), "t", "activation tanh"),
-    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code", "runs custom code"),
-    "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "does not support"),
-    "addition": (lambda: merged(L.Add(name="sum")), "sum", "merges branches"),
-    "model in model": (
-        lambda: chain(chain(L.Dense(3, activation="relu"), shape=(4,)), L.Dense(2), shape=(4,)),
-        "model",
-        "a nested model",
+    "kernel with gaps over strides": (
+        lambda: chain(L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here"), *end()),
+        "here (Conv2D): has strides over a dilated kernel",
     ),
-    "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="d"), *end()), "d", "insert Flatten before it"),
-    "map for output": (lambda: chain(L.Conv2D(3, 3, name="conv")), "conv", "several axes"),
+    "padded average": (
+        lambda: chain(L.Conv2D(4, 3), L.AveragePooling2D(4, padding="same", name="here"), L.ReLU(), *end()),
+        "here (AveragePooling2D): average pooling with padding",
+    ),
+    "average of unequal strides": (average_of_unequal_strides, "here (ReLU): has strides of 2 × 3"),
+    "flattened linear": (
+        lambda: chain(L.Conv2D(4, 3), L.Flatten(), L.Dense(3, name="here")),
+        "here (Dense): reads a Flatten of a layer without activation",
+    ),
+    "sum of units": (
+        lambda: branched(L.Add(), L.Flatten(), keras.Sequential([L.Flatten(), L.Dense(64)]), behind=LINEAR),
+        "here (ReLU): connects units of a Dense layer one to one",
+    ),
+    "softmax inside": (lambda: chain(conv(activation="softmax"), *end()), "end: softmax in a hidden layer"),
+    "rows normalised": (
+        lambda: chain(L.Conv2D(3, 3), L.BatchNormalization(axis=1, name="norm"), L.ReLU(), *end()),
+        "norm (BatchNormalization): normalises axis 1",
+    ),
+    "leaky": (
+        lambda: chain(conv(), L.ReLU(negative_slope=0.5, name="here"), *end()),
+        "here (ReLU): negative_slope 0.5: a spike rate is never negative",
+    ),
+    "shifted": (lambda: chain(conv(), L.ReLU(threshold=0.5, name="here"), *end()), "here (ReLU): threshold 0.5"),
+    "LeakyReLU": (lambda: chain(conv(), L.LeakyReLU(name="here"), *end()), "here (LeakyReLU): a spike rate can"),
+    "softmax over rows": (lambda: chain(L.Softmax(axis=1, name="here"), *end()), "here (Softmax): a spike rate can"),
+    "tanh": (lambda: chain(conv(activation="tanh", name="here"), *end()), "here (Conv2D): activation tanh"),
+    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code (Lambda): runs custom code"),
+    "cropping": (lambda: chain(L.Cropping2D(1, name="cut"), *end()), "cut (Cropping2D): snnb does not support"),
+    "product": (lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()), "here (Multiply): merges"),
+    "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="here"), *end()), "here (Dense): its input"),
+    "map for output": (lambda: chain(conv(name="here")), "here: the output has several axes"),
+    "concatenation for output": (
+        lambda: branched(L.Concatenate(name="last"), conv(), conv(), behind=[L.Dropout(0.1), L.Flatten()]),
+        "last (Concatenate): has no neurons, so it cannot be the output",
+    ),
     "channels first": (
-        lambda: chain(L.AveragePooling2D(1, data_format="channels_first", name="p"), *end()),
-        "p",
-        "channels_first",
+        lambda: chain(L.AveragePooling2D(1, data_format="channels_first", name="here"), *end()),
+        "layer here (AveragePooling2D): data_format is 'channels_first': build the model with channels last",
     ),
-    "shared layer": (lambda: shared(), "twice", "more than once"),
-    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "model", "no Dense layer and no convolution"),
+    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "model: has no Dense layer and no convolution"),
+    "a vector": (lambda: chain(L.Dense(3), shape=(6,)), "takes inputs of shape (6,): make it (height, width"),
+    "a batch size": (lambda: keras.Sequential([L.Flatten(batch_input_shape=(20, 8, 8, 1))]), "exactly 20 images"),
+    "inside a model": (
+        lambda: chain(keras.Sequential([conv(activation="tanh", name="bent")], name="base"), *end()),
+        "bent (Conv2D): activation tanh",
+    ),
+    "a custom layer": (lambda: chain(chain(Own(2, name="mine")), *end()), "mine (Own): a custom class"),
+    "a custom layer named as one of Keras": (lambda: chain(conv(), ReLU(name="mine"), *end()), "(ReLU): a custom"),
 }
 
 
-def merged(merge):
-    x = L.Input((4,))
-    return keras.Model(x, merge([L.Dense(3, activation="relu")(x), L.Dense(3, activation="relu")(x)]))
-
-
-def shared():
-    x, twice = L.Input((4,)), L.Dense(4, activation="relu", name="twice")
-    return keras.Model(x, L.Dense(2)(twice(twice(x))))
-
-
-@pytest.mark.parametrize("case", [*WRONGLY_PARSED, *NOT_SPIKING])
+@pytest.mark.parametrize("case", REFUSED)
 def test_refused_in_one_line_by_layer_and_reason(case):
-    build, layer, reason = {**WRONGLY_PARSED, **NOT_SPIKING}[case]
+    build, message = REFUSED[case]
     with pytest.raises(InputError) as raised:
-        check_convertible(build())
-    message = str(raised.value)
-    assert "\n" not in message
-    assert any(layer in part and reason in part for part in message.split("; ")), message
+        parsed(build(), max_pool="spiking" if "maximum" in case else "error")
+    assert str(raised.value).startswith("cannot convert this model: ")
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-@pytest.mark.toolbox
-@pytest.mark.parametrize("case", slow_except({"softmax moved", "relu lost in branches"}, WRONGLY_PARSED))
-def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
-    from snnb.conversion.toolbox import to_parsed
-
-    model = randomise(WRONGLY_PARSED[case][0](), seed=3)
-    x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
-    reference = reference_outputs(model, x, max_pool="error")
-    with pytest.raises(SnnbError):
-        check_outputs(to_parsed(model, configuration("net")), x, reference, lambda: reference, "toolbox")
-
-
-def relu_after_concatenation():
-    x = L.Input((8, 8, 1))
-    branches = [L.BatchNormalization()(L.Conv2D(2, k, padding="same")(x)) for k in (1, 3)]
-    joined = L.ReLU()(L.Concatenate()(branches))
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined)))
+def test_all_layers_are_named_and_the_same_reason_is_said_once():
+    layers = [L.ReLU()]
+    for _ in range(9):
+        layers += [conv(), conv(), L.ReLU()]
+    with pytest.raises(InputError) as raised:
+        parsed(chain(*layers, *end()))
+    assert str(raised.value).count("insert a relu between them") == 1
+    assert "and 4 more: pads" in str(raised.value)
+    with pytest.raises(InputError) as raised:
+        parsed(chain(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent"), *end()))
+    assert [str(raised.value).count(name) for name in ("cut (Cropping2D): ", "bent (Conv2D): ")] == [1, 1]
 
 
-def side_by_side():
-    x = L.Input((8, 8, 1))
-    both = L.Concatenate(axis=1)([L.Conv2D(2, k, padding="same", activation="relu")(x) for k in (1, 3)])
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(both)))
-
-
-ACCEPTED = {
-    "everything that is dropped": lambda: chain(
-        L.Dropout(0.1), L.Conv2D(3, 3), L.Dropout(0.1), L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1), *end()
+EXACT = {
+    "softmax of means": lambda: chain(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Activation("softmax")),
+    "relu after a pooling": lambda: chain(L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU(), *end()),
+    "relu after concatenation": lambda: branched(
+        L.Concatenate(), conv(), L.Conv2D(3, 1), behind=[L.BatchNormalization(), L.ReLU(), *end()]
     ),
-    "relu after concatenation": relu_after_concatenation,
     "relu after flatten and padding": lambda: chain(
         L.Conv2D(3, 3), L.ZeroPadding2D(1), L.Flatten(), L.ReLU(), *end()[1:]
     ),
-    "global pooling, dropout, softmax": lambda: chain(
-        L.Conv2D(3, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dropout(0.2), *end()[1:]
+    "normalised after the relu": lambda: chain(conv(activation="relu"), L.BatchNormalization(), *end()),
+    "normalised first": lambda: chain(L.BatchNormalization(), L.Conv2D(3, 3, activation="relu"), *end()),
+    "normalised channels of a multiplier": lambda: chain(
+        L.DepthwiseConv2D(3, depth_multiplier=2), L.BatchNormalization(), L.ReLU(), *end()
     ),
-    "global pooling at the end": lambda: chain(L.Conv2D(3, 3, activation="relu"), L.GlobalAveragePooling2D()),
-    "no bias": lambda: chain(
-        L.DepthwiseConv2D(3, use_bias=False, activation="relu"),
-        L.Conv2D(2, 2, use_bias=False, activation="relu"),
-        L.Flatten(),
-        L.Dense(3, use_bias=False, activation="softmax"),
+    "layers of training": lambda: keras.Sequential(
+        [
+            L.Dropout(0.1, input_shape=(8, 8, 1)),
+            *(conv(), L.SpatialDropout2D(0.1), L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1)),
+            *(L.Dropout(0.1) for _ in range(7)),
+            *end(),
+        ]
     ),
-    "branches side by side in rows, then all to all": side_by_side,
+    "an open length": lambda: chain(
+        *(L.Flatten(), L.Dense(4, activation="relu"), L.Reshape((-1, 2, 1)), conv(activation="relu")),
+        *(L.GlobalAveragePooling2D(), L.Dense(3)),
+    ),
+    "the input concatenated": lambda: branched(
+        L.Concatenate(), conv(activation="relu"), L.Activation("linear"), behind=end()
+    ),
+    "branches side by side in rows": lambda: branched(
+        L.Concatenate(axis=1), conv(activation="relu"), conv(activation="relu"), behind=end()
+    ),
+    "means in branches": lambda: branched(
+        L.Concatenate(),
+        *(keras.Sequential([conv(activation="relu"), L.GlobalAveragePooling2D()]) for _ in "ab"),
+        behind=end(),
+    ),
+    "a linear layer": lambda: chain(L.Flatten(), L.Dense(5), L.Dense(3)),
     "dilation": lambda: chain(L.Conv2D(3, 3, dilation_rate=2, activation="relu"), *end()),
-    "linear output": lambda: chain(L.Dense(4, activation="relu"), L.Dense(3), shape=(5,)),
-    "Sequential that starts with Dropout": lambda: keras.Sequential(
-        [L.Dropout(0.1, input_shape=(8, 8, 1)), L.Conv2D(3, 3, activation="relu"), *end()]
+    "an output in another shape": lambda: chain(
+        L.Flatten(), L.Dense(4), L.Dropout(0.1), L.Reshape((2, 2)), L.Flatten()
     ),
-    "Sequential that starts with Flatten": lambda: keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(3)]),
-    "output in another shape": lambda: chain(L.Dense(4), L.Dropout(0.1), L.Reshape((2, 2)), L.Flatten(), shape=(6,)),
-    "fixed batch": lambda: keras.Sequential([L.Dense(3, batch_input_shape=(20, 5))]),
 }
 
 
-@pytest.mark.toolbox
-@pytest.mark.parametrize("case", slow_except({"everything that is dropped", "no bias"}, ACCEPTED))
-def test_what_is_accepted_the_toolbox_gets_right(case, randomise):
-    from snnb.conversion.toolbox import to_parsed
-
-    model = randomise(ACCEPTED[case]())
-    check_convertible(model)
-    x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
-    reference = reference_outputs(model, x, max_pool="error")
-    assert check_outputs(to_parsed(model, configuration("net")), x, reference, lambda: reference, "toolbox") < 1e-5
-
-
-def test_custom_layer():
-    class Own(L.Layer):
-        def __init__(self, factor):
-            super().__init__()
-
-    for model in (chain(Own(2), *end()), chain(chain(Own(2)), *end())):
-        with pytest.raises(InputError, match="a custom class"):
-            check_convertible(model)
-
-
-def branched(axis, behind):
-    """Two branches of 8×8 maps that meet, and what reads them."""
-    x = L.Input((8, 8, 1))
-    branches = (L.Conv2D(2, 3, padding="same", activation="relu"), L.Conv2D(2, 1, activation="relu"))
-    both = L.Concatenate(axis=axis)([branch(x) for branch in branches])
-    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(both))))
+@pytest.mark.parametrize("case", EXACT)
+def test_converted_exactly(case, randomise, pixels):
+    model = randomise(EXACT[case](), seed=3)
+    assert_computes(parsed(model), model, pixels)
 
 
 SIDE_BY_SIDE = {
-    "columns, then a pooling": lambda: branched(2, L.AveragePooling2D(3)),
-    "channels in the wrong shape": lambda: branched(
-        3, lambda x: L.Conv2D(1, 3, activation="relu")(L.Reshape((8, 16, 2))(x))
-    ),
-    "rows, after padding": lambda: branched(
-        1, lambda x: L.Conv2D(1, 3, activation="relu")(L.Dropout(0.1)(L.ZeroPadding2D(2)(x)))
-    ),
+    "columns, then a pooling": (2, [L.AveragePooling2D(3)]),
+    "channels in the wrong shape": (3, [L.Reshape((8, 16, 2)), L.Conv2D(1, 3, activation="relu")]),
+    "rows, after padding": (1, [L.ZeroPadding2D(2), L.Dropout(0.1), L.Conv2D(1, 3, activation="relu")]),
 }
 
 
 @pytest.mark.parametrize("case", slow_except({"rows, after padding"}, SIDE_BY_SIDE))
-def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
-    path = save(randomise(SIDE_BY_SIDE[case]()))
+def test_branches_in_one_channel(case, randomise, pixels):
+    axis, layers = SIDE_BY_SIDE[case]
+    branches = conv(activation="relu"), L.Conv2D(2, 1, activation="relu")
+    model = randomise(branched(L.Concatenate(axis=axis), *branches, behind=[*layers, *end()]))
     with pytest.raises(InputError, match="different scale factors in one channel: concatenate"):
-        convert(path, tmp_path, name="net", x_norm=pixels)
+        convert(trained_network(model), x_norm=pixels)
 
 
-def ends_in(behind):
-    x = L.Input((6,))
-    return keras.Model(x, behind(x))
-
-
-NO_NEURONS = {
-    "concatenation": lambda x: L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]),
-    "concatenation that is flattened": lambda x: L.Dropout(0.1)(
-        L.Flatten()(L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]))
-    ),
-    "padding": lambda x: L.Flatten()(L.ZeroPadding2D(1, name="last")(L.Reshape((2, 2, 1))(L.Dense(4)(x)))),
-}
-
-
-@pytest.mark.toolbox
-@pytest.mark.parametrize("case", slow_except({"padding"}, NO_NEURONS))
-def test_an_output_without_neurons(case, randomise, tmp_path):
-    """The parser takes it, the simulation does not."""
-    from snnb.conversion.toolbox import to_parsed
-
-    model = randomise(ends_in(NO_NEURONS[case]))
-    with pytest.raises(InputError, match=r"last \(\w+\): has no neurons, so it cannot be the output"):
-        check_convertible(model)
-    parsed = to_parsed(model, configuration("net"))
-    parsed.save(str(tmp_path / "net_parsed.h5"))
-    with pytest.raises(InputError, match="has no neurons"):
-        check_supported(read_network(tmp_path / "net_parsed.h5"))
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_the_border_of_what_the_verification_permits(scale):
+    """1e-3, or 1e-3 of the largest output."""
+    reference = np.array([[0.25, 1], [0.5, 0]]) * scale
+    difference = 1e-3 * scale
+    assert check_outputs(reference + 0.99 * difference, reference) == pytest.approx(0.99 * difference)
+    for wrong in (1.01 * difference, np.nan):
+        with pytest.raises(VerificationError, match=r"differ from the trained model's by up to .* \(sample"):
+            check_outputs(reference + np.array([[0, 0], [wrong, 0]]), reference)

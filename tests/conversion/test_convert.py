@@ -1,44 +1,33 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
-from snnb.core.errors import InputError, VerificationError
+from snnb.core.errors import InputError
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
-from snnb.network.read_network import read_network
+from snnb.training.keras_model import trained_network
+from tests.conversion.conftest import assert_computes
+from tests.converted import converted
 
 L = keras.layers
 
 
-def parsed(model, save, pixels, target: Path, **options):
-    target.mkdir(exist_ok=True)
+def conversion(model, pixels, **options):
     settings = ConversionSettings(**{"batch_size": 40, **options})
-    return convert(save(model), target, name="net", x_norm=pixels, settings=settings)
+    return convert(trained_network(model), x_norm=pixels, settings=settings)
 
 
-def test_layers_files_and_result(small, save, pixels, tmp_path):
-    result = parsed(small, save, pixels, tmp_path / "parse")
-    assert sorted(path.name for path in (tmp_path / "parse").iterdir()) == [
-        "config",
-        "net_parsed.h5",
-        "scale_factors.json",
-    ]
-    model = load_model(tmp_path / "parse" / "net_parsed.h5")
+def test_layers_files_and_result(small, pixels, tmp_path):
+    settings = ConversionSettings(batch_size=40)
+    result = converted(small, tmp_path, x_norm=pixels, settings=settings)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "net_parsed.h5", "scale_factors.json"]
+    model = keras.models.load_model(str(tmp_path / "net_parsed.h5"), compile=False)
     relu, softmax = keras.activations.relu, keras.activations.softmax
-    assert [
-        (
-            layer.name,
-            type(layer).__name__,
-            layer.output_shape[1:],
-            getattr(layer, "activation", None),
-            layer.count_params(),
-        )
-        for layer in model.layers[1:]
-    ] == [
+    layers = [(each, each.output_shape[1:], getattr(each, "activation", None)) for each in model.layers[1:]]
+    assert [(each.name, type(each).__name__, shape, own, each.count_params()) for each, shape, own in layers] == [
         ("00Conv2D_8x8x4", "Conv2D", (8, 8, 4), relu, 40),
         ("01AveragePooling2D_4x4x4", "AveragePooling2D", (4, 4, 4), None, 0),
         ("02Conv2D_2x2x6", "Conv2D", (2, 2, 6), relu, 222),
@@ -50,16 +39,12 @@ def test_layers_files_and_result(small, save, pixels, tmp_path):
     # The softmax layer's factor is 1, so that normalising leaves the output as it was.
     np.testing.assert_allclose(model.predict(pixels), small.predict(pixels), atol=1e-5)
     assert result.largest_difference < 1e-5
-    assert json.loads((tmp_path / "parse" / "scale_factors.json").read_text()) == result.scale_factors
+    assert json.loads((tmp_path / "scale_factors.json").read_text()) == result.scale_factors
     assert result.samples_verified == 100
     assert result.warnings == []
-
-
-def test_parsing_again_gives_equal_bytes(small, save, pixels, tmp_path):
-    for target in ("first", "second"):
-        parsed(small, save, pixels, tmp_path / target)
-    for path in (tmp_path / "first").iterdir():
-        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+    written = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    converted(small, tmp_path, x_norm=pixels, settings=settings)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == written
 
 
 def with_max_pooling():
@@ -74,57 +59,39 @@ def with_max_pooling():
 
 
 @pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("spiking", "MaxPooling2D")])
-def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path):
+def test_max_pooling_by_choice(max_pool, kind, randomise, pixels):
     trained = randomise(with_max_pooling())
-    expected = trained.predict(pixels[:100])
-    result = parsed(trained, save, pixels, tmp_path, max_pool=max_pool)
-    converted = load_model(tmp_path / "net_parsed.h5")
-    assert type(converted.layers[2]).__name__ == kind
-    difference = np.abs(converted.predict(pixels[:100]) - expected).max()
+    result = conversion(trained, pixels, max_pool=max_pool)
+    assert result.parsed.populations[1].kind == kind
+    difference = np.abs(Analogue(result.parsed).outputs(pixels[:100]) - trained.predict(pixels[:100])).max()
     assert result.largest_difference == pytest.approx(difference, abs=1e-5)
     assert (difference > 0.05) == (max_pool == "average")
     assert list(result.changes) == (["average_pooling"] if max_pool == "average" else [])
 
 
-@pytest.mark.toolbox
-def test_linear_layer_is_reported(with_linear_layer, save, pixels, tmp_path):
-    model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
-    share = (model.predict(pixels) < 0).mean()
-    result = parsed(with_linear_layer, save, pixels, tmp_path, rectify_linear=True)
-    assert result.negative_shares == {"01Dense_7": share}
-    assert [warning for warning in result.warnings if f"{share:.1%}" in warning]
+def test_linear_layers_are_reported(randomise, pixels):
+    """One that cannot be composed with the next, and the output; about half of their values are negative."""
+    layers = [L.Conv2D(3, 3, name="hidden", input_shape=(8, 8, 1)), L.Flatten(), L.Dense(7)]
+    model = randomise(keras.Sequential(layers))
+    hidden = keras.Model(model.input, model.get_layer("hidden").output)
+    ends = hidden.predict(pixels), model.predict(pixels)
+    shares = [(values < 0).mean() for values in ends]
+    result = conversion(model, pixels, rectify_linear=True)
+    assert result.negative_shares == {"00Conv2D_6x6x3": shares[0], "02Dense_7": shares[1]}
+    for share in shares:
+        assert [warning for warning in result.warnings if f"{share:.1%}" in warning]
+    with pytest.raises(InputError, match="00Conv2D_6x6x3: the percentile of its activations is -"):
+        conversion(model, pixels, percentile=1, rectify_linear=True)
 
 
-def test_percentile_below_zero_is_refused(with_linear_layer, save, pixels, tmp_path):
-    model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
-    with pytest.raises(InputError, match="01Dense_7: the percentile"):
-        parsed(model, save, pixels, tmp_path / "parse", percentile=1)
-
-
-def test_what_the_samples_tell(small, save, pixels, tmp_path):
+def test_what_the_samples_tell(small, pixels):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
-    result = parsed(small, save, pixels, tmp_path, batch_size=50)
+    result = conversion(small, pixels, batch_size=50)
     assert [warning for warning in result.warnings if "last 20 of 120" in warning]
     assert [warning for warning in result.warnings if "02Conv2D_2x2x6 is never active" in warning]
     assert result.scale_factors["02Conv2D_2x2x6"] == 1  # as the toolbox's
-    assert parsed(small, save, pixels[:7], tmp_path).warnings == result.warnings[:1]
-
-
-@pytest.mark.toolbox
-def test_a_parser_gone_wrong_is_caught(small, save, pixels, tmp_path, monkeypatch):
-    from snntoolbox.parsing.model_libs import keras_input_lib
-
-    of_the_toolbox = keras_input_lib.ModelParser.get_batchnorm_parameters
-
-    def without_mean(self, layer):
-        mean, *rest = of_the_toolbox(self, layer)
-        return [np.zeros_like(mean), *rest]
-
-    monkeypatch.setattr(keras_input_lib.ModelParser, "get_batchnorm_parameters", without_mean)
-    with pytest.raises(VerificationError, match="differ from the trained model's"):
-        parsed(small, save, pixels, tmp_path / "parse")
-    assert list((tmp_path / "parse").iterdir()) == []
+    assert conversion(small, pixels[:7]).warnings == result.warnings[:1]
 
 
 def _clipped():
@@ -136,74 +103,70 @@ def _clipped():
     return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([one, two]))))
 
 
-def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, save, pixels, tmp_path):
+def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, pixels):
     model = randomise(_clipped())
-    usual = parsed(model, save, pixels, tmp_path / "usual")
-    exact = parsed(model, save, pixels, tmp_path / "exact", exact_clip=True)
+    usual = conversion(model, pixels)
+    exact = conversion(model, pixels, exact_clip=True)
     different = {name for name, factor in usual.scale_factors.items() if exact.scale_factors[name] != factor}
     assert different == {"01ReLU_6x6x4"}
     assert usual.scale_factors["01ReLU_6x6x4"] < 6 == exact.scale_factors["01ReLU_6x6x4"]
-    models = [load_model(tmp_path / folder / "net_parsed.h5") for folder in ("usual", "exact")]
-    assert models[1].get_layer("01ReLU_6x6x4").max_value == 1
-    # The last layer is a softmax, which is not scaled.
-    np.testing.assert_allclose(models[1].predict(pixels), models[0].predict(pixels), atol=1e-5)
-    np.testing.assert_allclose(models[1].predict(pixels), model.predict(pixels), atol=1e-5)
+    assert exact.parsed.populations[0].max_value == 1
+    for result in (usual, exact):  # the last layer is a softmax, which is not scaled
+        assert_computes(result.parsed, model, pixels)
 
 
-def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_path):
-    warnings = parsed(small, save, pixels, tmp_path / "parse", exact_clip=True).warnings
+def test_exact_clip_without_a_clipped_layer_is_said(small, pixels):
+    warnings = conversion(small, pixels, exact_clip=True).warnings
     assert warnings == ["--exact-clip: no layer has a clipped activation"]
 
 
-def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(small, save, pixels, tmp_path):
+def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(small, pixels):
     small.layers[1].set_weights([20 * small.layers[1].get_weights()[0], *small.layers[1].get_weights()[1:]])
-    result = parsed(small, save, pixels, tmp_path / "parse", calibrate=8)
+    result = conversion(small, pixels, calibrate=8)
     assert result.scale_factors["00Conv2D_8x8x4"] > 10
-    calibrated = json.loads((tmp_path / "parse" / "calibration.json").read_text())
     for name, layer in [("00Conv2D_8x8x4", 2), ("01AveragePooling2D_4x4x4", 3), ("02Conv2D_2x2x6", 5)]:
         largest = keras.Model(small.input, small.layers[layer].output).predict(pixels).max(axis=(0, 1, 2))
-        shares = np.array(calibrated[name]["scale_factors"])[largest > 0] / largest[largest > 0]
+        shares = np.array(result.calibration[name].scale_factors)[largest > 0] / largest[largest > 0]
         assert shares.min() > 0.149, name  # the candidates are 0.15 to 1.1 times the largest activation
         assert shares.max() < 1.101, name
 
 
-def test_integer_biases_of_too_many_bits_are_said(small, save, pixels, tmp_path):
+def test_integer_biases_of_too_many_bits_are_said(small, pixels):
     x, warnings = np.rint(pixels * 255).astype(np.float32) / np.float32(255), []
     [norm] = [layer for layer in small.layers if isinstance(layer, L.BatchNormalization)]
     for shift in (-1, -1e6):  # 127 / the largest weight × the bias exceeds 2²³
         gamma, beta, *moving = norm.get_weights()
         norm.set_weights([gamma, np.r_[np.float32(shift), beta[1:]], *moving])
         settings = ConversionSettings(batch_size=40, weight_bits=8)
-        result = convert(save(small), tmp_path, name="net", x_norm=x, settings=settings, pixel_scale=255)
+        result = convert(trained_network(small), x_norm=x, settings=settings, pixel_scale=255)
         warnings.append([line for line in result.warnings if "bits" in line])
     assert warnings == [[], ["00Conv2D_8x8x4 has biases of more than 24 bits: clipped"]]
-    [bias] = [p.bias for p in read_network(tmp_path / "net_parsed.h5").populations if p.name == "00Conv2D_8x8x4"]
-    assert bias[0] == 1 - 2**23
+    assert result.spiking.populations[0].bias[0] == 1 - 2**23
 
 
-def test_free_firing_without_a_calibration_is_said(small, save, pixels, tmp_path):
-    [warning] = parsed(small, save, pixels, tmp_path / "parse", firing="free").warnings
+def test_free_firing_without_a_calibration_is_said(small, pixels):
+    [warning] = conversion(small, pixels, firing="free").warnings
     assert warning.startswith("--firing free: ignored without --calibrate")
 
 
-def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_path):
+def test_a_percentile_that_scales_no_layer_is_said(randomise, pixels):
     model = randomise(
         keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")])
     )
-    usual = parsed(model, save, pixels, tmp_path / "usual", exact_clip=True)
-    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
+    usual = conversion(model, pixels, exact_clip=True)
+    other = conversion(model, pixels, exact_clip=True, percentile=50)
     assert other.scale_factors == usual.scale_factors
     assert [warning for warning in other.warnings if warning not in usual.warnings] == [
         "--percentile: ignored, because each layer is scaled by the bound of its activations"
     ]
-    assert not parsed(model, save, pixels, tmp_path / "clipped", percentile=50).warnings
+    assert not conversion(model, pixels, percentile=50).warnings
 
 
-def test_a_warning_says_how_many_weights_composing_makes(randomise, save, pixels, tmp_path):
+def test_a_warning_says_how_many_weights_composing_makes(randomise, pixels):
     x = L.Input((8, 8, 1))
     shared = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))
     ends = [L.ReLU()(L.BatchNormalization()(shared)) for _ in range(3)]
     model = keras.Model(x, L.Dense(2, activation="softmax")(L.GlobalAveragePooling2D()(L.Concatenate()(ends))))
-    [warning] = parsed(randomise(model), save, pixels, tmp_path / "parse").warnings
+    [warning] = conversion(randomise(model), pixels).warnings
     # By hand: 16; 3 × (3 · 3 · 8 · 8 + 8); 24 · 2 + 2. The trained one has one convolution and 3 × 32 for its norms.
     assert warning.startswith(f"{16 + 3 * 584 + 50:,} weights instead of {16 + 576 + 96 + 50:,}, 2.5 times as many")

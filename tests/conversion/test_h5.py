@@ -1,32 +1,73 @@
+"""Files that are written without Keras: Keras opens them, and computes what the network does."""
+
 import time
 
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import save_keras
+from snnb.conversion.own_parser import parse_own
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
+from snnb.model_files.keras_files import write_keras_h5
+from snnb.model_files.read_model import read_trained
+from snnb.network.read_network import read_network, write_parsed
+from snnb.training.keras_model import trained_network
+
+L = keras.layers
 
 
-def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_path):
-    save_keras(small, tmp_path / "first.h5", "net")
+@pytest.fixture
+def model(randomise):
+    """Sums of several layers, a bias for each position, alone and in a sum, and ReLUs that clip."""
+    x = L.Input((8, 8, 2))
+    one = L.ReLU(0.5)(L.Conv2D(4, 3, padding="same")(L.BatchNormalization()(x)))
+    two = L.ReLU(2.5)(L.Add()([one, L.SeparableConv2D(4, 3, padding="same")(L.BatchNormalization()(one)), one]))
+    three = L.MaxPooling2D(2)(L.Activation("relu")(L.Add()([two, L.Conv2D(4, 1)(one)])))
+    joined = L.Concatenate()([L.Flatten()(L.AveragePooling2D(2)(two)), L.GlobalAveragePooling2D()(three)])
+    return randomise(keras.Model(x, L.Dense(5, activation="softmax")(joined)))
+
+
+WAYS = {
+    "trained": (trained_network, write_keras_h5, read_trained),
+    "parsed": (lambda model: parse_own(trained_network(model), max_pool="spiking"), write_parsed, read_network),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_keras_opens_a_written_network_and_computes_its_outputs(way, model, tmp_path):
+    make, write, read = WAYS[way]
+    network, path = make(model), tmp_path / "net.h5"
+    write(network, path, "net")
+    x = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
+    expected = model.predict(x)
+    assert expected.std() > 0.01
+    opened = keras.models.load_model(str(path))
+    assert opened.name == "net"
+    for outputs in (opened.predict(x), Analogue(network).outputs(x), Analogue(read(path)).outputs(x)):
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)  # probabilities, in float32
+    if way == "parsed":  # what `described` writes for Keras: sums, a bias of positions, a clip
+        kinds = [type(layer).__name__ for layer in opened.layers]
+        assert {"Add", "BatchNormalization", "ReLU", "MaxPooling2D"} <= set(kinds)
+        assert sorted(p.max_value for p in network.populations if p.max_value) == [0.5, 2.5]
+        assert sum(p.position_bias is not None for p in network.populations) == 2
+
+
+def test_equal_networks_give_equal_bytes(small, tmp_path):
+    for way, (make, write, _) in WAYS.items():
+        write(make(small), tmp_path / f"{way}.h5", "net")
     time.sleep(1.1)  # HDF5 stamps seconds
-    # A second model of the process: Keras numbers its name and its weights' names on.
-    again = keras.models.load_model(str(tmp_path / "first.h5"))
-    again._name = "something_else"
-    save_keras(again, tmp_path / "second.h5", "net")
-    assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
-    np.testing.assert_array_equal(again.predict(pixels), small.predict(pixels))
-    assert load_model(tmp_path / "first.h5").name == "net"
+    for way, (_, write, read) in WAYS.items():
+        write(read(tmp_path / f"{way}.h5"), tmp_path / "again.h5", "net")
+        assert (tmp_path / f"{way}.h5").read_bytes() == (tmp_path / "again.h5").read_bytes(), way
 
 
 @pytest.mark.parametrize("names", [["conv1/conv", "conv1/bn"], ["f/g/h", "f/g", "i"]])
 def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_path):
-    model = keras.Sequential([keras.layers.Dense(3, name=name, input_shape=(3,)) for name in names])
-    randomise(model)
-    save_keras(model, tmp_path / "net.h5", "net")
-    x = np.random.default_rng(1).random((4, 3)).astype(np.float32)
-    for load in (load_model, lambda path: keras.models.load_model(str(path))):
-        again = load(tmp_path / "net.h5")
-        assert [layer.name for layer in again.layers] == names
-        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    model = keras.Sequential([L.Flatten(input_shape=(1, 1, 3)), *(L.Dense(3, name=name) for name in names)])
+    network = trained_network(randomise(model))
+    write_keras_h5(network, tmp_path / "net.h5", "net")
+    x = np.random.default_rng(1).random((4, 1, 1, 3)).astype(np.float32)
+    opened = keras.models.load_model(str(tmp_path / "net.h5"))
+    assert [layer.name for layer in opened.layers][-len(names) :] == names
+    assert [layer.name for layer in read_trained(tmp_path / "net.h5").layers][-len(names) :] == names
+    np.testing.assert_array_equal(opened.predict(x), model.predict(x))

@@ -1,7 +1,5 @@
 """Integer networks: factors worked out by hand, and what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,9 +7,9 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError
-from snnb.forward.currents import AnalogueNetwork
-from snnb.forward.numpy_pass import activations
-from snnb.network.read_network import Entry, assemble
+from snnb.forward.analogue import Analogue
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble
 from snnb.simulation.engines.engine import number_type
 from snnb.simulation.settings import SimulationSettings
 
@@ -22,11 +20,11 @@ def _dense(name, read, kernel, bias=None):
     kernel = np.array(kernel, np.float32)
     bias = np.zeros(kernel.shape[1], np.float32) if bias is None else np.array(bias, np.float32)
     config = {"units": kernel.shape[1], "activation": "relu"}
-    return Entry(name, "Dense", config, (read,), {"kernel": kernel, "bias": bias})
+    return StoredLayer(name, "Dense", config, (read,), {"kernel": kernel, "bias": bias})
 
 
 def _network(*entries):
-    return assemble(Path("net"), [Entry("input", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}), *entries])
+    return assemble([StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}), *entries])
 
 
 ONE = _dense("one", "input", [[0.5, 1], [-1, 2], [0.1, 0]], [0.25, -1])
@@ -60,40 +58,37 @@ def test_sums_beyond_float32_are_those_of_float64():
 
 
 @pytest.mark.parametrize(
-    ("entries", "changes", "scale", "message"),
+    ("entries", "changes", "message"),
     [
-        ([ONE], {}, 128.0, "is not an integer"),
         (
             [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
             {"weight_bits": 4},
-            255,
             "layer two: a threshold of 0.78 at 4 bits",
         ),
         (
             [
                 ONE,
-                Entry("both", "Concatenate", {"axis": 1}, ("one", "input"), {}),
+                StoredLayer("both", "Concatenate", {"axis": 1}, ("one", "input"), {}),
                 _dense("two", "both", np.ones((5, 2))),
             ],
             {},
-            255,
             "layer two reads the input and spikes",
         ),
     ],
 )
-def test_what_has_no_integers_is_refused(entries, changes, scale, message):
+def test_what_has_no_integers_is_refused(entries, changes, message):
     settings = ConversionSettings(weight_bits=8).changed(**changes)
     with pytest.raises(InputError, match=message):
-        spiking_network(_network(*entries), BYTES, settings, scale)
+        spiking_network(_network(*entries), BYTES, settings, 255)
 
 
 def test_windows_that_the_edge_cuts_are_refused():
-    head = Entry("input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {})
-    pool = Entry(
+    head = StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {})
+    pool = StoredLayer(
         "pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2), "padding": "same"}, ("input",), {}
     )
-    flat = Entry("flat", "Flatten", {}, ("pool",), {})
-    network = assemble(Path("net"), [head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
+    flat = StoredLayer("flat", "Flatten", {}, ("pool",), {})
+    network = assemble([head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
     with pytest.raises(InputError, match="layer pool: partial average pooling windows"):
         spiking_network(network, np.zeros((1, 3, 3, 1), np.float32), ConversionSettings(weight_bits=8), 255)
 
@@ -101,19 +96,20 @@ def test_windows_that_the_edge_cuts_are_refused():
 def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded():
     network = _network(ONE, TWO)
     integers = spiking_network(network, BYTES, ConversionSettings(weight_bits=4), 255)
-    trained, found = (dict(zip("ab", (a for _, a in activations(net, BYTES)))) for net in (network, integers))
+    trained, found = (Analogue(net, ["one", "two"]).values(BYTES) for net in (network, integers))
     # By hand: a weight is rounded by at most half a threshold, and the two inputs of `two` by half of 1 / 7 each.
     one, two = integers.populations
-    assert np.all(np.abs(found["a"] - trained["a"]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6)
-    own = found["a"] @ np.asarray(two.only.kernel) / 7
-    np.testing.assert_allclose(found["b"], np.maximum(own, 0), rtol=1e-6)
-    np.testing.assert_allclose(AnalogueNetwork(integers).outputs(BYTES), found["b"], rtol=1e-5)
-    assert np.abs(found["a"] - trained["a"]).max() > 0
+    own = [BYTES * 255, found[0]]
+    for population, x, values in zip((one, two), own, found):
+        current = (x @ np.asarray(population.only.kernel) + population.bias) / population.integer_threshold
+        np.testing.assert_allclose(values, np.maximum(current, 0), rtol=1e-6)
+    assert np.all(np.abs(found[0] - trained[0]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6)
+    assert np.abs(found[0] - trained[0]).max() > 0
 
 
 def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
     network = _network(ONE, TWO)
     rounded = calibrate(network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255).weights
-    expected = AnalogueNetwork(network).outputs(BYTES)
+    expected = Analogue(network).outputs(BYTES)
     assert expected.max() > 0.05
-    np.testing.assert_allclose(AnalogueNetwork(rounded).outputs(BYTES), expected, rtol=1e-3)
+    np.testing.assert_allclose(Analogue(rounded).outputs(BYTES), expected, rtol=1e-3)

@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
-from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import check_convertible, convert, save_keras
 from snnb.core.errors import InputError
-from snnb.forward.currents import AnalogueNetwork
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.conversion.conftest import slow_except
+from tests.conversion.conftest import assert_computes, parsed, slow_except
+from tests.converted import converted
 
 L = keras.layers
 CLASSES, SAMPLES, STEPS = 3, 6, 300
@@ -42,12 +40,10 @@ def _model(end, randomise):
 def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     model = _model(ENDS[end], randomise)
     x = np.random.default_rng(0).random((20, 6, 7, 2)).astype(np.float32)
-    save_keras(model, tmp_path / "net.h5", "net")
-    result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, settings=ConversionSettings(parser="auto"))
-    assert (result.parser, result.largest_difference < 1e-6) == ("own", True)
+    assert converted(model, tmp_path, x_norm=x).largest_difference < 1e-6
     network = read_network(tmp_path / "net_parsed.h5")
     # Normalised: the softmax must still see the trained network's own means, not what they are divided by.
-    np.testing.assert_allclose(AnalogueNetwork(network).outputs(x), model.predict(x), atol=1e-5)
+    assert_computes(network, model, x)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     one, two = (engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None) for engine in ENGINES)
     for name, counts in one.counts.items():
@@ -70,6 +66,6 @@ REFUSED = {
 def test_what_else_has_no_weights_before_the_softmax_is_refused_with_what_to_do(end, randomise):
     build, message = REFUSED[end]
     with pytest.raises(InputError) as raised:
-        check_convertible(_model(build, randomise), parser="auto")
+        parsed(_model(build, randomise))
     assert message in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.layer_rules import choose_parser
-from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
+from snnb.conversion.toolbox_config import configuration, defaults, require_toolbox, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
-from snnb.io.keras import keras
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 
 
@@ -103,9 +101,10 @@ def test_the_defaults_are_those_of_the_installed_toolbox(tmp_path):
     assert (tmp_path / "ours").read_text() == (tmp_path / "theirs").read_text()
 
 
-def test_without_the_toolbox_the_options_are_refused_and_auto_takes_the_own_parser(monkeypatch):
+def test_without_the_toolbox_its_options_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "snntoolbox", None)
-    with pytest.raises(InputError, match=r"--engine toolbox needs snntoolbox 0\.5.* image snnb or Python 3\.8"):
+    advice = r"needs snntoolbox 0\.5.* image snnb or Python 3\.8"
+    with pytest.raises(InputError, match=f"--engine toolbox {advice}"):
         refuse_unsuitable(SimulationSettings(engine="toolbox"), **FLOAT)
-    model = keras.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(4,))])
-    assert choose_parser(model, max_pool="error", rectify_linear=False, parser="auto") == "own"
+    with pytest.raises(InputError, match=f"--parser toolbox {advice}"):
+        require_toolbox("--parser toolbox", "--parser own")

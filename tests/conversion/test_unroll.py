@@ -1,17 +1,12 @@
-"""Layers used twice and models inside models: the unrolled network is the same, in memory and from a file."""
-
-import itertools
+"""Layers used twice and models inside models: the network is the same, from memory and from a file."""
 
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import check_convertible, reference_outputs
-from snnb.conversion.keras_graph import unrolled_model
-from snnb.conversion.own_parser import parse_own
-from snnb.core.errors import InputError
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
-from tests.conversion.conftest import slow_except
+from snnb.model_files.read_model import read_trained
+from snnb.training.keras_model import trained_network, write_model
+from tests.conversion.conftest import assert_computes, parsed
 
 L = keras.layers
 
@@ -78,6 +73,14 @@ def _named_alike():
     return keras.Model(x, L.Dense(3)(L.Flatten()(L.Conv2D(2, 1, name="a_use2", activation="relu")(y))))
 
 
+def _named_as_the_path():
+    """A layer whose name is that of a model and of the layer inside it."""
+    inside = keras.Sequential([L.Conv2D(2, 3, padding="same", input_shape=(6, 6, 2), name="conv")], name="base")
+    x = L.Input((6, 6, 2))
+    y = L.Conv2D(2, 3, padding="same", strides=2, name="base_conv")(L.ReLU()(inside(x)))
+    return keras.Model(x, L.Dense(3)(L.Flatten()(L.ReLU()(y))))
+
+
 def _in_two_models():
     """The first use of a layer is in another model, as of an encoder that was built before the classifier."""
     convolution, other, x = L.Conv2D(2, 3), L.Input((6, 6, 2)), L.Input((6, 6, 2))
@@ -86,60 +89,32 @@ def _in_two_models():
 
 
 MODELS = [
-    _in_two_models,
-    _shared,
-    _shared_with_other_sizes,
-    _nested,
-    _frozen,
-    _without_shape,
-    _two_in_two_out,
-    _named_alike,
+    *(_in_two_models, _shared, _shared_with_other_sizes, _nested, _frozen, _without_shape, _two_in_two_out),
+    *(_named_alike, _named_as_the_path),
 ]
 
 
-FAST = [(_in_two_models, "spiking"), (_shared, "spiking"), (_nested, "spiking"), (_frozen, "average")]
-
-
-@pytest.mark.parametrize(("build", "max_pool"), slow_except(FAST, itertools.product(MODELS, ["spiking", "average"])))
-def test_the_parsed_model_computes_what_the_model_does(build, max_pool, randomise, tmp_path):
-    model = build()
-    random = np.random.default_rng(3)
+@pytest.mark.parametrize("build", MODELS)
+def test_the_parsed_network_computes_what_the_model_does(build, tmp_path):
+    model, random = build(), np.random.default_rng(3)
     model.set_weights(
         [random.uniform(0.2, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1]))) for w in model.get_weights()]
     )
     x = random.random((20, 6, 6, 2)).astype(np.float32)
-    path = tmp_path / "model.h5"
-    model.save(str(path))
-    assert check_convertible(model, max_pool=max_pool, parser="auto") == "own"
-    loaded = load_model(path)
-    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
-    before = [array.copy() for array in loaded.get_weights()]
-    parsed = parse_own(loaded, max_pool=max_pool)
-    expected = reference_outputs(loaded, x, max_pool=max_pool)
-    np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-5)
-    if max_pool == "spiking":
-        np.testing.assert_allclose(expected, model.predict(x), rtol=1e-6)
-    for kept, weights in zip(loaded.get_weights(), before):
-        np.testing.assert_array_equal(kept, weights)
+    write_model(model, tmp_path / "model.h5")
+    network = trained_network(model)
+    for each in (network, read_trained(tmp_path / "model.h5"), parsed(model, max_pool="spiking")):
+        assert_computes(each, model, x)
+    names = [layer.name for layer in network.layers]
+    assert len(set(names)) == len(names)
 
 
 def test_each_use_becomes_a_layer():
-    flat = unrolled_model(_nested())
+    network = trained_network(_nested())
     inner = ["Conv2D", "Add", "BatchNormalization", "ReLU"]
-    kinds = [type(layer).__name__ for layer in flat.layers]
-    assert kinds == ["InputLayer", *inner, *inner, "GlobalAveragePooling2D", "Dropout", "Dense"]
-    first, second = (layer for layer in flat.layers if isinstance(layer, L.Conv2D))
-    assert first.name.startswith("base/inner/conv2d")
+    kinds = [layer.kind for layer in network.layers]
+    assert kinds == ["InputLayer", *inner, *inner, "GlobalAveragePooling2D", "Dense"]
+    first, second = (layer for layer in network.layers if layer.kind == "Conv2D")
+    assert first.name.startswith("base_inner_conv2d")
     assert second.name == f"{first.name}_use2"
-    np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
-
-
-def test_a_flat_model_stays_as_it_is(small):
-    assert unrolled_model(small) is small
-
-
-def test_layers_refused_inside_a_model_are_named_with_it():
-    inside = keras.Sequential([L.Conv2D(2, 3, activation="tanh", input_shape=(6, 6, 2), name="bent")], name="base")
-    model = keras.Sequential([inside, L.Flatten(), L.Dense(3)])
-    with pytest.raises(InputError, match=r"base/bent \(Conv2D\): activation tanh"):
-        check_convertible(model, parser="auto")
+    np.testing.assert_array_equal(first.weights["kernel"], second.weights["kernel"])

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numba.core.registry import cpu_target
 
+import snnb
 from snnb.core import compiled as compiled_module
 from snnb.core.compiled import compiled, processor_levels
 from snnb.core.progress import compilation
-from snnb.version import __version__
 
 LOOPS = (
     "from snnb.core.compiled import compiled\n\n\n@compiled\ndef add(a, b):\n    return a {sign} b\n\n\n"
@@ -39,6 +39,7 @@ def load(tmp_path, monkeypatch):
             file.write_text(LOOPS.format(sign=sign))
         monkeypatch.delitem(sys.modules, file.stem, raising=False)
         importlib.invalidate_caches()
+        compiled_module._digest.cache_clear()
         return importlib.import_module(file.stem).total
 
     return function
@@ -56,6 +57,46 @@ def test_machine_code_is_loaded_until_the_file_changes(load):
     changed = load("*  ")
     assert changed(VALUES) == 0
     assert _from_disk(changed) == 0
+
+
+PARTS = {
+    "part_of_a_test": "WIDTH = 3\n",
+    "function_of_a_test": "from snnb.core.compiled import inner\n\n\n@inner\ndef apply(a, b):\n    return a + b\n",
+    "loop_of_a_test": "from snnb.core.compiled import compiled\nfrom snnb.function_of_a_test import (\n    apply,\n)\n"
+    "from snnb.part_of_a_test import WIDTH\n\n\n@compiled\ndef result(a):\n    return apply(a, WIDTH)\n",
+}
+
+
+def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or_constants_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(snnb, "__path__", [*snnb.__path__, str(tmp_path)])
+
+    def loaded(**changes):
+        """Import the files as another process does, each with the times that it had before."""
+        for name, source in PARTS.items():
+            file = tmp_path / f"{name}.py"
+            file.write_text(source.replace(*changes.get(name, ("", ""))))
+            os.utime(file, (1e9, 1e9))
+            monkeypatch.delitem(sys.modules, f"snnb.{name}", raising=False)
+        importlib.invalidate_caches()
+        compiled_module._digest.cache_clear()
+        return importlib.import_module("snnb.loop_of_a_test").result
+
+    def files():
+        return len(list(tmp_path.glob("cache/*/*.nb[ic]")))
+
+    first, again = loaded(), loaded()
+    assert (first(4), _from_disk(first), again(4), _from_disk(again), files()) == (7, 0, 7, 1, 2)
+    for changes, expected in (
+        ({"function_of_a_test": ("a + b", "a - b")}, 1),
+        ({"part_of_a_test": ("3", "5")}, 9),
+        ({"loop_of_a_test": ("(a, WIDTH)", "(WIDTH, a)"), "function_of_a_test": ("a + b", "a - b")}, -1),
+    ):
+        changed, again = loaded(**changes), loaded(**changes)
+        assert (changed(4), _from_disk(changed)) == (expected, 0)
+        assert (again(4), _from_disk(again)) == (expected, 1)
+        assert files() == 2  # those of other sources are removed
 
 
 def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch):
@@ -132,7 +173,7 @@ def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(l
     compiled_module._directory.cache_clear()
     assert Path(load("+").stats.cache_path).parent == tmp_path / "cache"
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    assert Path(load("+").stats.cache_path).parent == tmp_path / "snnb" / "numba" / __version__
+    assert Path(load("+").stats.cache_path).parent == tmp_path / "snnb" / "numba"
     assert numba.config.CACHE_DIR == ""  # as before, for other packages
 
 

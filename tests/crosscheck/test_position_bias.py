@@ -6,7 +6,7 @@ import pytest
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import save_keras, spiking_network
+from snnb.conversion.convert import spiking_network
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.crosscheck import brian2, sanafe, scipy
@@ -16,7 +16,7 @@ from snnb.graph.build import build_graph
 from snnb.model_files.fold_pixels import fold_pixels
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import read_network, write_parsed, write_spiking
 from snnb.simulation.engines.engine import choose_engine
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
@@ -46,7 +46,9 @@ def trained():
 def parsed(trained, tmp_path_factory):
     """Not normalised."""
     path = tmp_path_factory.mktemp("padded") / "net_parsed.h5"
-    save_keras(parse_own(fold_pixels(trained, "mean=0.25,0.5,std=0.5,0.25", len)), path, "net")
+    from snnb.training.keras_model import trained_network
+
+    write_parsed(parse_own(fold_pixels(trained_network(trained), "mean=0.25,0.5,std=0.5,0.25", len)), path, "net")
     return path
 
 

@@ -48,16 +48,23 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, r"x_test is float32, not uint8.*\(255 \* x_test\)\.round"),
+        (
+            {"x_test": np.zeros((6, 5, 4, 3), np.float32)},
+            "x_train is uint8 and x_test is float32: write uint8, of which",
+        ),
+        ({"x_test": np.zeros((6, 5, 4, 3), np.int64)}, "x_train is uint8 and x_test is int64: write uint8, of which"),
         ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
         ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
         ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6"),
         ({"y_test": np.arange(5)}, r"y_test is int64 of shape \(5,\)"),
         (
             {"y_test": np.array([0, 1, 2, 3, 0, 0])},
-            "y_test has the classes .*number the 3 classes of y_train from 0 to 2",
+            "y_test: label 3 of sample 3 is not a class number from 0 to 2; y_train has 3 classes",
         ),
-        ({"y_train": np.repeat([1, 2, 3], 4)}, "y_train has the classes"),
+        (
+            {"y_train": np.repeat([1, 2, 3], 4)},
+            "y_train: label 3 of sample 8 is not a class number from 0 to 2; y_train has 3 classes",
+        ),
     ],
 )
 def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
@@ -90,7 +97,64 @@ def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, l
     assert sorted(path.name for path in target.iterdir()) == sorted(["x_test.npy", "y_test.npy", *toolbox])
     for wrong in (-1, 10**12):
         written(tmp_path, {**test, "y_test": np.where(np.arange(6) == 3, wrong, 0)}, layout)
-        refused("number them from 0 to at most 65,535", name, shape=(5, 4, 3))
+        refused(f"y_test: label {wrong} of sample 3 is not a class number from 0 to", name, shape=(5, 4, 3))
+
+
+@pytest.mark.parametrize("layout", ["file", "folder"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_of_any_range_are_kept(run_prepare, tmp_path, mine, layout, dtype):
+    for part in ("x_train", "x_test"):
+        mine[part] = (mine[part].astype(dtype) - 100) / 7
+    target, prepared = run_prepare(written(tmp_path, mine, layout))
+    assert prepared.scale == 1
+    for part in ("train", "test"):
+        x, y = (np.load(target / f"{kind}_{part}.npy") for kind in "xy")
+        given = mine[f"x_{part}"].astype("float32")
+        pairs = zip(given, mine[f"y_{part}"].ravel())
+        assert x.dtype == np.float32
+        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted((p.tobytes(), c) for p, c in pairs)
+        assert prepared.splits[part].values == (given.min(), given.max())
+    np.testing.assert_array_equal(np.load(target / "x_test.npz")["arr_0"], np.load(target / "x_test.npy"))
+    (warning,) = prepared.warnings
+    assert "the pixels are -14.29 to 22.14, as in the arrays: --input poisson and --weight-bits need" in warning
+
+
+def test_floats_that_are_not_finite_or_of_another_size_are_refused(refused, tmp_path, mine):
+    floats = {name: mine[name] / np.float32(255) for name in ("x_train", "x_test")}
+    name = written(tmp_path, {**mine, **floats})
+    refused(
+        "the images are 5×4×3, the model takes 8×8×3: write images of that size", name, shape=(8, 8, 3), fit="resize"
+    )
+    for wrong in (np.nan, np.inf):
+        floats["x_test"][4, 1, 2, 0] = wrong
+        written(tmp_path, {**mine, **floats})
+        refused("x_test: sample 4 has a value that is not finite", name)
+
+
+@pytest.mark.parametrize("largest", [0, 16, 127, 128, 255])
+def test_a_largest_value_far_below_255_is_named(run_prepare, tmp_path, mine, largest):
+    mine.update({part: (mine[part] % max(largest, 1)).astype(np.uint8) for part in ("x_train", "x_test")})
+    for part in ("x_train", "x_test"):
+        mine[part][0] = largest
+    _, prepared = run_prepare(written(tmp_path, mine))
+    if largest > 127:
+        assert prepared.warnings == []
+        return
+    (warning,) = prepared.warnings
+    assert f"the largest value of the train and test images is {largest} of 255" in warning
+    assert (f"if {largest} should be 1, multiply the values by 255 / {largest}" in warning) == (largest > 0)
+    mine["x_train"][0] = 255
+    _, prepared = run_prepare(written(tmp_path, mine))
+    assert [f"of the test images is {largest} of 255" in line for line in prepared.warnings] == [True]
+
+
+def test_channels_first_are_told_how_to_be_last(refused, tmp_path, mine):
+    first = {name: mine[name].transpose(0, 3, 1, 2) for name in ("x_train", "x_test")}
+    name = written(tmp_path, {**mine, **first})
+    for fit in ("exact", "resize"):  # also with --shape
+        remedy = r"the images are 3×5×4, the model takes 5×4×3: of channels first, write x.transpose\(0, 2, 3, 1\)"
+        refused(remedy, name, shape=(5, 4, 3), fit=fit)
+        refused("choose a model for 4 channels, or a data set of 1", name, shape=(5, 4, 1), fit=fit)
 
 
 def test_without_a_training_set_samples_for_the_normalisation_have_no_effect(tmp_path, mine, capsys):

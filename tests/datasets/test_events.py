@@ -227,6 +227,27 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     ]
 
 
+def test_recordings_shorter_than_a_step_are_counted_and_refused_if_all_are(run_prepare, refused, tmp_path):
+    """As times in ms instead of µs are."""
+    (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
+    for number, last in enumerate((80, 900, 999)):
+        np.save(folder / f"{number}.npy", structured(random_events(number, last=last)))
+    np.save(folder / "silent.npy", structured(random_events(0))[:0])
+    name = f"events:{tmp_path / 'own'}"
+    message = (
+        r"all recordings are shorter than a time step of 1,000 µs, the first .*\.npy: times must be in µs "
+        r"\(multiply ms by 1000\); or give a smaller --bin-us"
+    )
+    refused(message, name, shape=SENSOR)
+    np.save(folder / "long.npy", structured(random_events(3, last=30_000)))
+    target, prepared = run_prepare(name, shape=SENSOR)
+    assert sorted(len(one) for one in frames(target))[:4] == [1, 1, 1, 1]
+    (line,) = [line for line in prepared.warnings if "are shorter" in line]
+    assert re.match(r"3 of 5 recordings are shorter than a time step of 1,000 µs, the first .*/[012]\.npy: each", line)
+    _, prepared = run_prepare(name, shape=SENSOR, bin_us=1)
+    assert [line for line in prepared.warnings if "are shorter" in line] == []
+
+
 FLOATS = {"t": np.zeros(3), **dict.fromkeys("xyp", [0] * 3)}
 
 

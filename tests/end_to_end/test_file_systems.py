@@ -69,6 +69,15 @@ def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, s
         assert snnb(command, disk / "run").returncode == 0
 
 
+def test_a_report_that_a_read_only_run_does_not_take_is_an_error_at_once(disk, snnb):
+    (stamp,) = (path.name for path in (disk / "run/simulations").iterdir())
+    assert snnb("remove", disk / "run", f"graphs/{stamp}", "--with-dependents", "--yes").returncode == 0
+    remount(disk, "ro")
+    result = snnb("report", disk / "run")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (3, "", 1)
+    assert "the file system is read-only; give a writable path" in result.stderr
+
+
 def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path):
     (stamp,) = (path.name for path in (disk / "run/simulations").iterdir())
     (disk / f"run/exports/{stamp}/.graph.csv.abcdefgh.partial").mkdir(parents=True)  # left by a killed export

@@ -5,8 +5,7 @@ import pytest
 
 from snnb.architectures import find
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert, save_keras
-from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.analogue import Analogue
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
@@ -14,6 +13,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.architectures.test_networks import count, densenet, mobilenet_v2
+from tests.converted import converted as converted_files
 
 CLASSES, SAMPLES, STEPS = 7, 3, 24
 # The picture, the settings, and what the closed form says of them; the network's own layers where it is None.
@@ -53,10 +53,9 @@ def converted(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     model = find(request.param).build(input_shape=(*shape, 3), num_classes=CLASSES, **settings)
     _with_random_statistics(model)
-    save_keras(model, folder / "model.h5", "model")
     x = np.random.default_rng(1).random((12, *shape, 3)).astype(np.float32)
-    options = ConversionSettings(parser="own", batch_size=6)
-    result = convert(folder / "model.h5", folder, name="model", x_norm=x, settings=options)
+    options = ConversionSettings(batch_size=6)
+    result = converted_files(model, folder, name="model", x_norm=x, settings=options)
     assert result.largest_difference < 1e-4
     return model, counted or count(model), folder / "model_parsed.h5", x
 
@@ -69,7 +68,7 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tm
 
 def test_the_converted_network_classifies_as_the_trained_one(converted):
     model, _, parsed, x = converted
-    np.testing.assert_allclose(AnalogueNetwork(read_network(parsed)).outputs(x), model.predict(x), atol=1e-4)
+    np.testing.assert_allclose(Analogue(read_network(parsed)).outputs(x), model.predict(x), atol=1e-4)
 
 
 def test_both_engines_count_the_same_spikes(converted):

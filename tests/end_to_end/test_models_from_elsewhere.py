@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,24 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
         classes = [session.run(None, {name: one[np.newaxis]})[0].argmax() for one in pixels]
         assert accuracies[-1] == pytest.approx(np.mean(classes == y))
     assert accuracies[1] > max(accuracies[0], accuracies[2])
+
+
+def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, capsys):
+    """With the weights of a convolution in the places of other filters."""
+    from snnb.model_files import read_model
+
+    def exchanged(path, warn, read=read_model.read_onnx):
+        network = read(path, warn)
+        layer = next(layer for layer in network.layers if layer.kind == "Conv2D")
+        weights = {**layer.weights, "kernel": np.roll(layer.weights["kernel"], 1, axis=-1)}
+        return network.with_layers({layer.name: replace(layer, weights=weights)})
+
+    monkeypatch.setattr(read_model, "read_onnx", exchanged)
+    line = f"train --model {RECORDED / 'digits_net.onnx'} --dataset digits --run-dir {tmp_path / 'run'} --quiet"
+    assert main(shlex.split(line)) == 5
+    [line] = capsys.readouterr().err.splitlines()
+    assert "digits_net.onnx: read as a network whose outputs differ by up to" in line
+    assert open_run(tmp_path / "run").record_of("train") is None
 
 
 def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):

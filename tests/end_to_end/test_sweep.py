@@ -14,6 +14,8 @@ from snnb.core.errors import InputError, UsageError
 from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
+from snnb.results.report import write_report
+from snnb.results.status import status_of
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
 from snnb.simulation.statistics import wilson_interval
@@ -51,7 +53,9 @@ def test_points_run_once_and_what_they_share_too(run):
         assert record.details.conversion.percentile == float(row["percentile"]) == one.values["percentile"]
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
-        assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
+        low, high = wilson_interval(float(row["readout_accuracy"]) * 12, 12)
+        assert (float(row["readout_accuracy_low"]), float(row["readout_accuracy_high"])) == (low, high)
+        assert (row["snn_accuracy_low"], row["snn_accuracy_high"]) == ("", "")  # of random spikes
         assert row["simulation"] == one.simulation
     assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
     with Image.open(run.path / "sweep.png") as picture:
@@ -62,6 +66,13 @@ def test_points_run_once_and_what_they_share_too(run):
         states = {state.name: state.in_words for state in state_of_stages(where)}
         assert states[f"simulations/{one.simulation}"] == "up to date"
         assert one.simulation in {other.stamp for other in compare([str(where.path)])}
+    points = status_of(after).sweep
+    assert [(one["run"], one["simulation"], one["snn_accuracy"]) for one in points] == [
+        (one.run, one.simulation, one.snn_accuracy) for one in swept
+    ]
+    page = write_report(after).read_text()
+    section = page.split('id="sweep"')[1].split("<section")[0]
+    assert all(f">{one.simulation}<" in section for one in swept)
     # The same again makes nothing; a larger grid makes what is new.
     said.clear()
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
@@ -175,13 +186,13 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     arguments = ["sweep", "--run-dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    heads = "samples duration simulation ANN read-out SNN (95 %) spikes operations"
+    heads = "samples duration simulation ANN read-out (95 %) SNN rate operations"
     assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
     assert [row["samples"] for row in _table(run)] == ["5", "7"]
     assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count("samples") == 1
     for row, line in zip(_table(run), lines):
-        low, share, high = (100 * float(row[f"snn_accuracy{end}"]) for end in ("_low", "", "_high"))
+        low, share, high = (100 * float(row[f"readout_accuracy{end}"]) for end in ("_low", "", "_high"))
         assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
         assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
         operations = float(row["synaptic_operations_per_sample"])
@@ -252,7 +263,7 @@ def test_a_sweep_on_workers_equals_one_without(run, tmp_path, dask_workers):
     assert rows[0] == rows[1]
 
 
-def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar):
+def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, capsys, without_kahypar):
     """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
     tiny = {"name": "tiny", "mesh": [2, 2], "neurons_per_core": 40, "axons_per_core": 10, "source": "test"}
     tiny.update(energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1})
@@ -266,6 +277,19 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar
     assert [row["energy_of"] for row in rows] == ["events", "events", "", "", "network", "network"]
     assert all("than the 10 axons of a core" in row["note"] for row in rows[2:4])
     assert len([line for line in said if "than the 10 axons of a core" in line]) == 2
+    assert [row["chip"] for row in rows[::2]] == ["loihi", "tiny (tiny.yaml)", "spinemap_5x5"]
+    points = status_of(open_run(run.path)).sweep
+    assert [one["energy_pj"] for one in points] == [one.energy_pj for one in swept]
+    assert main(["status", str(run.path)]) == 0
+    shown = capsys.readouterr().out.split("points of the last sweep")[1].splitlines()
+    assert [line.split()[0] for line in shown[2:8]] == [
+        "loihi",
+        "loihi",
+        "tiny",
+        "tiny",
+        "spinemap_5x5",
+        "spinemap_5x5",
+    ]
     face = Run(path=run.path)
     face.graph(simulation=swept[1].simulation)
     for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):
@@ -274,6 +298,8 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar
         assert row["sample_ns"] == str(cost.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
+    (run.path / "sweep.csv").write_bytes(b"\xff")
+    assert status_of(open_run(run.path)).sweep == []
 
 
 def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypatch, without_kahypar):
@@ -287,7 +313,12 @@ def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypa
 
     monkeypatch.setattr("snnb.report.comparison_plots.plot_chips", plot)
     _sweep(run, f"hardware=loihi,{own}", "threshold=1")
-    assert [point.chip for point in drawn] == ["loihi", str(own)]
+    assert [point.chip for point in drawn] == ["loihi", "loihi (loihi.yaml)"]
+    (tmp_path / "other").mkdir()
+    other = shutil.copy(own, tmp_path / "other")
+    drawn.clear()
+    _sweep(open_run(run.path), f"hardware={own},{other}", "threshold=1")
+    assert [point.chip for point in drawn] == [str(own), other]
 
 
 def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -21,12 +24,16 @@ from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.parts import _open, _Shared
 from snnb.formats.request import Request
+from snnb.formats.sonata import _write_edge_population
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
+from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
+from snnb.graph.populations import Recording
 from snnb.io.files import sha256_of
 from tests.crosscheck.sanafe_file import load
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
+from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
@@ -38,6 +45,40 @@ def test_csv_compressed_is_the_same_table(graph, tmp_path):
         assert file.read() == (tmp_path / "net.csv").read_bytes()
     columns = ["source_group", "source_neuron", "dest_group", "dest_neuron", "weight", "rate", "edge"]
     assert pandas.read_csv(tmp_path / "net.csv.gz").columns.tolist() == columns
+
+
+IN_ASCII = """
+import sys
+from pathlib import Path
+from snnb.formats.write_export import export
+from snnb.graph.synapse_graph import SynapseGraph
+
+assert sys.getfilesystemencoding() == "ascii"
+graph, target = map(Path, sys.argv[1:3])
+for format in sys.argv[3:]:
+    export(SynapseGraph.open(graph), format, target / format)
+"""
+
+
+def test_text_is_utf_8_in_any_locale(tmp_path):
+    path, formats = tmp_path / "net_graph.h5", ("csv", "sonata", "parts", "pynn", "graphml")
+    populations = [ListedPopulation(name, (2,), coding="spikes", spikes=np.ones(2)) for name in ("entrée", "région")]
+    edges = np.array([0, 1, 2]), np.array([2, 3, 3]), np.array([0.5, -1.0, 1.0])
+    graph = write_listed(ListedGraph(populations, [edges], inputs=1), path, Recording(1, 10, 0, 1.0), "0" * 64)
+    for name in ("ascii", "utf-8"):
+        (tmp_path / name).mkdir()
+    for format in formats:
+        export(graph, format, tmp_path / "utf-8" / format)
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", IN_ASCII, str(path), str(tmp_path / "ascii"), *formats]
+    subprocess.run(command, env={**os.environ, **locale}, check=True)
+    written, expected = (
+        {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+        for folder in (tmp_path / "ascii", tmp_path / "utf-8")
+    )
+    assert list(written) == list(expected)
+    assert [name for name in written if written[name] != expected[name]] == []
+    assert sum("région".encode() in content for content in written.values()) >= len(formats)
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet"])
@@ -204,6 +245,19 @@ def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
     config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))
     assert config.edge_populations == {"input_snn"}
     assert config.edge_population("input_snn").size == 6
+
+
+def test_sonata_numbers_more_projections_than_16_bits(tmp_path):
+    """As for 257 populations, each connected to all."""
+    graph, _ = random_graph(tmp_path / "net_graph.h5", 1, inputs=0)
+    request, numbers = Request(), [0, 65_535, 65_536, 70_000]
+    numbered = list(zip(numbers, graph.projections))
+    with h5py.File(str(tmp_path / "edges.h5"), "w") as file:
+        nodes = ("snn", graph.populations)
+        group = file.create_group("edges/snn_snn")
+        _write_edge_population(group, (nodes, nodes), numbered, graph, request, request.counter(1))
+        expected = np.repeat(numbers, [projection.number_of_edges for _, projection in numbered])
+        assert group["edge_type_id"][()].tolist() == expected.tolist()
 
 
 def test_bmtk_reads_the_same(graph, sonata):

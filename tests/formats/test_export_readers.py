@@ -299,10 +299,6 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
     given = {"options": options, "origin": {"stamp": "s", "sha256": "0"}}
     if format == "spinemap":
         given["spike_times"] = save_spike_times(graph, tmp_path / "times.npz")
-    if format == "spinemap" and name in LISTED:
-        with pytest.raises(UsageError, match="spike times, which an external graph does not have"):
-            export(graph, format, tmp_path / "net", **given)
-        return
     if format in ("metis", "hmetis", "snn", "axh", "spinemap") and graph.recording is None:
         with pytest.raises(UsageError, match="has no spike counts, which this format requires"):
             export(graph, format, tmp_path / "net", **given)

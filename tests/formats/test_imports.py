@@ -19,7 +19,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph, seal
 from tests.formats.mapped import costs_of, imported, refused
-from tests.graph.edges import all_edges
+from tests.graph.edges import all_edges, names_of
 
 ORIGIN = {"stamp": "s", "sha256": "0"}
 
@@ -208,12 +208,13 @@ def test_a_matrix_of_scipy(form, shape, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
+def test_names_are_numbered_in_natural_order(kind, tmp_path):
     rng = np.random.default_rng(2)
     names = np.array([f"cell {k}, of Ü" for k in range(3000)], object)
     source, target = names[rng.integers(0, 3000, (2, 9000))]
     path = table(tmp_path, kind, {"source": source, "target": target})
-    ids = {name: k for k, name in enumerate(dict.fromkeys(np.stack([source, target], axis=1).ravel()))}
+    present = set(np.concatenate([source, target]))
+    ids = {name: k for k, name in enumerate(name for name in names if name in present)}
     found = import_graph(path, tmp_path / "in_graph.h5")
     with found.graph as graph:
         expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
@@ -230,7 +231,7 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
 def test_groups_are_populations(kind, tmp_path):
-    """Indices keep their places; other names are numbered as they appear; files of spikes name groups and neurons."""
+    """Indices keep their places; other names are in natural order; files of spikes name groups and neurons."""
     rows = [("input", "(0, 1)", "b", "x"), ("b", "y", "b", "x"), ("input", "(2, 0)", "c", "5"), ("b", "z", "c", "1")]
     path = table(tmp_path, kind, dict(zip(("source_group", "source", "target_group", "target"), map(list, zip(*rows)))))
     with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
@@ -415,6 +416,12 @@ def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, 
                 np.testing.assert_array_equal(one.spike_count, other.spike_count)
 
 
+def _named_edges(graph):
+    """The weight of each edge by the populations and indices of its ends."""
+    names = names_of(graph)
+    return {(names[s], names[t]): w for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))}
+
+
 @pytest.mark.parametrize("missing", ["json", "nodes.csv"])
 def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, missing):
     """Populations, spikes of sources and edges are the same; the recording is that of the options."""
@@ -425,10 +432,12 @@ def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, mi
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
     again, notes = imported(tmp_path / "net.csv", tmp_path / "again", **options)
     with again:
-        for one, other in zip(all_edges(again)[:3], all_edges(residual_graph)):
-            np.testing.assert_array_equal(one, other)
-        for one, other in zip(again.populations, residual_graph.populations):
-            assert (one.name, one.shape) == (other.name, other.shape)
+        assert _named_edges(again) == _named_edges(residual_graph)
+        others = {population.name: population for population in residual_graph.populations}
+        assert [one.name for one in again.populations] == ["input", *sorted(others.keys() - {"input"})]
+        for one in again.populations:
+            other = others[one.name]
+            assert one.shape == other.shape
             if one.name != "out":  # whose neurons are no source of an edge
                 np.testing.assert_array_equal(one.spike_count, other.spike_count)
         assert len(again.inputs) == 1

@@ -19,7 +19,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.map_network import cost_partition
+from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import PlacedNetwork
 from tests.formats.mapped import imported, refused
 from tests.graph.edges import all_edges
@@ -33,7 +33,7 @@ NEURONS = [
     ("cortex", 'the "third"', 0, 0),
     ("cortex", "Ω", 5, 1),
 ]
-EDGES = [(0, 2), (1, 3), (2, 4), (4, 3), (3, 3)]  # in the order of which the neurons appear as above
+EDGES = [(0, 2), (1, 3), (2, 4), (4, 3), (3, 3)]
 LABELS = [f"{population},{name}" for population, name, *_ in NEURONS]
 NAMES = [name for _, name, *_ in NEURONS]
 
@@ -119,7 +119,7 @@ READERS = {  # of the names of all neurons in the order of the ids
     "pynn": lambda path: table_of(path / "nodes.csv"),
     "graphml": lambda path: igraph.Graph.Read_GraphML(str(path)).vs["name"],
 }
-IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn", "axh")  # formats of integers; nir and spinemap take no such graph
+IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn", "axh")  # of integers; nir and spinemap take no such graph
 
 
 @pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("nir", "spinemap", "noxim")])
@@ -267,8 +267,8 @@ def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows,
 def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
     (tmp_path / "t.csv").write_text("source_group,source,target_group,target\na,1,a,01\na,01,a,2\n")
     with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
-        assert graph.names == ["1", "01", "2"]
-        assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 1], [1, 2]]
+        assert graph.names == ["01", "1", "2"]
+        assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 1], [2, 0]]
 
 
 @pytest.mark.parametrize(
@@ -304,14 +304,83 @@ def test_delays_of_networkx_are_named(tmp_path):
     assert "delays are not read" in Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
 
 
+CELLS = [(f"L{layer}", f"cell {k}") for layer in (2, 10) for k in range(40)]  # in natural order
+
+
+def write_table(path, columns):
+    if path.suffix == ".npz":
+        np.savez(path, **columns)
+    elif path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.table(columns), str(path))
+    else:
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *zip(*columns.values())])
+    return path
+
+
+def read_cells(kind, edges, folder):
+    """Return the graph of edges, pairs of `CELLS`, from a file or from networkx; with groups in `csv groups`."""
+    if kind == "csv groups":
+        columns = zip(*(source + target for source, target in edges))
+        named = dict(zip(("source_group", "source", "target_group", "target"), columns))
+        return import_graph(write_table(folder / "edges.csv", named), folder / "in_graph.h5").graph
+    labels = [tuple(" ".join(cell) for cell in edge) for edge in edges]
+    if kind == "networkx":
+        run = Run.from_graph(networkx.DiGraph(labels), folder / "run")
+        return SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5")))
+    path = write_table(folder / f"edges.{kind}", dict(zip(("source", "target"), map(list, zip(*labels)))))
+    return import_graph(path, folder / "in_graph.h5").graph
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("kind", ["csv", "csv groups", "npz", "parquet", "networkx"])
+def test_the_order_of_edges_changes_neither_ids_nor_mappings(kind, seed, tmp_path, without_kahypar):
+    ends = np.random.default_rng(18).integers(0, len(CELLS), (400, 2)).tolist()
+    pairs = sorted({*map(tuple, ends), *((k, k + 1) for k in range(len(CELLS) - 1))})
+    edges = [(CELLS[pairs[k][0]], CELLS[pairs[k][1]]) for k in np.random.default_rng(seed).permutation(len(pairs))]
+    with read_cells(kind, edges, tmp_path) as graph:
+        assert graph.names == [("," if kind == "csv groups" else " ").join(cell) for cell in CELLS]
+        assert sorted(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == pairs
+        mapped = map_network(PlacedNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups")
+        baseline = mapped.partition.sequential
+        assert baseline.core.tolist() == [k // 9 for k in range(len(CELLS))]
+        reached = {(source, target // 9) for source, target in pairs if source // 9 != target // 9}
+        assert baseline.connectivity == len(reached)  # one spike of each neuron is assumed
+
+
+def test_populations_of_networkx_keep_their_nodes(tmp_path):
+    """The nodes are those of the populations in the given order, and in natural order in each that has one axis."""
+    graph = networkx.DiGraph()
+    graph.add_nodes_from((name, {"spikes": spikes}) for name, spikes in [("z10", 1), ("z9", 2), ("a2", 3), ("a1", 4)])
+    graph.add_weighted_edges_from([("z10", "a1", 5.0), ("z9", "a2", 7.0)])
+    run = Run.from_graph(graph, tmp_path / "run", populations={"first": 2, "second": 2}, inputs=1)
+    with SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5"))) as found:
+        assert found.names == ["first,z9", "first,z10", "second,a1", "second,a2"]
+        assert [p.spike_count.tolist() for p in found.populations] == [[2, 1], [4, 3]]
+        assert set(zip(*(column.tolist() for column in all_edges(found)[:3]))) == {(1, 2, 5.0), (0, 3, 7.0)}
+    shaped = Run.from_graph(graph, tmp_path / "shaped", populations={"first": 2, "second": (1, 2)}, inputs=1)
+    with SynapseGraph.open(next(shaped.path.glob("graphs/imported/*_graph.h5"))) as found:
+        assert found.names == ["first,z9", "first,z10", "second,a2", "second,a1"]
+
+
+def test_an_input_comes_first_whatever_the_order_of_the_lines(tmp_path):
+    head, *rows = "source_group,source,target_group,target", "b,1,a,x", "input,p,b,1", "b,1,b,0", "input,o,b,0"
+    for order in (rows, rows[::-1]):
+        (tmp_path / "t.csv").write_text("\n".join([head, *order]) + "\n")
+        with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
+            assert [p.name for p in graph.populations] == ["input", "a", "b"]
+            assert [p.name for p in graph.inputs] == ["input"]
+            assert graph.names == ["input,o", "input,p", "a,x", "b,0", "b,1"]
+
+
 def test_nodes_of_networkx_are_ids_or_names(tmp_path):
     edges = [(2, 0, 1.5), (1, 2, 2.0), (0, 1, 4.0)]
     for k, (labels, names) in enumerate(
         [
             ([0, 1, 2], None),
             (["0", "1", "2"], None),
-            ([1, 2, 3], ["3", "2", "1"]),
-            ([(0, 1), "b", 7], ["7", "b", "(0, 1)"]),
+            ([1, 2, 3], ["1", "2", "3"]),
+            ([(0, 1), "b", 7], ["7", "(0, 1)", "b"]),
         ]
     ):
         graph = networkx.DiGraph()

@@ -1,7 +1,6 @@
 """Graphs of pruned networks: a weight of zero is not a synapse."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ import pytest
 from snnb.conversion.rewriting import pruned
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
+from snnb.io.keras_file import StoredLayer
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import Entry, assemble, read_network, write_spiking
+from snnb.network.read_network import assemble, read_network, write_spiking
 
 SHARE = 0.6
 
@@ -21,22 +21,22 @@ def pruned_network():
     def layer(name, kind, read, config, kernel, shape):
         bias = random.normal(size=shape[-1] if kind != "DepthwiseConv2D" else shape[-1] * shape[-2])
         arrays = {kernel: random.normal(size=shape).astype(np.float32), "bias": bias.astype(np.float32)}
-        return Entry(name, kind, config, (read,), arrays)
+        return StoredLayer(name, kind, config, (read,), arrays)
 
     same = {"kernel_size": (3, 3), "padding": "same"}
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 6, 5, 2]}, (), {}),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 6, 5, 2]}, (), {}),
         layer("one", "Conv2D", "input", {**same, "filters": 4, "activation": "relu"}, "kernel", (3, 3, 2, 4)),
         layer("long", "Conv2D", "one", {**same, "filters": 4}, "kernel", (3, 3, 4, 4)),
         layer("short", "DepthwiseConv2D", "one", same, "depthwise_kernel", (3, 3, 4, 1)),
-        Entry("add", "Add", {}, ("long", "short"), {}),
-        Entry("sum", "Activation", {"activation": "relu"}, ("add",), {}),
-        Entry("pad", "ZeroPadding2D", {"padding": ((1, 0), (0, 1))}, ("sum",), {}),
-        Entry("pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2)}, ("pad",), {}),
-        Entry("flat", "Flatten", {}, ("pool",), {}),
+        StoredLayer("add", "Add", {}, ("long", "short"), {}),
+        StoredLayer("sum", "Activation", {"activation": "relu"}, ("add",), {}),
+        StoredLayer("pad", "ZeroPadding2D", {"padding": ((1, 0), (0, 1))}, ("sum",), {}),
+        StoredLayer("pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2)}, ("pad",), {}),
+        StoredLayer("flat", "Flatten", {}, ("pool",), {}),
         layer("out", "Dense", "flat", {"units": 3}, "kernel", (36, 3)),
     ]
-    return assemble(Path("net"), entries)
+    return assemble(entries)
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,10 @@ def test_many_neurons_in_a_row_without_synapses(tmp_path):
     kernel[:100] = 0
     arrays = {"kernel": kernel, "bias": np.zeros(400, np.float32)}
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 200]}, (), {}),
-        Entry("out", "Dense", {"units": 400}, ("input",), arrays),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 200]}, (), {}),
+        StoredLayer("out", "Dense", {"units": 400}, ("input",), arrays),
     ]
-    network = replace(assemble(Path("net"), entries), zeros=DROPPED)
+    network = replace(assemble(entries), zeros=DROPPED)
     write_spiking(network, tmp_path / "net_parsed.h5")
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as built:
         (summary,) = built.summary()

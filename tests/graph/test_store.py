@@ -4,10 +4,12 @@ import hashlib
 import shutil
 
 import h5py
+import psutil
 import pytest
 
 from snnb.core.errors import InputError
 from snnb.graph.synapse_graph import VERSION, SynapseGraph, seal
+from tests.graph.listed_graphs import random_graph
 
 
 @pytest.fixture
@@ -56,6 +58,16 @@ def test_another_hdf5_file(parsed):
 
 def test_missing(tmp_path):
     refused(tmp_path / "none.h5", "no such graph")
+
+
+def test_an_open_graph_has_few_file_descriptors(tmp_path):
+    """Of which a process may have 1024 on many systems."""
+    before = psutil.Process().num_fds()
+    graph, synapses = random_graph(tmp_path / "net_graph.h5", 1, sizes=(3,) * 9)
+    assert len(graph.projections) > 50
+    assert psutil.Process().num_fds() - before <= 2  # the file and its map
+    edges = [edge for projection in graph.projections for edge in zip(*projection.edges_of(0, 3)[:3])]
+    assert {(s, t): w for s, t, w in edges} == synapses
 
 
 def test_other_programs_can_check_and_read_it(graph_path):

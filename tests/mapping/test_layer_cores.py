@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.io.keras_file import StoredLayer
 from snnb.mapping.hardware import MEMORIES, LayerHardware, LayerLimits, PopulationLimits, read_hardware
 from snnb.mapping.layer_cores import assign, place_layers
 from snnb.network.neuron import Neuron
-from snnb.network.read_network import Entry, assemble
+from snnb.network.read_network import assemble
 
 RECORDED = json.loads((Path(__file__).parents[1] / "fixtures" / "sinabs_mappings.json").read_text())
 SPECK = read_hardware("speck2f")
@@ -22,12 +23,12 @@ class Layers:
     """Entries of a network, layer by layer."""
 
     def __init__(self, *shape):
-        self.entries = [Entry("input", "InputLayer", {"batch_input_shape": (None, *shape)}, (), {})]
+        self.entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": (None, *shape)}, (), {})]
         self.shapes = {"input": shape}
 
     def add(self, kind, shape, arrays, inputs=(), name=None, **config):
         name = name or f"{len(self.entries) - 1:02d}{kind}"
-        self.entries.append(Entry(name, kind, config, tuple(inputs) or (self.entries[-1].name,), arrays))
+        self.entries.append(StoredLayer(name, kind, config, tuple(inputs) or (self.entries[-1].name,), arrays))
         self.shapes[name] = shape
         return name
 
@@ -61,7 +62,7 @@ class Layers:
 
     @property
     def network(self):
-        return assemble(Path("net_parsed.h5"), self.entries)
+        return assemble(self.entries)
 
 
 def weights(shape, filters, bias):

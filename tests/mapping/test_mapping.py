@@ -130,7 +130,7 @@ def cut(path):
         (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "a file is damaged"),
         (lambda folder: changed(folder / "links.csv", "\n0,", "\n7,"), "a file is damaged"),
         (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "a file is damaged"),
-        (lambda folder: cut(folder / "cost.json"), "cost.json: Invalid JSON"),
+        (lambda folder: cut(folder / "cost.json"), "cost.json: not valid JSON"),
         (lambda folder: (folder / "cost.json").write_text("[]"), "cost.json"),
         (lambda folder: cut(folder / "traffic.npz"), "a file is damaged"),
     ],

@@ -12,7 +12,7 @@ from snnb.mapping.limits import least_cores
 from snnb.mapping.partition import partition
 from snnb.mapping.search import contract, partitions
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
-from tests.graph.networks import LAYERS, counts_of, save, save_counts
+from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts
 from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
@@ -136,8 +136,25 @@ def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, withou
     assert connectivity(network, found.best.core) < found.tried[0].connectivity
     assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [True]
     assert partition(network, hardware(30, 150, None, mesh=(8, 8)), method="sequential").warnings == ()
-    with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*'\.\[mapping\]'"):
+    with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*pip install mtkahypar"):
         partition(network, hardware(30, 150), method="hypergraph")
+
+
+def test_each_method_that_finds_no_mapping_is_named(tmp_path):
+    """Of a network for which both methods are tried, on chips where the first alone or none succeeds."""
+    network, missing = _placed(branched(), tmp_path), set()
+    for bits, neurons, mesh in ((500, 40, (3, 3)), (1000, 40, (2, 2))):
+        memory = SynapseMemory(bits_per_core=bits, weight_bits=8, index_bits=2, sharing="kernel")
+        found = partition(network, hardware(neurons, 300, mesh=mesh).model_copy(update={"synapse_memory": memory}))
+        without = [name for name in ("groups", "hypergraph") if name not in {one.method for one in found.tried}]
+        assert found.warnings == tuple(f"{name} found no mapping within the limits" for name in without)
+        missing.add(tuple(without))
+    assert missing == {("hypergraph",), ("groups", "hypergraph")}
+
+
+def test_a_mapping_without_spikes_between_cores_needs_no_other(tmp_path):
+    found = partition(_placed(_convolutional(), tmp_path), hardware(1000, 1000))
+    assert (found.best.connectivity, found.warnings) == (0, ())
 
 
 def _partitions(neurons, cores):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from snnb.graph.projection import targets
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
+from snnb.mapping import limits as limits_module
 from snnb.mapping.groups import _axis_parts, _Candidate, _candidates, _chunks, patches
 from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
@@ -105,3 +107,23 @@ def test_chunks_of_channels_receive_the_fewest_spikes():
         assert all(0 < taken <= by_grid[grid].channels for grid, taken in chunks)
         spikes = sum(by_grid[grid].to_chunk + by_grid[grid].to_channel * taken for grid, taken in chunks)
         assert spikes == pytest.approx(received) == pytest.approx(_fewest(candidates, channels))
+
+
+def test_threads_compute_no_cached_properties(graphs, monkeypatch):
+    """Since Python 3.12 nothing prevents that several threads compute one at once."""
+    with SynapseGraph.open(graphs("varied", "current")[0].path) as graph:
+        network = PlacedNetwork.of(graph)
+        sums = count_traffic(network, np.arange(network.neurons, dtype=np.int32) % 7, 7)
+        owners = {id(owner): owner for p in graph.projections for owner in (p, p.source, p.target, *p.connections)}
+        computed = []
+
+        def recorded(*block):
+            before = {key: set(vars(owner)) for key, owner in owners.items()}
+            found = targets(*block)
+            computed.extend((owner, set(vars(owner)) - before[key]) for key, owner in owners.items())
+            return found
+
+        monkeypatch.setattr(limits_module, "targets", recorded)
+        shared_entries(sums)
+    assert len(computed) >= len(owners)
+    assert [(owner, names) for owner, names in computed if names] == []

@@ -6,7 +6,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.formats.write_export import export
-from snnb.forward.numpy_pass import activations
+from snnb.forward.analogue import Analogue
 from snnb.graph.build import build_graph
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
@@ -53,8 +53,8 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
             y = z
             nodes.append(node)
     network = read_nir(write(tmp_path / "net.nir", *chain(nodes, shape, y.shape)), NirSettings())
-    sample = np.float32(rows_first(x).reshape(1, -1))
-    ((population, current),) = activations(network, sample)
+    [population] = network.populations
+    [current] = Analogue(network).values(np.float32(rows_first(x).reshape(1, *network.input.shape)))
     current = current + population.neuron.offset  # has the bias that differs by position
     np.testing.assert_allclose(current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5)
 

@@ -1,14 +1,11 @@
 """A `ReLU` layer as a population's activation: read, described, read again; and what it may not say."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.network.read_network import Entry, assemble, described
-
-PATH = Path("network.h5")
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble, described
 
 
 def _entries(config, *, terms=1):
@@ -16,19 +13,19 @@ def _entries(config, *, terms=1):
     dense = {"units": 3, "activation": "linear"}
     arrays = {"kernel": kernel, "bias": np.zeros(3, np.float32)}
     names = [f"dense{k}" for k in range(terms)]
-    yield Entry("input", "InputLayer", {"batch_input_shape": [None, 2]}, (), {})
+    yield StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 2]}, (), {})
     for name in names:
-        yield Entry(name, "Dense", dense, ("input",), arrays)
+        yield StoredLayer(name, "Dense", dense, ("input",), arrays)
     if terms > 1:
-        yield Entry("sum", "Add", {}, tuple(names), {})
-    yield Entry("clipped", "ReLU", config, ("sum" if terms > 1 else "dense0",), {})
+        yield StoredLayer("sum", "Add", {}, tuple(names), {})
+    yield StoredLayer("clipped", "ReLU", config, ("sum" if terms > 1 else "dense0",), {})
 
 
 @pytest.mark.parametrize("terms", [1, 2])
 @pytest.mark.parametrize("limit", [None, 6, 0.25])
 def test_a_relu_layer_is_the_activation_of_the_population_before_it(terms, limit):
-    network = assemble(PATH, list(_entries({"max_value": limit, "negative_slope": 0.0}, terms=terms)))
-    again = assemble(PATH, described(network))
+    network = assemble(list(_entries({"max_value": limit, "negative_slope": 0.0}, terms=terms)))
+    again = assemble(described(network))
     for found in (network, again):
         [population] = found.populations
         assert (population.name, population.activation, population.max_value) == ("clipped", "relu", limit)
@@ -48,5 +45,5 @@ def test_a_relu_layer_is_the_activation_of_the_population_before_it(terms, limit
 )
 def test_what_a_relu_layer_may_not_say(config, message):
     with pytest.raises(InputError, match="layer clipped") as raised:
-        assemble(PATH, list(_entries(config)))
+        assemble(list(_entries(config)))
     assert message in str(raised.value)

@@ -1,11 +1,10 @@
 """Pictures that follow each other at the interval of a network with separated firing, step by step in one membrane."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from snnb.network.read_network import Entry, assemble
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble
 
 STEPS = 8
 
@@ -15,16 +14,16 @@ def _network(rng, skip):
 
     def dense(name, source, rows, activation="relu"):
         arrays = {"kernel": rng.normal(0.1, 0.4, (rows, 5)).astype(np.float32), "bias": np.full(5, 0.02, np.float32)}
-        return Entry(name, "Dense", {"units": 5, "activation": activation}, (source,), arrays)
+        return StoredLayer(name, "Dense", {"units": 5, "activation": activation}, (source,), arrays)
 
-    entries = [Entry("input", "InputLayer", {"batch_input_shape": [None, 4]}, (), {})]
+    entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4]}, (), {})]
     entries += [dense("one", "input", 4), dense("two", "one", 5)]
     if skip:
         entries += [dense("near", "two", 5, "linear"), dense("far", "one", 5, "linear")]
-        entries += [Entry("sum", "Add", {}, ("near", "far"), {}), Entry("relu", "ReLU", {}, ("sum",), {})]
+        entries += [StoredLayer("sum", "Add", {}, ("near", "far"), {}), StoredLayer("relu", "ReLU", {}, ("sum",), {})]
     else:
         entries.append(dense("three", "two", 5))
-    return assemble(Path("network.h5"), entries).separated(STEPS)
+    return assemble(entries).separated(STEPS)
 
 
 def _counts(network, pictures, interval):

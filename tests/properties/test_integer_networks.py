@@ -1,7 +1,5 @@
 """Random integer networks: every engine, and neurons stepped by the graph alone, count the same spikes."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,9 @@ from snnb.conversion.convert import spiking_network
 from snnb.crosscheck import scipy
 from snnb.crosscheck.exported import counts_of, exported_network
 from snnb.formats.request import Simulated
+from snnb.io.keras_file import StoredLayer
 from snnb.network.layers import MaxPooling2D
-from snnb.network.read_network import Entry, assemble, read_network, write_spiking
+from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams, unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
@@ -30,12 +29,12 @@ class _Builder:
 
     def __init__(self, random):
         self.random, self.shape = random, (*random.integers(4, 8, 2).tolist(), int(random.integers(1, 4)))
-        self.entries = [Entry("input", "InputLayer", {"batch_input_shape": [None, *self.shape]}, (), {})]
+        self.entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, *self.shape]}, (), {})]
         self.last = "input"
 
     def add(self, kind, config, inputs=None, **arrays):
         name = f"{len(self.entries):02d}{kind}"
-        self.entries.append(Entry(name, kind, config, inputs or (self.last,), arrays))
+        self.entries.append(StoredLayer(name, kind, config, inputs or (self.last,), arrays))
         self.last = name
         return name
 
@@ -84,10 +83,10 @@ def _random_network(random, pools):
     for _ in range(int(random.integers(0, 4))):
         channels = builder.block(channels, pools)
     builder.add("Flatten", {})
-    size = assemble(Path("net"), builder.entries).volume(builder.last).size
+    size = assemble(builder.entries).volume(builder.last).size
     config = {"units": 3, "activation": str(random.choice(["linear", "softmax"]))}
     builder.add("Dense", config, kernel=builder.weights(size, 3), bias=builder.weights(1, 3)[0])
-    return assemble(Path("net"), builder.entries)
+    return assemble(builder.entries)
 
 
 def _integers(random, folder):

@@ -4,11 +4,9 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs
-from snnb.conversion.normalise import apply_factors, measure, scale_factors
-from snnb.conversion.own_parser import parse_own
+from snnb.conversion.normalise import measure, normalised, scale_factors
 from snnb.io.keras import keras
-from tests.conversion.conftest import examples, set_random_weights
+from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
 
 L = keras.layers
 
@@ -111,21 +109,11 @@ def _waits(x):
 @given(linear_networks())
 def test_what_is_composed_computes_what_the_trained_network_does(network):
     model, x = network
-    assert check_convertible(model, parser="own", max_pool="spiking") == "own"
-    reference = reference_outputs(model, x, max_pool="spiking")
-    before = model.get_weights()
-    parsed = parse_own(model, max_pool="spiking")
-    assert check_outputs(parsed, x, reference, lambda: reference, "own") < 1e-3
-    for kept, weights in zip(model.get_weights(), before):
-        np.testing.assert_array_equal(kept, weights)
-    kinds = {type(layer).__name__ for layer in parsed.layers}
-    assert not kinds & {"BatchNormalization", "SeparableConv2D", "Dropout"}
-    activity = measure(parsed, x, percentile=99, batch_size=5)
-    if min(activity.percentiles.values()) <= 0:
+    network = parsed(model, max_pool="spiking")
+    assert_computes(network, model, x, tolerance=1e-4)
+    assert not {population.kind for population in network.populations} & {"SeparableConv2D", "Dropout"}
+    activity = measure(network, x, percentile=99, batch_size=5)
+    if min(activity.percentiles.values()) <= 0 or network.output.name not in activity.percentiles:
         return
-    factors = scale_factors(parsed, activity.percentiles)
-    outputs = parsed.predict(x)
-    apply_factors(parsed, factors)
-    scaled = parsed.predict(x) * list(factors.values())[-1]
-    if not isinstance(parsed.layers[-1], (L.Flatten, L.AveragePooling2D)):
-        np.testing.assert_allclose(scaled, outputs, rtol=1e-3, atol=1e-3)
+    factors = scale_factors(network, activity.percentiles)
+    assert_computes(normalised(network, factors), model, x, times=factors[network.output.name], tolerance=1e-3)

@@ -167,7 +167,6 @@ def _network(architecture, path, rounded, toolbox):
 
     `rounded`: so that no float32 sum of it has to be rounded.
     """
-    from snnb.conversion.convert import save_keras
     from snnb.io.keras import keras
 
     keras.backend.clear_session()
@@ -195,7 +194,7 @@ def _network(architecture, path, rounded, toolbox):
     if rounded:
         weights, pictures = [np.round(w * 256) / 256 for w in weights], np.round(pictures * 16) / 16
     model.set_weights(weights)
-    save_keras(model, path, "random")
+    model.save(str(path))
     return read_network(path), pictures.astype(np.float32)
 
 

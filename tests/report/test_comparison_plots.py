@@ -29,6 +29,30 @@ def test_bars_are_the_intervals_of_each_line():
     assert high - low > 0.099
 
 
+@pytest.mark.parametrize("with_bars", [True, False])
+@pytest.mark.parametrize("values", [[20, 40, 80], [1, 40, 1000], ["a", "b", "c"]])
+def test_points_are_within_the_axes(values, with_bars):
+    measured = np.array([[0.01, 0.03, 0.02], [0.02, 0.01, 0.04]])
+    intervals = np.stack([measured - 0.005, measured + 0.005], axis=-1) if with_bars else None
+    (plot,) = plot_sweep(
+        {"input": ["constant", "poisson"], "duration": values}, measured, None, "error", intervals
+    ).axes
+    places = values if isinstance(values[0], int) else [0, 1, 2]
+    lines = [container[0] for container in plot.containers]
+    assert [line.get_xdata().tolist() for line in lines] == [places, places]
+    assert [line.get_ydata().tolist() for line in lines] == measured.tolist()
+    (left, right), (low, high) = plot.get_xlim(), plot.get_ylim()
+    assert left < places[0] < places[-1] < right
+    assert low < 0.01 < 0.04 < high
+    # The points have more than half of the width; lines are shifted by a few points of print, and stay apart
+    drawn = np.array([line.get_transform().transform(line.get_xydata()) for line in lines])
+    area = plot.get_window_extent()
+    assert np.ptp(drawn[0, :, 0]) > area.width / 2
+    assert (area.x0 < drawn[..., 0]).all()
+    assert (drawn[..., 0] < area.x1).all()
+    np.testing.assert_allclose(drawn[1, :, 0] - drawn[0, :, 0], 4 * plot.figure.dpi / 72)
+
+
 def test_over_seeds_the_bars_are_the_mean_intervals():
     measured = np.array([[0.5, 0.6], [0.7, 0.6]])
     intervals = np.stack([measured - np.array([[0.1], [0.2]]), measured + 0.1], axis=-1)

@@ -6,12 +6,15 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from snnb.forward.numpy_pass import mean_activations, samples_within
+from snnb.forward import analogue
+from snnb.forward.analogue import mean_activations
 from snnb.network.event_samples import InputSteps
+from snnb.network.read_network import read_network
 from snnb.report import network_sections
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.page import drawn as in_page
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
+from snnb.results import report
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -193,16 +196,13 @@ def test_distributions_count_everything_once():
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
-    from snnb.forward import numpy_pass as forward
-    from snnb.network.read_network import read_network
-
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
     x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]
     whole = mean_activations(network, x, 16.0)
-    monkeypatch.setattr(forward, "BLOCK", 1)
+    monkeypatch.setattr(analogue, "batch_of", lambda elements: 2)
     for name, values in mean_activations(network, x, 16.0).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
     synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())
-    assert samples_within(network, 100, synapses * 7 + 1) == 7
-    assert samples_within(network, 5, synapses * 7) == 5
-    assert samples_within(network, 5, 1) == 1
+    for operations, samples, expected in ((synapses * 7 + 1, 100, 7), (synapses * 7, 5, 5), (1, 5, 1)):
+        monkeypatch.setattr(report, "MOST_OPERATIONS", operations)
+        assert report._samples_within(network, samples) == expected

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,7 +121,13 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     names = list(map(printable, stated["class_counts"]))
-    wrong = {(names[true], names[guess], str(count)) for true, guess, count in stated["confusion"] if true != guess}
+    wrong = {
+        (names[true], names[guess], str(count)) for true, guess, count in stated["readout_confusion"] if true != guess
+    }
+    assert "predictions of the read-out" in page.text("confusion")
+    assert sum(count for true, guess, count in stated["readout_confusion"] if true == guess) == round(
+        stated["readout_accuracy"] * stated["num_samples"]
+    )
     shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
     assert set(shown) <= wrong
     assert len(shown) == min(10, len(wrong))
@@ -226,6 +233,19 @@ def test_only_a_report_is_replaced_unless_forced(run, tmp_path, kind):
         write_report(run, output=target, force=force)
     assert target.read_text().startswith("<!DOCTYPE html>")
     assert mine.read_text() == "mine"
+
+
+def test_a_page_that_cannot_be_written_is_an_error_before_it_is_made(run, tmp_path):
+    shown, folder = [], tmp_path / "pages"
+    folder.mkdir()
+    with pytest.raises(OSError, match="/proc/"):
+        write_report(run, output=Path("/proc/page.html"), progress=lambda *progress: shown.append(progress))
+    with pytest.raises(UsageError, match="is a directory; give the path of a file"):
+        write_report(run, output=folder, force=True, progress=lambda *progress: shown.append(progress))
+    assert shown == []
+    write_report(run, output=folder / "page.html", progress=lambda *progress: shown.append(progress))
+    assert shown
+    assert [path.name for path in folder.iterdir()] == ["page.html"]
 
 
 def test_another_simulation_can_be_chosen_and_must_be_there(complete, tmp_path, document):

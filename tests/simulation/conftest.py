@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import save_keras
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
-from snnb.network.read_network import Entry, assemble, read_network
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble, read_network
+from snnb.training.keras_model import write_model
 from tests.end_to_end.conftest import RECORDED
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def keras(self):
-        return load_model(self.parsed)
+        return keras.models.load_model(str(self.parsed), compile=False)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def branched(tmp_path_factory):
         shapes = [weight.shape for weight in layer.get_weights()]
         layer.set_weights([random.normal(0.05, 1 / np.sqrt(np.prod(s[:-1])), s) * (len(s) > 1) + 0.02 for s in shapes])
     parsed = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
-    save_keras(model, parsed, "branched")
+    write_model(model, parsed)
     return Case(parsed, random.random((70, 8, 9, 3), dtype=np.float32), random.integers(0, 10, 70))
 
 
@@ -72,12 +72,12 @@ def pooled():
     """A network without a file: max pooling of the input beside a population that reads it."""
     arrays = {"kernel": np.zeros((1, 1, 3, 6), np.float32), "bias": np.zeros(6, np.float32)}
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}),
-        Entry("first", "Conv2D", {"filters": 6, "kernel_size": [1, 1]}, ("input",), arrays),
-        Entry("joined", "Concatenate", {"axis": 3}, ("input", "first"), {}),
-        Entry("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("joined",), {}),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}),
+        StoredLayer("first", "Conv2D", {"filters": 6, "kernel_size": [1, 1]}, ("input",), arrays),
+        StoredLayer("joined", "Concatenate", {"axis": 3}, ("input", "first"), {}),
+        StoredLayer("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("joined",), {}),
     ]
-    return assemble(Path("pooled"), entries)
+    return assemble(entries)
 
 
 @pytest.fixture(scope="session")
@@ -86,5 +86,5 @@ def exact(branched, tmp_path_factory):
     model = branched.keras
     model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
     parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
-    save_keras(model, parsed, "exact")
+    write_model(model, parsed)
     return dataclasses.replace(branched, parsed=parsed, x=np.round(branched.x * 16) / 16)

@@ -1,7 +1,6 @@
 """Calibration: invariance under scale factors, means of the trained network, accuracy in few steps, bad input."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,10 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import Channels, centred_output, compose_pooling, spiking_output, with_scales
 from snnb.core.errors import InputError
-from snnb.forward.currents import AnalogueNetwork, Currents
+from snnb.forward.analogue import Analogue
+from snnb.io.keras_file import StoredLayer
 from snnb.network.network import DROPPED
-from snnb.network.read_network import Entry, assemble, read_network, write_spiking
+from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
@@ -34,26 +34,26 @@ def network(random):
         axis = "depthwise_kernel" if kind == "DepthwiseConv2D" else "kernel"
         outputs = shape[-1] * (shape[-2] if kind == "DepthwiseConv2D" else 1)
         arrays = {axis: random.normal(0, 0.5, shape).astype(np.float32), "bias": random.normal(0, 0.1, outputs)}
-        return Entry(name, kind, config, inputs, {**arrays, "bias": arrays["bias"].astype(np.float32)})
+        return StoredLayer(name, kind, config, inputs, {**arrays, "bias": arrays["bias"].astype(np.float32)})
 
     relu, same = {"activation": "relu"}, {"kernel_size": [3, 3], "padding": "same"}
     pool = {"pool_size": [2, 2], "strides": [2, 2]}
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
         layer("first", "Conv2D", {"filters": 4, **same, **relu}, ("input",), 3, 3, 2, 4),
         layer("left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4),
         layer("right", "DepthwiseConv2D", same, ("first",), 3, 3, 4, 1),
-        Entry("sum", "Add", {}, ("left", "right"), {}),
-        Entry("rectified", "Activation", relu, ("sum",), {}),
-        Entry("pool", "AveragePooling2D", pool, ("rectified",), {}),
-        Entry("padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}),
-        Entry("joined", "Concatenate", {"axis": 3}, ("padded", "padded"), {}),
+        StoredLayer("sum", "Add", {}, ("left", "right"), {}),
+        StoredLayer("rectified", "Activation", relu, ("sum",), {}),
+        StoredLayer("pool", "AveragePooling2D", pool, ("rectified",), {}),
+        StoredLayer("padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}),
+        StoredLayer("joined", "Concatenate", {"axis": 3}, ("padded", "padded"), {}),
         layer("third", "Conv2D", {"filters": 5, "kernel_size": [2, 2], **relu}, ("joined",), 2, 2, 8, 5),
-        Entry("last", "AveragePooling2D", pool, ("third",), {}),
-        Entry("flat", "Flatten", {}, ("last",), {}),
+        StoredLayer("last", "AveragePooling2D", pool, ("third",), {}),
+        StoredLayer("flat", "Flatten", {}, ("last",), {}),
         layer("out", "Dense", {"units": 3, "activation": "softmax"}, ("flat",), 20, 3),
     ]
-    return assemble(Path("made"), entries)
+    return assemble(entries)
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +74,14 @@ def test_scale_factors_of_channels_change_no_output(network, x, random):
         scale = np.exp(random.normal(0, 0.3, population.shape[-1])).astype(np.float32)
         channels[population.name] = Channels(scale, bias, scale)
     scaled = with_scales(linear, channels)
-    outputs = AnalogueNetwork(scaled).outputs(x) * channels["out"].scale
-    np.testing.assert_allclose(outputs, AnalogueNetwork(linear).outputs(x), rtol=1e-4, atol=1e-5)
+    outputs = Analogue(scaled).outputs(x) * channels["out"].scale
+    np.testing.assert_allclose(outputs, Analogue(linear).outputs(x), rtol=1e-4, atol=1e-5)
 
 
 def test_a_composed_pooling_changes_no_output(network, x):
     composed = compose_pooling(network)
     assert [p.name for p in network.populations if p not in composed.populations] == ["last", "out"]
-    np.testing.assert_allclose(
-        AnalogueNetwork(composed).outputs(x), AnalogueNetwork(network).outputs(x), rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(Analogue(composed).outputs(x), Analogue(network).outputs(x), rtol=1e-4, atol=1e-6)
 
 
 def test_a_pooling_before_a_hidden_dense_layer_is_composed_unless_the_kernel_is_large():
@@ -93,25 +91,25 @@ def test_a_pooling_before_a_hidden_dense_layer_is_composed_unless_the_kernel_is_
         kernels = random.normal(0, 0.1, (size * size // 2, units)), random.normal(0, 0.1, (units, 3))
         first, second = ({"kernel": k.astype(np.float32), "bias": np.zeros(k.shape[1], np.float32)} for k in kernels)
         entries = [
-            Entry("input", "InputLayer", {"batch_input_shape": [None, size, size, 2]}, (), {}),
-            Entry("pool", "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("input",), {}),
-            Entry("flat", "Flatten", {}, ("pool",), {}),
-            Entry("hidden", "Dense", {"units": units, "activation": "relu"}, ("flat",), first),
-            Entry("out", "Dense", {"units": 3, "activation": "softmax"}, ("hidden",), second),
+            StoredLayer("input", "InputLayer", {"batch_input_shape": [None, size, size, 2]}, (), {}),
+            StoredLayer("pool", "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("input",), {}),
+            StoredLayer("flat", "Flatten", {}, ("pool",), {}),
+            StoredLayer("hidden", "Dense", {"units": units, "activation": "relu"}, ("flat",), first),
+            StoredLayer("out", "Dense", {"units": 3, "activation": "softmax"}, ("hidden",), second),
         ]
-        pooled = assemble(Path("made"), entries)
+        pooled = assemble(entries)
         found = compose_pooling(pooled)
         assert [p.name for p in found.populations] == (["hidden", "out"] if composed else ["pool", "hidden", "out"])
         x = random.random((2, size, size, 2)).astype(np.float32)
-        expected = AnalogueNetwork(pooled).outputs(x)
-        np.testing.assert_allclose(AnalogueNetwork(found).outputs(x), expected, rtol=1e-4, atol=1e-6)
+        expected = Analogue(pooled).outputs(x)
+        np.testing.assert_allclose(Analogue(found).outputs(x), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_logits_minus_their_mean_have_the_same_softmax(network, x):
-    logits = AnalogueNetwork(centred_output(network)).outputs(x)
+    logits = Analogue(centred_output(network)).outputs(x)
     np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)
     powers = np.exp(logits)
-    outputs = AnalogueNetwork(network).outputs(x)
+    outputs = Analogue(network).outputs(x)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), outputs, rtol=1e-4, atol=1e-6)
     fired = spiking_output(network, x, STEPS).output
     assert (fired.activation, fired.initial_potential.tolist()) == ("linear", [0.5] * 3)
@@ -130,11 +128,11 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
         layer = found.layers.get(volume.name)
         if layer is not None and layer.before is not None:
             part = replace(trained, volumes=trained.volumes[: trained.volumes.index(volume) + 1])
-            wanted = AnalogueNetwork(part).outputs(x).reshape(len(x), *volume.shape)
+            wanted = Analogue(part).outputs(x).reshape(len(x), *volume.shape)
             rates = counted.counts[volume.name] * (np.float32(layer.scale_factors) / STEPS)
             error = ((rates - wanted) ** 2).mean() / (wanted**2).mean()
             assert error < (0.02 if firing == "separated" else 0.2), (volume.name, error)
-    logits = AnalogueNetwork(centred_output(trained)).outputs(x)
+    logits = Analogue(centred_output(trained)).outputs(x)
     readout = counted.readout * np.float32(found.layers["out"].scale_factors) / STEPS
     readout -= readout.mean(axis=1, keepdims=True)  # a delay adds the same to all classes
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
@@ -144,7 +142,8 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
 def test_scale_factors_weigh_squared_errors_and_spikes(network, x, weight):
     """Of the first population, whose input is the same in both networks."""
     first = network.volume("first")
-    z = Currents([first]).of(first, {"input": x}).numpy().reshape(-1, 4)
+    linear = network.with_populations([replace(first, activation="linear")])
+    z = Analogue(linear, ["first"]).values(x)[0].reshape(-1, 4)
     candidates = np.geomspace(0.15, 1.1, 24)[:, np.newaxis] * z.max(axis=0)
     spikes = np.clip(np.floor(STEPS * z / candidates[:, np.newaxis] + 0.5), 0, STEPS)
     errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(axis=1)
@@ -166,14 +165,14 @@ def test_the_mean_activation_is_the_trained_one(network, x):
     trained = compose_pooling(network)
     for name in ("first", "rectified", "third"):
         part = replace(trained, volumes=trained.volumes[: trained.volumes.index(trained.volume(name)) + 1])
-        wanted = AnalogueNetwork(part).outputs(x).reshape(-1, trained.volume(name).shape[-1])
+        wanted = Analogue(part).outputs(x).reshape(-1, trained.volume(name).shape[-1])
         rates = counted.counts[name].reshape(wanted.shape) * (np.float32(found.layers[name].scale_factors) / STEPS)
         np.testing.assert_allclose(rates.mean(axis=0), wanted.mean(axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_the_trained_network_loses_little_in_32_steps(trained):
     network = read_network(trained.parsed)
-    ann = (AnalogueNetwork(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]).mean()
+    ann = (Analogue(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]).mean()
     found = calibrate(network, trained.x[100:], ConversionSettings(calibrate=32)).network
     settings = SimulationSettings(duration=32, samples=100)
     readout = SeparatedEngine(found, settings).simulate(trained.x[:100], 0, lambda *_: None).readout
@@ -183,7 +182,7 @@ def test_the_trained_network_loses_little_in_32_steps(trained):
 def test_a_spike_weight_exchanges_accuracy_for_spikes(trained):
     """On images that calibrate nothing."""
     network, x = read_network(trained.parsed), trained.x[:150]
-    logits = AnalogueNetwork(centred_output(compose_pooling(network))).outputs(x)
+    logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
     agreement, errors, spikes = [], [], []
     for weight in (0, 1, 4):
         found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=4, spike_weight=weight))
@@ -244,8 +243,8 @@ def test_a_warning_advises_to_prune_less(trained, tmp_path):
 def test_spiking_max_pooling_is_refused(network, x):
     config = network.volume("pool").only.layer.model_dump()
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
-        Entry("highest", "MaxPooling2D", config, ("input",), {}),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        StoredLayer("highest", "MaxPooling2D", config, ("input",), {}),
     ]
     with pytest.raises(InputError, match=r"highest.*--max-pool average"):
-        calibrate(assemble(Path("made"), entries), x, _settings())
+        calibrate(assemble(entries), x, _settings())

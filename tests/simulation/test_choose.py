@@ -1,15 +1,14 @@
 """Which engine `auto` takes, what is refused to the others, and what no engine simulates."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
+from snnb.io.keras_file import StoredLayer
 from snnb.network.network import Network, Population, Volume
 from snnb.network.neuron import Neuron
-from snnb.network.read_network import Entry, assemble
+from snnb.network.read_network import assemble
 from snnb.simulation.engines.engine import check_supported, choose_engine
 from snnb.simulation.settings import SimulationSettings
 from tests.network.test_recurrent import dense
@@ -39,9 +38,7 @@ def test_engines_that_are_asked_for_refuse_by_layer(pooled):
 
 
 def _made(*entries):
-    return assemble(
-        Path("made"), [Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}), *entries]
-    )
+    return assemble([StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}), *entries])
 
 
 @pytest.mark.toolbox
@@ -49,7 +46,7 @@ def _made(*entries):
 def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
     arrays = {"depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32), "bias": np.zeros(3, np.float32)}
     config = {"kernel_size": [3, 3], "dilation_rate": [2, 2], "padding": padding, "activation": "relu"}
-    network = _made(Entry("dilated", "DepthwiseConv2D", config, ("input",), arrays))
+    network = _made(StoredLayer("dilated", "DepthwiseConv2D", config, ("input",), arrays))
     toolbox = SETTINGS.changed(engine="toolbox")
     if refused:
         with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
@@ -60,8 +57,10 @@ def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
 
 def test_the_toolbox_cannot_add():
     arrays = {"kernel": np.zeros((1, 1, 3, 2), np.float32), "bias": np.zeros(2, np.float32)}
-    terms = [Entry(name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays) for name in ("a", "b")]
-    network = _made(*terms, Entry("sum", "Add", {}, ("a", "b"), {}))
+    terms = [
+        StoredLayer(name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays) for name in ("a", "b")
+    ]
+    network = _made(*terms, StoredLayer("sum", "Add", {}, ("a", "b"), {}))
     with pytest.raises(
         InputError, match="layer sum: the toolbox does not support sums of layers: use --engine tensorflow or event"
     ):

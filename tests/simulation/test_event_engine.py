@@ -13,7 +13,7 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.simulation.alike import (
     SETTINGS,
-    assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    assert_of_10000_counts_at_most_one_differs_by_one,
     network_of,
     simulated,
 )
@@ -24,8 +24,8 @@ ENGINES = (TensorFlowEngine, EventEngine)
 
 
 @pytest.mark.parametrize("name", ["trained", "branched"])
-def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
-    assert_of_a_thousand_counts_at_most_one_differs_by_one(ENGINES, request.getfixturevalue(name))
+def test_of_10000_counts_at_most_one_differs_by_one(request, name):
+    assert_of_10000_counts_at_most_one_differs_by_one(ENGINES, request.getfixturevalue(name))
 
 
 def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):

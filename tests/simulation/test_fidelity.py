@@ -1,22 +1,19 @@
 """Accuracy of the trained network and after each change of the conversion, against Keras models changed by hand."""
 
-import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert
-from snnb.conversion.fidelity import CHANGES, Fidelity
+from snnb.conversion.fidelity import CHANGES, Fidelity, measure_fidelity
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import QCFS_LEVELS
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.trained_model import measure_fidelity, read_trained
-from snnb.training.keras_model import compile_model, write_model
-from snnb.training.qcfs import QCFS, plain, quantised, quantised_again
-from snnb.training.recipe import Recipe
+from snnb.training.keras_model import trained_network
+from snnb.training.qcfs import QCFS, quantised
+from tests import converted as conversion
 
 LAYERS, CLASSES, SAMPLES = keras.layers, 4, 130  # more than a batch
 
@@ -36,18 +33,16 @@ def pooled(pooling=LAYERS.MaxPooling2D, activation="linear"):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The trained model with random weights, its file, pictures, and classes of which it gets most right."""
-    random, path = np.random.default_rng(4), tmp_path_factory.mktemp("fidelity") / "net.h5"
+def made():
+    """The trained model with random weights, pictures, and classes of which it gets most right."""
+    random = np.random.default_rng(4)
     model = pooled()
     model.set_weights([random.normal(0.0, 0.6, w.shape) for w in model.get_weights()])
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
     model.layers[-1].bias.assign(model.layers[-1].bias - np.log(outputs + 1e-3).mean(axis=0))  # all classes occur
-    compile_model(model, Recipe(), CLASSES)
-    write_model(model, path)
     y = np.where(random.random(SAMPLES) < 0.8, model.predict(x / 16).argmax(axis=1), random.integers(0, 4, SAMPLES))
-    return model, path, x, y
+    return model, x, y
 
 
 def accuracy(model, x, y):
@@ -55,15 +50,15 @@ def accuracy(model, x, y):
 
 
 def converted(made, target, **options):
-    _, path, x, y = made
-    settings = ConversionSettings(**{"max_pool": "spiking", "rectify_linear": True, "parser": "own", **options})
-    result = convert(path, target, name="net", x_norm=(x / 16).astype(np.float32), settings=settings, pixel_scale=16)
-    measured = measure_fidelity(read_trained(path, quantised_again), result.changes, (x / 16).astype(np.float32), y)
-    return result, measured
+    model, x, y = made
+    pixels = (x / 16).astype(np.float32)
+    settings = ConversionSettings(**{"max_pool": "spiking", "rectify_linear": True, **options})
+    result = conversion.converted(model, target, x_norm=pixels, settings=settings, pixel_scale=16)
+    return result, measure_fidelity(trained_network(model), result.changes, pixels, y)
 
 
 def test_max_pooling_and_missing_activations_are_compared_with_the_trained_model(made, tmp_path):
-    model, _, x, y = made
+    model, x, y = made
     result, measured = converted(made, tmp_path, max_pool="average")
     averaged, rectified = pooled(LAYERS.AveragePooling2D), pooled(LAYERS.AveragePooling2D, "relu")
     for changed in (averaged, rectified):
@@ -82,7 +77,7 @@ def test_max_pooling_and_missing_activations_are_compared_with_the_trained_model
 
 
 def test_pruning_is_compared_with_the_trained_model(made, tmp_path):
-    model, _, x, y = made
+    model, x, y = made
     _, measured = converted(made, tmp_path, prune=0.6)
     changed = pooled(activation="relu")
     changed.set_weights(model.get_weights())
@@ -120,10 +115,8 @@ def test_a_network_without_changes_has_none(made, tmp_path):
     result, _ = converted(made, tmp_path, max_pool="average")
     assert list(result.changes) == ["average_pooling", "rectification"]
     model = keras.Sequential([LAYERS.Flatten(input_shape=(8, 8, 1)), LAYERS.Dense(CLASSES, activation="softmax")])
-    compile_model(model, Recipe(), CLASSES)
-    write_model(model, tmp_path / "plain.h5")
-    settings = ConversionSettings(max_pool="average", rectify_linear=True)
-    assert convert(tmp_path / "plain.h5", tmp_path, name="net", x_norm=made[2] / 16, settings=settings).changes == {}
+    result, _ = converted((model, *made[1:]), tmp_path, max_pool="average")
+    assert result.changes == {}
 
 
 def test_quantised_activations_are_those_of_the_training(tmp_path):
@@ -134,29 +127,25 @@ def test_quantised_activations_are_those_of_the_training(tmp_path):
             layer.bound.assign(random.uniform(0.5, 1.5))
         elif layer.weights:
             layer.set_weights([random.normal(0, 0.5, w.shape) for w in layer.get_weights()])
-    saved = plain(model)
-    compile_model(saved, Recipe(), CLASSES)
-    write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: levels})
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
-    assert np.abs(outputs - saved.predict(x / 16)).max() > 0.01
-    trained = pickle.loads(pickle.dumps(replace(read_trained(tmp_path / "net.h5", quantised_again), batch=30)))  # noqa: S301 - sent to a worker
-    np.testing.assert_allclose(trained.forward()((x / 16).astype(np.float32)), outputs, atol=1e-5)
-    case = (model, tmp_path / "net.h5", x, outputs.argmax(axis=1))
-    _, measured = converted(case, tmp_path, max_pool="average", weight_bits=12)
+    trained, pixels = trained_network(model), (x / 16).astype(np.float32)
+    assert np.abs(outputs - Analogue(replace(trained, levels=None)).outputs(pixels)).max() > 0.01
+    np.testing.assert_allclose(Analogue(trained).outputs(pixels), outputs, atol=1e-5)
+    _, measured = converted((model, x, outputs.argmax(axis=1)), tmp_path, max_pool="average", weight_bits=12)
     assert measured.trained == 1
     assert measured.after["average_pooling"] < 1
     assert abs(measured.after["rounding"] - measured.after["average_pooling"]) < 0.05
 
 
 def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(made, tmp_path):
-    model, path, x, y = made
+    model, x, y = made
     _, fidelity = converted(made, tmp_path, max_pool="average")
     settings = SimulationSettings(engine="event", samples=70, first=20, duration=20)
     given = {"name": "net", "x": x, "y": y, "scale": 16.0, "class_names": list("abcd"), "num_classes": CLASSES}
     made_of = [
         simulate(tmp_path / "net_parsed.h5", tmp_path, settings=settings, **given, **options).statistics
-        for options in ({}, {"trained": read_trained(path, quantised_again), "fidelity": fidelity})
+        for options in ({}, {"trained": trained_network(model), "fidelity": fidelity})
     ]
     (right, wrong), guesses = (made_of[::-1]), model.predict(x[20:90] / 16).argmax(axis=1)
     assert right.ann_accuracy == (guesses == y[20:90]).mean() != wrong.ann_accuracy
@@ -174,22 +163,18 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
             LAYERS.Dense(16, activation="relu"),
         ]
     )
-    compile_model(model, Recipe(), None)
-    write_model(model, tmp_path / "net.h5")
     x = random.random((SAMPLES, 4, 4, 1)).astype(np.float32)
-    averaged = keras.models.clone_model(model)
+    copy = keras.models.clone_model(model)
     settings = ConversionSettings(max_pool="average")
-    result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
-    averaged = keras.Sequential([*averaged.layers[:1], LAYERS.AveragePooling2D(2), *averaged.layers[2:]])
+    result = conversion.converted(model, tmp_path, x_norm=x, settings=settings)
+    averaged = keras.Sequential([*copy.layers[:1], LAYERS.AveragePooling2D(2), *copy.layers[2:]])
     averaged.set_weights(model.get_weights())
     scale = list(result.scale_factors.values())[-1]
-    trained = read_trained(tmp_path / "net.h5", quantised_again)
-    measured = measure_fidelity(trained, result.changes, x, None, scale)
+    measured = measure_fidelity(trained_network(model), result.changes, x, None, scale)
     errors = [float(np.square(one.predict(x) - x.reshape(SAMPLES, -1)).mean()) for one in (model, averaged)]
     assert scale != 1
     assert [measured.trained, measured.after["average_pooling"]] == pytest.approx(errors, rel=1e-5)
     assert measured.lines()[0] == f"ANN mean squared error, as trained: {errors[0]:.4g} ({SAMPLES} test samples)"
-    np.testing.assert_allclose(replace(trained, unit=scale).forward()(x) * scale, model.predict(x), atol=1e-6)
 
 
 def test_changes_are_listed_in_their_order_whatever_the_file_has():

@@ -1,11 +1,7 @@
 """Kernels fitted to firing rates, against numpy's least squares."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.conversion import least_squares
 from snnb.conversion.calibrate import calibrate
@@ -18,8 +14,9 @@ from snnb.conversion.least_squares import (
     windows,
     with_change,
 )
-from snnb.forward.currents import Currents
-from snnb.network.read_network import Entry, assemble
+from snnb.forward.analogue import PopulationSums
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble
 
 SAMPLES = 60
 
@@ -32,28 +29,28 @@ def network():
     def layer(name, kind, config, read, *shape):
         key = "depthwise_kernel" if kind == "DepthwiseConv2D" else "kernel"
         arrays = {key: random.normal(0, 0.4, shape).astype(np.float32), "bias": np.zeros(4, np.float32)}
-        return Entry(name, kind, config, (read,), arrays)
+        return StoredLayer(name, kind, config, (read,), arrays)
 
     window, half = {"kernel_size": [3, 3], "padding": "same"}, {"kernel_size": [1, 1], "strides": [2, 2]}
     entries = [
-        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
         layer("first", "Conv2D", {"filters": 4, "activation": "relu", **window}, "input", 3, 3, 2, 4),
         layer("left", "Conv2D", {"filters": 4, "strides": [2, 2], **window}, "first", 3, 3, 4, 4),
         layer("middle", "Conv2D", {"filters": 4, **half}, "first", 1, 1, 4, 4),
         layer("right", "DepthwiseConv2D", half, "first", 1, 1, 4, 1),
-        Entry("sum", "Add", {}, ("left", "middle", "right"), {}),
-        Entry("rectified", "Activation", {"activation": "relu"}, ("sum",), {}),
+        StoredLayer("sum", "Add", {}, ("left", "middle", "right"), {}),
+        StoredLayer("rectified", "Activation", {"activation": "relu"}, ("sum",), {}),
     ]
-    return assemble(Path("made"), entries)
+    return assemble(entries)
 
 
 def test_the_inputs_of_the_weights_give_the_sums(network):
     """Of the convolutions that are fitted, the depthwise one is not."""
     random, population = np.random.default_rng(4), network.output
-    read = {"first": tf.constant(random.random((5, 8, 8, 4)).astype(np.float32))}
+    read = {"first": random.random((5, 8, 8, 4)).astype(np.float32)}
     change = random.normal(0, 1, (weights_of_channel(population), 4))
     changed = with_change(population, change)
-    own, sums = (Currents([replace(p, bias=None)]).of(p, read).numpy().reshape(-1, 4) for p in (population, changed))
+    own, sums = (PopulationSums(network, p).of(read).reshape(-1, 4) for p in (population, changed))
     np.testing.assert_allclose(sums - own, windows(population, read) @ change, atol=1e-4)
     assert changed.projections[2] is population.projections[2]
 

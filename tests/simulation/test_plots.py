@@ -1,14 +1,14 @@
 """Pictures of networks of any depth: nothing on stderr, nothing on top of each other."""
 
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from snnb.io.figures import save
-from snnb.network.read_network import Entry, assemble
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble
 from snnb.simulation import plots
 
 pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
@@ -27,12 +27,12 @@ def _network(depth):
     """Populations of 4 to 400 neurons, with names that are not easy to draw."""
     sizes = np.random.default_rng(0).integers(4, 400, depth)
     names = [NAMES[i % len(NAMES)].format(i) for i in range(depth)]
-    entries, before = [Entry("input", "InputLayer", {"batch_input_shape": [None, 50]}, (), {})], 50
+    entries, before = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 50]}, (), {})], 50
     for name, size in zip(names, sizes.tolist()):
         arrays = {"kernel": np.zeros((before, size), np.float32), "bias": np.zeros(size, np.float32)}
-        entries.append(Entry(name, "Dense", {"units": size}, (entries[-1].name,), arrays))
+        entries.append(StoredLayer(name, "Dense", {"units": size}, (entries[-1].name,), arrays))
         before = size
-    return assemble(Path("made"), entries)
+    return assemble(entries)
 
 
 def _size(path):

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.conversion.convert import convert
-from snnb.forward.currents import AnalogueNetwork
-from snnb.io.keras_file import QCFS_LEVELS
+from snnb.forward.analogue import Analogue
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.training.keras_model import compile_model, write_model
-from snnb.training.qcfs import plain, quantised, start_from
+from snnb.training.keras_model import compile_model
+from snnb.training.qcfs import quantised, start_from
 from snnb.training.recipe import Recipe
+from tests.converted import converted
 
 LEVELS, SAMPLES, CLASSES, LARGEST = 4, 6, 10, 96
 
@@ -31,14 +30,11 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     assert np.isfinite(model.train_on_batch(x, classes)).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
-    saved = plain(model)
-    compile_model(saved, Recipe(), CLASSES)
-    write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})
-    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x)
+    converted(model, tmp_path, x_norm=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
     settings = SimulationSettings(duration=LEVELS, samples=SAMPLES)
     readout = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None).readout
-    outputs = AnalogueNetwork(trained).outputs(x)
+    outputs = Analogue(trained).outputs(x)
     logits = np.log(outputs) - np.log(outputs).mean(axis=1, keepdims=True)
     readout -= readout.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(readout / readout.std(), logits / logits.std(), atol=0.05)

@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import save_keras
-from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams
@@ -23,6 +22,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
+from snnb.training.keras_model import write_model
 from tests.conversion.conftest import slow_except
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
@@ -138,7 +138,7 @@ def _built(name, exact=True):
     numbers = _eighths if exact else _all_bits
     model.set_weights([numbers(random, weights.shape) for weights in model.get_weights()])
     with TemporaryDirectory() as folder:
-        save_keras(model, Path(folder) / "several_parsed.h5", "several")
+        write_model(model, Path(folder) / "several_parsed.h5")
         network = read_network(Path(folder) / "several_parsed.h5")
     shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
     connected = {
@@ -233,11 +233,11 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
 
 
 def _in_stated_order(terms, active):
-    """float32 sums: one projection after the other, and of each the inputs in rising order."""
+    """float32 sums: one projection after the other, and of each the inputs in rising order; products are exact."""
     total = np.float32(0)
     for source, weights, _ in terms:
-        for i, row in enumerate(weights.astype(np.float32)):
-            total = total + active[source][:, i : i + 1] * row
+        for i, row in enumerate(weights):
+            total = (active[source][:, i : i + 1].astype(np.longdouble) * row + total).astype(np.float32)
     return total
 
 
@@ -325,7 +325,7 @@ def test_engines_count_as_neurons_stepped_with_matrices(case, options):
 @pytest.mark.parametrize("case", CASES)
 def test_the_network_is_the_one_that_keras_computes(case):
     model, network, pictures, connected = _built(case)
-    np.testing.assert_array_equal(AnalogueNetwork(network).outputs(pictures), model.predict(pictures))
+    np.testing.assert_array_equal(Analogue(network).outputs(pictures), model.predict(pictures))
     for name, terms in connected.items():
         assert [projection.geometry.shape for projection in network.volume(name).projections] == [
             network.volume(name).shape

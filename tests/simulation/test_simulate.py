@@ -8,15 +8,16 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import save_keras
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
+from snnb.io.keras_file import StoredLayer
 from snnb.io.text import read_document
-from snnb.network.read_network import Entry, assemble
+from snnb.network.read_network import assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 from snnb.simulation.simulate import simulate
 from snnb.simulation.statistics import Reconstruction, SimulationStatistics, added
+from snnb.training.keras_model import write_model
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -98,8 +99,8 @@ def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name)
         for layer in json.loads(file.attrs["layers"]):
             group, arrays = file[layer], {key: dataset[()] for key, dataset in file[layer].items()}
             config, inputs = json.loads(group.attrs["config"]), json.loads(group.attrs["inputs"])
-            entries.append(Entry(layer, group.attrs["kind"], config, tuple(inputs), arrays))
-    engine = EventEngine(assemble(tmp_path, entries), settings)
+            entries.append(StoredLayer(layer, group.attrs["kind"], config, tuple(inputs), arrays))
+    engine = EventEngine(assemble(entries), settings)
     counts = engine.simulate(case.x[:60], 0, lambda *_: None).counts
     assert list(counts) == [population.name for population in case.network.populations]
     with np.load(tmp_path / "spike_rate_sums.npz") as sums:
@@ -145,7 +146,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     x = Input((8, 8, 1), name="input")
     model = Model(x, layers.Dense(64, activation="relu", name="01Dense_64")(layers.Flatten(name="00Flatten_64")(x)))
     model.set_weights([np.eye(64) * 0.5, np.zeros(64)])  # a rate of half the pixel's value
-    save_keras(model, tmp_path / "copy_parsed.h5", "copy")
+    write_model(model, tmp_path / "copy_parsed.h5")
     case = dataclasses.replace(trained, parsed=tmp_path / "copy_parsed.h5")
     settings = SETTINGS.changed(duration=200)
     result = _simulate(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
@@ -176,7 +177,7 @@ def test_silent_and_saturated_layers_are_told_with_what_to_try(trained, tmp_path
 
 
 def _altered(case, model, target):
-    save_keras(model, target / "altered_parsed.h5", "altered")
+    write_model(model, target / "altered_parsed.h5")
     return dataclasses.replace(case, parsed=target / "altered_parsed.h5")
 
 
@@ -191,7 +192,6 @@ def test_refusals(trained, tmp_path):
     cases = [
         ({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"),
         ({"num_classes": 11}, "10 neurons"),
-        ({"x": trained.x * 2}, "outside"),
     ]
     for changes, keyword in cases:
         with pytest.raises(InputError, match=keyword) as refused:

@@ -11,7 +11,7 @@ from snnb.simulation.settings import SimulationSettings
 from tests.simulation.alike import SETTINGS as ALIKE
 from tests.simulation.alike import (
     assert_every_spike_is_the_same,
-    assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    assert_of_10000_counts_at_most_one_differs_by_one,
     simulated,
 )
 
@@ -145,4 +145,4 @@ def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
     engines = (TensorFlowEngine, EventEngine)
     assert_every_spike_is_the_same(engines, exact, ALIKE)
     for case in (trained, branched):
-        assert_of_a_thousand_counts_at_most_one_differs_by_one(engines, case)
+        assert_of_10000_counts_at_most_one_differs_by_one(engines, case)

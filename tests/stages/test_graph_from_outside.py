@@ -111,6 +111,44 @@ def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
     assert stale("x") == {}
 
 
+RATE_OPTIONS = {
+    "": "give --rate-samples and --rate-steps, or give rates in",
+    " --rate-samples 2": "give --rate-steps, or",
+    " --rate-steps 3": "give --rate-samples, or",
+    " --rate-steps 3 --rate-samples 1": "correct --rate-samples or --rate-steps, or",
+}
+
+
+@pytest.mark.parametrize("options", RATE_OPTIONS)
+def test_more_than_one_spike_per_step_is_named_with_the_missing_option(folder, capsys, options):
+    said = snnb(capsys, f"graph --from net.csv --rates rates.txt{options} --run-dir x").err
+    steps = int(options.split()[1]) if options else 1  # samples × steps
+    mapped = snnb(capsys, "map x --hardware chip.yaml --method sequential").err
+    for stage, text in (("graph", said), ("map", mapped)):
+        (line,) = [line for line in text.splitlines() if "spikes per time step, more than" in line]
+        assert line.startswith(f"{stage}: a neuron has {SPIKES.max() / steps:g} spikes per time step")
+        assert RATE_OPTIONS[options] in line
+    for log in Path("x").glob("*/*/log.txt"):
+        assert line[5:] in log.read_text()
+
+
+def test_at_most_one_spike_per_step_is_not_named(folder, capsys):
+    steps = f"--rate-samples 2 --rate-steps {SPIKES.max() // 2}"
+    texts = [snnb(capsys, f"graph --from net.csv --rates rates.txt {steps} --run-dir x").err]
+    texts += [snnb(capsys, "graph --from net.csv --run-dir assumed").err]
+    texts += [snnb(capsys, f"map {run} --hardware chip.yaml --method sequential").err for run in ("x", "assumed")]
+    assert not [text for text in texts if "spikes per time step" in text]
+
+
+def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, capsys):
+    face = Run.from_graph(csr_matrix(np.eye(8)), "arrays", spikes=SPIKES, samples=2)
+    (warning,) = [one for one in face.graphs["imported"].record.warnings if "per time step" in one]
+    assert warning.startswith("a neuron has 6 spikes per time step")
+    assert warning.endswith("2 samples × 1 time steps: give steps")
+    said = snnb(capsys, f"graph --from {face.path}/graphs/imported/arrays_graph.h5 --run-dir x").err
+    assert "correct num_samples and num_timesteps in the file" in said
+
+
 def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
     """As `snnb` recorded `--rates` when it took one file."""
     snnb(capsys, "graph --from net.csv --rates rates.txt --rate-unit hz --run-dir x")
@@ -322,6 +360,9 @@ def test_mapping_and_trace_of_sanafe(folder, capsys):
     (folder / "net.yaml").write_text(SANAFE)
     (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
     (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
+    snnb(capsys, "graph --from net.yaml --run-dir silent")
+    with pytest.raises(UsageError, match=r"requires spike times; give .* a spike trace of SANA-FE"):
+        Run(path="silent").export("spinemap")
     snnb(capsys, "graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
     files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
     snnb(capsys, f"map x --hardware arch.yaml {files}")
@@ -332,3 +373,5 @@ def test_mapping_and_trace_of_sanafe(folder, capsys):
     assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
     assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
     snnb(capsys, "report x")
+    exported = Run(path="x").export("spinemap").path
+    assert (exported / "spike_info.txt").read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0

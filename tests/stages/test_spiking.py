@@ -53,7 +53,8 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert [p.name for p in network.populations] == ["cuba", "li"]
     assert network.zeros == DROPPED
     _, out, err = parse("--nir-reset subtract")
-    assert "decay of li    potential 0.904837 to 0.99005" in out
+    assert "decay of cuba  potential 0.951229             current 0.778801\n" in out
+    assert "decay of li    potential 0.904837 to 0.99005\n" in out
     assert "recorded options: --time-step 0.001, --integration exponential" in err
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
 
@@ -138,6 +139,27 @@ def test_euler_decay_of_a_short_time_constant_is_reported(parse):
     assert code == 0
     assert "cuba: --time-step is longer than a time constant" in err
     assert "--nir-reset subtract" in err  # NIR cannot express it
+
+
+@pytest.mark.parametrize(("threshold", "shown"), [(-1.0, "-1"), (0.0, "0"), (np.linspace(0.5, -0.5, 64), "-0.5")])
+def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, shown):
+    values = threshold if np.ndim(threshold) == 0 else threshold.reshape(4, 4, 4)
+    write(tmp_path / FILE, {**NODES, "cuba": {**CUBA, "v_threshold": values}}, EDGES)
+    code, _, err = parse("--time-step 1e-3")
+    assert code == 0
+    assert f"parse: cuba: a threshold of {shown} is not above 0" in err
+    assert "li: a threshold" not in err  # it does not spike
+    write(tmp_path / FILE, NODES, EDGES)
+    assert "a threshold of" not in parse("--time-step 1e-3 --force")[2]
+
+
+def test_the_log_has_no_figure_of_an_analogue_network(parse, tmp_path):
+    """There is none."""
+    assert parse("--time-step 1e-3")[0] == 0
+    assert main(f"simulate {RUN} --samples 5 --duration 10".split()) == 0
+    (log,) = (tmp_path / "run/simulations").glob("*/log.txt")
+    assert "analogue" not in log.read_text(encoding="utf-8")
+    assert "synapses: 494" in log.read_text(encoding="utf-8")
 
 
 def recurrent(random):

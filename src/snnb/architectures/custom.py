@@ -9,17 +9,20 @@ import traceback
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import say_nothing
 from snnb.io import lazy_keras as keras
+from snnb.io.files import refuse_special
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
+_IMPORTING = "SNNB_IMPORTING"  # in the environment: the file that this process, or one that has started it, executes
 _FROM_DATA_SET = ("input_shape", "num_classes")
 
 
@@ -90,6 +93,7 @@ def own_model(model: str) -> OwnModel:
     path = Path(os.path.expanduser(match["path"] if match else model)).absolute()  # noqa: PTH111  keeps `~unknown`
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
+    refuse_special(path)
     refuse_other_kinds(path)
     if match is None:
         return OwnModel(_own_name(path.stem), path, None, None)
@@ -171,18 +175,31 @@ def _list_functions(functions: Sequence[str]) -> str:
     return f"it has {', '.join(functions)}" if functions else "it has no function"
 
 
+class _SourceLoader(SourceFileLoader):
+    """Reads the source. Bytecode in `__pycache__` may be of another source."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"snnb_own_{path.stem}", path)
+    importing = os.environ.get(_IMPORTING, "")
+    if importing == str(path):
+        raise UsageError(f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`")
+    name = f"snnb_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
     assert spec is not None
-    assert spec.loader is not None  # the name ends in .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
     without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written beside it
+    os.environ[_IMPORTING] = str(path)
     try:
         with _own_code(str(path), path):
             spec.loader.exec_module(module)
     finally:
+        os.environ[_IMPORTING] = importing
         sys.dont_write_bytecode = without_bytecode
         if folder in sys.path:
             sys.path.remove(folder)

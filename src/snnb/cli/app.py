@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 from snnb.core.errors import SIGNAL_EXIT_CODES, interruption_message
 
@@ -31,7 +32,7 @@ def app() -> None:
     from snnb.cli import output
     from snnb.cli.main import main
 
-    sys.excepthook = sys.unraisablehook = _hide
+    sys.unraisablehook = _hide_in_destructors
     os._exit(output.flushed_exit_code(main()))
 
 
@@ -51,18 +52,21 @@ def _end_on_signals() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in handled:
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=_wait_for_signal, args=(read,), name="signals", daemon=True).start()
+    stderr = 2
+    with suppress(OSError):  # closed
+        stderr = os.dup(2)  # also while `snnb/__init__.py` hides messages of TensorFlow
+    threading.Thread(target=_wait_for_signal, args=(read, stderr), name="signals", daemon=True).start()
 
 
-def _wait_for_signal(descriptor: int) -> None:
+def _wait_for_signal(descriptor: int, stderr: int) -> None:
     """End the process when the number of a handled signal arrives; other signals have their own handlers."""
     while True:
         for number in os.read(descriptor, 64):
             if number in SIGNAL_EXIT_CODES:
                 stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
-                terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(2) else b""
+                terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
                 try:
-                    os.write(2, terminal + f"snnb: {interruption_message(stage)}\n".encode())
+                    os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
                 finally:
                     os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
 
@@ -74,5 +78,7 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _hide(*_: object) -> None:
-    """Discard an exception in a destructor or thread of a library."""
+def _hide_in_destructors(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Discard an exception in a destructor of a library; show one that has ended a thread."""
+    if "thread" in (unraisable.err_msg or ""):
+        sys.__unraisablehook__(unraisable)

@@ -27,6 +27,7 @@ ROWS = (  # title, form and attribute of `Compared`
     ("ANN accuracy", "{:.2%}", "ann_accuracy"),
     ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "ann_interval"),
     ("read-out accuracy", "{:.2%}", "readout_accuracy"),
+    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "readout_interval"),
     ("SNN accuracy", "{:.2%}", "snn_accuracy"),
     ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "snn_interval"),
     ("ANN error", "{:.4g}", "ann_error"),
@@ -85,19 +86,17 @@ def compare(
 
 
 def _blocks(rows: List[List[str]]) -> List[str]:
-    """Return a table with a column for each simulation; columns that do not fit the terminal follow below."""
-    room = output.terminal_width()
+    """Return a table with a column for each simulation; columns that do not fit follow below, also in a file."""
+    room = output.terminal_width() or output.WIDTH
     widths = [max(map(len, column)) for column in zip(*rows)]
-    if room is not None:
+    if output.terminal_width() is not None:
         widths = [min(width, max(len(head), LONGEST_CELL)) for width, head in zip(widths, rows[0])]
         widths[0] = max(map(len, next(zip(*rows))))
     lines: List[str] = []
     first = 1
     while first < len(widths):
         last = first + 1
-        while last < len(widths) and (
-            room is None or sum(widths[first : last + 1]) + widths[0] + 2 * (last - first + 1) <= room
-        ):
+        while last < len(widths) and sum(widths[first : last + 1]) + widths[0] + 2 * (last - first + 1) <= room:
             last += 1
         block = []
         for row in rows:

@@ -1,7 +1,7 @@
 """Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
 from pathlib import Path
-from typing import List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import typer
 from typing_extensions import Annotated
@@ -108,8 +108,11 @@ def hardware(
     of_layers = [["hardware", "cores", "a layer per core, or dense layers on one"]]
     for one in others:
         if one.cores is not None:
-            sizes = {name: sorted({getattr(core, name) for core in one.cores}) for name in MEMORIES}
-            texts = [f"{name} {' or '.join(f'{size:,}' for size in values)}" for name, values in sizes.items()]
+            by_sizes: Dict[str, List[str]] = {}  # memories with the same numbers of entries
+            for name in MEMORIES:
+                sizes = sorted({getattr(core, name) for core in one.cores})
+                by_sizes.setdefault("/".join(f"{size:,}" for size in sizes), []).append(name)
+            texts = [f"{', '.join(names)} {sizes}" for sizes, names in by_sizes.items()]
             of_layers.append([one.name, str(len(one.cores)), "; ".join(texts)])
         elif one.network is not None:
             numbers = {name: getattr(one.network, name) for name in ("inputs", "hidden", "outputs")}

@@ -26,6 +26,7 @@ from snnb.core.errors import (
     interruption_message,
     out_of_memory,
 )
+from snnb.core.options import SYNONYMS
 from snnb.version import __version__
 
 ON_STAGES = "stage_command"
@@ -73,14 +74,6 @@ COMMANDS: Dict[str, Tuple[str, str]] = {
         "doctor",
         "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
     ),
-}
-# Names that other programs give to an option
-SYNONYMS = {
-    "--chip": "--hardware",
-    "--num-steps": "--duration",
-    "--steps": "--duration",
-    "--time-steps": "--duration",
-    "--timesteps": "--duration",
 }
 LISTED = "`snnb --help` and `snnb COMMAND --help` list commands and options"
 COMMON = "Common"

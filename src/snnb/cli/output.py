@@ -8,12 +8,13 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Set, TextIO, Union
+from textwrap import wrap
+from typing import Iterator, List, Optional, Sequence, TextIO, Union
 
 from pydantic_core import to_jsonable_python
 
 from snnb.core.errors import ResourceError
-from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing, silent
+from snnb.core.progress import Pace, Progress, Say, Throttle, compilation, say_nothing, silent
 from snnb.io.text import Document, printable
 
 SHORTEST = 14  # characters to which a column is cut at most
@@ -72,6 +73,7 @@ class Output:
 
 
 at_work: Optional[str] = None  # the stage whose bar is shown, or was last
+compilation_shown = False  # in this command
 write_errors: List[OSError] = []  # of results that could not be written to stdout, except to a pipe without reader
 
 
@@ -139,13 +141,25 @@ def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
     )
     with Bars(*columns, console=console, transient=True) as bars:
         pace, task = Pace(), bars.add_task(label, total=None, pace="", note="")
-        compilation.show = lambda note: bars.update(task, note=note)
+        compilation.show = _once(lambda note: bars.update(task, note=note))
 
         def show(done: int, total: int, note: str = "") -> None:
             pace.update(done, total)
             bars.update(task, completed=done, total=total or None, pace=_pace(pace, time_left), note=note)
 
         yield show
+
+
+def _once(show: Say) -> Say:
+    """Return a function that shows the first compilation of a command, also if many functions are compiled."""
+
+    def compiling(note: str) -> None:
+        global compilation_shown
+        if not (note and compilation_shown):
+            compilation_shown = compilation_shown or bool(note)
+            show(note)
+
+    return compiling
 
 
 def _pace(pace: Pace, time_left: bool) -> str:
@@ -159,14 +173,7 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
     """Show progress for log files: a line every `seconds`, with pace, and time left once it is known."""
     pace, throttle = Pace(), Throttle(seconds)
     throttle.due()  # the first line comes after `seconds`
-    shown: Set[str] = {""}
-
-    def compiling(note: str) -> None:
-        if note not in shown:  # once, also if many functions are compiled
-            shown.add(note)
-            print_line(sys.stderr, f"{label}: {note}")
-
-    compilation.show = compiling
+    compilation.show = _once(lambda note: print_line(sys.stderr, f"{label}: {note}") if note else None)
 
     def show(done: int, total: int, note: str = "") -> None:
         pace.update(done, total)
@@ -177,11 +184,16 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
     return show
 
 
+WIDTH = 80  # columns of blocks in a file or pipe
+
+
 def terminal_width() -> Optional[int]:
-    """Return the number of columns of the terminal that stdout is; None for a file or pipe, where nothing is cut."""
-    if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
-        return None
-    return shutil.get_terminal_size().columns
+    """Return `COLUMNS` of the environment, else the number of columns of the terminal that stdout is.
+
+    None for a file or pipe without `COLUMNS`: there nothing is cut.
+    """
+    is_terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if is_terminal or os.environ.get("COLUMNS") else None
 
 
 def table_lines(
@@ -223,7 +235,7 @@ def table_lines(
         )
         lines.append("  ".join(padded).rstrip())
     left_out = [cells[0][i] for i in filled if i not in columns]
-    return [*lines, *([f"omitted columns: {', '.join(left_out)}"] if left_out else [])]
+    return [*lines, *(wrap(f"omitted columns: {', '.join(left_out)}", room or 0) if left_out else [])]
 
 
 def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:
@@ -235,8 +247,8 @@ current = Output()
 
 def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
     """Set how this process prints; messages of TensorFlow are shown with --verbose only."""
-    global current
-    current = Output(as_json, verbose, quiet)
+    global current, compilation_shown
+    current, compilation_shown = Output(as_json, verbose, quiet), False
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     level = logging.DEBUG if verbose else logging.WARNING

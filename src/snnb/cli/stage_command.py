@@ -158,6 +158,9 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     return lines
 
 
+MOST_DECAYS = 2  # of a population: of the membrane potential, and of the synaptic current
+
+
 def _decay(result: StageResult) -> List[str]:
     """Return a line for each population of a network from a NIR file: its decay factors in a step."""
     by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(result.record.details, "decay", {})
@@ -166,7 +169,7 @@ def _decay(result: StageResult) -> List[str]:
         ranges = [
             f"{name} {low:.6g}" + (f" to {high:.6g}" if high > low else "") for name, (low, high) in factors.items()
         ]
-        rows.append((f"decay of {population}", *ranges))
+        rows.append((f"decay of {population}", *ranges, *[""] * (MOST_DECAYS - len(ranges))))
     return output.table_lines(rows, head=False)
 
 

@@ -1,4 +1,4 @@
-"""`snnb status`: the state of the stages, the simulations and the mappings of a run."""
+"""`snnb status`: the state of the stages, the simulations, the sweep and the mappings of a run."""
 
 from typing import TYPE_CHECKING, List, Sequence
 
@@ -14,6 +14,7 @@ def status(run_dir: ExistingRun = None) -> None:
     """Run `snnb status`."""
     from snnb.results.compare import SIMULATION_HEAD, simulations_of
     from snnb.results.status import status_of
+    from snnb.results.sweep import TABLE
 
     run = opened(run_dir)
     summary = status_of(run)
@@ -30,19 +31,30 @@ def status(run_dir: ExistingRun = None) -> None:
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
         lines += ["", *output.table_lines(table, right=(2, 3, 4), drop=(2,), shorten=(5, 1))]
+    if summary.sweep:
+        from snnb.cli.sweep import point_lines
+
+        lines += ["", f"points of the last sweep, {run.path / TABLE}", *point_lines(summary.sweep)]
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:
     """Return mappings as a table, after an empty line; nothing if there are none.
 
-    `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
+    `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp. Otherwise a
+    graph that all mappings are of is stated below the table.
     """
     from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
 
     if not costs:
         return []
-    table = [MAPPING_HEAD, *(cost.row for cost in costs)]
-    rows = [(row[1], row[0], *row[2:]) if by_graph else row for row in table]
-    units = [MAPPING_UNITS, *([NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else [])]
+    rows = [MAPPING_HEAD, *(cost.row for cost in costs)]
+    graphs = {cost.graph for cost in costs}
+    of_one = not by_graph and len(graphs) == 1
+    if by_graph:
+        rows = [(row[1], row[0], *row[2:]) for row in rows]
+    elif of_one:
+        rows = [(row[0], "", *row[2:]) for row in rows]
+    units = [*(f"all of graph {graph}" for graph in graphs if of_one), MAPPING_UNITS]
+    units += [NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else []
     return ["", *output.table_lines(rows, right=(4, 5, 6, 7, 8), drop=(1, 6), shorten=(2,)), *units]

@@ -8,30 +8,10 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
-from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
 from snnb.stages.all import STAGES
 
 STAGES_BEFORE = ("train", "parse", "simulate")
-HEADS = {
-    "ann_accuracy": "ANN",
-    "readout_accuracy": "read-out",
-    "snn_accuracy": "SNN (95 %)",
-    "ann_mean_squared_error": "ANN error",
-    "snn_mean_squared_error": "SNN error",
-    "spikes_per_step_and_neuron": "spikes",
-    "synaptic_operations_per_sample": "operations",
-    "energy_pj": "energy, pJ",
-    "sample_ns": "interval, ns",
-    "sample_latency_ns": "latency, ns",
-}
-# In the order in which they are omitted from a table that is too wide
-LESS_IMPORTANT = (
-    *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
-    *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
-)
-NOT_SHOWN = ("run", "snn_accuracy_low", "snn_accuracy_high", "note")
-
 
 _options, _names = options_of(STAGES_BEFORE)
 
@@ -66,30 +46,15 @@ def sweep(
     with run.locked(wait=not no_wait, say=console.say):
         swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
     table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
-    lines = [
-        *_table([one.row for one in swept]),
-        "spikes: per neuron and step; operations: synaptic operations per sample",
-    ]
+    lines = point_lines([one.row for one in swept])
     document = swept_grid.Sweep(run_dir=run.path, table=table, figure=figure, points=swept)
     console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
 
 
-def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
-    """Return the points as a table without empty columns; the table in the run has all columns."""
-    names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
-    rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
-    drop = [names.index(name) for name in LESS_IMPORTANT if name in names]
-    return output.table_lines(rows, right=range(len(names)), drop=drop)
+def point_lines(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
+    """Return the points of a sweep as a table."""
+    from snnb.results.sweep import point_table
 
-
-def _shown(point: Mapping[str, JsonValue], name: str) -> str:
-    value = point[name]
-    if value is None:
-        return ""
-    if name in ("ann_accuracy", "readout_accuracy"):
-        return accuracy(value)
-    if name == "snn_accuracy":
-        return accuracy(value, point["snn_accuracy_low"], point["snn_accuracy_high"])
-    if not isinstance(value, float):
-        return str(value)
-    return quantity(value) if name in HEADS else f"{value:g}"
+    table = point_table(points)
+    rows = [table.head, *table.rows]
+    return [*output.table_lines(rows, right=range(len(table.head)), drop=table.less_important), *table.notes]

@@ -4,14 +4,16 @@ import asyncio
 import importlib.util
 import logging
 import re
+import sys
 import time
 import uuid
 import warnings
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
-from snnb.core.errors import InputError, ResourceError, UpstreamError, how_to_install
+from snnb.core.errors import InputError, ResourceError, UpstreamError, UsageError, how_to_install
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -32,6 +34,7 @@ TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # different classes before Pyth
 COMPARED = ("python", "snnb", "numpy", "numba", "dask", "distributed")
 # Ctrl-C reaches all processes of the terminal; this process terminates its workers.
 IGNORE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+GUARD = "must call snnb under `if __name__ == '__main__':`, since its workers import it"
 SAME_ENVIRONMENT = "start the workers in the same image or environment as this command"
 
 _clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
@@ -152,6 +155,7 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
 
     from snnb.cluster.dask_classes import ContextClient
 
+    _refuse_script_without_guard()
     cluster = LocalCluster(
         n_workers=0,
         threads_per_worker=1,
@@ -168,10 +172,19 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
         client.wait_for_workers(workers, timeout=START_SECONDS)
     except TIMEOUTS:
         raise ResourceError(
-            f"{workers} worker processes have not started in {START_SECONDS} s; use fewer --workers; a script must "
-            "call snnb under `if __name__ == '__main__':`, since its workers import it"
+            f"{workers} worker processes have not started in {START_SECONDS} s; use fewer --workers; a script {GUARD}"
         ) from None
     return client
+
+
+def _refuse_script_without_guard() -> None:
+    """Raise `UsageError` if workers would execute the program of this process to its end when they import it."""
+    program = sys.modules["__main__"]
+    script = getattr(program, "__file__", None)
+    if script is not None and program.__spec__ is None:  # neither interactive nor started by `python -m`
+        with suppress(OSError):  # a name such as <stdin>
+            if "__main__" not in Path(script).read_text(encoding="utf-8", errors="replace"):
+                raise UsageError(f"{script} {GUARD}")
 
 
 def _close(cluster: "LocalCluster") -> None:

@@ -88,14 +88,14 @@ def calibrate(
 ) -> Calibration:
     """Calibrate a parsed, normalised network; the same input gives the same bytes.
 
-    `x` has training images, float32 (samples, ...) in [0, 1]; `pixel_scale` is the value of a pixel of 1 in an integer
+    `x` has training images, float32 (samples, ...); `pixel_scale` is the integer of a pixel of 1 in an integer
     network. `progress` is called with the number of populations done. Raise `InputError` if the network cannot be
     calibrated.
     """
     assert settings.calibrate is not None
     network = compose_pooling(network)
     if settings.weight_bits is not None:
-        network = prepared_for_integers(network, settings, pixel_scale, x)
+        network = prepared_for_integers(network, settings, pixel_scale)
     run = _Calibration(network, x, settings)
     populations = network.populations
     if len(x) < settings.calibration_samples != ConversionSettings().calibration_samples:

@@ -69,7 +69,7 @@ def convert(
     """Convert a trained network.
 
     `x_norm` has the samples for the normalisation and, the first 100 of them, for the verification: float32
-    (samples, ...) in [0, 1]. A pixel is the data set's value / `pixel_scale`, in an integer network the value.
+    (samples, ...). An integer network reads the rounded pixel × `pixel_scale`; its pixels are in [0, 1].
     `progress` is called with the number of samples that the activations were measured on.
 
     Raise `InputError` if the network cannot be converted, `VerificationError` if the outputs of the parsed and the
@@ -141,10 +141,12 @@ def with_averages(network: TrainedNetwork) -> TrainedNetwork:
     )
 
 
-def check_outputs(outputs: np.ndarray, reference: np.ndarray) -> float:
+def check_outputs(
+    outputs: np.ndarray, reference: np.ndarray, advice: str = "simplify the model and train it again"
+) -> float:
     """Compare the outputs of the parsed network with those of the trained one; return the largest absolute difference.
 
-    Raise `VerificationError` if they differ by more than `TOLERANCE`, or an output is not finite.
+    Raise `VerificationError`, with advice, if they differ by more than `TOLERANCE`, or an output is not finite.
     """
     differences = np.abs(outputs - reference)
     largest = float(differences.max())
@@ -152,7 +154,7 @@ def check_outputs(outputs: np.ndarray, reference: np.ndarray) -> float:
         sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
         raise VerificationError(
             f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample}): "
-            "simplify the model and train it again"
+            f"{advice}"
         )
     return largest
 
@@ -168,7 +170,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
         network = network.with_populations([pruned(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
-    return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
+    return integer_network(prepared_for_integers(network, settings, pixel_scale), settings)
 
 
 def _change_of_weights(settings: ConversionSettings) -> Change:

@@ -1,12 +1,14 @@
 """Accuracy of the trained network, and of the network after each change until its conversion."""
 
-from typing import Dict, List, Literal, Mapping, Optional
-
-import numpy as np
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional
 
 from snnb.io.text import Document
-from snnb.network.network import Network
-from snnb.network.trained import TrainedNetwork
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.network.network import Network
+    from snnb.network.trained import TrainedNetwork
 
 Change = Literal["average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
 CHANGES: Dict[Change, str] = {  # in the order in which they are made
@@ -54,10 +56,10 @@ class Fidelity(Document):
 
 
 def measure_fidelity(
-    trained: TrainedNetwork,
-    changes: Mapping[Change, Network],
-    x: np.ndarray,
-    y: Optional[np.ndarray],
+    trained: "TrainedNetwork",
+    changes: Mapping[Change, "Network"],
+    x: "np.ndarray",
+    y: "Optional[np.ndarray]",
     output_scale: float = 1.0,
 ) -> Fidelity:
     """Measure the trained network and the network after each change on the same samples.
@@ -65,6 +67,8 @@ def measure_fidelity(
     `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network
     that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
     """
+    import numpy as np
+
     from snnb.forward.analogue import Analogue
 
     figures = []

@@ -22,7 +22,6 @@ SMALLEST_SHARE = 1e-3
 # Thresholds are integers up to this multiple of the scale factor of the normalisation.
 LARGEST_SCALE = 8
 BIAS_BITS = 24
-CHECKED = 100  # samples whose pixels are checked
 
 
 def largest_integer(bits: int) -> int:
@@ -30,17 +29,11 @@ def largest_integer(bits: int) -> int:
     return int(2 ** (bits - 1)) - 1
 
 
-def prepared_for_integers(network: Network, settings: ConversionSettings, scale: float, x: np.ndarray) -> Network:
+def prepared_for_integers(network: Network, settings: ConversionSettings, pixel_scale: float) -> Network:
     """Return the network with depthwise convolutions of equal weights in place of average poolings.
 
-    `scale` is the value of a pixel of 1 in the images `x`, float32 (samples, ...) in [0, 1]. Raise `InputError` if the
-    pixels are not integers, or a pooling has windows of different sizes.
+    `pixel_scale` is the integer of a pixel of 1. Raise `InputError` if a pooling has windows of different sizes.
     """
-    pixels = x[:CHECKED] * scale
-    if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
-        raise InputError(
-            f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as 8-bit integers"
-        )
     convolutions = []
     for population in network.populations:
         if isinstance(population.projections[0].layer, AveragePooling2D):
@@ -53,7 +46,7 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
             convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
             convolutions.append(replace(population, projections=(convolution,)))
     network = network.with_populations(convolutions)
-    return replace(network, weight_bits=settings.weight_bits, pixel=int(scale))
+    return replace(network, weight_bits=settings.weight_bits, pixel=int(pixel_scale))
 
 
 def sources_of(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:

@@ -168,8 +168,8 @@ def _scaled(name: str, projection: Projection, scales: np.ndarray, own: np.float
     assert kernel is not None
     if kernel.ndim > 2:
         scales = of_channels(name, scales, scales.shape[-1])
-    first, present = scales.ravel()[0], scales[scales > 0]
-    if (present == first).all():
-        return replace(projection, kernel=kernel * np.float32(first) / own)
-    # Along the presynaptic axis of (inputs, units) or (height, width, channels, filters)
-    return replace(projection, kernel=kernel * (scales / own).astype(np.float32)[:, np.newaxis])
+    present = scales[scales > 0]
+    if (present == present[0]).all():
+        return replace(projection, kernel=kernel * np.float32(present[0]) / own)
+    # Along the presynaptic axis of (inputs, units) or (height, width, channels, filters); padding is -1.
+    return replace(projection, kernel=kernel * (np.abs(scales) / own).astype(np.float32)[:, np.newaxis])

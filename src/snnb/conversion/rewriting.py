@@ -83,6 +83,16 @@ def _composed(network: Network, population: Population) -> Network:
     return replace(network, volumes=tuple(volumes))
 
 
+def refuse_pooled_input(network: Network) -> None:
+    """Raise `InputError` if a pooling reads the input, whose pixels are not all in [0, 1], the range of its rates."""
+    for population in network.populations:
+        if population.kind in POOLING and network.input.name in network.senders(population):
+            raise InputError(
+                f"layer {population.name} pools pixels outside [0, 1], which firing rates cannot represent: begin "
+                "with a convolution or a dense layer, or write arrays with pixels in [0, 1]"
+            )
+
+
 @dataclass(frozen=True)
 class Channels:
     """Parameters of the neurons of a population: float32 arrays of shape (channels,)."""

@@ -6,9 +6,10 @@ toolbox would keep all of them in memory and on disk.
 
 import tempfile
 from configparser import ConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,21 +27,19 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import load_model
 from snnb.io.text import load_json
+from snnb.model_files.keras_files import write_keras_h5
+from snnb.model_files.read_model import read_trained
 from snnb.network.layers import MaxPooling2D, configured
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
+RAISED = (AssertionError, AttributeError, ImportError, LookupError, NotImplementedError, TypeError, ValueError)
 
-def convert_with_toolbox(
-    path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings
-) -> Conversion:
-    """Parse and normalise a model with the toolbox alone.
 
-    `path` is the Keras file of `trained`; see `convert.convert` for the other parameters, the result and the errors.
-    """
+def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings) -> Conversion:
+    """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
     if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
         raise InputError("the toolbox has no exact max pooling: choose --max-pool average or --max-pool toolbox")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
@@ -48,14 +47,15 @@ def convert_with_toolbox(
     reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
     parameters = configuration("network", [settings])
     with tempfile.TemporaryDirectory() as scratch:
-        parsed = to_parsed(load_model(path), parameters)
+        parsed = to_parsed(keras_model(trained), parameters)
         parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
-        largest_difference = check_outputs(Analogue(read_network(before)).outputs(verified), reference)
-        with quiet():
+        outputs = Analogue(read_network(before)).outputs(verified)
+        largest_difference = check_outputs(outputs, reference, "use --parser own")
+        with _failures("normalisation"):
             normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
         parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")
         network = _by_toolbox(read_network(after))
-        percentiles = load_json(Path(scratch, f"{settings.percentile:g}.json"))
+        percentiles = load_json(Path(scratch, f"{parameters.get('normalization', 'percentile')}.json"))
     ends = {p.name: 1.0 if p.activation == "softmax" else float(percentiles[p.name]) for p in with_weights(network)}
     return Conversion(
         parsed=network,
@@ -78,6 +78,13 @@ def _by_toolbox(network: Network) -> Network:
     return network.with_populations(replace(p, projections=(replace(p.only, layer=layers[p.name]),)) for p in pools)
 
 
+def keras_model(network: TrainedNetwork) -> keras.Model:
+    """Return the network as a Keras model, uncompiled."""
+    with tempfile.TemporaryDirectory() as scratch:
+        write_keras_h5(network, path := Path(scratch, "network.h5"), "network")
+        return keras.models.load_model(str(path), compile=False)
+
+
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
 
@@ -85,13 +92,20 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     parser fails.
     """
     parser = _FreeBatchParser(trained, parameters)
+    with _failures("parser"):
+        parser.parse()
+        return parser.build_parsed_model()
+
+
+@contextmanager
+def _failures(part: str) -> Iterator[None]:
+    """Raise `InputError` if a part of the toolbox fails in the block; its output goes to the log."""
     try:
         with quiet():
-            parser.parse()
-            return parser.build_parsed_model()
-    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
+            yield
+    except RAISED as error:
         raise InputError(
-            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {first_line(error)}): "
+            f"snntoolbox 0.5's {part} fails on this model ({type(error).__name__}: {first_line(error)}): "
             "use --parser own"
         ) from error
 
@@ -146,7 +160,7 @@ def run_toolbox(
     # The softmax layer's random numbers depend on the seed at the creation of Keras's graph: create a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
-    model = load_model(parsed)
+    model = keras_model(read_trained(parsed))
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])

@@ -39,7 +39,7 @@ def require_toolbox(option: str, instead: str) -> None:
 def defaults() -> ConfigParser:
     """Return the toolbox's own defaults; the toolbox need not be installed."""
     parser = _parser()
-    parser.read_string(DEFAULTS.read_text())
+    parser.read_string(DEFAULTS.read_text(encoding="utf-8"))
     return parser
 
 
@@ -77,7 +77,7 @@ def write_changes(parameters: ConfigParser, path: Path) -> None:
 
 def write_all(parameters: ConfigParser, path: Path) -> None:
     """Write every parameter; the toolbox's `update_setup` loads them too."""
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         parameters.write(file)
 
 

@@ -1,6 +1,8 @@
 """Compile loops with numba. This module imports numba, so import it where loops run, not at start-up."""
 
+import hashlib
 import platform
+import re
 import sys
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -9,12 +11,11 @@ from pathlib import Path
 from typing import Any, Callable, List, Set, TypeVar
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.event import Event, Listener, register
 from platformdirs import user_cache_path
 
 from snnb.core.progress import compilation
-from snnb.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -26,6 +27,7 @@ _FLAGS = {
     "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
 }
+_IMPORTS = re.compile(r"^from (snnb(?:\.\w+)*) import (\([^)]*\)|.*)", re.MULTILINE)
 # Machine code that belongs to the environment, such as that of a container image: read, never written.
 _COMPILED_BEFORE = Path(sys.prefix, "share", "snnb", "numba")
 
@@ -35,14 +37,14 @@ def compiled(function: F) -> F:
 
     The compiled function releases Python's interpreter lock, does not check indices, and divides by zero as numpy does.
 
-    The cache is `$NUMBA_CACHE_DIR`, or `snnb/numba/VERSION` in the user's cache directory. Numba's key is the level of
-    the processor, the types of the arguments, and the file of the function, but not the functions of other files that
-    are part of its machine code: see CONTRIBUTING.md. Nothing is cached if no directory can be written.
+    The cache is `$NUMBA_CACHE_DIR`, or `snnb/numba` in the user's cache directory. Its key is the level of the
+    processor, the types of the arguments, and the content of the sources, see `_digest`. Nothing is cached if no
+    directory can be written.
     """
     made: Any = numba.njit(**_OPTIONS)(function)
     chosen = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = chosen or _directory()  # for this function only, not for those of other packages
-    with suppress(RuntimeError):  # no directory can be written
+    with suppress(RuntimeError, OSError):  # no directory can be written, or no source is found
         made._cache = _Cache(function)
     numba.config.CACHE_DIR = chosen
     return made
@@ -85,7 +87,16 @@ def typed_once(function: Callable[..., object]) -> Callable[..., object]:
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, in which a damaged file counts as none, and a full disk does not matter."""
+    """Numba's cache, in which a damaged file counts as none, and a full disk does not matter.
+
+    Names of files contain the hash of the sources instead of their times in the index. Files of earlier sources are
+    removed when the function is compiled.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._digest = _digest(function.__module__)[:16]
+        self._cache_file = IndexDataCacheFile(self._cache_path, f"{self._impl.filename_base}-{self._digest}", "")
 
     def load_overload(self, sig: object, target_context: object) -> object:
         try:
@@ -97,7 +108,25 @@ class _Cache(FunctionCache):
 
     def save_overload(self, sig: object, data: object) -> None:
         with suppress(OSError):
+            for file in Path(self._cache_path).glob(self._impl.filename_base.rpartition("-")[0] + "-*"):
+                if self._digest not in file.name:
+                    file.unlink()
             super().save_overload(sig, data)
+
+
+@lru_cache(maxsize=None)
+def _digest(module: str) -> str:
+    """Return a hash of the source of an imported module and of the modules of snnb that it imports.
+
+    Machine code contains functions and constants of all of them. Numba compares the file of the function only.
+    """
+    source = Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8")
+    digest = hashlib.sha256(source.encode())
+    for package, names in _IMPORTS.findall(source):
+        for name in (package, *(f"{package}.{name}" for name in re.findall(r"\w+", names))):
+            if name in sys.modules:
+                digest.update(_digest(name).encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=None)
@@ -106,7 +135,7 @@ def _directory() -> str:
 
     Links, since numba uses a cache only in a directory that it can write to.
     """
-    directory = user_cache_path("snnb") / "numba" / __version__
+    directory = user_cache_path("snnb") / "numba"
     with suppress(OSError):
         for file in _COMPILED_BEFORE.glob("*/*.nb[ic]"):
             link = directory / file.relative_to(_COMPILED_BEFORE)
@@ -120,7 +149,7 @@ def processor_levels() -> List[str]:
     """Return the levels of x86-64 that this processor has, lowest first; none on another or if they are not known."""
     flags: Set[str] = set()
     if platform.machine() == "x86_64":
-        with suppress(OSError), _CPU_INFO.open() as lines:
+        with suppress(OSError), _CPU_INFO.open(encoding="utf-8") as lines:
             flags.update(next((line for line in lines if line.startswith("flags")), "").split())
     return list(takewhile(lambda level: flags.issuperset(_FLAGS[level].split()), _FLAGS))
 

@@ -164,7 +164,7 @@ def _groups(controller: str) -> Iterator[Path]:
 
 def _lines(path: Path) -> List[str]:
     try:
-        return path.read_text(errors="surrogateescape").splitlines()
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return []
 

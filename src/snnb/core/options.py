@@ -30,6 +30,14 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+# Names that other programs give to an option
+SYNONYMS = {
+    "--chip": "--hardware",
+    "--num-steps": "--duration",
+    "--steps": "--duration",
+    "--time-steps": "--duration",
+    "--timesteps": "--duration",
+}
 # Of options, records and documents. A command declares all models and uses few: each is built when it is first used.
 STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
 Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format; initially png.")]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
 
-import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
@@ -13,6 +12,7 @@ from snnb.formats import sonata
 from snnb.formats.description import describe
 from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.hdf5 import reading
 from snnb.io.text import JsonValue
 from snnb.network.neuron import Neuron
 
@@ -146,7 +146,9 @@ class ExportedNetwork:
         """Return the current of a constant input, 0 for another one: float64 (size, samples)."""
         current = np.zeros((population.size, len(inputs)))
         if self.input.coding == "current":
-            pixels = np.rint(inputs.T * self.pixel) if self.integers else inputs.T
+            pixels = inputs.T
+            if self.integers:  # rounded in float32, as the simulation does
+                pixels = np.rint(pixels.astype(np.float32) * np.float32(self.pixel)).astype(np.float64)
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
                     current += projection.weights @ pixels
@@ -203,7 +205,7 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
 
 def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork:
     """Read an export of format `sonata`."""
-    with h5py.File(str(folder / "nodes.h5"), "r") as file:
+    with reading(folder / "nodes.h5") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
     populations, shared = [], description["neuron"]
     steps = description.get("simulation", {}).get("input") == "steps"
@@ -260,7 +262,7 @@ def _projections(
 
     populations = {population["name"]: population for population in description["populations"]}
     projections: Dict[int, ExportedProjection] = {}
-    with h5py.File(str(path), "r") as file:
+    with reading(path) as file:
         for edges in file["edges"].values():
             kinds = edges["edge_type_id"][()]
             for number in np.unique(kinds).tolist():

@@ -100,7 +100,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     neurons = depth * sum(population.size for population in network.simulated)  # relays included, or more
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one_tile.yaml"
-        path.write_text(yaml.safe_dump(one_tile(neurons)))
+        path.write_text(yaml.safe_dump(one_tile(neurons)), encoding="utf-8")
         architecture = sanafe.load_arch(str(path))
     cores = architecture.tiles[0].cores
     built = sanafe.Network()

@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Set
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, advising
-from snnb.datasets.array_samples import MOST_CLASSES, ArraySamples
+from snnb.datasets.array_samples import MOST_CLASSES, ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_archive, load_array, read_header
 
@@ -52,14 +52,16 @@ def load(place: Path) -> LoadedDataset:
         if missing:
             raise DamagedError(place, f"has no array {missing[0]}")
     trained = "x_train" in arrays
+    names = [name for name in ("x_train", "x_test") if name in arrays]
+    floats = arrays["x_test"].dtype.kind == "f"
+    if not all(arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8 for name in names):
+        raise InputError(
+            f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, of which 255 "
+            "is a pixel of 1, or float32, which the model reads as it is."
+        )
     parts: Dict[str, ArraySamples] = {}
     for part in ("train", "test") if trained else ("test",):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if images.dtype != np.uint8:
-            raise InputError(
-                f"{place}: x_{part} is {images.dtype}, not uint8; of pixels in [0, 1] "
-                f"write (255 * x_{part}).round().astype('uint8')."
-            )
         if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
@@ -70,21 +72,10 @@ def load(place: Path) -> LoadedDataset:
                 f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one integer for each of the "
                 f"{len(images)} samples of x_{part}."
             )
-        classes = np.unique(arrays["y_train"]).size if trained else 1 + int(labels.max(initial=0))
-        if not trained and (labels.min(initial=0) < 0 or classes > MOST_CLASSES):
-            raise InputError(
-                f"{place}: y_test has the classes {np.unique(labels)[:5].tolist()} …; number them from 0 to at most "
-                f"{MOST_CLASSES - 1:,}."
-            )
-        if trained and (
-            np.setdiff1d(labels, np.arange(classes)).size or (part == "train" and np.unique(labels).size != classes)
-        ):
-            raise InputError(
-                f"{place}: y_{part} has the classes {np.unique(labels)[:5].tolist()} …; number the {classes} classes "
-                f"of y_train from 0 to {classes - 1}."
-            )
-        shaped = images if images.ndim == 4 else images[..., np.newaxis]
-        parts[part] = ArraySamples(labels.ravel().astype(np.int64), shaped)
+        classes = np.unique(arrays["y_train"]).size if trained else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
+        remedy = f"y_train has {classes} classes" if trained else f"at most {MOST_CLASSES:,} classes are possible"
+        numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
+        parts[part] = ArraySamples(numbers, images if images.ndim == 4 else images[..., np.newaxis])
     return LoadedDataset(
         [str(number) for number in range(classes)],
         parts.get("train"),
@@ -92,6 +83,7 @@ def load(place: Path) -> LoadedDataset:
         "as it is on disk",
         # Without a training set the folder, so that one that is added makes the prepared arrays stale.
         _files(place) if trained else [place],
+        dtype="float32" if floats else "uint8",
     )
 
 
@@ -106,9 +98,9 @@ def _files(place: Path) -> List[Path]:
 
 def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of the pictures, from the header of `x_test`; None if it cannot be read."""
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, DamagedError):
         if place.is_dir():
-            shape = np.load(str(place / "x_test.npy"), mmap_mode="r", allow_pickle=False).shape
+            shape = load_array(place / "x_test.npy").shape
         else:
             with zipfile.ZipFile(str(place)) as archive, archive.open("x_test.npy") as file:
                 shape = read_header(file)[0]

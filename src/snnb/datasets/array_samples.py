@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Tuple, Union
 
 import numpy as np
 
@@ -15,7 +15,7 @@ MOST_CLASSES = 1 << 16  # of a data set whose number of classes follows from its
 
 @dataclass(frozen=True)
 class ArraySamples:
-    """Images in memory: `labels`, int64 (n,), and `images`, uint8 (n, height, width, channels)."""
+    """Images in memory: `labels`, int64 (n,), and `images`, uint8 or floats (n, height, width, channels)."""
 
     labels: np.ndarray
     images: np.ndarray
@@ -26,10 +26,19 @@ class ArraySamples:
         if shape == own:
             return
         have, want = times(own), times(shape)
+        if own[2] != shape[2] == own[0]:
+            raise InputError(
+                f"the images are {have}, the model takes {want}: of channels first, write x.transpose(0, 2, 3, 1)."
+            )
         if shape[2] != own[2]:
             raise InputError(
                 f"the images have {own[2]} channels, the model takes {shape[2]}: "
-                f"choose a model for {own[2]} channels, or prepare with another --shape."
+                f"choose a model for {own[2]} channels, or a data set of {shape[2]}."
+            )
+        if fit != "pad" and self.images.dtype.kind == "f":
+            raise InputError(
+                f"the images are {have}, the model takes {want}: write images of that size, because floats are not "
+                "resized."
             )
         if fit == "exact":
             raise InputError(
@@ -42,8 +51,10 @@ class ArraySamples:
             raise InputError(f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.")
 
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Return the images at `positions` in `shape`, uint8 (k, height, width, channels). All can be read."""
+        """Return the images at `positions` in `shape`: uint8 or float32 (k, height, width, channels)."""
         images = self.images[positions]
+        if images.dtype.kind == "f":
+            images = images.astype(np.float32, copy=False)
         if shape == images.shape[1:]:
             return images, {}
         if fit == "pad":  # an odd extra row or column is at the bottom or right
@@ -60,16 +71,18 @@ class ArraySamples:
         return resized, {}
 
 
-def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
+def class_numbers(
+    labels: np.ndarray, num_classes: int, path: Union[Path, str], remedy: str = "download it again"
+) -> np.ndarray:
     """Return labels (n,) as int64; raise `InputError`, with the path of their file, unless each is a class number."""
     if labels.dtype.kind not in "iu":
-        raise InputError(f"{path}: the labels are {labels.dtype}, not integers; download it again.")
+        raise InputError(f"{path}: the labels are {labels.dtype}, not integers; {remedy}.")
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
         where = int(wrong[0])
         raise InputError(
-            f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1}; "
-            "download it again."
+            f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1:,}; "
+            f"{remedy}."
         )
     return labels.astype(np.int64)
 

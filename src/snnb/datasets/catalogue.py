@@ -11,6 +11,7 @@ import platformdirs
 
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.definition import Dataset
+from snnb.io.files import refuse_special
 
 # Module of this package by name, in the order in which data sets are listed: pictures, then events; smallest first. A
 # module has one `DATASET`, or others after a colon.
@@ -52,6 +53,7 @@ def find_dataset(name: str) -> Dataset:
         if not text.strip():
             raise UsageError(f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}")
         place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
+        refuse_special(place)
         shape = own.shape_of(place) if own.shape_of is not None else None
         return replace(own, spec=own.spec.model_copy(update={"name": f"{kind}:{place}", "shape": shape}), place=place)
     if name in _LISTED:

@@ -72,6 +72,7 @@ class PreparedSplit(Document):
     shape: Tuple[int, ...]
     dtype: str
     class_counts: Dict[str, int]
+    values: Optional[Tuple[float, float]] = None  # smallest and largest, of training and test images
 
 
 class Samples(Protocol):
@@ -87,8 +88,8 @@ class Samples(Protocol):
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
         """Read images at k positions, in the given order; bring them to `shape` by `fit`.
 
-        Return the images that can be read, uint8 (at most k, height, width, channels), and for each other image its
-        index in `positions` and the reason.
+        Return the images that can be read, of `LoadedDataset.dtype` (at most k, height, width, channels), and for each
+        other image its index in `positions` and the reason.
         """
 
 
@@ -127,6 +128,7 @@ class LoadedDataset:
     version: str  # release of the files
     sources: List[Path] = field(default_factory=list)  # files that were read, and folders of pictures
     warnings: List[str] = field(default_factory=list)  # messages for the user
+    dtype: Literal["uint8", "float32"] = "uint8"  # of images; float32 values are pixels as they are
 
 
 @dataclass(frozen=True)

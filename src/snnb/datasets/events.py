@@ -97,4 +97,4 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     size = height * width * channels
     keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
     late = int((inside & (step >= length)).sum())
-    return Steps(keys // size, keys % size, counts, length, outside, late, first_us)
+    return Steps(keys // size, keys % size, counts, length, outside, late, first_us, last_us - first_us < bin_us)

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
+from snnb.io.files import read_bytes
 
 CLASS_INDEX = "imagenet_class_index.json"
 ADVICE = "put the file of Keras there."
@@ -69,7 +70,7 @@ def _read_index(path: Path) -> Tuple[List[str], List[str]]:
     name two classes.
     """
     try:
-        entries = TypeAdapter(Dict[str, Tuple[str, str]]).validate_json(path.read_bytes())
+        entries = TypeAdapter(Dict[str, Tuple[str, str]]).validate_json(read_bytes(path))
         pairs = [entries[str(number)] for number in range(len(entries))]
     except (ValidationError, KeyError):
         raise InputError(

@@ -17,6 +17,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
+from snnb.io.files import read_bytes
 from snnb.io.npy import read_member
 
 SPEC = DatasetSpec(
@@ -64,7 +65,7 @@ def _recordings(where: Path, part: str) -> EventRecordings:
     packed = where / f"{part}.zip"
     found: Dict[str, Callable[[], bytes]]
     if (where / part).is_dir():
-        found = {str(path): path.read_bytes for path in (where / part).glob("*/*.bin")}
+        found = {str(path): partial(read_bytes, path) for path in (where / part).glob("*/*.bin")}
     else:
         try:
             archive = zipfile.ZipFile(packed)

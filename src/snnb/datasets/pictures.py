@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from snnb.core.errors import InputError, SnnbError
 from snnb.core.machine import processors, require_declared
 from snnb.datasets.definition import ImageShape, LoadedDataset
+from snnb.io.files import refuse_special
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow runs programs for some others
@@ -65,6 +66,7 @@ class PictureSamples:
 
 def _decoded(path: Path, shape: ImageShape) -> np.ndarray:
     """Decode a picture, apply its EXIF orientation, and resize it bilinearly to `shape`; uint8."""
+    refuse_special(path)
     with Image.open(path, formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits")

@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union, cast
+from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union, cast
 
 import numpy as np
 
@@ -16,16 +16,20 @@ from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import data_directory, find_dataset
 from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
 from snnb.datasets.preparation_settings import PreparationSettings
+from snnb.io.files import refuse_special
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
 CHUNK_BYTES = 16 * 2**20
 MOST_UNREADABLE = 0.01  # largest fraction of the images that are ignored
 UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning names
+DARK = 0.5  # a largest pixel below it suggests values of another scale
 MAY_BE_SPIKES = (
     "the currents are integers; if they are spike counts, use an integer dtype or simulate with "
     "--input events: mappings do not count currents"
 )
+
+Range = Tuple[float, float]  # smallest and largest value
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class PreparedArrays:
 
     splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
     warnings: List[str]  # messages for the user
+    scale: float  # a pixel is value / scale
     outside: Optional[int]  # number of events outside the sensor, which are ignored; None for other contents
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
@@ -73,11 +78,11 @@ def write_arrays(
 ) -> PreparedArrays:
     """Write a data set that `open_dataset` has opened as arrays to `target`, an existing, empty folder.
 
-    The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
-    (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
-    float32). Without a training set, x_train, y_train and x_norm are missing. A published order of samples is kept.
-    Otherwise every prefix of the training and the test set contains the classes in proportion. `x_norm` is a
-    class-balanced subset of the training set.
+    The files are x_train.npy and x_test.npy ((n, height, width, channels), uint8 or float32), y_train.npy and
+    y_test.npy (int64, (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (pixels, float32) and
+    y_test.npz (one-hot, float32). Without a training set, x_train, y_train and x_norm are missing. A published order of
+    samples is kept. Otherwise every prefix of the training and the test set contains the classes in proportion.
+    `x_norm` is a class-balanced subset of the training set.
 
     Of input that changes from step to step, the files are x_train.h5, y_train.npy, x_test.h5 and y_test.npy; see
     `snnb.network.event_samples`. `progress` is called with numbers of samples. Raise `InputError` if a sample is
@@ -104,12 +109,15 @@ def write_arrays(
         return PreparedSplit(shape=(len(labels), *shape), dtype=dtype, class_counts=dict(zip(classes, counts)))
 
     outside, whole = None, False
+    scale = spec.scale if loaded.dtype == "uint8" else 1.0
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
-        labels, unreadable = _write_pictures(target, pictures, settings, spec.scale, progress)
-        warnings = [*warnings, *unreadable]
+        images = _write_pictures(target, pictures, settings, loaded.dtype, scale, progress)
+        labels, values = images.labels, images.values
+        warnings = [*warnings, *images.warnings, *_pixel_warnings(values, scale)]
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
-        splits = {part: split(of, shape, "float32" if part == "norm" else "uint8") for part, of in labels.items()}
+        splits = {part: split(of, shape, "float32" if part == "norm" else loaded.dtype) for part, of in labels.items()}
+        splits.update({part: splits[part].model_copy(update={"values": values[part]}) for part in values})
     else:
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
         written = _write_recordings(target, recordings, settings, progress)
@@ -124,7 +132,31 @@ def write_arrays(
         warnings = [*warnings, *written.warnings, *([MAY_BE_SPIKES] if whole else [])]
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
-    return PreparedArrays(splits, warnings, outside, whole)
+    return PreparedArrays(splits, warnings, scale, outside, whole)
+
+
+def _pixel_warnings(values: Mapping[str, Range], scale: float) -> List[str]:
+    """Return a warning if the pixels of the training or the test images are not from 0 to about 1."""
+    lowest, highest = min(low for low, _ in values.values()), max(high for _, high in values.values())
+    if lowest < 0 or highest > scale:
+        return [
+            f"the pixels are {lowest:.4g} to {highest:.4g}, as in the arrays: --input poisson and --weight-bits need "
+            "pixels in [0, 1]"
+        ]
+    return dark_pixels({part: high for part, (_, high) in values.items()}, scale)
+
+
+def dark_pixels(highest: Mapping[str, float], scale: float) -> List[str]:
+    """Return a warning if the largest value of the training or the test images is far below that of a pixel of 1."""
+    dark = [part for part in highest if scale != 1 and highest[part] < DARK * scale]
+    if not dark:
+        return []
+    largest = max(highest[part] for part in dark)
+    remedy = f": if {largest:g} should be 1, multiply the values by {scale:g} / {largest:g}" if largest else ""
+    return [
+        f"the largest value of the {' and '.join(dark)} images is {largest:g} of {scale:g}, a pixel of "
+        f"{largest / scale:.3g}{remedy}"
+    ]
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -136,6 +168,7 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
     if source is not None and not source.exists():
         raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
     folder = source or dataset.place or data_dir / spec.name
+    refuse_special(folder)
     try:
         return dataset.locate(folder)
     except InputError as missing:
@@ -149,17 +182,25 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
 
 
+class WrittenPictures(NamedTuple):
+    """Description of the images that were written."""
+
+    labels: Dict[str, np.ndarray]  # of the images in each array
+    values: Dict[str, Range]  # of the training and the test images, before scaling
+    warnings: List[str]  # of unreadable images
+
+
 def _write_pictures(
     target: Path,
     parts: Mapping[str, Tuple[Samples, np.ndarray]],
     settings: PreparationSettings,
+    dtype: str,
     scale: float,
     progress: Progress,
-) -> Tuple[Dict[str, np.ndarray], List[str]]:
+) -> WrittenPictures:
     """Write the images at some positions of the training and the test set, and the copies for the toolbox.
 
-    Return the labels of the images in each array, and warnings of unreadable images. More than `MOST_UNREADABLE`
-    unreadable images of a part are an `InputError`.
+    More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`, and so is a value that is not finite.
     """
     train, test = (len(parts[part][1]) if part in parts else 0 for part in ("train", "test"))
     norm_samples, shape = min(settings.norm_samples, train), settings.shape
@@ -171,16 +212,23 @@ def _write_pictures(
         progress(done, total, part)
 
     labels: Dict[str, np.ndarray] = {}
+    values: Dict[str, Range] = {}
     warnings: List[str] = []
     for part, (samples, positions) in parts.items():
         written: List[np.ndarray] = []
         unreadable: List[str] = []
         # The file is not memory-mapped, since mapped pages count as memory of the process.
         with (target / f"x_{part}.npy").open("wb") as stream:
-            _write_header(stream, np.uint8, (len(positions), *shape))
-            for batch in _chunks(positions, math.prod(shape)):
+            _write_header(stream, dtype, (len(positions), *shape))
+            for batch in _chunks(positions, np.dtype(dtype).itemsize * math.prod(shape)):
                 images, reasons = samples.read(batch, shape, settings.fit)
+                if not np.isfinite(images).all():
+                    sample = batch[int(np.argwhere(~np.isfinite(images))[0, 0])]
+                    raise InputError(f"x_{part}: sample {sample} has a value that is not finite: replace it.")
                 stream.write(np.ascontiguousarray(images).data)
+                if len(images):
+                    low, high = values.get(part, (math.inf, -math.inf))
+                    values[part] = min(low, float(images.min())), max(high, float(images.max()))
                 unreadable += reasons.values()
                 if len(unreadable) > MOST_UNREADABLE * len(positions):
                     raise InputError(
@@ -192,7 +240,7 @@ def _write_pictures(
             if unreadable:
                 # The header is padded to 128 bytes for any number of images, so it can be overwritten.
                 stream.seek(0)
-                _write_header(stream, np.uint8, (len(positions) - len(unreadable), *shape))
+                _write_header(stream, dtype, (len(positions) - len(unreadable), *shape))
                 more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
                 of_part = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
@@ -203,20 +251,20 @@ def _write_pictures(
         _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
-    return labels, warnings
+    return WrittenPictures(labels, values, warnings)
 
 
 def _write_scaled(
     path: Path, images: Path, positions: np.ndarray, scale: float, advance: Callable[[int], None]
 ) -> None:
-    """Write `images[positions] / scale` as an npz file for snntoolbox: one float32 array `arr_0`, in [0, 1].
+    """Write `images[positions] / scale` as an npz file for snntoolbox: one float32 array `arr_0`.
 
-    `images` is a .npy file of uint8 (n, height, width, channels). `advance` is called with the number of samples
+    `images` is a .npy file of numbers (n, height, width, channels). `advance` is called with the number of samples
     processed since the last call.
     """
     shape = np.load(images, mmap_mode="r").shape[1:]
     with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
-        _write_header(stream, np.float32, (len(positions), *shape))
+        _write_header(stream, "float32", (len(positions), *shape))
         for batch in _chunks(positions, 4 * math.prod(shape)):
             # Mapped again for each chunk, so that the pages of earlier chunks are released.
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
@@ -229,7 +277,7 @@ def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
-def _write_header(stream: IO[bytes], dtype: Type[np.generic], shape: Tuple[int, ...]) -> None:
+def _write_header(stream: IO[bytes], dtype: str, shape: Tuple[int, ...]) -> None:
     fields = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, fields)
 
@@ -254,6 +302,7 @@ def _write_recordings(
     done, outside, inside, late, whole = 0, 0, 0, 0, True
     early: List[str] = []
     empty: List[str] = []
+    short: List[str] = []
 
     def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
         nonlocal done, outside, inside, late, whole
@@ -265,6 +314,8 @@ def _write_recordings(
                 empty.append(part.names[position])
             elif sample.first_us < 0:
                 early.append(f"{part.names[position]} at {sample.first_us} µs")
+            if sample.short:
+                short.append(part.names[position])
             whole = whole and (name != "test" or _are_whole(sample.value))
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
             late += sample.late
@@ -276,6 +327,16 @@ def _write_recordings(
         samples = samples_of(part, positions, name)
         longest[name] = max(write_samples(target / f"x_{name}.h5", samples, settings.shape, part.dtype))
     warnings = []
+    if short:
+        shorter = f"shorter than a time step of {settings.bin_us:,} µs, the first {printable(short[0])}"
+        if len(short) == total - len(empty):
+            raise InputError(
+                f"all recordings are {shorter}: times must be in µs (multiply ms by 1000); or give a smaller --bin-us."
+            )
+        warnings.append(
+            f"{len(short):,} of {total:,} recordings are {shorter}: each becomes one time step; check that times are "
+            "in µs"
+        )
     if outside:
         sensor = times(settings.shape[:2])
         warnings.append(f"{outside:,} events are outside the sensor of {sensor} and ignored; {inside:,} are counted")

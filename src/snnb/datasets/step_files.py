@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.core.formatting import times
-from snnb.datasets.array_samples import MOST_CLASSES
+from snnb.datasets.array_samples import MOST_CLASSES, class_numbers
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_array
 from snnb.network.event_samples import Steps
@@ -103,13 +103,10 @@ def load(where: Path) -> LoadedDataset:
         known = values.dtype == np.float32 or values.dtype.kind in "iub"
         if not known or values.ndim not in (3, 5) or not values.shape[1]:
             raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.")
-        numbered = labels.dtype.kind in "iu" and labels.shape == (len(values),)
-        if not numbered or labels.min(initial=0) < 0 or labels.max(initial=0) >= MOST_CLASSES:
-            raise InputError(
-                f"{where}: y_{part} must have a class number from 0 to at most {MOST_CLASSES - 1:,} for each of the "
-                f"{len(values)} samples."
-            )
-        parts[part] = StepSamples(path, values, labels.astype(np.int64))
+        remedy = f"write a class number from 0 on for each of the {len(values)} samples"
+        if labels.shape != (len(values),):
+            raise InputError(f"{where}: y_{part} has the shape {labels.shape}: {remedy}.")
+        parts[part] = StepSamples(path, values, class_numbers(labels, MOST_CLASSES, f"{where}: y_{part}", remedy))
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
     return LoadedDataset(
         class_names=[str(number) for number in range(classes)],

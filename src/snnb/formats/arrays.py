@@ -8,7 +8,7 @@ import numpy as np
 from snnb.core.errors import InputError, UsageError
 from snnb.formats.tables import delay_note
 from snnb.graph.listed import ListedGraph, ListedPopulation
-from snnb.graph.neuron_names import as_names
+from snnb.graph.neuron_names import as_names, natural_order
 
 if TYPE_CHECKING:
     import networkx
@@ -34,7 +34,7 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
     """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`.
 
     An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`, all or none. Nodes that
-    are the integers 0 to n - 1, also as text and in any order, are ids; others are names, with ids in their order.
+    are the integers 0 to n - 1, also as text and in any order, are ids; others are names, in the order of the nodes.
     """
     import networkx
     from scipy.sparse import issparse
@@ -72,6 +72,8 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
 def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
     """Return the graph of some arrays, and their SHA-256.
 
+    Neurons with names are in natural order in each population with one axis.
+
     Parameters
     ----------
     edges : EdgeArrays
@@ -106,13 +108,20 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     if not 0 <= inputs < len(shapes):
         raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is not an input")
     names = None if edges.names is None else as_names(edges.names)
+    if names is not None:
+        own_ids = zip(shapes.values(), np.split(np.arange(names.size), ends[:-1]))
+        # The nodes of a population with several axes are in the order of its positions
+        order = np.concatenate([ids[natural_order(names[ids])] if len(shape) == 1 else ids for shape, ids in own_ids])
+        number = np.argsort(order)
+        source, target, names = number[source], number[target], names[order]
+        spikes = None if spikes is None else spikes[order]
     columns = (spikes, names)
     parts = zip(*([None] * len(shapes) if column is None else np.split(column, ends[:-1]) for column in columns))
     listed_populations = [
         ListedPopulation(name, shape, spikes=own, names=labels)
         for (name, shape), (own, labels) in zip(shapes.items(), parts)
     ]
-    described = (shapes, inputs) if edges.names is None else (shapes, inputs, list(edges.names))
+    described = (shapes, inputs) if names is None else (shapes, inputs, names.tolist())
     digest = hashlib.sha256(repr(described).encode())
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())

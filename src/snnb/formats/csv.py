@@ -25,6 +25,7 @@ from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, describe
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import refuse_special
 from snnb.io.text import LONGEST_LINE, read_text
 
 HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
@@ -133,6 +134,7 @@ def read(path: Path) -> ListedGraph:
 
 
 def _open(path: Path) -> IO[str]:
+    refuse_special(path)
     return gzip.open(path, "rt", encoding=ENCODING) if path.suffix.lower() == ".gz" else path.open(encoding=ENCODING)
 
 

@@ -314,7 +314,7 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     integers = any(np.ndim(population.unit) for population in populations)
     models = any(population.neuron is not None for population in populations)
     names = [*FIELDS, "later_bias"] if models else ["threshold"] if integers else []
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         named = any(population.names is not None for population in populations)
         rows.writerow([*COLUMNS, *names, *(["name"] if named else [])])

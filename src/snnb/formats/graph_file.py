@@ -26,7 +26,7 @@ from snnb.graph.synapse_graph import (
     seal,
 )
 from snnb.io.files import atomic_path
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole, write_array, writing
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, reading, whole, write_array, writing
 from snnb.io.text import is_name
 from snnb.network.geometry import PADDING
 
@@ -129,7 +129,7 @@ def _check(graph: SynapseGraph) -> None:
             fault = _fault_of(projection)
             if fault is not None:
                 raise DamagedError(graph.path, f"{list_name(number)}: {fault}")
-    with h5py.File(str(graph.path), "r") as file:
+    with reading(graph.path) as file:
         for number, population in enumerate(graph.populations):
             sources = [projection.source for projection in graph.projections if projection.target is population]
             for name in takewhile(file.__contains__, (connection_name(number, i) for i in count())):
@@ -190,7 +190,7 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
     return None
 
 
-def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -> None:
+def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) -> None:
     first = 0
     for number in range(len(file["populations"])):
         group = file["populations"][f"{number:04d}"]

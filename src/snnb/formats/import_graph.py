@@ -24,7 +24,7 @@ from snnb.graph.listed import (
 )
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import sha256_of
+from snnb.io.files import refuse_special, sha256_of
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 
 DT_MS = 1.0  # of a time step, where the file does not state it
@@ -97,7 +97,7 @@ def import_graph(
     except InputError as error:
         raise DamagedError(path, str(error)) from None
     for name, text in read.text_files.items():
-        (target.parent / name).write_text(text)
+        (target.parent / name).write_text(text, encoding="utf-8")
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
     return Imported(graph, hashes, (*notes, *merged_note(edges, graph.number_of_edges())))
@@ -115,6 +115,7 @@ def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
     """Return the reader of an external graph, None for a MODEL_graph.h5; raise `InputError` for any other file."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    refuse_special(path)
     if graph_file.recognises(path):
         return None
     readers = {n: (f.recognises, f.read) for n, f in FORMATS.items() if f.recognises is not None and f.read is not None}
@@ -137,6 +138,7 @@ class RateFile(NamedTuple):
 
 def rate_file(given: Path) -> RateFile:
     """Split FILE:POPULATION; a file whose name has a colon is that file."""
+    refuse_special(given)
     text = str(given)
     for end in [len(text), *(k for k, sign in enumerate(text) if sign == ":")]:
         path = Path(text[:end])

@@ -11,6 +11,7 @@ from snnb.formats.description import node_table
 from snnb.formats.request import Format, Request
 from snnb.graph.connection import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import refuse_special
 
 if TYPE_CHECKING:
     import pyarrow
@@ -102,6 +103,8 @@ def read(path: Path) -> ListedGraph:
             nodes = described_graph(table, read_description(described), _node_columns(table))
     if not edges:
         raise DamagedError(path, "has no file of edges")
+    for file in edges:
+        refuse_special(file)
     with _reading(edges[0]):
         schema = parquet.read_schema(str(edges[0]))
     for file in edges:

@@ -50,7 +50,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         written = _write_on_cluster(graph, path, largest_first, request)
     for edges in written:
         counter.add(edges)
-    with (path / INDEX).open("w", newline="") as file:
+    with (path / INDEX).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         for part in parts:

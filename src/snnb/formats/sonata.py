@@ -112,11 +112,11 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 
 def _write_json(path: Path, values: Dict[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[h5py.File]:
+def _created(path: Path) -> Iterator[h5py.Group]:
     with writing(path) as file:
         file.attrs["magic"] = np.uint32(0x0A7A)
         file.attrs["version"] = np.array([0, 1], np.uint32)
@@ -155,7 +155,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
             model = f"point_neuron {MODELS[request.reset_of(population)]} {NEURON}"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {_word(population.layer)} {model} {coding}")
-    (path / "node_types.csv").write_text("\n".join(lines) + "\n")
+    (path / "node_types.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
@@ -214,7 +214,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
         names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
         delay = dt * delays[projection]
         lines.append(f"{number} {names} {_word(projection.rule)} static_synapse {SYNAPSE} {delay}")
-    (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
+    (path / "edge_types.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return written
 
 
@@ -234,7 +234,8 @@ def _write_edge_population(
     from snnb.formats.sonata_index import write_indices
 
     edges, scale = sum(p.number_of_edges for _, p in projections), request.rate_scale(graph)
-    kinds = {"source_node_id": "u8", "target_node_id": "u8", "edge_type_id": "u2"}
+    kinds = {"source_node_id": "u8", "target_node_id": "u8"}
+    kinds["edge_type_id"] = "u2" if projections[-1][0] < 2**16 else "u4"
     kinds.update({"edge_group_index": "u4" if edges < 2**32 else "u8", "0/syn_weight": "f4", "0/edge": "f4"})
     if graph.recording is not None:
         kinds["0/rate"] = "f4"

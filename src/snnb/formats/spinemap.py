@@ -72,10 +72,11 @@ def _spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    if "source_sha256" in graph.attributes:
-        raise UsageError("spinemap requires spike times, which an external graph does not have; use snn or hmetis")
     if request.spike_times is None or not request.spike_times.exists():
-        raise UsageError("spinemap requires spike times; simulate with --record-spikes K and export that graph")
+        source = "simulate with --record-spikes K and export that graph"
+        if "source_sha256" in graph.attributes:
+            source = "give `snnb graph --rates` a spike trace of SANA-FE, or use snn or hmetis"
+        raise UsageError(f"spinemap requires spike times; {source}")
 
 
 FORMAT = Format("_spinemap", write, _check, partial=True, directory=True, own_options=("with_input", "exact"))

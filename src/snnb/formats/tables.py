@@ -1,9 +1,9 @@
 """Graphs that files describe: by the description of an export, a table of nodes and a table of edges.
 
 A table of edges has the columns source and target, whatever its format. Neurons are ids from 0, or names, in
-populations if there are columns of groups. Names get ids in the order of first appearance, population after population;
-names that are the integers 0 to n - 1 are ids. The populations of an export of `snnb` are read from its description,
-their biases, spikes and names from its table of nodes.
+populations if there are columns of groups. Names get ids in their natural order, population after population, so that
+the order of the rows has no effect; names that are the integers 0 to n - 1 are ids. The populations of an export of
+`snnb` are read from its description, their biases, spikes and names from its table of nodes.
 """
 
 import re
@@ -17,7 +17,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.formats.description import Description, description_path, read_description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
-from snnb.graph.neuron_names import as_names
+from snnb.graph.neuron_names import as_names, natural_key, natural_order
 
 LIMIT = 2**31 - 1  # ids
 SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
@@ -34,6 +34,7 @@ INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
 OTHER_NEURONS = "its neurons are not those of the description; export the graph again"
 NEURONS = "neurons"  # name of the population of neurons without groups
+INPUT = "input"  # name of the group that is an input if no edge leads to it
 NOT_HELD = (  # by a hypergraph
     "the file has no weights of synapses: all are 1",
     "neurons without targets have no hyperedge, and so no spikes",
@@ -90,7 +91,7 @@ def listed_graph(
     named : whether neurons have names, not ids
     nodes : graph without edges, of an export (`described_graph`)
     """
-    ids: Dict[Name, int] = {}  # of names, in order of first appearance
+    ids: Dict[Name, int] = {}  # of names, in order of first appearance; `order` has the final ids
 
     def typed(batch: Mapping[str, np.ndarray], key: str, kinds: str, expected: str) -> np.ndarray:
         if batch[key].dtype.kind not in kinds:
@@ -122,10 +123,7 @@ def listed_graph(
             order = _ids_of(path, ids, nodes)
         notes += graph.notes
     elif ids:
-        graph, order = _populations_of(list(ids))
-        first = graph.populations[0]
-        is_input = first.name == "input" and order[entered].min(initial=first.size) >= first.size
-        graph = replace(graph, inputs=int(is_input))
+        graph, order = _populations_of(list(ids), entered)
         if len(graph.populations) > 1 or graph.populations[0].name != NEURONS:
             notes.append("without the description of an export, the populations have the neurons that edges name")
     else:
@@ -226,33 +224,39 @@ def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray
     return np.array([ids[name] for name in names], np.int64)
 
 
-def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
-    """Return populations of named neurons, and the id of each name.
+def _populations_of(names: Sequence[Name], entered: np.ndarray) -> Tuple[ListedGraph, np.ndarray]:
+    """Return populations of named neurons, and the id of each name; `entered` is whether an edge leads to it.
 
-    The neurons of a group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in the order of
-    the names. Names without groups that are 0 to n - 1 are ids, and no names.
+    Groups are in the natural order of their names, after an input. The neurons of a group are numbered as their names
+    are if all are indices, `3` or `(1, 2, 0)`, else in natural order. Names without groups that are 0 to n - 1 are ids,
+    and no names.
     """
     members: Dict[str, List[int]] = {}
     for number, (group, _) in enumerate(names):
         members.setdefault(group, []).append(number)
+    inputs = [INPUT] if INPUT in members and not entered[members[INPUT]].any() else []
     order, first = np.empty(len(names), np.int64), 0
     populations: List[ListedPopulation] = []
-    for group, numbers in members.items():
-        texts = [names[k][1] for k in numbers]
+    for group in [*inputs, *sorted(members.keys() - {*inputs}, key=natural_key)]:
+        numbers = np.array(members[group])
+        texts = [names[k][1] for k in members[group]]
         are_ids = not group and len(members) == 1 and set(texts) == set(map(str, range(len(texts))))
         indices = _indices(texts) if group or are_ids else None
         shape: Tuple[int, ...] = (len(numbers),)
-        local, own = np.arange(len(numbers)), as_names(texts)
-        if indices is not None:
+        own, local = as_names(texts), np.arange(len(texts))
+        if indices is None:
+            sorting = natural_order(texts)
+            own, numbers = own[sorting], numbers[sorting]
+        else:
             shape = tuple((indices.max(axis=0) + 1).tolist())
             local = np.ravel_multi_index(tuple(indices.T), shape)
-            one = range(shape[0]) if texts[0].isdecimal() else np.ndindex(*shape)
+            one = range(shape[0]) if all(text.isdecimal() for text in texts) else np.ndindex(*shape)
             own = as_names(list(map(str, one)))  # also of neurons without edges
             own[local] = texts
         order[numbers] = first + local
         populations.append(ListedPopulation(group or NEURONS, shape, names=None if are_ids else own))
         first += populations[-1].size
-    return ListedGraph(populations, ()), order
+    return ListedGraph(populations, (), len(inputs)), order
 
 
 def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:

@@ -89,7 +89,7 @@ def export(
         if exporter.nodes_beside:
             write_node_csv(nodes_path(temporary), graph.populations)
         if on_cores is not None:
-            architecture_path(temporary).write_text(on_cores.architecture)
+            architecture_path(temporary).write_text(on_cores.architecture, encoding="utf-8")
         if labelled:
             first, nodes = exporter.part_of(graph, request).first, exporter.part_of(graph, request).nodes
             labels = (graph.names or [])[first : first + nodes]
@@ -106,7 +106,7 @@ def export(
 
 
 def _write_description(path: Path, description: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(description, indent=2) + "\n")
+    path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def find_format(name: str) -> Format:

@@ -100,7 +100,7 @@ def build_graph(
 
 
 def _write_populations(
-    file: h5py.File,
+    file: h5py.Group,
     network: Network,
     counts: Optional[Mapping[str, np.ndarray]],
     coding: Mapping[str, str],
@@ -147,7 +147,7 @@ def _write_populations(
 
 
 def _write_connections(
-    file: h5py.File,
+    file: h5py.Group,
     number: int,
     population: Population,
     ids: Sequence[np.ndarray],

@@ -314,7 +314,7 @@ def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:
         return mapped_zeros(file, (size,), kind) if size else np.empty(0, kind)
 
 
-def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows: _Rows) -> None:
+def _write_lists(file: h5py.Group, populations: Sequence[ListedPopulation], rows: _Rows) -> None:
     """Write the edges between each two populations, and the table of these pairs."""
     firsts = np.cumsum([0, *(population.size for population in populations)]).tolist()
     counts: Dict[Tuple[int, int], int] = {}  # by target and source: the order of the projections

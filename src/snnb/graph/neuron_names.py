@@ -16,6 +16,7 @@ from snnb.io.hdf5 import whole
 from snnb.io.text import LONGEST_NAME, is_name
 
 ROW = re.compile(r"(.*[;,\s])([^;,\s]*)")  # a name with a separator, and the text after it
+NUMBER = re.compile("([0-9]+)")
 SHOWN = 40  # characters of a wrong text
 
 
@@ -55,6 +56,21 @@ def ids_by_label(populations: Sequence[Named]) -> Optional[Dict[str, int]]:
         for node, label in enumerate(labels):
             ids.setdefault(f"{populations[0].name},{label}", node)
     return ids
+
+
+def natural_key(name: str) -> Tuple[List[Tuple[int, str]], str]:
+    """Return a key for `sorted` by which numbers in names compare as numbers: a2 precedes a10.
+
+    Numbers are not converted, since they may have any number of digits.
+    """
+    parts = NUMBER.split(name)
+    parts[1::2] = [number.lstrip("0") for number in parts[1::2]]
+    return [(len(part) if k % 2 else 0, part) for k, part in enumerate(parts)], name
+
+
+def natural_order(names: Sequence[str]) -> np.ndarray:
+    """Return the indices that sort names in natural order, see `natural_key`: int64, shape (names,)."""
+    return np.array(sorted(range(len(names)), key=lambda k: natural_key(names[k])), np.int64)
 
 
 def fault_of_names(populations: Sequence[Named]) -> Optional[str]:

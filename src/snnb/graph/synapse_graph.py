@@ -35,7 +35,7 @@ from snnb.graph.projection import (
     repeats,
     summarize,
 )
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, open_file, whole
 from snnb.io.text import html_table
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
@@ -82,7 +82,13 @@ class SynapseGraph:
         Whether weights are integers, see `with_integers`, not in thresholds.
     """
 
-    def __init__(self, path: Path, file: h5py.File, pool_weight: Optional[str] = None, integers: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: h5py.File,  # noqa: TID251 - the type
+        pool_weight: Optional[str] = None,
+        integers: bool = False,
+    ) -> None:
         self.path = path
         self._file = file
         self.attributes, self.recording = read_head(file)
@@ -392,7 +398,7 @@ def seal(path: Path, version: int) -> None:
         file.write(_head(version, digest, size))
 
 
-def open_store(path: Path, *, checked: bool = False) -> h5py.File:
+def open_store(path: Path, *, checked: bool = False) -> h5py.File:  # noqa: TID251 - the type
     """Open a graph file after checking its format version and, unless it is `checked`, its checksum."""
     if not path.exists():
         raise DamagedError(path, "no such graph")
@@ -407,7 +413,7 @@ def open_store(path: Path, *, checked: bool = False) -> h5py.File:
             )
         if not checked and head != _head(int(version), *_digest(file)):
             raise DamagedError(path, "truncated or altered, its SHA-256 is not the recorded one")
-    return h5py.File(str(path), "r")
+    return open_file(path)
 
 
 def connection_name(population: int, number: int) -> str:
@@ -438,7 +444,7 @@ def _digest(file: BinaryIO) -> Tuple[str, int]:
     return digest.hexdigest(), max(0, file.tell() - USER_BLOCK)
 
 
-def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
+def read_head(file: h5py.Group) -> Tuple[Dict[str, object], Optional[Recording]]:
     """Return the attributes of the root, and the recording of the spike counts if there are any."""
     attributes = {
         name: value.item() if isinstance(value, np.generic) else value for name, value in sorted(file.attrs.items())
@@ -449,7 +455,7 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     return attributes, Recording(*(attributes[name] for name in RECORDING))
 
 
-def read_populations(file: h5py.File, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
+def read_populations(file: h5py.Group, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
     """Return the populations in the order of their numbers, in thresholds or as integers.
 
     Raise `ResourceError` if the memory cannot hold a number for each neuron.
@@ -491,13 +497,13 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
 
 
 def read_connections(
-    file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
+    file: h5py.Group, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
 ) -> Dict[Tuple[int, int, int], List[Connection]]:
     """Return the connections of each projection, by numbers of source and target and the delay; none of listed edges.
 
     Parameters
     ----------
-    file : h5py.File
+    file : h5py.Group
     populations : sequence of GraphPopulation
     pool_weight : {"one", "mean"}
     integers : bool

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Collection, Iterator, Optional, Sequence, Type
 
-from snnb.core.errors import FULL, ResourceError, SnnbError, UsageError
+from snnb.core.errors import FULL, DamagedError, ResourceError, SnnbError, UsageError
 
 BLOCK = 1 << 20
 MAKE_SPACE = "free space or choose another disk, then run the command again"
@@ -38,8 +38,21 @@ ADVICE = {
 }
 
 
+def refuse_special(path: Path) -> None:
+    """Raise `DamagedError` for a pipe, socket or device, which would be read without end."""
+    if not path.is_file() and not path.is_dir() and path.exists():
+        raise DamagedError(path, "neither a regular file nor a directory; write its content to a file and give that")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file; raise `DamagedError` for a pipe, socket or device."""
+    refuse_special(path)
+    return path.read_bytes()
+
+
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits; raise `DamagedError` for a pipe, socket or device."""
+    refuse_special(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(BLOCK), b""):
@@ -170,7 +183,7 @@ def _own_directory(target: Path) -> Iterator[Path]:
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
         scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
-        owner = (scratch / OWNER).open("x")
+        owner = (scratch / OWNER).open("xb")
         fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         yield scratch

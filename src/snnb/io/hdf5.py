@@ -1,32 +1,87 @@
-"""Read HDF5 files with errors of one line, and write them so that equal data give equal bytes."""
+"""Read HDF5 files with errors of one line, and write them so that equal data give equal bytes.
+
+Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files.
+"""
 
 import io
 import itertools
 import mmap
+import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping, Optional, Union
+from typing import BinaryIO, Iterator, Mapping, Optional, Tuple, Union
+from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared
+from snnb.io.files import refuse_special
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file; raise `DamagedError` if it is missing, or if HDF5 raises inside the block."""
-    if not path.exists():
+def open_file(path: Path, content: Optional[BinaryIO] = None) -> h5py.File:
+    """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive.
+
+    Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to data in another file.
+    """
+    if content is None and not path.exists():
         raise DamagedError(path, "no such file")
+    refuse_special(path)
     try:
-        opened = h5py.File(str(path), "r")
+        file = h5py.File(str(path) if content is None else content, "r")
     except OSError:
         raise DamagedError(path, "not a complete HDF5 file") from None
-    with opened as file:
+    try:
+        _refuse_other_files(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_other_files(file: h5py.File, path: Path) -> None:
+    """Raise `DamagedError` for external storage, a virtual dataset or an external link, without opening its file.
+
+    HDF5 would read any file that the user can read. A soft link leads to an object of the same file.
+    """
+
+    def fault_of(name: bytes, link: h5py.h5l.LinkInfo) -> Optional[str]:
+        where = name.decode("utf-8", "replace")
+        if link.type == h5py.h5l.TYPE_EXTERNAL:
+            return f"the link {where} refers to {_shown(file.id.links.get_val(name)[0])}"
+        if link.type != h5py.h5l.TYPE_HARD:
+            return None if link.type == h5py.h5l.TYPE_SOFT else f"the link {where} is of a user-defined type"
+        dataset = h5py.h5o.open(file.id, name)
+        if not isinstance(dataset, h5py.h5d.DatasetID):
+            return None
+        creation = dataset.get_create_plist()
+        if creation.get_external_count():
+            return f"the dataset {where} is stored in {_shown(creation.get_external(0)[0])}"
+        if creation.get_layout() == h5py.h5d.VIRTUAL:
+            sources = [creation.get_virtual_filename(number) for number in range(creation.get_virtual_count())]
+            return f"the dataset {where} is virtual and refers to {_shown(sources[0]) if sources else 'no file'}"
+        return None
+
+    try:
+        fault = file.id.links.visit(fault_of, info=True)  # each group once
+    except RAISED_BY_HDF5 as error:
+        raise damaged(path, error) from None
+    if fault is not None:
+        raise DamagedError(path, f"{fault}; only data in the file itself are read: copy them into it")
+
+
+def _shown(name: Union[bytes, str]) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+
+
+@contextmanager
+def reading(path: Path, content: Optional[BinaryIO] = None) -> Iterator[h5py.File]:
+    """Open an HDF5 file, see `open_file`; raise `DamagedError` if HDF5 raises inside the block."""
+    with open_file(path, content) as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
@@ -61,10 +116,14 @@ class _Target(io.FileIO):
 
 @contextmanager
 def writing(path: Path, mode: str = "w", **options: int) -> Iterator[h5py.File]:
-    """Create an HDF5 file, or change one with mode `r+`; raise the error of a failed write when the block is done."""
+    """Create an HDF5 file, or change one with mode `r+`, see `open_file` for what it may not contain.
+
+    Raise the error of a failed write when the block is done.
+    """
     with _Target(str(path), {"w": "w+"}.get(mode, mode)) as target:
         try:
             with h5py.File(target, mode, **options) as file:
+                _refuse_other_files(file, path)
                 yield file
         finally:
             if target.failed is not None:
@@ -76,7 +135,7 @@ def damaged(path: Path, error: BaseException) -> DamagedError:
     return DamagedError(path, f"damaged ({first_line(error)})")
 
 
-def json_attribute(file: h5py.File, name: str, path: Path) -> JsonValue:
+def json_attribute(file: h5py.Group, name: str, path: Path) -> JsonValue:
     """Read JSON of an attribute of the root, None if there is none; raise `DamagedError` if it is not JSON."""
     try:
         value = file.attrs.get(name)
@@ -115,12 +174,19 @@ def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     return stored[()]
 
 
+_maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = WeakValueDictionary()  # while an array needs them
+
+
 def mapped_array(stored: h5py.Dataset) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
     offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
         return whole(stored)
-    mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
+    status = os.fstat(descriptor)
+    file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    mapped = _maps.get(file)
+    if mapped is None:  # one for all arrays of the file, since each has a file descriptor
+        mapped = _maps[file] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
 
 

@@ -4,20 +4,14 @@
 """
 
 import json
-import math
 import os
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Callable, Iterator
 
 import tensorflow
 
-from snnb.core.machine import processors, require_declared
+from snnb.core.machine import processors
 from snnb.io.text import JsonValue
 
-__all__ = ["NEWER", "description_of", "keras", "limited_weights", "older_description"]
-
-WEIGHT_BYTES = 16  # of a weight in memory, while it is made and read
+__all__ = ["NEWER", "description_of", "keras", "older_description"]
 
 NEWER = tuple(int(part) for part in tensorflow.__version__.split(".")[:2]) >= (2, 16)
 if NEWER:
@@ -42,26 +36,6 @@ _OLDER = {
     for who, scale in _VARIANCES.items()
     for shape, distribution in _DISTRIBUTIONS.items()
 }
-
-
-@contextmanager
-def limited_weights(path: Path) -> Iterator[None]:
-    """Compare the weights that Keras makes in the block for a model of a file with `require_declared`.
-
-    TensorFlow does not catch the errors, so code in the block must let an `SnnbError` pass.
-    """
-    total = 0
-
-    def limited(create: Callable[..., tensorflow.Variable], **settings: Any) -> tensorflow.Variable:
-        shape = settings.get("shape")
-        if shape is not None:
-            nonlocal total
-            total += math.prod(tensorflow.TensorShape(shape).as_list())
-            require_declared(path, total, "weights", WEIGHT_BYTES)
-        return create(**settings)
-
-    with tensorflow.variable_creator_scope(limited):
-        yield
 
 
 def description_of(model: keras.Model) -> JsonValue:

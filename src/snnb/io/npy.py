@@ -13,6 +13,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared
+from snnb.io.files import refuse_special
 
 RAISED_BY_NUMPY = (
     ValueError,
@@ -31,6 +32,7 @@ def load_array(path: Path) -> np.ndarray:
 
     Raise `DamagedError` if the file is not an npy file, is truncated, or holds objects.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             _check_held(path, "not a complete npy file: it ", path.stat().st_size, file)
@@ -71,10 +73,10 @@ def check_archive(path: Path) -> None:
         _check_sizes(path, archive, archive.infolist())
 
 
-def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of a zip file at `path`; for errors see `require_declared`."""
+def read_member(path: Path, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1) -> bytes:
+    """Read a member of a zip file; a byte of it takes `memory_bytes`. For errors see `require_declared`."""
     _require_deflate(path, archive.getinfo(name))
-    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", 1)
+    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", memory_bytes)
     return archive.read(name)
 
 
@@ -92,6 +94,7 @@ def read_header(file: IO[bytes]) -> Tuple[Tuple[int, ...], np.dtype]:
 @contextmanager
 def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an npz file; raise `DamagedError` if numpy or zipfile raise inside the block."""
+    refuse_special(path)
     try:
         with zipfile.ZipFile(str(path)) as archive:
             yield archive

@@ -18,6 +18,7 @@ from snnb.core.formatting import figure
 from snnb.core.machine import require_memory
 from snnb.core.options import STRICT
 from snnb.io.faults import faults_in_words
+from snnb.io.files import read_bytes, refuse_special
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
@@ -26,6 +27,7 @@ LONGEST_NAME = 200  # characters
 LONGEST_LINE = 100_000  # characters of a line of a table
 LINE_BYTES = 70  # of a line in memory, besides its characters
 MOST_ROWS = 20  # of a table in a notebook
+JSON_BYTES = 50  # of memory for a byte of JSON, at most: of short mappings in one another
 DEEPEST = 50  # lists and mappings of YAML in one another
 MOST_REPEATED = 100_000  # values of YAML that aliases repeat
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,13 +35,14 @@ JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8; raise `DamagedError` if the file is not UTF-8."""
-    return decoded(path.read_bytes(), path)
+    """Read a text file in UTF-8; raise `DamagedError` if the file is not UTF-8, or a pipe, socket or device."""
+    return decoded(read_bytes(path), path)
 
 
 @contextmanager
 def unzipped(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading bytes; it may be compressed by gzip, whatever its name."""
+    refuse_special(path)
     with path.open("rb") as raw:
         packed = raw.read(len(GZIP)) == GZIP
         raw.seek(0)

@@ -17,6 +17,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
+from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
@@ -342,7 +343,7 @@ def write_mapping(
     directory: Path, mapped: MappedNetwork, cost: MappingCost, messages: Optional[Messages] = None
 ) -> Mapping:
     """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
-    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
+    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()), encoding="utf-8")
     names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
     columns: List[Sequence[Number]] = [
         range(len(mapped.place)),
@@ -396,5 +397,5 @@ def checksum(directory: Path, cost: MappingCost) -> str:
     # An older mapping has no LINKS
     optional = [name for name in (NAMES, LINKS, MESSAGES) if (directory / name).exists()]
     for name in (PARTITION, CORES, TRAFFIC, *optional):
-        digest.update((directory / name).read_bytes())
+        digest.update(read_bytes(directory / name))
     return digest.hexdigest()

@@ -345,6 +345,11 @@ def is_file(named: str) -> bool:
     return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml", ".json")))
 
 
+def shown_name(name: str, named: str) -> str:
+    """Return the name of a chip as results show it, `NAME (FILE)` if `named`, the value of `--hardware`, is a file."""
+    return f"{name} ({Path(named).name})" if is_file(named) else name
+
+
 def description_file(named: str) -> Path:
     """Return the file of the description that the value of `--hardware` means."""
     return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"

@@ -37,6 +37,7 @@ r-fm-unconstrained-min-improvement=0.002
 r-flow-algo=flow_cutter
 """
 PROCESSES = 2  # jobs at a time
+MOST_WEIGHT = (1 << 31) - 1  # of the maximum weights of all blocks, which the library adds up
 ARRAYS = {"node_weight": "q", "start": "q", "pin": "i", "weight": "q"}  # files of a hypergraph: the type of a value
 BLOCK = "i"  # type of a value in the file of a partition
 FIRST = "first"  # file of the partition to improve, if there is one
@@ -66,11 +67,11 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     """Write a file for each job `BLOCKS,SEED`, named by its number; print number and exit code when a job has ended."""
     import mtkahypar
 
-    report = os.fdopen(os.dup(1), "w", buffering=1)
+    report = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
     settings = folder / "settings.ini"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS, encoding="utf-8")
     node_weight, start, pin, weight = (_read(folder / name, kind) for name, kind in ARRAYS.items())
     first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
     running: Dict[int, int] = {}  # by process, the number of its job
@@ -84,7 +85,7 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
         else:
             context = library.context_from_file(str(settings))
         context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
-        context.set_individual_target_block_weights([capacity] * blocks)
+        context.set_individual_target_block_weights([min(capacity, MOST_WEIGHT // blocks)] * blocks)
         edges = [pin[begin:end].tolist() for begin, end in zip(start, start[1:])]
         made = library.create_hypergraph(
             context, len(node_weight), len(edges), edges, node_weight.tolist(), weight.tolist()

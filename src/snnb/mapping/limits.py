@@ -137,6 +137,8 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
         every = network.projections_from(population)
         projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
         degrees = out_degrees(projections, population)
+        for projection in projections:  # cached properties are not computed by several threads at once
+            projection.edges_of(0, 1)
         blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
 
     def distinct(block: Block) -> Tuple[np.ndarray, np.ndarray]:

@@ -183,4 +183,4 @@ def write_links(path: Path, sums: TrafficSums, place: np.ndarray) -> None:
     order = order[crossed[order] > 0]
     rows = zip(links[order].tolist(), unicast[order].tolist(), crossed[order].tolist())
     lines = (f"{x},{y},{to_x},{to_y},{one!r},{other!r}" for (x, y, to_x, to_y), one, other in rows)
-    path.write_text("\n".join(["x,y,to_x,to_y,unicast,multicast", *lines]) + "\n")
+    path.write_text("\n".join(["x,y,to_x,to_y,unicast,multicast", *lines]) + "\n", encoding="utf-8")

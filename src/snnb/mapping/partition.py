@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -90,16 +90,19 @@ def partition(
         return Partition(baseline, (baseline,), baseline)
     tries = _Tries(network, hardware, baseline, method, seed)
     steps = tries.steps()
+    tried: Dict[str, None] = {}  # methods of steps with a result, valid or not, in order
     for number, (name, step) in enumerate(steps):
         lowest = tries.best.connectivity if tries.valid else np.inf
-        for core in step(lowest * tries.scale, _step_progress(progress, number, len(steps), name, lowest)):
+        found = step(lowest * tries.scale, _step_progress(progress, number, len(steps), name, lowest))
+        tried.update({name: None} if found else {})
+        for core in found:
             if core is not None:
                 tries.add(name, core)
-    warnings = tries.warnings
-    if steps and steps[0][0] not in {one.method for one in tries.valid}:
-        warnings.append(f"{steps[0][0]} found no mapping within the limits")
     if not tries.valid:
         raise too_few_cores(network, hardware, baseline.cores)
+    warnings, succeeded = tries.warnings, {one.method for one in tries.valid}
+    if tries.best.connectivity:  # else there is nothing to improve
+        warnings += [f"{name} found no mapping within the limits" for name in tried if name not in succeeded]
     return Partition(tries.best, tuple(tries.valid), baseline, tuple(warnings))
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,7 @@ MORE_CORES_FOR_AXONS = 0.10
 EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # in the last line of the messages of a process
 MESSAGES = "messages.txt"  # of the process that starts a process for each job
 EXACT_PINS = 500_000  # of a hypergraph with a hyperedge for each source
 MANY_SOURCES = 8  # of a set, each of which would be a hyperedge: in larger hypergraphs
@@ -484,7 +486,7 @@ def partitions(
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
     With `first` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a message
-    for each job that fails, possibly for lack of memory.
+    for each job that fails.
     """
     if not jobs:
         return
@@ -510,8 +512,11 @@ def partitions(
             else:
                 texts = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
                 messages = texts[0].read_text(encoding="utf-8", errors="replace").splitlines()
-                reason = f"exit code {codes[number]}" + "".join(f", {message}" for message in messages[-1:])
-                warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}); memory may lack")
+                last = "".join(messages[-1:])
+                reason = f"exit code {codes[number]}" + (last and f", {last}")
+                killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
+                memory = "; possibly out of memory" if killed else ""
+                warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}")
 
 
 def _start_kahypar(folder: Path, capacity: int, jobs: Sequence[Job]) -> "subprocess.Popen[str]":

@@ -29,6 +29,7 @@ PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2
 
 MEAN = "_less_mean"  # end of the names of batch normalisations that subtract a pixel
 AS_THEY_ARE = "0-1"
+RAW = "raw"  # of float arrays: the values that the model in the file reads, without an option
 _GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 
 
@@ -87,11 +88,11 @@ def fold_pixels(
 ) -> TrainedNetwork:
     """Return a network with pixels in [0, 1] that has the outputs of the given network with its pixels.
 
-    Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes, else [0, 1]. `preprocessing` is
-    the change by the layers that were removed from the network; `warn` is called with a message that names them. A
-    layer that weighs pixels gets a bias if it has none. A batch normalisation that subtracts the pixel of value 0 is
-    put before a layer that pads with zeros, but not in a network that is not `trained`, which learns with a border of
-    black and keeps its layers.
+    Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes, else [0, 1]; `RAW`: the same as
+    those of the returned network. `preprocessing` is the change by the layers that were removed from the network;
+    `warn` is called with a message that names them. A layer that weighs pixels gets a bias if it has none. A batch
+    normalisation that subtracts the pixel of value 0 is put before a layer that pads with zeros, but not in a network
+    that is not `trained`, which learns with a border of black and keeps its layers.
 
     Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
     are not those that the preprocessing takes; the message names it.
@@ -125,10 +126,13 @@ def fold_pixels(
 def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -> Tuple[str, Pixels]:
     """Return the change of pixels in [0, 1] by `--pixels` and by the model's own layers, and its name for messages."""
     if preprocessing is None:
-        return f"--pixels {text}", parse_pixels(text or AS_THEY_ARE)
+        return f"--pixels {text}", parse_pixels(AS_THEY_ARE if text is None or text == RAW else text)
     layers, factor, shift = preprocessing.layers, preprocessing.factor, preprocessing.shift
     # Of pixels in [0, 1], a factor below 0.2 would leave nearly nothing, and the pixel that becomes 0 is at most 1.
     takes = "0-255" if factor.max() < 0.2 or (-shift / factor).max() > 1.5 else AS_THEY_ARE
+    if text == RAW:
+        warn(f"{layers}: folded into the first weights; the model takes the values of the arrays")
+        return layers, preprocessing
     if text is None:
         warn(f"{layers}: folded into the first weights; the model takes pixels of {takes}")
     elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):

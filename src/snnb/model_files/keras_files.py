@@ -18,7 +18,6 @@ Preprocessing layers are removed, and read as an affine change of pixels, which 
 """
 
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -30,11 +29,12 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, first_line
+from snnb.core.machine import require_declared
 from snnb.core.progress import Say
-from snnb.io.hdf5 import json_attribute, reading, whole
-from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
+from snnb.io.hdf5 import json_attribute, reading
+from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
-from snnb.io.text import JsonValue
+from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
@@ -53,7 +53,16 @@ from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 KerasObject = Dict[str, JsonValue]
 Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
+LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
+_CONVERTED = """
+Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
+DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
+Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
+"""
+CONVERTED = _CONVERTED.split()  # layers that are read
+RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
+RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 ANY = "any"
 # Settings without effect on the output, with their values; `ANY` value of those that act in training only.
 IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
@@ -84,6 +93,7 @@ OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
 MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 SAME = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
+WEIGHT_BYTES = 4  # of a weight in memory
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 UNTIL_2_13 = "_layer_checkpoint_dependencies"  # group of the layers, where each layer with weights counts twice
 RAISED_BY_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
@@ -127,6 +137,7 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
+        _require_declared(path, weights)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
@@ -142,32 +153,50 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the network in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            description = json.loads(read_member(path, archive, CONFIG))
+            text = decoded(read_member(path, archive, CONFIG, JSON_BYTES), path / CONFIG)
+            description = parse_json(text, path / CONFIG)
             weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
+    with reading(path / WEIGHTS, io.BytesIO(weights)) as file:
+        _require_declared(path, file)
+        groups = _weight_groups(description, file)
+
+        def arrays_of(name: str) -> List[h5py.Dataset]:
+            group = groups.get(name)
+            if not isinstance(group, h5py.Group):
+                return []
+            return [group[str(number)] for number in range(len(group)) if str(number) in group]
+
+        return read_description(description, arrays_of, warn)
+
+
+def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Optional[h5py.Group]]:
+    """Return the group with the weights of each layer, by its name."""
+    root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
+    count: Dict[str, int] = {}
+    groups = {}
     try:
-        with h5py.File(io.BytesIO(weights), "r") as file:
-            root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
-            count: Dict[str, int] = {}
-            groups = {}
-            for layer in description["config"]["layers"]:
-                kind = _snake_case(layer["class_name"])
-                number = count[kind] = count.get(kind, -step) + step
-                suffix = f"_{number}" if number else ""
-                groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
-
-            def arrays_of(name: str) -> List[h5py.Dataset]:
-                group = groups.get(name)
-                if not isinstance(group, h5py.Group):
-                    return []
-                return [group[str(number)] for number in range(len(group)) if str(number) in group]
-
-            return read_description(description, arrays_of, warn)
-    except OSError as error:
-        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
+        for layer in description["config"]["layers"]:
+            kind = _snake_case(layer["class_name"])
+            number = count[kind] = count.get(kind, -step) + step
+            suffix = f"_{number}" if number else ""
+            groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
     except MALFORMED as error:
         raise NotReadError(f"{CONFIG} does not describe a Keras model") from error
+    return groups
+
+
+def _require_declared(path: Path, group: h5py.Group) -> None:
+    """Check the size of all arrays in a group: those that were never written take no space in the file."""
+    sizes: List[int] = []
+
+    def add(name: str, item: Union[h5py.Group, h5py.Dataset]) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.size or 0)
+
+    group.visititems(add)
+    require_declared(path, sum(sizes), "weights", WEIGHT_BYTES)
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
@@ -202,43 +231,43 @@ def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say) -> 
 
 
 class _Description:
-    """Reads the description of a model. A path is the names of the models around a layer and its own, joined by `_`."""
+    """Reads the description of a model. A path is the names of the models around a layer, and its own."""
 
     def __init__(self, description: JsonValue, warn: Say) -> None:
         self._description = description
-        self.path_of: Dict[str, str] = {}  # of the layer, by the name of each of its uses
-        self._kinds: Dict[str, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
-        self._expected: Dict[str, Dict[str, Shape]] = {}  # shapes of weights, by path
+        self.path_of: Dict[str, LayerPath] = {}  # of the layer, by the name of each of its uses
+        self._kinds: Dict[LayerPath, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
+        self._expected: Dict[LayerPath, Dict[str, Shape]] = {}  # shapes of weights, by path
         self._made: Dict[str, TrainedLayer] = {}  # in order
         mixed: Set[str] = set()
-        reasons = list(self._translate(description, "", mixed))
+        reasons = list(self._translate(description, (), mixed))
         if reasons:
-            raise NotReadError(joined(reasons))
+            raise NotReadError(joined(reasons), "change the model, and save it again with model.save")
         if mixed:
             warn(
                 f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored"
             )
 
-    def _translate(self, model: KerasObject, around: str, mixed: Set[str]) -> Iterator[Reason]:
+    def _translate(self, model: KerasObject, around: LayerPath, mixed: Set[str]) -> Iterator[Reason]:
         """Translate the layers of a model; yield the reasons why some cannot be."""
         if model["class_name"] not in MODELS or not model["config"]["layers"]:
             raise ValueError
         for entry in model["config"]["layers"]:
-            path = f"{around}{entry['config']['name']}"
+            path = (*around, entry["config"]["name"])
             if entry["class_name"] in MODELS:
-                yield from self._translate(entry, f"{path}_", mixed)
-                inside = [
-                    each for name, kinds in self._kinds.items() if name.startswith(f"{path}_") for _, each in kinds
-                ]
+                yield from self._translate(entry, path, mixed)
+                inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
                 if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
-                    yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
+                    reason = "is a nested model, which is not supported in files of Keras 3"
+                    yield _label(entry), f"{reason}: build the model of its layers one by one, or export it as .onnx"
                 continue
             try:
                 self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
             except (NotReadError, InputError) as error:
                 self._kinds[path] = []
-                yield _label(entry), str(error)
+                # That of `configured` begins with the layer.
+                yield _label(entry), str(error).replace(f"layer {path[-1]}: ", "", 1)
 
     def layers(self) -> List[TrainedLayer]:
         """Return the layers that the output depends on, without weights: topological order, the input first."""
@@ -248,7 +277,7 @@ class _Description:
             inputs = [f"{first}_input"]
         else:
             inputs = [name for name, *_ in _ends(config["input_layers"])]
-            entry = next(entry for entry in config["layers"] if entry["config"]["name"] == inputs[0])
+            entry = {entry["config"]["name"]: entry for entry in config["layers"]}[inputs[0]]
             shape = entry["config"].get("batch_input_shape", entry["config"].get("batch_shape"))
         if len(inputs) != 1:
             raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
@@ -259,8 +288,8 @@ class _Description:
         if shape[0] is not None:
             raise NotReadError(f"it takes exactly {shape[0]} images per batch: leave the batch size undefined")
         start = self._made[inputs[0]] = input_layer(inputs[0], tuple(int(length or 0) for length in shape[1:]))
-        self.path_of[start.name] = start.name
-        ends = self._applied(self._description, [start], "")
+        self.path_of[start.name] = (start.name,)
+        ends = self._applied(self._description, [start], ())
         if len(ends) != 1:
             raise NotReadError(f"it has {len(ends)} outputs, and one is needed")
         needed = {ends[0].name, start.name}
@@ -269,7 +298,7 @@ class _Description:
                 needed.update(layer.inputs)
         return [layer for layer in self._made.values() if layer.name in needed]
 
-    def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+    def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply the layers of a model to values; return its outputs."""
         config = model["config"]
         if model["class_name"] == "Sequential":
@@ -309,18 +338,19 @@ class _Description:
             pending = waiting
         return [value_of(*end) for end in ends]
 
-    def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+    def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply a layer, or a model inside, to values; return its outputs."""
-        path = f"{around}{entry['config']['name']}"
+        path = (*around, entry["config"]["name"])
         if entry["class_name"] in MODELS:
-            return self._applied(entry, read, f"{path}_")
+            return self._applied(entry, read, path)
         if entry["class_name"] == "InputLayer":
             return list(read)
         for end, kind in self._kinds[path]:
-            name, uses = f"{path}{end}", 1
+            first = name = f"{'_'.join(path)}{end}"
+            uses, own = 1, (*path, end) if end else path
             while name in self._made:
                 uses += 1
-                name = f"{path}{end}_use{uses}"
+                name = f"{first}_use{uses}"
             if isinstance(kind, BatchNormalization) and list(np.ravel(kind.axis)) not in ([-1], [len(read[0].shape)]):
                 axes = ", ".join(map(str, np.ravel(kind.axis)))
                 raise NotReadError(f"{_label(entry)}: normalises axis {axes}, not the channels")
@@ -331,24 +361,23 @@ class _Description:
                 raise NotReadError(f"{_label(entry)}: {error}") from error
             if isinstance(kind, Reshape):  # in which one length may be open
                 made = replace(made, layer=kind.model_copy(update={"target_shape": made.shape}))
-            self._made[name], self.path_of[name], read = made, f"{path}{end}", [made]
-            self._expected.setdefault(f"{path}{end}", expected)
+            self._made[name], self.path_of[name], read = made, own, [made]
+            self._expected.setdefault(own, expected)
         return list(read)
 
-    def weights(self, arrays_of: ArraysOf) -> Dict[str, Dict[str, np.ndarray]]:
+    def weights(self, arrays_of: ArraysOf) -> Dict[LayerPath, Dict[str, np.ndarray]]:
         """Return the weights of each layer by its path."""
-        found: Dict[str, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
+        found: Dict[LayerPath, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
         for entry in self._description["config"]["layers"]:
-            trainable, others = self._order(entry, "")
+            trainable, others = self._order(entry, ())
             wanted = [*trainable, *others]
-            statistics = any(
-                isinstance(kind, Preprocessing) for _, kind in self._kinds.get(entry["config"]["name"], [])
-            )
+            own = (entry["config"]["name"],)
+            statistics = any(isinstance(kind, Preprocessing) for _, kind in self._kinds.get(own, []))
             if not wanted and not statistics:
                 continue
             arrays = list(arrays_of(entry["config"]["name"]))
             if statistics:
-                found[entry["config"]["name"]] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
+                found[own] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
                 continue
             expected, stored = [self._expected[path][key] for path, key in wanted], [each.shape for each in arrays]
             if stored != expected:
@@ -357,19 +386,21 @@ class _Description:
                     f"but the file holds {_shapes(stored)}"
                 )
             for (path, key), array in zip(wanted, arrays):
-                found[path][key] = _numbers_of(array, f"{key} of layer {path}")
+                found[path][key] = _numbers_of(array, f"{key} of layer {'_'.join(path)}")
         return found
 
-    def _order(self, entry: KerasObject, around: str) -> Tuple[List[Tuple[str, str]], List[Tuple[str, str]]]:
+    def _order(
+        self, entry: KerasObject, around: LayerPath
+    ) -> Tuple[List[Tuple[LayerPath, str]], List[Tuple[LayerPath, str]]]:
         """Return path and name of the weights of a layer or model in Keras's order: the trainable ones, and the rest.
 
         Keras writes the trainable weights of all layers of a model inside before the others.
         """
-        path = f"{around}{entry['config']['name']}"
+        path = (*around, entry["config"]["name"])
         trainable, others = [], []
         if entry["class_name"] in MODELS:
             for layer in entry["config"]["layers"]:
-                first, second = self._order(layer, f"{path}_")
+                first, second = self._order(layer, path)
                 trainable += first
                 others += second
             return trainable, others
@@ -420,7 +451,7 @@ def _sources(entry: KerasObject, node: JsonValue) -> List[Tuple[str, int, int]]:
     for key, value in [pair for given in arguments for pair in given.items()]:
         if value not in (None, False):
             advice = "remove it, and save the model again" if augments else ""
-            raise NotReadError(f"{_label(entry)} is called with {key}={value}", advice)
+            raise NotReadError(f"{_label(entry)} is called with {key}={str(value)[:100]}", advice)
     return [(name, int(use), int(tensor)) for name, use, tensor in sources]
 
 
@@ -455,11 +486,13 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     for key in sorted(set(config) - set(known) | {"groups"} & set(config)):
         value, allowed = config.pop(key), IGNORED.get(key, ())
         if ANY not in allowed and value not in allowed:
-            raise NotReadError(f"{key} {value}: {REFUSED.get(key, 'snnb does not know this setting')}")
+            raise NotReadError(f"{key} {str(value)[:100]}: {REFUSED.get(key, 'snnb does not know this setting')}")
     layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
     activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"
     if activation not in ACTIVATIONS:
-        raise NotReadError(f"activation {activation}: a spike rate can represent relu, softmax and linear only")
+        raise NotReadError(
+            f"activation {str(activation)[:100]}: a spike rate can represent relu, softmax and linear only"
+        )
     return [("", layer), *added]
 
 
@@ -492,7 +525,7 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
     """Return an array of a file as float32."""
     if array.dtype.kind not in "fiu":
         raise NotReadError(f"{name} is not numbers")
-    values = whole(array).astype(np.float32, copy=False)
+    values = array[()].astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise NotReadError(f"{name} holds NaN or infinite values", "train the model again")
     return values

@@ -9,7 +9,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import onnx
@@ -18,9 +18,10 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from onnx.checker import ValidationError
 
-from snnb.core.errors import ResourceError, first_line, out_of_memory
+from snnb.core.errors import InputError, ResourceError, first_line, out_of_memory
 from snnb.core.machine import require_memory
 from snnb.core.progress import Say
+from snnb.io.files import refuse_special
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Attribute, Given, Layers, Node, Value, vector
@@ -30,6 +31,20 @@ VALUE_BYTES = 8  # of a constant in memory
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
 CHANGE = "change this part of the model, and export it again"
+
+# First bytes of files of other formats -> reason and advice. No ONNX file begins with them.
+OTHER_FORMATS: Dict[bytes, Tuple[str, str]] = {
+    b"\x89HDF\r\n\x1a\n": (
+        "it is an HDF5 file",
+        "rename it to end in .h5 if Keras wrote it, in .nir if it is a NIR file",
+    ),
+    b"PK\x03\x04": (
+        "it is a zip archive",
+        f"rename it to end in .keras if Keras wrote it; if PyTorch wrote it, {EXPORT}",
+    ),
+    **{bytes([0x80, protocol]): ("it is a pickle, whose reading can run code", EXPORT) for protocol in range(2, 6)},
+}
+MAGIC_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -45,11 +60,31 @@ class Graph:
 
 
 def external_files(path: Path) -> List[Path]:
-    """Return the external files in which an ONNX file keeps weights."""
-    graph = _parsed(path, external=False).graph
-    tensors = [*graph.initializer, *(a.t for node in graph.node for a in node.attribute if a.HasField("t"))]
-    entries = [entry for tensor in tensors if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data]
-    return sorted({path.parent / entry.value for entry in entries if entry.key == "location"})
+    """Return the external files in which an ONNX file keeps weights; for errors see `read_graph`."""
+    return _external_files(path, _parsed(path, external=False).graph)
+
+
+def _external_files(path: Path, graph: "onnx.GraphProto") -> List[Path]:
+    """Return the external files of a graph; raise `InputError` for one outside of its folder, and for a device."""
+    entries = [
+        entry for tensor in _tensors(graph) if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data
+    ]
+    files = sorted({path.parent / entry.value for entry in entries if entry.key == "location"})
+    for file in files:
+        refuse_special(file)
+    outside = [file for file in files if path.parent.resolve() not in file.resolve().parents]
+    if outside:
+        raise InputError(f"{path}: its weights are in {outside[0]}, outside of its folder; {EXPORT}")
+    return files
+
+
+def _tensors(graph: "onnx.GraphProto") -> "Iterator[onnx.TensorProto]":
+    """Yield the constants of a graph, of its operators, and of the graphs in them."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
 
 
 def read_graph(path: Path) -> Graph:
@@ -92,13 +127,27 @@ def read_graph(path: Path) -> Graph:
 def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
     """Parse the file, and read its external weights."""
     try:
+        with path.open("rb") as file:
+            begin = file.read(MAGIC_BYTES)
+        for magic, (reason, advice) in OTHER_FORMATS.items():
+            if begin.startswith(magic):
+                raise NotReadError(reason, advice)
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
-            if external:
+            if external and _external_files(path, model.graph):
                 onnx.load_external_data_for_model(model, str(path.parent))
-    except (DecodeError, Warning, SystemError, ValidationError, RuntimeError, ValueError, OSError) as error:
-        raise NotReadError(f"it is not a complete .onnx file ({first_line(error)})") from error
+    except (
+        DecodeError,
+        OSError,
+        RuntimeError,
+        SystemError,  # of protobuf 3, caused by the warning
+        ValidationError,
+        ValueError,
+        Warning,
+    ) as error:
+        cause = error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error
+        raise NotReadError(f"it is not a complete .onnx file ({first_line(cause)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
     return model
@@ -229,11 +278,11 @@ def _channels_last(graph: Graph) -> bool:
     return moved and not others
 
 
-def outputs_of_file(path: Path, x: np.ndarray) -> np.ndarray:
-    """Compute the outputs of the network in an ONNX file by ONNX Runtime, as `read_onnx` returns it.
+def outputs_of_file(path: Path, x: np.ndarray, *, softmax: bool) -> np.ndarray:
+    """Compute the outputs of the network in an ONNX file by ONNX Runtime: float32 (samples, elements).
 
-    `x` are images with the pixels that the file takes, float32 (samples, height, width, channels). Logits, and the
-    logarithm of a softmax, become the softmax: float32 (samples, classes).
+    `x` are images with the pixels that the file takes, float32 (samples, height, width, channels). `softmax`: logits,
+    and the logarithm of a softmax, become the softmax.
     """
     graph = read_graph(path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -243,7 +292,7 @@ def outputs_of_file(path: Path, x: np.ndarray) -> np.ndarray:
     parts = [filled[first : first + size] for first in range(0, len(filled), size)]
     outputs: np.ndarray = np.concatenate([session.run([graph.output], {graph.input: part})[0] for part in parts])
     outputs = outputs.reshape(len(filled), -1)[: len(x)]
-    if any(node.kind == "Softmax" for node in graph.nodes):
+    if not softmax or any(node.kind == "Softmax" for node in graph.nodes):
         return outputs
     powers: np.ndarray = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

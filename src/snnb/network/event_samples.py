@@ -90,6 +90,7 @@ class Steps:
     outside: int = 0  # number of events outside the sensor, which are ignored
     late: int = 0  # number of events of the sensor after the last complete bin, which are ignored
     first_us: Optional[int] = 0  # time of the first event in its recording; None without events
+    short: bool = False  # whether the recording is shorter than a time step
 
 
 class EventSamples:

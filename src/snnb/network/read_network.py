@@ -376,7 +376,7 @@ def _read_stored(path: Path, group: h5py.Group) -> Network:
     return replace(assemble(entries), **attributes)
 
 
-def _entries(path: Path, file: h5py.File) -> List[StoredLayer]:
+def _entries(path: Path, file: h5py.Group) -> List[StoredLayer]:
     model = json_attribute(file, "model_config", path)
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
@@ -405,7 +405,7 @@ def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
     ]
 
 
-def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, np.ndarray]:
+def _arrays(path: Path, file: h5py.Group, layer: str) -> Dict[str, np.ndarray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     if layer not in file["model_weights"]:  # the input of a sequential model
         return {}

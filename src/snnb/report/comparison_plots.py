@@ -105,7 +105,9 @@ def plot_sweep(
         if ends is not None:
             lower, upper = ends.reshape(2, *values.shape)[:, i].mean(axis=1)
             bars = np.maximum(0, [mean - lower, upper - mean])
-        plot.errorbar(places, mean, bars, elinewidth=1, capsize=2.5, transform=moved, **style)
+        drawn = plot.errorbar(places, mean, bars, elinewidth=1, capsize=2.5, **style)
+        for artist in drawn.get_children():  # not in the call: since matplotlib 3.8 the limits then ignore the points
+            artist.set_transform(moved)
         if spread is not None:
             plot.fill_between(places, line.min(axis=0), line.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     notes = [] if ends is None else ["bars: 95 % intervals"]

@@ -11,17 +11,17 @@ from snnb.simulation.plots import plot_rates
 LISTED = 10  # confusions in the table
 
 
-def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Section:
+def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str], predicted: str) -> Section:
     """Return the section about the confusion matrix and the most frequent confusions.
 
-    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`. An output neuron without a class
-    name has its number.
+    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`; `predicted` names what predicts.
+    An output neuron without a class name has its number.
     """
     names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
     picture = drawn("confusion matrix: rows are classes, columns predictions", plot_confusion(cells, names))
-    words = ["Rows are the classes, columns the predictions of the spiking network after the last step."]
+    words = [f"Rows are the classes, columns the predictions of the {predicted} after the last step."]
     tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
     words += [] if rows else ["All predictions are correct."]
     return Section("confusion", "Confusion matrix", words, [Figure(picture)], tables=tables)

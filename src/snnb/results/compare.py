@@ -12,7 +12,7 @@ from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import is_file
+from snnb.mapping.hardware import is_file, shown_name
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -130,7 +130,7 @@ def _value(value: JsonValue) -> str:
 
 QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
-    *("ann_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
+    *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
@@ -156,12 +156,11 @@ class MappingSummary(Document):
     @property
     def row(self) -> Tuple[str, ...]:
         """Cells of a table with the head `MAPPING_HEAD`."""
-        file = "" if self.hardware_file is None else f" ({Path(self.hardware_file).name})"
         ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
         return (
             self.stamp,
             self.graph,
-            f"{self.hardware}{file}",
+            shown_name(self.hardware, self.hardware_file or ""),
             self.method,
             f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
             quantity(self.connectivity),
@@ -191,7 +190,8 @@ class Compared(Document):
     snn_accuracy: Optional[float]
     readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
     ann_interval: Optional[Interval]  # 95 % interval (Wilson)
-    snn_interval: Optional[Interval]
+    readout_interval: Optional[Interval]  # of a softmax with a read-out, whose spikes are random
+    snn_interval: Optional[Interval]  # of others
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
     fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
@@ -303,7 +303,8 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         snn_accuracy=statistics.snn_accuracy,
         readout_accuracy=statistics.readout_accuracy,
         ann_interval=statistics.interval(statistics.ann_accuracy),
-        snn_interval=statistics.snn_accuracy_interval_95,
+        readout_interval=statistics.readout_interval,
+        snn_interval=statistics.snn_interval,
         ann_error=statistics.ann_mean_squared_error,
         snn_error=statistics.snn_mean_squared_error,
         fidelity=record.details.fidelity,

@@ -163,7 +163,7 @@ def _on_chip(
         netlist, architecture = Path(scratch) / "network", Path(scratch) / "architecture.yaml"
         written = graph.with_integers() if network.integers else graph
         write_netlist(written.with_pool_weight("mean"), netlist, replace(request, on_cores=neurons))
-        architecture.write_text(neurons.architecture)
+        architecture.write_text(neurons.architecture, encoding="utf-8")
         return build_chip(network, netlist, architecture, drawn)
 
 

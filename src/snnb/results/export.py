@@ -9,12 +9,11 @@ from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
-from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.stages import graph, simulate
 from snnb.stages import map as mapping_stage
-from snnb.stages.graph import ASSUMED, graph_command, simulation_of
+from snnb.stages.graph import ASSUMED, graph_command, simulation_of, spike_times_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
 from snnb.stages.stage import stale_reason, unaltered
 
@@ -88,14 +87,13 @@ def export_graph(
             raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
-        times = f"{run.directory_of('simulate', simulation_of(run, stamp) or stamp)}/{SPIKE_TIMES}"
-        needed = format == "spinemap" and (run.path / times).exists()
+        times = spike_times_of(run, stamp) if format == "spinemap" else None
         return export(
             opened,
             format,
             output or _default_directory(run, stamp) / f"{run.model}{exporter.suffix}",
             options,
-            spike_times=unaltered(run, times) if needed else None,
+            spike_times=None if times is None else unaltered(run, times),
             origin={"stamp": stamp, "sha256": str(recorded_hash(run, stamp))},
             simulated=simulated_by(run, stamp),
             on_cores=None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),

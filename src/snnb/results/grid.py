@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from snnb.core.errors import UsageError
-from snnb.core.options import flag_of, option_name, own_flags, value_of
+from snnb.core.options import SYNONYMS, flag_of, option_name, own_flags, value_of
 from snnb.mapping.hardware import read_hardware
 from snnb.stages.all import STAGES
 from snnb.stages.stage import Given
@@ -111,7 +111,8 @@ def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
                 return stage, field
             if not kind.model_fields[field].exclude and not flag_of(kind, field).repeated:
                 names.add(field)
-    near = get_close_matches(name, names, n=1)
+    meant = SYNONYMS.get(f"--{name.replace('_', '-')}")
+    near = get_close_matches(name, names, n=1) if meant is None else [meant[2:]]
     raise UsageError(
         f"--grid {text}: no such option; "
         + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")

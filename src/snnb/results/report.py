@@ -13,7 +13,7 @@ from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.analogue import mean_activations
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
+from snnb.io.files import atomic_path, refuse_existing, refuse_foreign
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
@@ -38,6 +38,7 @@ from snnb.results.compare import (
 )
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.results.plot import plot_training, read_training
+from snnb.results.sweep import TABLE, point_table, points_of_sweep
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
@@ -89,17 +90,21 @@ def write_report(
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
     refuse_existing(target, force=True)
+    if target.is_dir():
+        raise UsageError(f"{target} is a directory; give the path of a file")
     if not force:
         refuse_foreign(target, mark=GENERATOR)
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
     stamp, graph = simulation or run.in_force("simulate"), None
-    try:
-        graph = graph_in_force(run, simulation, say)
-    except ReadOnlyError as error:
-        say(f"report: without its graph: {error}")
-    write_text_atomically(target, render(_page(run, list(there.values()), (stamp, graph), progress)))
+    with atomic_path(target, force=True) as temporary:  # first, since it fails where nothing can be written
+        try:
+            graph = graph_in_force(run, simulation, say)
+        except ReadOnlyError as error:
+            say(f"report: without its graph: {error}")
+        page = render(_page(run, list(there.values()), (stamp, graph), progress))
+        temporary.write_text(page, encoding="utf-8")
     return target
 
 
@@ -129,7 +134,13 @@ def _page(
         nothing = Section("accuracy", "Simulation", words)
         simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
         parts = [Part([_training_section(run, simulation)]), *parts, simulated]
-    parts = [overview, *parts, _mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
+    parts = [
+        overview,
+        *parts,
+        *_sweep_part(run),
+        _mapping_part(run, mapped),
+        Part([_provenance_section(run, stamp, graph, mapped)]),
+    ]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
@@ -245,11 +256,12 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
     picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
-    confusion = statistics.confusion
+    confusion = statistics.quoted_confusion
+    predicted = "spiking network" if confusion is statistics.confusion else "read-out"
     sections = [
         *_input(run, simulation),
         Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
-        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
+        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
     ]
     if not is_spiking(run):
@@ -330,7 +342,9 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         unaltered(run, file.path)
     mesh = record.details.mesh
     if mesh is None:
-        return _layers_part(LayerCost.read(run.path / run.directory_of("map", stamp) / COST), every, record)
+        return _layers_part(
+            LayerCost.read(run.path / run.directory_of("map", stamp) / COST), last.row[2], every, record
+        )
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak = record.metrics.get("link_load_peak")
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
@@ -344,10 +358,21 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
     section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity or 0.0)
-    return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
+    return Part([section], [(f"cores of {last.row[2]}", f"{details.cores:,}")])
 
 
-def _layers_part(cost: LayerCost, every: Table, record: mapping.MapRecord) -> Part:
+def _sweep_part(run: RunDirectory) -> List[Part]:
+    """Return the section about the points of the last sweep, if there are any."""
+    points = points_of_sweep(run)
+    if not points:
+        return []
+    table = point_table(points)
+    words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
+    tables = [Table(table.head, table.rows, right=range(len(table.head)))]
+    return [Part([Section("sweep", "Sweep", words, tables=tables)])]
+
+
+def _layers_part(cost: LayerCost, chip: str, every: Table, record: mapping.MapRecord) -> Part:
     head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
     rows = [
         (
@@ -360,13 +385,13 @@ def _layers_part(cost: LayerCost, every: Table, record: mapping.MapRecord) -> Pa
     ]
     words = [
         *(f"Warning: {warning}." for warning in record.warnings),
-        f"The first table has all mappings of the run. Below, maps of whole layers onto cores of {cost.hardware.name}: "
+        f"The first table has all mappings of the run. Below, maps of whole layers onto cores of {chip}: "
         "entries in the three memories of a core; spikes from and to other cores and synaptic operations per sample.",
     ]
     tables = [every, Table(head, rows, right=(1, 2, 3, 4, 5, 6, 7))]
     figures = [Figure(drawn("layers on cores", plot_layers(cost)))]
     section = Section("mapping", "Mapping", words, figures, tables=tables)
-    return Part([section], [(f"cores of {cost.hardware.name}", f"{cost.cores:,}")])
+    return Part([section], [(f"cores of {chip}", f"{cost.cores:,}")])
 
 
 def _provenance_section(

@@ -1,4 +1,4 @@
-"""`status`: the stages of a run, up to date or stale and why, its simulations, mappings and stale exports."""
+"""`status`: the stages of a run, up to date or stale and why, its simulations, sweep, mappings and stale exports."""
 
 from pathlib import Path
 from typing import Dict, List, Optional
@@ -8,6 +8,7 @@ from pydantic import Field
 from snnb.io.text import Document, JsonValue
 from snnb.results.compare import MappingSummary, mappings_of, simulations_of
 from snnb.results.export import stale_exports
+from snnb.results.sweep import points_of_sweep
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.plan import state_of_stages
 
@@ -39,6 +40,7 @@ class Status(Document):
     stale_exports: List[str]
     stages: List[StageStatus]
     mappings: List[MappingSummary]
+    sweep: List[Dict[str, JsonValue]]  # rows of the table of the last sweep, by column
 
 
 def status_of(run: RunDirectory) -> Status:
@@ -73,4 +75,5 @@ def status_of(run: RunDirectory) -> Status:
         stale_exports=stale_exports(run),
         stages=stages,
         mappings=mappings_of(run),
+        sweep=points_of_sweep(run),
     )

@@ -7,6 +7,7 @@ options of the run do not change: a simulation there is marked as swept.
 """
 
 import csv
+import io
 import re
 import tempfile
 from contextlib import ExitStack, suppress
@@ -20,6 +21,8 @@ from typing import (
     Iterator,
     List,
     Literal,
+    Mapping,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -31,15 +34,15 @@ from pydantic import Field
 
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import accuracy, quantity
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
-from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import LayerHardware, read_hardware
-from snnb.results.compare import Interval, in_words, mean_rate, simulated_files
+from snnb.io.text import Document, JsonValue, read_document, read_text
+from snnb.mapping.hardware import LayerHardware, read_hardware, shown_name
+from snnb.results.compare import NETWORK_ENERGY, Interval, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SUMS
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.plan import (
@@ -63,8 +66,9 @@ Asked = Dict[str, Options]  # the parameters of a point by stage
 
 
 class ChipFigures(Document):
-    """Cost of a simulation on a chip; where it does not fit, only a note with the reason."""
+    """Cost of a simulation on a chip; where it does not fit, only the chip and a note with the reason."""
 
+    chip: Optional[str]  # see `shown_name`
     cores: Optional[int]
     chips: Optional[int]
     energy_pj: Optional[float]
@@ -87,8 +91,10 @@ class SimulationFigures(Document):
     samples: int
     ann_accuracy: Optional[float]
     readout_accuracy: Optional[float]
+    readout_accuracy_low: Optional[float]  # 95 % interval, of a softmax with a read-out, whose spikes are random
+    readout_accuracy_high: Optional[float]
     snn_accuracy: Optional[float]
-    snn_accuracy_low: Optional[float]  # 95 % interval
+    snn_accuracy_low: Optional[float]  # 95 % interval, of others
     snn_accuracy_high: Optional[float]
     ann_mean_squared_error: Optional[float]
     snn_mean_squared_error: Optional[float]
@@ -99,7 +105,9 @@ class SimulationFigures(Document):
 
 
 NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
+TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
+MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # columns in the tables of all versions
 
 
 class Swept(ChipFigures, SimulationFigures):
@@ -109,6 +117,39 @@ class Swept(ChipFigures, SimulationFigures):
     def row(self) -> Dict[str, JsonValue]:
         """Values of the point and its figures, by column of the table."""
         return {**self.values, **{name: value for name, value in self if name not in NO_COLUMNS}}
+
+
+HEADS = {
+    "chip": "chip",
+    "ann_accuracy": "ANN",
+    "readout_accuracy": "read-out",
+    "snn_accuracy": "SNN",
+    "ann_mean_squared_error": "ANN error",
+    "snn_mean_squared_error": "SNN error",
+    "spikes_per_step_and_neuron": "rate",
+    "synaptic_operations_per_sample": "operations",
+    "energy_pj": "energy, pJ",
+    "network_energy_pj": "energy*, pJ",
+    "sample_ns": "interval, ns",
+    "sample_latency_ns": "latency, ns",
+}
+LESS_IMPORTANT = (
+    *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
+    *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
+)
+NOT_SHOWN = (
+    *("run", "readout_accuracy_low", "readout_accuracy_high", "snn_accuracy_low", "snn_accuracy_high"),
+    *("note", "energy_of"),
+)
+
+
+class PointTable(NamedTuple):
+    """The points of a sweep as a table without empty columns."""
+
+    head: List[str]
+    rows: List[List[str]]
+    less_important: List[int]  # columns, in the order in which they are omitted from a table that is too wide
+    notes: List[str]
 
 
 class Sweep(Document):
@@ -145,7 +186,7 @@ def sweep(
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
-    refuse_foreign(run.path / TABLE, mark=",".join(COLUMNS[1:]))
+    refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
@@ -175,6 +216,84 @@ def sweep(
     return done
 
 
+def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
+    """Return the points as a table; the table in the run has all columns.
+
+    Energies without neurons and messages are in a separate column, see `Hardware.energy_of`.
+    """
+    notes = ["rate: spikes per neuron and step; operations: synaptic operations per sample"]
+    if any(point.get("energy_of") == "network" for point in points):
+        points = [_split_energy(point) for point in points]
+        notes.append(NETWORK_ENERGY)
+    hidden = [*NOT_SHOWN, *_needless_names(points)]
+    names = [name for name in points[0] if name not in hidden and any(point[name] is not None for point in points)]
+    names.sort(key=lambda name: name != "chip")  # stable
+    bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
+    return PointTable(
+        [HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names],
+        [[_shown(point, name) for name in names] for point in points],
+        [names.index(name) for name in LESS_IMPORTANT if name in names],
+        notes,
+    )
+
+
+def _needless_names(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
+    """Return the column of the values of `hardware`, unless two of them are files of chips with equal names."""
+    chips = {point.get(CHIPS): point.get("chip") for point in points}
+    return [CHIPS] if len({*chips.values()}) == len(chips) else ["chip"]
+
+
+def _split_energy(point: Mapping[str, JsonValue]) -> Dict[str, JsonValue]:
+    """Return a point with the energy of its scope, `energy_pj` or `network_energy_pj`; the other one is None."""
+    split: Dict[str, JsonValue] = {}
+    for name, value in point.items():
+        split[name] = value if name != "energy_pj" or point["energy_of"] == "events" else None
+        if name == "energy_pj":
+            split["network_energy_pj"] = value if point["energy_of"] == "network" else None
+    return split
+
+
+def _shown(point: Mapping[str, JsonValue], name: str) -> str:
+    value = point[name]
+    if value is None:
+        return ""
+    if name == "ann_accuracy":
+        return accuracy(value)
+    if name in ("readout_accuracy", "snn_accuracy"):
+        return accuracy(value, point[f"{name}_low"], point[f"{name}_high"])
+    if not isinstance(value, float):
+        return str(value)
+    return quantity(value) if name in HEADS else f"{value:g}"
+
+
+def points_of_sweep(run: RunDirectory) -> List[Dict[str, JsonValue]]:
+    """Return the rows of the table of the last sweep whose simulations exist; none without a table."""
+    if not (run.path / TABLE).is_file():
+        return []
+    stamps = {".": run.records_of(simulate.KIND.name).keys()}
+    for home in _runs_of_sweep(run):
+        stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(simulate.KIND.name).keys()
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(run.path / TABLE))))
+    except (InputError, csv.Error):  # not written by a sweep
+        return []
+    points = []
+    for row in rows:
+        complete = {*COLUMNS} <= row.keys() and None not in (*row, *row.values())
+        if complete and row["simulation"] in stamps.get(row["run"], ()):
+            with suppress(ValueError):  # of a row that was edited
+                points.append({name: _value_of(name, text) for name, text in row.items()})
+    return points
+
+
+def _value_of(column: str, text: str) -> JsonValue:
+    """Return a value of the table with its type; the values of options remain text."""
+    is_number = column in (*COLUMNS, *ChipFigures.model_fields) and column not in TEXTS
+    if not text or not is_number:
+        return text or None
+    return int(text) if text.isdecimal() else float(text)
+
+
 def _news(say: Say, *left_out: str) -> Say:
     """Return a function that passes on all messages but those that contain one of some texts."""
 
@@ -202,7 +321,8 @@ def _simulate_point(
                 bring_up_to_date(run, "train", point.given, say=say, bar=bar)
                 home.take("train", run)
             elif not _is_free(home, "train", asked) or home.record_of("train") is None:
-                trained = next((other for other in _homes(run) if _is_free(other, "train", asked)), None)
+                homes = (other for other in _runs_of_sweep(run) if other.record_of("train") is not None)
+                trained = next((other for other in homes if _is_free(other, "train", asked)), None)
                 if trained is not None:
                     home.take("train", trained)
         bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
@@ -219,13 +339,11 @@ def _folder_name(point: Point, axes: Sequence[Axis]) -> str:
     return re.sub(r"[^\w.,=-]", "_", text, flags=re.ASCII)[:200] or "network"
 
 
-def _homes(run: RunDirectory) -> Iterator[RunDirectory]:
-    """Yield the runs in the folder of the sweep that have a training."""
-    for path in sorted((run.path / FOLDER).iterdir()):
+def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
+    """Yield the runs in the folder of the sweep."""
+    for path in sorted((run.path / FOLDER).glob("*")):
         with suppress(InputError):  # not a run, or damaged
-            home = RunDirectory.open(path, run.kinds)
-            if home.record_of("train") is not None:
-                yield home
+            yield RunDirectory.open(path, run.kinds)
 
 
 def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
@@ -253,16 +371,18 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     from snnb.mapping.map_network import map_network
     from snnb.mapping.traffic import PlacedNetwork
     from snnb.network.read_network import read_network
+    from snnb.simulation.files import SUMS
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
     parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
+    name = shown_name(chip.name, hardware)
     if isinstance(chip, LayerHardware):
         placement = place_layers(read_network(parsed), chip)
         if placement.reason is not None:
             say(f"sweep: {placement.reason}")
-            return NO_CHIP.model_copy(update={"note": placement.reason})
-        return NO_CHIP.model_copy(update={"cores": len(set(placement.core)), "chips": 1})
+            return NO_CHIP.model_copy(update={"chip": name, "note": placement.reason})
+        return NO_CHIP.model_copy(update={"chip": name, "cores": len(set(placement.core)), "chips": 1})
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:
@@ -271,14 +391,15 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
                 cost = map_network(PlacedNetwork.of(graph), chip, progress=progress).cost
         except InputError as error:
             say(f"sweep: {error}")
-            return NO_CHIP.model_copy(update={"note": str(error)})
-    recorded = {**dict(cost), "chips": cost.chips or 1, "energy_of": chip.energy_of, "note": None}
+            return NO_CHIP.model_copy(update={"chip": name, "note": str(error)})
+    recorded = {**dict(cost), "chip": name, "chips": cost.chips or 1, "energy_of": chip.energy_of, "note": None}
     return ChipFigures(**{name: recorded[name] for name in ChipFigures.model_fields})
 
 
 def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
     statistics, counts = simulated_files(home, stamp)
-    low, high = statistics.snn_accuracy_interval_95 or (None, None)
+    readout = statistics.readout_interval or (None, None)
+    low, high = statistics.snn_interval or (None, None)
     quoted = statistics.quoted_by_step[-1]
     same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return Swept(
@@ -287,18 +408,22 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
         run=home.path.relative_to(run.path).as_posix(),
         simulation=stamp,
         samples=statistics.num_samples,
+        readout_accuracy_low=readout[0],
+        readout_accuracy_high=readout[1],
         snn_accuracy_low=low,
         snn_accuracy_high=high,
         spikes_per_step_and_neuron=mean_rate(statistics, counts),
         quoted=quoted,
-        quoted_interval=None if low is None else statistics.interval(quoted),
+        quoted_interval=statistics.interval(quoted) if statistics.classifies else None,
         **{name: getattr(statistics, name) for name in same},
         **dict(chip),
     )
 
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
-    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open(
+        "w", newline="", encoding="utf-8"
+    ) as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
         of_chips = ChipFigures.model_fields if CHIPS in titles else ()
         columns = [*titles, *COLUMNS, *of_chips]
@@ -332,14 +457,13 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
     from snnb.io.figures import save
     from snnb.report.comparison_plots import OnChip, plot_chips
 
-    chips = list(dict.fromkeys(one.values[CHIPS] for one in swept))
-    stems = [Path(chip).stem for chip in chips]
-    names = dict(zip(chips, stems if len({*stems}) == len(stems) else chips))
+    chips = {one.values[CHIPS]: one.chip for one in swept}
+    unique = len({*chips.values()}) == len(chips)
     points = []
     for one in swept:
         if one.energy_pj is not None:
             others = {name: value for name, value in one.values.items() if name != CHIPS}
-            name, network_only = names[one.values[CHIPS]], one.energy_of == "network"
+            name, network_only = str(one.chip if unique else one.values[CHIPS]), one.energy_of == "network"
             points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         save(plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy"), temporary)

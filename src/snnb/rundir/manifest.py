@@ -51,7 +51,7 @@ from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import STRICT, Options
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
-from snnb.io.files import sha256_of, write_text_atomically
+from snnb.io.files import read_bytes, sha256_of, write_text_atomically
 from snnb.io.text import load_yaml
 from snnb.version import __version__
 
@@ -68,6 +68,7 @@ REMOVED: Mapping[str, object] = {
     "keep_zeros": False,
     "least_squares": False,
     "normalization_schedule": False,
+    "parser": "auto",  # own or toolbox, whose networks are equal
     "relays": 0,
     "rounding": "max",
     "split_fan_in": False,
@@ -312,8 +313,8 @@ class HashMemory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.remembered: Dict[str, Tuple[Stamp, str]] = {}
-        with suppress(OSError, ValueError):  # it is made again
-            self.remembered = _REMEMBERED.validate_json((directory / HASHES).read_bytes())
+        with suppress(OSError, ValueError, DamagedError):  # it is made again
+            self.remembered = _REMEMBERED.validate_json(read_bytes(directory / HASHES))
         self._computed: Set[str] = set()
 
     def sha256(self, path: str) -> Optional[str]:
@@ -457,7 +458,7 @@ def now_utc() -> datetime:
 def reset_peak_memory() -> None:
     """Reset `peak_memory` where the system allows it (proc(5): clear_refs 5)."""
     try:
-        CLEAR_REFS.write_text("5")
+        CLEAR_REFS.write_text("5", encoding="ascii")
     except OSError:
         return
 
@@ -465,7 +466,7 @@ def reset_peak_memory() -> None:
 def peak_memory() -> int:
     """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
     try:
-        for line in STATUS.read_text().splitlines():
+        for line in STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

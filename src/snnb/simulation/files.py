@@ -43,7 +43,7 @@ def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
     for number in range(len(x)):
         sample = x[number : number + 1]
         if isinstance(sample, np.ndarray):
-            current += settings.counted_steps * job.pixels(sample[0], 0).astype(np.float64)
+            current += settings.counted_steps * job.pixels(sample[0]).astype(np.float64)
         else:
             current += sample.sums(settings.warm_up, settings.duration)[0]
     return current

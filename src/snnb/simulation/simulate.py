@@ -9,6 +9,7 @@ import numpy as np
 from snnb.cluster.connect import connected, results
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import label_outside
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
@@ -97,17 +98,18 @@ def simulate(
     With `record_spikes` also `spike_times.npz` and `raster.*`.
 
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
-    that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
+    that change from step to step, for the input `events` or `steps`. Poisson input and integer networks need pixels in
+    [0, 1]. `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
     rate of 1 stands for. The analogue network is `trained`, or by default the parsed model, which computes the same
     unless the conversion replaced max pooling; `fidelity` has the changes that it made.
 
     Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
-    simulated or does not fit the samples, or a pixel is outside [0, 1].
+    simulated or does not fit the samples.
     """
     network, analogue = read_networks(parsed)
     reference = analogue if trained is None else trained
-    _check(network, x, settings, num_classes, scale)
+    _check(network, x, y, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
@@ -139,6 +141,7 @@ def simulate(
 def _check(
     network: Network,
     x: Union[np.ndarray, EventSamples],
+    y: np.ndarray,
     settings: SimulationSettings,
     num_classes: Optional[int],
     scale: float,
@@ -149,7 +152,7 @@ def _check(
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: an autoencoder has no classes; omit it")
     if network.weight_bits is not None and (
-        isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
+        isinstance(x, EventSamples) or (scale != network.pixel and x.dtype.kind != "f")
     ):
         raise InputError(
             f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
@@ -161,7 +164,7 @@ def _check(
         if num_classes is not None and num_classes > network.output.size:
             raise InputError(
                 f"layer {network.output.name} has {network.output.size} neurons, but there are {num_classes} classes: "
-                "give another data set"
+                f"give another data set{label_outside(y, network.output.size)}"
             )
         return
     outputs = network.input.size if num_classes is None else num_classes
@@ -257,7 +260,7 @@ class Runner:
         """
         (first, values, y), job = samples, self._job
         network, settings, number = job.network, job.settings, job.settings.first + first
-        x = sent = job.pixels(values, number) if isinstance(values, np.ndarray) else values
+        x = sent = job.pixels(values) if isinstance(values, np.ndarray) else values
         if isinstance(x, np.ndarray) and network.weight_bits is not None and settings.input == "constant":
             sent = np.rint(x * np.float32(network.pixel))
         output = network.output

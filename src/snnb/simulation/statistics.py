@@ -3,7 +3,6 @@
 The document `sim_accuracies.json` has the accuracy, or the error of a reconstruction, rates and operations.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
@@ -12,13 +11,14 @@ import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from snnb.conversion.fidelity import CHANGES, Fidelity
-from snnb.core.errors import InputError
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.trained import TrainedNetwork
+from snnb.simulation.accuracy import chance_warning, wilson_interval
 from snnb.simulation.settings import SimulationSettings
 
 S = TypeVar("S")
+Confusion = List[Tuple[int, int, int]]  # class, guess or -1 without any, number of samples
 
 ACCURACIES = "sim_accuracies.json"
 METRICS = (
@@ -48,21 +48,14 @@ class Job:
     trained: Union[Network, TrainedNetwork, None]
     settings: SimulationSettings
     engine: str
-    scale: float  # divisor from stored values to pixels in [0, 1]
+    scale: float  # divisor from stored values to pixels
     classifies: bool  # the output is a class, not a reconstruction of the image
     output_scale: float  # of a reconstruction: activation of the trained output that is 1 in the parsed network
     dt_ms: float = 1.0  # time step
 
-    def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
+    def pixels(self, values: np.ndarray) -> np.ndarray:
+        """Return images as float32 pixels."""
         pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
-        bad = ~((pixels >= 0) & (pixels <= 1))
-        if bad.any():
-            index = np.argwhere(bad)[0]
-            raise InputError(
-                f"sample {first + index[0]} of the test set has a pixel of {pixels[tuple(index)]:g}, outside [0, 1]: "
-                "prepare the data set again, with the scale its values have"
-            )
         return pixels
 
 
@@ -79,6 +72,7 @@ class Quality(NamedTuple):
     # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); the last
     # column has the samples without any spike. None for a reconstruction.
     confusion: Optional[np.ndarray] = None
+    readout_confusion: Optional[np.ndarray] = None  # likewise, by the class of the read-out; None without it
 
 
 class Totals(NamedTuple):
@@ -134,8 +128,12 @@ class Classification:
         guess = None if ann is None else ann.argmax(axis=1)
         scores = readout if self._membrane and readout is not None else self._counts
         units = self._counts.shape[1]
-        confusion = np.zeros((units, units + 1), np.int64)
-        np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
+
+        def confused(guesses: np.ndarray) -> np.ndarray:
+            confusion = np.zeros((units, units + 1), np.int64)
+            np.add.at(confusion, (self._y, guesses), 1)  # a guess of -1 is the last column
+            return confusion
+
         return Quality(
             by_step=np.concatenate(self._right),
             ann=None if guess is None else int((guess == self._y).sum()),
@@ -144,7 +142,8 @@ class Classification:
             differ=None if guess is None else int((guess != self._guess).sum()),
             ann_top=None if ann is None else int(_among_best(ann, self._y).sum()),
             snn_top=int((_among_best(scores, self._y) & (self._guess >= 0)).sum()),
-            confusion=confusion,
+            confusion=confused(self._guess),
+            readout_confusion=None if readout is None else confused(readout.argmax(axis=1)),
         )
 
 
@@ -186,15 +185,6 @@ def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
     return before < TOP
 
 
-def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
-    """Return the 95 % confidence interval of a proportion (Wilson 1927, Probable inference, the law of succession)."""
-    z = 1.959963984540054
-    share, spread = right / samples, z * z / samples
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / samples + spread / (4 * samples))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 class SimulationStatistics(Document):
     """The document `sim_accuracies.json`, whose keys docs/simulation.md describes.
 
@@ -217,7 +207,8 @@ class SimulationStatistics(Document):
     readout_accuracy: Optional[float] = None
     readout_accuracy_by_timestep: Optional[List[float]] = None
     disagreements: Optional[int] = None
-    confusion: Optional[List[Tuple[int, int, int]]] = None
+    confusion: Optional[Confusion] = None
+    readout_confusion: Optional[Confusion] = None
     ann_top5_accuracy: Optional[float] = None
     snn_top5_accuracy: Optional[float] = None
     ann_mean_squared_error: Optional[float] = None
@@ -258,6 +249,7 @@ class SimulationStatistics(Document):
                 "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
                 "disagreements": quality.differ,
                 "confusion": _confusion_rows(quality.confusion),
+                "readout_confusion": _confusion_rows(quality.readout_confusion),
                 "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
             }
             if network.output.size >= TOP_FROM_CLASSES:
@@ -315,8 +307,27 @@ class SimulationStatistics(Document):
     @property
     def quoted_by_step(self) -> List[float]:
         """Accuracy, or error, to quote after each time step: of the read-out if the output's spikes are random."""
-        random = "random" in self.coding.values()
-        return (self.readout_accuracy_by_timestep if random else None) or self.by_step
+        return (self.readout_accuracy_by_timestep if self.is_random else None) or self.by_step
+
+    @property
+    def quoted_confusion(self) -> Optional[Confusion]:
+        """Confusion matrix of the guesses whose accuracy is to quote, see `quoted_by_step`."""
+        return (self.readout_confusion if self.is_random else None) or self.confusion
+
+    @property
+    def readout_interval(self) -> Optional[Tuple[float, float]]:
+        """95 % confidence interval of the read-out's accuracy if it is to quote, see `quoted_by_step`."""
+        return self.interval(self.readout_accuracy) if self.is_random else None
+
+    @property
+    def snn_interval(self) -> Optional[Tuple[float, float]]:
+        """95 % confidence interval of `snn_accuracy`; None if the read-out's accuracy is to quote instead."""
+        return self.snn_accuracy_interval_95 if self.readout_interval is None else None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the spikes of the output, a softmax, are random."""
+        return "random" in self.coding.values()
 
     def interval(self, accuracy: Optional[float]) -> Optional[Tuple[float, float]]:
         """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None of None."""
@@ -347,7 +358,8 @@ class SimulationStatistics(Document):
         lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
-        lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if (self.ann_accuracy, self.ann_mean_squared_error) != (None, None):
+            lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():
@@ -364,9 +376,10 @@ def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
     return totals.ties / max(1, totals.samples * steps * neurons)
 
 
-def _confusion_rows(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
+def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
     """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
-    assert confusion is not None
+    if confusion is None:
+        return None
     classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))
     undecided = confusion.shape[1] - 1
     return [(of, -1 if guess == undecided else guess, int(confusion[of, guess])) for of, guess in zip(classes, guesses)]
@@ -432,7 +445,8 @@ def advice(
     fidelity: Optional[Fidelity] = None,
 ) -> List[str]:
     """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
-    lines = []
+    warning = None if statistics.quoted_confusion is None else _chance_warning(statistics)
+    lines = [] if warning is None else [warning]
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         lines.append(
             f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh "
@@ -457,6 +471,15 @@ def advice(
         if rates[population.name] > SATURATED and population is not network.output:
             lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
     return lines + loss_advice(statistics, settings, network, fidelity)
+
+
+def _chance_warning(statistics: SimulationStatistics) -> Optional[str]:
+    """Return a warning of an accuracy that is far below chance, or of other class numbers."""
+    names, rows = list(statistics.class_counts), statistics.quoted_confusion or []
+    confusion = np.zeros((len(names), 1 + max(len(names), *(guess + 1 for _, guess, _ in rows))), np.int64)
+    for true, guess, samples in rows:
+        confusion[true, guess] = samples  # -1 is the last column
+    return chance_warning(confusion, names)
 
 
 def loss_advice(
@@ -489,7 +512,7 @@ def loss_advice(
     if readout is None or readout == spikes:
         return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
     output = "--output membrane reads out"
-    if "random" in statistics.coding.values():
+    if statistics.is_random:
         output = "random spikes of a softmax; use --output spikes or membrane"
     causes = [
         (readout - spikes, f"in the output ({spikes:.1%} by spikes, {readout:.1%} read out): {output}"),

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
@@ -199,6 +199,17 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     return None if record is None else record.details.simulation
 
 
+def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
+    from snnb.network.spike_times import SPIKE_TIMES
+
+    simulation = simulation_of(run, name)
+    kind, source = (KIND, name) if simulation is None else (simulate.KIND, simulation)
+    record = run.record_of(kind.name, source)
+    files = [] if record is None else [file.path for file in record.outputs]
+    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
+
+
 def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
@@ -287,6 +298,26 @@ def import_arrays(
         _finish(run, params, output, graph)
 
 
+def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
+    """Return a warning if neurons of an external graph have more than one spike per time step."""
+    recording, spiking = graph.recording, [p for p in graph.populations if p.coding != "current"]
+    assert recording is not None  # an external graph has spikes, given or assumed
+    most = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
+    if most <= 1:
+        return []
+    names = ("samples", "steps") if params.from_file is None else ("--rate-samples", "--rate-steps")
+    missing = [name for name, value in zip(names, (params.rate_samples, params.rate_steps)) if value is None]
+    remedy = f"give {' and '.join(missing)}" if missing else f"correct {' or '.join(names)}"
+    if params.from_file is not None and params.from_file.suffix == ".h5" and params.rates is None:
+        remedy = "correct num_samples and num_timesteps in the file"
+    elif params.from_file is not None:
+        remedy += ", or give rates in spikes per time step"
+    return [
+        f"a neuron has {most:,.4g} spikes per time step, more than the possible 1; counts are divided by "
+        f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}"
+    ]
+
+
 def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: "SynapseGraph") -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.formats.write_export import export
@@ -306,6 +337,8 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
         output.warnings.append("--pool-weight one has no effect: the network has no average pooling")
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
+    if run.manifest.run.imported:
+        output.warnings += rate_warnings(graph, params)
     write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
     output.metrics = {"neurons": neurons, "synapses": edges}
     output.details = GraphDetails(

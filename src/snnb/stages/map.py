@@ -3,7 +3,6 @@
 import os
 import time
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -34,10 +33,9 @@ from snnb.stages.stage import (
     value_in_force,
     write_log,
 )
-from snnb.stages.train import shown_params
+from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
-    from snnb.graph.populations import GraphPopulation
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
     from snnb.mapping.map_network import MappedNetwork
@@ -142,7 +140,24 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:
         raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    if say is not say_nothing:
+        others = ", ".join(name for name in known if name != stamp)
+        say(_graph_in_words(run, stamp) + (f"; others, for --graph: {others}" if others else ""))
     return params.model_copy(update={"graph": stamp})
+
+
+def _graph_in_words(run: RunDirectory, stamp: str) -> str:
+    """Return stamp, samples and time steps of a graph as text."""
+    from snnb.graph.synapse_graph import SynapseGraph
+
+    with SynapseGraph.open(run.path / _graph_file(run, stamp), checked=True) as opened:
+        recording = opened.recording
+    assert recording is not None  # a mapping needs spikes
+    return f"graph {stamp}, {recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
+
+
+def _graph_file(run: RunDirectory, stamp: str) -> str:
+    return f"{run.directory_of(graph.KIND.name, stamp)}/{run.model}_graph.h5"
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -236,10 +251,9 @@ def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
     external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
     name = str(params.graph)
-    path = f"{run.directory_of(graph.KIND.name, name)}/{run.model}_graph.h5"
     hardware = read_hardware(description)
     parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
-    return _Inputs(hardware, external, path, _spike_times(run, name), parsed)
+    return _Inputs(hardware, external, _graph_file(run, name), graph.spike_times_of(run, name), parsed)
 
 
 def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:
@@ -319,38 +333,30 @@ def _write(
         messages = recorded_messages(mapped, run.path / spike_times, delayed=run.manifest.run.imported)
     plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
     assumed = [graph.ASSUMED] if cost.assumed_spikes else []
-    currents = [_not_counted(p) for p in mapped.network.graph.inputs if p.coding == "current"]
+    external = recorded(run, graph.KIND, cost.graph) if run.manifest.run.imported else None
+    if external is not None:
+        assumed += graph.rate_warnings(mapped.network.graph, external.params)
+    further = [
+        *map_layers.current_notes(mapped.network.graph),
+        *_weight_note(run, mapped.network.graph, mapped.hardware),
+    ]
     notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []
-    lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
+    lines = [*cost.log_lines(mapped.warnings), *assumed, *further, *notes]
     write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
     output.metrics = cost.metrics()
-    output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, cost.graph) else [])]
+    output.warnings = [*mapped.warnings, *assumed, *further]
     output.details = MapDetails.of(cost)
 
 
-def _not_counted(population: "GraphPopulation") -> str:
-    return (
-        f"{population.name}: its {population.size:,} neurons carry currents and no spikes; they are not placed, and "
-        "the cost has no messages and no synaptic events of them"
-    )
-
-
-def _has_steps(run: RunDirectory, name: str) -> bool:
-    """Whether the input of a graph's simulation is another current in each step, which may stand for spikes."""
-    simulation = graph.simulation_of(run, name)
-    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
-    return record is not None and record.params.input == "steps"
-
-
-def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
-    from snnb.network.spike_times import SPIKE_TIMES
-
-    simulation = graph.simulation_of(run, name)
-    kind, source = (graph, name) if simulation is None else (simulate, simulation)
-    record = run.record_of(kind.KIND.name, source)
-    files = [] if record is None else [file.path for file in record.outputs]
-    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
+def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware) -> List[str]:
+    """Return a note if weights are floating-point numbers, and the synapses of the chip have a number of bits."""
+    if hardware.synapse_memory is None or "weight_bits" in network.attributes:
+        return []
+    if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):
+        return []
+    bits = hardware.synapse_memory.weight_bits
+    remedy = "" if run.manifest.run.imported or is_spiking(run) else f": `parse --weight-bits {bits}` rounds them"
+    return [f"weights are floating-point numbers, and a synapse of {hardware.name} has {bits} bits{remedy}"]
 
 
 STAGE = Stage(

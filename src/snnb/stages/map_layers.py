@@ -10,6 +10,7 @@ from snnb.stages import graph, parse, simulate
 from snnb.stages.stage import unaltered
 
 if TYPE_CHECKING:
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.layer_cores import Placement
     from snnb.mapping.layer_cost import LayerCost
     from snnb.network.network import Network
@@ -80,7 +81,7 @@ def write_layers(
             samples=placed.samples,
             spike_times=None if spike_times is None else run.path / spike_times,
         )
-        currents = [population.name for population in opened.inputs if population.coding == "current"]
+        currents = current_notes(opened)
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
     output.warnings = list(notes(network, hardware, placement, currents))
@@ -88,10 +89,26 @@ def write_layers(
     return cost, [*cost.log_lines(placement), "", *output.warnings]
 
 
+def current_notes(network: "SynapseGraph") -> List[str]:
+    """Return a note about each input that carries currents, whose synapses the cost of a mapping does not have."""
+    synapses = {p.name: 0 for p in network.inputs if p.coding == "current"}
+    for projection in network.projections:
+        if projection.source.name in synapses:
+            synapses[projection.source.name] += projection.number_of_edges
+    return [
+        f"{name}: carries currents and no spikes; traffic and energy exclude its {number:,} of "
+        f"{network.number_of_edges():,} synapses"
+        for name, number in synapses.items()
+    ]
+
+
 def notes(
     network: "Network", hardware: LayerHardware, placement: "Placement", currents: Sequence[str]
 ) -> Iterator[str]:
-    """Yield where the chip computes something else than the simulation, or its weights are not those of the chip."""
+    """Yield where the chip computes something else than the simulation, or its weights are not those of the chip.
+
+    `currents` are the notes about inputs, see `current_notes`.
+    """
     if placement.folded:
         yield (
             f"{', '.join(placement.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
@@ -110,8 +127,7 @@ def notes(
             f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
             f"{limits.weight_bits}`"
         )
-    for name in currents:
-        yield f"{name}: carries currents and no spikes; the cost has no spikes and no synaptic operations of it"
+    yield from currents
     if network.output.activation == "softmax":
         yield (
             f"{network.output.name}: a softmax, whose spikes are drawn at random in the simulation; the neurons of "

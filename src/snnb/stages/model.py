@@ -1,8 +1,8 @@
 """The model of a run: a model of this package or a user's model, and its data set.
 
 A run directory may come from somebody else, and its manifest may name any Python file as the model. Such a file runs
-only if this user has given it with --model before: the list of these files is in the user's cache directory, like
-direnv's list of the directories whose settings it may load.
+only if this user has given it, with its present content, with --model before: the list of these files and the hashes
+of their content is in the user's cache directory, like direnv's list of the settings that it may load.
 """
 
 import fcntl
@@ -18,6 +18,7 @@ from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import times
 from snnb.datasets.catalogue import find_dataset
+from snnb.io.files import sha256_of
 from snnb.model_files.kinds import READ, is_model_file, is_nir
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from snnb.io.keras import keras
 
 Shape = Tuple[int, int, int]
-_this_process: Set[str] = set()  # files that this process has added to the list
+_this_process: Set[str] = set()  # lines that this process has added to the list
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,21 @@ def model_file(info: RunInfo) -> Optional[Path]:
 
 def _recorded_own_model(source: str) -> OwnModel:
     """Open the model file that a manifest names; a Python file must be in the list of trusted files."""
-    path, colon, _ = source.rpartition(":")
-    if is_model_file(source) or (colon and trusted(Path(path))):
+    if is_model_file(source):
         return own_model(source)
-    raise InputError(
-        f"the run names {source} as its model, which would be executed as Python; review it, then give --model "
-        f"{source} once"
-    )
+    file = Path(source.rpartition(":")[0])
+    known = _known_contents(file)
+    if not known:
+        raise InputError(
+            f"the run names {source} as its model, which would be executed as Python; review it, then give --model "
+            f"{source} once"
+        )
+    if file.exists() and sha256_of(file) not in known:
+        raise InputError(
+            f"{file}, the model of the run, has changed since it was given with --model, and would be executed as "
+            f"Python; review it, then give --model {source} again"
+        )
+    return own_model(source)
 
 
 def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
@@ -142,22 +151,23 @@ def _list_file() -> Path:
 
 def trust(file: Path) -> None:
     """Add a file that the user gave with --model; only for this process if the list cannot be written."""
-    name = str(file.absolute())
-    _this_process.add(name)
-    if len(name.splitlines()) > 1:
+    line = f"{sha256_of(file)}  {file.absolute()}"
+    _this_process.add(line)
+    if len(line.splitlines()) > 1:
         return
     with suppress(OSError):
         _list_file().parent.mkdir(parents=True, exist_ok=True)
         with _list_file().open("a+", encoding="utf-8", errors="surrogateescape") as listed:
             fcntl.flock(listed, fcntl.LOCK_EX)  # jobs of an array start at once
             listed.seek(0)
-            if name not in listed.read().splitlines():
-                listed.write(name + "\n")
+            if line not in listed.read().splitlines():
+                listed.write(line + "\n")
 
 
-def trusted(file: Path) -> bool:
-    """Whether the user has given exactly this path with --model."""
+def _known_contents(file: Path) -> Set[str]:
+    """Return the hashes of the contents with which the user has given exactly this path with --model."""
     listed: Set[str] = set()
     with suppress(OSError):
         listed = set(_list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    return str(file.absolute()) in _this_process | listed
+    entries = [line.partition("  ") for line in _this_process | listed]
+    return {sha256 for sha256, _, name in entries if name == str(file.absolute())}

@@ -148,6 +148,7 @@ def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent)
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.convert import convert
     from snnb.conversion.fidelity import measure_fidelity
+    from snnb.conversion.rewriting import refuse_pooled_input
     from snnb.conversion.toolbox_config import require_toolbox
     from snnb.model_files.read_model import read_trained
     from snnb.stages.model import class_count
@@ -163,9 +164,12 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             require_toolbox("--parser toolbox", "--parser own")
             from snnb.conversion.toolbox import convert_with_toolbox
 
-            result = convert_with_toolbox(file, trained, x_norm, params)
+            result = convert_with_toolbox(trained, x_norm, params)
         else:
-            result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=prepared.scale)
+            scale = prepared.pixel_scale
+            result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=scale)
+        if not prepared.unit_pixels:
+            refuse_pooled_input(result.parsed)
         write_conversion(result, output.directory, run.model, params)
         output.metrics = {"largest_difference": result.largest_difference}
         spiking = result.spiking
@@ -234,6 +238,12 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                     f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
                     "negative; give a shorter one, or --integration exponential"
                 )
+            threshold = float(np.min(neuron.firing_threshold))
+            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:  # the smallest number above a threshold of 0
+                output.warnings.append(
+                    f"{population.name}: a threshold of {min(threshold, 0):g} is not above 0, the initial potential: "
+                    "neurons spike with little input or none; check v_threshold in the file"
+                )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
         output.details = ParseDetails(parser="nir", decay=decay)
@@ -256,6 +266,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     if "parse" in planned.stages and planned.next in ("train", "parse"):
         prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+        if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
+            raise InputError(
+                "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: write "
+                "the arrays with pixels in [0, 1], or omit --weight-bits"
+            )
     if planned.next != "train":
         return
     if params.parser == "toolbox":
@@ -267,7 +282,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     training, model = train.resolve(run, planned.given.get("train", {})), model_of(run)
     if model.trained:
         assert model.file is not None
-        network = read_model(model.file, say_nothing, training.pixels)
+        network = read_model(model.file, say_nothing, train.pixels_of(run, training))
     else:
         from snnb.training.keras_model import trained_network
 

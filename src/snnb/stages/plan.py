@@ -166,7 +166,8 @@ def bring_up_to_date(
             reason = "always simulated again when requested by name"
         if reason is None:
             results[name] = result_of(run, name, selected)
-            tell(UP_TO_DATE)
+            made_of = None if stage.source is None else getattr(results[name].record.params, stage.source)
+            tell(UP_TO_DATE if made_of is None else f"{UP_TO_DATE}, of {stage.source} {made_of}")
             figures = options.get("figures")
             if figures is not None and not any(f.path.endswith(f".{figures}") for f in results[name].record.outputs):
                 tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")

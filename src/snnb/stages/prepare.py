@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 # Of the test samples on which changes of a network are measured: their number, and that of their values
 FIDELITY_SAMPLES, FIDELITY_VALUES = 1000, 200_000_000
+BYTE = 255.0
 NO_NORM_SAMPLES = "--norm-samples: ignored, because the data set has no training images"
 
 
 class PrepareDetails(Record):
-    """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
+    """Origin and content of the arrays; a pixel is stored value / `scale`."""
 
     dataset: str
     version: str
@@ -40,10 +41,26 @@ class PrepareDetails(Record):
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
     @property
+    def floats(self) -> bool:
+        """Whether the images are float32, which a model reads as they are."""
+        return self.content == "pictures" and self.splits["test"].dtype == "float32"
+
+    @property
+    def unit_pixels(self) -> bool:
+        """Whether all pixels are in [0, 1]."""
+        ranges = [split.values for split in self.splits.values() if split.values is not None]
+        return all(low >= 0 and high <= self.scale for low, high in ranges)
+
+    @property
+    def pixel_scale(self) -> float:
+        """The integer of a pixel of 1 in an integer network, which reads the rounded products of it and the pixels."""
+        return BYTE if self.floats else self.scale
+
+    @property
     def codings(self) -> Tuple[str, ...]:
         """Codings of the input of a simulation of the test set, the default first."""
         if self.content == "pictures":
-            return ("constant", "poisson")
+            return ("constant", "poisson") if self.unit_pixels else ("constant",)
         if self.splits["test"].dtype == "uint32":
             return ("events",)
         return ("steps", "events") if self.whole else ("steps",)
@@ -102,7 +119,7 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
             version=loaded.version,
             licence=spec.licence,
             source=spec.source,
-            scale=spec.scale,
+            scale=prepared.scale,
             class_names=loaded.class_names,
             splits=prepared.splits,
             content=spec.content,
@@ -163,7 +180,7 @@ def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
 def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
     """Return the test samples on which changes of a network are measured: at most 1,000, and less than a gigabyte.
 
-    They are float32 in [0, 1], shape (samples, height, width, channels), with their class numbers.
+    They are float32 pixels, shape (samples, height, width, channels), with their class numbers.
     """
     import numpy as np
 
@@ -174,7 +191,7 @@ def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
 
 
 def normalisation_set(run: RunDirectory) -> "np.ndarray":
-    """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels), values in [0, 1]."""
+    """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels)."""
     from snnb.io.npy import load_archive
 
     arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", must=["arr_0"])

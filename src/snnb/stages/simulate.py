@@ -114,7 +114,7 @@ def resolve(
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
         params = params_in_force(run, KIND, {**given, "samples": used}, say)
     if params.input not in details.codings:
-        has: str = details.content
+        has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
         if details.content == "steps":
             has = "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
         use = " or ".join(details.codings)

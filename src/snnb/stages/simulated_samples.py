@@ -111,5 +111,5 @@ def inputs_of(
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes
     values = np.asarray(prepare.dataset_array(run, "x_test")[first : first + samples], np.float32)
-    values /= np.float32(simulated.pixel_scale)
+    values = values / np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)

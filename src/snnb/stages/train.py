@@ -8,7 +8,6 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
-    List,
     Literal,
     Mapping,
     Optional,
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
 
 VERIFIED_SAMPLES = 100  # that an ONNX file is compared on
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
-# Fraction of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
-GUESSING_SHARE = 0.1
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
@@ -210,6 +207,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             output.details = TrainDetails(epochs_run=0)
         return
     from snnb.model_files.read_model import files_of
+    from snnb.simulation.accuracy import chance_warning
 
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
     parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
@@ -227,13 +225,14 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             from snnb.training.pretrained import evaluate_pretrained, verify_onnx
 
             assert model.file is not None
-            network = read_model(model.file, notes.setdefault, params.pixels)
+            pixels = pixels_of(run, params)
+            network = read_model(model.file, notes.setdefault, pixels)
             if model.file.suffix.lower() == ".onnx":
                 x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
-                verify_onnx(model.file, network, params.pixels, x)
-            metrics, epochs_run = evaluate_pretrained(network, test_set, output.directory, progress), 0
+                verify_onnx(model.file, network, pixels, x)
+            metrics, confusion = evaluate_pretrained(network, test_set, output.directory, progress)
             write_keras_h5(network, model_file, run.model)
-            warnings = _guessing_warnings(metrics, test_set)
+            epochs_run, warnings = 0, []
         else:
             from snnb.training import fit
 
@@ -248,9 +247,14 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
                 figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
                 progress=progress,
             )
-            metrics, epochs_run, warnings = result.metrics, result.epochs_run, result.warnings
+            metrics, confusion = result.metrics, result.confusion
+            epochs_run, warnings = result.epochs_run, result.warnings
         output.metrics = dict(metrics)
         output.warnings += [*notes, *warnings]
+        if confusion is not None:
+            prepared = recorded_details(run, prepare.KIND)
+            warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
+            output.warnings += [] if warning is None else [warning]
         output.details = TrainDetails(epochs_run=epochs_run)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
@@ -293,6 +297,13 @@ def builder(
     return build
 
 
+def pixels_of(run: RunDirectory, params: TrainParams) -> Optional[str]:
+    """Return the pixels that a trained model takes, see `snnb.model_files.fold_pixels.parse_pixels`."""
+    from snnb.model_files.fold_pixels import RAW
+
+    return params.pixels or (RAW if recorded_details(run, prepare.KIND).floats else None)
+
+
 def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     """Return the prepared pictures of "train" or "test", mapped into memory."""
     from snnb.stages.model import class_count
@@ -304,17 +315,15 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     return LabelledPictures(x, y, details.scale, classes)
 
 
-def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
-    """Return advice if an external model is little better than guessing the most frequent class."""
-    import numpy as np
+def _advice(prepared: prepare.PrepareDetails) -> str:
+    """Return what to try if an external model is little better than guessing."""
+    from snnb.datasets.preparation import dark_pixels
 
-    guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)
-    if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
-        return []
-    return [
-        f"the model's accuracy of {metrics['test_accuracy']:.1%} is close to chance: if the model expects other "
-        "pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
-    ]
+    if prepared.floats:
+        return "write the arrays with the values that the model was trained on, or give --pixels"
+    dark = dark_pixels({"test": (prepared.splits["test"].values or (0.0, prepared.scale))[1]}, prepared.scale)
+    pixels = "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…)"
+    return dark[0] if dark else pixels
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:

@@ -34,12 +34,20 @@ from snnb.training.history import (
     plot_history,
     write_history,
 )
-from snnb.training.keras_model import check_finite, check_model, compile_model, evaluate, write_model
+from snnb.training.keras_model import (
+    check_finite,
+    check_model,
+    compile_model,
+    confusion_matrix,
+    evaluate,
+    write_model,
+)
 from snnb.training.pretrained import shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
 
 FILE = "state.npz"
+LOW_ACCURACY = 0.5  # of which the errors are worth a second pass over the test set
 _GROUPS = ("weights", "optimizer", "best_weights")
 
 
@@ -50,6 +58,7 @@ class TrainingResult:
     metrics: Dict[str, float]  # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
     epochs_run: int  # complete epochs, including those before an interruption
     warnings: List[str]  # messages for the user
+    confusion: Optional[np.ndarray] = None  # see `confusion_matrix`; only of an accuracy below `LOW_ACCURACY`
 
 
 def train(
@@ -139,7 +148,16 @@ def train(
         validation_pictures=len(validation_rows),
     ).write(model_file.parent / METRICS_FILE)
     save(plot_history(history, saved, test, model_file.stem), model_file.parent / f"training_plot.{figures}")
-    return TrainingResult(metrics, len(history), warnings)
+    return TrainingResult(
+        metrics, len(history), warnings, _confusion_if_low(model, test_set, options.batch_size, metrics)
+    )
+
+
+def _confusion_if_low(
+    model: keras.Model, test_set: LabelledPictures, batch_size: int, metrics: Mapping[str, float]
+) -> Optional[np.ndarray]:
+    low = metrics.get("test_accuracy", 1.0) < LOW_ACCURACY
+    return confusion_matrix(model, test_set, batch_size) if low else None
 
 
 def _initial_model(
@@ -148,7 +166,7 @@ def _initial_model(
     """Build and compile the model; refuse one that does not fit the pictures."""
     _reset(options.seed)
     model = build()
-    check_model(model, training_set.x.shape[1:], training_set.num_classes, to_train=True)
+    check_model(model, training_set, to_train=True)
     # Rebuilt as the later stages load it, so that a layer that Keras cannot load is reported before the training.
     weights, description = model.get_weights(), json.dumps(description_of(model))
     _reset(options.seed)

@@ -51,7 +51,7 @@ def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[st
 
 def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
     """Write a CSV file with one row per epoch: `epoch`, counted from 1, and the metrics."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
         writer.writeheader()
         for epoch, metrics in enumerate(history, 1):

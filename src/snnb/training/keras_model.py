@@ -6,14 +6,13 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional
 
-import h5py
 import numpy as np
 
-from snnb.core.errors import InputError, VerificationError, first_line
+from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
 from snnb.core.progress import Say, say_nothing
-from snnb.io.hdf5 import copy_without_times, in_memory, writing
+from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
 from snnb.io.keras import NEWER, description_of, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.model_files.fold_pixels import fold_pixels
@@ -25,21 +24,19 @@ from snnb.training.pretrained import check_shapes, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe
 
+KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.")  # of its layers
 
-def check_model(
-    model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
-) -> None:
-    """Raise `InputError` for a model that does not fit the pictures, of shape (height, width, channels).
 
-    `num_classes` is None for an autoencoder. `to_train` also refuses a classifier that does not end in softmax: the
-    cross entropy needs probabilities.
+def check_model(model: keras.Model, pictures: LabelledPictures, *, to_train: bool = False) -> None:
+    """Raise `InputError` for a model that does not fit the pictures or their classes.
+
+    `to_train` also refuses a classifier that does not end in softmax: the cross entropy needs probabilities.
     """
-    last = model.layers[-1]
+    last, num_classes = model.layers[-1], pictures.num_classes
     check_shapes(
         (model.layers[0].name, tuple(model.input_shape[1:])),
         (last.name, tuple(model.output_shape[1:])),
-        picture_shape,
-        num_classes,
+        pictures,
     )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if to_train and num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
@@ -74,6 +71,15 @@ def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) ->
     return {name: shortest(value) for name, value in logs.items()}
 
 
+def confusion_matrix(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> np.ndarray:
+    """Count pictures by class and prediction: int64 (classes, classes + 1), 0 in the last column."""
+    classes = int(model.output_shape[-1])
+    confusion = np.zeros((classes, classes + 1), np.int64)
+    for pixels, target in batches(pictures, np.arange(len(pictures.x)), batch_size, (classes,)):
+        np.add.at(confusion, (target.numpy().argmax(axis=1), model.predict_on_batch(pixels).argmax(axis=1)), 1)
+    return confusion
+
+
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
     """Raise `VerificationError` if a metric of an epoch, counted from 0, is infinite or NaN."""
     for name, value in figures.items():
@@ -101,15 +107,16 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
 
 def load_weights(model: keras.Model, path: Path) -> None:
     """Set the weights of a model to those in its .h5 file; raise `InputError` if it is missing or of another model."""
-    if not path.is_file():
-        raise InputError(f"--initial-weights: {path}: no such file")
     try:
-        if not h5py.is_hdf5(str(path)) or path.suffix != ".h5":
+        if path.suffix != ".h5":
             raise OSError("not an .h5 file")
-        model.load_weights(str(path))
+        with open_file(path):  # refuses data in other files; Keras opens the file by its name
+            model.load_weights(str(path))
+    except DamagedError as error:
+        raise InputError(f"--initial-weights: {error}") from error
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
-        if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
+        if path.suffix == ".h5" and read_levels(path) is not None:
             reason = (
                 "trained with --activation qcfs, it has convolutions instead of average pooling; give weights "
                 "trained with relu"
@@ -123,6 +130,10 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
     Raise `InputError` if it has a layer that cannot be converted; the message names layers and reasons in one line.
     """
     levels, model = levels_of(model), plain(model)
+    for layer in model.submodules:  # whose class may have the name of a class of Keras
+        if isinstance(layer, keras.layers.Layer) and not type(layer).__module__.startswith(KERAS_MODULES):
+            kind = type(layer).__name__
+            raise InputError(f"cannot convert this model: layer {layer.name} ({kind}): a custom class: use Keras's own")
 
     def arrays_of(name: str) -> List[np.ndarray]:
         layer = model.get_layer(name)

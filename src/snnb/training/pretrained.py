@@ -7,27 +7,27 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError
+from snnb.core.formatting import label_outside
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue
-from snnb.model_files.fold_pixels import AS_THEY_ARE, parse_pixels
+from snnb.model_files.fold_pixels import AS_THEY_ARE, RAW, parse_pixels
 from snnb.model_files.onnx_model import EXPORT, outputs_of_file
 from snnb.network.geometry import Shape
 from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
 
-TOLERANCE = 1e-3  # of probabilities, see `snnb.conversion.convert`
+TOLERANCE = 1e-3  # as a share of the largest output, but at least of 1; see `snnb.conversion.convert`
 SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
-def check_shapes(
-    first: Tuple[str, Shape], last: Tuple[str, Shape], picture_shape: Shape, num_classes: Optional[int]
-) -> None:
-    """Raise `InputError` if input or output of a model do not fit the pictures, of shape (height, width, channels).
+def check_shapes(first: Tuple[str, Shape], last: Tuple[str, Shape], pictures: LabelledPictures) -> None:
+    """Raise `InputError` if input or output of a model do not fit the pictures or their classes.
 
-    `first` and `last` are names and shapes of its first and last layers. `num_classes` is None for an autoencoder.
+    `first` and `last` are names and shapes of its first and last layers.
     """
-    (start, read), (end, written) = first, last
+    (start, read), (end, written), num_classes = first, last, pictures.num_classes
+    picture_shape = pictures.x.shape[1:]
     if read != tuple(picture_shape):
         raise InputError(
             f"layer {start}: the model takes inputs of shape {read}, "
@@ -42,6 +42,7 @@ def check_shapes(
         raise InputError(
             f"layer {end}: the model's output has shape {written}, "
             f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+            f"{label_outside(pictures.y, written[-1])}"
         )
 
 
@@ -51,25 +52,30 @@ def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: n
     `x` are images with pixels in [0, 1], float32 (samples, height, width, channels). Raise `VerificationError` if the
     outputs differ by more than `TOLERANCE`.
     """
-    taken = parse_pixels(pixels or AS_THEY_ARE)
+    taken = parse_pixels(AS_THEY_ARE if pixels is None or pixels == RAW else pixels)
     given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
     outputs = Analogue(network).outputs(x)
-    reference = outputs_of_file(path, given.astype(np.float32))
+    softmax = getattr(network.output.layer, "activation", "linear") == "softmax"
+    reference = outputs_of_file(path, given.astype(np.float32), softmax=softmax)
     largest = float(np.abs(outputs - reference).max())
-    if not largest <= TOLERANCE:
+    if not largest <= TOLERANCE * max(1.0, float(np.abs(reference).max())):
         raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
 
 
 def evaluate_pretrained(
     network: TrainedNetwork, test_set: LabelledPictures, directory: Path, progress: Progress = silent
-) -> Dict[str, float]:
-    """Evaluate a trained network on the test set; write training_metrics.json to a directory, and return the metrics.
+) -> Tuple[Dict[str, float], Optional[np.ndarray]]:
+    """Evaluate a trained network on the test set; write training_metrics.json to a directory.
+
+    Return the metrics, and of a classifier the number of samples by class and prediction: int64 (classes, classes + 1),
+    0 in the last column.
 
     Raise `InputError` if the network does not fit the pictures, or its loss is not finite.
     """
     first, last, classes = network.input, network.output, test_set.num_classes
-    check_shapes((first.name, first.shape), (last.name, last.shape), test_set.x.shape[1:], classes)
-    analogue, loss, right = Analogue(network), 0.0, 0
+    check_shapes((first.name, first.shape), (last.name, last.shape), test_set)
+    analogue, loss = Analogue(network), 0.0
+    confusion = np.zeros((classes or 0, (classes or 0) + 1), np.int64)
     for start in range(0, len(test_set.x), analogue.batch):
         part = slice(start, start + analogue.batch)
         x = np.divide(test_set.x[part], np.float32(test_set.scale), dtype=np.float32)
@@ -82,17 +88,17 @@ def evaluate_pretrained(
                 shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
             )
             loss -= float(np.log(of_class).sum())
-            right += int(np.count_nonzero(outputs.argmax(axis=1) == test_set.y[part]))
+            np.add.at(confusion, (test_set.y[part], outputs.argmax(axis=1)), 1)
         progress(start + len(x), len(test_set.x), "evaluating")
     figures = {"loss": shortest(loss / len(test_set.x))}
     if classes is not None:
-        figures["accuracy"] = shortest(right / len(test_set.x))
+        figures["accuracy"] = shortest(np.trace(confusion) / len(test_set.x))
     if not math.isfinite(figures["loss"]):
         raise InputError(f"the loss of the trained model is {figures['loss']} on the test set: train the model again")
     metrics = named_metrics(figures, classes)
     document = TrainingMetrics.model_validate({**metrics, "levels": network.levels, "epochs_run": 0})
     document.write(directory / METRICS_FILE)
-    return metrics
+    return metrics, confusion if classes is not None else None
 
 
 def shortest(value: float) -> float:

@@ -45,13 +45,14 @@ from snnb.simulation.engines.event.loop_arrays import (
 )
 from snnb.simulation.engines.event.vectors import (
     add_bits,
+    add_scaled,
     bits_set,
     element,
+    fused,
     load,
     lowest_bit,
     reached,
     reset,
-    scaled,
     store,
     where,
 )
@@ -453,11 +454,12 @@ def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np
                         element(table.first, k) + i * element(table.second, k),
                     )
                     for j in range(0, WIDTH * element(table.third, k), WIDTH):
-                        added = scaled(load(table.weights, begin + j, 1), value)
-                        store(currents, target + j, load(currents, target + j, 1) + added)
+                        sums = load(currents, target + j, 1)
+                        store(currents, target + j, add_scaled(sums, load(table.weights, begin + j, 1), value))
             else:
                 for k in range(element(table.start, i), element(table.start, i + 1)):
-                    currents[at + element(table.target, k)] += value * table.weights[element(table.third, k)]
+                    target = at + element(table.target, k)
+                    currents[target] = fused(value, table.weights[element(table.third, k)], currents[target])
 
 
 def _products_loop(parts: int) -> Callable[..., None]:
@@ -472,10 +474,10 @@ def _products_loop(parts: int) -> Callable[..., None]:
         c, d = load(currents, places[2], parts), load(currents, places[3], parts)
         for k in range(rows):
             row = load(weights, first + k * WIDTH * parts, parts)
-            a = a + scaled(row, element(read, k))
-            b = b + scaled(row, element(read, k + rows))
-            c = c + scaled(row, element(read, k + 2 * rows))
-            d = d + scaled(row, element(read, k + 3 * rows))
+            a = add_scaled(a, row, element(read, k))
+            b = add_scaled(b, row, element(read, k + rows))
+            c = add_scaled(c, row, element(read, k + 2 * rows))
+            d = add_scaled(d, row, element(read, k + 3 * rows))
         store(currents, places[0], a)
         store(currents, places[1], b)
         store(currents, places[2], c)
@@ -491,8 +493,8 @@ _PRODUCTS_16, _PRODUCTS_32 = _products_loop(1), _products_loop(2)
 def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray) -> None:
     """Add the currents of values, shape (samples, inputs or more), to `currents`, shape (samples, neurons or more).
 
-    LLVM does not fuse multiplication and addition, unless it is asked to: all processors round alike. The weights of
-    some filters stay in the cache while all windows pass. `currents` has room for a group after the neurons.
+    The weights of some filters stay in the cache while all windows pass. `currents` has room for a group after the
+    neurons.
     """
     (windows, number), channels, filters = taps.position.shape, taps.channels, taps.filters
     sent, sums, size, stride = values.reshape(-1), currents.reshape(-1), values.shape[1], currents.shape[1]
@@ -506,7 +508,7 @@ def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray) -> None:
                         begin = sample * size + taps.position[window, tap]
                         read, weights = sent[begin : begin + filters], taps.weights[tap * filters :]
                         for i in range(filters):
-                            of_window[i] += read[i] * weights[i]
+                            of_window[i] = fused(read[i], weights[i], of_window[i])
         return
     places, lanes = np.zeros(LANES, np.int64), np.zeros(LANES * taps.rows, values.dtype)
     zero, done = values.dtype.type(0), 0

@@ -1,11 +1,11 @@
 """A network prepared for the event-driven engine: the data that all samples and threads share.
 
 Counts depend neither on the machine nor on the version of a library, apart from those of a softmax, since the order of
-all sums is defined. A current is a sequential sum of numbers of one type, rounded after each addition: the constant
-input first, then spikes; of each, one projection after the other in the order of the population; and of a projection
-the inputs in rising order, which is C order of their volume. Pixels, and the spike counts of separated firing, are
-multiplied by the weight, and the product is rounded before it is added. Average pooling divides the sum. The bias is
-added last.
+all sums is defined. A current is a sequential sum of numbers of one type: first the input, then spikes; of each, one
+projection after the other in the order of the population; and of a projection the inputs in rising order, which is C
+order of their volume. The sum is rounded after each addition; the product of a weight with a pixel, a current of the
+input, or a spike count of separated firing is not rounded before it is added (IEEE 754 fusedMultiplyAdd). Average
+pooling divides the sum. The bias is added last.
 """
 
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple

@@ -1,9 +1,9 @@
 """The engine `event`: weights are added only where a neuron spikes; samples are shared among threads.
 
-A current is summed one input after the other here, the bias last, while TensorFlow sums long ones in blocks. In
-networks of up to some ten layers at most 0.1 % of the (sample, neuron) pairs differ from the toolbox's counts for that
-reason, by one spike. A spike that comes a step earlier shifts others: in ResNet-20 nearly 1 % differ after 100 steps,
-by up to two. Where sums are exact, none does.
+A current is summed one input after the other, in the order that `compiled_network` states, while TensorFlow sums long
+ones in blocks. In networks of up to some ten layers at most one in a million (sample, neuron) pairs was found to differ
+from the counts of the engine `tensorflow` after 100 steps, by one spike. A spike that comes a step earlier shifts
+others: in a ResNet-20 two in 10,000 differ, by up to two. Where sums are exact, none does.
 """
 
 from concurrent.futures import ThreadPoolExecutor

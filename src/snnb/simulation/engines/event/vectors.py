@@ -13,7 +13,7 @@ import operator
 from typing import Callable
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from snnb.simulation.engines.event.loop_arrays import WIDTH
@@ -98,18 +98,41 @@ _elementwise(operator.mul, "fmul")
 _elementwise(operator.truediv, "fdiv")
 
 
+def _fma(builder, a, b, c):  # type: ignore[no-untyped-def]
+    """Return a b + c, rounded once, of numbers or vectors: a processor without the instruction computes the same."""
+    real, many = (a.type.element, f"v{WIDTH}") if isinstance(a.type, ir.VectorType) else (a.type, "")
+    name = f"llvm.fma.{many}f{64 if isinstance(real, ir.DoubleType) else 32}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
 @intrinsic
-def scaled(typing, floats, factor):  # type: ignore[no-untyped-def]
-    """Return the numbers of `floats`, each multiplied by the number `factor`."""
+def fused(typing, a, b, c):  # type: ignore[no-untyped-def]
+    """Return the number a b + c, rounded once; `a` and `b` are converted to the type of `c`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _fma(builder, *(context.cast(builder, value, of, c) for value, of in zip(args, signature.args)))
+
+    return c(a, b, c), generate
+
+
+@intrinsic
+def add_scaled(typing, sums, floats, factor):  # type: ignore[no-untyped-def]
+    """Return `sums` plus the numbers of `floats` multiplied by the number `factor`, each rounded once."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         undefined = ir.Constant(floats.vector, ir.Undefined)
-        number = context.cast(builder, args[1], factor, floats.real)
+        number = context.cast(builder, args[2], factor, floats.real)
         first = builder.insert_element(undefined, number, ir.IntType(32)(0))
         factors = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None))
-        return _each_part(builder, floats, lambda part: builder.fmul(builder.extract_value(args[0], part), factors))
 
-    return floats(floats, factor), generate
+        def of_part(part):  # type: ignore[no-untyped-def]
+            before, numbers = (builder.extract_value(value, part) for value in args[:2])
+            return _fma(builder, numbers, factors, before)
+
+        return _each_part(builder, floats, of_part)
+
+    return floats(floats, floats, factor), generate
 
 
 @intrinsic

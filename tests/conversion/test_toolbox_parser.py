@@ -1,0 +1,114 @@
+"""snntoolbox's own parsing and normalisation beside those of snnb: two programs that share no step."""
+
+import numpy as np
+import pytest
+
+from snnb.architectures import find, names
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert
+from snnb.core.errors import SnnbError
+from snnb.forward.analogue import Analogue
+from snnb.io.keras import keras
+from snnb.network.network import Population, Reindexed
+from snnb.training.keras_model import trained_network
+from tests.conversion.conftest import set_random_weights, slow_except
+
+L = keras.layers
+pytestmark = pytest.mark.toolbox
+LARGE = 10_000_000  # weights of a model that keeps its initial ones
+# The toolbox has no sums, and does not compose a batch normalisation with a layer after it.
+OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "densenet121_imagenet"}
+FAST = {"mini_network", "resnet20_cifar10"}
+
+
+def both(model, path, x, settings):
+    """Return the conversions by snnb and by the toolbox."""
+    from snnb.conversion.toolbox import convert_with_toolbox
+
+    model.save(str(path))
+    trained = trained_network(model)
+    theirs = convert_with_toolbox(path, trained, x, settings)
+    return convert(trained, x_norm=x, settings=settings), theirs
+
+
+def assert_equal(ours, theirs):
+    """Check names, kinds and settings of the layers, weights, biases and scale factors within 1e-5 of each."""
+    assert ours.scale_factors.keys() == theirs.scale_factors.keys()
+    for name, factor in theirs.scale_factors.items():
+        assert ours.scale_factors[name] == pytest.approx(factor, rel=1e-5), name
+    assert len(ours.parsed.volumes) == len(theirs.parsed.volumes)
+    for own in ours.parsed.volumes:
+        other = theirs.parsed.volume(own.name)  # Keras sorts branches by depth, and not by the number in their names
+        assert (own.shape, type(own)) == (other.shape, type(other))
+        if own.name != "input":
+            assert own.inputs == other.inputs
+        if isinstance(own, Reindexed):
+            assert own.layer == other.layer
+        if isinstance(own, Population):
+            assert (own.activation, own.only.layer) == (other.activation, other.only.layer)
+        if isinstance(own, Population) and own.only.kernel is not None:
+            np.testing.assert_allclose(own.only.kernel, other.only.kernel, rtol=1e-5, err_msg=own.name)
+            cancelled = 1e-6 * np.abs(other.bias).max()  # a folded mean can be almost the bias
+            np.testing.assert_allclose(own.bias, other.bias, rtol=1e-5, atol=cancelled, err_msg=own.name)
+
+
+@pytest.mark.parametrize("name", slow_except(FAST, names(spiking=False)))
+def test_a_model_of_the_package_is_converted_alike(name, tmp_path):
+    spec, random = find(name), np.random.default_rng(0)
+    model = spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
+    if model.count_params() < LARGE:
+        set_random_weights(model, random)
+    samples = 40 if spec.input_shape[0] < 100 else 2
+    x = random.random((samples, *spec.input_shape)).astype(np.float32)
+    settings = ConversionSettings(batch_size=samples // 2)
+    if name in OWN_ONLY:
+        with pytest.raises(SnnbError):
+            both(model, tmp_path / "net.h5", x, settings)
+        return
+    ours, theirs = both(model, tmp_path / "net.h5", x, settings)
+    assert_equal(ours, theirs)
+    outputs = [Analogue(conversion.parsed).outputs(x) for conversion in (ours, theirs)]
+    classes = [values.argmax(axis=1) for values in (*outputs, model.predict(x).reshape(samples, -1))]
+    np.testing.assert_array_equal(classes[1], classes[0])
+    np.testing.assert_array_equal(classes[2], classes[0])
+
+
+def branches(behind):
+    """A model with two branches of one convolution, and what reads them."""
+    x = L.Input((8, 8, 1))
+    conv = L.Conv2D(2, 3)(x)
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(conv))))
+
+
+def joined(x):
+    return L.Concatenate()([L.Conv2D(2, 1, activation="relu")(x) for _ in "ab"])
+
+
+FAILING = {
+    "a relu lost": (
+        lambda conv: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(conv)) for _ in "ab"]),
+        r"parsed model's outputs differ from the trained model's .*: use --parser own",
+    ),
+    "a sum": (lambda conv: L.ReLU()(L.Add()([conv, conv])), "parser fails on this model .*: use --parser own"),
+    "branches before a Dense layer": (
+        lambda conv: joined(L.ReLU()(conv)),
+        "normalisation fails on this model .*: use --parser own",
+    ),
+    "max pooling": (lambda conv: L.MaxPooling2D()(L.ReLU()(conv)), "max pooling: choose --max-pool average or"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise, pixels, tmp_path):
+    build, message = FAILING[case]
+    with pytest.raises(SnnbError, match=message) as raised:
+        both(randomise(branches(build)), tmp_path / "net.h5", pixels, ConversionSettings())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels, tmp_path):
+    model = randomise(branches(lambda conv: L.MaxPooling2D()(L.ReLU()(conv))))
+    settings = ConversionSettings(percentile=99.12345678, max_pool="average", batch_size=40)
+    ours, theirs = both(model, tmp_path / "net.h5", pixels, settings)
+    assert_equal(ours, theirs)
+    assert list(theirs.changes) == ["average_pooling"]
