@@ -33,9 +33,14 @@ def compose_pooling(network: Network) -> Network:
 
     Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
     spikes, and the longest path of the network has a population less. Raise `InputError` if the network has max
-    pooling by the toolbox's rule, whose output depends on the order of arrival.
+    pooling by the toolbox's rule, whose output depends on the order of arrival, or max pooling of the input.
     """
+    passing = network.input_volumes()
     for population in network.populations:
+        if population.counts_largest and passing.intersection(population.inputs):
+            raise InputError(
+                f"layer {population.name} takes the maximum of an input that is not spikes: begin with a convolution"
+            )
         if isinstance(population.projections[0].layer, MaxPooling2D) and not population.counts_largest:
             raise InputError(
                 f"layer {population.name}: max pooling by the toolbox's rule is not supported with --calibrate and "

@@ -37,6 +37,12 @@ NEURON_MODEL = {
     "bias_unit": CURRENT_UNIT,
     "order": "all populations in every time step, in the order of the list; delay of a projection in time steps",
 }
+MAX_POOLING = {  # by the rule that is the weighting of its projections
+    "largest_count": "no membrane: a neuron spikes in a time step in which the largest spike count so far of the "
+    "sources of its edges rises, this step included; weights do not matter, and windows do not restrict it",
+    "leading_input": "no membrane: a neuron spikes when the source of its edges with the most spikes so far, this step "
+    "included, spikes; of several, the first in the order of ids",
+}
 BIAS_STEPS = {
     False: "every time step",
     True: "the time steps before the window of the population, as many as it has; a constant input acts in the first "
@@ -127,6 +133,9 @@ def describe(
         }
         for projection in projections
     ]
+    rules = {weighting_of(projection) for projection in projections}
+    if rules & set(MAX_POOLING):
+        description["max_pooling"] = {rule: MAX_POOLING[rule] for rule in sorted(rules & set(MAX_POOLING))}
     return description
 
 

@@ -222,6 +222,11 @@ class Network:
         first = {p.name: min(depths[sender] for sender in self.senders(p)) for p in self.populations}
         return duration * max(depths[name] - depth + 1 for name, depth in first.items())
 
+    def input_volumes(self) -> Set[str]:
+        """Return the names of the input and of the volumes without neurons that pass its values on."""
+        passing = [v for v in self.volumes if isinstance(v, Reindexed) and self.input.name in self.senders(v)]
+        return {self.input.name, *(volume.name for volume in passing)}
+
     def depths(self) -> Dict[str, int]:
         """Return the number of populations on the longest path from the input to each volume, itself included.
 

@@ -151,12 +151,6 @@ def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str
     return amplitudes
 
 
-def input_volumes(network: Network) -> Set[str]:
-    """Return the names of the input and of the volumes without neurons that pass its values on."""
-    passing = [v for v in network.volumes if isinstance(v, Reindexed) and network.input.name in network.senders(v)]
-    return {network.input.name, *(volume.name for volume in passing)}
-
-
 Real = Type["np.floating[Any]"]
 
 
@@ -214,7 +208,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.input != "poisson":
-        passing = input_volumes(network)
+        passing = network.input_volumes()
         first = [p.name for p in network.populations if p.counts_largest and passing.intersection(p.inputs)]
         if first:
             raise InputError(
@@ -248,7 +242,7 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
     """
     amplitudes = spike_amplitudes(network, settings)
-    passing = input_volumes(network)
+    passing = network.input_volumes()
     for volume in network.volumes if settings.input in CHANGING else ():
         if isinstance(volume, Reindexed) and sum(name in passing for name in volume.inputs) > 1:
             return f"layer {volume.name} concatenates the input with itself"

@@ -20,7 +20,6 @@ from snnb.simulation.engines.engine import (
     CHANGING,
     Real,
     dynamics,
-    input_volumes,
     number_type,
     spike_amplitudes,
 )
@@ -153,7 +152,7 @@ class EventNetwork:
         # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
         self._constant = WeightedSums(
-            network, input_volumes(network) if settings.input == "constant" else set(), self.real
+            network, network.input_volumes() if settings.input == "constant" else set(), self.real
         )
         self.tables = self._constant.tables
         # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
