@@ -97,8 +97,14 @@ REFUSED = {
     "LeakyReLU": (lambda: chain(conv(), L.LeakyReLU(name="here"), *end()), "here (LeakyReLU): a spike rate can"),
     "softmax over rows": (lambda: chain(L.Softmax(axis=1, name="here"), *end()), "here (Softmax): a spike rate can"),
     "tanh": (lambda: chain(conv(activation="tanh", name="here"), *end()), "here (Conv2D): activation tanh"),
-    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code (Lambda): runs custom code"),
-    "cropping": (lambda: chain(L.Cropping2D(1, name="cut"), *end()), "cut (Cropping2D): snnb does not support"),
+    "lambda": (
+        lambda: chain(L.Lambda(lambda x: x, name="code"), *end()),
+        "code (Lambda): is not loaded from a file, since it may run code",
+    ),
+    "cropping": (
+        lambda: chain(L.Cropping2D(1, name="cut"), *end()),
+        "cut (Cropping2D): snnb has no spiking form of it",
+    ),
     "product": (lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()), "here (Multiply): merges"),
     "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="here"), *end()), "here (Dense): its input"),
     "map for output": (lambda: chain(conv(name="here")), "here: the output has several axes"),

@@ -21,13 +21,12 @@ OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "d
 FAST = {"mini_network", "resnet20_cifar10"}
 
 
-def both(model, path, x, settings):
+def both(model, x, settings):
     """Return the conversions by snnb and by the toolbox."""
     from snnb.conversion.toolbox import convert_with_toolbox
 
-    model.save(str(path))
     trained = trained_network(model)
-    theirs = convert_with_toolbox(path, trained, x, settings)
+    theirs = convert_with_toolbox(trained, x, settings)
     return convert(trained, x_norm=x, settings=settings), theirs
 
 
@@ -53,7 +52,7 @@ def assert_equal(ours, theirs):
 
 
 @pytest.mark.parametrize("name", slow_except(FAST, names(spiking=False)))
-def test_a_model_of_the_package_is_converted_alike(name, tmp_path):
+def test_a_model_of_the_package_is_converted_alike(name):
     spec, random = find(name), np.random.default_rng(0)
     model = spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
     if model.count_params() < LARGE:
@@ -63,9 +62,9 @@ def test_a_model_of_the_package_is_converted_alike(name, tmp_path):
     settings = ConversionSettings(batch_size=samples // 2)
     if name in OWN_ONLY:
         with pytest.raises(SnnbError):
-            both(model, tmp_path / "net.h5", x, settings)
+            both(model, x, settings)
         return
-    ours, theirs = both(model, tmp_path / "net.h5", x, settings)
+    ours, theirs = both(model, x, settings)
     assert_equal(ours, theirs)
     outputs = [Analogue(conversion.parsed).outputs(x) for conversion in (ours, theirs)]
     classes = [values.argmax(axis=1) for values in (*outputs, model.predict(x).reshape(samples, -1))]
@@ -102,16 +101,16 @@ FAILING = {
 
 
 @pytest.mark.parametrize("case", FAILING)
-def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise, pixels, tmp_path):
+def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise, pixels):
     build, message = FAILING[case]
     with pytest.raises(SnnbError, match=message) as raised:
-        both(randomise(branches(build)), tmp_path / "net.h5", pixels, ConversionSettings())
+        both(randomise(branches(build)), pixels, ConversionSettings())
     assert "\n" not in str(raised.value)
 
 
-def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels, tmp_path):
+def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels):
     model = randomise(branches(lambda conv: L.MaxPooling2D()(L.ReLU()(conv))))
     settings = ConversionSettings(percentile=99.12345678, max_pool="average", batch_size=40)
-    ours, theirs = both(model, tmp_path / "net.h5", pixels, settings)
+    ours, theirs = both(model, pixels, settings)
     assert_equal(ours, theirs)
     assert list(theirs.changes) == ["average_pooling"]

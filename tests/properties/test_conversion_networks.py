@@ -1,8 +1,5 @@
 """Random networks of everything the toolbox converts: the parsed network computes the same, is scaled the same."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,13 +116,12 @@ def test_parsing_and_normalisation_are_those_of_the_toolbox(network, percentile,
     scales = [ours.scale_factors[name] for name in names]
     for scale, scaled, values in zip(scales, *(Analogue(each, names).values(x) for each in (ours.parsed, network))):
         np.testing.assert_allclose(scaled * scale, values, rtol=1e-3, atol=1e-4)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            _, theirs = both(model, Path(folder) / "net.h5", x, settings)
-        except InputError as error:  # Dense after branches; branches from depthwise convolutions
-            if "normalisation fails on this model" not in str(error):
-                raise
-            return
+    try:
+        _, theirs = both(model, x, settings)
+    except InputError as error:  # Dense after branches; branches from depthwise convolutions
+        if "normalisation fails on this model" not in str(error):
+            raise
+        return
     assert_equal(ours, theirs)
 
 
@@ -146,8 +142,8 @@ def test_percentile_of_the_tail_is_numpys(parts, percentile):
         tail.add(part)
         tail._select()  # as after very many values
     nonzero = values[values != 0]
-    rounding = 1e-6 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 0  # numpy 2 interpolates in float32
-    assert tail.result() == pytest.approx(
-        np.percentile(nonzero, percentile) if nonzero.size else 1, rel=rounding, abs=0
-    )
+    expected = np.percentile(nonzero, percentile) if nonzero.size else 1
+    # numpy 2 interpolates in float32
+    rounding = 1e-6 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 0
+    assert abs(tail.result() - expected) <= rounding * np.abs(values).max(initial=1)
     assert tail.negative == (values < 0).sum()
