@@ -363,14 +363,16 @@ def _of_pooling(
     network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, spikes: Spikes, steps: int
 ) -> Optional[Inconsistent]:
     """Check a max pooling, given the spikes of all: its count is the largest of its inputs after each step."""
-    [projection] = network.inbound(population.name)
-    counts = np.zeros((projection.weights.shape[1], len(inputs)), np.int64)
+    projections = network.inbound(population.name)
+    sources = {projection.source for projection in projections}
+    counts = {name: np.zeros((network.population(name).size, len(inputs)), np.int64) for name in sources}
     own = np.zeros((population.size, len(inputs)), np.int64)
     for step in range(steps):
-        counts += _fired(network, inputs, spikes, projection.source, step)
+        for name in sources:
+            counts[name] += _fired(network, inputs, spikes, name, step).astype(np.int64)
         fired = _fired(network, inputs, spikes, population.name, step)
         own += fired
-        due = largest(projection, counts)
+        due = largest(projections, counts)
         wrong = np.argwhere(own != due)
         if wrong.size:
             neuron, sample = wrong[0].tolist()

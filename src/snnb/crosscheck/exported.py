@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class ExportedPopulation:
     numbers: Mapping[str, np.ndarray]  # of the neuron model, by name: float64 (size, 1); without a model, no leak
     window: Optional[Tuple[int, int]] = None  # steps in which a neuron can fire, the end excluded; None for every step
     later_bias: Optional[np.ndarray] = None  # added from the second step on: float64 (size,)
-    counts_largest: bool = False  # max pooling: without a membrane, see `risen`
+    counts_largest: bool = False  # max pooling: without a membrane, see `largest`
 
     @property
     def steps(self) -> int:
@@ -107,11 +107,20 @@ class ExportedProjection:
     delay: int = 0  # time steps from a spike to its arrival in others
 
 
-def largest(projection: ExportedProjection, counts: np.ndarray) -> np.ndarray:
-    """Return the largest of the counts of the sources of each target: (targets, ...), given (sources, ...)."""
-    windows = projection.weights
-    values: np.ndarray = np.maximum.reduceat(counts[windows.indices], windows.indptr[:-1], axis=0)
-    return values
+def largest(projections: Sequence[ExportedProjection], counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the largest of the counts of the sources of each target: (targets, samples), 0 without a source.
+
+    `counts` has those of each population, (neurons, samples).
+    """
+    first = projections[0]
+    found = np.zeros((first.weights.shape[0], counts[first.source].shape[1]), counts[first.source].dtype)
+    for projection in projections:
+        windows = projection.weights
+        some = np.flatnonzero(np.diff(windows.indptr))
+        if some.size:
+            values = np.maximum.reduceat(counts[projection.source][windows.indices], windows.indptr[some], axis=0)
+            found[some] = np.maximum(found[some], values)
+    return found
 
 
 @dataclass(frozen=True)
