@@ -147,6 +147,17 @@ def weighting_of(projection: GraphProjection) -> str:
     return connection.weighting if others or not isinstance(connection.layer, MaxPooling2D) else connection.layer.rule
 
 
+def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
+    """Return the warning that neurons of a program do not have the rule of max pooling; None without max pooling."""
+    pools = [p.target.name for p in graph.projections if weighting_of(p) in MAX_POOLING]
+    if not pools:
+        return None
+    return (
+        f"max pooling ({', '.join(dict.fromkeys(pools))}): {program} has no neuron with its rule, which the "
+        "description states as max_pooling"
+    )
+
+
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
     """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
     steps = graph.first_steps

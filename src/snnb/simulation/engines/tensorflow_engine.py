@@ -370,7 +370,7 @@ def constant_volumes(network: Network) -> Set[str]:
 
 
 def accumulates(population: Population) -> bool:
-    """Whether its current depends on the accumulated inputs, as in spiking max pooling."""
+    """Whether its current depends on the accumulated inputs, as in max pooling by the rule of snntoolbox."""
     return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
 
 
