@@ -623,7 +623,30 @@ def weighted(
 
 
 @compiled
-def maximum(
+def largest_count(
+    source: np.ndarray, neurons: Neurons, spikes: np.ndarray, room: np.ndarray, windows: np.ndarray
+) -> None:
+    """Simulate a max pooling: a window spikes in a step in which the largest spike count of its inputs rises.
+
+    The arguments are those of `leading_input`.
+    """
+    for sample in range(spikes.shape[0]):
+        counts, highest = neurons.accumulated[sample], neurons.leader[sample]
+        for step in range(spikes.shape[1]):
+            bits = spikes[sample, step]
+            bits[:] = 0
+            for i in room[: bit_indices(source[sample, step], room, np.int64(0))]:
+                counts[i] += 1
+                for k in range(windows.shape[0]):
+                    o = windows[k, i]
+                    if o >= 0 and counts[i] > highest[o]:
+                        highest[o] = np.int32(counts[i])
+                        bits[o // GROUP] |= np.uint64(1) << np.uint64(o % GROUP)
+        count(neurons.counts[sample], spikes[sample])
+
+
+@compiled
+def leading_input(
     source: np.ndarray,
     neurons: Neurons,
     spikes: np.ndarray,
