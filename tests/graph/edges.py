@@ -24,8 +24,9 @@ def step_by_graph(graph, frames, options):
     frames: the output of the input population, float32 `(steps, neurons, samples)`.
     """
     source, *populations = graph.populations
-    currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
     samples, threshold = frames.shape[2], np.float32(options.threshold)
+    inbound = {p.name: [q for q in graph.projections if q.target is p] for p in populations}
+    currents = {p.name: _current(p, inbound[p.name], threshold) for p in populations}
     start = np.float32(options.initial_potential * options.threshold)
     potential = {p.name: np.full((p.size, samples), start) for p in populations}
     counts = {p.name: np.zeros((samples, p.size), np.int64) for p in populations}
@@ -41,11 +42,11 @@ def step_by_graph(graph, frames, options):
     return counts
 
 
-def _current(population, inbound):
+def _current(population, inbound, threshold):
     """The current of a population, float32 `(neurons, samples)`, as a function of the outputs of all populations."""
     matrices = {q.source.name: q.to_scipy().T.tocsr() for q in inbound}
     if any(q.rule == "MaxPooling2D" for q in inbound):
-        return _Maximum(population, inbound)
+        return _Maximum(population, inbound, threshold)
     taps = np.ones((population.size, 1), np.float32)
     if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
         taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
@@ -62,9 +63,9 @@ def _current(population, inbound):
 
 
 class _Maximum:
-    """The output of the neuron in each window that has spiked most so far; of the first of several in the image."""
+    """A spike of each window in which the largest spike count so far of its neurons rises."""
 
-    def __init__(self, population, inbound):
+    def __init__(self, population, inbound, threshold):
         self._where = {q.source.name: q.connections[0].where for q in inbound}
         # After all inputs, where there is always 0
         self._nowhere = int(np.prod(inbound[0].connections[0].geometry.input_volume))
@@ -76,12 +77,12 @@ class _Maximum:
         number = np.arange(len(window)) - np.searchsorted(window, window)
         self._inputs = np.full((population.size, number.max() + 1), self._nowhere)
         self._inputs[window, number] = place
-        self._accumulated = np.float32(0)
+        self._counts, self._highest, self._threshold = 0, 0, threshold
 
     def __call__(self, active):
         present = np.zeros((self._nowhere + 1, next(iter(active.values())).shape[1]), np.float32)
         for name, where in self._where.items():
             present[where[where >= 0]] = active[name][where >= 0]
-        self._accumulated = self._accumulated + present
-        leader = self._accumulated[self._inputs].argmax(axis=1)[:, np.newaxis]
-        return np.take_along_axis(present[self._inputs], leader, axis=1)[:, 0]
+        self._counts = self._counts + (present > 0)
+        before, self._highest = self._highest, self._counts[self._inputs].max(axis=1)
+        return np.float32(self._threshold) * (self._highest > before)

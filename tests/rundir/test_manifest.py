@@ -93,6 +93,18 @@ def test_a_removed_entry_is_refused_if_it_had_an_effect(run, stored, part, name,
         load_manifest(file, KINDS)
 
 
+def test_a_value_that_has_another_meaning_now_is_refused(run, stored):
+    file, data = stored
+    change(data, ("stages", "prepare", "params", "max_pool"), "error")  # of a network without max pooling
+    file.write_text(yaml.safe_dump(data))
+    assert load_manifest(file, KINDS) == run.manifest
+    change(data, ("stages", "prepare", "params", "max_pool"), "spiking")
+    file.write_text(yaml.safe_dump(data))
+    message = r"stages\.prepare\.params: max_pool spiking: unknown to snnb .*; use the snnb that wrote it"
+    with pytest.raises(InputError, match=message):
+        load_manifest(file, KINDS)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -158,6 +158,23 @@ def test_each_window_counts_the_largest_count_of_its_inputs(trained, way, fast):
     assert_exact(engine, network, x[:SAMPLES], POOLINGS, **options)
 
 
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+def test_by_the_rule_of_the_toolbox_a_window_repeats_the_input_with_the_most_spikes_so_far(trained, engine):
+    network, x = _spiking(trained, max_pool="toolbox")
+    settings = SimulationSettings(samples=SAMPLES, duration=40, record_spikes=SAMPLES)
+    counted = engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None)
+    differ = 0
+    for pool, pooling in zip(pools_of(network), POOLINGS):
+        [source] = network.senders(pool)
+        read, own = (spikes_of(counted.spikes[v.name], SAMPLES, v.shape, 40) for v in (network.volume(source), pool))
+        counts, places = read.cumsum(axis=0), np.arange(np.prod(read.shape[2:4])).reshape(*read.shape[2:4], 1)
+        # Of the most spikes, the first place; the last digit is whether it spikes now.
+        leaders = largest((counts * places.size + places[::-1, ::-1]) * 2 + read, *pooling)
+        np.testing.assert_array_equal(own, leaders % 2, err_msg=pool.name)
+        differ += np.count_nonzero(own.sum(axis=0) != largest(counts[-1], *pooling))
+    assert differ
+
+
 @pytest.mark.parametrize("firing", ["separated", "free"])
 @pytest.mark.parametrize("fast", [False, True], ids=["tensorflow", "event"])
 def test_networks_trained_with_levels(of_levels, firing, fast):
