@@ -110,7 +110,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     _settle(model, x[:16], permitted=name.endswith(PERMITTED))
     row: Dict[str, Any] = {"size": size, "weights": model.count_params()}
     try:
-        settings = ConversionSettings(max_pool="spiking", batch_size=10)
+        settings = ConversionSettings(batch_size=10)
         result = convert(trained_network(model), x_norm=x[:20], settings=settings)
     except (InputError, VerificationError) as error:
         return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}

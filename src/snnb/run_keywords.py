@@ -50,7 +50,7 @@ class ParseKeywords(TypedDict, total=False):
     """Options of `snnb parse`."""
 
     percentile: float
-    max_pool: Literal["error", "average", "spiking"]
+    max_pool: Literal["exact", "average", "toolbox"]
     rectify_linear: bool
     exact_clip: bool
     parser: Literal["own", "toolbox"]

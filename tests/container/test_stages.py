@@ -100,7 +100,7 @@ def test_the_line_that_stands_on_the_users_card(docker, data, runs):
         "IN=docker",
         f"RUN={runs / 'by_make'}",
         "MODEL=mini_network",
-        "ARGS=--max-pool error",
+        "ARGS=--max-pool exact",
     )
     done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "SNNB_DATA": str(data)})
     assert done.returncode == 0, done.stderr

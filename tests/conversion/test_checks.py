@@ -59,10 +59,6 @@ class ReLU(L.ReLU):
 LINEAR = (L.ReLU(name="here"), L.Dense(2))
 # Model, and what the message has in one of its parts, layer and reason.
 REFUSED = {
-    "max pooling": (
-        lambda: chain(conv(activation="relu"), L.MaxPooling2D(2, name="max"), *end()),
-        "max (MaxPooling2D): max pooling: choose --max-pool average or",
-    ),
     "maximum of signed values": (
         lambda: chain(conv(), L.MaxPooling2D(1), L.MaxPooling2D(2), conv(name="after", activation="relu"), *end()),
         "after (Conv2D): reads a MaxPooling2D of a layer without",
@@ -133,7 +129,7 @@ REFUSED = {
 def test_refused_in_one_line_by_layer_and_reason(case):
     build, message = REFUSED[case]
     with pytest.raises(InputError) as raised:
-        parsed(build(), max_pool="spiking" if "maximum" in case else "error")
+        parsed(build())
     assert str(raised.value).startswith("cannot convert this model: ")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -58,7 +58,7 @@ def with_max_pooling():
     )
 
 
-@pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("spiking", "MaxPooling2D")])
+@pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("exact", "MaxPooling2D")])
 def test_max_pooling_by_choice(max_pool, kind, randomise, pixels):
     trained = randomise(with_max_pooling())
     result = conversion(trained, pixels, max_pool=max_pool)

@@ -29,7 +29,7 @@ def model(randomise):
 
 WAYS = {
     "trained": (trained_network, write_keras_h5, read_trained),
-    "parsed": (lambda model: parse_own(trained_network(model), max_pool="spiking"), write_parsed, read_network),
+    "parsed": (lambda model: parse_own(trained_network(model)), write_parsed, read_network),
 }
 
 

@@ -65,7 +65,7 @@ def sequences_of_layers(draw):
 def test_linear_layers_in_sequence_are_exact_or_refused(network):
     model, x = network
     try:
-        network = parsed(model, max_pool="spiking")
+        network = parsed(model)
     except InputError:
         return
     assert_computes(network, model, x, tolerance=1e-4)
@@ -112,7 +112,7 @@ def _preactivated(scale, shift, padding=1):
 def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shift, padding):
     model = _preactivated([0, 2], shift, padding)
     pictures = np.random.default_rng(1).random((20, 8, 8, 1)).astype(np.float32)
-    network = parsed(model, max_pool="spiking")
+    network = parsed(model)
     assert "MaxPooling2D" in {population.kind for population in network.populations}
     assert_computes(network, model, pictures)
 
@@ -126,5 +126,5 @@ def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shi
 )
 def test_signs_that_do_not_commute_with_a_maximum_are_refused(scale, shift, message):
     with pytest.raises(InputError) as raised:
-        parsed(_preactivated(scale, shift), max_pool="spiking")
+        parsed(_preactivated(scale, shift))
     assert message in str(raised.value)

@@ -144,4 +144,4 @@ def test_average_pooling_in_place_of_max_pooling(randomise):
     assert np.abs(with_max(PICTURES).numpy() - with_average(PICTURES).numpy()).max() > 1e-2
     assert_computes(with_averages(trained_network(with_max)), with_average, PICTURES)
     assert_computes(parsed(with_max, max_pool="average"), with_average, PICTURES)
-    assert_computes(parsed(with_max, max_pool="spiking"), with_max, PICTURES)
+    assert_computes(parsed(with_max), with_max, PICTURES)

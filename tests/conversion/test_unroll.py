@@ -103,7 +103,7 @@ def test_the_parsed_network_computes_what_the_model_does(build, tmp_path):
     x = random.random((20, 6, 6, 2)).astype(np.float32)
     write_model(model, tmp_path / "model.h5")
     network = trained_network(model)
-    for each in (network, read_trained(tmp_path / "model.h5"), parsed(model, max_pool="spiking")):
+    for each in (network, read_trained(tmp_path / "model.h5"), parsed(model)):
         assert_computes(each, model, x)
     names = [layer.name for layer in network.layers]
     assert len(set(names)) == len(names)

@@ -16,10 +16,12 @@ from snnb.simulation.simulate import SimulationSettings, simulate
 STEPS, WARM_UP = 25, 4
 
 
-def graph_of_simulation(parsed, folder, x, scale, settings, **options):
+def graph_of_simulation(parsed, folder, x, scale, settings, classes="abc", **options):
     """Simulate pictures; return the graph. The simulation's files are in `folder`."""
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    simulate(parsed, folder, name="net", x=x, y=np.arange(len(x)) % 3, scale=scale, settings=settings, **names)
+    names = {"class_names": list(classes), "num_classes": len(classes)}
+    simulate(
+        parsed, folder, name="net", x=x, y=np.arange(len(x)) % len(classes), scale=scale, settings=settings, **names
+    )
     coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
     return build_graph(parsed, folder / "net_graph.h5", counts=folder / "spike_rate_sums.npz", coding=coding, **options)
 

@@ -8,9 +8,9 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble, write_spiking
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
-from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import keras
 
 SAMPLES, NAMES = 3, ["one", "two", "sum", "pool", "hidden"]
 WAYS = [  # reset, threshold, input, initial potential
@@ -72,10 +72,22 @@ def test_spikes_are_counted_after_the_warm_up():
     np.testing.assert_array_equal(counts_of(spikes, 3, 2, 4), [[0, 1], [2, 0], [0, 0]])
 
 
-def test_max_pooling_is_refused(tmp_path):
-    source = LAYERS.Input((4, 4, 1), name="input")
-    pooled = LAYERS.MaxPooling2D(2, name="highest")(source)
-    model = keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(pooled)))
-    built = build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
-    with built as graph, pytest.raises(UsageError, match="highest takes the maximum of each window"):
-        exported_network(graph)
+@pytest.mark.parametrize("rule", ["leading_input", "largest_count"])
+def test_simulators_refuse_a_rule_of_max_pooling_that_they_do_not_have(tmp_path, rule):
+    config = {"pool_size": [2, 2], "strides": [2, 2], "rule": rule}
+    arrays = {"kernel": np.ones((4, 2), np.float32), "bias": np.zeros(2, np.float32)}
+    entries = [
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, (), {}),
+        StoredLayer("highest", "MaxPooling2D", config, ("input",), {}),
+        StoredLayer("flat", "Flatten", {}, ("highest",), {}),
+        StoredLayer("out", "Dense", {"units": 2}, ("flat",), arrays),
+    ]
+    write_spiking(assemble(entries), tmp_path / "net_parsed.h5")
+    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as graph:
+        if rule == "leading_input":
+            with pytest.raises(UsageError, match=r"highest is a max pooling by the toolbox's rule.*--max-pool exact"):
+                exported_network(graph)
+            return
+        network = exported_network(graph)
+    with pytest.raises(UsageError, match=r"sanafe .*highest.*largest spike count.*scipy or brian2"):
+        sanafe.build(network)

@@ -3,6 +3,7 @@
 import json
 
 import networkx
+import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
@@ -10,6 +11,9 @@ from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Simulated
 from snnb.formats.write_export import export
+from snnb.io.keras_file import StoredLayer
+from snnb.network.read_network import assemble
+from tests.graph.networks import graph_of, save_spike_times
 
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 
@@ -37,6 +41,48 @@ def test_every_format_states_all_that_a_simulator_needs(graph, tmp_path, spike_t
     summary = {(s.source, s.target): s.edges for s in graph.summary()}
     for projection in stated["projections"]:
         assert projection["edges"] == summary[projection["source"], projection["target"]]
+
+
+@pytest.mark.parametrize("rule", ["largest_count", "leading_input"])
+@pytest.mark.parametrize("format", sorted(name for name, one in FORMATS.items() if not one.needs_mapping))
+def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
+    """Formats of simulators whose neurons are in the file refuse it; others state its rule."""
+    config = {"pool_size": [2, 2], "strides": [2, 2], "rule": rule}
+    kernels = {"first": np.ones((1, 1, 1, 2), np.float32), "out": np.ones((8, 2), np.float32)}
+    weights = {name: {"kernel": kernel, "bias": np.zeros(2, np.float32)} for name, kernel in kernels.items()}
+    first = {"filters": 2, "kernel_size": [1, 1], "activation": "relu"}
+    entries = [
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, (), {}),
+        StoredLayer("first", "Conv2D", first, ("input",), weights["first"]),
+        StoredLayer("highest", "MaxPooling2D", config, ("first",), {}),
+        StoredLayer("flat", "Flatten", {}, ("highest",), {}),
+        StoredLayer("out", "Dense", {"units": 2}, ("flat",), weights["out"]),
+    ]
+    network, target, said = assemble(entries), tmp_path / "out", []
+    counts = {volume.name: np.ones(volume.shape) for volume in (network.input, *network.populations)}
+    coding = {"input": "current"}
+    with graph_of(network, tmp_path, counts, coding, num_samples=4, num_timesteps=25, warm_up=5) as graph:
+        given = {"spike_times": save_spike_times(graph, tmp_path / "times.npz")} if format == "spinemap" else {}
+        given.update(simulated=Simulated(1.0, "subtraction", "constant", None, 1.0, None, None, 30, 2, 7))
+        if format in ("nir", "sanafe"):
+            with pytest.raises(UsageError, match=r"^highest .* --max-pool average"):
+                export(graph, format, target, **given)
+            return
+        export(graph, format, target, origin={"stamp": "s", "sha256": "0"}, say=said.append, **given)
+    path = target / "description.json" if target.is_dir() else tmp_path / "out.json"
+    stated = json.loads(path.read_text())
+    assert {p["target"]: p["weights"] for p in stated["projections"]}["highest"] == rule
+    assert list(stated["max_pooling"]) == [rule]
+    assert ("largest spike count" in stated["max_pooling"][rule]) == (rule == "largest_count")
+    program = {"pynn": "PyNN", "sonata": "NEST"}.get(format)
+    assert [line for line in said if "max pooling" in line] == (
+        [
+            f"export: max pooling (highest): {program} has no neuron with its rule, which the description states as "
+            "max_pooling"
+        ]
+        if program
+        else []
+    )
 
 
 def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_times):

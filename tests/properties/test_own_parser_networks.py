@@ -113,7 +113,7 @@ def _waits(x):
 @given(linear_networks())
 def test_what_is_composed_computes_what_the_trained_network_does(network):
     model, x = network
-    network = parsed(model, max_pool="spiking")
+    network = parsed(model)
     assert_computes(network, model, x, tolerance=1e-4)
     assert not {population.kind for population in network.populations} & {"SeparableConv2D", "Dropout"}
     activity = measure(network, x, percentile=99, batch_size=5)

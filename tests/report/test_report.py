@@ -25,7 +25,7 @@ from tests.stages.test_map import CHIP
 
 SECTIONS = [
     "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",
-    "rates", "activations", "mapping", "provenance",
+    "rates", "operations", "activations", "mapping", "provenance",
 ]  # fmt: skip
 LABEL = '<script>alert("label")</script> & $x$'
 CLASS = '"><b>\u202ethree</text>'
@@ -61,7 +61,7 @@ def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document)
     assert "@import" not in text
     with_pictures = [name for name in SECTIONS if page.sections[name]["svg"]]
     assert with_pictures == [
-        name for name in SECTIONS if name not in ("overview", "populations", "projections", "provenance")
+        name for name in SECTIONS if name not in ("overview", "populations", "projections", "operations", "provenance")
     ]
     links = [value[1:] for name, value in page.attributes if name == "href"]
     assert links == SECTIONS
@@ -120,6 +120,17 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert f"read-out: {stated['readout_accuracy']:.2%}" in page.text("accuracy")
     assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
+    assert page.sections["operations"]["rows"][1:] == [
+        ["additions", f"{stated['synaptic_operations_per_sample']:,.0f}"],
+        ["multiply-accumulates of the input", f"{stated['input_multiply_accumulates_per_sample']:,}"],
+        ["multiply-accumulates of the trained network", f"{stated['ann_multiply_accumulates_per_sample']:,}"],
+        ["energy", f"{stated['energy_45nm_pj'] / 1000:#.4g} nJ"],
+        ["energy of the trained network", f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ"],
+        ["membrane updates", f"{stated['membrane_updates']:,.0f}"],
+        ["activation sparsity", f"{stated['activation_sparsity']:.2%}"],
+        ["connection sparsity", f"{stated['connection_sparsity']:.2%}"],
+        ["footprint, bytes", f"{stated['footprint']:,}"],
+    ]
     names = list(map(printable, stated["class_counts"]))
     wrong = {
         (names[true], names[guess], str(count)) for true, guess, count in stated["readout_confusion"] if true != guess

@@ -240,11 +240,15 @@ def test_a_warning_advises_to_prune_less(trained, tmp_path):
     assert "--weight-bits" not in line
 
 
-def test_spiking_max_pooling_is_refused(network, x):
-    config = network.volume("pool").only.layer.model_dump()
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [("leading_input", r"highest.*--max-pool exact"), ("largest_count", "highest .*begin with a convolution")],
+)
+def test_max_pooling_of_the_input_or_by_the_toolbox_is_refused(network, x, rule, message):
+    config = {**network.volume("pool").only.layer.model_dump(), "rule": rule}
     entries = [
         StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
         StoredLayer("highest", "MaxPooling2D", config, ("input",), {}),
     ]
-    with pytest.raises(InputError, match=r"highest.*--max-pool average"):
+    with pytest.raises(InputError, match=message):
         calibrate(assemble(entries), x, _settings())

@@ -52,7 +52,7 @@ def accuracy(model, x, y):
 def converted(made, target, **options):
     model, x, y = made
     pixels = (x / 16).astype(np.float32)
-    settings = ConversionSettings(**{"max_pool": "spiking", "rectify_linear": True, **options})
+    settings = ConversionSettings(**{"max_pool": "exact", "rectify_linear": True, **options})
     result = conversion.converted(model, target, x_norm=pixels, settings=settings, pixel_scale=16)
     return result, measure_fidelity(trained_network(model), result.changes, pixels, y)
 
@@ -70,7 +70,7 @@ def test_max_pooling_and_missing_activations_are_compared_with_the_trained_model
     difference = float(np.abs(model.predict(x[:100] / 16) - averaged.predict(x[:100] / 16)).max())
     assert difference > 0.1
     assert result.largest_difference == pytest.approx(difference, abs=1e-5)
-    _, only = converted(made, tmp_path, max_pool="spiking")
+    _, only = converted(made, tmp_path, max_pool="exact")
     rectified = pooled(activation="relu")
     rectified.set_weights(model.get_weights())
     assert only.after == {"rectification": accuracy(rectified, x, y)} != {"rectification": trained}

@@ -169,10 +169,13 @@ def _matrix(layers, shape):
 
 
 def _stepped(connected, frames, settings):
-    """Spike counts of each population, and the output's current summed over all steps, by the definition of both."""
+    """Spike counts of each population, the output's current summed over all steps, and changes of potentials.
+
+    By the definition of each; in the first step all potentials count as changed, as in NeuroBench.
+    """
     potential = dict.fromkeys(connected, 0.0)
     counts = dict.fromkeys(connected, 0)
-    readout = 0.0
+    readout, updates = 0.0, 0
     for step, frame in enumerate(frames):
         active = {"input": frame.reshape(SAMPLES, -1)}
         for population, terms in connected.items():
@@ -181,10 +184,13 @@ def _stepped(connected, frames, settings):
             fires = reached >= settings.threshold
             active[population] = fires * settings.threshold
             reset = 0 if settings.reset == "zero" else reached - settings.threshold
-            potential[population] = np.where(fires, reset, reached)
+            after = np.where(fires, reset, reached)
+            changed = after.size if step == 0 else np.count_nonzero(after != potential[population])
+            updates += changed * (step >= settings.warm_up)
+            potential[population] = after
             counts[population] = counts[population] + fires * (step >= settings.warm_up)
         readout = readout + current
-    return counts, readout
+    return counts, readout, updates
 
 
 def _stepped_in_windows(network, connected, frames, steps, starts):
@@ -311,12 +317,14 @@ def _assert_counts(found, network, expected, readout):
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     _, network, pictures, connected = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
-    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    expected, readout, updates = _stepped(connected, _frames(pictures, settings), settings)
     one, two = (_simulate(engine, network, pictures, settings) for engine in (TensorFlowEngine, EventEngine))
     _assert_counts(one, network, expected, readout)
     _assert_counts(two, network, expected, readout)
     assert list(one.counts) == list(two.counts)
     np.testing.assert_array_equal(two.late, one.late)
+    assert (two.membrane_updates, one.membrane_updates) == (updates, None)
+    assert updates < SAMPLES * settings.counted_steps * network.neurons
     for name, spikes in one.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
         np.testing.assert_array_equal(spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])])  # by sample, step, neuron
@@ -338,5 +346,5 @@ def test_a_small_cache_changes_nothing(monkeypatch, steps):
     _, network, pictures, connected = _built("_dense")
     monkeypatch.setattr(event_network, "CURRENTS_BYTES", steps * 128 * 4)  # of the 70 neurons, filled up to 128
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
-    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    expected, readout, _ = _stepped(connected, _frames(pictures, settings), settings)
     _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)

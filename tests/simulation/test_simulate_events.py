@@ -114,6 +114,12 @@ def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, en
     assert statistics["snn_accuracy"] == np.mean(guesses == Y[chosen.start : chosen.stop])
     assert "ann_accuracy" not in statistics
     assert "disagreements" not in statistics
+    assert "energy_45nm_ann_pj" not in statistics  # nothing was trained without spikes
+    of_input = 0 if kind == "events" else np.size(HIDDEN) * (settings.duration - 3)  # steps after the warm-up
+    assert statistics["input_multiply_accumulates_per_sample"] == of_input
+    additions = statistics["synaptic_operations_per_sample"]
+    assert statistics["energy_45nm_pj"] == pytest.approx(4.6 * of_input + 0.9 * additions)
+    assert "trained" not in result.statistics.operations
     assert statistics["coding"]["input"] == ("spikes" if kind == "events" else "current")
     assert result.statistics.metrics().get("ann_accuracy") is None
     assert statistics["class_counts"] == {"a": 3, "b": 3, "c": 3}

@@ -141,9 +141,12 @@ def current_of(layer, kernel, x, shape):
 
 
 def stepped(built, frames):
-    """Spikes of each population in each step, (steps, samples, *shape), and the largest potential of the last one."""
+    """Spikes of each population in each step, (steps, samples, *shape), the largest potential of the last one.
+
+    And how many potentials each step changes.
+    """
     values: Dict[str, List[Any]] = {name: [] for name in built.shapes}
-    state, largest = {}, None
+    state, largest, updates = {}, None, np.zeros(len(frames), np.int64)
     for step, frame in enumerate(frames):
         for name, shape in built.shapes.items():
             if name == "input":
@@ -161,6 +164,7 @@ def stepped(built, frames):
                 if late is not None and step > 0:
                     x = x + late
             v, i = state.get(name, (F(numbers.get("initial", 0)) + np.zeros_like(x), np.zeros_like(x)))
+            before = v
             x = x + bias
             if "current_leak" in numbers:
                 i = i + (F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i)
@@ -175,8 +179,9 @@ def stepped(built, frames):
                 after = F(numbers["reset"])
             assert v.dtype == i.dtype == F
             state[name] = np.where(spikes, after, v), i
+            updates[step] += np.count_nonzero(state[name][0] != before)
             values[name].append(spikes.astype(F))
-    return {name: np.stack(of_steps) for name, of_steps in values.items()}, largest
+    return {name: np.stack(of_steps) for name, of_steps in values.items()}, largest, updates
 
 
 CASES = [
@@ -209,13 +214,14 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
         frames = np.broadcast_to(frames[:, :1] / 4, frames.shape).copy()
     frames[3, 20:] = frames[3, 20:] if coding == "constant" else 0
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2)
-    expected, largest = stepped(built, frames.swapaxes(0, 1))
+    expected, largest, updates = stepped(built, frames.swapaxes(0, 1))
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
     assert not unsupported(network, settings)
     for engine in (TensorFlowEngine, EventEngine):
         parts = []
         found = engine(network, settings).simulate(x, 0, partial(_append, parts))
         spikes, readouts = zip(*parts)
+        assert found.membrane_updates == (updates[6:].sum() if engine is EventEngine else None)
         for name in (p.name for p in network.populations if p.neuron.spikes):
             own = expected[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own.mean() < 1.5, name

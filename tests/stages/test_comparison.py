@@ -13,6 +13,7 @@ from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.io.keras import keras
 from snnb.results.compare import (
+    OPERATIONS,
     compare,
     default_parameters,
     differing,
@@ -25,6 +26,14 @@ from snnb.results.report import write_report
 from snnb.simulation.statistics import wilson_interval
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
+
+SHOWN = [
+    ("energy at 45 nm (pJ/sample)", "energy_45nm_pj", "{:,.0f}"),
+    ("membrane updates/sample", "membrane_updates", "{:,.0f}"),
+    ("activation sparsity", "activation_sparsity", "{:.4f}"),
+    ("connection sparsity", "connection_sparsity", "{:.4f}"),
+    ("footprint (bytes)", "footprint", "{:,}"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +76,9 @@ def test_every_figure_is_that_of_the_files(five):
         rates = np.concatenate([values.ravel() for values in counts]) / (one.samples * one.steps)
         assert one.mean_rate == pytest.approx(rates.mean())
         assert one.neurons == rates.size
+        # The recorded simulation is of a version without these figures.
+        assert {name: getattr(one, name) for name in OPERATIONS} == {name: stated.get(name) for name in OPERATIONS}
+        assert (one.energy_45nm_pj is None) == (one is found[0])
     assert [one.differs.get("percentile") for one in found] == [None, 99.9, 99.0, 99.0, 99.0]
     assert [one.differs["duration"] for one in found] == [60, 50, 50, 100, 100]
     assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
@@ -96,6 +108,10 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch)
     (cost,) = compare([str(five.path)])[-1].mappings
     assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
     assert "model" not in lines  # one run
+    for title, name, form in SHOWN:
+        values = [getattr(one, name) for one in compare([str(five.path)])]
+        assert lines[title].split()[-4:] == [form.format(value) for value in values[1:]]
+        assert values[0] is None
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"figure: {figure}"]
     drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())

@@ -119,7 +119,7 @@ def test_pooling_of_values_that_rates_cannot_represent_is_refused(make, tmp_path
     keras.Sequential([*stack, keras.layers.Dense(10, activation="softmax")]).save(
         str(tmp_path / "pooled.h5"), save_format="h5"
     )
-    result = make(lambda x: x / np.float32(8) - 1, tmp_path / "pooled.h5")("parse", "--max-pool", "spiking")
+    result = make(lambda x: x / np.float32(8) - 1, tmp_path / "pooled.h5")("parse")
     assert result.returncode == 3
     assert "pools pixels outside [0, 1], which firing rates cannot represent" in result.stderr
 

@@ -69,11 +69,17 @@ def test_two_paths_between_two_neurons_are_one_synapse(parse, tmp_path):
     assert json.loads(out)["stages"][-1]["metrics"]["synapses"] == np.count_nonzero(paths.any(axis=0))
 
 
-def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
+def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, capsys):
     parse("--time-step 2e-3")
+    capsys.readouterr()
     assert main(f"simulate {RUN} --samples 3 --duration 40".split()) == 0
+    told = capsys.readouterr().out
     assert main(f"graph {RUN}".split()) == 0
     (simulation,) = (tmp_path / "run/simulations").iterdir()
+    said = json.loads((simulation / "sim_accuracies.json").read_text())
+    energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
+    assert f"\n  per sample: {additions:,.0f} additions; energy at 45 nm {energy:#.4g} nJ\n" in told
+    assert "energy_45nm_ann_pj" not in said
     counted = np.load(simulation / "spike_rate_sums.npz")
     assert not (simulation / "config").exists()  # of the toolbox, which cannot simulate it
     x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]

@@ -151,23 +151,24 @@ def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
     assert "seed" not in one.differs
 
 
-POOLED = """
+PADDED = """
 from tensorflow import keras
 from tensorflow.keras import layers
 
 def net(input_shape, num_classes):
     return keras.Sequential([
         layers.Conv2D(2, 3, activation="relu", input_shape=input_shape),
-        layers.MaxPooling2D(2),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.Conv2D(2, 3, padding="same", activation="relu"),
         layers.Flatten(),
         layers.Dense(num_classes, activation="softmax"),
     ])
 """
 
 
-def pooled(folder):
-    """Return a run of a model with max pooling, which `parse` refuses by default."""
-    (folder / "net.py").write_text(POOLED)
+def padded(folder):
+    """Return a run of a model that pads a layer without activation, which `parse` refuses by default."""
+    (folder / "net.py").write_text(PADDED)
     return open_or_create(f"{folder / 'net.py'}:net", folder / "run", "digits")
 
 
@@ -175,8 +176,8 @@ SMALL = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
 
 
 def test_what_parse_will_refuse_is_not_trained(tmp_path):
-    run = pooled(tmp_path)
-    with run.locked(), pytest.raises(InputError, match="max-pool"):
+    run = padded(tmp_path)
+    with run.locked(), pytest.raises(InputError, match="pads the output of a layer without activation"):
         bring_up_to_date(run, "parse", SMALL)
     assert not (run.path / "train").exists()
 
@@ -249,7 +250,7 @@ def test_numbers_as_text_are_taken_as_on_the_command_line():
 
 
 def test_a_model_of_ones_own_from_python(tmp_path):
-    (tmp_path / "net.py").write_text(POOLED)
+    (tmp_path / "net.py").write_text(PADDED)
     run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
     assert run.prepare(limit=20).record.details.splits["train"].shape == (20, 12, 12, 1)
 

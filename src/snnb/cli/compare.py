@@ -35,6 +35,13 @@ ROWS = (  # title, form and attribute of `Compared`
     ("spikes/neuron and step", "{:.4g}", "mean_rate"),
     ("latency (steps)", "{:,}", "latency"),
     ("synaptic operations/sample", "{:,.0f}", "synaptic_operations"),
+    ("  multiply-accum. of the input", "{:,}", "input_multiply_accumulates_per_sample"),
+    ("energy at 45 nm (pJ/sample)", "{:,.0f}", "energy_45nm_pj"),
+    ("  of the ANN", "{:,.0f}", "energy_45nm_ann_pj"),
+    ("membrane updates/sample", "{:,.0f}", "membrane_updates"),
+    ("activation sparsity", "{:.4f}", "activation_sparsity"),
+    ("connection sparsity", "{:.4f}", "connection_sparsity"),
+    ("footprint (bytes)", "{:,}", "footprint"),
     ("synapses", "{:,}", "synapses"),
     ("neurons", "{:,}", "neurons"),
 )

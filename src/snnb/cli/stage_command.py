@@ -22,6 +22,7 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
+from snnb.io.text import read_document
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.stage import StageResult
@@ -138,7 +139,7 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
 
 def _results(shown: Sequence[StageResult]) -> List[str]:
     """Return a line for each stage, with its metrics below."""
-    from snnb.simulation.statistics import QUOTED  # imports numpy
+    from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics  # imports numpy
 
     heads = output.table_lines(
         [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
@@ -155,6 +156,9 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
         lines += [f"  {line}" for line in (*([] if fidelity is None else fidelity.lines()), *_decay(one))]
         if {"snn_accuracy", "readout_accuracy"} <= one.record.metrics.keys() and coding is not None:
             lines.append(f"  {QUOTED[coding]}")
+        if one.stage == "simulate":
+            statistics = read_document(SimulationStatistics, one.directory / ACCURACIES)
+            lines += [] if statistics.operations is None else [f"  {statistics.operations}"]
     return lines
 
 

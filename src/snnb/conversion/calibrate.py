@@ -110,7 +110,7 @@ def calibrate(
     if settings.firing == "separated":
         calibrated = calibrated.separated(settings.calibrate)
     if settings.weight_bits is not None:
-        thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
+        thresholds = {name: np.rint(factors * run.channels[name].scale) for name, factors in run.factors.items()}
         calibrated = as_integers(calibrated, thresholds, settings)
     # Without thresholds, weights are not integers: a pixel is in [0, 1].
     return Calibration(calibrated, replace(run.network, pixel=1), run.layers, run.warnings)
@@ -142,6 +142,9 @@ class _Calibration:
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
+        if population.counts_largest:
+            self._pool(population, sums, wanted, spiking_sums)
+            return
         taken = rows_taken(population, self._samples)
         if taken is not None:
             population = self._fitted(population, sums, wanted, bias, taken)
@@ -168,9 +171,29 @@ class _Calibration:
             self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
         self.channels[population.name] = channels
         self._fire(population, sums, spiking_sums, channels)
+        self._forget(population)
+
+    def _forget(self, population: Population) -> None:
+        """Drop the activations that only this population and those before it read."""
         for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
+
+    def _pool(self, population: Population, sums: PopulationSums, wanted: np.ndarray, values: np.ndarray) -> None:
+        """Pass on the largest trained activations `wanted`, and the largest spike counts of the inputs."""
+        scale = source_scales(self.network, self.channels, population.only.input).reshape(-1, population.shape[-1])[0]
+        self.channels[population.name] = Channels(scale.copy(), np.zeros_like(scale), np.zeros_like(scale))
+        self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
+        self._trained[population.name], self._spiking[population.name] = wanted, values
+        for block in self._blocks(population, 1):
+            values[block] = self._sums(sums, population, block, self._spiking)
+        if self._settings.firing == "free":
+            shape = (self._steps, self._samples, -(-population.size // 8))
+            train = self._trains[population.name] = scratch_array(shape, np.uint8)
+            for block in self._blocks(population, STEP_ARRAYS * self._steps):
+                spikes = np.diff(self._currents(sums, population, block, summed=True), axis=0, prepend=0) > 0
+                train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
+        self._forget(population)
 
     def _changed(self, population: Population) -> Population:
         """Prune and round the weights, also in the network, after a softmax is replaced."""
@@ -338,14 +361,20 @@ class _Calibration:
         target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
         return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
 
-    def _currents(self, sums: PopulationSums, population: Population, block: slice) -> np.ndarray:
-        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
+    def _currents(
+        self, sums: PopulationSums, population: Population, block: slice, *, summed: bool = False
+    ) -> np.ndarray:
+        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape).
+
+        `summed` takes the sums of the spikes until each step instead of its spikes.
+        """
         sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis
         for name in self.network.senders(population):
             shape = self.network.volume(name).shape
             if name in self._trains:
                 bits = np.unpackbits(self._trains[name][:, block], axis=-1, count=self.network.volume(name).size)
-                sent[name] = bits.reshape(-1, *shape) * self.channels[name].scale
+                values = np.cumsum(bits, axis=0, dtype=np.float32) if summed else bits
+                sent[name] = values.reshape(-1, *shape) * self.channels[name].scale
             else:  # the constant input
                 sent[name] = np.stack([self._spiking[name][block]] * self._steps).reshape(-1, *shape)
         return self._sums(sums, population, slice(None), sent).reshape(self._steps, -1, *population.shape)

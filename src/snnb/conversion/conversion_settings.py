@@ -22,12 +22,12 @@ class ConversionSettings(Options):
         description="Percentile of the non-zero activations of a layer that maps to a rate of 1.",
     )
     max_pool: Annotated[
-        Literal["error", "average", "spiking"],
+        Literal["exact", "average", "toolbox"],
         Flag(panel=NORMALISATION),
-        ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
+        ToolboxKey("conversion", "max2avg_pool", {"exact": "False", "average": "True", "toolbox": "False"}),
     ] = Field(
-        default="error",
-        description="Treatment of max pooling: error, average pooling, or spiking max pooling.",
+        default="exact",
+        description="Max pooling: exact, replaced by average pooling, or by the rule of snntoolbox.",
     )
     rectify_linear: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
         default=False, description="Accept hidden linear layers; negative activations are set to 0."

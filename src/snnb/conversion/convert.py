@@ -103,7 +103,8 @@ def convert(
     if settings.rectify_linear and rectified(network) is not network:
         changes["rectification"] = rectified(network)
     rounded = settings.weight_bits is not None or settings.prune > 0
-    spiking: Optional[Network] = None
+    # A Keras file does not state the rule of max pooling.
+    spiking = network if settings.max_pool == "toolbox" and trained.has("MaxPooling2D") else None
     layers: Dict[str, CalibratedLayer] = {}
     if settings.calibrate is not None:
         calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
@@ -227,5 +228,5 @@ def _warnings(
         )
     if settings.exact_clip and not any(each.max_value is not None for each in parsed.populations):
         yield "--exact-clip: no layer has a clipped activation"
-    if settings.max_pool != "error" and not trained.has("MaxPooling2D"):
+    if settings.max_pool != "exact" and not trained.has("MaxPooling2D"):
         yield f"--max-pool {settings.max_pool} has no effect: the network has no max pooling"

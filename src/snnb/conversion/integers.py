@@ -155,6 +155,10 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
     steps = network.steps or 0
     limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, BIAS_BITS))
     for population in network.populations:
+        if population.counts_largest:  # without a membrane
+            ones = np.ones(population.shape[-1], np.float32)
+            populations.append(replace(population, initial_potential=None, integer_threshold=ones))
+            continue
         threshold, projections = thresholds[population.name], []
         if population.projections[0].kernel is None and threshold.max() > limit:
             raise InputError(

@@ -115,21 +115,21 @@ class DeferredLayer:
 Value = Union[Node, Affine, DeferredLayer]
 
 
-def parse_own(network: TrainedNetwork, *, max_pool: str = "error", rectify_linear: bool = False) -> Network:
+def parse_own(network: TrainedNetwork, *, max_pool: str = "exact", rectify_linear: bool = False) -> Network:
     """Parse a trained or untrained network; the result is not normalised.
 
-    `max_pool` refuses max pooling ("error"), replaces it ("average") or keeps it ("spiking"); `rectify_linear` converts
-    linear operations that cannot be composed to populations without an activation. Raise `InputError` if the network
-    cannot be converted; the message has layers and reasons in one line.
+    `max_pool` keeps max pooling ("exact", or "toolbox" with its rule) or replaces it ("average"); `rectify_linear`
+    converts linear operations that cannot be composed to populations without an activation. Raise `InputError` if the
+    network cannot be converted; the message has layers and reasons in one line.
     """
-    reasons = list(_reasons(network, max_pool))
+    reasons = list(_reasons(network))
     if reasons:
         raise InputError(f"cannot convert this model: {joined(reasons)}")
     output = _Parser(network, max_pool, rectify_linear).parse()
     return replace(assemble(stored_layers(output)), levels=network.levels)
 
 
-def _reasons(network: TrainedNetwork, max_pool: str) -> Iterator[Reason]:
+def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
     """Yield the reasons that follow from the class of a layer and the shape of its input."""
     layers, last = network.by_name(), network.output
     if not any(isinstance(layer.layer, Weighted) for layer in network.layers):
@@ -143,8 +143,6 @@ def _reasons(network: TrainedNetwork, max_pool: str) -> Iterator[Reason]:
     for layer in network.layers:
         if layer.kind == "Dense" and len(layers[layer.inputs[0]].shape) != 1:
             yield layer.label, "its input has several axes: insert Flatten before it"
-        if layer.kind == "MaxPooling2D" and max_pool == "error":
-            yield layer.label, "max pooling: choose --max-pool average or --max-pool spiking"
 
 
 class _Parser:
@@ -289,6 +287,8 @@ class _Parser:
         kind, shape, title = layer.kind, layer.shape, ""
         config = layer.layer.model_dump()
         averaging = "Average" in kind or self._max_pool == "average"
+        if kind == "MaxPooling2D" and self._max_pool == "toolbox":
+            config["rule"] = "leading_input"
         if kind == "GlobalAveragePooling2D":
             height, width, channels = value.shape
             title, shape = f"AveragePooling2D_{channels}", (1, 1, channels)

@@ -32,14 +32,19 @@ def compose_pooling(network: Network) -> Network:
     """Return the network without the average poolings that only a Dense layer reads.
 
     Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
-    spikes, and the longest path of the network has a population less. Raise `InputError` if the network has a spiking
-    max pooling, whose output depends on the order of arrival.
+    spikes, and the longest path of the network has a population less. Raise `InputError` if the network has max
+    pooling by the toolbox's rule, whose output depends on the order of arrival, or max pooling of the input.
     """
+    passing = network.input_volumes()
     for population in network.populations:
-        if isinstance(population.projections[0].layer, MaxPooling2D):
+        if population.counts_largest and passing.intersection(population.inputs):
             raise InputError(
-                f"layer {population.name}: spiking max pooling forwards the input with the highest spike count so "
-                "far, which is not supported with --calibrate and qcfs: use --max-pool average"
+                f"layer {population.name} takes the maximum of an input that is not spikes: begin with a convolution"
+            )
+        if isinstance(population.projections[0].layer, MaxPooling2D) and not population.counts_largest:
+            raise InputError(
+                f"layer {population.name}: max pooling by the toolbox's rule is not supported with --calibrate and "
+                "qcfs: use --max-pool exact"
             )
         if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
             network = _composed(network, population)
@@ -202,6 +207,8 @@ def averaging(projection: Projection) -> Projection:
 
 
 def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
+    if isinstance(projection.layer, MaxPooling2D):
+        return projection
     if isinstance(projection.layer, AveragePooling2D):
         if np.array_equal(source, own):
             return projection

@@ -7,7 +7,7 @@ toolbox would keep all of them in memory and on disk.
 import tempfile
 from configparser import ConfigParser
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -30,6 +30,8 @@ from snnb.io.keras import keras
 from snnb.io.text import load_json
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
+from snnb.network.layers import MaxPooling2D, configured
+from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
@@ -38,8 +40,8 @@ RAISED = (AssertionError, AttributeError, ImportError, LookupError, NotImplement
 
 def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings) -> Conversion:
     """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
-    if settings.max_pool == "error" and trained.has("MaxPooling2D"):
-        raise InputError("the model has max pooling: choose --max-pool average or --max-pool spiking")
+    if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
+        raise InputError("the toolbox has no exact max pooling: choose --max-pool average or --max-pool toolbox")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     averages, verified = settings.max_pool == "average" and trained.has("MaxPooling2D"), x_norm[:VERIFIED_SAMPLES]
     reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
@@ -52,12 +54,12 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
         with _failures("normalisation"):
             normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
         parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")
-        network = read_network(after)
+        network = _by_toolbox(read_network(after))
         percentiles = load_json(Path(scratch, f"{parameters.get('normalization', 'percentile')}.json"))
     ends = {p.name: 1.0 if p.activation == "softmax" else float(percentiles[p.name]) for p in with_weights(network)}
     return Conversion(
         parsed=network,
-        spiking=None,
+        spiking=network if settings.max_pool == "toolbox" and trained.has("MaxPooling2D") else None,
         largest_difference=largest_difference,
         samples_verified=len(verified),
         scale_factors={network.input.name: 1.0, **ends},
@@ -66,6 +68,14 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
         changes={"average_pooling": network} if averages else {},
         calibration={},
     )
+
+
+def _by_toolbox(network: Network) -> Network:
+    """Return the network with the toolbox's rule of max pooling, which its file does not state."""
+    pools = [population for population in network.populations if population.counts_largest]
+    config = {p.name: {**p.only.layer.model_dump(), "rule": "leading_input"} for p in pools}
+    layers = {name: configured(MaxPooling2D, each, name) for name, each in config.items()}
+    return network.with_populations(replace(p, projections=(replace(p.only, layer=layers[p.name]),)) for p in pools)
 
 
 def keras_model(network: TrainedNetwork) -> keras.Model:

@@ -62,7 +62,12 @@ def _build(brian2: Any, network: ExportedNetwork, copies: int) -> Tuple[Dict[str
             continue
         weights = projection.weights.tocoo()
         ends = groups[projection.source], groups[projection.target]
-        synapses = brian2.Synapses(*ends, "weight : 1", on_pre="x_post += weight")
+        if network.population(projection.target).counts_largest:
+            # The number of synapses whose count exceeds the largest one
+            rule = "counted += 1\nx_post += int(counted > v_post)"
+            synapses = brian2.Synapses(*ends, "weight : 1\ncounted : 1", on_pre=rule)
+        else:
+            synapses = brian2.Synapses(*ends, "weight : 1", on_pre="x_post += weight")
         copy, (targets, sources) = np.arange(copies)[:, np.newaxis], projection.weights.shape
         synapses.connect(i=(copy * sources + weights.col).ravel(), j=(copy * targets + weights.row).ravel())
         synapses.weight = np.tile(weights.data, copies)
@@ -78,6 +83,13 @@ def _build(brian2: Any, network: ExportedNetwork, copies: int) -> Tuple[Dict[str
 def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation, copies: int) -> Any:
     """Return the neurons of all copies of a population, which integrate their input `x` once a step."""
     numbers, first, never = population.numbers, population.first_step, 1 << 30
+    if population.counts_largest:  # v is the largest count of the inputs
+        return brian2.NeuronGroup(
+            population.size * copies,
+            "v : 1\nx : 1\ncurrent : 1 (constant)\nlast : integer (shared, constant)",
+            threshold="x > 0",
+            reset="v += 1\nx = 0",
+        )
     acting = {"input_ends": never, "bias_begins": first, "bias_ends": never}
     if population.window is not None:
         begins, length = first + population.window[0], population.steps

@@ -14,7 +14,15 @@ import numpy as np
 from snnb.core.errors import ResourceError, UsageError, VerificationError
 from snnb.core.machine import memory
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate, Spikes, counts_of, in_order
+from snnb.crosscheck.exported import (
+    ExportedNetwork,
+    ExportedPopulation,
+    Simulate,
+    Spikes,
+    counts_of,
+    in_order,
+    largest,
+)
 from snnb.graph.synapse_graph import SynapseGraph
 
 # Bytes of memory a synapse, rounded up from measurements on lenet_mnist: 59, 650 (mapped 780) and 41.
@@ -255,6 +263,8 @@ def _refuse_sums(
         )
     differences = {one.population: sums[one.population] - simulator_sums[one.population] for one in compared}
     for one in compared:
+        if network.population(one.population).counts_largest:  # no sum of its inputs
+            continue
         threshold = network.population(one.population).threshold
         moved = -threshold * differences[one.population]
         for projection in network.spiking_inbound(one.population):
@@ -302,6 +312,8 @@ def _of_population(
     A sum of n numbers of magnitude a in all is rounded by about sqrt(n) · a units (Higham and Mary, SIAM J. Sci.
     Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
     """
+    if population.counts_largest:
+        return _of_pooling(network, population, inputs, spikes, steps)
     current = network.input_current(population, inputs)
     inbound = network.spiking_inbound(population.name)
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
@@ -344,4 +356,28 @@ def _of_population(
                     population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound
                 )
         population.reset(membrane, fired)
+    return None
+
+
+def _of_pooling(
+    network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, spikes: Spikes, steps: int
+) -> Optional[Inconsistent]:
+    """Check a max pooling, given the spikes of all: its count is the largest of its inputs after each step."""
+    projections = network.inbound(population.name)
+    sources = {projection.source for projection in projections}
+    counts = {name: np.zeros((network.population(name).size, len(inputs)), np.int64) for name in sources}
+    own = np.zeros((population.size, len(inputs)), np.int64)
+    for step in range(steps):
+        for name in sources:
+            counts[name] += _fired(network, inputs, spikes, name, step).astype(np.int64)
+        fired = _fired(network, inputs, spikes, population.name, step)
+        own += fired
+        due = largest(projections, counts)
+        wrong = np.argwhere(own != due)
+        if wrong.size:
+            neuron, sample = wrong[0].tolist()
+            at = neuron, sample
+            return Inconsistent(
+                population.name, sample, neuron, step, bool(fired[at]), float(due[at]), float(own[at]), 0
+            )
     return None

@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class ExportedPopulation:
     numbers: Mapping[str, np.ndarray]  # of the neuron model, by name: float64 (size, 1); without a model, no leak
     window: Optional[Tuple[int, int]] = None  # steps in which a neuron can fire, the end excluded; None for every step
     later_bias: Optional[np.ndarray] = None  # added from the second step on: float64 (size,)
+    counts_largest: bool = False  # max pooling: without a membrane, see `largest`
 
     @property
     def steps(self) -> int:
@@ -104,6 +105,22 @@ class ExportedProjection:
     weights: "csr_matrix"  # contribution of a spike, or of a current of 1: float64 (targets, sources)
     delay_steps: int  # at least 1, for simulators that delay each synapse
     delay: int = 0  # time steps from a spike to its arrival in others
+
+
+def largest(projections: Sequence[ExportedProjection], counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the largest of the counts of the sources of each target: (targets, samples), 0 without a source.
+
+    `counts` has those of each population, (neurons, samples).
+    """
+    first = projections[0]
+    found = np.zeros((first.weights.shape[0], counts[first.source].shape[1]), counts[first.source].dtype)
+    for projection in projections:
+        windows = projection.weights
+        some = np.flatnonzero(np.diff(windows.indptr))
+        if some.size:
+            values = np.maximum.reduceat(counts[projection.source][windows.indices], windows.indptr[some], axis=0)
+            found[some] = np.maximum(found[some], values)
+    return found
 
 
 @dataclass(frozen=True)
@@ -178,16 +195,16 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
     """Export a graph to temporary files, and read these; `simulated` is the simulation of its spikes.
 
     The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
-    Max pooling, which no sum of weights gives, is refused here.
+    Max pooling by the toolbox's rule is refused here.
     """
     graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
     request = Request(simulated=simulated)
     description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
-        if projection["weights"] == "maximum":
+        if projection["weights"] == "leading_input":
             raise UsageError(
-                f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
-                "cross-check a network without max pooling (--max-pool average replaces it in the conversion)"
+                f"{projection['target']} is a max pooling by the toolbox's rule, which has no cross-check; use parse "
+                "--max-pool exact"
             )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"
@@ -201,6 +218,7 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
     populations, shared = [], description["neuron"]
     steps = description.get("simulation", {}).get("input") == "steps"
+    pools = {p["target"] for p in description["projections"] if p["weights"] == "largest_count"}
     for i, population in enumerate(description["populations"]):
         first, size, shape = population["first_id"], population["size"], tuple(population["shape"])
         neuron = _neuron_of(population, shared)
@@ -214,8 +232,11 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
                 start=np.broadcast_to(neuron.initial, shape).ravel(),
                 threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
                 numbers={name: values.reshape(size, 1) for name, values in neuron.numbers(shape).items()},
-                window=(population["window"][0], population["window"][1]) if "window" in population else None,
+                window=tuple(population["window"])
+                if "window" in population and population["name"] not in pools
+                else None,
                 later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
+                counts_largest=population["name"] in pools,
             )
         )
     pixel = float(shared.get("input_spike_amplitude", 1))

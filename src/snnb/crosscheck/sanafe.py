@@ -85,6 +85,12 @@ def _imported(network: ExportedNetwork) -> Any:
         raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
     if any(population.window is not None for population in network.populations):
         raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
+    for population in network.populations:
+        if population.counts_largest:
+            raise UsageError(
+                f"--with sanafe cannot simulate {population.name}, a max pooling, which follows the largest spike "
+                "count of its inputs; give --with scipy or brian2"
+            )
     for population in network.simulated:
         number = unsaid(population.numbers)
         if number is not None:

@@ -15,6 +15,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
+from snnb.network.layers import MaxPooling2D
 from snnb.network.neuron import FIELDS
 from snnb.version import __version__
 
@@ -35,6 +36,12 @@ NEURON_MODEL = {
     "reset": "v = reset, or v = v - subtrahend",
     "bias_unit": CURRENT_UNIT,
     "order": "all populations in every time step, in the order of the list; delay of a projection in time steps",
+}
+MAX_POOLING = {  # by the rule that is the weighting of its projections
+    "largest_count": "no membrane: a neuron spikes in a time step in which the largest spike count so far of the "
+    "sources of its edges rises, this step included; weights do not matter, and windows do not restrict it",
+    "leading_input": "no membrane: a neuron spikes when the source of its edges with the most spikes so far, this step "
+    "included, spikes; of several, the first in the order of ids",
 }
 BIAS_STEPS = {
     False: "every time step",
@@ -126,15 +133,29 @@ def describe(
         }
         for projection in projections
     ]
+    rules = {weighting_of(projection) for projection in projections}
+    if rules & set(MAX_POOLING):
+        description["max_pooling"] = {rule: MAX_POOLING[rule] for rule in sorted(rules & set(MAX_POOLING))}
     return description
 
 
 def weighting_of(projection: GraphProjection) -> str:
-    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `maximum` for max pooling, or `listed`."""
+    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `listed`, or the rule of a max pooling."""
     if not projection.connections:
         return "listed"
     connection, *others = projection.connections
-    return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
+    return connection.weighting if others or not isinstance(connection.layer, MaxPooling2D) else connection.layer.rule
+
+
+def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
+    """Return the warning that neurons of a program do not have the rule of max pooling; None without max pooling."""
+    pools = [p.target.name for p in graph.projections if weighting_of(p) in MAX_POOLING]
+    if not pools:
+        return None
+    return (
+        f"max pooling ({', '.join(dict.fromkeys(pools))}): {program} has no neuron with its rule, which the "
+        "description states as max_pooling"
+    )
 
 
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.formats.description import weighting_of
+from snnb.formats.description import MAX_POOLING, weighting_of
 from snnb.formats.request import UNSAFE, Format, Request, starts_above_zero
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
@@ -348,7 +348,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
         if number is not None:
             raise UsageError(f"NIR cannot state this property of {population.name}: {number}; use csv or npz")
     for projection in graph.projections:
-        if weighting_of(projection) == "maximum":
+        if weighting_of(projection) in MAX_POOLING:
             raise UsageError(
                 f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
                 "--max-pool average replaces it in the conversion"

@@ -8,8 +8,9 @@ model.
 """
 
 from pathlib import Path
+from typing import Optional
 
-from snnb.formats.description import NODES_FILE, refuse_fast_cycles, write_node_csv
+from snnb.formats.description import NODES_FILE, only_described, refuse_fast_cycles, write_node_csv
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -44,4 +45,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 empty.unlink()
 
 
-FORMAT = Format("_pynn", write, refuse_fast_cycles, directory=True, simulates=True, own_options=("exact",))
+def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
+    refuse_fast_cycles(graph, request)
+    return only_described(graph, "PyNN")
+
+
+FORMAT = Format("_pynn", write, _check, directory=True, simulates=True, own_options=("exact",))

@@ -41,7 +41,7 @@ from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, Sequ
 from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
 from snnb.core.machine import require_memory
 from snnb.core.options import MOST
-from snnb.formats.description import refuse_fast_cycles
+from snnb.formats.description import MAX_POOLING, refuse_fast_cycles, weighting_of
 from snnb.formats.rates import MOST_DIGITS, Rates, refuse_numbers
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
@@ -193,6 +193,12 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             "format sanafe cannot state initial potentials other than 0: `snnb crosscheck --with sanafe` simulates "
             "them; else simulate without --initial-potential, and without parse --calibrate"
         )
+    for projection in graph.projections:
+        if weighting_of(projection) in MAX_POOLING:
+            raise UsageError(
+                f"{projection.target.name} is a max pooling, for which SANA-FE has no neuron: use parse --max-pool "
+                "average, or formats sonata or npz, whose description states the rule"
+            )
     for population in graph.layers:
         number = _unsaid(population)
         if number is not None:

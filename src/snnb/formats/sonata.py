@@ -25,7 +25,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_declared, require_memory
-from snnb.formats.description import DESCRIPTION, node_table, read_description, refuse_fast_cycles
+from snnb.formats.description import DESCRIPTION, node_table, only_described, read_description, refuse_fast_cycles
 from snnb.formats.rates import Rates, refuse_numbers
 from snnb.formats.request import BATCH, Counter, Format, Request, starts_above_zero
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
@@ -100,7 +100,7 @@ def unsaid(population: GraphPopulation) -> Optional[str]:
     return "a subtrahend other than the threshold" if differs.any() else None
 
 
-def _check(graph: SynapseGraph, request: Request) -> None:
+def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     for population in graph.layers:
         number = unsaid(population)
         if number is not None:
@@ -109,6 +109,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
                 f"{population.name}: {number}; use csv or npz, whose description has all numbers"
             )
     refuse_fast_cycles(graph, request)
+    return only_described(graph, "NEST")
 
 
 def _write_json(path: Path, values: Dict[str, object]) -> None:

@@ -388,7 +388,7 @@ def _kernel_side(sides: Sequence[_Side]) -> Pair:
 def _of_kind(network: Network, population: Population, layer: Layer, limits: LayerLimits) -> Iterator[Fault]:
     """Yield the fault of a layer kind that a core does not have."""
     if isinstance(layer, MaxPooling2D):
-        yield Fault("max pooling", "spiking max pooling, and a core sums: `parse --max-pool average`")
+        yield Fault("max pooling", "max pooling, and a core has sums only: `parse --max-pool average`")
     elif isinstance(layer, AveragePooling2D):
         allowed = " or ".join(f"{side} × {side}" for side in limits.pooling if side > 1) or "nothing"
         rows, columns = layer.pool_size

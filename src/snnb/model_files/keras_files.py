@@ -606,7 +606,6 @@ def _numbers(value: JsonValue) -> np.ndarray:
 def write_keras_h5(network: TrainedNetwork, path: Path, name: str) -> None:
     """Write a network as Keras 2 does with `model.save`; `name` is the model's."""
     layers = [
-        StoredLayer(each.name, each.kind, each.layer.model_dump(exclude_none=True), each.inputs, each.weights)
-        for each in network.layers
+        StoredLayer(each.name, each.kind, each.layer.keras_config, each.inputs, each.weights) for each in network.layers
     ]
     write_model(path, name, layers, levels=network.levels)

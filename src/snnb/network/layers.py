@@ -6,7 +6,7 @@ networks only: conversion makes them a part of a population, or drops them.
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,10 +37,17 @@ class KerasLayer(BaseModel):
 
     data_format: Literal["channels_last"] = Field(default="channels_last", exclude=True)
 
+    NOT_OF_KERAS: ClassVar[Set[str]] = set()  # fields that the Keras class does not have
+
     @property
     def kind(self) -> str:
         """The Keras class."""
         return type(self).__name__
+
+    @property
+    def keras_config(self) -> Dict[str, object]:
+        """The configuration for Keras."""
+        return self.model_dump(exclude_none=True, exclude=self.NOT_OF_KERAS)
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return the shape of the output for inputs of these shapes; raise `ValueError` if they do not fit."""
@@ -241,9 +248,18 @@ class AveragePooling2D(Pooling2D):
 
 
 class MaxPooling2D(Pooling2D):
-    """Spiking max pooling: for each window, the present spike of the input that has accumulated most so far."""
+    """Max pooling of spikes, by one of two rules.
+
+    `largest_count`: a window spikes in a step in which the largest spike count so far of its inputs rises. A count
+    rises by at most one in a step, so the largest count does too, and the count of the window ends as the largest count
+    of its inputs, whatever the order of the spikes. `leading_input`, the rule of snntoolbox: a window forwards the
+    present spike of the input that has accumulated most so far.
+    """
 
     WEIGHTING: ClassVar[str] = "maximum"
+    NOT_OF_KERAS: ClassVar[Set[str]] = {"rule"}
+
+    rule: Literal["largest_count", "leading_input"] = "largest_count"
 
 
 class UpSampling2D(Layer):

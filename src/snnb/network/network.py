@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 
 from snnb.network.geometry import PADDING, Geometry, Reading, Shape, count_synapses, count_weights
-from snnb.network.layers import Layer, Reindexing
+from snnb.network.layers import Layer, MaxPooling2D, Reindexing
 from snnb.network.neuron import Neuron, NeuronOptions, converted_neuron
 
 ACTIVATIONS = ("relu", "softmax", "linear")
@@ -117,6 +117,12 @@ class Population(Volume):
         return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
 
     @property
+    def counts_largest(self) -> bool:
+        """Whether it is a max pooling that follows the largest spike count: without a membrane, see `MaxPooling2D`."""
+        layer = self.projections[0].layer
+        return isinstance(layer, MaxPooling2D) and layer.rule == "largest_count"
+
+    @property
     def channel_bias(self) -> np.ndarray:
         """Bias of each channel at most positions: (channels,) float32."""
         return np.zeros(self.shape[-1], np.float32) if self.bias is None else of_most_positions(self.bias)
@@ -216,15 +222,22 @@ class Network:
         first = {p.name: min(depths[sender] for sender in self.senders(p)) for p in self.populations}
         return duration * max(depths[name] - depth + 1 for name, depth in first.items())
 
+    def input_volumes(self) -> Set[str]:
+        """Return the names of the input and of the volumes without neurons that pass its values on."""
+        passing = [v for v in self.volumes if isinstance(v, Reindexed) and self.input.name in self.senders(v)]
+        return {self.input.name, *(volume.name for volume in passing)}
+
     def depths(self) -> Dict[str, int]:
         """Return the number of populations on the longest path from the input to each volume, itself included.
 
+        Max pooling that follows the largest spike count is not counted: it spikes in the steps of its inputs.
         Projections from later volumes, which close cycles, are not part of a path.
         """
         depths: Dict[str, int] = {}
         for volume in self.volumes:
             read = [depths[name] for name in getattr(volume, "inputs", ()) if name in depths]
-            depths[volume.name] = max(read, default=0) + isinstance(volume, Population)
+            counted = isinstance(volume, Population) and not volume.counts_largest
+            depths[volume.name] = max(read, default=0) + counted
         return depths
 
     def components(self) -> List[List[Volume]]:
@@ -252,7 +265,8 @@ class Network:
 
         A population at depth d can fire in the steps [d · steps, (d + 1) · steps), when the windows of all its sources
         have ended; until then it integrates. Its bias acts in the steps [(d - 1) · steps, d · steps), a constant input
-        in the first `steps` steps (temporal separation: Liu et al. 2022, SpikeConverter, AAAI).
+        in the first `steps` steps (temporal separation: Liu et al. 2022, SpikeConverter, AAAI). Max pooling spikes in
+        the steps of its inputs.
         """
         depths = self.depths()
         return self.with_populations(

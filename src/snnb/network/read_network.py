@@ -248,7 +248,7 @@ def _described(
     bias = None if shift is not None else bias
     for part, projection in zip(names, population.projections):
         layer, arrays = projection.layer, {}
-        config = layer.model_dump(exclude_none=True)
+        config = layer.keras_config if for_keras else layer.model_dump(exclude_none=True)
         if isinstance(layer, Weighted):
             assert layer.KERNEL is not None
             assert projection.kernel is not None

@@ -132,6 +132,11 @@ QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
     *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
+# Keys of `sim_accuracies.json` that are here under the same names; documents of older versions lack them.
+OPERATIONS = (
+    *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
+    *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
+)
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
 NETWORK_ENERGY = "energy*: without neurons and messages, not comparable with energy"
@@ -198,6 +203,14 @@ class Compared(Document):
     mean_rate: float  # spikes per neuron and step, without the input
     latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
+    # As in `sim_accuracies.json`; None of an external graph, or if an older version made the simulation
+    input_multiply_accumulates_per_sample: Optional[int]
+    energy_45nm_pj: Optional[float]
+    energy_45nm_ann_pj: Optional[float]
+    footprint: Optional[int]
+    connection_sparsity: Optional[float]
+    activation_sparsity: Optional[float]
+    membrane_updates: Optional[float]
     neurons: int
     synapses: int
     mappings: List[MappingSummary]
@@ -311,6 +324,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         mean_rate=mean_rate(statistics, counts),
         latency=statistics.latency_steps or record.params.duration,
         synaptic_operations=statistics.synaptic_operations_per_sample,
+        **{name: getattr(statistics, name) for name in OPERATIONS},
         neurons=sum(of_neurons.size for of_neurons in counts.values()),
         synapses=statistics.ann_multiply_accumulates_per_sample,
         mappings=mappings_of(run, stamp),
@@ -342,7 +356,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             differs={},
             samples=recording.num_samples,
             steps=recording.num_timesteps,
-            **dict.fromkeys(QUALITY),
+            **dict.fromkeys((*QUALITY, *OPERATIONS)),
             mean_rate=sum(spikes[p.name].sum() for p in opened.layers) / max(1, opened.number_of_neurons()),
             latency=recording.num_timesteps,
             synaptic_operations=carried * recording.num_timesteps,

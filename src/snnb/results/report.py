@@ -3,13 +3,13 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import ReadOnlyError, UsageError
-from snnb.core.formatting import local_time, times
+from snnb.core.formatting import energy, local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.analogue import mean_activations
 from snnb.graph.synapse_graph import SynapseGraph
@@ -43,7 +43,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.plots import plot_quality
-from snnb.simulation.statistics import QUOTED
+from snnb.simulation.statistics import QUOTED, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, prepare
 from snnb.stages.graph import graph_command
@@ -247,6 +247,8 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
+    if statistics.energy_45nm_pj is not None:
+        figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
     latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
@@ -263,6 +265,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
+        *_operations(statistics),
     ]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
@@ -271,6 +274,34 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
             about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
         sections.append(activations_section(rates, activations, about))
     return Part(sections, figures)
+
+
+def _operations(statistics: SimulationStatistics) -> List[Section]:
+    """Return the section about operations, energies and the metrics of NeuroBench; none of an older simulation."""
+    if statistics.energy_45nm_pj is None:
+        return []
+    ann_energy = statistics.energy_45nm_ann_pj
+    trained = None if ann_energy is None else statistics.ann_multiply_accumulates_per_sample
+    values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
+        ("additions", statistics.synaptic_operations_per_sample, "{:,.0f}".format),
+        ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
+        ("multiply-accumulates of the trained network", trained, "{:,}".format),
+        ("energy", statistics.energy_45nm_pj, energy),
+        ("energy of the trained network", ann_energy, energy),
+        ("membrane updates", statistics.membrane_updates, "{:,.0f}".format),
+        ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),
+        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
+        ("footprint, bytes", statistics.footprint, "{:,}".format),
+    ]
+    rows = [(name, form(value)) for name, value, form in values if value is not None]
+    words = (
+        "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a multiply-accumulate and 0.9 pJ an "
+        "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
+        "are defined by NeuroBench (Yik et al. 2025)."
+    )
+    return [
+        Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
+    ]
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:

@@ -45,6 +45,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )  # fmt: skip
+from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError, InputError, advising
@@ -67,6 +68,7 @@ REMOVED: Mapping[str, object] = {
     "class_name": None,
     "keep_zeros": False,
     "least_squares": False,
+    "max_pool": "error",  # the network had no max pooling
     "normalization_schedule": False,
     "parser": "auto",  # own or toolbox, whose networks are equal
     "relays": 0,
@@ -74,6 +76,8 @@ REMOVED: Mapping[str, object] = {
     "split_fan_in": False,
     "starts": "half",
 }
+# Values of parameters in older versions, which none of this version is equal to.
+REMOVED_VALUES: Mapping[str, object] = {"max_pool": "spiking"}  # the rule of snntoolbox; the files do not state it
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -160,6 +164,9 @@ class StageRecord(Record, Generic[P, D]):
     def _without_removed(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
+        for name, value in values.items():
+            if name in REMOVED_VALUES and value == REMOVED_VALUES[name]:
+                raise PydanticCustomError("removed_value", f"{name} {value}: unknown to snnb {__version__}")
         kept = {name: value for name, value in values.items() if name not in REMOVED or value != REMOVED[name]}
         return {name: cls._without_removed(value) for name, value in kept.items()}
 
@@ -270,7 +277,7 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         content = kind.model_validate(data)
     except ValidationError as error:
         faults = faults_in_words(error, kind, data, f"unknown to snnb {__version__}")
-        unknown = any(wrong["type"] == "extra_forbidden" for wrong in error.errors())
+        unknown = any(wrong["type"] in ("extra_forbidden", "removed_value") for wrong in error.errors())
         raise InputError(f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:

@@ -296,6 +296,7 @@ class Runner:
             late=counted.late,
             spikes=spikes,
             ties=counted.ties,
+            membrane_updates=counted.membrane_updates,
         )
 
 

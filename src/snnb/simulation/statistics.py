@@ -11,10 +11,12 @@ import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from snnb.conversion.fidelity import CHANGES, Fidelity
+from snnb.core.formatting import energy
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.trained import TrainedNetwork
 from snnb.simulation.accuracy import chance_warning, wilson_interval
+from snnb.simulation.operations import activation_sparsity, connection_sparsity, energy_45nm, footprint
 from snnb.simulation.settings import SimulationSettings
 
 S = TypeVar("S")
@@ -84,6 +86,7 @@ class Totals(NamedTuple):
     late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]  # block by block
     ties: int = 0
+    membrane_updates: Optional[int] = None
 
 
 def added(one: S, two: S) -> S:
@@ -224,6 +227,13 @@ class SimulationStatistics(Document):
     spikes_per_sample: Optional[float] = None
     synaptic_operations_per_sample: float
     ann_multiply_accumulates_per_sample: int
+    input_multiply_accumulates_per_sample: Optional[int] = None
+    energy_45nm_pj: Optional[float] = None
+    energy_45nm_ann_pj: Optional[float] = None
+    footprint: Optional[int] = None
+    connection_sparsity: Optional[float] = None
+    activation_sparsity: Optional[float] = None
+    membrane_updates: Optional[float] = None
     tie_share: Optional[float] = None
     engine: str
     engine_reason: str
@@ -265,6 +275,11 @@ class SimulationStatistics(Document):
                 "class_counts": {},
             }
         coding = {network.input.name: "spikes" if settings.input in ("poisson", "events") else "current"}
+        # How often a synapse of the input multiplies a current in a sample.
+        currents = {"constant": 1, "steps": settings.counted_steps}.get(settings.input, 0)
+        rates = rate_statistics(network, totals, settings.counted_steps, currents)
+        if job.trained is not None:
+            figures["energy_45nm_ann_pj"] = energy_45nm(rates.ann_multiply_accumulates_per_sample)
         for population in network.populations:
             coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
             if population.neuron is not None and not population.neuron.spikes:
@@ -283,7 +298,7 @@ class SimulationStatistics(Document):
             engine_reason=engine_reason,
             seed=settings.seed,
             tie_share=_tie_share(network, totals, settings.duration),
-            **rate_statistics(network, totals, settings.counted_steps)._asdict(),
+            **rates._asdict(),
             **figures,
         )
 
@@ -291,6 +306,19 @@ class SimulationStatistics(Document):
     def classifies(self) -> bool:
         """Whether the network has accuracies, not errors."""
         return self.snn_accuracy is not None
+
+    @property
+    def operations(self) -> Optional[str]:
+        """Additions and energy in a sentence, of the trained network in brackets; None for an older document."""
+        if self.energy_45nm_pj is None:
+            return None
+        additions, own = f"{self.synaptic_operations_per_sample:,.0f} additions", energy(self.energy_45nm_pj)
+        if self.energy_45nm_ann_pj is None:
+            return f"per sample: {additions}; energy at 45 nm {own}"
+        trained = f"{self.ann_multiply_accumulates_per_sample:,} multiply-accumulates"
+        return (
+            f"per sample: {additions} (trained: {trained}); energy at 45 nm {own} ({energy(self.energy_45nm_ann_pj)})"
+        )
 
     @property
     def by_step(self) -> List[float]:
@@ -360,6 +388,7 @@ class SimulationStatistics(Document):
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
         if (self.ann_accuracy, self.ann_mean_squared_error) != (None, None):
             lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        lines += [] if self.operations is None else [self.operations]
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():
@@ -397,10 +426,21 @@ class RateStatistics(NamedTuple):
     synaptic_operations_per_sample: float
     # One for each synapse, including the synapses from the input.
     ann_multiply_accumulates_per_sample: int
+    # The synapses from an input that is not spikes, once for each of its currents.
+    input_multiply_accumulates_per_sample: int
+    energy_45nm_pj: float
+    footprint: int  # bytes
+    connection_sparsity: float
+    activation_sparsity: float
+    # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
+    membrane_updates: Optional[float]
 
 
-def rate_statistics(network: Network, totals: Totals, steps: int) -> RateStatistics:
-    """Compute rates and operations from the sums of a simulation with a number of counted time steps."""
+def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> RateStatistics:
+    """Compute rates and operations from the sums of a simulation with a number of counted time steps.
+
+    `currents` is the number of currents of each neuron of the input in a sample: 0 if it spikes.
+    """
     possible, fan_out, rising = totals.samples * steps, network.fan_out(), []
     if totals.late is not None:
         before, last = totals.late.T
@@ -408,6 +448,7 @@ def rate_statistics(network: Network, totals: Totals, steps: int) -> RateStatist
         risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
         rising = [population.name for population, rises in zip(network.populations, risen) if rises]
     operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
+    multiplied = currents * int(fan_out[network.input.name].sum())
     return RateStatistics(
         mean_rates={name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
         silent_neurons={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
@@ -416,6 +457,12 @@ def rate_statistics(network: Network, totals: Totals, steps: int) -> RateStatist
         spikes_per_sample=sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
         synaptic_operations_per_sample=operations / totals.samples,
         ann_multiply_accumulates_per_sample=sum(int(leaving.sum()) for leaving in fan_out.values()),
+        input_multiply_accumulates_per_sample=multiplied,
+        energy_45nm_pj=energy_45nm(multiplied, operations / totals.samples),
+        footprint=footprint(network),
+        connection_sparsity=connection_sparsity(network),
+        activation_sparsity=activation_sparsity(network, totals.counts, possible),
+        membrane_updates=None if totals.membrane_updates is None else totals.membrane_updates / totals.samples,
     )
 
 

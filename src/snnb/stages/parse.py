@@ -292,7 +292,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     except InputError as error:
         if "parse" in planned.stages:
             raise
-        parse_own(network, max_pool="spiking", rectify_linear=True)
+        parse_own(network, max_pool=params.max_pool, rectify_linear=True)
         planned.say(f"parse will need an option: {error}")
 
 

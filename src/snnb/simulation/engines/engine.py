@@ -37,6 +37,9 @@ class BlockCounts:
     # Membrane potentials, in all steps, that are the largest float32 number which does not reach the threshold, of
     # neurons with a neuron model. NIR's neurons spike above the threshold only: this number is their threshold.
     ties: int = 0
+    # Changes of a membrane potential from the end of a step to that of the next, after the warm-up; in the first step
+    # of a sample, each neuron's. None if the engine does not count them.
+    membrane_updates: Optional[int] = None
 
 
 class Engine(Protocol):
@@ -151,12 +154,6 @@ def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str
     return amplitudes
 
 
-def input_volumes(network: Network) -> Set[str]:
-    """Return the names of the input and of the volumes without neurons that pass its values on."""
-    passing = [v for v in network.volumes if isinstance(v, Reindexed) and network.input.name in network.senders(v)]
-    return {network.input.name, *(volume.name for volume in passing)}
-
-
 Real = Type["np.floating[Any]"]
 
 
@@ -213,6 +210,13 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     Raise `InputError` if no engine, or not the requested one, can simulate the network.
     """
     check_supported(network)
+    if settings.input != "poisson":
+        passing = network.input_volumes()
+        first = [p.name for p in network.populations if p.counts_largest and passing.intersection(p.inputs)]
+        if first:
+            raise InputError(
+                f"layer {first[0]} takes the maximum of an input that is not spikes: begin with a convolution"
+            )
     if settings.engine == "toolbox":
         if settings.input in CHANGING:
             raise InputError("the toolbox cannot simulate a varying input: use --engine tensorflow or event")
@@ -241,7 +245,7 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
     """
     amplitudes = spike_amplitudes(network, settings)
-    passing = input_volumes(network)
+    passing = network.input_volumes()
     for volume in network.volumes if settings.input in CHANGING else ():
         if isinstance(volume, Reindexed) and sum(name in passing for name in volume.inputs) > 1:
             return f"layer {volume.name} concatenates the input with itself"
@@ -279,7 +283,7 @@ def _check_toolbox(population: Population) -> None:
         raise InputError(f"layer {name}: the toolbox has no relu clipped at {population.max_value:g}: {use}")
     layer = population.only.layer
     if isinstance(layer, MaxPooling2D):
-        raise InputError(f"layer {name}: the toolbox replaces spiking max pooling by average pooling: {use}")
+        raise InputError(f"layer {name}: the toolbox replaces max pooling by average pooling: {use}")
     if isinstance(layer, DepthwiseConv2D) and layer.dilation_rate != (1, 1) and layer.padding == "valid":
         raise InputError(
             f"layer {name}: the toolbox computes a wrong shape for a dilated depthwise convolution without "

@@ -67,8 +67,12 @@ CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
     Conv2D: _convolution,
     DepthwiseConv2D: _depthwise,
     AveragePooling2D: lambda layer, x, _: tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
-    MaxPooling2D: lambda layer, x, _: tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
 }
+
+
+def largest(layer: MaxPooling2D, values: tf.Tensor) -> tf.Tensor:
+    """Return the largest value in each window."""
+    return tf.nn.max_pool2d(values, layer.pool_size, layer.strides, layer.padding.upper())
 
 
 def leading_spikes(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> tf.Tensor:

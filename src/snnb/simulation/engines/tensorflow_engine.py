@@ -32,7 +32,7 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
-from snnb.simulation.engines.tensorflow_currents import Currents, batch_of, leading_spikes, padded, reindexed
+from snnb.simulation.engines.tensorflow_currents import Currents, batch_of, largest, leading_spikes, padded, reindexed
 from snnb.simulation.settings import SimulationSettings
 
 # Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
@@ -267,10 +267,15 @@ class TensorFlowEngine:
                     current = constants[name] if name in constants else self._currents.of(volume, tensors, delayed)
                     spikes[name] = tensors[name] = self._fired(volume, current, new)
                     continue
-                spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
+                if volume.counts_largest:
+                    spikes[name] = fired = self._risen(volume, tensors, new)
+                else:
+                    spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
                 tensors[name] = fired if self._settings.threshold == 1 else fired * self._settings.threshold
                 after = self._after[name]
-                if self._to_value[name]:  # 0
+                if volume.counts_largest:
+                    pass  # without a membrane
+                elif self._to_value[name]:  # 0
                     new["potentials"][name] -= fired * new["potentials"][name]
                 else:
                     new["potentials"][name] -= fired if np.all(after == 1) else fired * after
@@ -311,6 +316,14 @@ class TensorFlowEngine:
         spikes = tf.cast(reached, self._real)
         state["counts"][name] += spikes
         return spikes
+
+    def _risen(self, population: Population, tensors: Tensors, state: State) -> tf.Tensor:
+        """Return 1 where the largest spike count of the inputs rises, else 0."""
+        projection, counts = population.only, state["accumulated"]
+        assert isinstance(projection.layer, MaxPooling2D)
+        before = largest(projection.layer, counts[population.name])
+        counts[population.name] += tf.cast(tensors[projection.input] > 0, self._real)
+        return largest(projection.layer, counts[population.name]) - before
 
     def _spikes(
         self, population: Population, constants: Tensors, tensors: Tensors, feed: Tensors, state: State
@@ -357,7 +370,7 @@ def constant_volumes(network: Network) -> Set[str]:
 
 
 def accumulates(population: Population) -> bool:
-    """Whether its current depends on the accumulated inputs, as in spiking max pooling."""
+    """Whether its current depends on the accumulated inputs, as in max pooling by the rule of snntoolbox."""
     return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
 
 

@@ -118,6 +118,12 @@ def number_of(bits: np.ndarray, begin: int, end: int) -> int:
     return n
 
 
+@inlined
+def changed(before: np.ndarray, after: np.ndarray) -> int:
+    """Count the numbers of a vector that are not those of another."""
+    return bits_set(~(reached(before, after) & reached(after, before)))
+
+
 @inner
 def _softmax(
     potential: np.ndarray,
@@ -150,7 +156,8 @@ def _fire_leaky(
     """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.neuron` defines."""
     potential, received, numbers = neurons.potential[sample], neurons.received[sample], neurons.numbers
     held_current, size = neurons.synaptic[sample], neurons.numbers.shape[1]
-    ties = 0
+    ties = updates = 0
+    counted = 1 if neurons.updates[sample, 0] < 0 else 0
     synaptic, units = held_current.size > 0, received.shape[1]
     part = np.empty(GROUP, potential.dtype)
     for word in range(bits.shape[1]):
@@ -167,11 +174,14 @@ def _fire_leaky(
             if synaptic:
                 held = held + (current_gain * current - current_decay * held)
                 current = held
+            before = values
             values = values + ((gain * current + offset) - decay * values)
             fired = reached(values, thresholds)
             bits[start + step, word] = fired
             ties += bits_set(reached(values, below) & ~fired)
             values = reset(values, thresholds, after, neurons.to_value)
+            if step >= counted:
+                updates += changed(before, values)
             if units > at:
                 store(part, 0, values)
                 for i in range(min(GROUP, units - at)):
@@ -180,6 +190,7 @@ def _fire_leaky(
         if synaptic:
             store(held_current, at, held)
     neurons.ties[sample, 0] += ties
+    neurons.updates[sample, 0] += updates + counted
 
 
 @inner
@@ -198,12 +209,17 @@ def fire(
     for step in range(steps if received.shape[1] else 0):
         for i in range(received.shape[1]):
             received[start + step, i] = currents[step * stride + i] + bias[i]
-    potential = neurons.potential[sample]
+    potential, updates = neurons.potential[sample], 0
+    counted = 1 if neurons.updates[sample, 0] < 0 else 0  # first step whose updates are counted here
     if neurons.uniforms.shape[2]:
-        powers = np.empty(neurons.classes, np.float32)
+        powers, held = np.empty(neurons.classes, np.float32), np.empty_like(potential)
         for step in range(steps):
             current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
+            held[:] = potential
             _softmax(potential, current, bias, uniforms, powers, bits[start + step])
+            for i in range(held.size if step >= counted else 0):
+                updates += 1 if held[i] != potential[i] else 0
+        neurons.updates[sample, 0] += updates + counted
         return
     resets = numbers.shape[0] > AFTER  # otherwise a spike subtracts the threshold, which takes less time
     for word in range(words):
@@ -212,13 +228,17 @@ def fire(
         added = load(numbers, BIAS * size + at, 4)
         after = load(numbers, AFTER * size + at, 4) if resets else thresholds
         for step in range(steps):
+            before = values
             values = values + (load(currents, step * stride + at, 4) + added)
             bits[start + step, word] = reached(values, thresholds)
             if resets:
                 values = reset(values, thresholds, after, neurons.to_value)
             else:
                 values = reset(values, thresholds, thresholds, False)
+            if step >= counted:
+                updates += changed(before, values)
         store(potential, at, values)
+    neurons.updates[sample, 0] += updates + counted
 
 
 @inner
@@ -603,7 +623,30 @@ def weighted(
 
 
 @compiled
-def maximum(
+def largest_count(
+    source: np.ndarray, neurons: Neurons, spikes: np.ndarray, room: np.ndarray, windows: np.ndarray
+) -> None:
+    """Simulate a max pooling: a window spikes in a step in which the largest spike count of its inputs rises.
+
+    The arguments are those of `leading_input`.
+    """
+    for sample in range(spikes.shape[0]):
+        counts, highest = neurons.accumulated[sample], neurons.leader[sample]
+        for step in range(spikes.shape[1]):
+            bits = spikes[sample, step]
+            bits[:] = 0
+            for i in room[: bit_indices(source[sample, step], room, np.int64(0))]:
+                counts[i] += 1
+                for k in range(windows.shape[0]):
+                    o = windows[k, i]
+                    if o >= 0 and counts[i] > highest[o]:
+                        highest[o] = np.int32(counts[i])
+                        bits[o // GROUP] |= np.uint64(1) << np.uint64(o % GROUP)
+        count(neurons.counts[sample], spikes[sample])
+
+
+@compiled
+def leading_input(
     source: np.ndarray,
     neurons: Neurons,
     spikes: np.ndarray,

@@ -20,7 +20,6 @@ from snnb.simulation.engines.engine import (
     CHANGING,
     Real,
     dynamics,
-    input_volumes,
     number_type,
     spike_amplitudes,
 )
@@ -102,6 +101,8 @@ class WeightedSums:
         `values` are those of the input and of populations, of this type and shape; they are 0 where missing.
         """
         samples = len(next(iter(values.values())))
+        if population.counts_largest:
+            return self._largest(population, self._values(population.only.input, samples, values))
         currents = zeros((samples, filled_up(population.size) + GROUP), self._real)
         for projection, taps in zip(self._read[population.name], self._taps[population.name]):
             read, geometry = self._values(projection.input, samples, values), projection.geometry
@@ -112,6 +113,17 @@ class WeightedSums:
         if divisors.size:
             currents[:, : divisors.size] /= divisors
         return currents
+
+    def _largest(self, population: Population, values: np.ndarray) -> np.ndarray:
+        """Return the largest value in each window of a max pooling; values are not negative."""
+        [taps] = self._taps[population.name]
+        windows, channels = len(taps.position), taps.channels
+        largest = np.zeros((len(values), windows, channels), self._real)
+        for position in taps.position.T:
+            there = np.flatnonzero(position >= 0)
+            units = position[there][:, np.newaxis] + np.arange(channels)
+            largest[:, there] = np.maximum(largest[:, there], values[:, units])
+        return largest.reshape(len(values), -1)
 
     def _values(self, name: str, samples: int, values: Mapping[str, np.ndarray]) -> np.ndarray:
         volume = self._network.volume(name)
@@ -140,7 +152,7 @@ class EventNetwork:
         # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
         self._constant = WeightedSums(
-            network, input_volumes(network) if settings.input == "constant" else set(), self.real
+            network, network.input_volumes() if settings.input == "constant" else set(), self.real
         )
         self.tables = self._constant.tables
         # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
@@ -189,9 +201,10 @@ class EventNetwork:
             uniforms=np.zeros((1, 1, 0), np.float32),
             classes=population.shape[-1],
             accumulated=np.zeros((1, inputs), self.real),
-            leader=np.full((1, size if pools else 0), -1, np.int32),
+            leader=np.full((1, size if pools else 0), 0 if population.counts_largest else -1, np.int32),
             synaptic=zeros((1, filled_up(size)), self.real) if leaky and neuron.current_leak is not None else none,
             ties=np.zeros((1, int(leaky)), np.int64),
+            updates=np.full((1, 1), -1, np.int64),
         )
 
     def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Work:
@@ -203,10 +216,14 @@ class EventNetwork:
         most = max((self.network.volume(name).size for name, _ in sources), default=1)
         if population.projections[0].layer.WEIGHTING == "maximum":
             ((projection, amplitude),) = inputs
-            windows, maximum = pooling_windows(projection.geometry), typed_once(compiled_loops.maximum)
+            windows, largest = pooling_windows(projection.geometry), typed_once(compiled_loops.largest_count)
+            leading, counts_largest = typed_once(compiled_loops.leading_input), population.counts_largest
 
             def pool(read: Sequence[np.ndarray], _: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
-                maximum(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
+                if counts_largest:
+                    largest(read[0], neurons, spikes, scratch.room(most + SLACK), windows)
+                else:
+                    leading(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
 
             return Work(sources, (), pool)
         arrivals = [

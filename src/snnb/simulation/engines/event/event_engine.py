@@ -80,7 +80,8 @@ class EventEngine:
         groups = list(self._pool.map(group_of, parts))
         for start, steps in self._chunks():
             if start == settings.warm_up > 0:
-                for counted in (*(n.counts for n in block.values()), *(group.input_counts for group in groups)):
+                counters = [array for neurons in block.values() for array in (neurons.counts, neurons.updates)]
+                for counted in (*counters, *(group.input_counts for group in groups)):
                     counted[:] = 0
             output = np.zeros((len(x), steps, network.output.size), np.bool_)
             readout = np.zeros(output.shape, prepared.real)
@@ -91,6 +92,7 @@ class EventEngine:
         if settings.input == "poisson":
             drawn = np.concatenate([group.input_counts for group in groups])
             counts = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counts}
+        in_first_step = 0 if settings.warm_up else len(x) * network.neurons
         names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
         spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
         return BlockCounts(
@@ -99,6 +101,7 @@ class EventEngine:
             late=np.sum([group.late for group in groups], axis=0),
             spikes=spikes,
             ties=sum(int(neurons.ties.sum()) for neurons in block.values()),
+            membrane_updates=in_first_step + sum(int(neurons.updates.sum()) for neurons in block.values()),
         )
 
     def _at_once(self, samples: int) -> int:
@@ -281,6 +284,7 @@ def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) ->
         leader=change(neurons.leader),
         synaptic=change(neurons.synaptic),
         ties=change(neurons.ties),
+        updates=change(neurons.updates),
     )
 
 

@@ -47,10 +47,15 @@ class Neurons(NamedTuple):
     received: np.ndarray
     uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
     classes: int  # neurons that a softmax is taken over
-    accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
-    leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
+    accumulated: (
+        np.ndarray
+    )  # optional, of max pooling, the sum or count so far of each input: float32 (samples, inputs)
+    # Optional, of max pooling, the largest count of each window, or the input that it follows, -1 before any: int32
+    leader: np.ndarray
     synaptic: np.ndarray  # optional, of leaky neurons, the synaptic current: float32 (samples, neurons)
     ties: np.ndarray  # optional, of leaky neurons, int64 (samples, 1): number of potentials that were at `BELOW`
+    # int64 (samples, 1): number of changes of a potential in a step, from the second step on; before the first, -1
+    updates: np.ndarray
 
 
 # Forms of a table

@@ -7,7 +7,7 @@ are equal to those of a simulation step by step if sums are exact; otherwise rou
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Set, Tuple
 
 import numpy as np
 
@@ -78,7 +78,10 @@ class SeparatedEngine:
         for population in network.populations:
             assert population.window is not None
             name, begin, fired = population.name, population.window[0], counts[population.name]
-            if recorded:  # spikes are in the first steps of the window
+            if recorded and population.counts_largest:
+                samples = range(first, first + recorded)
+                times[name] = spike_table([spike_rows(self._pooled(population, times, n), n, 0) for n in samples])
+            elif recorded:  # spikes are in the first steps of the window
                 spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
                 times[name] = spike_table([spike_rows(spikes, first, begin)])
         if drawn is not None:
@@ -87,6 +90,26 @@ class SeparatedEngine:
             if recorded:
                 times[source] = spike_table([spike_rows(drawn[:recorded], first, 0)])
         return BlockCounts(counts=counts, readout=readout[:, -1], late=None, spikes=times)
+
+    def _firing(self, population: Population) -> Set[str]:
+        """Return the populations, or the input, that it reads, also through max poolings, which fire with them."""
+        found: Set[str] = set()
+        for name in self._network.senders(population):
+            sender = self._network.volume(name)
+            found |= self._firing(sender) if isinstance(sender, Population) and sender.counts_largest else {name}
+        return found
+
+    def _pooled(self, population: Population, times: Arrays, number: int) -> np.ndarray:
+        """Return the spikes of a max pooling, bool (1, steps, neurons), in a sample, given those that it reads."""
+        steps = self._network.latency(self._settings.duration)
+        counts: Arrays = {}
+        for name in self._network.senders(population):
+            spikes = np.zeros((steps, self._network.volume(name).size), self._real)
+            sample, neuron, step = times[name].T
+            spikes[step[sample == number], neuron[sample == number]] = 1
+            counts[name] = np.cumsum(spikes, axis=0)
+        largest = self._sums.of(population, counts)
+        return np.diff(largest, axis=0, prepend=0)[np.newaxis] > 0
 
     def _simulated(self, x: np.ndarray, drawn: Optional[np.ndarray]) -> Tuple[Arrays, np.ndarray]:
         """Simulate some samples: float32 (samples, inputs), or Poisson input, bool (samples, steps, inputs).
@@ -108,25 +131,34 @@ class SeparatedEngine:
         sent, counts = {source: of_input(steps)}, {}
         for population in network.populations:
             spikes = self._sums.of(population, sent)
-            if population.spikes:
+            if population.counts_largest:
+                spikes = np.rint(spikes / amplitude)
+            elif population.spikes:
                 fire_at_once(spikes, self._numbers[population.name], steps)
             else:
                 spikes[:] = 0
             counts[population.name] = spikes[:, : population.size].astype(np.int32)
             sent[population.name] = spikes * amplitude
         senders, fires = network.senders(output), depths[output.name] * steps
-        windows = {depths[name] for name in senders} | {depths[output.name] - 1}  # the last, of the bias
+        windows = {depths[name] for name in self._firing(output)} | {depths[output.name] - 1}  # the last, of the bias
         readout = np.zeros((len(x), network.latency(steps), output.size), real)
         bias = self._each(output, np.zeros(1) if output.bias is None else output.bias)
+
+        def arrived(name: str, done: int) -> np.ndarray:
+            """Return what the input or a population has sent in the first steps."""
+            if name == source:
+                return of_input(done)
+            population = network.volume(name)
+            assert isinstance(population, Population)
+            if population.counts_largest:
+                read = {each: arrived(each, done) for each in network.senders(population)}
+                return self._sums.of(population, read)
+            sooner: np.ndarray = np.minimum(sent[name], real(max(0, done - depths[name] * steps)) * amplitude)
+            return sooner
+
         for done in range(1, fires + 1):
             if (done - 1) // steps in windows:
-                arrived = {
-                    name: of_input(done)
-                    if name == source
-                    else np.minimum(sent[name], real(max(0, done - depths[name] * steps)) * amplitude)
-                    for name in senders
-                }
-                received = self._sums.of(output, arrived)[:, : output.size]
+                received = self._sums.of(output, {name: arrived(name, done) for name in senders})[:, : output.size]
                 readout[:, done - 1] = received + bias * real(max(0, done - (fires - steps)))
             elif done > 1:
                 readout[:, done - 1] = readout[:, done - 2]

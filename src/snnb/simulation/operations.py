@@ -1,0 +1,72 @@
+"""Operations, energy and size of a network as papers print them: counts of arithmetic, and metrics of NeuroBench.
+
+The energies are those of Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit floating point in 45 nm: an
+addition 0.9 pJ, a multiplication 3.7 pJ. They leave out memory accesses, the leak, biases and updates of neurons.
+
+`footprint`, `connection_sparsity`, `activation_sparsity` and `membrane_updates` are defined by NeuroBench (Yik et al.
+2025, The neurobench framework for benchmarking neuromorphic computing algorithms and systems, Nature Communications;
+package `neurobench` 2.3.0, `neurobench.metrics`), whose package rounds connection sparsity to four digits.
+"""
+
+import math
+from typing import Iterator, Mapping
+
+import numpy as np
+
+from snnb.network.network import Network, Population
+
+ADDITION_PJ = 0.9
+MULTIPLY_ACCUMULATE_PJ = 3.7 + ADDITION_PJ
+FLOAT_BYTES = 4
+
+
+def energy_45nm(multiply_accumulates: float, additions: float = 0.0) -> float:
+    """Return the energy of the arithmetic in pJ: 4.6 for each multiply-accumulate, 0.9 for each addition."""
+    return MULTIPLY_ACCUMULATE_PJ * multiply_accumulates + ADDITION_PJ * additions
+
+
+def footprint(network: Network) -> int:
+    """Return the bytes of the parameters of a network; NeuroBench: all parameters and buffers of the torch module.
+
+    Weights, also those that are 0, once for all synapses that share them; biases; initial potentials and thresholds of
+    channels, and the numbers of a neuron model. Each takes 4 bytes, a weight of an integer network its bit width. Not
+    membrane potentials, as snnTorch allocates them when the network runs.
+    """
+    numbers = sum(array.size for population in network.populations for array in _parameters(population))
+    weights = sum(kernel.size for kernel in _kernels(network))
+    bits = 8 * FLOAT_BYTES if network.weight_bits is None else network.weight_bits
+    return FLOAT_BYTES * numbers + math.ceil(bits * weights / 8)
+
+
+def connection_sparsity(network: Network) -> float:
+    """Return the fraction of the weights that are 0; NeuroBench: of the weights of convolutions and dense layers.
+
+    A weight counts once for all synapses that share it. An average pooling has weights after calibration only.
+    """
+    kernels = list(_kernels(network))
+    weights = sum(kernel.size for kernel in kernels)
+    return sum(int((kernel == 0).sum()) for kernel in kernels) / max(1, weights)
+
+
+def activation_sparsity(network: Network, counts: Mapping[str, np.ndarray], possible: int) -> float:
+    """Return the fraction of activations that are 0, over all neurons that spike, steps and samples.
+
+    The activation of a neuron in a step is its spike. `counts` are the spikes of each neuron, of `possible` ones. The
+    input is no layer.
+    """
+    spiking = [population for population in network.populations if population.spikes]
+    activations = possible * sum(population.size for population in spiking)
+    return 1 - sum(int(counts[population.name].sum()) for population in spiking) / max(1, activations)
+
+
+def _kernels(network: Network) -> Iterator[np.ndarray]:
+    projections = (projection for population in network.populations for projection in population.projections)
+    return (projection.kernel for projection in projections if projection.kernel is not None)
+
+
+def _parameters(population: Population) -> Iterator[np.ndarray]:
+    """Yield the parameters of a population other than weights."""
+    neuron = {} if population.neuron is None else population.neuron.given
+    biases = [projection.bias for projection in population.projections]
+    arrays = [population.bias, *biases, population.initial_potential, population.integer_threshold, *neuron.values()]
+    return (array for array in arrays if array is not None)
