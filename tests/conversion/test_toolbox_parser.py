@@ -89,6 +89,14 @@ FAILING = {
         lambda conv: joined(L.ReLU()(conv)),
         "normalisation fails on this model .*: use --parser own",
     ),
+    "a clipped relu": (
+        lambda conv: L.ReLU(6.0)(conv),
+        r"\(ReLU\): max_value 6.0: the toolbox ignores it: use --parser own",
+    ),
+    "no activation": (
+        lambda conv: L.Conv2D(2, 1, activation="relu")(conv),
+        "00Conv2D_6x6x2: no activation, but spiking",
+    ),
     "max pooling": (
         lambda conv: L.MaxPooling2D()(L.ReLU()(conv)),
         "no exact max pooling: choose --max-pool average or",

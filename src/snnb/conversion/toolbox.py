@@ -30,7 +30,7 @@ from snnb.io.keras import keras
 from snnb.io.text import load_json
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
-from snnb.network.layers import MaxPooling2D, configured
+from snnb.network.layers import MaxPooling2D, ReLU, configured
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
@@ -42,6 +42,10 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
     """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
     if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
         raise InputError("the toolbox has no exact max pooling: choose --max-pool average or --max-pool toolbox")
+    clipped = [(layer.label, layer.layer.max_value) for layer in trained.layers if isinstance(layer.layer, ReLU)]
+    for label, limit in clipped:
+        if limit is not None:
+            raise InputError(f"{label}: max_value {limit}: the toolbox ignores it: use --parser own")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     averages, verified = settings.max_pool == "average" and trained.has("MaxPooling2D"), x_norm[:VERIFIED_SAMPLES]
     reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
@@ -49,8 +53,12 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
     with tempfile.TemporaryDirectory() as scratch:
         parsed = to_parsed(keras_model(trained), parameters)
         parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
-        outputs = Analogue(read_network(before)).outputs(verified)
-        largest_difference = check_outputs(outputs, reference, "use --parser own")
+        network = read_network(before)
+        largest_difference = check_outputs(Analogue(network).outputs(verified), reference, "use --parser own")
+        hidden = [p.name for p in with_weights(network) if p.activation == "linear" and p is not network.output]
+        if hidden:
+            reason = "no activation, but spiking neurons rectify: add relu, or use --parser own"
+            raise InputError(f"{', '.join(hidden)}: {reason}")
         with _failures("normalisation"):
             normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
         parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")

@@ -83,7 +83,8 @@ def evaluate_pretrained(
         if classes is None:
             loss += float(np.square(outputs - x.reshape(len(x), -1)).mean(axis=1).sum())
         else:
-            shares = outputs / outputs.sum(axis=1, keepdims=True)
+            with np.errstate(invalid="ignore"):  # outputs of 0: the loss is not finite
+                shares = outputs / outputs.sum(axis=1, keepdims=True)
             of_class = np.clip(
                 shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
             )
