@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
@@ -57,6 +58,7 @@ def figures(methods):
 @pytest.fixture(scope="session", autouse=True)
 def _blank_figures():
     """Leave figures blank, in their size and format: to draw them takes more than half of the time of a command."""
+    import_module("snnb.io.figures")  # matplotlib binds the method `draw` to a class when the class is made
     with figures({name: lambda *_: None for name in DRAWN}):
         yield
 
