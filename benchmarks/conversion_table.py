@@ -200,7 +200,7 @@ def _cost() -> Dict[str, Any]:
 def write_section(page: Path, measured: Dict[str, Any]) -> None:
     """Write the table between its two marks."""
     lines = [
-        "| network | pictures | weights | weights then | difference | neurons | synapses | CPU s | GiB |",
+        "| network | images | weights | weights then | difference | neurons | synapses | CPU s | GiB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name in (row for network in SIZES for row in _rows(network)):
