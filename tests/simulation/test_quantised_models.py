@@ -1,4 +1,4 @@
-"""Every model with quantised activations: a step of training, conversion, and no loss at as many steps as levels."""
+"""Every model with quantised activations: a step of training, conversion, and rates equal to the activations."""
 
 import numpy as np
 import pytest
@@ -33,8 +33,12 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     converted(model, tmp_path, x_norm=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
     settings = SimulationSettings(duration=LEVELS, samples=SAMPLES)
-    readout = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None).readout
-    outputs = Analogue(trained).outputs(x)
-    logits = np.log(outputs) - np.log(outputs).mean(axis=1, keepdims=True)
-    readout -= readout.mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(readout / readout.std(), logits / logits.std(), atol=0.05)
+    found = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None)
+    *hidden, outputs = Analogue(trained, [p.name for p in trained.populations if p.activation != "linear"]).values(x)
+    counts = [found.counts[p.name] for p in trained.populations if p.activation == "relu"]
+    pairs = [(np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)]
+    different = np.array([(levels != spikes).reshape(SAMPLES, -1).sum(axis=1) for levels, spikes in pairs])
+    # A sum can be at the edge of two levels, where the order of additions in float32 decides; later layers follow.
+    assert different[(different > 0).argmax(axis=0), range(SAMPLES)].max() <= 3
+    equal = ~different.any(axis=0)
+    np.testing.assert_array_equal(found.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal])
