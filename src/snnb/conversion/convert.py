@@ -22,17 +22,13 @@ from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, rectified, spiking_output
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.forward.analogue import Analogue
+from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue, compare_outputs
 from snnb.network.layers import AveragePooling2D, configured
 from snnb.network.network import DROPPED, Network
 from snnb.network.trained import TrainedNetwork
 
 log = logging.getLogger(__name__)
 
-VERIFIED_SAMPLES = 100
-# Largest difference of outputs, as a share of the largest output, but at least of 1. Rounding of float32 gives up to
-# 1e-5 in trained networks of 100 layers; a weight or a connection in the wrong place changes outputs by a tenth.
-TOLERANCE = 1e-3
 MORE_WEIGHTS = 1.5  # warn if the parsed network has this many times the weights of the trained network
 OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
 DEFAULT_SETTINGS = ConversionSettings()
@@ -146,12 +142,11 @@ def check_outputs(
 ) -> float:
     """Compare the outputs of the parsed network with those of the trained one; return the largest absolute difference.
 
-    Raise `VerificationError`, with advice, if they differ by more than `TOLERANCE`, or an output is not finite.
+    Raise `VerificationError`, with advice, if they differ by more than its tolerance, or an output is not finite.
     """
-    differences = np.abs(outputs - reference)
-    largest = float(differences.max())
-    if not largest <= TOLERANCE * max(1.0, float(np.abs(reference).max())):
-        sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
+    largest, alike = compare_outputs(outputs, reference)
+    if not alike:
+        sample = int(np.abs(outputs - reference).max(axis=1).argmax())
         raise VerificationError(
             f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample}): "
             f"{advice}"

@@ -19,13 +19,13 @@ from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim i
 from snntoolbox.simulation.utils import is_spiking
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import VERIFIED_SAMPLES, Conversion, check_outputs, with_averages
+from snnb.conversion.convert import Conversion, check_outputs, with_averages
 from snnb.conversion.normalise import with_weights
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError, first_line
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
-from snnb.forward.analogue import Analogue
+from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue
 from snnb.io.keras import keras
 from snnb.io.text import load_json
 from snnb.model_files.keras_files import write_keras_h5
@@ -42,10 +42,11 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
     """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
     if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
         raise InputError("the toolbox has no exact max pooling: choose --max-pool average or --max-pool toolbox")
-    clipped = [(layer.label, layer.layer.max_value) for layer in trained.layers if isinstance(layer.layer, ReLU)]
-    for label, limit in clipped:
-        if limit is not None:
-            raise InputError(f"{label}: max_value {limit}: the toolbox ignores it: use --parser own")
+    for layer in trained.layers:
+        if isinstance(layer.layer, ReLU) and layer.layer.max_value is not None:
+            raise InputError(
+                f"{layer.label}: max_value {layer.layer.max_value}: the toolbox ignores it: use --parser own"
+            )
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     averages, verified = settings.max_pool == "average" and trained.has("MaxPooling2D"), x_norm[:VERIFIED_SAMPLES]
     reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)

@@ -26,12 +26,17 @@ from snnb.network.layers import (
     SeparableConv2D,
     Weighted,
 )
-from snnb.network.network import Network, Population, Projection, Reindexed
+from snnb.network.network import Network, Population, Reindexed
 from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
 # Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
 BATCH_ELEMENTS = 2_000_000
+# TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
 SMALLEST_BATCH, LARGEST_BATCH = 10, 100
+VERIFIED_SAMPLES = 100  # on which outputs are compared
+# Largest difference of outputs, as a share of the largest output, but at least of 1. Rounding of float32 gives up to
+# 1e-5 in trained networks of 100 layers; a weight or a connection in the wrong place changes outputs by a tenth.
+TOLERANCE = 1e-3
 
 
 def batch_of(elements: int) -> int:
@@ -79,6 +84,12 @@ class Analogue:
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Compute the values of the first name: float32 (samples, elements)."""
         return np.concatenate([values.reshape(len(values), -1) for values, *_ in self.batches(x)])
+
+
+def compare_outputs(outputs: np.ndarray, reference: np.ndarray) -> Tuple[float, bool]:
+    """Return the largest absolute difference of outputs, and whether it is within `TOLERANCE`, so finite too."""
+    largest = float(np.abs(outputs - reference).max())
+    return largest, largest <= TOLERANCE * max(1.0, float(np.abs(reference).max()))
 
 
 def add_trained(graph: Graph, network: TrainedNetwork) -> None:
@@ -141,13 +152,10 @@ def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int
     values: List[str] = []
     for projection in population.projections:
         own = bias if bias is not None and bias.ndim == 1 and not values else None
-        values.append(_projected(graph, projection, shapes[projection.input], own))
+        read = projection.input
+        values.append(graph.weighted(projection.layer, read, shapes[read], projection.kernel, own))
     value = graph.sum(values) if len(values) > 1 else values[0]
     return graph.add(value, bias) if bias is not None and bias.ndim > 1 else value
-
-
-def _projected(graph: Graph, projection: Projection, shape: Tuple[int, ...], bias: Optional[np.ndarray]) -> str:
-    return graph.weighted(projection.layer, projection.input, shape, projection.kernel, bias)
 
 
 class PopulationSums:
@@ -160,10 +168,12 @@ class PopulationSums:
         graph = Graph()
         shapes = {volume.name: volume.shape for volume in network.volumes}
         names = network.senders(population)
+        known = set(names)
         for volume in network.volumes:
             if volume.name in names:
                 graph.input(volume.name, volume.shape)
-            elif isinstance(volume, Reindexed) and _is_read(network, population, volume.name):
+            elif isinstance(volume, Reindexed) and known.issuperset(volume.inputs):
+                known.add(volume.name)
                 read = [shapes[name] for name in volume.inputs]
                 graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
         graph.name("", current(graph, replace(population, bias=population.position_bias), shapes))
@@ -179,18 +189,6 @@ class PopulationSums:
         """Return the sums, and the values of the volumes that the projections read, by name."""
         sums, *read = self._session.run({name: values[name] for name in self._inputs})
         return sums, dict(zip(self._read, read))
-
-
-def _is_read(network: Network, population: Population, name: str) -> bool:
-    """Whether a population reads a volume, directly or through re-indexing layers."""
-    pending = list(population.inputs)
-    while pending:
-        read = pending.pop()
-        if read == name:
-            return True
-        volume = network.volume(read)
-        pending += volume.inputs if isinstance(volume, Reindexed) else ()
-    return False
 
 
 def mean_activations(

@@ -55,12 +55,6 @@ Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
 LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
-_CONVERTED = """
-Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
-DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
-Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
-"""
-CONVERTED = _CONVERTED.split()  # layers that are read
 RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
 RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 ANY = "any"
@@ -105,7 +99,9 @@ AUGMENTATION = frozenset(_AUGMENTATION.split())
 _TRAINING_ONLY = """
 ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout2D
 """
-IDENTITIES = AUGMENTATION.union(_TRAINING_ONLY.split())  # at inference
+TRAINING_ONLY = _TRAINING_ONLY.split()
+IDENTITIES = AUGMENTATION.union(TRAINING_ONLY)  # at inference
+CONVERTED = sorted([*KERAS_KINDS, *TRAINING_ONLY, "Softmax"])  # layers that are read
 RESIZING = frozenset(["CenterCrop", "RandomCrop", "Resizing"])
 OTHER_ACTIVATIONS = frozenset(["ELU", "LeakyReLU", "PReLU", "Softmax", "ThresholdedReLU"])
 MERGING = frozenset(["Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"])

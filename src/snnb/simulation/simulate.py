@@ -282,9 +282,7 @@ class Runner:
             if spikes:
                 spikes[network.input.name] = [_event_table(x, number, settings)]
         readout = counted.readout
-        if (
-            readout is not None and output.integer_threshold is not None
-        ):  # of an integer network: in units of the threshold
+        if readout is not None and output.integer_threshold is not None:  # to units of the threshold
             readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
         ann = None
         if self._analogue is not None and isinstance(x, np.ndarray):

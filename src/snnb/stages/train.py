@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from snnb.stages.model import Model
     from snnb.training.batches import LabelledPictures
 
-VERIFIED_SAMPLES = 100  # that an ONNX file is compared on
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
@@ -220,6 +219,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
         if model.trained:
             import numpy as np
 
+            from snnb.forward.analogue import VERIFIED_SAMPLES
             from snnb.model_files.keras_files import write_keras_h5
             from snnb.model_files.read_model import read_model
             from snnb.training.pretrained import evaluate_pretrained, verify_onnx

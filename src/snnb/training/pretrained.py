@@ -9,7 +9,7 @@ import numpy as np
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.formatting import label_outside
 from snnb.core.progress import Progress, silent
-from snnb.forward.analogue import Analogue
+from snnb.forward.analogue import Analogue, compare_outputs
 from snnb.model_files.fold_pixels import AS_THEY_ARE, RAW, parse_pixels
 from snnb.model_files.onnx_model import EXPORT, outputs_of_file
 from snnb.network.geometry import Shape
@@ -17,7 +17,6 @@ from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
 
-TOLERANCE = 1e-3  # as a share of the largest output, but at least of 1; see `snnb.conversion.convert`
 SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
@@ -50,15 +49,14 @@ def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: n
     """Compare a network with the ONNX file that it was read from, run by ONNX Runtime.
 
     `x` are images with pixels in [0, 1], float32 (samples, height, width, channels). Raise `VerificationError` if the
-    outputs differ by more than `TOLERANCE`.
+    outputs differ by more than the tolerance of `compare_outputs`.
     """
     taken = parse_pixels(AS_THEY_ARE if pixels is None or pixels == RAW else pixels)
     given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
-    outputs = Analogue(network).outputs(x)
     softmax = getattr(network.output.layer, "activation", "linear") == "softmax"
     reference = outputs_of_file(path, given.astype(np.float32), softmax=softmax)
-    largest = float(np.abs(outputs - reference).max())
-    if not largest <= TOLERANCE * max(1.0, float(np.abs(reference).max())):
+    largest, alike = compare_outputs(Analogue(network).outputs(x), reference)
+    if not alike:
         raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
 
 

@@ -27,17 +27,7 @@ from snnb.network.layers import (
     Scale,
     ZeroPadding2D,
 )
-from snnb.network.network import Network, Population, Reindexed
-
-# Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
-BATCH_NEURONS = 2_000_000
-# TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
-SMALLEST_BATCH, LARGEST_BATCH = 10, 100
-
-
-def batch_of(network: Network) -> int:
-    """Return the number of samples that TensorFlow computes at a time; results do not depend on other numbers."""
-    return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_NEURONS // network.neurons))
+from snnb.network.network import Population, Reindexed
 
 
 def padded(x: np.ndarray, batch: int) -> np.ndarray:

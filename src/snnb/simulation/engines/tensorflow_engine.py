@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.forward.analogue import batch_of
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume, neuron_of
@@ -32,7 +33,7 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
-from snnb.simulation.engines.tensorflow_currents import Currents, batch_of, largest, leading_spikes, padded, reindexed
+from snnb.simulation.engines.tensorflow_currents import Currents, largest, leading_spikes, padded, reindexed
 from snnb.simulation.settings import SimulationSettings
 
 # Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
@@ -55,7 +56,7 @@ class TensorFlowEngine:
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
-        self._network, self._settings, self._batch = network, settings, batch_of(network)
+        self._network, self._settings, self._batch = network, settings, batch_of(network.neurons)
         self._duration, self._windowed = network.latency(settings.duration), network.windowed
         self._real = number_type(network, settings)
         # With windows, or with projections that close a cycle, biases act in some steps only.
@@ -271,14 +272,12 @@ class TensorFlowEngine:
                     spikes[name] = fired = self._risen(volume, tensors, new)
                 else:
                     spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
+                    after = self._after[name]
+                    if self._to_value[name]:  # 0
+                        new["potentials"][name] -= fired * new["potentials"][name]
+                    else:
+                        new["potentials"][name] -= fired if np.all(after == 1) else fired * after
                 tensors[name] = fired if self._settings.threshold == 1 else fired * self._settings.threshold
-                after = self._after[name]
-                if volume.counts_largest:
-                    pass  # without a membrane
-                elif self._to_value[name]:  # 0
-                    new["potentials"][name] -= fired * new["potentials"][name]
-                else:
-                    new["potentials"][name] -= fired if np.all(after == 1) else fired * after
                 new["counts"][name] += fired
             elif isinstance(volume, Reindexed):
                 if name not in constants:

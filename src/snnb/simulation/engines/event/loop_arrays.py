@@ -47,9 +47,8 @@ class Neurons(NamedTuple):
     received: np.ndarray
     uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
     classes: int  # neurons that a softmax is taken over
-    accumulated: (
-        np.ndarray
-    )  # optional, of max pooling, the sum or count so far of each input: float32 (samples, inputs)
+    # Optional, of max pooling, the sum or count so far of each input: float32 (samples, inputs)
+    accumulated: np.ndarray
     # Optional, of max pooling, the largest count of each window, or the input that it follows, -1 before any: int32
     leader: np.ndarray
     synaptic: np.ndarray  # optional, of leaky neurons, the synaptic current: float32 (samples, neurons)
