@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
+from snnb.architectures.registry import find
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import InputError
@@ -321,3 +322,27 @@ def test_the_engine_of_the_toolbox_and_a_maximum_of_pixels_are_refused(trained):
     with pytest.raises(InputError, match=r"takes the maximum of an input that is not spikes: begin with a convolution"):
         choose_engine(network, SimulationSettings())
     assert choose_engine(network, SimulationSettings(input="poisson"))[0] == "event"
+
+
+@pytest.mark.parametrize("name", ["rueckauer_cifar10", "vgg11_cifar10", "cnn_fruits360"])
+def test_models_of_the_package_with_the_max_pooling_of_their_papers(name):
+    spec, random = find(name), np.random.default_rng(5)
+    narrow = {key: tuple(8 + i for i in range(len(spec.settings[key]))) for key in spec.settings if key == "filters"}
+    shape = (min(spec.input_shape[0], 64),) * 2 + spec.input_shape[2:]
+    model = spec.build(input_shape=shape, num_classes=10, **narrow)
+    model = keras.models.clone_model(model, clone_function=_with_maxima)
+    for layer in model.layers:
+        if not isinstance(layer, L.BatchNormalization):
+            shapes = [weights.shape for weights in layer.get_weights()]
+            layer.set_weights([random.normal(0, 1.6 / np.sqrt(np.prod(s[:-1])), s) for s in shapes])
+    x = random.random((8, *shape)).astype(np.float32)
+    network = convert(trained_network(model), x_norm=x, settings=ConversionSettings(), pixel_scale=1).parsed
+    layers = [pool.only.layer for pool in pools_of(network)]
+    assert len(layers) == sum(isinstance(layer, L.MaxPooling2D) for layer in model.layers) >= 2
+    poolings = [(layer.pool_size[0], layer.strides[0], 0) for layer in layers]
+    assert_exact(EventEngine, network, x[:2], poolings)
+
+
+def _with_maxima(layer):
+    kind = L.MaxPooling2D if isinstance(layer, L.AveragePooling2D) else type(layer)
+    return kind.from_config(layer.get_config())

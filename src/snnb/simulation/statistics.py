@@ -309,16 +309,14 @@ class SimulationStatistics(Document):
 
     @property
     def operations(self) -> Optional[str]:
-        """Additions and energy in a sentence, of the trained network in brackets; None for an older document."""
+        """Additions and energy at 45 nm in a line, those of the trained network in brackets."""
         if self.energy_45nm_pj is None:
             return None
-        additions, own = f"{self.synaptic_operations_per_sample:,.0f} additions", energy(self.energy_45nm_pj)
+        spiking = f"{self.synaptic_operations_per_sample:,.0f} additions, {energy(self.energy_45nm_pj)}"
         if self.energy_45nm_ann_pj is None:
-            return f"per sample: {additions}; energy at 45 nm {own}"
-        trained = f"{self.ann_multiply_accumulates_per_sample:,} multiply-accumulates"
-        return (
-            f"per sample: {additions} (trained: {trained}); energy at 45 nm {own} ({energy(self.energy_45nm_ann_pj)})"
-        )
+            return f"per sample: {spiking}"
+        trained = f"{self.ann_multiply_accumulates_per_sample:,} MACs, {energy(self.energy_45nm_ann_pj)}"
+        return f"per sample: {spiking} (trained: {trained})"
 
     @property
     def by_step(self) -> List[float]:
