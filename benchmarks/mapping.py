@@ -2,11 +2,10 @@
 
     python benchmarks/mapping.py SOURCE … --old DIRECTORY [--hardware NAME_OR_FILE …] [--seeds 3] [--listed N]
 
-SOURCE is what `snnb graph --from` takes, for example `src/snnb/instances/lenet_t100-2026.1.h5`; a name such as
-`instance:mobilenet_cifar10` is the newest version that each snnb knows. DIRECTORY is a checkout of the other
-version (`git worktree add DIRECTORY COMMIT`). Each mapping is a process of its own, the two versions in turn; a mapping
-of a small network compiles the loops before. With `--listed` the last graph has N million listed edges: modules of
-1,000 neurons, each with 100 sources, of which one in fifty is in any module.
+SOURCE is what `snnb graph --from` takes, for example `src/snnb/instances/lenet_t100.h5`. DIRECTORY is a checkout of the
+other version (`git worktree add DIRECTORY COMMIT`). Each mapping is a process of its own, the two versions in turn; a
+mapping of a small network compiles the loops before. With `--listed` the last graph has N million listed edges:
+modules of 1,000 neurons, each with 100 sources, of which one in fifty is in any module.
 """
 
 import argparse

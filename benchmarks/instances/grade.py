@@ -295,15 +295,15 @@ def main():
     parser.add_argument("--constraints", required=True, help="name of a file in constraints/, or a path (.json)")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     options = parser.parse_args()
-    named = [path for path in INSTANCES.glob("*-*.h5") if options.instance in (path.stem, path.stem.rsplit("-", 1)[0])]
-    newest = max(named, key=lambda path: [int(part) for part in path.stem.rsplit("-", 1)[1].split(".")], default=None)
+    named = INSTANCES / f"{options.instance}.h5"
+    path = named if named.exists() else Path(options.instance)
     try:
-        if newest is None and not Path(options.instance).exists():
-            known = ", ".join(sorted({path.stem.rsplit("-", 1)[0] for path in INSTANCES.glob("*-*.h5")}))
+        if not path.exists():
+            known = ", ".join(sorted(path.stem for path in INSTANCES.glob("*.h5")))
             raise ValueError(f"{options.instance} is no file and no instance; the instances are {known}")
         chip, core = read_constraints(options.constraints), read_numbers(options.partition, 1)[:, 0]
         place = options.placement and read_numbers(options.placement, 2)
-        figures, fullest, violations = grade(Graph(newest or Path(options.instance)), chip, core, place)
+        figures, fullest, violations = grade(Graph(path), chip, core, place)
     except (OSError, ValueError, KeyError, OverflowError, lzma.LZMAError) as error:
         print(f"unreadable: {error}", file=sys.stderr)
         return 2

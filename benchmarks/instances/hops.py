@@ -3,20 +3,11 @@
 Needs numpy and scipy, and shares no code with snnb.
 """
 
-import json
-from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 import numpy as np
-from grade import Graph, read_numbers
+from grade import Graph
 from scipy.sparse import csr_matrix
-
-METHODS = ("snnb", "curve", "force")  # of the placements in placements.json, see place.py
-
-
-def read_partition(graph: Graph, folder: Path, method: str) -> np.ndarray:
-    """Return the core of each placed neuron in the result of a method."""
-    return read_numbers(folder / f"{method}.parts.xz", 1)[-(graph.nodes - graph.placed) :, 0]
 
 
 def core_traffic(graph: Graph, core: np.ndarray) -> csr_matrix:
@@ -59,23 +50,3 @@ def fewest_hops(traffic: csr_matrix, chip: Dict[str, Any]) -> float:
     both = (traffic + traffic.T).tocsr()
     rows = (np.sort(both.data[a:b])[::-1] for a, b in zip(both.indptr, both.indptr[1:]))
     return sum(float(row[: distance.size] @ distance[: row.size]) for row in rows) / 2
-
-
-def read_placements(folder: Path) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
-    """Return the record of the placements of a result, and the placements by method."""
-    columns = read_numbers(folder / "placements.xz", 2 * len(METHODS))
-    return json.loads((folder / "placements.json").read_text(encoding="utf-8")), dict(
-        zip(METHODS, np.split(columns, len(METHODS), 1))
-    )
-
-
-def agrees(folder: Path, traffic: csr_matrix, chip: Dict[str, Any]) -> bool:
-    """Return whether the recorded hops and bound are those of the recorded placements with this traffic."""
-    stored, places = read_placements(folder)
-    for place in places.values():
-        wrong = len(place) != traffic.shape[0] or len(np.unique(place, axis=0)) < len(place)
-        if wrong or (place >= chip["mesh"]).any():
-            return False
-    theirs = [stored["bound"], stored["spikes"], *(stored["hops"][name] for name in places)]
-    mine = [fewest_hops(traffic, chip), traffic.sum(), *(hops_of(traffic, place, chip) for place in places.values())]
-    return bool(np.allclose(mine, theirs, rtol=1e-9, atol=1e-6))

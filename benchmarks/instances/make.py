@@ -3,8 +3,7 @@
     python benchmarks/instances/make.py NAME [--source DIR] [--run-dir DIR]
 
 --source is the folder of the data set's files, where it is not part of the package. An instance that is not in the
-package is added to it; one that is there must be equal, to the bit. A changed network is a new version: the recipe of
-the older one gets its full name.
+package is added to it; one that is there must be equal, to the bit. A changed network has a new version.
 """
 
 import argparse
@@ -53,7 +52,7 @@ class Recipe:
     version: str = "2026.1"
 
 
-RECIPES = {  # by name, an older version by its full name
+RECIPES = {
     "mini_network": Recipe(
         "Convolution of 4 channels, average pooling and two dense layers, trained on digits of 8 x 8 pixels.",
         "mini_network.h5",
@@ -104,13 +103,6 @@ RECIPES = {  # by name, an older version by its full name
         constraints=LARGE,
         version="2026.2",
     ),
-    "mobilenet_cifar10-2026.1": Recipe(
-        "MobileNet for CIFAR-10 with depthwise convolutions, as parsed: 250 steps.",
-        "mobilenet_cifar10.h5",
-        "cifar10",
-        options="--samples 200 --duration 250",
-        constraints=LARGE,
-    ),
     "rueckauer_cifar10": Recipe(
         "Convolutional network of Rueckauer et al. 2017 (Frontiers in Neuroscience 11:682), as parsed: 100 steps.",
         "rueckauer_cifar10.h5",
@@ -136,13 +128,6 @@ RECIPES = {  # by name, an older version by its full name
         licence="BSD-2-Clause, Copyright (c) 2018, Yerlan Idelbayev",
         version="2026.2",
     ),
-    "resnet20_cifar10-2026.1": Recipe(
-        "ResNet-20 (He et al. 2016), calibrated for 16 steps with separated firing.",
-        "resnet20_cifar10.h5",
-        "cifar10",
-        options=f"{CALIBRATED} --samples 500",
-        constraints=LARGE,
-    ),
     "resnet8_mlperf": Recipe(
         "ResNet-8 of the image classification benchmark of MLPerf Tiny (pretrainedResnet.h5 of mlcommons/tiny), "
         "calibrated for 16 steps with separated firing.",
@@ -160,13 +145,6 @@ RECIPES = {  # by name, an older version by its full name
         options="--samples 200",
         constraints=WIDE_LARGE,
         version="2026.2",
-    ),
-    "vgg11_cifar10-2026.1": Recipe(
-        "VGG-11 for CIFAR-10 with average pooling, as parsed: 100 steps.",
-        "vgg11_cifar10.h5",
-        "cifar10",
-        options="--samples 200",
-        constraints=WIDE_LARGE,
     ),
 }
 
@@ -197,7 +175,7 @@ def quality(run: RunDirectory, stamp: str) -> Dict[str, Quality]:
 
 def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Instance:
     """Run a recipe, write the file of the instance to `target`, and return the description."""
-    recipe, name = RECIPES[name], name.partition("-")[0]
+    recipe = RECIPES[name]
     run_command(command(recipe), run_dir, source)
     run = open_run(run_dir)
     stamp = run.in_force("graph")
@@ -236,15 +214,15 @@ def main() -> int:
         run_dir = (options.run_dir or Path(folder) / "run").resolve()
         source = None if options.source is None else options.source.resolve()
         instance = make(options.name, run_dir, source, made)
-        description = FOLDER / f"{instance.full_name}.json"
+        description = FOLDER / f"{instance.name}.json"
         if description.exists():
             recorded = read_document(Instance, description)
             differing = [key for key, value in recorded if value != getattr(instance, key)]
-            print(f"{instance.full_name}: {'differs: ' + ', '.join(differing) if differing else 'equal'}")
+            print(f"{instance.name}: {'differs: ' + ', '.join(differing) if differing else 'equal'}")
             return int(bool(differing))
         instance.path.write_bytes(made.read_bytes())
         instance.write(description)
-        print(f"{instance.full_name}: written, {instance.path.stat().st_size / 1e6:.2f} MB")
+        print(f"{instance.name}: written, {instance.path.stat().st_size / 1e6:.2f} MB")
         return 0
 
 

@@ -1,61 +1,42 @@
-"""Place the best known partition of each instance and constraints by snnb and by its peers, and keep the placements.
+"""Place the best known partition of each instance and constraints by snnb and by its peers, and record the hops.
 
     python benchmarks/instances/place.py [INSTANCE …]
 
 needs snnb. The peers are those of benchmarks/peers/mesh_placement.py: `curve` is the best of several curves and orders,
-`force` the best of several starts of the force-directed method. All minimise hops (unicast). A placement of the same
-partition that is there stays.
-
-results/INSTANCE/CONSTRAINT/placements.xz has a line for each core, x and y by each method; placements.json the method
-of the partition, and of each placement its hops, and the seconds of the processor.
+`force` the best of several starts of the force-directed method. All minimise hops (unicast). results/INSTANCE/
+CONSTRAINTS.json gets the hops of each placement, and of the bound that no placement is below.
 """
 
 import json
-import lzma
 import os
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import numpy as np
-from grade import HERE, INSTANCES, Graph, read_constraints
-from hops import METHODS, agrees, core_traffic, fewest_hops, hops_of, read_partition
+from grade import HERE, INSTANCES, Graph, read_constraints, read_numbers
+from hops import core_traffic, fewest_hops, hops_of
 from scipy.sparse import csr_matrix
-from table import best_of, by_case, folder_of, read_csv
+from table import RESULTS
 
 sys.path.insert(0, str(HERE.parent / "peers"))
 
 
 def main() -> None:
     """Run the command line."""
-    import snnb
-
-    for (name, constraints), by_method in by_case(read_csv()).items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        method = best_of(by_method)["method"]
-        folder = folder_of(name, constraints)
-        graph, chip = Graph(INSTANCES / f"{folder.parent.name}.h5"), read_constraints(constraints)
-        core = read_partition(graph, folder, method)
-        traffic = core_traffic(graph, core)
-        written = folder / "placements.json"
-        if written.exists() and agrees(folder, traffic, chip):
-            continue
-        places, seconds = placed(traffic, core, constraints, chip)
-        text = "".join(" ".join(map(str, row)) + "\n" for row in np.concatenate(places, axis=1).tolist())
-        written.with_suffix(".xz").write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
-        hops = {one: round(hops_of(traffic, at, chip), 6) for one, at in zip(METHODS, places)}
-        document = {"partition": method, "program": f"snnb {snnb.__version__}", "cores": traffic.shape[0]}
-        document.update(spikes=round(traffic.sum(), 6), bound=round(fewest_hops(traffic, chip), 6), hops=hops)
-        written.write_text(
-            json.dumps({**document, "seconds": dict(zip(METHODS, seconds))}, indent=1) + "\n", encoding="utf-8"
-        )
-        print(name, constraints, json.dumps(document), seconds, flush=True)
+    for name in sys.argv[1:] or sorted(path.name for path in RESULTS.iterdir()):
+        graph = Graph(INSTANCES / f"{name}.h5")
+        for result in sorted((RESULTS / name).glob("*.json")):
+            chip, core = read_constraints(result.stem), read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
+            traffic = core_traffic(graph, core)
+            hops = {"bound": fewest_hops(traffic, chip), **placed(traffic, core, result.stem, chip)}
+            document = json.loads(result.read_text(encoding="utf-8"))
+            document["placements"] = {method: round(number, 6) for method, number in hops.items()}
+            result.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            print(name, result.stem, json.dumps(document["placements"]), flush=True)
 
 
-def placed(
-    traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[str, Any]
-) -> Tuple[List[np.ndarray], List[float]]:
-    """Return the best placement by each of `METHODS`, and its processor time."""
+def placed(traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[str, Any]) -> Dict[str, float]:
+    """Return the hops of the best placement by each method; print the processor seconds."""
     import mesh_placement as peers
 
     from snnb.mapping.hardware import read_hardware
@@ -64,19 +45,18 @@ def placed(
     hardware = read_hardware(str(HERE / "constraints" / f"{constraints}.json"))
     mesh, tile = tuple(chip["mesh"]), tuple(chip.get("tile", (1, 1)))
     times = [processor_seconds()]
-    found = [place(traffic, hardware, hops=True)]
+    found: Dict[str, List[np.ndarray]] = {"snnb": [place(traffic, hardware, hops=True)]}
     times.append(processor_seconds())
     both = (traffic + traffic.T).tocsr()
     rank = np.bincount(core, np.arange(core.size)) / np.maximum(np.bincount(core), 1)  # mean number of the neurons
-    curves = peers.along_curves(both, rank, mesh)
-    found.append(min(curves, key=lambda at: hops_of(traffic, at, chip)))
+    found["curve"] = peers.along_curves(both, rank, mesh)
     times.append(processor_seconds())
-    starts = [*curves, *peers.spectral(both, mesh)]
+    starts = [*found["curve"], *peers.spectral(both, mesh)]
     metrics = {(1, 1), tile}  # with tiles also as if there were none
-    ends = [peers.force_directed(both, start, mesh, metric) for start in starts for metric in metrics]
-    found.append(min(ends, key=lambda at: hops_of(traffic, at, chip)))
+    found["force"] = [peers.force_directed(both, start, mesh, metric) for start in starts for metric in metrics]
     times.append(processor_seconds())
-    return found, np.round(np.diff(times), 1).tolist()
+    print("processor seconds:", dict(zip(found, np.round(np.diff(times), 1).tolist())))
+    return {method: min(hops_of(traffic, at, chip) for at in places) for method, places in found.items()}
 
 
 def processor_seconds() -> float:

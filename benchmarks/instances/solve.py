@@ -1,4 +1,4 @@
-"""Map instances by several methods, and keep the best mapping of each method in results/.
+"""Map instances by several methods; record the figures in docs/instances.csv, and keep the best mapping of each row.
 
     python benchmarks/instances/solve.py INSTANCE … [--constraints NAME …] [--methods NAME …] [--seeds 5]
         [--limit SECONDS] [--python OTHER/bin/python] [--kahypar-config FILE.ini]
@@ -13,9 +13,9 @@ require and 5 % more. As they know no limit but this one, cores that exceed anot
 hour, for all seeds of an instance and constraints: another program that needs more for a seed is stopped, and no seed
 begins later.
 
-results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
-METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor, or the reason why it gave
-no mapping. A result that is there stays; --again replaces it.
+results/INSTANCE/CONSTRAINTS.parts.xz has the core of each placed neuron, CONSTRAINTS.places.xz x and y of each core,
+CONSTRAINTS.json method, seed, program, commit and cost. A mapping with less connectivity replaces them; place.py then
+adds the hops of other placements.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import itertools
 import json
 import lzma
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,6 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
 OWN, OTHERS, FLOOR = ("groups", "hypergraph", "auto"), ("mtkahypar", "kahypar", "metis"), ("random", "sequential")
 SLACK = 1.05  # blocks of other programs, above the least number
 PACKAGES = {"mtkahypar": "mtkahypar", "kahypar": "kahypar", "metis": "pymetis"}
@@ -46,7 +46,6 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="interpreter of the other partitioners")
     parser.add_argument("--kahypar-config", type=Path)
     parser.add_argument("--limit", type=float, default=3600)
-    parser.add_argument("--again", action="store_true")
     parser.add_argument("--tool", nargs=5, help=argparse.SUPPRESS)  # method, file, blocks, most neurons, seed
     given = parser.parse_args()
     if given.tool:
@@ -59,30 +58,46 @@ def main() -> None:
 
 
 def solve(name: str, given: argparse.Namespace) -> None:
-    """Map one instance under its constraints."""
+    """Map one instance under its constraints; record the figures of each method, and a mapping better than the best."""
+    from grade import Graph
+    from table import FIGURES, best_of, by_case, graded, read_csv, result_of, write_csv
+
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.instances.known_instances import find_instance
     from snnb.mapping.traffic import PlacedNetwork
 
     instance = find_instance(name)
+    edges = Graph(instance.path)
     with SynapseGraph.open(instance.path) as graph, tempfile.TemporaryDirectory() as directory:
         network = PlacedNetwork.of(graph)
-        for constraint in given.constraints or instance.constraints:
-            target = RESULTS / instance.full_name / constraint
-            for method in given.methods:
-                if (target / f"{method}.json").exists() and not given.again:
-                    continue
-                solve_with(method, graph, network, constraint, target, Path(directory), given)
+        for constraints, method in itertools.product(given.constraints or instance.constraints, given.methods):
+            made, stored = Path(directory) / f"{constraints}.json", result_of(name, constraints)
+            row = {"instance": name, "constraints": constraints, "method": method}
+            row.update(solve_with(method, graph, network, made, given))
+            row.update(graded(edges, constraints, made) if row["connectivity"] is not None else {})
+            rows = {(one["instance"], one["constraints"], one["method"]): one for one in read_csv()}
+            empty = dict.fromkeys(next(iter(rows.values())))
+            rows[name, constraints, method] = {**empty, **row}
+            write_csv(list(rows.values()))
+            # Of equal results, the first remains the best
+            best = best_of(by_case(list(rows.values()))[name, constraints])
+            if best["method"] == method and (not stored.exists() or best["connectivity"] < recorded(stored)):
+                record = {key: row[key] for key in ("method", "seed", "program")}
+                cost = {key: row[key] for key in FIGURES if row[key] is not None}
+                document = {**record, "commit": commit(), "cost": cost}
+                stored.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+                for suffix in (".parts.xz", ".places.xz"):
+                    stored.with_suffix(suffix).write_bytes(made.with_suffix(suffix).read_bytes())
 
 
-def solve_with(method, graph, network, constraint, target, directory, given) -> None:
-    """Map by one method with each seed; write the best."""
+def solve_with(method, graph, network, made, given):
+    """Map by one method with each seed; write the best mapping next to `made`, and return what the method has found."""
     from snnb.core.errors import InputError
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition, map_network
 
-    hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
-    seeds, best, left = [], None, given.limit
+    hardware = read_hardware(str(HERE / "constraints" / made.name))
+    found, spent, left = {}, [], given.limit
     for seed in range(1 if method == "sequential" else given.seeds):
         began = processor_seconds()
         earlier = 0.0
@@ -90,36 +105,46 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
             if method in ("sequential", *OWN):
                 mapped = map_network(network, hardware, method=method, seed=seed)
             else:
-                parts, earlier = partition(method, graph, network, hardware, seed, directory, given, left)
+                parts, earlier = partition(method, graph, network, hardware, seed, made.parent, given, left)
                 mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
+            result = f"{mapped.cost.connectivity:,.1f}"
             if method == "auto" or mapped.method in (method, "file"):
-                figures = {
-                    "connectivity": round(mapped.cost.connectivity, 6),
-                    "hops": round(mapped.cost.hops_unicast, 6),
-                }
-                if best is None or mapped.cost.connectivity < best.cost.connectivity:
-                    best = mapped
+                if mapped.cost.connectivity < min(found.values(), default=float("inf")):
+                    write(made.with_suffix(".parts.xz"), mapped.core[:, None])
+                    write(made.with_suffix(".places.xz"), mapped.place)
+                found[seed] = mapped.cost.connectivity
             else:
-                figures = {"none": f"none better than {mapped.method}"}
+                result = f"none better than {mapped.method}"
         except InputError as error:
-            figures = {"none": str(error)}
+            result = str(error)
         except subprocess.TimeoutExpired:
-            figures = {"none": f"none within {given.limit:,.0f} s"}
+            result = f"none within {given.limit:,.0f} s"
             began, earlier = processor_seconds(), left
-        seconds = processor_seconds() - began + earlier
-        seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
-        print(target.parent.name, constraint, method, seeds[-1], flush=True)
-        left -= seconds
+        spent.append(round(processor_seconds() - began + earlier, 1))
+        print(made.stem, method, f"seed {seed}: {result}, {spent[-1]} s", flush=True)
+        left -= spent[-1]
         if left <= 0:
             break
-    target.mkdir(parents=True, exist_ok=True)
-    if best is not None:
-        write(target / f"{method}.parts.xz", best.core[:, None])
-        write(target / f"{method}.places.xz", best.place)
-    document = {"method": method, "program": program(method, given.python), "slack": SLACK, "seeds": seeds}
-    if method not in OTHERS:
-        del document["slack"]
-    (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return {
+        "program": program(method, given.python),
+        "seed": min(found, key=found.get, default=None),
+        "connectivity": min(found.values(), default=None),
+        "seeds": len(spent),
+        "seeds_without_result": len(spent) - len(found),
+        "largest_connectivity": max(found.values(), default=None),
+        "seconds": statistics.median(spent),
+    }
+
+
+def recorded(stored: Path) -> float:
+    """Return the connectivity of the stored mapping."""
+    return json.loads(stored.read_text(encoding="utf-8"))["cost"]["connectivity"]
+
+
+def commit() -> str:
+    """Return the commit of the checkout."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
 def processor_seconds() -> float:

@@ -1,23 +1,22 @@
-"""Grade all stored results anew and write the tables of docs/instances.md.
+"""Write the tables of docs/instances.md from docs/instances.csv, or grade the stored mappings anew.
 
-    python benchmarks/instances/table.py [INSTANCE] [--check]
+    python benchmarks/instances/table.py [[INSTANCE] --check]
 
-needs numpy, scipy and h5py. With INSTANCE only its results are graded; those of the others are read from
-docs/instances.csv. With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well, and
-stops where a figure of grade.py is another one.
+With `--check` the best mapping of each row is graded, by grade.py and by snnb, and the command stops where a figure
+differs from that in instances.csv, or a table from that on the page. This needs numpy, scipy, h5py and snnb.
 """
 
 import argparse
 import csv
 import json
-import statistics
+import lzma
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from grade import HERE, INSTANCES, Graph, grade, read_constraints, read_numbers
-from hops import agrees, core_traffic, read_partition, read_placements
+from hops import core_traffic, fewest_hops
 
 PAGE = HERE.parents[1] / "docs" / "instances.md"
 CSV = PAGE.with_suffix(".csv")
@@ -26,7 +25,6 @@ METHODS = ("random", "sequential", "groups", "hypergraph", "mtkahypar", "kahypar
 TITLES = {"mtkahypar": "Mt-KaHyPar", "kahypar": "KaHyPar", "metis": "METIS"}
 AXONCUDA = ("external_degrees", "overlap_mean", "overlap_geometric_mean")  # further objectives of its grader
 FIGURES = ("cores", "connectivity", "cut", *AXONCUDA, "hops_unicast", "hops_multicast", "energy_pj", "step_ns")
-INEXACT = ("energy_pj", "step_ns")
 LIMITED = ("neurons", "axons", "axons_out", "memory_bits")
 SEEDS = 5  # of a method that has been run in full
 Row = Dict[str, Any]
@@ -36,135 +34,95 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("instance", nargs="?", help="name; by default all instances")
-    parser.add_argument("--check", action="store_true", help="compute each result with snnb as well")
+    parser.add_argument("--check", action="store_true", help="grade the mappings, and write nothing")
     options = parser.parse_args()
     instances = [json.loads(path.read_text(encoding="utf-8")) for path in INSTANCES.glob("*.json")]
-    instances.sort(key=lambda one: (one["synapses"], one["name"], one["version"]))
-    names = [label_of(instance, instances) for instance in instances]
+    instances.sort(key=lambda one: (one["synapses"], one["name"]))
+    names = [instance["name"] for instance in instances]
     if options.instance not in (None, *names):
         parser.error(f"no instance {options.instance}; the instances are {', '.join(names)}")
-    stored = [] if options.instance is None else read_csv()
-    rows = []
-    for instance, label in zip(instances, names):
-        if options.instance not in (None, label):
-            rows += [row for row in stored if row["instance"] == label]
-            continue
-        full_name = f"{instance['name']}-{instance['version']}"
-        graph = Graph(INSTANCES / f"{full_name}.h5")
-        for constraint in instance["constraints"]:
-            for method in METHODS:
-                result = RESULTS / full_name / constraint / f"{method}.json"
-                if not result.exists():
-                    continue
-                rows.append({"instance": label, **graded(graph, constraint, result)})
-                print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
-                if options.check and rows[-1]["connectivity"] is not None:
-                    compare(full_name, constraint, result, rows[-1])
-            check_placements(graph, full_name, constraint, options.check)
-    write_csv(rows)
-    tables = [
-        instance_table(instances),
-        ratio_table(rows),
-        best_table(rows),
-        placement_table(rows),
-        axoncuda_table(rows),
-    ]
-    text = PAGE.read_text(encoding="utf-8")
-    for name, lines in zip(("instances", "ratios", "best", "placements", "axoncuda"), tables):
-        begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
-    PAGE.write_text(text, encoding="utf-8")
+    rows = read_csv()
+    text = with_tables(PAGE.read_text(encoding="utf-8"), instances, rows)
+    if not options.check:
+        PAGE.write_text(text, encoding="utf-8")
+        return
+    if PAGE.read_text(encoding="utf-8") != text:
+        sys.exit(f"{PAGE} has other tables than {CSV.name}: run table.py")
+    graphs: Dict[str, Graph] = {}
+    for (name, constraints), by_method in by_case(rows).items():
+        if options.instance in (None, name):
+            graphs = graphs if name in graphs else {name: Graph(INSTANCES / f"{name}.h5")}
+            check(graphs[name], name, constraints, best_of(by_method))
 
 
-def label_of(instance: Row, instances: List[Row]) -> str:
-    """Return the name of an instance, with its version if it has several."""
-    several = [one["name"] for one in instances].count(instance["name"]) > 1
-    return f"{instance['name']}-{instance['version']}" if several else instance["name"]
-
-
-def folder_of(label: str, constraints: str) -> Path:
-    """Return the folder of the results of the instance of this label."""
-    return next(RESULTS.glob(f"{label if '-' in label else label + '-*'}/{constraints}"))
-
-
-def graded(graph: Graph, constraint: str, result: Path) -> Row:
-    """Grade a stored result, and stop if it is not valid; figures are None if no seed has given one."""
-    stored = json.loads(result.read_text(encoding="utf-8"))
-    mapped = [seed for seed in stored["seeds"] if "connectivity" in seed]
-    figures, fullest, best = {}, {}, {}
-    if mapped:
-        core = read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
-        place = read_numbers(result.with_suffix(".places.xz"), 2)
-        figures, fullest, violations = grade(graph, read_constraints(constraint), core, place)
-        if violations:
-            sys.exit(f"{result}: {'; '.join(violations)}")
-        best = min(mapped, key=lambda seed: seed["connectivity"])
-    return {
-        "constraints": constraint,
-        "method": stored["method"],
-        "program": stored["program"],
-        "seed": best.get("seed"),
-        **{name: figures.get(name) for name in FIGURES},
-        **{f"fullest_{name}": fullest[name]["contents"] if name in fullest else None for name in LIMITED},
-        "seeds": len(stored["seeds"]),
-        "seeds_without_result": len(stored["seeds"]) - len(mapped),
-        "largest_connectivity": max((seed["connectivity"] for seed in mapped), default=None),
-        "seconds": statistics.median(seed["seconds"] for seed in stored["seeds"]),
+def with_tables(page: str, instances: List[Row], rows: List[Row]) -> str:
+    """Return the page with its tables written anew."""
+    tables = {
+        "instances": instance_table(instances),
+        "ratios": ratio_table(rows),
+        "best": best_table(rows),
+        "placements": placement_table(rows),
+        "axoncuda": axoncuda_table(rows),
     }
+    for name, lines in tables.items():
+        begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        page = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
+    return page
 
 
-def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
-    """Stop if `snnb` computes another figure from the same files."""
-    import lzma
+def graded(graph: Graph, constraints: str, result: Path) -> Row:
+    """Return the figures of a stored mapping by grade.py; stop if it is not valid."""
+    core = read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
+    place = read_numbers(result.with_suffix(".places.xz"), 2)
+    figures, fullest, violations = grade(graph, read_constraints(constraints), core, place)
+    if violations:
+        sys.exit(f"{result}: {'; '.join(violations)}")
+    contents = {f"fullest_{name}": fullest[name]["contents"] if name in fullest else None for name in LIMITED}
+    return {**{name: figures.get(name) for name in FIGURES}, **contents}
 
+
+def check(graph: Graph, name: str, constraints: str, best: Row) -> None:
+    """Stop if grade.py or snnb compute other figures of the stored mapping, or of the bound of its hops."""
+    result = result_of(name, constraints)
+    stored = json.loads(result.read_text(encoding="utf-8"))
+    if (stored["method"], stored["seed"]) != (best["method"], best["seed"]):
+        sys.exit(f"{result}: not the mapping of {best['method']}, seed {best['seed']}")
+    traffic = core_traffic(graph, read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0])
+    mine = {**graded(graph, constraints, result), "bound": fewest_hops(traffic, read_constraints(constraints))}
+    recorded = {**stored["cost"], "bound": stored["placements"]["bound"]}
+    for by, theirs in ((CSV.name, best), (result.name, recorded), ("snnb", by_snnb(name, constraints, result))):
+        for figure, value in theirs.items():
+            if value is not None and figure in mine and abs(mine[figure] - value) > 1e-9 * abs(value) + 1e-6:
+                sys.exit(f"{result}: {figure} is {mine[figure]!r} by grade.py and {value!r} by {by}")
+    print(name, constraints, f"{mine['connectivity']:,.1f}", flush=True)
+
+
+def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[float]]:
+    """Return the figures of a stored mapping by snnb."""
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition
     from snnb.mapping.traffic import PlacedNetwork
 
-    hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
-    with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as graph, tempfile.TemporaryDirectory() as directory:
+    hardware = read_hardware(str(HERE / "constraints" / f"{constraints}.json"))
+    with SynapseGraph.open(INSTANCES / f"{name}.h5") as graph, tempfile.TemporaryDirectory() as directory:
         files = []
         for kind in ("parts", "places"):
             files.append(Path(directory) / kind)
             files[-1].write_bytes(lzma.decompress(result.with_suffix(f".{kind}.xz").read_bytes()))
-        mapped = cost_partition(PlacedNetwork.of(graph), hardware, *files)
-    for name in FIGURES:
-        theirs, tolerance = getattr(mapped.cost, name, None), 1e-9 if name in INEXACT else 1e-12
-        if name == "cores":
-            theirs = int((mapped.cost.contents["neurons"] > 0).sum())
-        if theirs is not None and abs(row[name] - theirs) > tolerance * abs(theirs):
-            sys.exit(f"{result}: {name} is {row[name]!r} by grade.py and {theirs!r} by snnb")
+        cost = cost_partition(PlacedNetwork.of(graph), hardware, *files).cost
+    figures = {figure: getattr(cost, figure, None) for figure in FIGURES}
+    return {**figures, "cores": int((cost.contents["neurons"] > 0).sum())}
 
 
-def check_placements(graph: Graph, full_name: str, constraint: str, with_snnb: bool) -> None:
-    """Stop if hops and bound of placements.json are others, or those of snnb `with_snnb`."""
-    folder = RESULTS / full_name / constraint
-    if not (folder / "placements.json").exists():
-        return
-    stored, places = read_placements(folder)
-    core = read_partition(graph, folder, stored["partition"])
-    if not agrees(folder, core_traffic(graph, core), read_constraints(constraint)):
-        sys.exit(f"{folder}/placements.json is of another partition, or wrong: run place.py")
-    if with_snnb:
-        from snnb.graph.synapse_graph import SynapseGraph
-        from snnb.mapping.cost import Routes
-        from snnb.mapping.hardware import read_hardware
-        from snnb.mapping.traffic import PlacedNetwork, count_traffic
-
-        hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
-        with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as opened:
-            network = PlacedNetwork.of(opened)
-            traffic = count_traffic(network, core.astype("int32"), stored["cores"]).matrix
-        for method, place in places.items():
-            theirs = float(traffic.data @ Routes.of(traffic, hardware, place.astype("int32")).hops.sum(axis=0))
-            if abs(theirs - stored["hops"][method]) > 1e-9 * theirs + 1e-6:
-                sys.exit(f"{folder}/placements.json: {method} has {theirs!r} hops by snnb")
+def result_of(name: str, constraints: str) -> Path:
+    """Return the record of the best known mapping; its partition and its placement are next to it."""
+    return RESULTS / name / f"{constraints}.json"
 
 
 def read_csv() -> List[Row]:
-    """Read the rows that `write_csv` has written."""
+    """Read the rows that `write_csv` has written: one for each instance, constraints and method."""
     texts = ("instance", "constraints", "method", "program")
     with CSV.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -186,9 +144,9 @@ def instance_table(instances: List[Row]) -> List[str]:
     ]
     lines.append("|---|---|---|---:|---:|---:|---:|---:|")
     for one in instances:
-        kilobytes = (INSTANCES / f"{one['name']}-{one['version']}.h5").stat().st_size / 1000
+        kilobytes = (INSTANCES / f"{one['name']}.h5").stat().st_size / 1000
         cells = [
-            f"`{label_of(one, instances)}`",
+            f"`{one['name']}`",
             one["network"].rstrip("."),
             quality(one),
             f"{one['pictures']:,} × {one['steps']:,}",
@@ -265,16 +223,14 @@ def placement_table(rows: List[Row]) -> List[str]:
     """Return hops by method of placement, and their lower bound, as ratios to those of snnb."""
     lines = ["| instance | constraints | partition | cores | spikes | hops by snnb | bound | curves | force-directed |"]
     lines.append("|---|---|---|" + "---:|" * 6)
-    for instance, constraints in by_case(rows):
-        folder = folder_of(instance, constraints)
-        if not (folder / "placements.json").exists():
+    for (instance, constraints), by_method in by_case(rows).items():
+        stored = json.loads(result_of(instance, constraints).read_text(encoding="utf-8"))
+        best, hops = best_of(by_method), stored.get("placements")
+        if hops is None:  # place.py has not run yet
             continue
-        stored = read_placements(folder)[0]
-        hops, partition = stored["hops"], stored["partition"]
-        cells = [f"`{instance}`", constraints, TITLES.get(partition, partition), f"{stored['cores']:,}"]
-        cells += [f"{stored['spikes']:,.1f}", f"{hops['snnb']:,.1f}"]
-        others = (stored["bound"], hops["curve"], hops["force"])
-        cells += [f"{one / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in others]
+        cells = [f"`{instance}`", constraints, TITLES.get(best["method"], best["method"]), f"{best['cores']:,}"]
+        cells += [f"{best['connectivity']:,.1f}", f"{hops['snnb']:,.1f}"]
+        cells += [f"{hops[one] / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in ("bound", "curve", "force")]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -1,4 +1,4 @@
-"""Train the networks of the instances of version 2026.1 on all training pictures of CIFAR-10, with torch in bfloat16.
+"""Train `rueckauer_cifar10` and `rueckauer_pruned` on all training pictures of CIFAR-10, with torch in bfloat16.
 
     .venv/bin/python benchmarks/instances/train.py describe rueckauer_cifar10 rueckauer.json
     snnb prepare --model rueckauer_cifar10 --source DIR --run-dir runs/r
@@ -16,9 +16,6 @@ network, those largest in proportion to the standard deviation of their layer, a
 |---|---|---:|
 | rueckauer_cifar10 | --epochs 30 | 86.41 % |
 | rueckauer_pruned | --epochs 4 --learning-rate 0.02 --keep 0.1 --initial-weights rueckauer_cifar10.npz | 80.93 % |
-| mobilenet_cifar10 | --epochs 16 --weight-decay 2e-4 | 80.88 % |
-| resnet20_cifar10 | --epochs 7 | 81.35 % |
-| vgg11_cifar10 | --epochs 3 | 73.47 % |
 """
 
 import argparse

@@ -263,15 +263,32 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
     assert "SHA-256" in case.run("parts.txt", "places.txt")[2]
 
 
-def test_each_version_of_an_instance_has_a_label_results_and_the_command_of_its_recipe(monkeypatch):
+def test_each_instance_has_results_and_the_command_of_its_recipe(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     table, make = importlib.import_module("table"), importlib.import_module("make")
-    listed = [json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json")]
-    labels = {table.label_of(one, listed): one for one in listed}
-    assert {"lenet_t100", "resnet20_cifar10-2026.1", "resnet20_cifar10-2026.2"} <= {*labels}
-    assert {row["instance"] for row in table.read_csv()} <= {*labels}
-    for name, constraints in (("lenet_t100", "axons_128"), ("resnet20_cifar10-2026.1", "loihi_mesh")):
-        assert (table.folder_of(name, constraints) / "groups.json").exists()
-    for label, one in labels.items():
-        recipe = make.RECIPES.get(label) or make.RECIPES[one["name"]]
-        assert (recipe.version, make.command(recipe)) == (one["version"], one["recipe"])
+    instances = {one["name"]: one for one in (json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json"))}
+    assert instances.keys() == make.RECIPES.keys()
+    for name, one in instances.items():
+        assert (make.RECIPES[name].version, make.command(make.RECIPES[name])) == (one["version"], one["recipe"])
+    cases = table.by_case(table.read_csv())
+    assert {*cases} == {(name, constraints) for name, one in instances.items() for constraints in one["constraints"]}
+    for name, constraints in cases:
+        assert {path.name for path in (table.RESULTS / name).glob(f"{constraints}.*")} == {
+            f"{constraints}.json",
+            f"{constraints}.parts.xz",
+            f"{constraints}.places.xz",
+        }
+
+
+@pytest.mark.parametrize("name", ["mini_network", "lenet_t16"])
+def test_the_stored_mappings_and_the_tables_of_the_page_are_those_of_the_csv_file(name, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    table = importlib.import_module("table")
+    monkeypatch.setattr("sys.argv", ["table", name, "--check"])
+    table.main()
+    assert capsys.readouterr().out.count(name) == 3
+    rows = table.read_csv()
+    case, by_method = next(one for one in table.by_case(rows).items() if one[0][0] == name)
+    table.best_of(by_method)["hops_unicast"] *= 1.01
+    with pytest.raises(SystemExit, match=f"{case[1]}.json: hops_unicast is .* by grade.py and .* by instances.csv"):
+        table.check(table.Graph(table.INSTANCES / f"{name}.h5"), *case, table.best_of(by_method))

@@ -9,7 +9,6 @@ from write_instance import hyperedges_sha256, traffic
 
 from snnb import Run, SynapseGraph
 from snnb.cli.main import main
-from snnb.instances import known_instances
 from snnb.instances.known_instances import find_instance, instances
 from snnb.io.files import sha256_of
 
@@ -40,27 +39,17 @@ def test_a_run_of_an_instance(tmp_path, monkeypatch, capsys):
     one = find_instance("mini_network")
     run = Run(path="runs/x")
     record = run.graphs["imported"].record
-    assert str(record.params.from_file) == f"instance:{one.full_name}"
-    assert [(Path(file.path).name, file.sha256) for file in record.inputs] == [(f"{one.full_name}.h5", one.sha256)]
+    assert str(record.params.from_file) == f"instance:{one.name}"
+    assert [(Path(file.path).name, file.sha256) for file in record.inputs] == [(f"{one.name}.h5", one.sha256)]
     assert (run.graphs["imported"].directory / "mini_network_graph.h5").exists()
     capsys.readouterr()
-    assert main(f"graph --from instance:{one.full_name} --run-dir runs/x".split()) == 0
+    assert main(f"graph --from instance:{one.name} --run-dir runs/x".split()) == 0
     assert "up to date" in capsys.readouterr().out
     assert main(["map", "runs/x", "--hardware", "spinemap_5x5", "--method", "sequential"]) == 0
     for name in ("hmetis", "metis", "snn", "csv", "npz", "sonata"):
         assert main(f"export runs/x --format {name} --output out_{name}".split()) == 0
     assert main(["report", "runs/x"]) == 0
-    assert f"{one.full_name}.h5 (SHA-256 {one.sha256})" in Path("runs/x/report.html").read_text()
-
-
-def test_a_name_without_a_version_is_the_newest_also_if_it_has_fewer_synapses(tmp_path, monkeypatch):
-    one = find_instance("mini_network")
-    for version, synapses in (("2026.9", 9), ("2026.10", 5), ("2025.1", 7)):
-        text = one.model_copy(update={"version": version, "synapses": synapses}).model_dump_json()
-        (tmp_path / f"mini_network-{version}.json").write_text(text)
-    monkeypatch.setattr(known_instances, "FOLDER", tmp_path)
-    assert find_instance("mini_network").version == "2026.10"
-    assert find_instance("mini_network-2026.9").synapses == 9
+    assert f"{one.name}.h5 (SHA-256 {one.sha256})" in Path("runs/x/report.html").read_text()
 
 
 @pytest.mark.slow

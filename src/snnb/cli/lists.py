@@ -127,7 +127,7 @@ def instances() -> None:
 
     entries = known_instances.instances()
     rows = [
-        [one.full_name, f"{one.neurons:,}", f"{one.synapses:,}", f"{one.spikes:,.0f}", ", ".join(one.constraints)]
+        [one.name, f"{one.neurons:,}", f"{one.synapses:,}", f"{one.spikes:,.0f}", ", ".join(one.constraints)]
         for one in entries
     ]
     head = ["instance", "neurons", "synapses", "spikes", "constraints"]

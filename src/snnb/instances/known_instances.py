@@ -28,12 +28,12 @@ class Quality(Document):
 
 
 class Instance(Document):
-    """Description of an instance: the document `NAME-VERSION.json`.
+    """Description of an instance: the document `NAME.json`.
 
     Attributes
     ----------
     name, version : str
-        The content of a version never changes.
+        A changed network or graph has another version.
     network : str
         The network in one sentence.
     dataset : str
@@ -77,35 +77,23 @@ class Instance(Document):
     recipe: str
 
     @property
-    def full_name(self) -> str:
-        """Name with version."""
-        return f"{self.name}-{self.version}"
-
-    @property
-    def version_numbers(self) -> List[int]:
-        """Numbers of the version, to compare versions by."""
-        return [int(part) for part in self.version.split(".")]
-
-    @property
     def path(self) -> Path:
         """File of the graph."""
-        return FOLDER / f"{self.full_name}.h5"
+        return FOLDER / f"{self.name}.h5"
 
 
 def instances() -> List[Instance]:
-    """Return all instances by number of synapses, name and version."""
+    """Return all instances by number of synapses and name."""
     records = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
-    return sorted(records, key=lambda one: (one.synapses, one.name, one.version_numbers))
+    return sorted(records, key=lambda one: (one.synapses, one.name))
 
 
 def find_instance(name: str) -> Instance:
-    """Return an instance by its full name, or the newest version; raise `UsageError` if there is none."""
-    known = instances()
-    named = [one for one in known if name in (one.name, one.full_name)]
-    if not named:
-        names = ", ".join(dict.fromkeys(one.name for one in known))
-        raise UsageError(f"{PREFIX}{name}: no such instance; there are {names}")
-    return max(named, key=lambda one: one.version_numbers)
+    """Return an instance by its name; raise `UsageError` if there is none."""
+    known = {one.name: one for one in instances()}
+    if name not in known:
+        raise UsageError(f"{PREFIX}{name}: no such instance; there are {', '.join(known)}")
+    return known[name]
 
 
 def named_instance(path: Path) -> Optional[str]:

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
@@ -14,7 +13,7 @@ from snnb.core.errors import UsageError
 from snnb.core.options import AbsolutePath, Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions, RateUnit
-from snnb.instances.known_instances import PREFIX, find_instance, named_instance
+from snnb.instances.known_instances import find_instance, named_instance
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
@@ -42,14 +41,9 @@ ASSUMED = "no spike counts: one spike per neuron is assumed"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one external graph
 
 
-def _with_version(path: Path) -> Path:
-    """Return the absolute path of a file, and an instance with its version; one that does not exist as it is."""
-    name = named_instance(path)
-    if name is None:
-        return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
-    with suppress(UsageError):
-        return Path(PREFIX + find_instance(name).full_name)
-    return path
+def _absolute(path: Path) -> Path:
+    """Return the absolute path of a file, or the name of an instance."""
+    return Path(os.path.abspath(path)) if named_instance(path) is None else path  # noqa: PTH100 - links stay
 
 
 def _each(files: object) -> object:
@@ -71,7 +65,7 @@ class GraphParams(Options):
         description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
     )
     from_file: Annotated[
-        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE", panel=FOREIGN)
+        Optional[Annotated[Path, AfterValidator(_absolute)]], Flag(name="--from", metavar="FILE", panel=FOREIGN)
     ] = Field(
         default=None,
         description="External graph that starts a run (no model): MODEL_graph.h5, instance:NAME (`snnb instances`), "
