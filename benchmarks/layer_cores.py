@@ -15,12 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from snnb.architectures import find, names
+from snnb.chips.hardware import LayerHardware
+from snnb.chips.read_hardware import read_hardware
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import SnnbError
 from snnb.io.keras import keras
-from snnb.mapping.hardware import LayerHardware, read_hardware
-from snnb.mapping.layer_cores import place_layers
+from snnb.mapping.layers.assignment import assign_layers
 from snnb.network.read_network import read_network
 
 SAMPLES = 4
@@ -48,7 +49,7 @@ def reason(name: str, hardware: LayerHardware, folder: Path) -> str:
         settings = ConversionSettings(max_pool="average", rectify_linear=True)
         convert(folder / f"{name}.h5", folder, name=name, x_norm=pixels, settings=settings)
         network = read_network(folder / f"{name}_parsed.h5")
-    placement = place_layers(network, hardware)
+    placement = assign_layers(network, hardware)
     if placement.reason is not None:
         return "no: " + placement.reason.split(": ", 1)[1]
     cores = ", ".join(str(core) for core in placement.core)

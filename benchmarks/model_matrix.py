@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from snnb.architectures import find, names  # noqa: E402
-from snnb.mapping.hardware import descriptions  # noqa: E402
+from snnb.chips.read_hardware import descriptions  # noqa: E402
 from snnb.stages.open_run import open_run  # noqa: E402
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes, python2_batch  # noqa: E402
 

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from snnb.architectures.registry import ModelRow
+from snnb.chips.hardware import HardwareRow, LayerHardware
 from snnb.cli.doctor import Machine
 from snnb.cli.main import COMMANDS, HelpfulCommand, load
 from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
-from snnb.mapping.hardware import HardwareRow, LayerHardware
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.remove import Removal

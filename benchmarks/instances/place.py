@@ -39,7 +39,7 @@ def placed(traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[s
     """Return the hops of the best placement by each method; print the processor seconds."""
     import mesh_placement as peers
 
-    from snnb.mapping.hardware import read_hardware
+    from snnb.chips.read_hardware import read_hardware
     from snnb.mapping.placement import place
 
     hardware = read_hardware(str(HERE / "constraints" / f"{constraints}.json"))

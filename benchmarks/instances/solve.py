@@ -92,8 +92,8 @@ def solve(name: str, given: argparse.Namespace) -> None:
 
 def solve_with(method, graph, network, made, given):
     """Map by one method with each seed; write the best mapping next to `made`, and return what the method has found."""
+    from snnb.chips.read_hardware import read_hardware
     from snnb.core.errors import InputError
-    from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition, map_network
 
     hardware = read_hardware(str(HERE / "constraints" / made.name))

@@ -100,8 +100,8 @@ def check(graph: Graph, name: str, constraints: str, best: Row) -> None:
 
 def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[float]]:
     """Return the figures of a stored mapping by snnb."""
+    from snnb.chips.read_hardware import read_hardware
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition
     from snnb.mapping.traffic import PlacedNetwork
 

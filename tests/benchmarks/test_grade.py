@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.conversion.rewriting import pruned
 from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork, count_traffic

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.mapping.cost import cost
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.benchmarks.test_grade import FOLDER, GRAPHS
 from tests.mapping.test_cost import random_mapping

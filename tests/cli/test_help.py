@@ -9,11 +9,11 @@ import typer
 from click.testing import CliRunner
 
 from snnb.architectures import names
+from snnb.chips.read_hardware import hardware_names
 from snnb.cli.main import COMMANDS as LISTED
 from snnb.cli.main import EXAMPLES, commands, load, main
 from snnb.core.options import flag_of
 from snnb.formats.write_export import FORMATS
-from snnb.mapping.hardware import hardware_names
 from snnb.stages.all import STAGES
 
 COMMANDS = {name: load(name) for name in LISTED}

@@ -168,7 +168,6 @@ REFUSED = {
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
         ("run --hardware little.yaml", 3, "layer 02Conv2D_2x2x8 has 512 entries of kernel", "1 more than the 511"),
         ("run --hardware one_core.yaml", 3, "3 layers, 2 more than the 1 core,", "take one layer each"),
-        ("run --hardware xylo_imu", 3, "64 inputs, 48 more than 16", "the chip takes dense layers only"),
         ("run --hardware speck2f --method groups", 2, "--method: no effect on speck2f", "each layer has one core"),
         ("run --hardware speck2f --seed 3", 2, "--seed: no effect on speck2f", "each layer has one core"),
         ("run --hardware speck2f --partition zero", 2, "--partition: no effect on speck2f", "each layer has one core"),
@@ -189,14 +188,6 @@ REFUSED = {
             "mesh: unknown key (the keys are name, cores, ",
             "--show speck2f` prints",
         ),
-        ("run --hardware cores_network.yaml", 3, "give cores or network, one of them", "--show speck2f` prints"),
-        (
-            "run --hardware network_layer.yaml",
-            3,
-            "layer: has no effect with network; omit it",
-            "--show xylo_imu` prints",
-        ),
-        ("run --hardware network_without.yaml", 3, "network.outputs: missing", "--show xylo_imu` prints"),
         ("run --hardware layer_unknown.yaml", 3, "layer.size: unknown key", "--show speck2f` prints"),
         ("run --hardware layer_bits.yaml", 3, "layer.weight_bits: 8.5 is not an integer", "--show speck2f` prints"),
         (
@@ -336,11 +327,6 @@ def folder(tmp_path_factory):
         "core_unknown.yaml": "name: c\ncores: [{kernel: 1, neurons: 1, biases: 1, bits: 1}]\nsource: s\n",
         "core_zero.yaml": "name: c\ncores: [{kernel: 0, neurons: 1, biases: 1}]\nsource: s\n",
         "cores_mesh.yaml": f"{SMALL}mesh: [2, 2]\n",
-        "cores_network.yaml": f"{SMALL}network: {{inputs: 1, hidden: 1, outputs: 1}}\n",
-        "network_layer.yaml": (
-            "name: c\nnetwork: {inputs: 1, hidden: 1, outputs: 1}\nlayer: {weight_bits: 8}\nsource: s\n"
-        ),
-        "network_without.yaml": "name: c\nnetwork: {inputs: 1, hidden: 1}\nsource: s\n",
         "layer_unknown.yaml": SMALL.replace("{pooling: [2]}", "{size: 3}"),
         "layer_bits.yaml": SMALL.replace("{pooling: [2]}", "{weight_bits: 8.5}"),
         "layer_strides.yaml": SMALL.replace("{pooling: [2]}", "{strides: []}"),

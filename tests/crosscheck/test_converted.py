@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
@@ -20,7 +21,6 @@ from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Simulated
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.read_network import read_network, write_spiking

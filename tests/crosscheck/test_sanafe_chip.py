@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.chips.hardware import Hardware
 from snnb.crosscheck.exported import exported_network, in_order
 from snnb.crosscheck.sanafe import build_chip
 from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork

@@ -18,12 +18,12 @@ import yaml
 from PIL import Image
 
 from snnb.architectures import names
+from snnb.chips.read_hardware import hardware_names
 from snnb.cli.main import COMMANDS as LISTED
 from snnb.cli.main import load, main
-from snnb.mapping.hardware import hardware_names
 from snnb.stages.open_run import open_run
+from tests.chips.test_sanafe_architecture import architecture
 from tests.end_to_end.conftest import RECORDED
-from tests.formats.test_sanafe_architecture import architecture
 from tests.model_files.conftest import RECORDED as MODEL_FILES
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from snnb import Run
+from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.report import write_report

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.mapping.files import MappingCost
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork
+from tests.chips.test_sanafe_architecture import architecture
 from tests.formats.mapped import imported, refused
-from tests.formats.test_sanafe_architecture import architecture
 from tests.graph.edges import all_edges
 
 NETWORK = """

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from write_instance import hyperedges_sha256, traffic, write_instance
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
 from snnb.graph.synapse_graph import VERSION_WITH_SUMS, SynapseGraph, seal
 from snnb.mapping.files import MappingCost
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.test_graph_format import documented

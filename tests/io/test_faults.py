@@ -6,10 +6,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from snnb.chips.hardware import CoreMemory, Hardware, LayerHardware
+from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
 from snnb.io.faults import MOST_FAULTS, faults_in_words
 from snnb.io.text import Document, read_document
-from snnb.mapping.hardware import DESCRIPTIONS, CoreMemory, Hardware, LayerHardware
 from snnb.rundir.manifest import manifest_type
 from snnb.stages.all import KINDS
 from snnb.version import __version__
@@ -19,7 +20,6 @@ BAD = (None, True, "x", "", -1, 0, 2.5, 10**30, float("nan"), [], [1], [None] * 
 DOCUMENTS = {
     "loihi": (Hardware, DESCRIPTIONS / "loihi.yaml"),
     "speck2f": (LayerHardware, DESCRIPTIONS / "speck2f.yaml"),
-    "xylo_imu": (LayerHardware, DESCRIPTIONS / "xylo_imu.yaml"),
     "manifest": (manifest_type(KINDS), RECORDED / "manifest.yaml"),
 }
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from snnb.chips.hardware import EventFigures, Hardware, RouteFigures
 from snnb.graph.build import build_graph
-from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
 from tests.graph.recorded import keras, recorded, shape_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from snnb.chips.hardware import NO_LIMIT, Limits
 from snnb.mapping.groups import grouped
-from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.search import Search, contract
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.networks import hardware

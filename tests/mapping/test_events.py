@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.chips.hardware import Hardware
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition import Partition

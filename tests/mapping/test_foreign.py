@@ -5,8 +5,8 @@ import gzip
 import numpy as np
 import pytest
 
+from snnb.chips.hardware import LARGEST_LIMIT
 from snnb.core.errors import InputError
-from snnb.formats import sanafe_architecture
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
@@ -203,7 +203,7 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
 
 def test_no_limit_of_axons_is_stated_that_sanafe_does_not_have(write, network):
     path = write(lines(np.zeros(network.neurons, int)))
-    mapped = cost_partition(network, chip(neurons=10_000, axons=sanafe_architecture.NO_LIMIT), path)
+    mapped = cost_partition(network, chip(neurons=10_000, axons=LARGEST_LIMIT), path)
     stated = MappingCost.of(mapped)
     assert (stated.limits["axons"], stated.axons_per_core.share) == (None, None)
     assert stated.limits["neurons"] == 10_000

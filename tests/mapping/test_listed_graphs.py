@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from snnb.chips.hardware import Limits
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from snnb.mapping.cost import cost
-from snnb.mapping.hardware import Limits, read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.partition import partition
 from snnb.mapping.traffic import PlacedNetwork, count_traffic

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from scipy.sparse import load_npz
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError
 from snnb.io.figures import layer_colours, save
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.plots import plot_mapping, plot_traffic
 from snnb.mapping.traffic import PlacedNetwork

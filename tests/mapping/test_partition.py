@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from snnb.chips.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
-from snnb.mapping.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.mapping.limits import least_cores
 from snnb.mapping.partition import partition
 from snnb.mapping.search import contract, partitions

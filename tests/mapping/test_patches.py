@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from snnb.chips.hardware import Limits
 from snnb.graph.projection import targets
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
 from snnb.mapping import limits as limits_module
 from snnb.mapping.groups import _axis_parts, _Candidate, _candidates, _chunks, patches
-from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network.geometry import window_axis

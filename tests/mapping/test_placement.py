@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.mapping import placement
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.placement import (
     NOBODY,
     Board,

@@ -5,8 +5,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from snnb.chips.hardware import NO_LIMIT, Limits
 from snnb.mapping.groups import sequential
-from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.listed_graphs import random_graph, with_names
 from tests.mapping.brute_force import csv_edges, spikes_of

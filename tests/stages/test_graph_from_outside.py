@@ -15,7 +15,7 @@ from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.formats import import_graph
 from snnb.stages.open_run import described_with_repair, open_run
 from snnb.stages.plan import state_of_stages
-from tests.formats.test_sanafe_architecture import architecture
+from tests.chips.test_sanafe_architecture import architecture
 from tests.stages.test_map import CHIP
 
 # A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from snnb.chips.hardware import EventFigures
+from snnb.chips.read_hardware import descriptions
 from snnb.core.errors import UsageError
-from snnb.mapping.hardware import EventFigures, descriptions
 from snnb.results.grid import axes_of, points_of, read_grid
 
 

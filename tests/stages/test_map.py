@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from snnb import Run
+from snnb.chips import read_hardware
+from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
 from snnb.io.files import sha256_of
-from snnb.mapping import hardware
 from snnb.mapping.files import Mapping
-from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.mapping.map_network import map_network
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
@@ -176,7 +176,7 @@ def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(ru
 
 def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_path, monkeypatch):
     copy = shutil.copytree(DESCRIPTIONS, tmp_path / "descriptions")
-    monkeypatch.setattr(hardware, "DESCRIPTIONS", copy)
+    monkeypatch.setattr(read_hardware, "DESCRIPTIONS", copy)
     face, options = Run(path=run.path), {"hardware": "loihi", "method": "sequential"}
     first = face.map(**options)
     assert stale(run) == {}

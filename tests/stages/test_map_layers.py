@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 
 from snnb import Run
+from snnb.chips.read_hardware import read_hardware
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping.hardware import read_hardware
-from snnb.mapping.layer_cores import place_layers
-from snnb.mapping.layer_cost import LayerCost
+from snnb.mapping.layers.assignment import assign_layers
+from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.results.report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
 from snnb.stages.map_layers import notes
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
-from tests.mapping.test_layer_cores import Layers
+from tests.mapping.layers.test_assignment import Layers
 
 SMALL = """
 name: small
@@ -75,7 +75,7 @@ def test_pooling_before_a_dense_layer_is_composed_by_calibration():
     layers.pool(2)
     layers.dense(3, name="out")
     speck, network = read_hardware("speck2f"), layers.network
-    placement = place_layers(network, speck)
+    placement = assign_layers(network, speck)
     _, composed, bits = notes(network, speck, placement, [])
     assert composed.startswith("out: `parse --calibrate` composes the pooling with the Dense layer")
     assert "`parse --weight-bits 8`" in bits

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.cli.main import main
 from snnb.core.errors import VerificationError
 from snnb.crosscheck.sanafe import ChipTrace
 from snnb.mapping.files import Mapping
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.results.crosscheck import compare_costs, refuse_differences
 from tests.crosscheck.test_sanafe_chip import CHIP

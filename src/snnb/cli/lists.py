@@ -47,14 +47,15 @@ def datasets(
 
 
 def _hardware_names() -> Sequence[str]:
-    from snnb.mapping.hardware import hardware_names
+    from snnb.chips.read_hardware import hardware_names
 
     return hardware_names()
 
 
 def _show_hardware(name: str) -> None:
     """Print the file of a description in the package."""
-    from snnb.mapping.hardware import Hardware, HardwareRow, description_file, hardware_names, read_hardware
+    from snnb.chips.hardware import Hardware, HardwareRow
+    from snnb.chips.read_hardware import description_file, hardware_names, read_hardware
 
     if name not in hardware_names():
         raise UsageError(f"--show {name}: no such description; there are {', '.join(hardware_names())}")
@@ -77,15 +78,8 @@ def hardware(
     if show is not None:
         _show_hardware(show)
         return
-    from snnb.mapping.hardware import (
-        MEMORIES,
-        NO_LIMIT,
-        HardwareRow,
-        LayerHardware,
-        Limits,
-        descriptions,
-        layer_descriptions,
-    )
+    from snnb.chips.hardware import MEMORIES, NO_LIMIT, HardwareRow, LayerHardware, Limits
+    from snnb.chips.read_hardware import descriptions, layer_descriptions
 
     chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "neurons", "axons", "out", "synapses", "energy (pJ)"]]
@@ -105,18 +99,14 @@ def hardware(
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
     ]
     others = list(layer_descriptions().values())
-    of_layers = [["hardware", "cores", "a layer per core, or dense layers on one"]]
+    of_layers = [["hardware", "cores", "a layer per core"]]
     for one in others:
-        if one.cores is not None:
-            by_sizes: Dict[str, List[str]] = {}  # memories with the same numbers of entries
-            for name in MEMORIES:
-                sizes = sorted({getattr(core, name) for core in one.cores})
-                by_sizes.setdefault("/".join(f"{size:,}" for size in sizes), []).append(name)
-            texts = [f"{', '.join(names)} {sizes}" for sizes, names in by_sizes.items()]
-            of_layers.append([one.name, str(len(one.cores)), "; ".join(texts)])
-        elif one.network is not None:
-            numbers = {name: getattr(one.network, name) for name in ("inputs", "hidden", "outputs")}
-            of_layers.append([one.name, "1", "; ".join(f"{name} {number:,}" for name, number in numbers.items())])
+        by_sizes: Dict[str, List[str]] = {}  # memories with the same numbers of entries
+        for name in MEMORIES:
+            sizes = sorted({getattr(core, name) for core in one.cores})
+            by_sizes.setdefault("/".join(f"{size:,}" for size in sizes), []).append(name)
+        texts = [f"{', '.join(names)} {sizes}" for sizes, names in by_sizes.items()]
+        of_layers.append([one.name, str(len(one.cores)), "; ".join(texts)])
     document: List[Union[HardwareRow, LayerHardware]] = [*chips, *others]
     output.current.result([*lines, *notes, *output.table_lines(of_layers, right=(1,), shorten=(2,))], document)
 

@@ -17,10 +17,11 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 import yaml
 
+from snnb.chips.hardware import LARGEST_LIMIT, EventFigures, Hardware, RouteFigures
+from snnb.chips.sanafe_architecture import architecture_file
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
 from snnb.formats.sanafe import CORE, unsaid
-from snnb.formats.sanafe_architecture import architecture_file
 
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 
@@ -153,8 +154,18 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
 def one_tile(neurons: int) -> Mapping[str, object]:
     """Return an architecture file of a chip for this number of neurons, with all costs 0."""
     cores = neurons // CORE + 2
-    chip = {"name": "one_tile", "mesh": [cores, 1], "tile": [cores, 1], "neurons_per_core": CORE}
-    return architecture_file({**chip, "energy_pj": {}, "latency_ns": {}})
+    chip = Hardware(
+        name="one_tile",
+        mesh=(cores, 1),
+        tile=(cores, 1),
+        neurons_per_core=CORE,
+        axons_per_core=LARGEST_LIMIT,
+        energy_pj=EventFigures(router=0.0, link=0.0),
+        latency_ns=RouteFigures(router=0.0, link=0.0),
+        source="none: all costs are 0",
+        sources={"tile": "none"},
+    )
+    return architecture_file(chip)
 
 
 NEVER, ALWAYS = 1e30, -1e30  # thresholds

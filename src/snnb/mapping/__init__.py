@@ -1,4 +1,4 @@
-"""The graph on hardware: descriptions of chips, partition into cores, placement on the mesh, exact cost.
+"""The graph on hardware: partition into cores, placement on the mesh, exact cost.
 
 Imports no TensorFlow. In `snnb map`, map_network.py calls partition.py (neurons to cores), placement.py (cores to
 positions) and cost.py; files.py writes the result. Terms:
@@ -20,7 +20,7 @@ chunk
 patch, grid
     A rectangle of positions with a chunk of channels; the number of patches along rows and columns.
 layer, term
-    On a chip whose cores take whole layers (layer_cores.py): a population in the form of a core; spikes that it reads.
+    On a chip with a core for each layer (layers/): a population in the form of a core; spikes that it reads.
 list, entry
     In the memory for synapses of a core: the synapses of one source onto its neurons; one synapse of it (limits.py).
 """

@@ -19,9 +19,9 @@ from pydantic import Field, PlainSerializer, PlainValidator
 from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
+from snnb.chips.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
-from snnb.mapping.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.mapping.limits import memory_bits
 from snnb.mapping.links import multicast_loads, used_link_loads
 from snnb.mapping.traffic import (

@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
+from snnb.chips.hardware import NO_LIMIT, Hardware, Limits
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
-from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import least_cores, overfull_cores
 from snnb.mapping.links import write_links
 from snnb.mapping.map_network import MappedNetwork

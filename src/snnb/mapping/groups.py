@@ -6,12 +6,12 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
+from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, joined_lists
-from snnb.mapping.hardware import Limits
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING, Axis
 

@@ -7,9 +7,9 @@ parts of a hypergraph, whose hyperedges are a neuron and its targets (Çatalyür
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled
 from snnb.graph.projection import sources
-from snnb.mapping.hardware import Limits
 from snnb.mapping.traffic import PlacedNetwork, nodes_of
 
 MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway

@@ -9,13 +9,14 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.chips.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory
+from snnb.chips.read_hardware import descriptions
 from snnb.core.compiled import compiled
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
-from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 from snnb.network.geometry import PADDING
 

@@ -6,10 +6,10 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from snnb.chips.hardware import Hardware
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, divide_overfull, exceeded_limits, too_few_cores
 from snnb.mapping.partition import Partition, partition, sequential_baseline
 from snnb.mapping.partition_files import read_partition, read_placement

@@ -6,12 +6,12 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.chips.hardware import Hardware, Limits
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.graph.projection import KernelProjection
 from snnb.mapping.groups import grouped, patches, sequential
 from snnb.mapping.growth import grown
-from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import shared_entries, split_overfull, synapse_loads, too_few_cores
 from snnb.mapping.search import (
     ABUNDANT,

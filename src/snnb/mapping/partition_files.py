@@ -12,12 +12,12 @@ from typing import Sequence, Tuple
 
 import numpy as np
 
+from snnb.chips.hardware import Hardware
+from snnb.chips.sanafe_architecture import place_of
 from snnb.core.errors import InputError
 from snnb.core.machine import require_declared
-from snnb.formats.sanafe_architecture import place_of
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
-from snnb.mapping.hardware import Hardware
 from snnb.mapping.traffic import PlacedNetwork
 
 ADDRESSES = "tile core"

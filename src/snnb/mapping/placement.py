@@ -12,9 +12,9 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 
+from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inlined
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.mapping.hardware import Hardware
 from snnb.mapping.search_kernels import draw_below
 
 SWEEPS = 30  # orders by barycentres

@@ -17,11 +17,11 @@ from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from snnb.chips.hardware import Limits
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say
 from snnb.mapping import kahypar
-from snnb.mapping.hardware import Limits
 from snnb.mapping.search_kernels import (
     Contracted,
     State,

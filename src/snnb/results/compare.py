@@ -7,12 +7,12 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Set, T
 
 import numpy as np
 
+from snnb.chips.read_hardware import is_file, shown_name
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import is_file, shown_name
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory

@@ -135,8 +135,8 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     """
     import yaml
 
+    from snnb.chips.sanafe_architecture import address_of, architecture_file
     from snnb.formats.request import OnCores
-    from snnb.formats.sanafe_architecture import address_of, architecture_file
     from snnb.mapping.cost import active_neurons
     from snnb.mapping.traffic import PlacedNetwork
 
@@ -151,7 +151,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
         tile[mapping.core],
         core[mapping.core],
         active_neurons(PlacedNetwork.of(graph)),
-        yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False),
+        yaml.safe_dump(architecture_file(hardware), sort_keys=False),
         {"stamp": mapping.path.name, "hardware": hardware.name},
     )
 

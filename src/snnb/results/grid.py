@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
 from snnb.core.options import SYNONYMS, flag_of, option_name, own_flags, value_of
-from snnb.mapping.hardware import read_hardware
 from snnb.stages.all import STAGES
 from snnb.stages.stage import Given
 

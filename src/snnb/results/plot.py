@@ -12,8 +12,8 @@ from snnb.io.figures import Figure, styled
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.mapping.files import Mapping
-from snnb.mapping.layer_cost import COST, LayerCost
-from snnb.mapping.layer_plots import plot_layers
+from snnb.mapping.layers.layer_cost import COST, LayerCost
+from snnb.mapping.layers.layer_plots import plot_layers
 from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
 from snnb.network.read_network import read_network
 from snnb.results.compare import simulated_files

@@ -17,8 +17,8 @@ from snnb.io.files import atomic_path, refuse_existing, refuse_foreign
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
-from snnb.mapping.layer_cost import COST, LayerCost
-from snnb.mapping.layer_plots import plot_layers
+from snnb.mapping.layers.layer_cost import COST, LayerCost
+from snnb.mapping.layers.layer_plots import plot_layers
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import read_network

@@ -32,6 +32,8 @@ from typing import (
 import numpy as np
 from pydantic import Field
 
+from snnb.chips.hardware import LayerHardware
+from snnb.chips.read_hardware import read_hardware, shown_name
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import accuracy, quantity
@@ -39,7 +41,6 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document, read_text
-from snnb.mapping.hardware import LayerHardware, read_hardware, shown_name
 from snnb.results.compare import NETWORK_ENERGY, Interval, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
@@ -367,7 +368,7 @@ def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
-    from snnb.mapping.layer_cores import place_layers
+    from snnb.mapping.layers.assignment import assign_layers
     from snnb.mapping.map_network import map_network
     from snnb.mapping.traffic import PlacedNetwork
     from snnb.network.read_network import read_network
@@ -378,7 +379,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     chip = read_hardware(hardware)
     name = shown_name(chip.name, hardware)
     if isinstance(chip, LayerHardware):
-        placement = place_layers(read_network(parsed), chip)
+        placement = assign_layers(read_network(parsed), chip)
         if placement.reason is not None:
             say(f"sweep: {placement.reason}")
             return NO_CHIP.model_copy(update={"chip": name, "note": placement.reason})

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
+from snnb.chips.hardware import AnyHardware, Hardware, LayerHardware
+from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.mapping.hardware import (
-    AnyHardware,
-    Hardware,
-    LayerHardware,
-    description_file,
-    hardware_names,
-    is_file,
-    read_hardware,
-)
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord, external_records
 from snnb.stages import graph, map_layers, simulate

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 
+from snnb.chips.hardware import LayerHardware
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Say
-from snnb.mapping.hardware import LayerHardware
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.stages import graph, parse, simulate
 from snnb.stages.stage import unaltered
 
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.layer_cores import Placement
-    from snnb.mapping.layer_cost import LayerCost
+    from snnb.mapping.layers.assignment import LayerAssignment
+    from snnb.mapping.layers.layer_cost import LayerCost
     from snnb.network.network import Network
 
 NO_EFFECT = ("method", "objective", "partition", "placement", "allow_overfull", "split_overfull", "seed")
@@ -38,13 +38,13 @@ def check_network(run: RunDirectory, hardware: LayerHardware) -> None:
 
 def check_fit(run: RunDirectory, hardware: LayerHardware, stamp: Optional[str], say: Say) -> None:
     """Raise `InputError` with the reason if the network does not fit, after its table; see `parsed_file`."""
-    from snnb.mapping.layer_cores import place_layers, text_table
+    from snnb.mapping.layers.assignment import assign_layers, text_table
     from snnb.network.read_network import read_network
 
-    placement = place_layers(read_network(unaltered(run, parsed_file(run, stamp))), hardware)
-    if placement.reason is not None:
-        say("\n".join([f"layers on {hardware.name}", *text_table(placement.rows())]))
-        raise InputError(placement.reason)
+    assignment = assign_layers(read_network(unaltered(run, parsed_file(run, stamp))), hardware)
+    if assignment.reason is not None:
+        say("\n".join([f"layers on {hardware.name}", *text_table(assignment.rows())]))
+        raise InputError(assignment.reason)
 
 
 def write_layers(
@@ -58,23 +58,23 @@ def write_layers(
     """Map the layers of a graph's network; write `cost.json` and the picture, and return cost and lines of the log."""
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.io.figures import save
-    from snnb.mapping.layer_cores import place_layers
-    from snnb.mapping.layer_cost import COST, LayerCost
-    from snnb.mapping.layer_plots import plot_layers
+    from snnb.mapping.layers.assignment import assign_layers
+    from snnb.mapping.layers.layer_cost import COST, LayerCost
+    from snnb.mapping.layers.layer_plots import plot_layers
     from snnb.mapping.traffic import PlacedNetwork
     from snnb.network.read_network import read_network
 
     network = read_network(unaltered(run, parsed_file(run, stamp)))
-    placement = place_layers(network, hardware)
-    if placement.reason is not None:
-        raise InputError(placement.reason)
+    assignment = assign_layers(network, hardware)
+    if assignment.reason is not None:
+        raise InputError(assignment.reason)
     path = run.path / run.directory_of(graph.KIND.name, stamp) / f"{run.model}_graph.h5"
     with SynapseGraph.open(path, checked=True) as opened:
         placed = PlacedNetwork.of(opened)
         cost = LayerCost.of(
             network,
             hardware,
-            placement,
+            assignment,
             {population.name: placed.spikes_of(population) for population in placed.sources},
             model=run.model,
             graph=stamp,
@@ -84,9 +84,9 @@ def write_layers(
         currents = current_notes(opened)
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    output.warnings = list(notes(network, hardware, placement, currents))
+    output.warnings = list(notes(network, hardware, assignment, currents))
     output.metrics = cost.metrics()
-    return cost, [*cost.log_lines(placement), "", *output.warnings]
+    return cost, [*cost.log_lines(assignment), "", *output.warnings]
 
 
 def current_notes(network: "SynapseGraph") -> List[str]:
@@ -103,29 +103,29 @@ def current_notes(network: "SynapseGraph") -> List[str]:
 
 
 def notes(
-    network: "Network", hardware: LayerHardware, placement: "Placement", currents: Sequence[str]
+    network: "Network", hardware: LayerHardware, assignment: "LayerAssignment", currents: Sequence[str]
 ) -> Iterator[str]:
     """Yield where the chip computes something else than the simulation, or its weights are not those of the chip.
 
     `currents` are the notes about inputs, see `current_notes`.
     """
-    if placement.folded:
+    if assignment.folded:
         yield (
-            f"{', '.join(placement.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
+            f"{', '.join(assignment.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
             "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
             "later layers are those of the simulation"
         )
-    dense = [one.name for one in placement.layers if one.kernel_size == one.input and one.terms[0].pooling > 1]
+    dense = [one.name for one in assignment.layers if one.kernel_size == one.input and one.terms[0].pooling > 1]
     if dense and network.steps is None:
         yield (
             f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the Dense layer, so that the "
             "simulation has no pooling neurons there either"
         )
-    limits = hardware.network or hardware.layer
-    if network.weight_bits is None and limits is not None and limits.weight_bits is not None:
+    weight_bits = hardware.layer.weight_bits
+    if network.weight_bits is None and weight_bits is not None:
         yield (
             f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
-            f"{limits.weight_bits}`"
+            f"{weight_bits}`"
         )
     yield from currents
     if network.output.activation == "softmax":

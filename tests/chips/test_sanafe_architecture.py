@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from snnb.chips.read_hardware import descriptions, read_hardware
+from snnb.chips.sanafe_architecture import architecture_file
 from snnb.core.errors import InputError
-from snnb.formats.sanafe_architecture import architecture_file
-from snnb.mapping.hardware import descriptions, read_hardware
 
 
 def architecture():
@@ -95,14 +95,14 @@ def test_what_a_description_cannot_state_is_one_line(tmp_path, change, message):
 def test_a_written_description_is_read_as_it_was(tmp_path, name):
     hardware = read_hardware(name)
     path = tmp_path / "written.yaml"
-    path.write_text(yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False))
+    path.write_text(yaml.safe_dump(architecture_file(hardware), sort_keys=False))
     assert read_hardware(str(path)) == hardware
 
 
 def test_a_written_architecture_has_the_figures_until_it_is_changed(tmp_path):
     """Read without the description that the file has too: all that SANA-FE has figures of."""
     hardware = read_hardware("loihi")
-    content = architecture_file(hardware.model_dump())
+    content = architecture_file(hardware)
     content["architecture"]["tile"][0]["core"][0]["soma"][0]["attributes"]["energy_spike_out"] = 70e-12
     path = tmp_path / "changed.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -14,7 +14,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from snnb.mapping.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits, PopulationLimits
+from snnb.chips.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits
 from snnb.network.geometry import window_padding
 from snnb.network.layers import (
     AveragePooling2D,
@@ -50,6 +50,11 @@ class Term:
     before: Pair = (0, 0)  # rows above and columns left of them that are padding
 
 
+def _addresses(entries: int) -> int:
+    """Return the next power of two: an address has bits for each axis but one."""
+    return 1 << (entries - 1).bit_length()
+
+
 @dataclass(frozen=True)
 class CoreLayer:
     """A layer in the form of a core: a convolution."""
@@ -65,22 +70,18 @@ class CoreLayer:
     padding: Pair = (0, 0)
     biases: int = 0
     faults: Tuple[Fault, ...] = ()
-    padded: bool = True  # whether addresses have a power of two of entries for each axis but one
 
     @property
     def kernel(self) -> int:
         """Entries of the kernel memory."""
         rows, columns = self.kernel_size
-        return self.channels * self._entries(rows * columns) * self._entries(self.filters)
+        return self.channels * _addresses(rows * columns) * _addresses(self.filters)
 
     @property
     def neurons(self) -> int:
         """Entries of the neuron memory."""
         rows, columns = self.output
-        return self.filters * self._entries(rows) * self._entries(columns)
-
-    def _entries(self, number: int) -> int:
-        return 1 << (number - 1).bit_length() if self.padded else number
+        return self.filters * _addresses(rows) * _addresses(columns)
 
     def fits(self, core: CoreMemory) -> bool:
         """Whether each memory of a core holds it."""
@@ -92,8 +93,8 @@ class CoreLayer:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """The layers of a network, and the cores that they get; or the reason why there is no such mapping."""
+class LayerAssignment:
+    """The layers of a network, and the cores that they get; or the reason why there is no such assignment."""
 
     layers: Tuple[CoreLayer, ...]
     fits: Tuple[Tuple[int, ...], ...]  # cores that hold each layer
@@ -118,12 +119,9 @@ def text_table(rows: Sequence[Sequence[str]]) -> List[str]:
     return ["  ".join(cells).rstrip() for cells in zip(*padded)]
 
 
-def place_layers(network: Network, hardware: LayerHardware) -> Placement:
-    """Give each layer of a network a core; all layers get core 0 of a chip that takes a network of dense layers."""
-    if hardware.cores is None:
-        assert hardware.network is not None
-        return _on_one_core(network, hardware.name, hardware.network)
-    limits, cores = hardware.layer or LayerLimits(), hardware.cores
+def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
+    """Assign a core to each layer of a network."""
+    limits, cores = hardware.layer, hardware.cores
     folded = _folded(network, limits)
     layers = [_layer(network, folded, p, limits) for p in network.populations if p.name not in folded]
     layers = _with_targets(network, layers, limits.targets)
@@ -133,7 +131,7 @@ def place_layers(network: Network, hardware: LayerHardware) -> Placement:
         for layer, of in zip(layers, fits)
     ]
     fits = [[] if layer.faults else of for layer, of in zip(layers, fits)]
-    core = assign(fits, len(cores))
+    core = maximum_matching(fits, len(cores))
     reasons = []
     if len(layers) > len(cores):
         more = len(layers) - len(cores)
@@ -148,10 +146,10 @@ def place_layers(network: Network, hardware: LayerHardware) -> Placement:
     if not reasons and None in core:
         reasons.append(_shared(layers, cores, fits, core))
     reason = f"{hardware.name}: {'; '.join(reasons)}" if reasons else None
-    return Placement(tuple(layers), tuple(map(tuple, fits)), tuple(core), folded, reason)
+    return LayerAssignment(tuple(layers), tuple(map(tuple, fits)), tuple(core), folded, reason)
 
 
-def assign(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
+def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
     """Return a core for each layer, or None: a maximum matching of layers to the cores that they fit.
 
     Of several, the first layers have the cores with the lowest numbers.
@@ -191,7 +189,9 @@ def _shared(
         def works(filters: int, layer: int = layer) -> bool:
             smaller = layers[layer].with_filters(filters)
             able = [number for number, one in enumerate(cores) if smaller.fits(one)]
-            return None not in assign([able if one == layer else of for one, of in enumerate(fits)], len(cores))
+            return None not in maximum_matching(
+                [able if one == layer else of for one, of in enumerate(fits)], len(cores)
+            )
 
         most = _most(layers[layer].filters, works)
         if most:
@@ -374,7 +374,7 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
         faults.append(Fault("sum", "a sum of sources that differ in size or stride; a core has one kernel"))
     if not faults:
         faults += _of_limits(built, limits)
-    faults += _of_neurons(network, population, limits.weight_bits, limits.state_bits)
+    faults += _of_neurons(network, population, limits)
     return replace(built, faults=tuple(faults))
 
 
@@ -440,11 +440,9 @@ def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
     return faults
 
 
-def _of_neurons(
-    network: Network, population: Population, weight_bits: Optional[int], state_bits: Optional[int]
-) -> List[Fault]:
+def _of_neurons(network: Network, population: Population, limits: LayerLimits) -> List[Fault]:
     """Return what neurons and integers of a population exceed; floating-point weights are not integers yet."""
-    faults = []
+    faults, weight_bits, state_bits = [], limits.weight_bits, limits.state_bits
     neuron = population.neuron
     if neuron is not None and (neuron.current_leak is not None or np.any(np.asarray(neuron.leak) != 1)):
         faults.append(Fault("leak", "neurons with an exponential leak; train integrate-and-fire neurons"))
@@ -480,55 +478,3 @@ def _with_targets(network: Network, layers: Sequence[CoreLayer], limit: Optional
                 faults.append(Fault("targets", text))
         result.append(replace(layer, faults=tuple(faults)))
     return result
-
-
-def _on_one_core(network: Network, name: str, limits: PopulationLimits) -> Placement:
-    """Check the limits of a chip for a network of dense layers, recurrent or not."""
-    output, layers = network.output, []
-    hidden = [population for population in network.populations if population is not output]
-    fan_out: Dict[str, int] = {}  # hidden neurons that each neuron of a population, or of the input, reaches
-    for population in network.populations:
-        faults = []
-        if len(population.shape) > 1 or not all(isinstance(p.layer, Dense) for p in population.projections):
-            faults.append(Fault("kind", f"the kind {population.kind}, and the chip takes dense layers only"))
-        neurons = _of_neurons(network, population, limits.weight_bits, limits.state_bits)
-        faults += [fault for fault in neurons if fault.limit != "leak"]
-        senders = sorted(network.senders(population))
-        if population is output and network.input.name in senders:
-            faults.append(Fault("source", "the input as source, and the output reads hidden neurons only"))
-        for sender in senders if population is not output else ():
-            fan_out[sender] = fan_out.get(sender, 0) + population.size
-        terms = tuple(Term(sender, (1, 1, network.volume(sender).size)) for sender in senders)
-        layers.append(
-            CoreLayer(
-                population.name,
-                terms,
-                input=(1, 1),
-                channels=sum(term.shape[2] for term in terms),
-                filters=population.size,
-                output=(1, 1),
-                biases=0 if population.bias is None or not population.bias.any() else population.size,
-                faults=tuple(faults),
-                padded=False,
-            )
-        )
-    numbers = [
-        ("inputs", network.input.size, limits.inputs),
-        ("hidden neurons", sum(population.size for population in hidden), limits.hidden),
-        ("output neurons", output.size, limits.outputs),
-        ("hidden neurons that the input reaches", fan_out.get(network.input.name, 0), limits.input_targets),
-        ("neurons that the output reads", layers[-1].channels, limits.output_sources),
-        *((f"hidden neurons that layer {p.name} reaches", fan_out.get(p.name, 0), limits.fan_out) for p in hidden),
-    ]
-    if limits.mean_fan_out is not None:
-        synapses = sum(fan_out.get(population.name, 0) * population.size for population in hidden)
-        numbers.append(("synapses between hidden neurons", synapses, limits.mean_fan_out * limits.hidden))
-    reasons = [f"layer {layer.name} has {layer.faults[0].text}" for layer in layers if layer.faults][:1]
-    reasons += [
-        f"{number:,} {what}, {number - limit:,} more than {limit:,}"
-        for what, number, limit in numbers
-        if limit is not None and number > limit
-    ]
-    fits = tuple(() if layer.faults else (0,) for layer in layers)
-    core: Tuple[Optional[int], ...] = (None if reasons else 0,) * len(layers)
-    return Placement(tuple(layers), fits, core, {}, f"{name}: {'; '.join(reasons)}" if reasons else None)

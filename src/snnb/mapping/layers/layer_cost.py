@@ -12,10 +12,10 @@ from typing import Dict, List, Literal, Mapping, Optional, Sequence, Union
 import numpy as np
 from pydantic import Field
 
+from snnb.chips.hardware import LayerHardware
 from snnb.core.errors import DamagedError
 from snnb.io.text import Document, read_document
-from snnb.mapping.hardware import LayerHardware
-from snnb.mapping.layer_cores import Placement, text_table
+from snnb.mapping.layers.assignment import LayerAssignment, text_table
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.spike_times import read_spike_times
 
@@ -86,7 +86,7 @@ class LayerCost(Document):
         cls,
         network: Network,
         hardware: LayerHardware,
-        placement: Placement,
+        assignment: LayerAssignment,
         counts: Mapping[str, np.ndarray],
         *,
         model: str,
@@ -101,15 +101,15 @@ class LayerCost(Document):
         counts : spikes of each neuron per sample, float64, by name of each population and of a spiking input
         spike_times : spike_times.npz of the simulation
         """
-        core = {layer.name: number for layer, number in zip(placement.layers, placement.core) if number is not None}
-        operations = synaptic_operations(network, placement.folded, counts)
+        core = {layer.name: number for layer, number in zip(assignment.layers, assignment.core) if number is not None}
+        operations = synaptic_operations(network, assignment.folded, counts)
         outside = network.input.name
         rows = []
-        for layer, fits in zip(placement.layers, placement.fits):
+        for layer, fits in zip(assignment.layers, assignment.fits):
             received = [t.source for t in layer.terms if core.get(t.source) != core[layer.name]]
             sent = sum(
                 term.source == layer.name and core[reader.name] != core[layer.name]
-                for reader in placement.layers
+                for reader in assignment.layers
                 for term in reader.terms
             )
             rows.append(
@@ -126,7 +126,7 @@ class LayerCost(Document):
                     synaptic_operations=operations[layer.name],
                 )
             )
-        readers = sum(term.source == outside for layer in placement.layers for term in layer.terms)
+        readers = sum(term.source == outside for layer in assignment.layers for term in layer.terms)
         made = cls(
             model=model,
             graph=graph,
@@ -138,8 +138,8 @@ class LayerCost(Document):
             outside_spikes=float(readers * counts[outside].sum()) if outside in counts else 0.0,
             synaptic_operations=sum(row.synaptic_operations for row in rows),
             layers=rows,
-            folded=dict(placement.folded),
-            busiest_core=None if spike_times is None else _busiest(placement, core, list(counts), spike_times),
+            folded=dict(assignment.folded),
+            busiest_core=None if spike_times is None else _busiest(assignment, core, list(counts), spike_times),
             units={name: field.description for name, field in cls.model_fields.items() if field.description},
         )
         return made.model_copy(update={"sha256": made.checksum()})
@@ -163,10 +163,10 @@ class LayerCost(Document):
         names = ("cores", "connectivity", "synaptic_operations")
         return {**{name: getattr(self, name) for name in names}, **busiest}
 
-    def log_lines(self, placement: Placement) -> List[str]:
+    def log_lines(self, assignment: LayerAssignment) -> List[str]:
         """Return the lines of the log: layers with their memories, and cost."""
         text = [f"{len(self.layers)} layers on {self.cores} cores of {self.hardware.name}"]
-        text += [f"source of the figures: {self.hardware.source}", "", *text_table(placement.rows()), ""]
+        text += [f"source of the figures: {self.hardware.source}", "", *text_table(assignment.rows()), ""]
         head = ("layer", "core", "spikes in", "spikes out", "synaptic operations")
         rows = [
             (row.name, str(row.core), *(f"{v:,.6g}" for v in (row.spikes_in, row.spikes_out, row.synaptic_operations)))
@@ -205,11 +205,11 @@ def synaptic_operations(
     }
 
 
-def _busiest(placement: Placement, core: Mapping[str, int], sources: Sequence[str], path: Path) -> BusiestCore:
+def _busiest(assignment: LayerAssignment, core: Mapping[str, int], sources: Sequence[str], path: Path) -> BusiestCore:
     recorded = read_spike_times(path, sources)
     samples, steps = recorded.samples, recorded.steps
     events = np.zeros((max(core.values()) + 1, len(samples) * steps), np.int64)
-    for layer in placement.layers:
+    for layer in assignment.layers:
         for term in layer.terms:
             if term.source in sources and core.get(term.source) != core[layer.name]:
                 sample, _, step = recorded.spikes[term.source].T

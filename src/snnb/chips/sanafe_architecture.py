@@ -10,6 +10,7 @@ import re
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
 
+from snnb.chips.hardware import LARGEST_LIMIT, Hardware, RouteFigures, TimesNs
 from snnb.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,36 +54,35 @@ def place_of(address: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int
     return np.stack(np.divmod(address[:, 0], height), 1) * sides + np.stack(np.divmod(address[:, 1], sides[1]), 1)
 
 
-def architecture_file(description: Node) -> Dict[str, Node]:
-    """Return the content of an architecture file from the keys of a description (`Hardware`); absent figures are 0."""
-    mesh, sides = description["mesh"], description.get("tile") or (1, 1)
-    width, height = mesh[0] // sides[0], mesh[1] // sides[1]
-    energy, time = description["energy_pj"], description.get("time_ns") or description["latency_ns"]
-    figures = {"energy": (_figures_of_events(energy), 1e-12), "latency": (_figures_of_events(time), 1e-9)}
-    barrier = time.get("barrier") or 0.0
+def architecture_file(hardware: Hardware) -> Dict[str, Node]:
+    """Return the content of an architecture file; absent figures are 0."""
+    width, height = hardware.routers
+    time = hardware.latency
+    figures = {"energy": (_figures_of_events(hardware.energy_pj), 1e-12), "latency": (_figures_of_events(time), 1e-9)}
+    barrier = (time.barrier if isinstance(time, TimesNs) else None) or 0.0
     noc = {"topology": "mesh", "width": width, "height": height, "link_buffer_size": LINK_BUFFER}
     if isinstance(barrier, dict):
         noc.update(sync_model="table", latency_sync={tiles: _scaled(ns, 1e-9) for tiles, ns in barrier.items()})
     else:
         noc.update(sync_model="fixed", latency_sync=_scaled(barrier, 1e-9))
     core: Dict[str, object] = {
-        "name": f"core[0..{sides[0] * sides[1] - 1}]",
+        "name": f"core[0..{hardware.cores // (width * height) - 1}]",
         "attributes": {
             "buffer_position": "dendrite",
             "buffer_inside_unit": True,
-            "max_neurons_supported": description["neurons_per_core"],
+            "max_neurons_supported": hardware.neurons_per_core,
         },
     }
     for name, (model, events) in UNITS.items():
         core[name] = [{"name": name, "attributes": {**model, **_costs(events, figures)}}]
     tile = {"name": f"tile[0..{width * height - 1}]", "attributes": _costs(HOPS, figures), "core": [core]}
-    architecture = {"name": description["name"], "attributes": noc, "tile": [tile]}
-    return {KEY: architecture, DESCRIPTION: dict(description)}
+    architecture = {"name": hardware.name, "attributes": noc, "tile": [tile]}
+    return {KEY: architecture, DESCRIPTION: hardware.model_dump()}
 
 
-def _figures_of_events(node: Node) -> Dict[str, float]:
+def _figures_of_events(events: RouteFigures) -> Dict[str, float]:
     """Return the energies or times of all events; `update` is the additional figure of an active neuron."""
-    figures = {key: value or 0.0 for key, value in node.items() if key != "barrier"}
+    figures = {key: value for key, value in events if key != "barrier" and value is not None}
     link = figures.get("link", 0.0)
     update = figures.get("neuron_active", 0.0) - figures.get("neuron_inactive", 0.0)
     return {"link_x": link, "link_y": link, **figures, "update": update}
@@ -101,7 +101,6 @@ def _scaled(figure: float, unit: float) -> float:
     return float(f"{figure * unit:.12g}")
 
 
-NO_LIMIT = 2**53  # SANA-FE does not limit axons
 MOST = 2**30  # cores of a description
 
 
@@ -116,7 +115,7 @@ def described(data: Node, where: str) -> Dict[str, object]:
     """
     try:
         architecture, written = data[KEY], data.get(DESCRIPTION)
-        if written is not None and architecture_file(written)[KEY] == architecture:
+        if written is not None and architecture_file(Hardware.model_validate(written))[KEY] == architecture:
             return dict(written)
         tile, tiles = _only(architecture["tile"])
         core, cores = _only(tile["core"])
@@ -138,7 +137,7 @@ def described(data: Node, where: str) -> Dict[str, object]:
             "mesh": [columns * shape[0], rows * shape[1]],
             "tile": list(shape),
             "neurons_per_core": core["attributes"]["max_neurons_supported"],
-            "axons_per_core": NO_LIMIT,
+            "axons_per_core": LARGEST_LIMIT,  # there is no limit
             "energy_pj": energies,
             "time_ns": times,
             "source": source,

@@ -1,32 +1,21 @@
-"""Hardware descriptions: mesh, limits of the cores, and energies and times of events; or chips that take whole layers.
+"""What a description states: mesh, limits of cores, energies and times of events; or cores that take a layer each."""
 
-A description is a YAML file. Those in `descriptions/` are part of the package and have names.
-"""
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Union
 
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     computed_field,
     model_serializer,
     model_validator,
 )
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, UsageError, advising
-from snnb.formats.sanafe_architecture import KEY as ARCHITECTURE
-from snnb.formats.sanafe_architecture import described
-from snnb.io.faults import faults_in_words
-from snnb.io.text import Document, load_yaml
+from snnb.io.text import Document
 
 if TYPE_CHECKING:
     import numpy as np
 
-DESCRIPTIONS = Path(__file__).parent / "descriptions"
-ADVICE = "`snnb hardware --show {}` prints a valid description"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 NO_LIMIT = 1 << 62
@@ -287,97 +276,13 @@ class LayerLimits(Description):
     targets: Optional[Limit] = None  # inputs of cores that a core, or the input, sends its spikes to
 
 
-class PopulationLimits(Description):
-    """Limits of a network of dense layers on a chip with one core; None: not limited."""
-
-    inputs: Limit
-    hidden: Limit  # neurons of all layers before the output
-    outputs: Limit
-    weight_bits: Optional[Limit] = None
-    state_bits: Optional[Limit] = None
-    fan_out: Optional[Limit] = None  # hidden neurons that a hidden neuron reaches: at most, and on average
-    mean_fan_out: Optional[Limit] = None
-    input_targets: Optional[Limit] = None  # hidden neurons that the input reaches, and that the output reads
-    output_sources: Optional[Limit] = None
-
-
 class LayerHardware(Description):
-    """Description of a chip that takes whole layers: one for each core (`cores`), or all on one core (`network`)."""
+    """Description of a chip with a core for each layer."""
 
     name: Name
-    cores: Optional[Tuple[CoreMemory, ...]] = Field(default=None, min_length=1, max_length=MOST_LAYER_CORES)
-    layer: Optional[LayerLimits] = None
-    network: Optional[PopulationLimits] = None
+    cores: Tuple[CoreMemory, ...] = Field(min_length=1, max_length=MOST_LAYER_CORES)
+    layer: LayerLimits = Field(default_factory=LayerLimits)
     source: Text  # source of all figures
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> "LayerHardware":
-        if (self.cores is None) == (self.network is None):
-            raise ValueError("give cores or network, one of them")
-        if self.network is not None and self.layer is not None:
-            raise ValueError("layer: has no effect with network; omit it")
-        return self
 
 
 AnyHardware = Union[Hardware, LayerHardware]
-LAYER_KEYS = {"cores": "speck2f", "network": "xylo_imu"}  # a `LayerHardware` has one; descriptions in the package
-
-
-def hardware_names() -> Tuple[str, ...]:
-    """Return the names of the descriptions in the package, sorted."""
-    return tuple(sorted(path.stem for path in DESCRIPTIONS.glob("*.yaml")))
-
-
-def descriptions() -> Dict[str, Hardware]:
-    """Return the descriptions of meshes in the package by name, the fewest cores first."""
-    chips = [chip for chip in map(read_hardware, hardware_names()) if isinstance(chip, Hardware)]
-    return {chip.name: chip for chip in sorted(chips, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
-
-
-def layer_descriptions() -> Dict[str, LayerHardware]:
-    """Return the descriptions in the package of chips that take whole layers, by name."""
-    chips = map(read_hardware, hardware_names())
-    return {chip.name: chip for chip in chips if isinstance(chip, LayerHardware)}
-
-
-def is_file(named: str) -> bool:
-    """Return whether the value of `--hardware` is the path of a file, not the name of a description."""
-    return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml", ".json")))
-
-
-def shown_name(name: str, named: str) -> str:
-    """Return the name of a chip as results show it, `NAME (FILE)` if `named`, the value of `--hardware`, is a file."""
-    return f"{name} ({Path(named).name})" if is_file(named) else name
-
-
-def description_file(named: str) -> Path:
-    """Return the file of the description that the value of `--hardware` means."""
-    return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
-
-
-def read_hardware(named: str) -> AnyHardware:
-    """Read a description by its name, or from a file (see `is_file`).
-
-    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
-    """
-    names = hardware_names()
-    path = description_file(named)
-    if is_file(named) and not path.exists():
-        raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(names)}")
-    if not is_file(named) and named not in names:
-        raise UsageError(
-            f"--hardware {named}: no such description; there are {', '.join(names)}; or give the path of a YAML file"
-        )
-    with advising(ADVICE.format("loihi")):
-        data = load_yaml(path)
-    if not isinstance(data, dict):
-        raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE.format('loihi')}")
-    if ARCHITECTURE in data:
-        data = described(data, path.name)
-    of_layers = [example for key, example in LAYER_KEYS.items() if key in data]
-    kind: Type[AnyHardware] = LayerHardware if of_layers else Hardware
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        advice = ADVICE.format(*of_layers[:1] or ["loihi"])
-        raise InputError(f"{path}: {faults_in_words(error, kind, data)}; {advice}") from None

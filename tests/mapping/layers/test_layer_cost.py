@@ -6,12 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import DamagedError
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
-from snnb.mapping.hardware import read_hardware
-from snnb.mapping.layer_cores import place_layers
-from snnb.mapping.layer_cost import LayerCost, synaptic_operations
+from snnb.mapping.layers.assignment import assign_layers
+from snnb.mapping.layers.layer_cost import LayerCost, synaptic_operations
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.read_network import read_network
 from tests.end_to_end.conftest import RECORDED
@@ -29,7 +29,7 @@ def counts_of(graph):
 
 
 def cost_of(network, graph, **more):
-    placement = place_layers(network, SPECK)
+    placement = assign_layers(network, SPECK)
     assert placement.reason is None
     return LayerCost.of(network, SPECK, placement, counts_of(graph), model="net", graph="g", samples=4, **more)
 
@@ -40,7 +40,7 @@ def test_synaptic_operations_are_the_spikes_at_each_synapse(tmp_path, name, codi
     build = residual if name == "residual" else NETWORKS[name]
     graph = make_graph(build(), tmp_path, coding)
     network = read_network(tmp_path / "net_parsed.h5")
-    folded = place_layers(network, SPECK).folded
+    folded = assign_layers(network, SPECK).folded
     events = np.zeros(graph.number_of_nodes())  # that each node passes on
     for population in graph.populations:
         if population.coding != "current":

@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from snnb.chips.hardware import Hardware
+from snnb.chips.read_hardware import DESCRIPTIONS, descriptions, hardware_names, layer_descriptions, read_hardware
 from snnb.cli.main import main
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import (
-    DESCRIPTIONS,
-    Hardware,
-    descriptions,
-    hardware_names,
-    layer_descriptions,
-    read_hardware,
-)
 
 CHIP = {
     "name": "chip",
@@ -94,7 +88,7 @@ def test_a_description_is_printed_to_start_from(tmp_path, capsys, name):
 def test_comments_of_a_description_are_printed(tmp_path, capsys, monkeypatch):
     text = f"# a chip\n{yaml.safe_dump(CHIP)}tile: null  # none\n"
     (tmp_path / "chip.yaml").write_text(text)
-    monkeypatch.setattr("snnb.mapping.hardware.DESCRIPTIONS", tmp_path)
+    monkeypatch.setattr("snnb.chips.read_hardware.DESCRIPTIONS", tmp_path)
     assert main(["hardware", "--show", "chip"]) == 0
     assert capsys.readouterr().out == text
 

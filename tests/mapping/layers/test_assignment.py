@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.chips.hardware import MEMORIES, LayerHardware, LayerLimits
+from snnb.chips.read_hardware import read_hardware
 from snnb.io.keras_file import StoredLayer
-from snnb.mapping.hardware import MEMORIES, LayerHardware, LayerLimits, PopulationLimits, read_hardware
-from snnb.mapping.layer_cores import assign, place_layers
+from snnb.mapping.layers.assignment import assign_layers, maximum_matching
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import assemble
 
-RECORDED = json.loads((Path(__file__).parents[1] / "fixtures" / "sinabs_mappings.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "sinabs_mappings.json").read_text())
 SPECK = read_hardware("speck2f")
 
 
@@ -87,7 +88,7 @@ def recorded_network(spec):
 def test_memories_and_verdicts_of_300_random_networks_are_those_of_sinabs():
     assert len(RECORDED) == 300
     for number, spec in enumerate(RECORDED):
-        placed = place_layers(recorded_network(spec), SPECK)
+        placed = assign_layers(recorded_network(spec), SPECK)
         assert [[one.kernel, one.neurons, one.biases] for one in placed.layers] == spec["memories"], number
         assert (placed.reason is None) == (spec["cores"] is not None), (number, placed.reason)
         if placed.reason is None:
@@ -98,7 +99,7 @@ def test_memories_and_verdicts_of_300_random_networks_are_those_of_sinabs():
 
 
 def placed(layers, hardware=SPECK):
-    return place_layers(layers.network, hardware)
+    return assign_layers(layers.network, hardware)
 
 
 def fault(layers, name, hardware=SPECK):
@@ -298,13 +299,13 @@ def test_integers_of_too_many_bits_are_named():
         for p, bias, threshold in zip(network.populations, (-32768, 32767), (32767, 32768))
     ]
     network = replace(network.with_populations(populations), weight_bits=9)
-    first, out = place_layers(network, SPECK).layers
+    first, out = assign_layers(network, SPECK).layers
     assert [one.text for one in first.faults] == [
         "weights of 9 bits, 1 more than 8; `parse --weight-bits 8`",
         "a bias of 32,768, 17 bits, 1 more than 16; `parse --threshold-bits 16` or fewer",
     ]
     assert [one.limit for one in out.faults] == ["weights", "threshold"]
-    assert place_layers(replace(layers.network, weight_bits=8), SPECK).reason is None
+    assert assign_layers(replace(layers.network, weight_bits=8), SPECK).reason is None
 
 
 def test_recurrence_and_leaks_are_named():
@@ -315,35 +316,11 @@ def test_recurrence_and_leaks_are_named():
     hidden, out = network.populations
     back = replace(out.only, input="out", delay=1, geometry=out.only.layer.geometry((2,)))
     looped = replace(out, projections=(*out.projections, back), neuron=Neuron(1.0, leak=0.9))
-    placement = place_layers(network.with_populations([hidden, looped]), SPECK)
+    placement = assign_layers(network.with_populations([hidden, looped]), SPECK)
     assert [one.text for one in placement.layers[1].faults] == [
         "input from out with a delay, which closes a cycle; remove it",
         "neurons with an exponential leak; train integrate-and-fire neurons",
     ]
-
-
-def test_a_network_of_dense_layers_on_one_core():
-    limits = {"inputs": 16, "hidden": 20, "outputs": 4, "fan_out": 10, "mean_fan_out": 5, "input_targets": 10}
-    one_core = LayerHardware.model_validate({"name": "one", "network": limits, "source": "a test"})
-    layers = Layers(16)
-    layers.dense(10, inputs=["input"])
-    layers.dense(10)
-    layers.dense(4)
-    assert placed(layers, one_core).reason is None
-    assert placed(layers, one_core).core == (0, 0, 0)
-    layers = Layers(17)
-    layers.dense(12, inputs=["input"], name="one")
-    layers.dense(11, name="two")
-    layers.dense(5)
-    assert placed(layers, one_core).reason == (
-        "one: 17 inputs, 1 more than 16; 23 hidden neurons, 3 more than 20; 5 output neurons, 1 more than 4; 12 hidden "
-        "neurons that the input reaches, 2 more than 10; 11 hidden neurons that layer one reaches, 1 more than 10; 132 "
-        "synapses between hidden neurons, 32 more than 100"
-    )
-    layers = Layers(4, 4, 1)
-    layers.conv(2)
-    layers.dense(2)
-    assert "layer 00Conv2D has the kind Conv2D, and the chip takes dense layers only" in placed(layers, one_core).reason
 
 
 def test_the_matching_is_a_maximum_one():
@@ -353,7 +330,7 @@ def test_the_matching_is_a_maximum_one():
         layers, cores = draw.integers(1, 8, 2)
         fits = [np.flatnonzero(draw.random(cores) < 0.35).tolist() for _ in range(layers)]
         graph = networkx.Graph((("layer", layer), ("core", core)) for layer, of in enumerate(fits) for core in of)
-        found = [core for core in assign(fits, int(cores)) if core is not None]
+        found = [core for core in maximum_matching(fits, int(cores)) if core is not None]
         assert len(found) == len({*found}) == len(networkx.max_weight_matching(graph, maxcardinality=True))
 
 
@@ -363,22 +340,17 @@ def test_the_descriptions_of_the_package_are_as_published():
         assert [core.kernel // 1024 for core in speck.cores] == [16, 16, 16, 32, 32, 64, 64, 16, 16]
         assert [core.neurons // 1024 for core in speck.cores] == [64, 64, 64, 32, 32, 16, 16, 16, 16]
         assert {core.biases for core in speck.cores} == {1024}
-    sizes = {"xylo_audio2": (16, 1000, 8), "xylo_audio3": (16, 992, 32), "xylo_imu": (16, 496, 16)}
-    for name, size in sizes.items():
-        limits = read_hardware(name).network
-        assert (limits.inputs, limits.hidden, limits.outputs) == size
 
 
 def test_the_page_shows_every_key():
-    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
     blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
-    cores, network = (block for block in blocks if "cores" in block or "network" in block)
+    (cores,) = (block for block in blocks if "cores" in block)
     assert {*LayerHardware.model_validate(cores).layer.model_fields_set} == {*LayerLimits.model_fields}
     assert {*cores["cores"][0]} == {*MEMORIES}
-    assert {*LayerHardware.model_validate(network).network.model_fields_set} == {*PopulationLimits.model_fields}
-    assert {*cores, *network} == {*LayerHardware.model_fields}
+    assert {*cores} == {*LayerHardware.model_fields}
 
 
 def test_each_layer_of_a_long_chain_gets_the_only_core_that_is_left():
     fits = [[core, core - 1] for core in range(1023, 0, -1)] + [[0]]
-    assert assign(fits, 1024) == list(range(1023, -1, -1))
+    assert maximum_matching(fits, 1024) == list(range(1023, -1, -1))
