@@ -85,22 +85,33 @@ def fill(
         row = position // (channels * stream.width)
         row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
         column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
-        if filled + (row_to - row_from) * (column_to - column_from) * together > source.size:
+        taps, run = (row_to - row_from) * (column_to - column_from), 1
+        if together == 1:  # as in poolings: the next channels of this position have the same taps
+            last = min(channels - channel, stream.position.size - start)
+            while run < last and stream.position[start + run] == position + run:
+                run += 1
+        run = min(run, (source.size - filled) // max(1, taps * together))
+        if run == 0:
             break
-        node, value = stream.first_source + start, rate[start]
+        node, value, end = stream.first_source + start, rate[start], filled + run * taps * together
         for i in range(row_from, row_to):
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
                 first = stream.first_target + output * stream.filters + channel * stream.step
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
-                if together == 1:  # as in poolings, where slices take several times as long
-                    only = scale[output] if scale.size else kernel[tap * channels + channel]
-                    source[filled], target[filled], weight[filled], edge[filled] = node, first, only, value * only
+                if together == 1:
+                    rates, elements = rate[start:], kernel[tap * channels + channel :]
+                    sources, targets = source[filled:end:taps], target[filled:end:taps]
+                    weights, edges = weight[filled:end:taps], edge[filled:end:taps]
+                    for k in range(run):
+                        only = scale[output] if scale.size else elements[k]
+                        sources[k], targets[k] = node + k, first + k * stream.step
+                        weights[k], edges[k] = only, rates[k] * only
                     filled += 1
                     continue
-                elements, end = kernel[(tap * channels + channel) * together :][:together], filled + together
-                sources, targets = source[filled:end], target[filled:end]
-                weights, edges = weight[filled:end], edge[filled:end]
+                elements, stop = kernel[(tap * channels + channel) * together :][:together], filled + together
+                sources, targets = source[filled:stop], target[filled:stop]
+                weights, edges = weight[filled:stop], edge[filled:stop]
                 for f in range(together):
                     sources[f] = node
                 for f in range(together):
@@ -108,8 +119,8 @@ def fill(
                 for f in range(together):
                     weights[f] = elements[f]
                     edges[f] = value * elements[f]
-                filled = end
-        start += 1
+                filled = stop
+        filled, start = end, start + run
     return filled, start
 
 
