@@ -16,7 +16,7 @@ A constant input, and the counts of separated firing, are values of all neurons 
 them, window by window (`add_values`), in the same order.
 """
 
-from typing import Callable, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 
@@ -40,8 +40,11 @@ from snnb.simulation.engines.event.loop_arrays import (
     WINDOWS,
     Entries,
     Neurons,
+    Reach,
+    Runs,
     Table,
     Taps,
+    Windows,
 )
 from snnb.simulation.engines.event.vectors import (
     add_bits,
@@ -260,7 +263,7 @@ def _windows_loop(parts: int) -> Callable[..., None]:
 
     @inner
     def add(
-        currents: np.ndarray, at: int, windows: Table, done: int, block: int, lists: np.ndarray, begins: np.ndarray
+        currents: np.ndarray, at: int, windows: Windows, done: int, block: int, lists: np.ndarray, begins: np.ndarray
     ) -> None:
         """Add to the currents of a step, which begin at `at`, the contributions of a block of weights to all windows.
 
@@ -268,16 +271,19 @@ def _windows_loop(parts: int) -> Callable[..., None]:
         are lists[begins[u] : begins[u + 1]].
         """
         origin, number = windows.rows * done, windows.target.size
-        last = element(windows.start, block * number)
+        last = element(windows.range_start, block * number)
         for window in range(number):
-            first, last = last, element(windows.start, block * number + window + 1)
+            first, last = last, element(windows.range_start, block * number + window + 1)
             if first == last:
                 continue
             place = at + element(windows.target, window) + done
             sums = load(currents, place, parts)
             for k in range(first, last):
-                shift = element(windows.third, k)
-                begin, end = element(begins, element(windows.first, k)), element(begins, element(windows.second, k))
+                shift = element(windows.row_shift, k)
+                begin, end = (
+                    element(begins, element(windows.first_unit, k)),
+                    element(begins, element(windows.end_unit, k)),
+                )
                 for e in range(begin, end):
                     sums = sums + load(windows.weights, origin + (element(lists, e) + shift) * width, parts)
             store(currents, place, sums)
@@ -357,18 +363,18 @@ ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 
 
 @inner
-def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Table, room: np.ndarray) -> None:
+def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
     """Add the currents of windows that read all channels in some steps, uint64 (steps, words).
 
     `currents` is flat; those of step i begin at i × stride. `room` is a buffer for lists of spikes.
     """
-    steps, number, bounds = bits.shape[0], windows.target.size, windows.bounds.size
+    steps, number, bounds = bits.shape[0], windows.target.size, windows.unit_start.size
     begins = np.empty(steps * bounds, np.int32)
     end = np.int64(0)
     for step in range(steps):
-        counted_below(bits[step], windows.bounds, begins[step * bounds : (step + 1) * bounds], end)
+        counted_below(bits[step], windows.unit_start, begins[step * bounds : (step + 1) * bounds], end)
         end = bit_indices(bits[step], room, end)
-    blocks, done = (windows.start.size - 1) // number, np.int64(0)
+    blocks, done = (windows.range_start.size - 1) // number, np.int64(0)
     while done < windows.filters:
         width = WIDTHS[0]
         while width > windows.filters - done:
@@ -386,18 +392,18 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: T
 
 
 @inner
-def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Table, room: np.ndarray) -> None:
+def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, room: np.ndarray) -> None:
     """Add the currents of windows that read all channels, in some steps; see `_add_windows`.
 
     `currents` has room for a group after the last.
     """
-    positions, channels = runs.bounds.size - 1, runs.bounds[1]
+    positions, channels = runs.position_start.size - 1, runs.position_start[1]
     begins = np.empty(positions + 1, np.int32)
     for step in range(bits.shape[0]):
         at, number = step * stride, bit_indices(bits[step], room, np.int64(0))
         few = number < positions // 4  # a division for each spike is faster than a loop over all positions
         if not few:
-            counted_below(bits[step], runs.bounds, begins, np.int64(0))
+            counted_below(bits[step], runs.position_start, begins, np.int64(0))
         position, end = -1, np.int64(0)
         while end < number:
             begin = end
@@ -409,10 +415,10 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Table, 
                 position += 1
                 end = element(begins, position + 1)
             if begin < end:
-                for k in range(element(runs.start, position), element(runs.start, position + 1)):
+                for k in range(element(runs.run_start, position), element(runs.run_start, position + 1)):
                     add_run(
-                        currents, at + element(runs.target, k), runs.weights, element(runs.first, k),
-                        element(runs.second, k), room, begin, end, element(runs.third, k),
+                        currents, at + element(runs.target, k), runs.weights, element(runs.weight_start, k),
+                        element(runs.weight_stride, k), room, begin, end, element(runs.parts, k),
                     )  # fmt: skip
 
 
@@ -427,7 +433,7 @@ def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
 
 
 @inner
-def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Table, room: np.ndarray) -> None:
+def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, room: np.ndarray) -> None:
     """Add the currents of windows that read one channel each, in a step whose currents begin at `at`."""
     channels = reach.channels
     if channels == 0:
@@ -436,50 +442,48 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Table, ro
                 add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
     elif channels == 1:
         number = bit_indices(bits, room, np.int64(0))
-        if reach.start.size == 0:
+        if reach.window_start.size == 0:
             for e in range(number):
                 i = element(room, e)
-                currents[at + element(reach.target, i)] += reach.weights[element(reach.third, i)]
+                currents[at + element(reach.target, i)] += reach.weights[element(reach.weight_start, i)]
         else:
             for e in range(number):
                 i = element(room, e)
-                for k in range(element(reach.start, i), element(reach.start, i + 1)):
-                    currents[at + element(reach.target, k)] += reach.weights[element(reach.third, k)]
+                for k in range(element(reach.window_start, i), element(reach.window_start, i + 1)):
+                    currents[at + element(reach.target, k)] += reach.weights[element(reach.weight_start, k)]
     else:
-        for position in range(reach.start.size - 1):
+        for position in range(reach.window_start.size - 1):
             for first in range(0, channels, GROUP):
                 begin, parts = position * channels + first, 2 if channels - first <= 2 * WIDTH else 4
                 part = _part_of(bits, begin, begin + min(GROUP, channels - first))
                 if part:
-                    for k in range(element(reach.start, position), element(reach.start, position + 1)):
-                        target, tap = at + element(reach.target, k) + first, element(reach.third, k) + first
+                    for k in range(element(reach.window_start, position), element(reach.window_start, position + 1)):
+                        target, tap = at + element(reach.target, k) + first, element(reach.weight_start, k) + first
                         add_where(part, currents, target, reach.weights, tap, parts)
 
 
 @inner
 def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np.ndarray) -> None:
     """Add the currents of the input in some steps: of the entries begins[i] to before begins[i + 1] in the i-th."""
-    table = entries.table
+    runs, reach = entries.runs, entries.reach
     for step in range(begins.size - 1):
         at = step * stride
         for e in range(begins[step], begins[step + 1]):
             i, value = element(entries.neuron, e), entries.value[e]
             if i < 0:  # left out
                 continue
-            if table.form == RUNS:
-                position = i // table.bounds[1]
-                for k in range(element(table.start, position), element(table.start, position + 1)):
-                    target, begin = (
-                        at + element(table.target, k),
-                        element(table.first, k) + i * element(table.second, k),
-                    )
-                    for j in range(0, WIDTH * element(table.third, k), WIDTH):
+            if runs.position_start.size:
+                position = i // runs.position_start[1]
+                for k in range(element(runs.run_start, position), element(runs.run_start, position + 1)):
+                    target = at + element(runs.target, k)
+                    begin = element(runs.weight_start, k) + i * element(runs.weight_stride, k)
+                    for j in range(0, WIDTH * element(runs.parts, k), WIDTH):
                         sums = load(currents, target + j, 1)
-                        store(currents, target + j, add_scaled(sums, load(table.weights, begin + j, 1), value))
+                        store(currents, target + j, add_scaled(sums, load(runs.weights, begin + j, 1), value))
             else:
-                for k in range(element(table.start, i), element(table.start, i + 1)):
-                    target = at + element(table.target, k)
-                    currents[target] = fused(value, table.weights[element(table.third, k)], currents[target])
+                for k in range(element(reach.window_start, i), element(reach.window_start, i + 1)):
+                    target = at + element(reach.target, k)
+                    currents[target] = fused(value, reach.weights[element(reach.weight_start, k)], currents[target])
 
 
 def _products_loop(parts: int) -> Callable[..., None]:
@@ -573,7 +577,7 @@ def fire_at_once(currents: np.ndarray, numbers: np.ndarray, steps: int) -> None:
 def weighted(
     sources: Tuple[np.ndarray, ...],
     projections: Tuple[Table, ...],
-    arrivals: Tuple[Entries, ...],
+    arrivals: Optional[Tuple[Entries, ...]],
     neurons: Neurons,
     spikes: np.ndarray,
     divisors: np.ndarray,
@@ -585,7 +589,7 @@ def weighted(
     Without `currents`, its current is `base` in every step.
 
     `sources` are the spikes that each of the projections reads, `arrivals` the input of projections that read the input
-    of each step, at least one, which may be empty. `divisors` of the sums are float32 (neurons,), or of length 0.
+    of each step, at least one, which may be empty; None without such an input, which takes less time to compile. `divisors` of the sums are float32 (neurons,), or of length 0.
     `currents` is a flat buffer for the steps that are done at a time, and `GROUP` numbers, or empty; `room` is one for
     the lists of all neurons of a source, int32: one for each of these steps, and one more.
     """
@@ -599,19 +603,20 @@ def weighted(
                 for step in range(steps):
                     for at in range(0, size, GROUP):
                         store(currents, step * size + at, load(base, at, 4))
-                for i in range(len(arrivals)):
-                    if arrivals[i].start.shape[1]:
-                        begins = arrivals[i].start[sample, start : start + steps + 1]
-                        _add_entries(currents, size, arrivals[i], begins)
+                if arrivals is not None:
+                    for i in range(len(arrivals)):
+                        if arrivals[i].start.shape[1]:
+                            begins = arrivals[i].start[sample, start : start + steps + 1]
+                            _add_entries(currents, size, arrivals[i], begins)
                 for i in range(len(projections)):
                     bits, table = sources[i][sample, start : start + steps], projections[i]
                     if table.form == WINDOWS:
-                        _add_windows(bits, currents, size, table, room)
+                        _add_windows(bits, currents, size, table.windows, room)
                     elif table.form == RUNS:
-                        _add_runs(bits, currents, size, table, room)
+                        _add_runs(bits, currents, size, table.runs, room)
                     else:
                         for step in range(steps):
-                            _add_reach(bits[step], currents, step * size, table, room)
+                            _add_reach(bits[step], currents, step * size, table.reach, room)
                 if divisors.size:
                     for step in range(steps):
                         for at in range(0, size, GROUP):

@@ -28,7 +28,6 @@ from snnb.simulation.engines.event.loop_arrays import (
     BIAS,
     GROUP,
     SLACK,
-    WINDOWS,
     Entries,
     Neurons,
     Scratch,
@@ -41,6 +40,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     pooling_windows,
     reach_of,
     runs_of,
+    table_of_form,
     taps_of,
     windows_of,
     zeros,
@@ -232,14 +232,14 @@ class EventNetwork:
         changes = bool(inputs or arrivals)  # whether the current is not the same in every step
         divisors = neurons_of(divisors_of(population, real))
         divisors[population.size :] = 1
-        # The compiled loop takes at least one of each.
+        # The compiled loop takes at least one of each, but no entries where no population of the network has any.
         tables = tuple(table_of(p, amplitude) for p, amplitude in inputs) or (no_table(real),)
-        none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_table(real))
+        _, _, runs, reach = no_table(real)
+        none = (Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), runs, reach),)
+        missing = none if self.entries else None
         size = filled_up(population.size)
         # Weights that do not fit into the cache are read from memory once for all these steps.
-        room_for_currents = max(
-            CURRENTS_BYTES, sum(table.weights.nbytes for table in tables if table.form == WINDOWS) // WEIGHTS_SHARE
-        )
+        room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
         at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
 
         weighted = typed_once(compiled_loops.weighted)
@@ -249,7 +249,7 @@ class EventNetwork:
             steps = min(at_once, spikes.shape[1])
             currents = scratch.currents(steps * size + GROUP if changes else 0)
             room = scratch.room((steps + 1) * (most + SLACK))
-            weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
+            weighted(trains, tables, entries or missing, neurons, spikes, divisors, currents, room)
 
         return Work(sources, tuple(arrivals), add)
 
@@ -319,6 +319,7 @@ def table_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: 
     else:
         weights = projection.weights().astype(type(amplitude)) * amplitude
     if geometry.pairing == "diagonal":
-        return reach_of(geometry, weights.reshape(-1, geometry.filters), by_neuron=entries)
+        return table_of_form(reach_of(geometry, weights.reshape(-1, geometry.filters), by_neuron=entries))
     limit = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
-    return runs_of(geometry, weights) if entries or geometry.filters <= limit else windows_of(geometry, weights)
+    few = entries or geometry.filters <= limit
+    return table_of_form(runs_of(geometry, weights) if few else windows_of(geometry, weights))

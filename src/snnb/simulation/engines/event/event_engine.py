@@ -242,7 +242,9 @@ class Group:
         name, delay = source
         steps = np.arange(part.start, part.stop + 1) + (start - delay)
         assert isinstance(self._x, InputSteps)
-        return Entries(self._start.take(np.maximum(steps, 0), axis=1), self._entries[name], self._x.value, table)
+        return Entries(
+            self._start.take(np.maximum(steps, 0), axis=1), self._entries[name], self._x.value, table.runs, table.reach
+        )
 
     def _draw_input(self, bits: np.ndarray) -> None:
         """Draw the Poisson input of the next steps."""

@@ -8,7 +8,7 @@ slowly. Arrays are aligned to cache lines.
 
 import math
 import threading
-from typing import Dict, NamedTuple, Sequence, Tuple, Type
+from typing import Dict, NamedTuple, Sequence, Tuple, Type, Union
 
 import numpy as np
 
@@ -57,66 +57,68 @@ class Neurons(NamedTuple):
     updates: np.ndarray
 
 
-# Forms of a table
-WINDOWS = 0  # of windows that read all channels, and have many filters: see `windows_of`
-RUNS = 1  # of windows that read all channels, and have few filters: see `runs_of`
-REACH = 2  # of windows that read one channel each: see `reach_of`
+class Windows(NamedTuple):
+    """Inputs of the windows of a convolution that read all channels, and have many filters; see `windows_of`.
+
+    A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
+    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window
+    reads: units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of
+    its channels.
+    """
+
+    weights: np.ndarray  # float32, flat: by groups of filters (`_by_width`), row, and filter
+    unit_start: np.ndarray  # int64: unit u holds the neurons unit_start[u] to before unit_start[u + 1]
+    range_start: np.ndarray  # int32: window w has in block b the ranges range_start[b × windows + w] to before the next
+    target: np.ndarray  # int32: first neuron of each window
+    first_unit: np.ndarray  # int32: of each range
+    end_unit: np.ndarray  # int32: the unit after the last of each range
+    row_shift: np.ndarray  # int32: added to the number of a neuron in the range, it gives its row
+    rows: int
+    filters: int  # filled up to a multiple of the smallest width
+
+
+class Runs(NamedTuple):
+    """Where the spikes of each position arrive, in runs of windows that read all channels, and have few filters.
+
+    The windows of a run are next to each other; see `runs_of`.
+    """
+
+    # float32, flat: by row of the kernel, taps that windows of a run have at a position, channel, window, and filter;
+    # filled up to a multiple of `WIDTH`
+    weights: np.ndarray
+    position_start: np.ndarray  # int64: position p holds the neurons position_start[p] to before position_start[p + 1]
+    run_start: np.ndarray  # int32: position p has the runs run_start[p] to before run_start[p + 1]
+    target: np.ndarray  # int32: first neuron of the first window of each run
+    weight_start: np.ndarray  # int64: the weights of neuron i begin at weight_start + i × weight_stride
+    weight_stride: np.ndarray  # int32
+    parts: np.ndarray  # int32: multiples of `WIDTH` weights, `PARTS` at most: longer runs are listed as several
+
+
+class Reach(NamedTuple):
+    """In which windows each position of an image is; a window reads one channel. See `reach_of`."""
+
+    weights: np.ndarray  # float32, flat: by tap and filter, with `GROUP` numbers after them
+    # int32: position p is in the windows window_start[p] to before window_start[p + 1]; empty where each neuron is a
+    # position, of one window
+    window_start: np.ndarray
+    target: np.ndarray  # int32: first neuron of each window
+    weight_start: np.ndarray  # int32: of the tap of each window
+    channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
+
+
+WINDOWS, RUNS, REACH = range(3)  # forms of a table
 
 
 class Table(NamedTuple):
-    """The geometry and the weights of a projection, in one of three forms.
+    """The geometry and the weights of a projection in one of three forms; the other two are empty.
 
-    `WINDOWS` lists the inputs of the windows of a convolution, in ranges of neurons next to each other. A row of
-    weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at a time,
-    so that these stay in the cache while all windows pass. A range is the part of one block that one window reads:
-    units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of its
-    channels.
-
-    `RUNS` lists where the spikes of each position of an image arrive, in runs of windows next to each other.
-
-    `REACH` lists in which windows each position of an image is.
-
-    All forms have arrays of the same types, so that the loops are compiled once.
-
-    Attributes
-    ----------
-    form : int
-    weights : float32 array, flat
-        WINDOWS: by groups of filters (`_by_width`), row, and filter. RUNS: by row of the kernel, taps that windows of a
-        run have at a position, channel, window, and filter; filled up to a multiple of `WIDTH`. REACH: by tap and
-        filter, with `GROUP` numbers after them.
-    bounds : int64 array
-        WINDOWS: unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`. RUNS: the same for positions.
-    start : int32 array
-        WINDOWS: window w has in block b the ranges `start[b × windows + w]` to before the next. RUNS: position p has
-        the runs `start[p]` to before the next. REACH: position p is in the windows `start[p]` to before the next; empty
-        where each neuron is a position, of one window.
-    target : int32 array
-        First neuron of each window; RUNS: of the first window of each run.
-    first : int64 array
-        WINDOWS: the first unit of each range. RUNS: the weights of neuron i begin at first + i × `second`.
-    second : int32 array
-        WINDOWS: the unit after the last of each range. RUNS: see `first`.
-    third : int32 array
-        WINDOWS: added to the number of a neuron in the range, it gives its row. RUNS: multiples of `WIDTH` weights,
-        `PARTS` at most: longer runs are listed as several. REACH: where the weights of the tap of each window begin.
-    rows, filters : int
-        WINDOWS: `filters` is filled up to a multiple of the smallest width.
-    channels : int
-        REACH: of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place.
+    So all projections have one type, and the loops are compiled once.
     """
 
     form: int
-    weights: np.ndarray
-    bounds: np.ndarray
-    start: np.ndarray
-    target: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    third: np.ndarray
-    rows: int = 0
-    filters: int = 0
-    channels: int = 0
+    windows: Windows
+    runs: Runs
+    reach: Reach
 
 
 class Entries(NamedTuple):
@@ -125,7 +127,8 @@ class Entries(NamedTuple):
     start: np.ndarray  # int64 (samples, steps + 1): entries start[i, t] to before start[i, t + 1]; (1, 0) without any
     neuron: np.ndarray  # int32 (entries,)
     value: np.ndarray  # float32 (entries,)
-    table: Table  # `RUNS`, or `REACH` in which each neuron is a position
+    runs: Runs  # empty if it is not of this form
+    reach: Reach  # otherwise; each neuron is a position
 
 
 class Taps(NamedTuple):
@@ -197,16 +200,24 @@ class Scratch(threading.local):
 # Bytes of a block of weights, which stays in the second-level cache.
 BLOCK_BYTES = 128 << 10
 
-_NO_INDICES, _NO_BOUNDS = np.zeros(0, np.int32), np.zeros(0, np.int64)
+
+def table_of_form(form: Union[Windows, Runs, Reach]) -> Table:
+    """Return a table of one form."""
+    weights, bounds, indices = np.zeros(0, form.weights.dtype), np.zeros(0, np.int64), np.zeros(0, np.int32)
+    windows = Windows(weights, bounds, indices, indices, indices, indices, indices, 0, 0)
+    runs, reach = Runs(weights, bounds, indices, indices, bounds, indices, indices), Reach(weights, *[indices] * 3, 0)
+    if isinstance(form, Windows):
+        return Table(WINDOWS, form, runs, reach)
+    return Table(RUNS, windows, form, reach) if isinstance(form, Runs) else Table(REACH, windows, runs, form)
 
 
 def no_table(real: Real) -> Table:
     """Return the table of a projection that nothing arrives by."""
-    none = _NO_INDICES
-    return Table(REACH, np.zeros(GROUP, real), _NO_BOUNDS, none, none, _NO_BOUNDS, none, none)
+    none = np.zeros(0, np.int32)
+    return table_of_form(Reach(np.zeros(GROUP, real), none, none, none, 0))
 
 
-def windows_of(geometry: Geometry, weights: np.ndarray) -> Table:
+def windows_of(geometry: Geometry, weights: np.ndarray) -> Windows:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = filled_up(geometry.filters, WIDTH), geometry.channels
     block_rows = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
@@ -233,15 +244,14 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Table:
     )
     blocks = int(block.max()) + 1 if len(block) else 0
     rows = geometry.rows.taps * geometry.columns.taps * channels
-    return Table(
-        form=WINDOWS,
+    return Windows(
         weights=_by_width(weights.reshape(rows, -1), filters),
-        bounds=bounds,
+        unit_start=bounds,
+        range_start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
         target=(np.arange(windows) * geometry.filters).astype(np.int32),
-        start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
-        first=unit[begins].astype(np.int64),
-        second=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
-        third=shift[begins].astype(np.int32),
+        first_unit=unit[begins].astype(np.int32),
+        end_unit=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
+        row_shift=shift[begins].astype(np.int32),
         rows=rows,
         filters=filters,
     )
@@ -259,7 +269,7 @@ def _by_width(rows: np.ndarray, filters: int, widths: Sequence[int] = WIDTHS) ->
     return flat
 
 
-def runs_of(geometry: Geometry, weights: np.ndarray) -> Table:
+def runs_of(geometry: Geometry, weights: np.ndarray) -> Runs:
     """List where the spikes of each position arrive; see `windows_of`."""
     rows, columns, filters, channels = geometry.rows, geometry.columns, geometry.filters, geometry.channels
     # Along a row of the image, a run is one position with outputs next to each other.
@@ -286,19 +296,18 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Table:
     target, first = target + piece * PARTS * WIDTH, first + piece * PARTS * WIDTH
     parts = np.minimum(parts - piece * PARTS, PARTS)
     order = np.lexsort((target, position))
-    return Table(
-        form=RUNS,
+    return Runs(
         weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
-        bounds=np.arange(rows.size * columns.size + 1) * channels,
-        start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
+        position_start=np.arange(rows.size * columns.size + 1) * channels,
+        run_start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
         target=target[order].astype(np.int32),
-        first=first[order],
-        second=stride[order].astype(np.int32),
-        third=parts[order].astype(np.int32),
+        weight_start=first[order],
+        weight_stride=stride[order].astype(np.int32),
+        parts=parts[order].astype(np.int32),
     )
 
 
-def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Table:
+def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Reach:
     """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
 
     The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps. With `by_neuron` each
@@ -322,15 +331,11 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
-    return Table(
-        form=REACH,
+    return Reach(
         weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
-        bounds=_NO_BOUNDS,
-        start=start.astype(np.int32),
+        window_start=start.astype(np.int32),
         target=target.astype(np.int32),
-        first=_NO_BOUNDS,
-        second=_NO_INDICES,
-        third=tap.astype(np.int32),
+        weight_start=tap.astype(np.int32),
         channels=channels,
     )
 
