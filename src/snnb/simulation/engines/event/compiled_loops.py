@@ -589,9 +589,10 @@ def weighted(
     Without `currents`, its current is `base` in every step.
 
     `sources` are the spikes that each of the projections reads, `arrivals` the input of projections that read the input
-    of each step, at least one, which may be empty; None without such an input, which takes less time to compile. `divisors` of the sums are float32 (neurons,), or of length 0.
-    `currents` is a flat buffer for the steps that are done at a time, and `GROUP` numbers, or empty; `room` is one for
-    the lists of all neurons of a source, int32: one for each of these steps, and one more.
+    of each step, at least one, which may be empty; None, without such an input, takes less time to compile. `divisors`
+    of the sums are float32 (neurons,), or of length 0. `currents` is a flat buffer for the steps that are done at a
+    time, and `GROUP` numbers, or empty; `room` is one for the lists of all neurons of a source, int32: one for each of
+    these steps, and one more.
     """
     size, changes = neurons.potential.shape[1], currents.size > 0
     at_once = (currents.size - GROUP) // size if changes else spikes.shape[1]
