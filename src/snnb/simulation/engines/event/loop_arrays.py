@@ -205,7 +205,8 @@ def table_of_form(form: Union[Windows, Runs, Reach]) -> Table:
     """Return a table of one form."""
     weights, bounds, indices = np.zeros(0, form.weights.dtype), np.zeros(0, np.int64), np.zeros(0, np.int32)
     windows = Windows(weights, bounds, indices, indices, indices, indices, indices, 0, 0)
-    runs, reach = Runs(weights, bounds, indices, indices, bounds, indices, indices), Reach(weights, *[indices] * 3, 0)
+    runs = Runs(weights, bounds, indices, indices, bounds, indices, indices)
+    reach = Reach(weights, indices, indices, indices, 0)
     if isinstance(form, Windows):
         return Table(WINDOWS, form, runs, reach)
     return Table(RUNS, windows, form, reach) if isinstance(form, Runs) else Table(REACH, windows, runs, form)
