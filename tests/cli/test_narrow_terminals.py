@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from snnb import Run
 from snnb.cli import output, sweep
 from snnb.cli.main import main
 from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures
+from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
 from tests.stages.test_map import CHIP
 
@@ -76,11 +78,12 @@ def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(mapped, caps
     monkeypatch.setenv("TZ", "Asia/Kathmandu")  # 5:45 ahead of UTC
     time.tzset()
     lines = printed(capsys, "status", mapped)
+    started = datetime.fromisoformat(open_run(Path(mapped)).record_of("train").timing.started_utc)
     monkeypatch.undo()
     time.tzset()
     assert any("chip (chip_of_a_long_file_name.yaml)" in line for line in lines)
     (training,) = [line for line in lines if line.startswith("train ")]
-    assert "  2026-11-25 06:56  " in training  # the recorded fixture says 2026-11-25T01:11:03+00:00
+    assert f"  {started + timedelta(hours=5, minutes=45):%Y-%m-%d %H:%M}  " in training
     assert "too narrow" not in "\n".join(lines)
 
 
@@ -103,7 +106,7 @@ def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
     lines = printed(capsys, "compare", *runs)
     assert max(map(cell_len, lines)) <= 80
     stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
-    assert stamps == [f"{name}:20261125T011120Z" for name in runs]
+    assert stamps == [f"{name}:20261201T095832Z" for name in runs]
     # Of the analogue network and of the read-out
     for row, value, number in (
         ("SNN accuracy", "93.33%", 9),
@@ -127,7 +130,7 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
     assert max(map(cell_len, lines[1:])) <= 80
     (row,) = [line for line in lines if line.startswith(stamp)]
     assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
-    assert "all of graph 20261125T011120Z" in lines
+    assert "all of graph 20261201T095832Z" in lines
     lines = printed(capsys, "hardware")
     assert max(map(cell_len, lines)) <= 80
     assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")] == [

@@ -72,40 +72,6 @@ def test_all_that_is_wrong_is_named_at_once(stored):
 
 
 @pytest.mark.parametrize(
-    ("part", "name", "unused", "used"),
-    [
-        ("params", "by", "all", "class"),
-        ("params", "bins", 0, 4),
-        ("params", "split_fan_in", False, True),
-        ("details", "class_name", None, "3"),
-        ("params", "rounding", "max", "mse"),
-        ("details", "relays", 0, 12),
-    ],
-)
-def test_a_removed_entry_is_refused_if_it_had_an_effect(run, stored, part, name, unused, used):
-    file, data = stored
-    change(data, ("stages", "prepare", part, name), unused)
-    file.write_text(yaml.safe_dump(data))
-    assert load_manifest(file, KINDS) == run.manifest
-    change(data, ("stages", "prepare", part, name), used)
-    file.write_text(yaml.safe_dump(data))
-    with pytest.raises(InputError, match=rf"prepare\.{part}\.{name}: unknown to snnb .*; use the snnb that wrote it"):
-        load_manifest(file, KINDS)
-
-
-def test_a_value_that_has_another_meaning_now_is_refused(run, stored):
-    file, data = stored
-    change(data, ("stages", "prepare", "params", "max_pool"), "error")  # of a network without max pooling
-    file.write_text(yaml.safe_dump(data))
-    assert load_manifest(file, KINDS) == run.manifest
-    change(data, ("stages", "prepare", "params", "max_pool"), "spiking")
-    file.write_text(yaml.safe_dump(data))
-    message = r"stages\.prepare\.params: max_pool spiking: unknown to snnb .*; use the snnb that wrote it"
-    with pytest.raises(InputError, match=message):
-        load_manifest(file, KINDS)
-
-
-@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"run: [", "not valid YAML"),

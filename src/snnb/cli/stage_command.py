@@ -158,7 +158,7 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
             lines.append(f"  {QUOTED[coding]}")
         if one.stage == "simulate":
             statistics = read_document(SimulationStatistics, one.directory / ACCURACIES)
-            lines += [] if statistics.operations is None else [f"  {statistics.operations}"]
+            lines.append(f"  {statistics.operations}")
     return lines
 
 

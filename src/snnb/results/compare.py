@@ -63,7 +63,6 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     return {
         stage: shown_params(run, params) if stage == "train" else params.model_dump(mode="json")
         for stage, params in made.items()
-        if params is not None
     }
 
 
@@ -132,7 +131,7 @@ QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
     *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
-# Keys of `sim_accuracies.json` that are here under the same names; documents of older versions lack them.
+# Keys of `sim_accuracies.json` that are here under the same names
 OPERATIONS = (
     *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
     *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
@@ -152,7 +151,7 @@ class MappingSummary(Document):
     connectivity: float  # spikes between cores
     hops_unicast: Optional[float]  # links crossed by them; None, as energy and baseline: of layers on cores
     energy_pj: Optional[float]
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None: not recorded
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None: of layers on cores
     graph: str  # its stamp
     hardware_file: Optional[str]  # path of the description; None for a description of the package
     sequential_connectivity: Optional[float]  # spikes between cores of the sequential mapping
@@ -203,7 +202,7 @@ class Compared(Document):
     mean_rate: float  # spikes per neuron and step, without the input
     latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
-    # As in `sim_accuracies.json`; None of an external graph, or if an older version made the simulation
+    # As in `sim_accuracies.json`; None of an external graph
     input_multiply_accumulates_per_sample: Optional[int]
     energy_45nm_pj: Optional[float]
     energy_45nm_ann_pj: Optional[float]
@@ -288,7 +287,7 @@ def _without_meaning(run: RunDirectory, record: Optional[SimulationRecord]) -> S
     if record is None:
         return set()
     params = {"parse": record.details.conversion, "simulate": record.params}
-    names = {(stage, name) for stage, one in params.items() if one is not None for name in inapplicable(run, one)}
+    names = {(stage, name) for stage, one in params.items() for name in inapplicable(run, one)}
     return {name for _, name in names} | {f"{stage} {name}" for stage, name in names}
 
 
@@ -322,7 +321,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         snn_error=statistics.snn_mean_squared_error,
         fidelity=record.details.fidelity,
         mean_rate=mean_rate(statistics, counts),
-        latency=statistics.latency_steps or record.params.duration,
+        latency=statistics.latency_steps,
         synaptic_operations=statistics.synaptic_operations_per_sample,
         **{name: getattr(statistics, name) for name in OPERATIONS},
         neurons=sum(of_neurons.size for of_neurons in counts.values()),

@@ -102,8 +102,7 @@ def _rates(run: RunDirectory, folder: Path) -> Figure:
 def _raster(run: RunDirectory, folder: Path) -> Figure:
     statistics, _ = simulated_files(run, folder.name)
     network = read_network(folder / f"{run.model}_parsed.h5")
-    steps = statistics.latency_steps or statistics.duration
-    return plot_raster(network, read_spikes(folder), steps, statistics.first_sample)
+    return plot_raster(network, read_spikes(folder), statistics.latency_steps, statistics.first_sample)
 
 
 def _events(mapping: Mapping) -> Figure:

@@ -188,7 +188,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         words = [f"No graph: `{graph_command(run)}` creates it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        network, *others = network_sections(opened, imported=run.manifest.run.imported)
+        network, *others = network_sections(opened, imported=bool(run.manifest.run.imported))
         source = str(opened.attributes.get("source_sha256"))
         neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
@@ -214,7 +214,7 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
         return Section("training", "Training", [f"Nothing is trained here: {name} is a trained spiking network."])
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
-    params = record.params if simulation is None else simulation.record.details.training or record.params
+    params = record.params if simulation is None else simulation.record.details.training
     metrics, history = read_training(run, folder)
     values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
     test = {name: value for name, value in values.items() if value is not None}
@@ -247,15 +247,14 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
-    if statistics.energy_45nm_pj is not None:
-        figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
-    latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
+    figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
+    latency, between = statistics.latency_steps, statistics.interval_steps
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
     summary += _changes(simulation.record.details.fidelity)
     coding = simulation.record.details.output_coding
-    if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
+    if classifies and metrics.get("readout_accuracy") is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
     picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
@@ -265,7 +264,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
-        *_operations(statistics),
+        _operations(statistics),
     ]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
@@ -276,10 +275,8 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     return Part(sections, figures)
 
 
-def _operations(statistics: SimulationStatistics) -> List[Section]:
-    """Return the section about operations, energies and the metrics of NeuroBench; none of an older simulation."""
-    if statistics.energy_45nm_pj is None:
-        return []
+def _operations(statistics: SimulationStatistics) -> Section:
+    """Return the section about operations, energies and the metrics of NeuroBench."""
     ann_energy = statistics.energy_45nm_ann_pj
     trained = None if ann_energy is None else statistics.ann_multiply_accumulates_per_sample
     values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
@@ -299,9 +296,7 @@ def _operations(statistics: SimulationStatistics) -> List[Section]:
         "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
         "are defined by NeuroBench (Yik et al. 2025)."
     )
-    return [
-        Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
-    ]
+    return Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:

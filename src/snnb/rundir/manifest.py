@@ -34,60 +34,35 @@ from typing import (
 
 import yaml
 from pydantic import (
-    BaseModel,
     Field,
-    SerializerFunctionWrapHandler,
     StringConstraints,
     TypeAdapter,
     ValidationError,
     create_model,
-    field_validator,
-    model_serializer,
     model_validator,
 )  # fmt: skip
-from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError, InputError, advising
-from snnb.core.options import STRICT, Options
+from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_bytes, sha256_of, write_text_atomically
-from snnb.io.text import load_yaml
+from snnb.io.text import Document, load_yaml
 from snnb.version import __version__
 
 NAME = "manifest.yaml"
 ADVICE = "restore it from a copy, or start a new run directory"
 SCHEMA_VERSION = 1
 OTHER_VERSION = "use the snnb that wrote it, or start a new run directory"
-# Parameters and details of older versions, each with the value that had no effect; with another one, it is refused.
-REMOVED: Mapping[str, object] = {
-    "bias_bits": 24,
-    "bins": 0,
-    "by": "all",
-    "class_name": None,
-    "keep_zeros": False,
-    "least_squares": False,
-    "max_pool": "error",  # the network had no max pooling
-    "normalization_schedule": False,
-    "parser": "auto",  # own or toolbox, whose networks are equal
-    "relays": 0,
-    "rounding": "max",
-    "split_fan_in": False,
-    "starts": "half",
-}
-# Values of parameters in older versions, which none of this version is equal to.
-REMOVED_VALUES: Mapping[str, object] = {"max_pool": "spiking"}  # the rule of snntoolbox; the files do not state it
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 
 
-class Record(BaseModel):
-    """Base class of the parts of a manifest: immutable; an unknown name is an error."""
-
-    model_config = STRICT
+class Record(Document):
+    """Base class of the parts of a manifest."""
 
 
 P = TypeVar("P", bound=Options)
@@ -105,17 +80,8 @@ class FileRecord(Record):
     path: str
     sha256: str = Sha256
     size_bytes: Bytes
-    external: bool = False
+    external: Optional[bool] = None
     listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-
-    @model_serializer(mode="wrap")
-    def _omit_defaults(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
-        data: Dict[str, object] = plain(self)
-        if not self.external:
-            del data["external"]
-        if self.listing is None:
-            del data["listing"]
-        return data
 
     @model_validator(mode="after")
     def _stays_inside(self) -> "FileRecord":
@@ -133,7 +99,6 @@ class Environment(Record):
     numpy: str
     tensorflow: Optional[str] = None
     snntoolbox: Optional[str] = None
-    torch: Optional[str] = Field(default=None, exclude=True)  # of a removed engine, in manifests of older runs
     device: Literal["cpu", "gpu"]
 
 
@@ -159,17 +124,6 @@ class StageRecord(Record, Generic[P, D]):
     warnings: List[str] = Field(default_factory=list)
     details: D
 
-    @field_validator("params", "details", mode="before")
-    @classmethod
-    def _without_removed(cls, values: object) -> object:
-        if not isinstance(values, dict):
-            return values
-        for name, value in values.items():
-            if name in REMOVED_VALUES and value == REMOVED_VALUES[name]:
-                raise PydanticCustomError("removed_value", f"{name} {value}: unknown to snnb {__version__}")
-        kept = {name: value for name, value in values.items() if name not in REMOVED or value != REMOVED[name]}
-        return {name: cls._without_removed(value) for name, value in kept.items()}
-
 
 AnyRecord = StageRecord[Any, Any]
 
@@ -183,16 +137,9 @@ class RunInfo(Record):
     model: ModelName
     dataset: str
     model_source: Optional[str] = None
-    imported: bool = False
+    imported: Optional[bool] = None
     created_utc: str
     snnb_version: str
-
-    @model_serializer(mode="wrap")
-    def _omit_defaults(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
-        data: Dict[str, object] = plain(self)
-        if not self.imported:
-            del data["imported"]
-        return data
 
     def difference(self, wanted: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
@@ -277,7 +224,7 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         content = kind.model_validate(data)
     except ValidationError as error:
         faults = faults_in_words(error, kind, data, f"unknown to snnb {__version__}")
-        unknown = any(wrong["type"] in ("extra_forbidden", "removed_value") for wrong in error.errors())
+        unknown = any(wrong["type"] == "extra_forbidden" for wrong in error.errors())
         raise InputError(f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:

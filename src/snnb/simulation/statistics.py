@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
-from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.formatting import energy
@@ -191,16 +190,15 @@ def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 class SimulationStatistics(Document):
     """The document `sim_accuracies.json`, whose keys docs/simulation.md describes.
 
-    A classifier has accuracies, and a network that reproduces its input has mean squared errors. Files of older
-    versions lack some of the fields with a default.
+    A classifier has accuracies, and a network that reproduces its input has mean squared errors.
     """
 
     num_samples: int
-    first_sample: int = 0
+    first_sample: int
     num_timesteps: int
     duration: int
-    latency_steps: Optional[int] = None
-    interval_steps: Optional[int] = None
+    latency_steps: int
+    interval_steps: int
     warm_up: int
     dt_ms: float
     ann_accuracy: Optional[float] = None
@@ -224,15 +222,15 @@ class SimulationStatistics(Document):
     silent_neurons: Dict[str, float]
     saturated_neurons: Dict[str, float]
     rising_populations: List[str]
-    spikes_per_sample: Optional[float] = None
+    spikes_per_sample: float
     synaptic_operations_per_sample: float
     ann_multiply_accumulates_per_sample: int
-    input_multiply_accumulates_per_sample: Optional[int] = None
-    energy_45nm_pj: Optional[float] = None
+    input_multiply_accumulates_per_sample: int
+    energy_45nm_pj: float
     energy_45nm_ann_pj: Optional[float] = None
-    footprint: Optional[int] = None
-    connection_sparsity: Optional[float] = None
-    activation_sparsity: Optional[float] = None
+    footprint: int
+    connection_sparsity: float
+    activation_sparsity: float
     membrane_updates: Optional[float] = None
     tie_share: Optional[float] = None
     engine: str
@@ -308,10 +306,8 @@ class SimulationStatistics(Document):
         return self.snn_accuracy is not None
 
     @property
-    def operations(self) -> Optional[str]:
+    def operations(self) -> str:
         """Additions and energy at 45 nm in a line, those of the trained network in brackets."""
-        if self.energy_45nm_pj is None:
-            return None
         spiking = f"{self.synaptic_operations_per_sample:,.0f} additions, {energy(self.energy_45nm_pj)}"
         if self.energy_45nm_ann_pj is None:
             return f"per sample: {spiking}"
@@ -359,14 +355,6 @@ class SimulationStatistics(Document):
         """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None of None."""
         return None if accuracy is None else wilson_interval(accuracy * self.num_samples, self.num_samples)
 
-    @model_serializer(mode="wrap")
-    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
-        """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
-        values: Dict[str, object] = plain(self)
-        readout = ("readout_accuracy", "readout_accuracy_by_timestep")
-        null = readout if self.classifies else ("readout_mean_squared_error",)
-        return {name: value for name, value in values.items() if value is not None or name in null}
-
     def metrics(self) -> Dict[str, float]:
         """Return the figures that the manifest records."""
         figures = {name: getattr(self, name) for name in (*METRICS, "latency_steps", "interval_steps")}
@@ -386,7 +374,7 @@ class SimulationStatistics(Document):
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
         if (self.ann_accuracy, self.ann_mean_squared_error) != (None, None):
             lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
-        lines += [] if self.operations is None else [self.operations]
+        lines.append(self.operations)
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():

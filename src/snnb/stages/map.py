@@ -93,12 +93,12 @@ class MapDetails(Record):
 
     graph: str
     hardware: str
-    mesh: Optional[List[int]] = None  # None: the cores take whole layers
+    mesh: Optional[List[int]]  # None: the cores take whole layers
     method: str
     neurons: int
     cores: int
-    overfull_cores: int = 0
-    energy_of: Optional[Literal["events", "network"]] = None  # see `Hardware.energy_of`; None in an older mapping
+    overfull_cores: int
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None, as the mesh, of whole layers
 
     @classmethod
     def of(cls, cost: "MappingCost") -> "MapDetails":
@@ -256,7 +256,14 @@ def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: S
     notes = [UNKNOWN] if cost.busiest_core is None else []
     write_log(output.directory / "log.txt", run, shown_params(run, params), [*lines, *notes], dated=False)
     output.details = MapDetails(
-        graph=stamp, hardware=cost.hardware.name, method="layers", neurons=cost.neurons, cores=cost.cores
+        graph=stamp,
+        hardware=cost.hardware.name,
+        mesh=None,
+        method="layers",
+        neurons=cost.neurons,
+        cores=cost.cores,
+        overfull_cores=0,
+        energy_of=None,
     )
 
 
@@ -291,7 +298,7 @@ def _cost(
     from snnb.mapping.files import MappingCost
     from snnb.mapping.time_costs import recorded_steps, step_loads
 
-    loads, steps, delayed = None, None, run.manifest.run.imported
+    loads, steps, delayed = None, None, bool(run.manifest.run.imported)
     if spike_times is not None:
         loads = step_loads(mapped, run.path / spike_times, progress, delayed=delayed)
         if mapped.hardware.counts_events:
@@ -323,7 +330,7 @@ def _write(
 
     messages = None
     if spike_times is not None:
-        messages = recorded_messages(mapped, run.path / spike_times, delayed=run.manifest.run.imported)
+        messages = recorded_messages(mapped, run.path / spike_times, delayed=bool(run.manifest.run.imported))
     plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
     assumed = [graph.ASSUMED] if cost.assumed_spikes else []
     external = recorded(run, graph.KIND, cost.graph) if run.manifest.run.imported else None

@@ -114,7 +114,7 @@ def _create(
     source: Optional[str],
     run_dir: Optional[Path],
     *,
-    imported: bool = False,
+    imported: Optional[bool] = None,
     wait: bool,
     say: Say,
 ) -> RunDirectory:

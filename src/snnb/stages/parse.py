@@ -60,11 +60,11 @@ class ParseDetails(Record):
     membrane potential and, if there is one, of the synaptic current.
     """
 
+    parser: str
     verified_samples: int = 0
     largest_difference: float = 0.0
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
-    parser: str = "own"
     fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
 

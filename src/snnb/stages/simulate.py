@@ -3,7 +3,7 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -14,7 +14,7 @@ from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, optio
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
+from snnb.rundir.manifest import Kind, Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
     RECORDING,
@@ -71,13 +71,12 @@ class SimulateDetails(Record):
     engine: str
     engine_reason: str  # why it was chosen
     mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
-    fidelity: Optional[Fidelity] = None  # of the conversion
-    output_coding: Optional[str] = None  # spikes, random (softmax) or membrane; older runs lack it
-    label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
-    training: Optional[TrainParams] = None
-    conversion: Optional[ParseParams] = None
-    sources: Optional[List[FileRecord]] = None  # files outside the run that the training read
-    swept: bool = False  # whether a sweep made it
+    fidelity: Optional[Fidelity]  # of the conversion
+    output_coding: str  # spikes, random (softmax) or membrane
+    label: Optional[str] = Field(max_length=LONGEST_NAME)
+    training: TrainParams
+    conversion: ParseParams
+    swept: bool  # whether a sweep made it
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
@@ -86,11 +85,11 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
     """Return the options in which the simulated network's conversion differs from the present one, as text."""
-    own, now = record.details.conversion, recorded(run, parse.KIND)
-    if own is None or now is None:
+    now = recorded(run, parse.KIND)
+    if now is None:
         return None
-    present = now.params.model_dump()
-    different = {name: value for name, value in own.model_dump().items() if value != present[name]}
+    present, simulated = now.params.model_dump(), record.details.conversion.model_dump()
+    different = {name: value for name, value in simulated.items() if value != present[name]}
     return f"conversion {options_in_words(ParseParams, different)}" if different else None
 
 
@@ -252,7 +251,6 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             swept=params.swept,
             training=trained.params,
             conversion=converted.params,
-            sources=[file for file in trained.inputs if file.external],
         )
     return stamp
 
