@@ -114,10 +114,9 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup ## write the command reference, the keywords of snnb.Run and the README's table of speed anew
+docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_keywords.py
-	$(BIN)/python docs/make_readme_figures.py
 
 .venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-site
@@ -144,13 +143,12 @@ bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/normalise.py
 	$(BIN)/python benchmarks/simulate.py
 
-speed: setup ## measure the table of speed of README.md anew, with the parsed runs lenet_mnist and rueckauer_cifar10 of SNNB_RUNS [SOURCE=folder with mnist/]; takes an hour
+speed: setup ## measure the tables of docs/performance.md anew, with the parsed runs lenet_mnist and rueckauer_cifar10 of SNNB_RUNS [SOURCE=folder with mnist/]; takes an hour
 	$(BIN)/python benchmarks/end_to_end.py $(if $(SOURCE),--data "$(SOURCE)") --page
 	$(BIN)/python benchmarks/simulate.py lenet_mnist rueckauer_cifar10 --runs "$(RUNS)" --page
 	$(BIN)/python benchmarks/peers.py "$(RUNS)/lenet_mnist" --samples 100 --page
 	$(BIN)/python benchmarks/normalise.py --page
 	$(BIN)/python benchmarks/graph.py generate networks --page
-	$(BIN)/python docs/make_readme_figures.py
 
 conversion-table: setup ## convert the networks of keras.applications and write the table of docs/conversion.md; takes half an hour
 	$(BIN)/python benchmarks/conversion_table.py

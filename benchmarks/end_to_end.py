@@ -9,7 +9,7 @@ network trained, before.
     python benchmarks/end_to_end.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--rounds 3] [--page]
 
 DIR holds `mnist/` in its official layout; without it, snnb downloads what is missing. `--page` writes the table into
-docs/simulation.md.
+docs/performance.md.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
     title = f"{options.samples} samples, {options.duration} steps, {options.rounds} rounds; {machine()}:"
     print("\n".join([title, *lines]))
     if options.page:
-        write_table("simulation", "end to end", title, lines)
+        write_table("end to end", title, lines)
 
 
 def _measured(network: str, folder: Path, options: argparse.Namespace) -> List[str]:

@@ -3,7 +3,7 @@
     python benchmarks/graph.py [generate] [networks] [exports] [parts] [imports] [large] [--page]
 
 Without a section the first three run, and `imports`; `parts` is in `exports` too. `large` writes AlexNet's 921 million
-synapses as text and takes 22 GB of disk. `--page` writes the tables of `generate` and `networks` into docs/exports.md.
+synapses as text and takes 22 GB of disk. `--page` writes the tables of `generate` and `networks` on the page.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def generation(folder: Path, page: bool) -> None:
                 first = f"| {name}: {graph.number_of_edges():,} edges |" if way == "generated" else "| |"
                 lines.append(f"{first} {WAYS[way]} | {cells(speeds, DIGITS[way])} |")
     if page:
-        write_table("exports", "edges", f"{ROUNDS} rounds in turn, processor time of one core; {machine()}:", lines)
+        write_table("edges", f"{ROUNDS} rounds in turn, processor time of one core; {machine()}:", lines)
 
 
 def measure(projection: GraphProjection, nodes: int) -> Dict[str, List[float]]:
@@ -176,7 +176,7 @@ def networks(folder: Path, page: bool) -> None:
                 mib = np.median([one["mib"] for one in done])
                 lines.append(f"| {work} | {cells([one['seconds'] for one in done], 1)} | {mib:,.0f} |")
             title = f"AlexNet, {walks[0]['edges']:,} synapses, {ROUNDS} rounds on one core; {machine()}:"
-            write_table("exports", "graph", title, lines)
+            write_table("graph", title, lines)
         stage, walk = (min(done, key=lambda one: one["seconds"]) for done in (stages, walks))
         sizes = [path.stat().st_size / 1e6 for path in (parsed, target)]
         print(
@@ -411,7 +411,7 @@ SECTIONS: Dict[str, Callable[..., None]] = {
     "imports": imports,
     "large": large,
 }
-ON_PAGE = ("generate", "networks")  # sections with a table in docs/exports.md
+ON_PAGE = ("generate", "networks")  # sections with a table in docs/performance.md
 
 
 def main() -> None:

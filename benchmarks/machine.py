@@ -6,7 +6,7 @@ from typing import Sequence
 
 import numpy as np
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 def machine() -> str:
@@ -20,14 +20,13 @@ def machine() -> str:
     return f"{model}, {cores} core{'s' if cores > 1 else ''}"
 
 
-def write_table(page: str, name: str, title: str, lines: Sequence[str]) -> None:
-    """Write a table into docs/`page`.md, between the two comments with its name, after the line `title`."""
-    path = DOCS / f"{page}.md"
-    before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name}: written by `make speed` -->\n")
+def write_table(name: str, title: str, lines: Sequence[str]) -> None:
+    """Write a table into docs/performance.md, between the two comments with its name, after the line `title`."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name}: written by `make speed` -->\n")
     _, end, after = rest.partition(f"<!-- end of {name} -->\n")
     if not end:
-        raise ValueError(f"{path} has no place for the table {name!r}")
-    path.write_text("\n".join([before + begin + title, "", *lines, end]) + after, encoding="utf-8")
+        raise ValueError(f"{PAGE} has no place for the table {name!r}")
+    PAGE.write_text("\n".join([before + begin + title, "", *lines, end]) + after, encoding="utf-8")
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -5,7 +5,7 @@ network, and the size of the files left on disk. The factors are compared.
 
     python benchmarks/normalise.py [--samples 5000] [--rounds 3] [--page]
 
-Both run in turn. `--page` writes the table into docs/conversion.md.
+Both run in turn. `--page` writes the table into docs/performance.md.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
             )
     print("\n".join([title, *lines]))
     if options.page:
-        write_table("conversion", "normalisation", title, lines)
+        write_table("normalisation", title, lines)
 
 
 def _in_a_process(network: str, who: str, samples: int) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ softmax layer.
     python benchmarks/peers.py RUN [--samples 10] [--duration 100] [--rounds 3] [--environments DIR] [--page]
 
 RUN is the directory of a run that is parsed; it is not changed. DIR keeps the environments. `--page` writes the table
-into docs/simulation.md.
+into docs/performance.md.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def main() -> None:
     title = f"{options.samples} samples, {options.duration} steps, {options.rounds} rounds; {machine()}:"
     print("\n".join([title, *lines]))
     if options.page:
-        write_table("simulation", "peers", title, lines)
+        write_table("peers", title, lines)
 
 
 def _prepared(options: argparse.Namespace, folder: Path) -> Dict[str, str]:

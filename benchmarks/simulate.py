@@ -10,7 +10,7 @@ DIR holds `mnist/` and `cifar10/` in their official layouts; without it the netw
 the same size, whose rates are similar. `--runs DIR` takes the parsed runs DIR/NETWORK instead.
 `--processor` counts processor seconds in place of wall-clock time: for a machine with other work, on one core
 (`taskset -c 0`), since threads that wait for each other use the processor too. `--page` writes the table into
-docs/simulation.md.
+docs/performance.md.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main() -> None:
             lines += _report(network, Path(folder), samples, options)
     if options.page:
         title = f"{', '.join(told)}; {options.duration} steps, {options.rounds} rounds; {machine()}:"
-        write_table("simulation", "engines", title, lines)
+        write_table("engines", title, lines)
 
 
 def _report(network: str, folder: Path, samples: int, options: argparse.Namespace) -> List[str]:

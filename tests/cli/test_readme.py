@@ -1,7 +1,6 @@
 """What the README tells to type exists: targets of make and extras; and its Python runs."""
 
 import re
-import runpy
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -12,15 +11,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_targets_of_make_are_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     wanted = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
-    assert {"demo", "test", "train", "image"} <= wanted
-    stages = re.search(r"^STAGES := (.*)$", makefile, re.MULTILINE)[1].split()
-    assert wanted <= {*stages, *re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
+    assert {"demo", "test", "setup", "image"} <= wanted
+    assert wanted <= {*re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
 
 
 def test_the_extras_are_the_packages():
-    head = README.split("## First steps")[0]
     named = {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "gpu", "newest"}
-    assert [extra for extra in named if f"`{extra}`" not in head] == []
+    assert [extra for extra in named if f"`{extra}`" not in README] == []
     assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     assert set(re.findall(r"how_to_install\(['\"](\w+)", code)) == named
@@ -43,15 +40,3 @@ def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
     assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
     assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
-
-
-def test_the_table_of_speed_is_that_of_the_pages():
-    made = runpy.run_path(str(ROOT / "docs" / "make_readme_figures.py"))["readme"]()
-    assert made == README, "run `make docs`"
-    # By hand, from what docs/simulation.md says of LeNet.
-    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
-    cells = r"([\d.]+) \| (\S+) \| ([\d.]+) \|"
-    [(ms, between, times)] = re.findall(rf"^\| `lenet_mnist` \| toolbox.*?^\| \| `event` \| {cells}", page, re.M | re.S)
-    middle = ms if between == "–" else f"{ms} ({between})"
-    assert f"100 steps per sample, ms | {middle} |" in README
-    assert f"| {times} ×, " in README

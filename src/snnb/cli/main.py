@@ -299,7 +299,7 @@ def _no_such_option(name: str, command: click.Command) -> str:
 
 
 def _described(error: BaseException) -> Tuple[int, str]:
-    """Return the exit code of an error (see README.md) and the message for the user."""
+    """Return the exit code of an error (see docs/interruptions.md) and the message for the user."""
     from snnb.io.files import describe_os_error
 
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
