@@ -16,7 +16,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
+.PHONY: $(STAGES) help setup demo instances test coverage test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,9 @@ GATE := -n 2 --dist worksteal --hypothesis-profile=gate
 test: setup ## the fast tests, on two cores; what is drawn at random is the same each time
 	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
+
+coverage: setup ## the fast tests, with the share of the package's lines that they run
+	$(BIN)/pytest $(GATE) --cov=snnb --cov-report=term:skip-covered
 
 SPECIAL := not gpu and not container and not browser and not privileged
 
