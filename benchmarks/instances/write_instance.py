@@ -41,14 +41,14 @@ def write_instance(graph: Path, target: Path, full_name: str) -> None:
     with open_store(graph) as file, atomic_path(target, force=True) as temporary:
         if "connections" not in file or "num_samples" not in file.attrs:
             raise UsageError(f"{graph}: an instance is made of the graph of a simulation")
-        version, zeros = int(file.attrs["version"]), file.attrs.get("zeros")
+        zeros = file.attrs.get("zeros")
         with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as instance:
             root = {name: value for name, value in file.attrs.items() if name not in LEFT_OUT}
             if zeros != DROPPED:
                 root.pop("zeros", None)  # no placeholder is 0
             instance.attrs.update({**root, "instance": full_name})
             _copy(file, instance, _placeholders(file, dropped=zeros == DROPPED))
-        seal(temporary, version)
+        seal(temporary)
 
 
 def _placeholders(file: h5py.File, *, dropped: bool) -> Dict[str, np.ndarray]:

@@ -279,7 +279,7 @@ def folder(tmp_path_factory):
                 file["projections"] = np.zeros((0, 2), int)
             if column:
                 file.create_dataset(column, shape, kind, chunks=(1 << 16, 2)[: len(shape)], compression="gzip")
-        seal(folder / f"{name}_graph.h5", 3)
+        seal(folder / f"{name}_graph.h5")
     linear = {"stride": np.array([1, 1]), "padding": np.array([0, 0])}
     windows = {
         "pool": {**linear, "type": "AvgPool2d", "kernel_size": np.array([10**5, 10**5])},

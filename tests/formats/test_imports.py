@@ -452,7 +452,7 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
         group["threshold"], group["leak"], group.attrs["spikes"] = 1.5, 0.9, True
         file["connections/0002"].attrs["delay"] = 1
         file["delays"] = np.array([0, 1, 0, 0, 0])
-    seal(tmp_path / "net_graph.h5", 4)
+    seal(tmp_path / "net_graph.h5")
     rates = rates_file(tmp_path / "r.npy", np.arange(168))
     original = import_graph(tmp_path / "net_graph.h5", tmp_path / "in_graph.h5", rates=rates).graph
     with original:
@@ -479,7 +479,7 @@ def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, for
         group = file["populations/0002"]
         group.attrs["window"] = np.array([4, 20])
         group["initial_potential"] = np.array([0.5, 0.1], np.float32)
-    seal(tmp_path / "net_graph.h5", 1)
+    seal(tmp_path / "net_graph.h5")
     with SynapseGraph.open(tmp_path / "net_graph.h5") as original:
         export(original, format, tmp_path / f"net.{format}")
         again, _ = imported(tmp_path / f"net.{format}", tmp_path / "again")

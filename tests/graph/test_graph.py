@@ -172,7 +172,7 @@ def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_p
         for number, depth in ((1, 1), (2, 1), (3, 2), (4, 3)):
             window = np.array([depth * STEPS, (depth + 1) * STEPS])
             file[f"populations/{number:04d}"].attrs["window"] = window
-    seal(tmp_path / "net_graph.h5", 1)
+    seal(tmp_path / "net_graph.h5")
     with SynapseGraph.open(tmp_path / "net_graph.h5") as windowed:
         assert windowed.interval == 50
         for projection, summary in zip(windowed.projections, windowed.summary()):

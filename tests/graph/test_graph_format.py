@@ -142,7 +142,7 @@ def test_edges_of_layers_are_those_that_their_tables_list(expected, graph_path, 
     shutil.copy(graph_path, path)
     with h5py.File(str(path), "r+") as file:
         LAYERS[expected](file)
-    seal(path, 1)
+    seal(path)
     refused(path, expected)
 
 
@@ -153,6 +153,6 @@ def test_a_graph_written_by_hand_is_checked(expected, rates, tmp_path):
     written_by_hand(path)
     with h5py.File(str(path), "r+") as file:
         ALTERED[expected](file)
-    seal(path, 3)
+    seal(path)
     np.save(tmp_path / "rates.npy", np.ones(15))
     refused(path, expected, **({"rates": tmp_path / "rates.npy"} if rates else {}))

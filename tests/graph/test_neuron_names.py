@@ -285,7 +285,7 @@ def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
 def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
     path = tmp_path / "hand_graph.h5"
     with h5py.File(str(path), "w", userblock_size=512) as file:
-        file.attrs.update(format="snnb synapse graph", version=3, inputs=0)
+        file.attrs.update(format="snnb synapse graph", version=1, inputs=0)
         group = file.create_group("populations/0000")
         group.attrs.update(name="neurons", layer="neurons", shape=[2], first_id=0)
         group["names"] = np.array(names)
@@ -293,7 +293,7 @@ def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
     with path.open("r+b") as file:
         file.seek(512)
         content = file.read()
-        head = f"snnb synapse graph 3\nsha256 {hashlib.sha256(content).hexdigest()}\nbytes {len(content)}\n"
+        head = f"snnb synapse graph 1\nsha256 {hashlib.sha256(content).hexdigest()}\nbytes {len(content)}\n"
         file.seek(0)
         file.write(head.encode().ljust(512, b"\0"))
     refused(path, expected)

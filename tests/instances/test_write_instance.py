@@ -11,7 +11,7 @@ from write_instance import hyperedges_sha256, traffic, write_instance
 
 from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
-from snnb.graph.synapse_graph import VERSION_WITH_SUMS, SynapseGraph, seal
+from snnb.graph.synapse_graph import SynapseGraph, seal
 from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork
@@ -95,7 +95,7 @@ def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(resi
         for group in file["connections"].values():
             if "kernel" in group:
                 group["kernel"][...] = rng.normal(size=group["kernel"].shape)
-    seal(path, VERSION_WITH_SUMS)
+    seal(path)
     write_instance(path, tmp_path / "made.h5", "made-1.0")
     with SynapseGraph.open(path) as graph, SynapseGraph.open(tmp_path / "made.h5") as instance:
         assert costs(graph, tmp_path) == costs(instance, tmp_path)

@@ -191,12 +191,11 @@ def refer(path, dataset, reference, canary):
                 archive.writestr(member, content)
         return name
     is_graph = path.read_bytes().startswith(FORMAT.encode())
-    version = int(path.read_bytes()[len(FORMAT) :].split(b"\n")[0]) if is_graph else None
     with h5py.File(path, "r+") as file:
         name = dataset or _first_array(file)
         REFERENCES[reference](file, name, canary)
     if is_graph:
-        seal(path, version)
+        seal(path)
     return name
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from snnb.cli.main import main
 from snnb.core.errors import ResourceError, UsageError, VerificationError
-from snnb.graph.synapse_graph import VERSION, seal
+from snnb.graph.synapse_graph import seal
 from snnb.results.crosscheck import crosscheck
 from snnb.stages.simulated_samples import simulate_again
 from tests.end_to_end.conftest import RECORDED
@@ -24,7 +24,7 @@ def alter_one_weight(run):
     with h5py.File(path, "r+") as file:
         kernel = file["connections/0003/kernel"]
         kernel[0, 0, 0, 0] = kernel[0, 0, 0, 0] + 0.5
-    seal(path, VERSION)
+    seal(path)
 
 
 @pytest.mark.parametrize("simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)])
@@ -81,7 +81,7 @@ def test_a_small_error_adds_up_over_the_samples(run):
         name = next(name for name in file["populations"] if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8")
         bias = file["populations"][name]["bias"]
         bias[...] = bias[...] + 1.0 / steps
-    seal(path, VERSION)
+    seal(path)
     with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs in scipy"):
         crosscheck(run, "scipy", samples=60)
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run
     path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file.attrs["note"] = "x"
-    seal(path, VERSION)
+    seal(path)
     words = f"the spikes agree, but .* has been modified; .* --simulation {STAMP}` recreates it"
     with pytest.raises(VerificationError, match=words):
         crosscheck(run, "scipy")

@@ -16,7 +16,7 @@ from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.graph.synapse_graph import VERSION, seal
+from snnb.graph.synapse_graph import seal
 from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports
 from snnb.results.report import write_report
@@ -95,7 +95,7 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     path = run.path / "graphs" / stamp / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file["connections/0001/kernel"][0, 0, 0, 0] = 5
-    seal(path, VERSION)
+    seal(path)
     with pytest.raises(InputError, match=f"{path}: modified"):
         export_graph(open_run(run.path), "csv")
     assert list(run.path.glob("exports/*/*")) == []

@@ -57,13 +57,11 @@ def copy(
     with atomic_path(target, force=True) as temporary:
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
-            with path.open("rb") as file:
-                version = int(file.readline()[len(FORMAT) :])
             with writing(temporary, "r+") as file:
                 _replace_spikes(file, spikes, recording)
                 if assumed:
                     file.attrs["assumed_spikes"] = 1
-            seal(temporary, version)
+            seal(temporary)
     return SynapseGraph.open(target)
 
 

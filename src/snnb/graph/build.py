@@ -15,8 +15,6 @@ from snnb.graph.synapse_graph import (
     FORMAT,
     USER_BLOCK,
     VERSION,
-    VERSION_WITH_NEURONS,
-    VERSION_WITH_SUMS,
     SynapseGraph,
     connection_name,
     seal,
@@ -73,15 +71,10 @@ def build_graph(
     recording, arrays = (None, None) if counts is None else read_counts(counts, names)
     if network.windowed and recording is not None:
         network = network.separated(recording.num_timesteps)
-    populations, version = network.populations, VERSION
-    if any(p.neuron is not None or any(one.delay for one in p.projections) for p in populations):
-        version = VERSION_WITH_NEURONS
-    elif any(len(population.projections) > 1 for population in populations):
-        version = VERSION_WITH_SUMS
     with atomic_path(target, force=True) as temporary:
         with writing(temporary, userblock_size=USER_BLOCK) as file:
             file.attrs["format"] = FORMAT
-            file.attrs["version"] = version
+            file.attrs["version"] = VERSION
             file.attrs["pool_weight"] = pool_weight
             file.attrs["parsed_sha256"] = sha256_of(parsed)
             unit = "currents" if network.trained_spiking else "thresholds"
@@ -95,7 +88,7 @@ def build_graph(
             if network.zeros is not None:
                 file.attrs["zeros"] = network.zeros
             _write_populations(file, network, arrays, coding or {}, pool_weight, progress)
-        seal(temporary, version)
+        seal(temporary)
     return SynapseGraph.open(target)
 
 

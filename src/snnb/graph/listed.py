@@ -16,7 +16,7 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, ranges
 from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
 from snnb.graph.populations import Recording
-from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION_WITH_LISTS, SynapseGraph, list_name, seal
+from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION, SynapseGraph, list_name, seal
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array, writing
 from snnb.io.text import LONGEST_NAME, is_name
@@ -183,7 +183,7 @@ def write_listed(
         rows = _sorted_edges(graph, Path(scratch), progress)
         with writing(temporary, userblock_size=USER_BLOCK) as file:
             file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION_WITH_LISTS
+            file.attrs["version"] = VERSION
             file.attrs["inputs"] = graph.inputs
             file.attrs["source_sha256"] = source_sha256
             file.attrs["edge_unit"] = EDGE_UNIT
@@ -196,7 +196,7 @@ def write_listed(
                 _write_population(file.create_group(f"populations/{number:04d}"), population, first, assumed)
                 first += population.size
             _write_lists(file, graph.populations, rows)
-        seal(temporary, VERSION_WITH_LISTS)
+        seal(temporary)
     return SynapseGraph.open(target)
 
 

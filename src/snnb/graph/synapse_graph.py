@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, Optional, Sequ
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError, ResourceError, SnnbError, UsageError
+from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
 from snnb.core.formatting import times
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 
 NETWORKX_LIMIT = 2_000_000  # nodes and edges
 FORMAT = "snnb synapse graph"
-VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
-VERSION_WITH_LISTS = 3  # where edges are listed, or the inputs are not exactly the first population
-VERSION_WITH_NEURONS = 4  # where populations have a neuron model, or projections a delay
+VERSION = 1
 USER_BLOCK = 512
 EDGE_UNIT = "thresholds per time step"  # where a file with spike counts does not state it
 
@@ -129,10 +127,6 @@ class SynapseGraph:
         try:
             file = open_store(path, checked=checked)
             try:
-                if "class_name" in file.attrs:
-                    raise InputError(
-                        f"{path}: has the spikes of one class, unknown to this snnb; make the graph of all samples"
-                    )
                 return cls(path, file)
             except BaseException:
                 file.close()
@@ -390,12 +384,12 @@ class SynapseGraph:
         return result
 
 
-def seal(path: Path, version: int) -> None:
+def seal(path: Path) -> None:
     """Write format, version and the SHA-256 of all bytes after the user block into the user block."""
     with path.open("r+b") as file:
         digest, size = _digest(file)
         file.seek(0)
-        file.write(_head(version, digest, size))
+        file.write(_head(digest, size))
 
 
 def open_store(path: Path, *, checked: bool = False) -> h5py.File:  # noqa: TID251 - the type
@@ -407,11 +401,9 @@ def open_store(path: Path, *, checked: bool = False) -> h5py.File:  # noqa: TID2
         if not head.startswith(FORMAT.encode() + b" "):
             raise DamagedError(path, f"not a {FORMAT}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
-        if version not in map(str, range(VERSION, VERSION_WITH_NEURONS + 1)):
-            raise DamagedError(
-                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} to {VERSION_WITH_NEURONS}"
-            )
-        if not checked and head != _head(int(version), *_digest(file)):
+        if version != str(VERSION):
+            raise DamagedError(path, f"graph format {version[:20]!r}, this snnb reads {VERSION}")
+        if not checked and head != _head(*_digest(file)):
             raise DamagedError(path, "truncated or altered, its SHA-256 is not the recorded one")
     return open_file(path)
 
@@ -431,8 +423,8 @@ def weighting(layer: Layer, pool_weight: str) -> str:
     return {"kernel": "kernel", "average": pool_weight}.get(layer.WEIGHTING, "one")
 
 
-def _head(version: int, digest: str, size: int) -> bytes:
-    return f"{FORMAT} {version}\nsha256 {digest}\nbytes {size}\n".encode().ljust(USER_BLOCK, b"\0")
+def _head(digest: str, size: int) -> bytes:
+    return f"{FORMAT} {VERSION}\nsha256 {digest}\nbytes {size}\n".encode().ljust(USER_BLOCK, b"\0")
 
 
 def _digest(file: BinaryIO) -> Tuple[str, int]:
