@@ -3,7 +3,7 @@
 Each is built for ten classes and the smallest pictures that it takes, with random weights: batch normalisation has
 random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth.
 The last layer's kernel is scaled so that its outputs before the softmax have a standard deviation of 1. Each network is
-a separate process, so that its memory is measured. Networks in the results file are skipped.
+a separate process. Networks in the results file are skipped.
 
     python benchmarks/conversion_table.py [NETWORK ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -11,7 +11,6 @@ a separate process, so that its memory is measured. Networks in the results file
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -91,7 +90,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     Returns
     -------
     `weights` of the network; and `refused`, the reason, or `difference` (the largest, of outputs that are
-    probabilities), `parsed_weights`, `neurons`, `synapses`; `peak_rss_bytes`, `cpu_s`.
+    probabilities), `parsed_weights`, `neurons`, `synapses`.
     """
     import tensorflow as tf
 
@@ -113,7 +112,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
         settings = ConversionSettings(batch_size=10)
         result = convert(trained_network(model), x_norm=x[:20], settings=settings)
     except (InputError, VerificationError) as error:
-        return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
+        return {**row, "refused": str(error).replace("cannot convert this model: ", "")}
     network = result.parsed
     write_parsed(network, scratch / "net_parsed.h5", "net")
     parsed = keras.models.load_model(str(scratch / "net_parsed.h5"), compile=False)
@@ -122,7 +121,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     if found != (neurons, synapses):
         raise SystemExit(f"{name}: snnb counts {found} neurons and synapses, Keras's layers {(neurons, synapses)}")
     row.update(difference=result.largest_difference, parsed_weights=parsed.count_params())
-    return {**row, "neurons": neurons, "synapses": synapses, **_cost()}
+    return {**row, "neurons": neurons, "synapses": synapses}
 
 
 def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
@@ -192,28 +191,23 @@ def counted(parsed: Any) -> Tuple[int, int]:
     return neurons, synapses
 
 
-def _cost() -> Dict[str, Any]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {"peak_rss_bytes": usage.ru_maxrss * 1024, "cpu_s": round(usage.ru_utime + usage.ru_stime, 1)}
-
-
 def write_section(page: Path, measured: Dict[str, Any]) -> None:
     """Write the table between its two marks."""
     lines = [
-        "| network | images | weights | weights then | difference | neurons | synapses | CPU s | GiB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| network | images | weights | weights then | difference | neurons | synapses |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name in (row for network in SIZES for row in _rows(network)):
         row = measured.get(name)
         if row is None:
             continue
         begin = f"| {name} | {row['size']}×{row['size']} | {row['weights']:,}"
-        cost = f"{row['cpu_s']:.0f} | {row['peak_rss_bytes'] / 2**30:.1f} |"
         if "refused" in row:
-            lines.append(f"{begin} | refused: {row['refused']} | | | | | {cost}")
+            layers, reason = row["refused"].split(": ")[:2]
+            lines.append(f"{begin} | refused: {layers.split(', ')[0].replace('layer ', '')}: {reason} | | | |")
             continue
-        counts = f"{row['neurons']:,} | {row['synapses']:,}"
-        lines.append(f"{begin} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts} | {cost}")
+        counts = f"{row['neurons']:,} | {row['synapses']:,} |"
+        lines.append(f"{begin} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts}")
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
