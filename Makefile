@@ -156,7 +156,7 @@ speed: setup ## measure the tables of docs/performance.md anew, with the parsed 
 conversion-table: setup ## convert the networks of keras.applications and write the table of docs/conversion.md; takes half an hour
 	$(BIN)/python benchmarks/conversion_table.py
 
-model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
+model-matrix: setup ## run every model at full size and write docs/model-matrix.csv; takes an hour
 	$(BIN)/python benchmarks/model_matrix.py
 
 instances: setup ## make an instance anew from its recorded network: NAME=lenet_t16 [SOURCE=folder of the data set]

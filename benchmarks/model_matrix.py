@@ -1,13 +1,14 @@
-"""Measure every model at full size in all five stages and `map`, and write the table of it in docs/models.md.
+"""Measure every model at full size in all five stages and `map`, and write docs/model-matrix.csv.
 
 Each stage is a separate command, so that its peak memory is measured; seconds and memory are read from the manifest.
 The networks have full size, the data are a few random pictures in the official layout of each data set: time and memory
-are measured, not accuracy. Models in the results file are skipped; rows of other models on the page stay as they are.
+are measured, not accuracy. Models in the results file are skipped; rows of other models in the file stay as they are.
 
     python benchmarks/model_matrix.py [MODEL ...] [--again] [--results FILE] [--scratch DIR]
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import numpy as np
-import psutil
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,9 +29,8 @@ from snnb.chips.read_hardware import descriptions  # noqa: E402
 from snnb.stages.open_run import open_run  # noqa: E402
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes, python2_batch  # noqa: E402
 
-PAGE = ROOT / "docs" / "models.md"
+TABLE = ROOT / "docs" / "model-matrix.csv"
 RESULTS = ROOT / "benchmarks" / "results" / "model_matrix.json"
-BEGIN, END = "<!-- model-matrix: written by `make model-matrix` -->", "<!-- end of model-matrix -->"
 STAGES: Dict[str, List[str]] = {
     "prepare": ["--limit", "8", "--norm-samples", "4"],
     "train": ["--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "2"],
@@ -43,7 +42,7 @@ DOES_NOT_FIT = 3  # exit code of `map`
 
 
 def main() -> None:
-    """Measure the models that are not in the results file, and write the page after each."""
+    """Measure the models that are not in the results file, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
     parser.add_argument("--again", action="store_true", help="measure the models in the results file again")
@@ -68,7 +67,7 @@ def main() -> None:
         print(*(f"{stage} {_cell(cost)};" for stage, cost in measured[name]["stages"].items()), flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
         options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-        write_section(PAGE, measured)
+        write_table(measured)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 
@@ -126,28 +125,25 @@ def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
 
 
-def write_section(page: Path, measured: Dict[str, Any]) -> None:
-    """Put the table between the two comments of the page; its rows of other models stay."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    section, after = rest.split(END)
-    rows = {line.split("`")[1]: line for line in section.splitlines() if line.startswith("| `")}
+def write_table(measured: Dict[str, Any]) -> None:
+    """Write the rows of the measured models into the table; its rows of other models stay."""
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    columns = list(next(iter(rows.values())))
     for name, result in measured.items():
-        cells = [f"`{name}`", f"{result['neurons']:,}", f"{result['synapses']:,}"]
-        cells += [_cell(cost) for cost in result["stages"].values()]
-        rows[name] = f"| {' | '.join([*cells, result['hardware']])} |"
-    head = ["model", "neurons", "synapses", *STAGES, "map", "on"]
-    ordered = sorted(rows, key=lambda name: find(name).synapses)
-    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 2) + "---|", *(rows[name] for name in ordered)]
-    cores = " or ".join(str(number) for number in sorted({result["cores"] for result in measured.values()}))
-    memory = psutil.virtual_memory().total / 2**30
-    text = (
-        f"Seconds and highest memory of each stage, on {cores} cores of a machine with {memory:.0f} GiB and no GPU. "
-        "The networks\nhave their full size; the data are eight random pictures, from files in the data set's official "
-        "layout, trained on for two\nbatches of two, parsed with batches "
-        "of two, two of them simulated together for\n20 steps. Memory is mostly TensorFlow's own 0.3 GiB for the small "
-        "ones, and weights for the large.\n\n"
-    )
-    page.write_text(f"{before}{BEGIN}\n\n{text}{chr(10).join(lines)}\n\n{END}{after}", encoding="utf-8")
+        row = {
+            "model": name,
+            "neurons": result["neurons"],
+            "synapses": result["synapses"],
+            "hardware": result["hardware"],
+        }
+        for stage, cost in result["stages"].items():
+            row.update({f"{stage}_s": f"{cost['wall_s']:.1f}", f"{stage}_gib": f"{cost['peak_rss_bytes'] / 2**30:.2f}"})
+        rows[name] = row
+    with TABLE.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows.values(), key=lambda row: int(row["synapses"])))
 
 
 def _cell(cost: Dict[str, float]) -> str:
