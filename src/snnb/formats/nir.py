@@ -320,7 +320,7 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     return {"nir": {"nodes": _node_names(graph), **thresholds, "losses": losses}}
 
 
-def _unsaid(population: GraphPopulation, closing: bool) -> Optional[str]:
+def _unsupported_property(population: GraphPopulation, closing: bool) -> Optional[str]:
     """Return a number of the neuron model of a population that NIR does not have; `closing`: it closes a cycle."""
     if population.neuron is None:
         return None
@@ -344,9 +344,9 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
         raise UsageError("a NIR file begins with an input, and the graph has none; use csv or npz")
     for population in graph.layers:
         closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
-        number = _unsaid(population, closing)
-        if number is not None:
-            raise UsageError(f"NIR cannot state this property of {population.name}: {number}; use csv or npz")
+        missing = _unsupported_property(population, closing)
+        if missing is not None:
+            raise UsageError(f"NIR cannot state this property of {population.name}: {missing}; use csv or npz")
     for projection in graph.projections:
         if weighting_of(projection) in MAX_POOLING:
             raise UsageError(

@@ -159,7 +159,7 @@ def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     }
 
 
-def unsaid(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+def unsupported_property(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     """Return a number of a neuron model that TrueNorth's neuron does not have."""
     if "current_leak" in numbers:
         return "a synaptic current"
@@ -172,7 +172,7 @@ def unsaid(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     return None
 
 
-def _unsaid(population: GraphPopulation) -> Optional[str]:
+def _unsupported_property(population: GraphPopulation) -> Optional[str]:
     """Return a number of the neuron model of a population that a file of this format does not state."""
     if population.neuron is None:
         return None
@@ -184,7 +184,7 @@ def _unsaid(population: GraphPopulation) -> Optional[str]:
         return "no threshold"
     if population.later_bias is not None and population.later_bias.any():
         return "later_bias, a bias that begins in the second step"
-    return unsaid(numbers)
+    return unsupported_property(numbers)
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
@@ -200,10 +200,10 @@ def _check(graph: SynapseGraph, request: Request) -> None:
                 "average, or formats sonata or npz, whose description states the rule"
             )
     for population in graph.layers:
-        number = _unsaid(population)
-        if number is not None:
+        missing = _unsupported_property(population)
+        if missing is not None:
             raise UsageError(
-                f"SANA-FE's neurons do not support this property of {population.name}: {number}; use csv or npz"
+                f"SANA-FE's neurons do not support this property of {population.name}: {missing}; use csv or npz"
             )
     refuse_fast_cycles(graph, request)
     if graph.number_of_edges() > LIMIT:

@@ -76,7 +76,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     _write_json(path / "circuit_config.json", circuit)
 
 
-def unsaid(population: GraphPopulation) -> Optional[str]:
+def unsupported_property(population: GraphPopulation) -> Optional[str]:
     """Return a number of the neuron model of a population that NEST's neurons do not have; None if they have all."""
     if population.neuron is None:
         return None
@@ -102,11 +102,11 @@ def unsaid(population: GraphPopulation) -> Optional[str]:
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     for population in graph.layers:
-        number = unsaid(population)
-        if number is not None:
+        missing = unsupported_property(population)
+        if missing is not None:
             raise UsageError(
                 "format sonata is written for NEST, whose neurons do not support this property of "
-                f"{population.name}: {number}; use csv or npz, whose description has all numbers"
+                f"{population.name}: {missing}; use csv or npz, whose description has all numbers"
             )
     refuse_fast_cycles(graph, request)
     return only_described(graph, "NEST")
@@ -143,7 +143,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
             states = graph.integers or graph.neuron_model or starts_above_zero(graph)
-            if name == NODES and states and not any(map(unsaid, graph.layers)):
+            if name == NODES and states and not any(map(unsupported_property, graph.layers)):
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
