@@ -1,4 +1,4 @@
-"""The programs of docs/other-simulators.md, each run as it stands there."""
+"""The programs of examples/simulators, each run as docs/other-simulators.md says."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from tests.datasets.official_files import MNIST_NAMES, idx_bytes
 from tests.end_to_end.conftest import RECORDED, SNNB
 from tests.end_to_end.test_own_model import NETS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "other-simulators.md").read_text()
-PROGRAMS = dict(re.findall(r"^`(\w+\.py)`[^\n]*\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+FOLDER = Path(__file__).parents[2] / "examples" / "simulators"
+PROGRAMS = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py")}
 PACKAGES = ("nest-simulator", "brian2", "bmtk", "pynn", "sanafe==2.1.1", "h5py", "pandas", "scipy")
 SIMULATORS = ("brian2", "nest", "bmtk", "pynn", "sanafe")
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def exports(tmp_path_factory):
     return folder
 
 
-def test_the_page_has_all_programs():
+def test_all_programs_are_there():
     assert sorted(PROGRAMS) == [
         "exported.py",
         *(f"with_{simulator}.py" for simulator in ("bmtk", "brian2", "nest", "pynn", "sanafe")),
@@ -64,7 +64,7 @@ def test_no_spike_count_differs(python, exports, simulator):
 
 
 def simulated(python, folder, simulator):
-    """Return the last line that a program of the page prints."""
+    """Return the last line that a program prints."""
     command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
