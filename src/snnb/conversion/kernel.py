@@ -3,13 +3,12 @@
 Two kernels are composed if the result is exact at every position, borders included.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Dict, List, Tuple
+from dataclasses import dataclass, replace
+from typing import List, Tuple
 
 import numpy as np
 
-from snnb.io.text import JsonValue
-from snnb.network.geometry import Shape, window_padding
+from snnb.network.geometry import Shape, window_zeros
 from snnb.network.layers import Convolution2D, SeparableConv2D
 from snnb.network.trained import TrainedLayer
 
@@ -32,7 +31,6 @@ class Kernel:
     dilation: Pair = (1, 1)
     before: Pair = (0, 0)  # rows of zeros above its input, and columns left of it; the sizes give the others
     padding: str = "valid"
-    config: Dict[str, JsonValue] = field(default_factory=dict)  # of its layer
 
     @property
     def size(self) -> Pair:
@@ -172,20 +170,14 @@ def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
     """
     own, weights = layer.layer, layer.weights
     if not isinstance(own, Convolution2D):
-        return [Kernel("Dense", weights["kernel"], position, config=own.model_dump())]
+        return [Kernel("Dense", weights["kernel"], position)]
     first = weights["kernel" if layer.kind == "Conv2D" else "depthwise_kernel"]
-    before = padding_before(read, own.kernel_size, own.strides, own.dilation_rate, own.padding)
+    (top, _), (left, _) = window_zeros(read, own.kernel_size, own.strides, own.dilation_rate, own.padding)
+    before = top, left
     if isinstance(own, SeparableConv2D):
         depthwise = Kernel("DepthwiseConv2D", first, position, own.strides, own.dilation_rate, before, own.padding)
         return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]
-    config = own.model_dump()
-    return [Kernel(layer.kind, first, position, own.strides, own.dilation_rate, before, own.padding, config)]
-
-
-def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
-    """Return the rows of zeros that TensorFlow pads above an image of that shape, and the columns left of it."""
-    rows, columns = (window_padding(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
-    return rows, columns
+    return [Kernel(layer.kind, first, position, own.strides, own.dilation_rate, before, own.padding)]
 
 
 def bias_of(layer: TrainedLayer) -> np.ndarray:

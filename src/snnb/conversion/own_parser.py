@@ -1,18 +1,16 @@
 """The parser of snnb: linear operations between two populations are composed into the projections of a population.
 
-Each relu, each pooling and the end of the network is a population. It becomes layers as in the file of a parsed
-network, of which `snnb.network.read_network.assemble` makes the network: of a sum of several terms, layers without
-activation, an `Add` and an activation; of a single term, the layer that snntoolbox 0.5's parser would make of it.
-
-Between two populations, a value is a sum of terms, each one kernel on one layer, and a bias per channel, or per
-position where a layer pads a value with a bias with zeros. Layers without neurons that read such a sum are deferred:
-they are converted when the next activation is known.
+Each relu, each pooling and the end of the network is a population; each layer that only moves values, a volume without
+neurons. Between two populations, a value is a sum of terms, each one kernel on one volume, and a bias per channel, or
+per position where a layer pads a value with a bias with zeros. Layers without weights that read such a sum are
+deferred: they are converted when the next activation is known.
 """
 
 import heapq
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import count
 from math import prod
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -23,43 +21,36 @@ from snnb.conversion.kernel import (
     bias_of,
     composed,
     kernels_of,
-    padding_before,
 )
 from snnb.core.errors import InputError
-from snnb.io.keras_file import StoredLayer
-from snnb.io.text import JsonValue
+from snnb.core.machine import require_memory
 from snnb.model_files.kinds import Reason, joined
-from snnb.network.geometry import Shape, window_padding
-from snnb.network.layers import Activation, ReLU, Weighted
-from snnb.network.network import INPUT, Network
-from snnb.network.read_network import POSITION_BIAS, SHIFT, assemble, shift_weights
+from snnb.network.geometry import Shape, window_padding, window_zeros
+from snnb.network.layers import (
+    LAYER_KINDS,
+    Activation,
+    AveragePooling2D,
+    Concatenate,
+    Flatten,
+    MaxPooling2D,
+    Pooling2D,
+    Reindexing,
+    ReLU,
+    Reshape,
+    Weighted,
+    ZeroPadding2D,
+)
+from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
-# Keys of a trained layer's configuration that the parsed layer does not have.
-DROPPED = {"name", "activation", "use_bias"}
 REINDEXING = ("Flatten", "Reshape", "Concatenate", "ZeroPadding2D")
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
-    """A layer of the parsed model."""
-
-    kind: str
-    shape: Tuple[int, ...]  # of its output, without the batch axis
-    position: int  # index of the trained layer that it comes from
-    inputs: Tuple["Node", ...] = ()
-    config: Dict[str, JsonValue] = field(default_factory=dict)  # without the name
-    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
-    title: str = ""  # kind and shape in the layer's name, if the toolbox writes others than `kind` and `shape`
-    rectified: bool = False  # no value can be negative
-    activation: str = "linear"  # `softmax` if it ends in one, which is allowed for the output only
-
-
-@dataclass(frozen=True, eq=False)
 class Term:
-    """A kernel that reads a layer of the parsed model."""
+    """A kernel that reads a volume."""
 
-    source: Node
+    source: Volume
     kernel: Kernel
 
 
@@ -69,14 +60,14 @@ class Affine:
 
     terms: Tuple[Term, ...]
     bias: np.ndarray  # float64, `(channels,)` or `shape`
-    shape: Tuple[int, ...]
+    shape: Shape
 
     def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Affine":
         """Scale and shift the channels, as batch normalisation does: float64 `(channels,)`."""
         terms = tuple(replace(term, kernel=term.kernel.scaled(scale)) for term in self.terms)
         return replace(self, terms=terms, bias=self.bias * scale + shift)
 
-    def followed_by(self, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> "Affine":
+    def followed_by(self, kernel: Kernel, bias: np.ndarray, shape: Shape) -> "Affine":
         """Compose each term with a kernel and its bias, whose output has that shape.
 
         Raise `NotComposableError` if the composition would not be exact.
@@ -91,28 +82,38 @@ class Affine:
         return Affine(terms, bias + added, shape)
 
 
-def identity(node: Node, position: int) -> Affine:
-    """Return the output of a layer as a linear value, read by the trained layer of index `position`."""
-    channels = node.shape[-1]
+def identity(volume: Volume, position: int) -> Affine:
+    """Return a volume as a linear value, read by the trained layer of index `position`."""
+    channels = volume.shape[-1]
     kernel = Kernel(IDENTITY, np.ones(channels, np.float32), position)
-    return Affine((Term(node, kernel),), np.zeros(channels), node.shape)
+    return Affine((Term(volume, kernel),), np.zeros(channels), volume.shape)
 
 
 @dataclass(frozen=True, eq=False)
-class DeferredLayer:
-    """A layer without neurons that reads a linear value: a relu after it, with which it commutes, moves before it."""
+class Deferred:
+    """A layer without weights that reads a linear value: a relu after it, with which it commutes, moves before it."""
 
-    kind: str
-    config: Dict[str, JsonValue]
-    title: str
+    layer: Union[Pooling2D, Reindexing]
     position: int
     inputs: Tuple["Value", ...]
-    shape: Tuple[int, ...]
+    shape: Shape
+    title: str = ""  # kind and shape in the volume's name, if the toolbox writes others than those of `layer`
     # Values, by channel, that replace the zeros of a padding before which a batch normalisation was moved.
     outside: Optional[np.ndarray] = None
 
 
-Value = Union[Node, Affine, DeferredLayer]
+Value = Union[Volume, Affine, Deferred]
+
+
+class Step(NamedTuple):
+    """A layer of the parsed model's file, whose number in the file begins the name of a volume.
+
+    A population is one layer, or, of a sum of several terms, layers without activation, an `Add` and an activation.
+    """
+
+    title: str  # kind and shape
+    position: int  # index of the trained layer that it comes from
+    inputs: Tuple[str, ...]  # keys of the steps that it reads
 
 
 def parse_own(network: TrainedNetwork, *, max_pool: str = "exact", rectify_linear: bool = False) -> Network:
@@ -125,8 +126,7 @@ def parse_own(network: TrainedNetwork, *, max_pool: str = "exact", rectify_linea
     reasons = list(_reasons(network))
     if reasons:
         raise InputError(f"cannot convert this model: {joined(reasons)}")
-    output = _Parser(network, max_pool, rectify_linear).parse()
-    return replace(assemble(stored_layers(output)), levels=network.levels)
+    return _Parser(network, max_pool, rectify_linear).parse()
 
 
 def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
@@ -150,28 +150,167 @@ class _Parser:
         self._network, self._layers = network, network.by_name()
         self._max_pool, self._rectify_linear = max_pool, rectify_linear
         self._position = 0
+        # By key, which is the name of a volume until the volumes that the output depends on are named.
+        self._steps: Dict[str, Step] = {}
+        self._volumes: Dict[str, Volume] = {}
 
-    def parse(self) -> Node:
-        """Return the layer of the parsed network that ends it."""
+    def parse(self) -> Network:
+        """Return the network."""
         reasons: List[Reason] = []
         start, *others = self._network.layers
-        values: Dict[str, Value] = {start.name: Node("InputLayer", start.shape, -1)}
+        self._steps[INPUT], self._volumes[INPUT] = Step("", -1, ()), Volume(INPUT, start.shape)
+        values: Dict[str, Value] = {start.name: self._volumes[INPUT]}
         for self._position, layer in enumerate(others):
             try:
                 values[layer.name] = self._value(layer, [values[name] for name in layer.inputs])
             except NotComposableError as error:
                 reasons.append((layer.label, str(error)))
-                values[layer.name] = Node("refused", layer.shape, self._position, rectified=True)
+                key = self._step(layer.kind, self._position, ())
+                self._volumes[key] = Population(key, layer.shape, layer.kind, (), np.zeros(1), "relu")
+                values[layer.name] = self._volumes[key]
         last = self._network.output
         try:
             output = self._activated(values[last.name], "linear", None)
             if not reasons:
-                _check_softmax(output)
+                return self._ending_in(output)
         except NotComposableError as error:
             reasons.append((last.name, str(error)))
-        if reasons:
-            raise InputError(f"cannot convert this model: {joined(reasons)}")
-        return output
+        raise InputError(f"cannot convert this model: {joined(reasons)}")
+
+    def _ending_in(self, output: Volume) -> Network:
+        """Return the network of the volumes that an output depends on; raise an error for a softmax in a hidden one."""
+        names = self._names(output.name)
+        volumes: List[Volume] = []
+        for volume in (replace(self._volumes[key], name=names[key]) for key in names if key in self._volumes):
+            require_memory(8 * volume.size, f"the {volume.size:,} neurons of layer {volume.name}")
+            if isinstance(volume, Population):
+                projections = tuple(replace(p, input=names[p.input]) for p in volume.projections)
+                volume = replace(volume, projections=projections)
+            elif isinstance(volume, Reindexed):
+                volume = replace(volume, inputs=tuple(names[read] for read in volume.inputs))
+            volumes.append(volume)
+        network = Network(tuple(volumes), levels=self._network.levels)
+        end = volumes[-1]
+        while isinstance(end, Reindexed) and isinstance(end.layer, (Flatten, Reshape)):
+            end = network.volume(end.inputs[0])
+        if any(volume.activation == "softmax" and volume is not end for volume in network.populations):
+            raise NotComposableError("softmax in a hidden layer: only the output layer may have softmax")
+        return network
+
+    def _names(self, output: str) -> Dict[str, str]:
+        """Return the names, `NNKind_shape`, of the steps that an output depends on, by key.
+
+        The order is topological; of several steps that could be next, those of the first trained layer come first.
+        """
+        readers: Dict[str, List[str]] = {}
+        missing: Dict[str, int] = {}
+        pending = [output]
+        while pending:
+            key = pending.pop()
+            if key not in missing:
+                missing[key] = len(self._steps[key].inputs)
+                pending += self._steps[key].inputs
+                for source in self._steps[key].inputs:
+                    readers.setdefault(source, []).append(key)
+        names: Dict[str, str] = {}
+        order, ready = count(1), [(-1, 0, INPUT)]
+        while ready:
+            *_, key = heapq.heappop(ready)
+            names[key] = f"{len(names) - 1:02d}{self._steps[key].title}" if names else INPUT
+            for reader in readers.get(key, []):
+                missing[reader] -= 1
+                if missing[reader] == 0:
+                    heapq.heappush(ready, (self._steps[reader].position, next(order), reader))
+        return names
+
+    def _step(self, title: str, position: int, inputs: Sequence[str]) -> str:
+        """Add a step; return its key."""
+        key = str(len(self._steps))
+        self._steps[key] = Step(title, position, tuple(inputs))
+        return key
+
+    def _volume(self, value: Deferred, inputs: Sequence[Volume]) -> Volume:
+        """Add the volume of a layer without weights, which reads `inputs`."""
+        names = tuple(volume.name for volume in inputs)
+        name = self._step(value.title or _title(value.layer.kind, value.shape), value.position, names)
+        if isinstance(value.layer, Reindexing):
+            self._volumes[name] = Reindexed(name, value.shape, value.layer, names)
+        else:
+            projection = Projection(names[0], value.layer, value.layer.geometry(inputs[0].shape))
+            self._volumes[name] = Population(name, value.shape, value.layer.kind, (projection,), None, "linear")
+        return self._volumes[name]
+
+    def _population(self, value: Affine, activation: str, limit: Optional[float]) -> Population:
+        """Add the population of that input current, activation, and value at which activations are clipped.
+
+        Raise `NotComposableError` if Keras has no layer for a term.
+        """
+        bias = value.bias.astype(np.float32)
+        if bias.ndim > 1 and (bias == bias[0, 0]).all():
+            bias = bias[0, 0]
+        by_position = bias.ndim > 1
+        own = "linear" if len(value.terms) > 1 or by_position or limit is not None else activation
+        projections = tuple(
+            self._projection(term, value.shape, own, use_bias=not (number or by_position))
+            for number, term in enumerate(value.terms)
+        )
+        steps = [
+            self._step(_title(projection.layer.kind, value.shape), term.kernel.position, (projection.input,))
+            for term, projection in zip(value.terms, projections)
+        ]
+        after = ["Add"] if len(steps) > 1 else []
+        kind = "Add" if after else projections[0].layer.kind
+        after += ["BatchNormalization"] if by_position else []  # adds the bias of each position
+        if limit is not None:
+            after.append("ReLU")
+        elif after and activation != "linear":
+            after.append("Activation")
+        for each in after:
+            steps = [self._step(_title(each, value.shape), self._position, steps)]
+        population = Population(steps[0], value.shape, kind, projections, bias, activation, limit)
+        self._volumes[population.name] = population
+        return population
+
+    def _projection(self, term: Term, written: Shape, activation: str, *, use_bias: bool) -> Projection:
+        """Return the projection of a term, for an output of the shape `written`; the other arguments are Keras's."""
+        kernel, source, read = term.kernel, term.source, term.source.shape
+        if kernel.kind == IDENTITY:
+            if len(written) != 3:
+                raise NotComposableError(
+                    "connects units of a Dense layer one to one, which only feature maps support: use a Dense layer"
+                )
+            kernel = Kernel("DepthwiseConv2D", kernel.weights.reshape(1, 1, -1, 1), kernel.position)
+        if kernel.kind == "DepthwiseConv2D" and kernel.strides[0] != kernel.strides[1]:
+            raise NotComposableError(
+                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which are not supported: "
+                "use equal strides, or insert a relu before it"
+            )
+        number = kernel.weights.shape[-1]
+        settings: Dict[str, object] = {"activation": activation, "use_bias": use_bias}
+        settings.update(dict.fromkeys(("units", "filters", "depth_multiplier"), number))
+        if kernel.kind != "Dense":
+            axes = list(zip(read, kernel.size, kernel.strides, kernel.dilation))
+            fitting = [
+                padding
+                for padding in (kernel.padding, "valid", "same")
+                if [window_padding(*axis, padding) for axis in axes] == list(zip(kernel.before, written))
+            ]
+            if not fitting:
+                reaches = [kernel.reach(axis, written[axis]) for axis in (0, 1)]
+                rows, columns = ((-first, max(last + 1 - length, 0)) for (first, last), length in zip(reaches, read))
+                zeros = ZeroPadding2D(padding=(rows, columns))
+                source = self._volume(Deferred(zeros, kernel.position, (), zeros.output_shape([read])), [source])
+            settings.update(kernel_size=kernel.size, strides=kernel.strides, dilation_rate=kernel.dilation)
+            settings["padding"] = [*fitting, "valid"][0]
+        layer = LAYER_KINDS[kernel.kind].model_validate(settings)
+        return Projection(source.name, layer, layer.geometry(source.shape), kernel.weights)
+
+    def _rectified(self, volume: Volume) -> bool:
+        """Return whether no value of a volume can be negative."""
+        if isinstance(volume, Population) and volume.bias is not None:
+            return volume.activation == "relu"
+        read = volume.inputs if isinstance(volume, (Population, Reindexed)) else ()
+        return volume.name != INPUT and all(self._rectified(self._volumes[name]) for name in read)
 
     def _value(self, layer: TrainedLayer, read: List[Value]) -> Value:
         own = layer.layer
@@ -187,7 +326,8 @@ class _Parser:
             return self._pooled(layer, read[0])
         if isinstance(own, Weighted):
             return self._weighted(layer, own.activation, read[0])
-        return self._rearranged(layer, read)
+        assert isinstance(own, Reindexing)
+        return self._deferred(own, layer.shape, read)
 
     def _weighted(self, layer: TrainedLayer, activation: str, value: Value) -> Value:
         *first, last = kernels_of(layer, self._position, value.shape)
@@ -203,26 +343,26 @@ class _Parser:
         except NotComposableError:
             if not self._rectify_linear:
                 raise
-        rectified = identity(population(value, "linear", None, self._position), self._position)
+        rectified = identity(self._population(value, "linear", None), self._position)
         return rectified.followed_by(kernel, bias, shape)
 
     def _linear(self, value: Value) -> Affine:
         """Return a value as a sum of terms."""
-        if isinstance(value, DeferredLayer):
-            scaled = scaled_units(value) or padded(value)
+        if isinstance(value, Deferred):
+            scaled = self._scaled_units(value) or padded(value)
             if scaled is not None:
                 return scaled
             if not self._rectify_linear:
                 raise NotComposableError(
-                    f"reads a {value.kind} of a layer without activation: insert a relu between them"
+                    f"reads a {value.layer.kind} of a layer without activation: insert a relu between them"
                 )
             value = self._activated(value, "linear", None)
-        return identity(value, self._position) if isinstance(value, Node) else value
+        return identity(value, self._position) if isinstance(value, Volume) else value
 
     def _normalised(self, value: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
-        if not isinstance(value, DeferredLayer):
+        if not isinstance(value, Deferred):
             return self._linear(value).scaled(scale, shift)
-        if value.kind == "MaxPooling2D":
+        if isinstance(value.layer, MaxPooling2D):
             negative = int((scale < 0).sum())
             if negative:
                 raise NotComposableError(
@@ -230,12 +370,14 @@ class _Parser:
                     "may be negative: move batch normalisation and relu before the pooling"
                 )
             return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),))
-        if value.kind == "ZeroPadding2D":
+        if isinstance(value.layer, ZeroPadding2D):
             outside = shift if value.outside is None else value.outside * scale + shift
             return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),), outside=outside)
         rank = len(value.shape)
-        if value.kind != "Concatenate" or value.config["axis"] not in (-1, rank):
-            raise NotComposableError(f"follows a {value.kind} of a layer without activation: put it before that layer")
+        if not isinstance(value.layer, Concatenate) or value.layer.axis not in (-1, rank):
+            raise NotComposableError(
+                f"follows a {value.layer.kind} of a layer without activation: put it before that layer"
+            )
         ends = np.cumsum([part.shape[-1] for part in value.inputs])[:-1]
         parts = zip(value.inputs, np.split(scale, ends), np.split(shift, ends))
         inputs = tuple(self._normalised(part, *numbers) for part, *numbers in parts)
@@ -248,114 +390,116 @@ class _Parser:
         terms = tuple(term for part in parts for term in part.terms)
         return Affine(terms, np.asarray(sum(part.bias for part in parts)), parts[0].shape)
 
-    def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
+    def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Volume:
         """Return the population of a value; `linear` is for the end of the network."""
-        if isinstance(value, DeferredLayer):
+        if isinstance(value, Deferred):
             return self._activated_before(value, activation, limit)
-        if isinstance(value, Node):
-            if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
+        if isinstance(value, Volume):
+            if activation == "linear" or (activation == "relu" and limit is None and self._rectified(value)):
                 return value
             if activation == "softmax" and prod(value.shape) != value.shape[-1]:
                 raise NotComposableError("softmax over positions: insert Flatten and a Dense layer before it")
             if activation == "softmax" and len(value.shape) != 3:
                 return self._softmax_before(value)
             value = identity(value, self._position)
-        return population(value, activation, limit, self._position)
+        return self._population(value, activation, limit)
 
-    def _softmax_before(self, value: Node) -> Node:
+    def _softmax_before(self, value: Volume) -> Volume:
         """Move the softmax of a vector before the layer that flattened it: one synapse for each class."""
-        if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
-            raise NotComposableError(
-                f"softmax over {value.kind}, which has no weights: insert a Dense layer between them"
-            )
-        return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
+        if isinstance(value, Reindexed) and isinstance(value.layer, (Flatten, Reshape)):
+            source = self._volumes[value.inputs[0]]
+            if source.size == source.shape[-1]:
+                flat = Deferred(value.layer, self._steps[value.name].position, (), value.shape)
+                return self._volume(flat, [self._activated(source, "softmax", None)])
+        kind = value.layer.kind if isinstance(value, Reindexed) else "an activation"
+        raise NotComposableError(f"softmax over {kind}, which has no weights: insert a Dense layer between them")
 
-    def _activated_before(self, value: DeferredLayer, activation: str, limit: Optional[float]) -> Node:
+    def _activated_before(self, value: Deferred, activation: str, limit: Optional[float]) -> Volume:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
-            raise NotComposableError(f"softmax over values rearranged by {value.kind}: insert a Dense layer before it")
-        if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
+            raise NotComposableError(
+                f"softmax over values rearranged by {value.layer.kind}: insert a Dense layer before it"
+            )
+        if activation == "linear" and isinstance(value.layer, MaxPooling2D) and not self._rectify_linear:
             raise NotComposableError("maximum of values that may be negative: insert a relu before it")
         if value.outside is not None and (value.outside > 0).any():
             raise NotComposableError(
                 f"batch normalisation makes {int((value.outside > 0).sum())} of {len(value.outside)} channels positive "
                 "where zeros are padded before it: move batch normalisation and relu before the padding"
             )
-        inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
-        return node_of(value, inputs, "softmax" if activation == "softmax" else "linear")
+        return self._volume(value, [self._activated(part, activation, limit) for part in value.inputs])
 
     def _pooled(self, layer: TrainedLayer, value: Value) -> Value:
-        kind, shape, title = layer.kind, layer.shape, ""
-        config = layer.layer.model_dump()
-        averaging = "Average" in kind or self._max_pool == "average"
-        if kind == "MaxPooling2D" and self._max_pool == "toolbox":
-            config["rule"] = "leading_input"
-        if kind == "GlobalAveragePooling2D":
+        own, shape, title = layer.layer, layer.shape, ""
+        if isinstance(own, MaxPooling2D) and self._max_pool == "average":
+            pooling: Pooling2D = AveragePooling2D(**own.model_dump())
+            title = _title(layer.kind, shape)
+        elif isinstance(own, Pooling2D):
+            leading = isinstance(own, MaxPooling2D) and self._max_pool == "toolbox"
+            pooling = own.model_copy(update={"rule": "leading_input"}) if leading else own
+        else:
             height, width, channels = value.shape
+            pooling = AveragePooling2D(pool_size=(height, width), strides=(1, 1))
             title, shape = f"AveragePooling2D_{channels}", (1, 1, channels)
-            config = {"pool_size": (height, width), "strides": (1, 1)}
-        elif averaging != ("Average" in kind):
-            title = f"{kind}_{'x'.join(map(str, shape))}"
-        pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
-        deferred = DeferredLayer(pooling, config, title, self._position, (value,), shape)
-        if isinstance(value, Node):
-            pooled: Value = node_of(deferred, (value,))
-        elif averaging or tuple(config["pool_size"]) == (1, 1):
-            pooled = self._averaged(deferred, value, kind)
+        deferred = Deferred(pooling, self._position, (value,), shape, title)
+        if isinstance(value, Volume):
+            pooled: Value = self._volume(deferred, [value])
+        elif isinstance(pooling, AveragePooling2D) or pooling.pool_size == (1, 1):
+            pooled = self._averaged(deferred, pooling, value, layer.kind)
         else:
             pooled = deferred
-        if kind != "GlobalAveragePooling2D":
-            return pooled
-        flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), layer.shape)
-        return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
+        return pooled if shape == layer.shape else self._deferred(Flatten(), layer.shape, [pooled])
 
-    def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
+    def _averaged(self, deferred: Deferred, pooling: Pooling2D, value: Value, kind: str) -> Value:
         """Return the mean of a linear value: a depthwise convolution of equal weights."""
-        rows, columns = pooling.config["pool_size"]
-        strides = (int(pooling.config["strides"][0]), int(pooling.config["strides"][1]))
+        rows, columns = pooling.pool_size
         weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
-        padding = str(pooling.config.get("padding", "valid"))
-        before = padding_before(value.shape, (rows, columns), strides, (1, 1), padding)
-        kernel = Kernel("DepthwiseConv2D", weights, self._position, strides, before=before)
+        (top, _), (left, _) = window_zeros(value.shape, pooling.pool_size, pooling.strides, (1, 1), pooling.padding)
+        kernel = Kernel("DepthwiseConv2D", weights, self._position, pooling.strides, before=(top, left))
         try:
             if kind == "MaxPooling2D" and rows * columns > 1:
                 raise NotComposableError("max pooling of a layer without activation: move the relu before the pooling")
-            if kernel.pads(value.shape, pooling.shape):
+            if kernel.pads(value.shape, deferred.shape):
                 raise NotComposableError(
                     "average pooling with padding of a layer without activation: insert a relu between them"
                 )
             if kind == "GlobalAveragePooling2D" and self._rectify_linear:
                 raise NotComposableError("has a kernel of the size of the map")
-            return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), pooling.shape)
+            return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), deferred.shape)
         except NotComposableError:
             if not self._rectify_linear:
                 raise
-        return node_of(pooling, (self._activated(value, "linear", None),))
+        return self._volume(deferred, [self._activated(value, "linear", None)])
 
-    def _rearranged(self, layer: TrainedLayer, read: List[Value]) -> Value:
-        config = layer.layer.model_dump()
-        deferred = DeferredLayer(layer.kind, config, "", self._position, tuple(read), layer.shape)
-        nodes = [value for value in read if isinstance(value, Node)]
-        return node_of(deferred, tuple(nodes)) if len(nodes) == len(read) else deferred
+    def _deferred(self, layer: Reindexing, shape: Shape, read: Sequence[Value]) -> Value:
+        """Return the value of a layer that moves values: a volume, unless it reads a linear value."""
+        deferred = Deferred(layer, self._position, tuple(read), shape)
+        volumes = [value for value in read if isinstance(value, Volume)]
+        return self._volume(deferred, volumes) if len(volumes) == len(read) else deferred
 
+    def _scaled_units(self, value: Deferred) -> Optional[Affine]:
+        """Return flattened volumes whose elements are scaled and shifted, as a linear value; None for another value."""
+        if not isinstance(value.layer, (Flatten, Reshape, Concatenate)) or len(value.shape) > 1:
+            return None
+        parts = [self._spread(part) for part in value.inputs]
+        scaled = [part for part in parts if part is not None]
+        if len(scaled) < len(parts):
+            return None
+        # In C order, as these layers rearrange; of several parts, each is one axis long.
+        scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
+        volume = self._volume(value, [source for source, *_ in scaled])
+        return Affine((Term(volume, Kernel(IDENTITY, scale.astype(np.float32), value.position)),), shift, value.shape)
 
-def _check_softmax(output: Node) -> None:
-    """Raise an error for a softmax that is followed by more than re-indexing."""
-    pending, met = [(output, True)], set()
-    while pending:
-        node, last = pending.pop()
-        if node.activation == "softmax" and not last:
-            raise NotComposableError("softmax in a hidden layer: only the output layer may have softmax")
-        if (id(node), last) in met:
-            continue
-        met.add((id(node), last))
-        at_end = last and node.kind in ("Flatten", "Reshape", "Activation")
-        pending += [(source, at_end) for source in node.inputs]
-
-
-def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "linear") -> Node:
-    """Return the layer of the parsed model that reads `inputs`, which end in `activation`."""
-    rectified = all(node.rectified for node in inputs)
-    return Node(value.kind, value.shape, value.position, inputs, value.config, {}, value.title, rectified, activation)
+    def _spread(self, value: Value) -> Optional[Tuple[Volume, np.ndarray, np.ndarray]]:
+        """Return a volume, and scale and shift of each of its elements; None for any other value."""
+        if isinstance(value, Deferred):
+            value = self._scaled_units(value) or value
+        if isinstance(value, Volume):
+            return value, np.ones(value.shape), np.zeros(value.shape)
+        if not isinstance(value, Affine) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
+            return None
+        [term] = value.terms
+        scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
+        return term.source, scale, shift
 
 
 def padded(value: Value) -> Optional[Affine]:
@@ -363,15 +507,15 @@ def padded(value: Value) -> Optional[Affine]:
 
     Raise `NotComposableError` if its kernels would see a part of their input in the padding.
     """
-    if not isinstance(value, DeferredLayer) or value.kind != "ZeroPadding2D":
+    if not isinstance(value, Deferred) or not isinstance(value.layer, ZeroPadding2D):
         return None
     [inside] = value.inputs
     inside = padded(inside) or inside
     if not isinstance(inside, Affine):
         return None
-    ((top, _), (left, _)), channels = value.config["padding"], value.shape[-1]
+    ((top, _), (left, _)), channels = value.layer.padding, value.shape[-1]
     ones = np.ones((1, 1, channels, 1), np.float32)
-    kernel = Kernel("DepthwiseConv2D", ones, value.position, before=(int(top), int(left)))
+    kernel = Kernel("DepthwiseConv2D", ones, value.position, before=(top, left))
     result = inside.followed_by(kernel, np.zeros(channels), value.shape)
     if value.outside is None:
         return result
@@ -379,144 +523,5 @@ def padded(value: Value) -> Optional[Affine]:
     return replace(result, bias=result.bias + beyond)
 
 
-def scaled_units(value: Value) -> Optional[Affine]:
-    """Return flattened layers whose elements are scaled and shifted, as a linear value; None for any other value."""
-    if not isinstance(value, DeferredLayer) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
-        return None
-    if len(value.shape) > 1:
-        return None
-    parts = [_spread(part) for part in value.inputs]
-    scaled = [part for part in parts if part is not None]
-    if len(scaled) < len(parts):
-        return None
-    # In C order, as these layers rearrange; of several parts, each is one axis long.
-    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
-    node = node_of(value, tuple(source for source, *_ in scaled))
-    kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
-    return Affine((Term(node, kernel),), shift, value.shape)
-
-
-def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
-    """Return a layer, and scale and shift of each of its elements; None for any other value."""
-    if isinstance(value, DeferredLayer):
-        value = scaled_units(value) or value
-    if isinstance(value, Node):
-        return value, np.ones(value.shape), np.zeros(value.shape)
-    if not isinstance(value, Affine) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
-        return None
-    [term] = value.terms
-    scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
-    return term.source, scale, shift
-
-
-def population(value: Affine, activation: str, limit: Optional[float], position: int) -> Node:
-    """Make the layers of a population of that input current, activation, and value at which activations are clipped.
-
-    `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
-    for a term.
-    """
-    bias = value.bias.astype(np.float32)
-    if bias.ndim > 1 and (bias == bias[0, 0]).all():
-        bias = bias[0, 0]
-    by_position = bias.ndim > 1
-    alone = len(value.terms) == 1 and limit is None and not by_position
-    own, first = activation if alone else "linear", None if by_position else bias
-    ends = [_layer(term, value.shape, own, None if index else first) for index, term in enumerate(value.terms)]
-    if alone:
-        return ends[0]
-    end = ends[0] if len(ends) == 1 else Node("Add", value.shape, position, tuple(ends))
-    if by_position:
-        end = Node(POSITION_BIAS, value.shape, position, (end,), dict(SHIFT), shift_weights(bias))
-    if limit is not None:
-        return Node("ReLU", value.shape, position, (end,), {"max_value": limit}, rectified=True)
-    if activation == "linear":
-        return end
-    config = {"activation": activation}
-    return Node(
-        "Activation", value.shape, position, (end,), config, rectified=activation == "relu", activation=activation
-    )
-
-
-def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarray]) -> Node:
-    """Return the layer of a term, whose output has the shape `written`."""
-    kernel, source, read = term.kernel, term.source, term.source.shape
-    config = {key: value for key, value in kernel.config.items() if key not in DROPPED}
-    config.update(activation=activation, use_bias=bias is not None)
-    if kernel.kind == IDENTITY:
-        if len(written) != 3:
-            raise NotComposableError(
-                "connects units of a Dense layer one to one, which only feature maps support: use a Dense layer"
-            )
-        kernel = Kernel("DepthwiseConv2D", kernel.weights.reshape(1, 1, -1, 1), kernel.position)
-    if kernel.kind == "Dense":
-        config["units"] = kernel.outputs
-    else:
-        if kernel.kind == "DepthwiseConv2D" and kernel.strides[0] != kernel.strides[1]:
-            raise NotComposableError(
-                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which are "
-                "not supported: use equal strides, or insert a relu before it"
-            )
-        places = [(kernel.before[axis], written[axis]) for axis in (0, 1)]
-        axes = list(zip(read, kernel.size, kernel.strides, kernel.dilation))
-        fitting = (
-            padding
-            for padding in (kernel.padding, "valid", "same")
-            if [window_padding(*axis, padding) for axis in axes] == places
-        )
-        padding = next(fitting, None)
-        if padding is None:
-            after = [max(kernel.reach(axis, written[axis])[1] + 1 - read[axis], 0) for axis in (0, 1)]
-            pads = tuple(zip(kernel.before, after))
-            shape = (*(length + sum(pad) for length, pad in zip(read, pads)), read[-1])
-            source = Node(
-                "ZeroPadding2D", shape, kernel.position, (source,), {"padding": pads}, rectified=source.rectified
-            )
-        config.update(
-            kernel_size=kernel.size, strides=kernel.strides, padding=padding or "valid", dilation_rate=kernel.dilation
-        )
-        config["filters" if kernel.kind == "Conv2D" else "depth_multiplier"] = kernel.weights.shape[-1]
-    name = "depthwise_kernel" if kernel.kind == "DepthwiseConv2D" else "kernel"
-    weights = {name: kernel.weights} if bias is None else {name: kernel.weights, "bias": bias}
-    rectified = activation == "relu"
-    return Node(kernel.kind, written, kernel.position, (source,), config, weights, "", rectified, activation)
-
-
-def _in_order(output: Node) -> List[Node]:
-    """Return the nodes that an output depends on: topological order, ties as in the trained model."""
-    readers: Dict[int, List[Node]] = {}
-    missing: Dict[int, int] = {}
-    numbers: Dict[int, int] = {}
-    pending, ready = [output], []
-    while pending:
-        node = pending.pop()
-        if id(node) in missing:
-            continue
-        missing[id(node)] = len(node.inputs)
-        for source in node.inputs:
-            readers.setdefault(id(source), []).append(node)
-            pending.append(source)
-        if not node.inputs:
-            ready.append((node.position, 0, id(node), node))
-    ordered: List[Node] = []
-    while ready:
-        *_, node = heapq.heappop(ready)
-        ordered.append(node)
-        for reader in readers.get(id(node), []):
-            missing[id(reader)] -= 1
-            if missing[id(reader)] == 0:
-                numbers[id(reader)] = len(numbers) + 1
-                heapq.heappush(ready, (reader.position, numbers[id(reader)], id(reader), reader))
-    return ordered
-
-
-def stored_layers(output: Node) -> List[StoredLayer]:
-    """Return the layers of the parsed network that ends in a node, with the toolbox's names, `NNKind_shape`."""
-    names: Dict[int, str] = {}
-    layers: List[StoredLayer] = []
-    for number, node in enumerate(_in_order(output), -1):
-        title = node.title or f"{node.kind}_{'x'.join(map(str, node.shape))}"
-        names[id(node)] = f"{number:02d}{title}" if node.inputs else INPUT
-        config = node.config if node.inputs else {"batch_input_shape": (None, *node.shape)}
-        read = tuple(names[id(source)] for source in node.inputs)
-        layers.append(StoredLayer(names[id(node)], node.kind, config, read, node.weights))
-    return layers
+def _title(kind: str, shape: Shape) -> str:
+    return f"{kind}_{'x'.join(map(str, shape))}"

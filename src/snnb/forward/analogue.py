@@ -123,7 +123,7 @@ def _trained_value(
         return graph.activated(read[0], "relu", kind.max_value, levels)
     if isinstance(kind, BatchNormalization):
         scale, shift = normalisation(layer)
-        return graph.add(graph.multiply(read[0], scale), shift)
+        return graph.node("Add", [graph.node("Mul", [read[0], scale]), shift])
     if isinstance(kind, GlobalAveragePooling2D):
         return graph.mean(read[0])
     assert isinstance(kind, Add)
@@ -137,7 +137,7 @@ def add_network(graph: Graph, network: Network) -> None:
         if isinstance(volume, Population):
             value = current(graph, volume, shapes)
             if volume.integer_threshold is not None:
-                value = graph.divide(value, volume.integer_threshold)
+                value = graph.node("Div", [value, volume.integer_threshold])
             graph.name(volume.name, graph.activated(value, volume.activation, volume.max_value, network.levels))
         elif isinstance(volume, Reindexed):
             read = [shapes[name] for name in volume.inputs]
@@ -155,7 +155,7 @@ def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int
         read = projection.input
         values.append(graph.weighted(projection.layer, read, shapes[read], projection.kernel, own))
     value = graph.sum(values) if len(values) > 1 else values[0]
-    return graph.add(value, bias) if bias is not None and bias.ndim > 1 else value
+    return graph.node("Add", [value, bias]) if bias is not None and bias.ndim > 1 else value
 
 
 class PopulationSums:

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from snnb.network.geometry import Shape, window_padding
+from snnb.network.geometry import Shape, window_zeros
 from snnb.network.layers import (
     AveragePooling2D,
     Concatenate,
@@ -73,7 +73,7 @@ class Graph:
 
     def session(self, names: Sequence[str], threads: int) -> Session:
         """Return what runs the graph, with the values of these names as outputs."""
-        ends = [self._node("Identity", [self._values[name]]) for name in names]
+        ends = [self.node("Identity", [self._values[name]]) for name in names]
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
             self._nodes,
@@ -101,14 +101,16 @@ class Graph:
         """
         if isinstance(layer, Dense):
             assert kernel is not None
-            product = self._node("MatMul", [value, kernel])
-            return product if bias is None else self.add(product, bias)
+            product = self.node("MatMul", [value, kernel])
+            return product if bias is None else self.node("Add", [product, bias])
         if isinstance(layer, Scale):
             assert kernel is not None
-            return self.multiply(value, kernel.reshape(*(shape[:-1] if layer.by_position else ()), -1))
+            return self.node("Mul", [value, kernel.reshape(*(shape[:-1] if layer.by_position else ()), -1)])
         if isinstance(layer, (Conv2D, DepthwiseConv2D)):
             assert kernel is not None
-            pads = _pads(layer.padding, shape, layer.kernel_size, layer.strides, layer.dilation_rate)
+            pads = _onnx_order(
+                window_zeros(shape, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+            )
             groups = 1
             if isinstance(layer, Conv2D):
                 weights = kernel.transpose(3, 2, 0, 1)
@@ -117,7 +119,7 @@ class Graph:
                 weights = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2])
             operands: List[Operand] = [self._first(value), weights]
             return self._last(
-                self._node(
+                self.node(
                     "Conv",
                     operands if bias is None else [*operands, bias],
                     kernel_shape=list(layer.kernel_size),
@@ -128,27 +130,27 @@ class Graph:
                 )
             )
         if isinstance(layer, (AveragePooling2D, MaxPooling2D)):
-            pads = _pads(layer.padding, shape, layer.pool_size, layer.strides, (1, 1))
+            pads = _onnx_order(window_zeros(shape, layer.pool_size, layer.strides, (1, 1), layer.padding))
             kind = "MaxPool" if isinstance(layer, MaxPooling2D) else "AveragePool"
             sizes = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-            return self._last(self._node(kind, [self._first(value)], pads=pads, **sizes))
+            return self._last(self.node(kind, [self._first(value)], pads=pads, **sizes))
         raise TypeError(f"no rule for {layer.kind}")
 
     def rearranged(self, layer: Reindexing, values: Sequence[str], shapes: Sequence[Shape], shape: Shape) -> str:
         """Add a layer without neurons, whose output has a shape; `shapes` are those of its inputs."""
         if isinstance(layer, (Flatten, Reshape)):
-            return self._node("Reshape", [values[0], np.array([-1, *shape], np.int64)])
+            return self.node("Reshape", [values[0], np.array([-1, *shape], np.int64)])
         if isinstance(layer, Permute):
-            return self._node("Transpose", [values[0]], perm=[0, *layer.dims])
+            return self.node("Transpose", [values[0]], perm=[0, *layer.dims])
         if isinstance(layer, Concatenate):
-            return self._node("Concat", list(values), axis=layer.along(len(shape)) + 1)
+            return self.node("Concat", list(values), axis=layer.along(len(shape)) + 1)
         if isinstance(layer, ZeroPadding2D):
             (top, bottom), (left, right) = layer.padding
-            return self._node("Pad", [values[0], np.array([0, top, left, 0, 0, bottom, right, 0], np.int64)])
+            return self.node("Pad", [values[0], np.array([0, top, left, 0, 0, bottom, right, 0], np.int64)])
         if isinstance(layer, Cropping2D):
             (top, _), (left, _) = layer.cropping
             ends = [np.array(ends, np.int64) for ends in ([top, left], [top + shape[0], left + shape[1]], [1, 2])]
-            return self._node("Slice", [values[0], *ends])
+            return self.node("Slice", [values[0], *ends])
         raise TypeError(f"no rule for {layer.kind}")
 
     def activated(
@@ -156,49 +158,38 @@ class Graph:
     ) -> str:
         """Add an activation by Keras's name, which clips at `limit`, and rounds to `levels` of it (QCFS)."""
         if activation == "softmax":
-            return self._node("Softmax", [value], axis=-1)
+            return self.node("Softmax", [value], axis=-1)
         if activation == "relu":
-            value = self._node("Relu", [value])
+            value = self.node("Relu", [value])
         if limit is None:
             return value
         bound = np.float32(limit)
-        value = self._node("Min", [value, bound])
+        value = self.node("Min", [value, bound])
         if levels is None:
             return value
-        share = self._node("Mul", [self.divide(value, bound), np.float32(levels)])
-        level = self._node("Floor", [self.add(share, np.float32(0.5))])
-        return self._node("Mul", [self.divide(level, np.float32(levels)), bound])
+        share = self.node("Mul", [self.node("Div", [value, bound]), np.float32(levels)])
+        level = self.node("Floor", [self.node("Add", [share, np.float32(0.5)])])
+        return self.node("Mul", [self.node("Div", [level, np.float32(levels)]), bound])
 
     def mean(self, value: str) -> str:
         """Add the mean over height and width."""
-        return self._node("Flatten", [self._node("GlobalAveragePool", [self._first(value)])])
+        return self.node("Flatten", [self.node("GlobalAveragePool", [self._first(value)])])
 
     def sum(self, values: Sequence[str]) -> str:
         """Add the sum of values of one shape, in order."""
         total = values[0]
         for value in values[1:]:
-            total = self._node("Add", [total, value])
+            total = self.node("Add", [total, value])
         return total
 
-    def add(self, value: str, number: Operand) -> str:
-        """Add a sum with numbers for all elements, for each channel, or for each element."""
-        return self._node("Add", [value, number])
-
-    def multiply(self, value: str, number: Operand) -> str:
-        """Add a product; see `add`."""
-        return self._node("Mul", [value, number])
-
-    def divide(self, value: str, number: Operand) -> str:
-        """Add a quotient; see `add`."""
-        return self._node("Div", [value, number])
-
     def _first(self, value: str) -> str:
-        return self._node("Transpose", [value], perm=CHANNELS_FIRST)
+        return self.node("Transpose", [value], perm=CHANNELS_FIRST)
 
     def _last(self, value: str) -> str:
-        return self._node("Transpose", [value], perm=CHANNELS_LAST)
+        return self.node("Transpose", [value], perm=CHANNELS_LAST)
 
-    def _node(self, kind: str, operands: Sequence[Operand], **attributes: Any) -> str:
+    def node(self, kind: str, operands: Sequence[Operand], **attributes: Any) -> str:
+        """Add an operator of ONNX that reads values and numbers."""
         output = self._new()
         self._nodes.append(helper.make_node(kind, [self._operand(each) for each in operands], [output], **attributes))
         return output
@@ -215,14 +206,6 @@ class Graph:
         return f"#{next(self._numbers)}"
 
 
-def _pads(
-    padding: str, shape: Shape, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> List[int]:
-    """Return ONNX's padding (top, left, bottom, right) of an image of a shape; see `window_padding`."""
-    before, after = [], []
-    for length, size, stride, dilation in zip(shape, sizes, strides, dilations):
-        front, outputs = window_padding(length, size, stride, dilation, padding)
-        reach = (outputs - 1) * stride + (size - 1) * dilation + 1
-        before.append(front)
-        after.append(max(reach - front - length, 0))
-    return [*before, *after]
+def _onnx_order(zeros: Tuple[Tuple[int, int], Tuple[int, int]]) -> List[int]:
+    (top, bottom), (left, right) = zeros
+    return [top, left, bottom, right]

@@ -20,7 +20,7 @@ from snnb.model_files.onnx_values import (
     same_order,
     vector,
 )
-from snnb.network.geometry import window_padding
+from snnb.network.geometry import window_zeros
 
 CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
@@ -184,12 +184,7 @@ def _pads(node: Node, same: Pads) -> Pads:
 
 def _same(value: Value, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Pads:
     """Return TensorFlow's padding for `same`."""
-    ends = []
-    for axis, taps, stride, dilation in zip("HW", size, strides, dilations):
-        length = value.lengths[axis]
-        before, outputs = window_padding(length, taps, stride, dilation, "same")
-        ends.append((before, max((outputs - 1) * stride + (taps - 1) * dilation + 1 - length - before, 0)))
-    return ends[0], ends[1]
+    return window_zeros((value.lengths["H"], value.lengths["W"]), size, strides, dilations, "same")
 
 
 def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequence[int]) -> Pads:

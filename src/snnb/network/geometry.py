@@ -79,6 +79,18 @@ def window_padding(size: int, kernel: int, stride: int, dilation: int, padding: 
     return reach - 1 if padding == "causal" else max((outputs - 1) * stride + reach - size, 0) // 2, outputs
 
 
+def window_zeros(
+    shape: Shape, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
+) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+    """Return the number of zeros before and after the rows, and the columns, of an image; see `window_padding`."""
+    zeros = []
+    for size, kernel, stride, dilation in zip(shape, sizes, strides, dilations):
+        before, outputs = window_padding(size, kernel, stride, dilation, padding)
+        reach = (outputs - 1) * stride + (kernel - 1) * dilation + 1
+        zeros.append((before, max(reach - before - size, 0)))
+    return zeros[0], zeros[1]
+
+
 def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
     """Slide a window along an axis of `size` positions; see `window_padding`."""
     before, outputs = window_padding(size, kernel, stride, dilation, padding)

@@ -39,18 +39,11 @@ SUMS = {"Add"}
 MOMENTS = ("moving_mean", "moving_variance")
 # Keras has no layer with a bias for each neuron: a batch normalisation over all axes, with nothing but a shift, adds it
 POSITION_BIAS = "BatchNormalization"
-SHIFT: Mapping[str, object] = {"axis": [1, 2, 3], "epsilon": 0.0, "scale": False}
 ACTIVATIONS = {"Activation", "ReLU"}
 STATES = {
     "initial_potential": "initial_potential",
     "threshold": "integer_threshold",
 }  # arrays of the neurons in a calibrated or integer network
-
-
-def shift_weights(bias: np.ndarray) -> Dict[str, np.ndarray]:
-    """Return the weights of a batch normalisation that adds a bias to each neuron, see `SHIFT`."""
-    beta = bias[np.newaxis]
-    return {"beta": beta, "moving_mean": np.zeros_like(beta), "moving_variance": np.ones_like(beta)}
 
 
 def assemble(entries: Sequence[StoredLayer]) -> Network:
@@ -265,7 +258,10 @@ def _described(
         yield StoredLayer(f"{name}_sum", "Add", {}, tuple(names), {})
         names = [f"{name}_sum"]
     if shift is not None:
-        yield StoredLayer(f"{name}_bias", POSITION_BIAS, SHIFT, tuple(names), shift_weights(shift))
+        beta = shift[np.newaxis]
+        arrays = {"beta": beta, "moving_mean": np.zeros_like(beta), "moving_variance": np.ones_like(beta)}
+        config = {"axis": [1, 2, 3], "epsilon": 0.0, "scale": False}
+        yield StoredLayer(f"{name}_bias", POSITION_BIAS, config, tuple(names), arrays)
         names = [f"{name}_bias"]
     if population.max_value is not None:
         yield StoredLayer(name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
