@@ -69,7 +69,7 @@ REFUSED = {
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
         (f"{EVENTS} --epochs 3", 2, "spiking_digits", "already trained"),
         (f"{ONNX} --epochs 3 --activation qcfs --levels 4", 2, "--epochs, --activation, --levels", "already trained"),
-        ("run --pixels tf", 2, "--pixels", "model in a file"),
+        ("run --pixels tf", 2, "--pixels", "trained model in a file"),
         ("run --figures jpg", 2, "--figures", "jpg"),
         ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.model_files.fold_pixels import fold_pixels, parse_pixels
-from snnb.training.keras_model import trained_network, with_pixels
+from snnb.training.keras_model import trained_network
 from tests.model_files.conftest import outputs
 
 
@@ -174,36 +174,11 @@ def test_black_without_a_mean_needs_no_layer(keras):
     assert fold_pixels(before, "0-255", len).by_name().keys() == before.by_name().keys()
 
 
-def test_a_network_that_is_not_trained_learns_with_a_border_of_black(keras):
-    """As if black were padded before the preprocessing."""
-    model = network(keras, lambda layers, image: layers.Flatten()(padded_twice(layers, image, use_bias=False)))
-    image = keras.Input((12, 12, 3))
-    valid = keras.layers.Flatten()(keras.layers.Conv2D(4, (2, 3), use_bias=False)(image))
-    same = keras.Model(image, keras.layers.Dense(3)(valid))
-    same.set_weights(model.get_weights())
-    raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
-    expected = same.predict(preprocessed(keras, np.pad(raw, ((0, 0), (1, 2), (2, 2), (0, 0))), "torch"))
-    folded = with_pixels(model, "torch", len)
-    np.testing.assert_allclose(folded.predict((raw / 255).astype(np.float32)), expected, atol=2e-5)
-    assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
-    assert folded.get_layer("first").use_bias
-
-
 def test_a_layer_that_cannot_take_it_is_named(keras):
     image = keras.Input((9, 8, 3))
     sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
     with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights"):
         fold_pixels(trained_network(keras.Model(image, sum_)), "tf", len)
-
-
-def test_a_layer_that_is_not_used_once_in_the_model_itself_is_not_trained_with_other_pixels(keras):
-    image = keras.Input((9, 8, 3))
-    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
-    with pytest.raises(InputError, match="--pixels tf: layer shared is in a nested model or used several times"):
-        with_pixels(keras.Model(image, shared(shared(image))), "tf", len)
-    inside = keras.Sequential([keras.layers.Conv2D(3, 3, input_shape=(9, 8, 3), name="first")], name="inside")
-    with pytest.raises(InputError, match="--pixels tf: layer inside_first is in a nested model"):
-        with_pixels(keras.Model(image, inside(image)), "tf", len)
 
 
 @pytest.mark.parametrize(

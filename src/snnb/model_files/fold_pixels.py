@@ -19,11 +19,11 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.network.geometry import Shape, window_padding
+from snnb.network.geometry import Shape, window_zeros
 from snnb.network.layers import BatchNormalization, Convolution2D
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
-WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
+WEIGHTED = ("BatchNormalization", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # Layers that commute with scaling each channel by a positive number.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D")
 
@@ -79,20 +79,14 @@ def parse_pixels(text: str) -> Pixels:
 
 
 def fold_pixels(
-    network: TrainedNetwork,
-    text: Optional[str],
-    warn: Say,
-    preprocessing: Optional[Pixels] = None,
-    *,
-    trained: bool = True,
+    network: TrainedNetwork, text: Optional[str], warn: Say, preprocessing: Optional[Pixels] = None
 ) -> TrainedNetwork:
     """Return a network with pixels in [0, 1] that has the outputs of the given network with its pixels.
 
     Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes, else [0, 1]; `RAW`: the same as
     those of the returned network. `preprocessing` is the change by the layers that were removed from the network;
     `warn` is called with a message that names them. A layer that weighs pixels gets a bias if it has none. A batch
-    normalisation that subtracts the pixel of value 0 is put before a layer that pads with zeros, but not in a network
-    that is not `trained`, which learns with a border of black and keeps its layers.
+    normalisation that subtracts the pixel of value 0 is put before a layer that pads with zeros.
 
     Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
     are not those that the preprocessing takes; the message names it.
@@ -106,7 +100,7 @@ def fold_pixels(
         raise InputError(f"{origin} does not apply to this model, which takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     readers = _readers(network, origin)
-    padded = {pads for pads in readers.values() if pads is not None} if trained and shift.any() else set()
+    padded = {pads for pads in readers.values() if pads is not None} if shift.any() else set()
     layers: List[TrainedLayer] = []
     for layer in network.layers:
         if layer.name in padded:
@@ -154,7 +148,7 @@ def _readers(network: TrainedNetwork, origin: str) -> Dict[str, Optional[str]]:
             passing[layer.name] = pads
         elif layer.kind == "ZeroPadding2D":
             passing[layer.name] = pads or layer.name
-        elif layer.kind in WEIGHTED or _is_of_channels(layer):
+        elif layer.kind in WEIGHTED:
             readers[layer.name] = pads or (layer.name if _pads(layer, shapes[sources[0]]) else None)
         else:
             raise InputError(
@@ -164,19 +158,12 @@ def _readers(network: TrainedNetwork, origin: str) -> Dict[str, Optional[str]]:
     return readers
 
 
-def _is_of_channels(layer: TrainedLayer) -> bool:
-    """Return whether a layer is a batch normalisation over the channels."""
-    kind = layer.layer
-    return isinstance(kind, BatchNormalization) and np.ravel(kind.axis).tolist() in ([-1], [len(layer.shape)])
-
-
 def _pads(layer: TrainedLayer, shape: Shape) -> bool:
     """Return whether a layer pads an input of a shape."""
     kind = layer.layer
-    if not isinstance(kind, Convolution2D):
-        return False
-    axes = zip(shape, kind.kernel_size, kind.strides, kind.dilation_rate)
-    return any(window_padding(*axis, kind.padding) != window_padding(*axis, "valid") for axis in axes)
+    return isinstance(kind, Convolution2D) and bool(
+        np.any(window_zeros(shape, kind.kernel_size, kind.strides, kind.dilation_rate, kind.padding))
+    )
 
 
 def _folded(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:

@@ -157,9 +157,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {}
     if not is_quantised(run, given):
         reasons["levels"] = "only with --activation qcfs"
-    if run.manifest.run.model_source is None:
-        reasons["pixels"] = "only for a model in a file; the built-in models take pixels in [0, 1]"
-    return reasons
+    return {**reasons, "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]"}
 
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
@@ -237,7 +235,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             from snnb.training import fit
 
             result = fit.train(
-                builder(run, model, params, notes.setdefault),
+                builder(run, model, params),
                 _labelled_pictures(run, "train"),
                 test_set,
                 params,
@@ -263,12 +261,8 @@ def builder(
     run: RunDirectory,
     model: "Model",
     params: TrainParams,
-    say: Say = say_nothing,
 ) -> Callable[[], "keras.Model"]:
-    """Return a function without arguments that builds the run's model, to be trained, for its prepared data set.
-
-    `say` is called with each change that is made to it.
-    """
+    """Return a function without arguments that builds the run's model, to be trained, for its prepared data set."""
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
@@ -281,10 +275,10 @@ def builder(
     )
 
     def build() -> "keras.Model":
-        from snnb.training.keras_model import load_weights, with_pixels
+        from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
-        model = own() if params.pixels is None else with_pixels(own(), params.pixels, say)
+        model = own()
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":

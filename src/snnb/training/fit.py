@@ -25,6 +25,7 @@ from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.io.npy import load_archive
 from snnb.io.text import parse_json
+from snnb.model_files.read_model import read_trained
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.history import (
     METRICS_FILE,
@@ -38,16 +39,13 @@ from snnb.training.keras_model import (
     check_finite,
     check_model,
     compile_model,
-    confusion_matrix,
-    evaluate,
     write_model,
 )
-from snnb.training.pretrained import shortest
+from snnb.training.pretrained import evaluate, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
 
 FILE = "state.npz"
-LOW_ACCURACY = 0.5  # of which the errors are worth a second pass over the test set
 _GROUPS = ("weights", "optimizer", "best_weights")
 
 
@@ -58,7 +56,7 @@ class TrainingResult:
     metrics: Dict[str, float]  # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
     epochs_run: int  # complete epochs, including those before an interruption
     warnings: List[str]  # messages for the user
-    confusion: Optional[np.ndarray] = None  # see `confusion_matrix`; only of an accuracy below `LOW_ACCURACY`
+    confusion: Optional[np.ndarray]  # see `evaluate`
 
 
 def train(
@@ -127,14 +125,12 @@ def train(
     if options.early_stopping:
         model.set_weights(callback.state.best_weights)
     # Later stages do not use the state of the optimizer, which is up to twice the size of the weights.
-    compile_model(model, options, classes)
-    test = evaluate(model, test_set, options.batch_size)
+    levels, written = levels_of(model), plain(model)
+    compile_model(written, options, classes)
+    write_model(written, model_file, {} if levels is None else {QCFS_LEVELS: levels})
+    test, confusion = evaluate(read_trained(model_file), test_set)
     check_finite(test, saved)
     metrics = named_metrics(test, classes)
-    levels, written = levels_of(model), plain(model)
-    if levels is not None:
-        compile_model(written, options, classes)
-    write_model(written, model_file, {} if levels is None else {QCFS_LEVELS: levels})
     write_history(history, model_file.parent / "training_history.csv")
     TrainingMetrics(
         **metrics,
@@ -148,16 +144,7 @@ def train(
         validation_pictures=len(validation_rows),
     ).write(model_file.parent / METRICS_FILE)
     save(plot_history(history, saved, test, model_file.stem), model_file.parent / f"training_plot.{figures}")
-    return TrainingResult(
-        metrics, len(history), warnings, _confusion_if_low(model, test_set, options.batch_size, metrics)
-    )
-
-
-def _confusion_if_low(
-    model: keras.Model, test_set: LabelledPictures, batch_size: int, metrics: Mapping[str, float]
-) -> Optional[np.ndarray]:
-    low = metrics.get("test_accuracy", 1.0) < LOW_ACCURACY
-    return confusion_matrix(model, test_set, batch_size) if low else None
+    return TrainingResult(metrics, len(history), warnings, confusion)
 
 
 def _initial_model(

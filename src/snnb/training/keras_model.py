@@ -1,26 +1,24 @@
 """The Keras model of a training: checks, loss and optimizer, metrics, and its HDF5 file."""
 
-import json
 import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
-from snnb.core.progress import Say, say_nothing
+from snnb.core.progress import say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
-from snnb.io.keras import NEWER, description_of, keras, older_description
+from snnb.io.keras import NEWER, description_of, keras
 from snnb.io.keras_file import read_levels
-from snnb.model_files.fold_pixels import fold_pixels
 from snnb.model_files.keras_files import read_description
 from snnb.model_files.kinds import NotReadError
 from snnb.network.trained import TrainedNetwork
-from snnb.training.batches import LabelledPictures, batches
-from snnb.training.pretrained import check_shapes, shortest
+from snnb.training.batches import LabelledPictures
+from snnb.training.pretrained import check_shapes
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe
 
@@ -64,22 +62,6 @@ def compile_model(model: keras.Model, recipe: Recipe, num_classes: Optional[int]
         model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
 
 
-def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
-    """Return the `loss` of a compiled model and, for a classifier, its `accuracy` in [0, 1]."""
-    streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
-    logs = model.evaluate(streamed, verbose=0, return_dict=True)
-    return {name: shortest(value) for name, value in logs.items()}
-
-
-def confusion_matrix(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> np.ndarray:
-    """Count pictures by class and prediction: int64 (classes, classes + 1), 0 in the last column."""
-    classes = int(model.output_shape[-1])
-    confusion = np.zeros((classes, classes + 1), np.int64)
-    for pixels, target in batches(pictures, np.arange(len(pictures.x)), batch_size, (classes,)):
-        np.add.at(confusion, (target.numpy().argmax(axis=1), model.predict_on_batch(pixels).argmax(axis=1)), 1)
-    return confusion
-
-
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
     """Raise `VerificationError` if a metric of an epoch, counted from 0, is infinite or NaN."""
     for name, value in figures.items():
@@ -100,9 +82,6 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
             model.save(saved, save_format="h5")
         copy_without_times(saved, file)
         file.attrs.update(attributes)
-        if NEWER:  # so that TensorFlow 2.2 loads it
-            description = older_description(json.loads(saved.attrs["model_config"]))
-            file.attrs["model_config"] = json.dumps(description).encode()
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -144,29 +123,5 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
     except NotReadError as error:
         raise InputError(f"cannot convert this model: {error}") from error
     if pixels is not None:
-        raise InputError(f"cannot convert this model: {pixels.layers}: remove it, and give --pixels")
+        raise InputError(f"cannot convert this model: {pixels.layers}: remove it, pixels are between 0 and 1")
     return replace(network, levels=levels)
-
-
-def with_pixels(model: keras.Model, pixels: str, warn: Say) -> keras.Model:
-    """Return an untrained model with pixels in [0, 1] in place of a model with other pixels, see `fold_pixels`."""
-    before = trained_network(model)
-    folded = fold_pixels(before, pixels, warn, trained=False)
-    if folded is before:
-        return model
-    layers, description = folded.by_name(), description_of(model)
-    own = {layer.name for layer in model.layers}
-    for each in folded.layers:
-        if each not in before.layers and (each.name not in own or f"{each.name}_use2" in layers):
-            raise InputError(
-                f"--pixels {pixels}: layer {each.name} is in a nested model or used several times: use each layer "
-                "once, in the model itself"
-            )
-    for entry in description["config"]["layers"]:
-        if entry["config"]["name"] in layers and "use_bias" in entry["config"]:
-            entry["config"]["use_bias"] = "bias" in layers[entry["config"]["name"]].weights
-    made = keras.models.model_from_json(json.dumps(description))
-    for layer in made.layers:
-        new = layers.get(layer.name)
-        layer.set_weights(model.get_layer(layer.name).get_weights() if new is None else list(new.weights.values()))
-    return made

@@ -60,19 +60,14 @@ def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: n
         raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
 
 
-def evaluate_pretrained(
-    network: TrainedNetwork, test_set: LabelledPictures, directory: Path, progress: Progress = silent
+def evaluate(
+    network: TrainedNetwork, test_set: LabelledPictures, progress: Progress = silent
 ) -> Tuple[Dict[str, float], Optional[np.ndarray]]:
-    """Evaluate a trained network on the test set; write training_metrics.json to a directory.
+    """Return the `loss` of a network on the test set and, of a classifier, its `accuracy` in [0, 1] and its confusion.
 
-    Return the metrics, and of a classifier the number of samples by class and prediction: int64 (classes, classes + 1),
-    0 in the last column.
-
-    Raise `InputError` if the network does not fit the pictures, or its loss is not finite.
+    The confusion is the number of samples by class and prediction: int64 (classes, classes + 1), 0 in the last column.
     """
-    first, last, classes = network.input, network.output, test_set.num_classes
-    check_shapes((first.name, first.shape), (last.name, last.shape), test_set)
-    analogue, loss = Analogue(network), 0.0
+    classes, analogue, loss = test_set.num_classes, Analogue(network), 0.0
     confusion = np.zeros((classes or 0, (classes or 0) + 1), np.int64)
     for start in range(0, len(test_set.x), analogue.batch):
         part = slice(start, start + analogue.batch)
@@ -92,12 +87,25 @@ def evaluate_pretrained(
     figures = {"loss": shortest(loss / len(test_set.x))}
     if classes is not None:
         figures["accuracy"] = shortest(np.trace(confusion) / len(test_set.x))
+    return figures, confusion if classes is not None else None
+
+
+def evaluate_pretrained(
+    network: TrainedNetwork, test_set: LabelledPictures, directory: Path, progress: Progress = silent
+) -> Tuple[Dict[str, float], Optional[np.ndarray]]:
+    """Evaluate a trained network, see `evaluate`; write training_metrics.json to a directory.
+
+    Raise `InputError` if the network does not fit the pictures, or its loss is not finite.
+    """
+    first, last = network.input, network.output
+    check_shapes((first.name, first.shape), (last.name, last.shape), test_set)
+    figures, confusion = evaluate(network, test_set, progress)
     if not math.isfinite(figures["loss"]):
         raise InputError(f"the loss of the trained model is {figures['loss']} on the test set: train the model again")
-    metrics = named_metrics(figures, classes)
+    metrics = named_metrics(figures, test_set.num_classes)
     document = TrainingMetrics.model_validate({**metrics, "levels": network.levels, "epochs_run": 0})
     document.write(directory / METRICS_FILE)
-    return metrics, confusion if classes is not None else None
+    return metrics, confusion
 
 
 def shortest(value: float) -> float:
