@@ -12,7 +12,7 @@ from snnb.formats.description import DESCRIPTION, describe, description_path, fi
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import DEFAULTS, Format, MeshTraffic, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, refuse_foreign, refuse_link
+from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document
 
 
@@ -81,8 +81,7 @@ def export(
     description = describe(graph, format, exporter, request, origin)
     atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
-        with flushed_meanwhile(temporary):
-            exporter.write(graph, temporary, request)
+        exporter.write(graph, temporary, request)
         if exporter.directory:
             files = sorted(entry.name for entry in temporary.iterdir())
             _write_description(temporary / DESCRIPTION, {**description, "files": files})

@@ -13,9 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Collection, Iterator, Optional, Sequence, Type
 
@@ -222,28 +220,6 @@ def _discard(scratch: Path) -> None:
     if not scratch.is_symlink() and replaced.exists() and not os.path.lexists(target):
         replaced.replace(target)
     remove(scratch)
-
-
-@contextmanager
-def flushed_meanwhile(path: Path) -> Iterator[None]:
-    """Flush a file or directory every 50 ms while the block writes it, so that the final flush is short.
-
-    Raise `OSError` if a flush failed, which the system reports only once.
-    """
-    stop = threading.Event()
-
-    def flush() -> None:
-        while not stop.wait(0.05):
-            with suppress(FileNotFoundError):  # not written yet, or removed by the writer
-                sync_tree(path)
-
-    with ThreadPoolExecutor(1) as pool:
-        flushed = pool.submit(flush)
-        try:
-            yield
-        finally:
-            stop.set()
-    flushed.result()
 
 
 def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:

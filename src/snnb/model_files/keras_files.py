@@ -55,8 +55,6 @@ Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
 LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
-RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
-RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 ANY = "any"
 # Settings without effect on the output, with their values; `ANY` value of those that act in training only.
 IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
@@ -102,9 +100,17 @@ ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Spatia
 TRAINING_ONLY = _TRAINING_ONLY.split()
 IDENTITIES = AUGMENTATION.union(TRAINING_ONLY)  # at inference
 CONVERTED = sorted([*KERAS_KINDS, *TRAINING_ONLY, "Softmax"])  # layers that are read
-RESIZING = frozenset(["CenterCrop", "RandomCrop", "Resizing"])
-OTHER_ACTIVATIONS = frozenset(["ELU", "LeakyReLU", "PReLU", "Softmax", "ThresholdedReLU"])
-MERGING = frozenset(["Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"])
+_NOT_READ = {
+    "ELU LeakyReLU PReLU Softmax ThresholdedReLU": "a spike rate can represent relu, softmax and linear only, as "
+    "Activation, ReLU or in the layer itself",
+    "Average Dot Maximum Minimum Multiply Subtract": "merges branches, which only Add and Concatenate can do",
+    "CenterCrop RandomCrop Resizing": "changes the size of images: remove it, and save the model again with the size "
+    "of its images as input",
+    "Bidirectional ConvLSTM2D GRU LSTM RNN SimpleRNN": "recurrent layers are not supported: build the model of "
+    + ", ".join(CONVERTED),
+    "Lambda TFOpLambda TensorFlowOpLayer": "is not loaded from a file, since it may run code",
+}
+NOT_READ = {kind: reason for kinds, reason in _NOT_READ.items() for kind in kinds.split()}
 ADVICE = "remove it, save the model again, and give --pixels 0-255"
 SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
 
@@ -288,11 +294,7 @@ class _Description:
         ends = self._applied(self._description, [start], ())
         if len(ends) != 1:
             raise NotReadError(f"it has {len(ends)} outputs, and one is needed")
-        needed = {ends[0].name, start.name}
-        for layer in reversed(list(self._made.values())):
-            if layer.name in needed:
-                needed.update(layer.inputs)
-        return [layer for layer in self._made.values() if layer.name in needed]
+        return list(TrainedNetwork.ending_in(ends[0], list(self._made.values())).layers)
 
     def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply the layers of a model to values; return its outputs."""
@@ -463,14 +465,12 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
         return []
     if kind in ("Rescaling", "Normalization"):
         return [("", Preprocessing(kind_of=kind, config=config))]
-    if kind in RESIZING:
-        raise NotReadError(
-            "changes the size of images: remove it, and save the model again with the size of its images as input"
-        )
     if kind == "Softmax" and config.pop("axis", -1) in (-1, [-1]):
         kind, config["activation"] = "Activation", "softmax"
     if kind not in KERAS_KINDS:
-        raise NotReadError(_why_not(kind))
+        other = f"snnb has no spiking form of it: build the model of {', '.join(CONVERTED)}"
+        # A registered class of a user is `Package>Name`.
+        raise NotReadError(NOT_READ["Lambda"] if ">" in kind else NOT_READ.get(kind, other))
     added: List[Tuple[str, KerasLayer]] = []
     if config.get("keepdims") is True and kind == "GlobalAveragePooling2D":
         del config["keepdims"]
@@ -490,18 +490,6 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
             f"activation {str(activation)[:100]}: a spike rate can represent relu, softmax and linear only"
         )
     return [("", layer), *added]
-
-
-def _why_not(kind: str) -> str:
-    """Return the reason why a layer of a class is not read."""
-    if kind in RUN_CODE or ">" in kind:
-        return "is not loaded from a file, since it may run code"
-    if kind in OTHER_ACTIVATIONS:
-        return "a spike rate can represent relu, softmax and linear only, as Activation, ReLU or in the layer itself"
-    if kind in MERGING:
-        return "merges branches, which only Add and Concatenate can do"
-    reason = "recurrent layers are not supported" if kind in RECURRENT else "snnb has no spiking form of it"
-    return f"{reason}: build the model of {', '.join(CONVERTED)}"
 
 
 def _check_dtype(value: JsonValue, mixed: Set[str]) -> None:

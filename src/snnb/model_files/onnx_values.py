@@ -106,12 +106,7 @@ class Layers:
 
     def network(self, output: TrainedLayer) -> TrainedNetwork:
         """Return the network of the layers that the output depends on."""
-        needed, layers = {output.name}, []
-        for layer in reversed(self._layers):
-            if layer.name in needed:
-                needed.update(layer.inputs)
-                layers.append(layer)
-        return TrainedNetwork(tuple(layers[::-1]))
+        return TrainedNetwork.ending_in(output, self._layers)
 
     def _free(self, name: str) -> str:
         """Return a name that no layer has yet."""

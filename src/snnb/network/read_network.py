@@ -12,6 +12,7 @@ read a later layer; its bias is the dataset `delayed_bias`. The configuration of
 """
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -35,11 +36,9 @@ from snnb.network.network import (
 )
 from snnb.network.neuron import FIELDS, Neuron
 
-SUMS = {"Add"}
-MOMENTS = ("moving_mean", "moving_variance")
 # Keras has no layer with a bias for each neuron: a batch normalisation over all axes, with nothing but a shift, adds it
 POSITION_BIAS = "BatchNormalization"
-ACTIVATIONS = {"Activation", "ReLU"}
+PARTS = {"Add", POSITION_BIAS, "Activation", "ReLU"}  # of a population, after its layers with kernels
 STATES = {
     "initial_potential": "initial_potential",
     "threshold": "integer_threshold",
@@ -58,8 +57,7 @@ def assemble(entries: Sequence[StoredLayer]) -> Network:
     """
     if sum(entry.kind == "InputLayer" for entry in entries) > 1:
         raise InputError("the model has several inputs; only models with one input can be used")
-    parts = {*SUMS, POSITION_BIAS, *ACTIVATIONS}
-    understood = {*LAYER_KINDS, *REINDEXING, *parts, "InputLayer"}
+    understood = {*LAYER_KINDS, *REINDEXING, *PARTS, "InputLayer"}
     unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
     if unknown:
         raise InputError(
@@ -67,7 +65,6 @@ def assemble(entries: Sequence[StoredLayer]) -> Network:
             f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
         )
     volumes: Dict[str, Volume] = {}
-    readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
     for entry in entries:
         try:
             volume = _timed(entry, _volume(entry, volumes))
@@ -75,8 +72,9 @@ def assemble(entries: Sequence[StoredLayer]) -> Network:
             raise InputError(f"layer {entry.name} ({entry.kind}): {error}") from error
         require_memory(8 * volume.size, f"the {volume.size:,} neurons of layer {entry.name}")
         volumes[entry.name] = volume
-    absorbed = {name for entry in entries if entry.kind in parts for name in entry.inputs}
-    shared = sorted(name for name in absorbed if len(readers[name]) > 1)
+    readers = Counter(name for entry in entries for name in set(entry.inputs))
+    absorbed = {name for entry in entries if entry.kind in PARTS for name in entry.inputs}
+    shared = sorted(name for name in absorbed if readers[name] > 1)
     if shared:
         raise InputError(f"layer {shared[0]} is added to another layer and also read by other layers")
     network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
@@ -114,14 +112,19 @@ def _volume(entry: StoredLayer, volumes: Mapping[str, Volume]) -> Volume:
         return Reindexed(
             entry.name, reindexing.output_shape([volume.shape for volume in read]), reindexing, entry.inputs
         )
-    if entry.kind in SUMS:
-        return _sum(entry, read)
-    (source,) = read
-    if entry.kind == POSITION_BIAS:
-        return _shifted(entry, source)
-    if entry.kind in ACTIVATIONS:
-        return _activated(entry, source)
-    return _population(entry, source)
+    if entry.kind not in PARTS:
+        return _population(entry, *read)
+    linear = [p for p in read if isinstance(p, Population) and p.activation == "linear" and p.bias is not None]
+    if len(linear) < len(read):
+        other = next(volume for volume in read if volume not in linear)
+        raise InputError(
+            f"layer {entry.name} ({entry.kind}) reads {other.name}, which is not a layer with a kernel and without "
+            "activation"
+        )
+    if entry.kind == "Add":
+        return _sum(entry, linear)
+    (source,) = linear
+    return _shifted(entry, source) if entry.kind == POSITION_BIAS else _activated(entry, source)
 
 
 def _population(entry: StoredLayer, source: Volume) -> Population:
@@ -154,14 +157,8 @@ def _array(entry: StoredLayer, name: str, shape: Shape) -> np.ndarray:
     return entry.arrays[name]
 
 
-def _sum(entry: StoredLayer, read: Sequence[Volume]) -> Population:
+def _sum(entry: StoredLayer, terms: Sequence[Population]) -> Population:
     """Return the population whose current is the sum of its inputs."""
-    terms = [volume for volume in read if isinstance(volume, Population) and _is_linear(volume)]
-    if len(terms) < len(read):
-        other = next(volume for volume in read if volume not in terms)
-        raise InputError(
-            f"layer {entry.name} adds {other.name}, which is not a layer with a kernel and without activation"
-        )
     if len({term.shape for term in terms}) > 1:
         raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
     biases = [term.bias for term in terms if term.bias is not None]
@@ -170,26 +167,17 @@ def _sum(entry: StoredLayer, read: Sequence[Volume]) -> Population:
     return Population(entry.name, terms[0].shape, entry.kind, projections, bias, "linear")
 
 
-def _is_linear(population: Population) -> bool:
-    return population.activation == "linear" and population.bias is not None
-
-
-def _shifted(entry: StoredLayer, source: Volume) -> Population:
+def _shifted(entry: StoredLayer, source: Population) -> Population:
     """Return a population with a bias for each of its neurons."""
-    axes = list(entry.config["axis"])
-    if axes != list(range(1, len(source.shape) + 1)) or entry.config["scale"] or entry.config["epsilon"]:
+    names, shape, axes = ("beta", "moving_mean", "moving_variance"), source.shape, list(entry.config["axis"])
+    by_position = axes == list(range(1, len(shape) + 1)) and not (entry.config["scale"] or entry.config["epsilon"])
+    shift, mean, variance = (_array(entry, name, (1, *shape) if by_position else shape[-1:]) for name in names)
+    if not by_position or mean.any() or (variance != 1).any():
         raise InputError(f"layer {entry.name} is a batch normalisation that does not only add a bias to each neuron")
-    if not isinstance(source, Population) or not _is_linear(source):
-        raise InputError(f"layer {entry.name} adds a bias to {source.name}, which is not a layer with a kernel")
-    shift, mean, variance = (_array(entry, name, (1, *source.shape)) for name in ("beta", *MOMENTS))
-    if mean.any() or (variance != 1).any():
-        raise InputError(f"layer {entry.name} is a batch normalisation that does not only add a bias to each neuron")
-    return replace(source, name=entry.name, bias=source.bias + shift[0])
+    return replace(source, name=entry.name, bias=np.asarray(source.bias) + shift[0])
 
 
-def _activated(entry: StoredLayer, source: Volume) -> Population:
-    if not isinstance(source, Population) or not _is_linear(source):
-        raise InputError(f"layer {entry.name} is an activation after {source.name}, which is not a layer with a kernel")
+def _activated(entry: StoredLayer, source: Population) -> Population:
     if entry.kind == "Activation":
         return replace(source, name=entry.name, activation=str(entry.config["activation"]))
     if entry.config.get("negative_slope") or entry.config.get("threshold"):

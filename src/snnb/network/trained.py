@@ -52,6 +52,16 @@ class TrainedNetwork:
     layers: Tuple[TrainedLayer, ...]
     levels: Optional[int] = None  # number of levels of quantised activations (QCFS) that it was trained with
 
+    @classmethod
+    def ending_in(cls, output: TrainedLayer, layers: Sequence[TrainedLayer]) -> "TrainedNetwork":
+        """Return the network of the layers that an output depends on, and the input; `layers` are in such an order."""
+        needed, kept = {output.name, layers[0].name}, []
+        for layer in reversed(layers):
+            if layer.name in needed:
+                needed.update(layer.inputs)
+                kept.append(layer)
+        return cls(tuple(kept[::-1]))
+
     @property
     def input(self) -> TrainedLayer:
         """The input."""

@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.errors import DamagedError, InputError, UsageError, first_line
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.formatting import times
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
@@ -151,30 +151,15 @@ def _initial_model(
     build: Callable[[], keras.Model], training_set: LabelledPictures, options: TrainingOptions
 ) -> keras.Model:
     """Build and compile the model; refuse one that does not fit the pictures."""
-    _reset(options.seed)
+    keras.backend.clear_session()
+    random.seed(options.seed)
+    np.random.seed(options.seed)  # noqa: NPY002  a user's model may draw from it
+    tf.random.set_seed(options.seed)
     model = build()
     check_model(model, training_set, to_train=True)
-    # Rebuilt as the later stages load it, so that a layer that Keras cannot load is reported before the training.
-    weights, description = model.get_weights(), json.dumps(description_of(model))
-    _reset(options.seed)
-    try:
-        model = keras.models.model_from_json(description)
-    except ValueError as error:
-        raise InputError(
-            f"Keras cannot load the model from its description ({first_line(error)}): "
-            "use only built-in layers and functions of Keras"
-        ) from error
-    model.set_weights(weights)
     compile_model(model, options, training_set.num_classes)
     model.optimizer._create_all_weights(model.trainable_variables)  # Keras creates them in the first step only
     return model
-
-
-def _reset(seed: int) -> None:
-    keras.backend.clear_session()
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  a user's model may draw from it
-    tf.random.set_seed(seed)
 
 
 def _identity_of(model: keras.Model, pictures: LabelledPictures, options: TrainingOptions) -> Dict[str, str]:
