@@ -32,12 +32,11 @@ def windows():
 
 
 def without_maximum():
-    """`varied` without its max pooling: transposed and one-dimensional convolutions, upsampling."""
+    """Windows that are cut at the border, and a layer that reads each position."""
     source = LAYERS.Input((4, 3, 2), name="input")
-    tensor = LAYERS.UpSampling2D((2, 1), name="up")(source)
-    tensor = LAYERS.Conv2DTranspose(2, 2, strides=(1, 2), name="transposed")(tensor)
-    tensor = LAYERS.Reshape((9, 12), name="reshaped")(tensor)
-    tensor = LAYERS.Conv1D(3, 2, strides=2, name="one_axis")(tensor)
+    tensor = LAYERS.AveragePooling2D(3, strides=1, padding="same", name="cut")(source)
+    tensor = LAYERS.Reshape((6, 4), name="reshaped")(tensor)
+    tensor = LAYERS.Dense(3, name="each")(tensor)
     return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
 
 
@@ -216,7 +215,9 @@ def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 takes the maximum .* --max-pool average"):
             export(graph, "nir", tmp_path / "net.nir")
     with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
-        monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 1000)
-        with pytest.raises(ResourceError, match=r"input → up \(UpSampling2D\) is not a layer of NIR, .* 1,152 weights"):
+        monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 500)
+        with pytest.raises(
+            ResourceError, match=r"input → cut \(AveragePooling2D\) is not a layer of NIR, .* 576 weights"
+        ):
             export(graph, "nir", tmp_path / "net.nir")
     assert not list(tmp_path.glob("*.nir*"))

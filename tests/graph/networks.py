@@ -11,8 +11,7 @@ from snnb.network.network import Network
 from snnb.network.read_network import write_spiking
 from tests.graph.recorded import LAYERS, keras, recorded, shape_of
 
-SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
-SPIKING += ("MaxPooling2D", "UpSampling2D")
+SPIKING = ("InputLayer", "Dense", "Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D")
 SAMPLES, STEPS = 4, 25
 SCALARS = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 5, "dt_ms": 1.0}
 
@@ -37,10 +36,10 @@ def varied():
     source = LAYERS.Input((4, 3, 2), name="input")
     tensor = LAYERS.DepthwiseConv2D((2, 2), depth_multiplier=2, padding="same", name="00DepthwiseConv2D_4x3x4")(source)
     tensor = LAYERS.MaxPooling2D((2, 1), name="01MaxPooling2D_2x3x4")(tensor)
-    tensor = LAYERS.UpSampling2D((2, 1), name="02UpSampling2D_4x3x4")(tensor)
-    tensor = LAYERS.Conv2DTranspose(2, 2, strides=(2, 1), name="03Conv2DTranspose_8x4x2")(tensor)
-    tensor = LAYERS.Reshape((8, 8), name="04Reshape_8x8")(tensor)
-    tensor = LAYERS.Conv1D(3, 2, strides=2, name="05Conv1D_4x3")(tensor)
+    tensor = LAYERS.ZeroPadding2D((1, 0), name="02ZeroPadding2D_4x3x4")(tensor)
+    tensor = LAYERS.AveragePooling2D(1, name="03AveragePooling2D_4x3x4")(tensor)
+    tensor = LAYERS.Conv2D(2, (3, 2), dilation_rate=(1, 2), padding="same", name="04Conv2D_4x3x2")(tensor)
+    tensor = LAYERS.Reshape((4, 6), name="05Reshape_4x6")(tensor)
     return keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
 
 

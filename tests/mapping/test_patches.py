@@ -33,7 +33,7 @@ def test_patches_keep_the_limits(case, share, mixed, alike):
 
 
 def test_populations_of_one_shape_may_have_the_same_patches(graphs):
-    """A depthwise convolution and the repetition of a pooling, which could have larger ones: both 4 x 3 x 4."""
+    """A depthwise convolution and a copy of a pooling, which could have larger ones: both 4 x 3 x 4."""
     network = PlacedNetwork.of(graphs("varied", "current")[0])
     limits = Limits(-(-network.neurons // 3), 2 * int(network.fan_in.max()), int(network.in_degrees.max()))
     borders = []

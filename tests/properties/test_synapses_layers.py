@@ -44,13 +44,6 @@ def connecting_layers(draw, kinds):
     if kind == "Dense":
         shape = draw(st.sampled_from([(height * width,), (height, channels), shape]))
         return LAYERS.Dense(filters), shape
-    if kind == "Conv1D":
-        step = draw(st.integers(1, 3))
-        steps = draw(st.sampled_from([{"strides": step}, {"dilation_rate": step}]))
-        padding = draw(st.sampled_from(["valid", "same", "causal"]))
-        return LAYERS.Conv1D(filters, draw(st.integers(1, 4)), padding=padding, **steps), (height, channels)
-    if kind == "UpSampling2D":
-        return LAYERS.UpSampling2D(draw(small)), shape
     kernel, padding = draw(small), draw(paddings)
     if kind in ("AveragePooling2D", "MaxPooling2D"):
         return getattr(LAYERS, kind)(kernel, strides=draw(st.none() | small), padding=padding), shape
@@ -58,16 +51,10 @@ def connecting_layers(draw, kinds):
     if kind == "DepthwiseConv2D":  # TensorFlow's CPU kernel knows equal strides only
         steps = draw(st.sampled_from([{"strides": step}, {"dilation_rate": (step, draw(st.integers(1, 3)))}]))
         return LAYERS.DepthwiseConv2D(kernel, padding=padding, depth_multiplier=draw(st.integers(1, 3)), **steps), shape
-    if kind == "Conv2DTranspose":
-        if draw(st.booleans()):  # TensorFlow dilates it by equal rates and without padding only
-            return LAYERS.Conv2DTranspose(filters, kernel, dilation_rate=(step, step)), shape
-        strides = draw(small)
-        extra = draw(st.none() | st.tuples(*(st.integers(0, stride - 1) for stride in strides)))
-        return LAYERS.Conv2DTranspose(filters, kernel, strides=strides, padding=padding, output_padding=extra), shape
     return LAYERS.Conv2D(filters, kernel, padding=padding, **draw(strides_or_dilations())), shape
 
 
-LINEAR = ["Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D", "UpSampling2D"]
+LINEAR = ["Dense", "Conv2D", "DepthwiseConv2D", "AveragePooling2D"]
 
 
 @st.composite

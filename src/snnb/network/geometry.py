@@ -70,13 +70,13 @@ def window_padding(size: int, kernel: int, stride: int, dilation: int, padding: 
     """Return the number of zeros that TensorFlow pads before an axis of `size` positions, and the number of outputs.
 
     `same` splits the padding needed for ceil(size / stride) outputs evenly, with an odd one at the end (TensorFlow,
-    "Neural network: notes on padding"); `causal` puts all of it in front.
+    "Neural network: notes on padding").
     """
     reach = (kernel - 1) * dilation + 1
     if padding == "valid":
         return 0, max((size - reach) // stride + 1, 0)
     outputs = -(-size // stride)
-    return reach - 1 if padding == "causal" else max((outputs - 1) * stride + reach - size, 0) // 2, outputs
+    return max((outputs - 1) * stride + reach - size, 0) // 2, outputs
 
 
 def window_zeros(
@@ -99,20 +99,6 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     position = output * stride - before + tap * dilation
     inside = (position >= 0) & (position < size)
     return Axis.of(size, outputs, kernel, position[inside], output[inside], tap[inside])
-
-
-def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient; see `window_axis`."""
-    window = window_axis(outputs, kernel, stride, dilation, padding)
-    if window.outputs != size:
-        raise ValueError(f"a transposed window of {outputs} outputs belongs to {window.outputs} inputs, not {size}")
-    return Axis.of(size, outputs, kernel, window.output, window.input, window.tap)
-
-
-def repeated_axis(size: int, factor: int) -> Axis:
-    """Repeat every position `factor` times by one tap: nearest-neighbour upsampling."""
-    output = np.arange(size * factor)
-    return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
 
 
 @dataclass(frozen=True)

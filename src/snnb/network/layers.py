@@ -19,8 +19,6 @@ from snnb.network.geometry import (
     Geometry,
     Shape,
     identity_axis,
-    repeated_axis,
-    transposed_axis,
     window_axis,
 )
 
@@ -89,10 +87,6 @@ class Layer(KerasLayer):
         """Return the shape of the array of weights in a file."""
         return geometry.kernel_shape[-self.KERNEL_AXES :]
 
-    def oriented(self, kernel: np.ndarray) -> np.ndarray:
-        """Return an array of weights of a file with its axes in the order of `Geometry.kernel_shape`."""
-        return kernel
-
 
 class Weighted(Layer):
     """A layer with a kernel and an optional bias."""
@@ -134,26 +128,6 @@ class Scale(Weighted):
         return Geometry(identity_axis(1), columns, channels, channels, "diagonal", shape)
 
 
-class Conv1D(Weighted):
-    """A convolution along one axis: input (steps, channels), kernel (taps, channels, filters)."""
-
-    KERNEL_AXES: ClassVar[int] = 3
-    LEADING_AXES: ClassVar[int] = 1
-
-    filters: Count
-    kernel_size: Tuple[Count]
-    strides: Tuple[Count] = (1,)
-    dilation_rate: Tuple[Count] = (1,)
-    padding: Literal["valid", "same", "causal"] = "valid"
-    groups: Literal[1] = Field(1, exclude=True)
-
-    def geometry(self, shape: Shape) -> Geometry:
-        """See `Layer`."""
-        steps, channels = _axes(shape, 2)
-        columns = window_axis(steps, self.kernel_size[0], self.strides[0], self.dilation_rate[0], self.padding)
-        return Geometry(identity_axis(1), columns, channels, self.filters, "dense", (columns.outputs, self.filters))
-
-
 class Convolution2D(Weighted):
     """Base of convolutions over images: input (height, width, channels)."""
 
@@ -189,41 +163,6 @@ class DepthwiseConv2D(Convolution2D):
         """See `Layer`."""
         rows, columns, channels = self._windows(shape)
         return _image(rows, columns, channels, channels * self.depth_multiplier, "diagonal")
-
-
-class Conv2DTranspose(Convolution2D):
-    """A transposed convolution: kernel (height, width, filters, channels)."""
-
-    filters: Count
-    output_padding: Optional[Tuple[Length, Length]] = None
-
-    def geometry(self, shape: Shape) -> Geometry:
-        """See `Layer`."""
-        *sizes, channels = _axes(shape, 3)
-        rows, columns = (self._axis(axis, size) for axis, size in enumerate(sizes))
-        return _image(rows, columns, channels, self.filters, "dense")
-
-    def kernel_shape(self, geometry: Geometry) -> Shape:
-        """See `Layer`: filters before channels."""
-        rows, columns, channels, filters = geometry.kernel_shape
-        return rows, columns, filters, channels
-
-    def oriented(self, kernel: np.ndarray) -> np.ndarray:
-        """See `Layer`: channels before filters."""
-        return kernel.swapaxes(-1, -2)
-
-    def _axis(self, axis: int, size: int) -> Axis:
-        """Length of the output: Keras, `deconv_output_length`."""
-        kernel, stride, dilation = self.kernel_size[axis], self.strides[axis], self.dilation_rate[axis]
-        reach = (kernel - 1) * dilation + 1
-        if self.output_padding is not None:
-            pad = reach // 2 if self.padding == "same" else 0
-            outputs = (size - 1) * stride + reach - 2 * pad + self.output_padding[axis]
-        elif self.padding == "same":
-            outputs = size * stride
-        else:
-            outputs = size * stride + max(reach - stride, 0)
-        return transposed_axis(size, outputs, kernel, stride, dilation, self.padding)
 
 
 class Pooling2D(Layer):
@@ -262,33 +201,7 @@ class MaxPooling2D(Pooling2D):
     rule: Literal["largest_count", "leading_input"] = "largest_count"
 
 
-class UpSampling2D(Layer):
-    """Repetition of every position of an image `size` times: nearest-neighbour interpolation."""
-
-    WEIGHTING: ClassVar[str] = "one"
-    KERNEL: ClassVar[Optional[str]] = None
-
-    size: Pair
-    interpolation: Literal["nearest"] = Field("nearest", exclude=True)
-
-    def geometry(self, shape: Shape) -> Geometry:
-        """See `Layer`."""
-        height, width, channels = _axes(shape, 3)
-        rows, columns = (repeated_axis(length, factor) for length, factor in zip((height, width), self.size))
-        return _image(rows, columns, channels, channels, "diagonal")
-
-
-_KINDS = (
-    Dense,
-    Scale,
-    Conv1D,
-    Conv2D,
-    DepthwiseConv2D,
-    Conv2DTranspose,
-    AveragePooling2D,
-    MaxPooling2D,
-    UpSampling2D,
-)
+_KINDS = (Dense, Scale, Conv2D, DepthwiseConv2D, AveragePooling2D, MaxPooling2D)
 LAYER_KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
@@ -310,7 +223,6 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 REFUSED = {
     "data_format": "build the model with channels last",
     "groups": "grouped convolutions are not supported",
-    "interpolation": "only nearest-neighbour interpolation has a rule, any other mixes neighbours",
 }
 
 
@@ -397,16 +309,6 @@ class Concatenate(Reindexing):
         return np.concatenate(inputs, axis=self.along(inputs[0].ndim))
 
 
-class ZeroPadding1D(Reindexing):
-    """`padding` = (before, after) padding steps; the channels, the last axis, are not padded."""
-
-    padding: Tuple[Length, Length]
-
-    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """See `Reindexing`."""
-        return np.pad(inputs[0], [self.padding, (0, 0)], constant_values=PADDING)
-
-
 class ZeroPadding2D(Reindexing):
     """`padding` = ((top, bottom), (left, right)) padding rows and columns."""
 
@@ -434,14 +336,8 @@ class Cropping2D(Reindexing):
         return inputs[0][top : height - bottom, left : width - right]
 
 
-_REINDEXING = (Flatten, Reshape, Permute, Concatenate, ZeroPadding1D, ZeroPadding2D, Cropping2D)
+_REINDEXING = (Flatten, Reshape, Permute, Concatenate, ZeroPadding2D, Cropping2D)
 REINDEXING: Mapping[str, Type[Reindexing]] = {kind.__name__: kind for kind in _REINDEXING}
-GRAPH_ONLY = (
-    Conv1D,
-    Conv2DTranspose,
-    UpSampling2D,
-    ZeroPadding1D,
-)  # kinds that the graph takes and no engine simulates
 
 
 class InputLayer(KerasLayer):

@@ -79,7 +79,7 @@ class Projection:
     def weights(self) -> np.ndarray:
         """Return the weights: float32, shape `geometry.kernel_shape`."""
         assert self.kernel is not None
-        return self.layer.oriented(self.kernel).reshape(self.geometry.kernel_shape)
+        return self.kernel.reshape(self.geometry.kernel_shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import GRAPH_ONLY, DepthwiseConv2D, MaxPooling2D
+from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.settings import SimulationSettings
 
@@ -294,22 +294,14 @@ def _check_toolbox(population: Population) -> None:
 def check_supported(network: Network) -> None:
     """Raise `InputError`, with the name of the layer, for a network that no engine simulates.
 
-    A layer's kind or activation cannot be simulated, or the network ends in several layers, or in one without neurons.
+    An activation cannot be simulated, or the network ends in several layers, or in one without neurons.
     """
     read: Set[str] = set()
     for volume in network.volumes:
-        kinds = []
-        if isinstance(volume, Population):
-            kinds = [p.layer.kind for p in volume.projections if isinstance(p.layer, GRAPH_ONLY)]
-            if volume.activation not in (*ACTIVATIONS, MEMBRANE):
-                raise InputError(
-                    f"layer {volume.name}: activation {volume.activation} cannot be simulated: "
-                    f"use {', '.join(ACTIVATIONS)}"
-                )
-        elif isinstance(volume, Reindexed):
-            kinds = [volume.layer.kind] if isinstance(volume.layer, GRAPH_ONLY) else []
-        if kinds:
-            raise InputError(f"layer {volume.name}: a {kinds[0]} cannot be simulated: replace it and parse again")
+        if isinstance(volume, Population) and volume.activation not in (*ACTIVATIONS, MEMBRANE):
+            raise InputError(
+                f"layer {volume.name}: activation {volume.activation} cannot be simulated: use {', '.join(ACTIVATIONS)}"
+            )
         read.update(name for name in getattr(volume, "inputs", ()) if name != volume.name)
     ends = [volume for volume in network.volumes if volume.name not in read]
     if len(ends) > 1:
