@@ -44,9 +44,8 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
     ("change", "message"),
     [
         ({"x_train": None}, "has no array x_train; .*holds x_train, y_train, x_test and y_test"),
-        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: the labels are <U1, not integers; download it again"),
-        ({"y_test": np.zeros((20, 1), int)}, "20 labels for the 20 images"),
-        ({"x_test": np.zeros((20, 28, 28))}, "float64 images of shape"),
+        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: y_test is <U1 of shape \(20,\)"),
+        ({"x_test": np.zeros((20, 28, 28))}, "x_train is uint8 and x_test is float64"),
         ({"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)}, "mnist has no test samples"),
     ],
 )

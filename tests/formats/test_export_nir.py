@@ -215,9 +215,7 @@ def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 takes the maximum .* --max-pool average"):
             export(graph, "nir", tmp_path / "net.nir")
     with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
-        monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 500)
-        with pytest.raises(
-            ResourceError, match=r"input → cut \(AveragePooling2D\) is not a layer of NIR, .* 576 weights"
-        ):
+        monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 400)
+        with pytest.raises(ResourceError, match=r"cut → each \(Dense\) is not a layer of NIR, .* 432 weights"):
             export(graph, "nir", tmp_path / "net.nir")
     assert not list(tmp_path.glob("*.nir*"))

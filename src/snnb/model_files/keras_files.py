@@ -367,8 +367,8 @@ class _Description:
         """Return the weights of each layer by its path."""
         found: Dict[LayerPath, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
         for entry in self._description["config"]["layers"]:
-            trainable, others = self._order(entry, ())
-            wanted = [*trainable, *others]
+            # Keras writes the trainable weights of all layers of a model inside before the others.
+            wanted = [(path, key) for _, path, key in sorted(self._weights_of(entry, ()), key=lambda each: each[0])]
             own = (entry["config"]["name"],)
             statistics = any(isinstance(kind, Preprocessing) for _, kind in self._kinds.get(own, []))
             if not wanted and not statistics:
@@ -387,27 +387,14 @@ class _Description:
                 found[path][key] = _numbers_of(array, f"{key} of layer {'_'.join(path)}")
         return found
 
-    def _order(
-        self, entry: KerasObject, around: LayerPath
-    ) -> Tuple[List[Tuple[LayerPath, str]], List[Tuple[LayerPath, str]]]:
-        """Return path and name of the weights of a layer or model in Keras's order: the trainable ones, and the rest.
-
-        Keras writes the trainable weights of all layers of a model inside before the others.
-        """
+    def _weights_of(self, entry: KerasObject, around: LayerPath) -> Iterator[Tuple[bool, LayerPath, str]]:
+        """Yield for each array of weights of a layer or model whether it is not trainable, its path, and its name."""
         path = (*around, entry["config"]["name"])
-        trainable, others = [], []
-        if entry["class_name"] in MODELS:
-            for layer in entry["config"]["layers"]:
-                first, second = self._order(layer, path)
-                trainable += first
-                others += second
-            return trainable, others
+        for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
+            yield from self._weights_of(layer, path)
         frozen = entry["config"].get("trainable") is False
         for key in self._expected.get(path, {}):
-            (others if frozen or key.startswith("moving_") else trainable).append((path, key))
-        if frozen:  # moments last, as in a layer that is trained
-            others.sort(key=lambda each: each[1].startswith("moving_"))
-        return trainable, others
+            yield frozen or key.startswith("moving_"), path, key
 
 
 def _first_shape(model: KerasObject) -> Tuple[str, Sequence[Optional[int]]]:

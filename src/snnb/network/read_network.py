@@ -12,7 +12,6 @@ read a later layer; its bias is the dataset `delayed_bias`. The configuration of
 """
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -55,46 +54,27 @@ def assemble(entries: Sequence[StoredLayer]) -> Network:
     Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
     a layer do not fit into memory.
     """
-    if sum(entry.kind == "InputLayer" for entry in entries) > 1:
-        raise InputError("the model has several inputs; only models with one input can be used")
-    understood = {*LAYER_KINDS, *REINDEXING, *PARTS, "InputLayer"}
-    unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
-    if unknown:
-        raise InputError(
-            f"no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
-            f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
-        )
     volumes: Dict[str, Volume] = {}
     for entry in entries:
         try:
-            volume = _timed(entry, _volume(entry, volumes))
+            volume = volumes[entry.name] = _volume(entry, volumes)
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise InputError(f"layer {entry.name} ({entry.kind}): {error}") from error
         require_memory(8 * volume.size, f"the {volume.size:,} neurons of layer {entry.name}")
-        volumes[entry.name] = volume
-    readers = Counter(name for entry in entries for name in set(entry.inputs))
     absorbed = {name for entry in entries if entry.kind in PARTS for name in entry.inputs}
-    shared = sorted(name for name in absorbed if readers[name] > 1)
-    if shared:
-        raise InputError(f"layer {shared[0]} is added to another layer and also read by other layers")
-    network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
-    if not network.populations:
-        raise InputError("no layer of the model has neurons; add a Dense or Conv2D layer")
-    return network
+    return Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
 
 
-def _timed(entry: StoredLayer, volume: Volume) -> Volume:
-    """Return the volume with the properties of its neurons that differ from the defaults of a converted network."""
-    if not isinstance(volume, Population):
-        return volume
+def _timed(entry: StoredLayer, population: Population) -> Population:
+    """Return the population with properties of its neurons that differ from the defaults of a converted network."""
     start, threshold = (entry.arrays.get(name) for name in STATES)
     window = None if "window" not in entry.config else tuple(entry.config["window"])
     neuron = None
     if "spikes" in entry.config:
         numbers = {name: entry.arrays[f"neuron_{name}"] for name in FIELDS if f"neuron_{name}" in entry.arrays}
         neuron = Neuron.of(numbers, spikes=bool(entry.config["spikes"]))
-        neuron.check(volume.shape)
-    return replace(volume, initial_potential=start, integer_threshold=threshold, window=window, neuron=neuron)
+        neuron.check(population.shape)
+    return replace(population, initial_potential=start, integer_threshold=threshold, window=window, neuron=neuron)
 
 
 def _volume(entry: StoredLayer, volumes: Mapping[str, Volume]) -> Volume:
@@ -103,28 +83,28 @@ def _volume(entry: StoredLayer, volumes: Mapping[str, Volume]) -> Volume:
     else:
         read = [volumes[name] for name in entry.inputs]
     if entry.kind == "InputLayer":
-        shape = tuple(entry.config["batch_input_shape"][1:])
-        if not shape or not all(type(length) is int and length > 0 for length in shape):
-            raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
-        return Volume(INPUT, shape)
+        return Volume(INPUT, tuple(entry.config["batch_input_shape"][1:]))
     if entry.kind in REINDEXING:
         reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
         return Reindexed(
             entry.name, reindexing.output_shape([volume.shape for volume in read]), reindexing, entry.inputs
         )
     if entry.kind not in PARTS:
-        return _population(entry, *read)
-    linear = [p for p in read if isinstance(p, Population) and p.activation == "linear" and p.bias is not None]
-    if len(linear) < len(read):
-        other = next(volume for volume in read if volume not in linear)
-        raise InputError(
-            f"layer {entry.name} ({entry.kind}) reads {other.name}, which is not a layer with a kernel and without "
-            "activation"
-        )
+        return _timed(entry, _population(entry, *read))
+    terms = [volume for volume in read if isinstance(volume, Population)]
+    first = terms[0]
     if entry.kind == "Add":
-        return _sum(entry, linear)
-    (source,) = linear
-    return _shifted(entry, source) if entry.kind == POSITION_BIAS else _activated(entry, source)
+        projections = tuple(projection for term in terms for projection in term.projections)
+        bias = np.asarray(sum(np.asarray(term.bias) for term in terms), np.float32)
+        first = replace(first, kind=entry.kind, projections=projections, bias=bias)
+    elif entry.kind == POSITION_BIAS:
+        first = replace(first, bias=np.asarray(first.bias) + entry.arrays["beta"][0])
+    elif entry.kind == "Activation":
+        first = replace(first, activation=str(entry.config["activation"]))
+    else:
+        limit = entry.config.get("max_value")
+        first = replace(first, activation="relu", max_value=None if limit is None else float(limit))
+    return _timed(entry, replace(first, name=entry.name))
 
 
 def _population(entry: StoredLayer, source: Volume) -> Population:
@@ -146,46 +126,11 @@ def _population(entry: StoredLayer, source: Volume) -> Population:
 
 
 def _array(entry: StoredLayer, name: str, shape: Shape) -> np.ndarray:
-    """Return an array of a layer; raise `InputError` if it has another shape."""
-    if name not in entry.arrays:
-        raise InputError(f"layer {entry.name} has no {name} in this file")
-    stored = entry.arrays[name].shape
-    if stored != shape:
-        raise InputError(
-            f"{name} of layer {entry.name} has shape {stored}, its configuration and input require {shape}"
-        )
-    return entry.arrays[name]
-
-
-def _sum(entry: StoredLayer, terms: Sequence[Population]) -> Population:
-    """Return the population whose current is the sum of its inputs."""
-    if len({term.shape for term in terms}) > 1:
-        raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
-    biases = [term.bias for term in terms if term.bias is not None]
-    projections = tuple(projection for term in terms for projection in term.projections)
-    bias = np.asarray(sum(biases), np.float32)
-    return Population(entry.name, terms[0].shape, entry.kind, projections, bias, "linear")
-
-
-def _shifted(entry: StoredLayer, source: Population) -> Population:
-    """Return a population with a bias for each of its neurons."""
-    names, shape, axes = ("beta", "moving_mean", "moving_variance"), source.shape, list(entry.config["axis"])
-    by_position = axes == list(range(1, len(shape) + 1)) and not (entry.config["scale"] or entry.config["epsilon"])
-    shift, mean, variance = (_array(entry, name, (1, *shape) if by_position else shape[-1:]) for name in names)
-    if not by_position or mean.any() or (variance != 1).any():
-        raise InputError(f"layer {entry.name} is a batch normalisation that does not only add a bias to each neuron")
-    return replace(source, name=entry.name, bias=np.asarray(source.bias) + shift[0])
-
-
-def _activated(entry: StoredLayer, source: Population) -> Population:
-    if entry.kind == "Activation":
-        return replace(source, name=entry.name, activation=str(entry.config["activation"]))
-    if entry.config.get("negative_slope") or entry.config.get("threshold"):
-        raise InputError(f"layer {entry.name} is a relu with a slope or a threshold, which spikes cannot have")
-    limit = entry.config.get("max_value")
-    if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < float("inf")):
-        raise InputError(f"layer {entry.name}: max_value is {str(limit)[:50]!r}, which a ReLU cannot have")
-    return replace(source, name=entry.name, activation="relu", max_value=None if limit is None else float(limit))
+    """Return an array of a layer; raise `ValueError` if it has another shape."""
+    array = entry.arrays[name]
+    if array.shape != shape:
+        raise ValueError(f"{name} has the shape {array.shape}, its configuration and input require {shape}")
+    return array
 
 
 def described(network: Network) -> List[StoredLayer]:
@@ -278,9 +223,8 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
     """Read a parsed model, which Keras wrote with `model.save`, with all its weights.
 
     If the file has the group `spiking`, see `write_spiking`, that network is returned, or with `trained` the network of
-    the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
-    model with one input, has a layer of an unknown class, or weights that are not finite, `ResourceError` if the
-    neurons of a layer do not fit into memory.
+    the Keras model, which is functional and has one input. Raise `InputError` if the file is missing or damaged, or has
+    a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into memory.
     """
     with reading(path) as file:
         try:
@@ -361,43 +305,20 @@ def _read_stored(path: Path, group: h5py.Group) -> Network:
 
 
 def _entries(path: Path, file: h5py.Group) -> List[StoredLayer]:
-    model = json_attribute(file, "model_config", path)
-    config = model["config"]
-    entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
     names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`
     layers: List[StoredLayer] = []
-    for entry in entries:
+    for entry in json_attribute(file, "model_config", path)["config"]["layers"]:
         name, kind, uses = str(entry["config"]["name"]), str(entry["class_name"]), entry["inbound_nodes"]
-        if len(uses) > 1:
-            raise InputError(f"layer {name} is used {len(uses)} times; give each use its own layer")
         names[name] = INPUT if kind == "InputLayer" else name
         inputs = tuple(names[tensor[0]] for tensor in uses[0]) if uses else ()
-        layers.append(StoredLayer(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
+        layers.append(StoredLayer(names[name], kind, entry["config"], inputs, _arrays(file, name)))
     return layers
 
 
-def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Return the layers of a sequential model as a functional one describes them."""
-    layers = list(config["layers"])
-    if layers[0]["class_name"] != "InputLayer":
-        shape = layers[0]["config"]["batch_input_shape"]
-        layers.insert(0, {"class_name": "InputLayer", "config": {"name": INPUT, "batch_input_shape": shape}})
-    chain = [None, *(layer["config"]["name"] for layer in layers)]
-    return [
-        {**layer, "inbound_nodes": [] if before is None else [[[before, 0, 0, {}]]]}
-        for before, layer in zip(chain, layers)
-    ]
-
-
-def _arrays(path: Path, file: h5py.Group, layer: str) -> Dict[str, np.ndarray]:
+def _arrays(file: h5py.Group, layer: str) -> Dict[str, np.ndarray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
-    if layer not in file["model_weights"]:  # the input of a sequential model
-        return {}
     group, arrays = file["model_weights"][layer], {}
     for written in group.attrs.get("weight_names", []):
         name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
-        last = name.rsplit("/", 1)[-1].split(":")[0]
-        arrays[last] = whole(group[name]).astype(np.float32, copy=False)
-        if not np.isfinite(arrays[last]).all():
-            raise InputError(f"{last} of layer {layer} holds NaN or infinite values; train the model again")
+        arrays[name.rsplit("/", 1)[-1].split(":")[0]] = whole(group[name]).astype(np.float32, copy=False)
     return arrays
