@@ -14,7 +14,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, advising
+from snnb.core.errors import InputError
 from snnb.core.machine import require_declared
 from snnb.core.progress import Progress
 from snnb.datasets import array_files
@@ -68,7 +68,6 @@ FILES: Dict[str, PublishedFile] = {
     ),
 }
 NPZ = "mnist.npz"
-ADVICE = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
@@ -97,8 +96,7 @@ def fetch(folder: Path, progress: Progress) -> None:
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
     if where.is_file():
-        with advising(ADVICE):
-            return replace(array_files.load(where), version=f"keras' {NPZ}")
+        return replace(array_files.load(where), version=f"keras' {NPZ}")
     paths = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
     read = {name: read_idx(path) for name, path in paths.items()}
     other = [paths[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]

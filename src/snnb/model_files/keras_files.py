@@ -55,26 +55,13 @@ Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
 LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
-ANY = "any"
-# Settings without effect on the output, with their values; `ANY` value of those that act in training only.
-IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
-    "autocast": (True, False),
-    "groups": (1,),
-    "interpolation": ("nearest",),
-    "keepdims": (False,),
-    "lora_alpha": (None,),
-    "lora_rank": (None,),
-    "negative_slope": (0, None),
-    "optional": (False,),
-    "quantization_config": (None,),
-    "ragged": (False,),
-    "renorm": (False,),
-    "sparse": (False, None),
-    "threshold": (0, None),
-    "virtual_batch_size": (None,),
-    **dict.fromkeys(["batch_input_shape", "fused", "input_dtype", "input_shape", "momentum", "name"], (ANY,)),
-    **dict.fromkeys(["renorm_clipping", "renorm_momentum", "seed", "synchronized", "trainable"], (ANY,)),
-}
+# Settings without effect on the output, whatever their value; with this value; others that are off (None, False, 0).
+_ANY_VALUE = """
+batch_input_shape fused input_dtype input_shape momentum name renorm_clipping renorm_momentum seed synchronized
+trainable
+"""
+ANY_VALUE = frozenset(_ANY_VALUE.split())
+WITHOUT_EFFECT: Dict[str, JsonValue] = {"autocast": True, "groups": 1, "interpolation": "nearest"}
 REFUSED = {
     "groups": "grouped convolutions cannot be converted",
     "negative_slope": "a spike rate is never negative",
@@ -467,8 +454,8 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
         added.append(("_relu", configured(KERAS_KINDS["ReLU"], {"max_value": 6.0}, kind)))
     known = KERAS_KINDS[kind].model_fields
     for key in sorted(set(config) - set(known) | {"groups"} & set(config)):
-        value, allowed = config.pop(key), IGNORED.get(key, ())
-        if ANY not in allowed and value not in allowed:
+        value = config.pop(key)
+        if value and key not in ANY_VALUE and value != WITHOUT_EFFECT.get(key):
             raise NotReadError(f"{key} {str(value)[:100]}: {REFUSED.get(key, 'snnb does not know this setting')}")
     layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
     activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"

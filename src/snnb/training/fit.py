@@ -156,7 +156,7 @@ def _initial_model(
     np.random.seed(options.seed)  # noqa: NPY002  a user's model may draw from it
     tf.random.set_seed(options.seed)
     model = build()
-    check_model(model, training_set, to_train=True)
+    check_model(model, training_set)
     compile_model(model, options, training_set.num_classes)
     model.optimizer._create_all_weights(model.trainable_variables)  # Keras creates them in the first step only
     return model

@@ -25,10 +25,10 @@ from snnb.training.recipe import Recipe
 KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.")  # of its layers
 
 
-def check_model(model: keras.Model, pictures: LabelledPictures, *, to_train: bool = False) -> None:
+def check_model(model: keras.Model, pictures: LabelledPictures) -> None:
     """Raise `InputError` for a model that does not fit the pictures or their classes.
 
-    `to_train` also refuses a classifier that does not end in softmax: the cross entropy needs probabilities.
+    A classifier must end in softmax, since the cross entropy needs probabilities.
     """
     last, num_classes = model.layers[-1], pictures.num_classes
     check_shapes(
@@ -37,7 +37,7 @@ def check_model(model: keras.Model, pictures: LabelledPictures, *, to_train: boo
         pictures,
     )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if to_train and num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
+    if num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
         raise InputError(
             f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'"
         )
