@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import List, Mapping, Optional
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from snnb.network.geometry import window_padding
+from snnb.network.geometry import window_zeros
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Population, Projection
 
@@ -54,22 +55,13 @@ def windows(population: Population, read: Mapping[str, np.ndarray]) -> np.ndarra
 
 def _patches(layer: Conv2D, x: np.ndarray) -> np.ndarray:
     """Return the windows of a convolution over images (samples, height, width, channels): (windows, weights)."""
-    axes = list(zip(x.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate))
-    (top, rows), (left, columns) = (window_padding(*axis, layer.padding) for axis in axes)
-    ends = [
-        max((number - 1) * stride + (size - 1) * rate + 1 - front - length, 0)
-        for (length, size, stride, rate), number, front in zip(axes, (rows, columns), (top, left))
-    ]
-    x = np.pad(x, [(0, 0), (top, ends[0]), (left, ends[1]), (0, 0)])
-    taps = [
-        x[
-            :,
-            row * layer.dilation_rate[0] :: layer.strides[0],
-            column * layer.dilation_rate[1] :: layer.strides[1],
-        ][:, :rows, :columns]
-        for row, column in np.ndindex(*layer.kernel_size)
-    ]
-    return np.stack(taps, axis=3).reshape(-1, len(taps) * x.shape[-1])
+    strides, rates = layer.strides, layer.dilation_rate
+    rows, columns = window_zeros(x.shape[1:3], layer.kernel_size, strides, rates, layer.padding)
+    x = np.pad(x, [(0, 0), rows, columns, (0, 0)])
+    reach = [rate * (size - 1) + 1 for rate, size in zip(rates, layer.kernel_size)]
+    found = sliding_window_view(x, reach, (1, 2))  # type: ignore[call-overload]  # numpy 1.23 names one axis
+    found = found[:, :: strides[0], :: strides[1], :, :: rates[0], :: rates[1]]
+    return found.transpose(0, 1, 2, 4, 5, 3).reshape(-1, x.shape[-1] * found.shape[-1] * found.shape[-2])
 
 
 def with_change(population: Population, change: np.ndarray) -> Population:
