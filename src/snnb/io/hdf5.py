@@ -4,12 +4,11 @@ Every HDF5 file that a command reads is opened by `open_file`, which refuses dat
 """
 
 import io
-import itertools
 import mmap
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping, Optional, Tuple, Union
+from typing import BinaryIO, Iterator, Optional, Tuple, Union
 from weakref import WeakValueDictionary
 
 import h5py
@@ -88,12 +87,9 @@ def reading(path: Path, content: Optional[BinaryIO] = None) -> Iterator[h5py.Fil
             raise damaged(path, error) from error
 
 
-_NUMBERS = itertools.count()
-
-
-def in_memory() -> h5py.File:
-    """Return a new HDF5 file in memory, which is never written."""
-    return h5py.File(f"{next(_NUMBERS)}.h5", "w", driver="core", backing_store=False)  # names of open files differ
+def in_memory(name: str) -> h5py.File:
+    """Return a new HDF5 file in memory, which is never written; names of open files differ."""
+    return h5py.File(name, "w", driver="core", backing_store=False)
 
 
 class _Target(io.FileIO):
@@ -151,19 +147,16 @@ def json_attribute(file: h5py.Group, name: str, path: Path) -> JsonValue:
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
-    """Copy attributes, groups and arrays, without the times that h5py 2 records by default."""
-    copy_attributes(source.attrs, target)
+    """Copy attributes, groups and arrays, without the times that h5py 2 records by default.
+
+    Text is written as bytes, which h5py 2 and TensorFlow 2.2 expect.
+    """
+    target.attrs.update({k: v.encode() if isinstance(v, str) else v for k, v in source.attrs.items()})
     for name, item in source.items():
         if isinstance(item, h5py.Group):
             copy_without_times(item, target.create_group(name))
         else:
             write_array(target, name, item[()])
-
-
-def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> None:
-    """Write `attributes` of another object to `target`; text as bytes, which h5py 2 and TensorFlow 2.2 expect."""
-    for name, value in attributes.items():
-        target.attrs[name] = value.encode() if isinstance(value, str) else value
 
 
 def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:

@@ -76,7 +76,7 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
 
     `attributes` are additional attributes of the file.
     """
-    with in_memory() as saved, writing(path) as file:
+    with in_memory(path.name) as saved, writing(path) as file:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(saved, save_format="h5")
