@@ -1,5 +1,6 @@
-"""docs/graph-format.md is right: the reader of the page finds the same edges."""
+"""docs/graph-format.md is right: the reader of examples/graph_file.py finds the same edges."""
 
+import runpy
 import shutil
 from pathlib import Path
 
@@ -12,22 +13,16 @@ from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
 from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
 
-PAGE = (Path(__file__).parents[2] / "docs" / "graph-format.md").read_text(encoding="utf-8")
-
-
-def documented(function):
-    """Return a function of the page."""
-    (code,) = [block.split("```")[0] for block in PAGE.split("```python\n") if f"def {function}(" in block]
-    names = {}
-    exec(code, names)
-    return names[function]
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "graph-format.md").read_text(encoding="utf-8")
+PROGRAM = runpy.run_path(str(ROOT / "examples" / "graph_file.py"))
 
 
 def test_the_documented_reader_finds_the_same_edges(graph, graph_path, weights_graph):
     for opened, path in ((graph, graph_path), (weights_graph, weights_graph.path)):
         assert isinstance(opened, SynapseGraph)
         merged = {}
-        for source, target, weight in documented("edges")(str(path)):
+        for source, target, weight in PROGRAM["edges"](str(path)):
             merged[source, target] = merged.get((source, target), 0.0) + float(weight)
         sources, targets, weights, _ = all_edges(opened)
         assert sorted(merged) == sorted(zip(sources.tolist(), targets.tolist()))
@@ -45,7 +40,7 @@ def test_every_attribute_and_dataset_is_documented(graph_path):
 
 
 def written_by_hand(path, **options):
-    """Two populations with self-connections and a cycle, and an input, by the writer of the page."""
+    """Two populations with self-connections and a cycle, and an input, by the writer of the example."""
     rng = np.random.default_rng(5)
     spikes = {"in": rng.integers(0, 9, 4), "a": rng.random((3, 2)), "b": rng.integers(0, 9, 5)}
     pairs = [("a", "b"), ("in", "a"), ("b", "a"), ("a", "a")]
@@ -53,7 +48,7 @@ def written_by_hand(path, **options):
         (k, to): scipy.sparse.random(spikes[k].size, spikes[to].size, 0.4, "coo", random_state=n)
         for n, (k, to) in enumerate(pairs)
     }
-    documented("write_graph")(str(path), spikes, matrices, inputs=1, samples=2, steps=10, **options)
+    PROGRAM["write_graph"](str(path), spikes, matrices, inputs=1, samples=2, steps=10, **options)
     return spikes, matrices
 
 
@@ -70,7 +65,7 @@ def test_a_graph_that_the_documented_writer_writes(tmp_path):
             assert (projection.to_scipy() != matrix.astype(np.float32).tocsr()).nnz == 0
         assert not matrices
         edges = zip(*(column.tolist() for column in all_edges(graph)[:3]))
-        assert list(edges) == list(documented("listed_edges")(str(path)))
+        assert list(edges) == list(PROGRAM["listed_edges"](str(path)))
         assert "edge = rate of the source × weight, in thresholds per time step" in log_lines(graph)
         assert graph.to_networkx(rate_unit="hz").graph["edge_unit"] == "thresholds per second"
         assert costs_of(graph, tmp_path / "partition")[1]["connectivity"] > 0
