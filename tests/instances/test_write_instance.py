@@ -15,7 +15,7 @@ from snnb.graph.synapse_graph import SynapseGraph, seal
 from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork
-from tests.graph.test_graph_format import documented
+from tests.graph.test_graph_format import PROGRAM
 
 GRAPHS = ("graph", "residual_graph", "pruned_graph", "delayed_graph")
 
@@ -103,6 +103,6 @@ def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(resi
 
 def test_a_graph_without_spikes_is_refused(tmp_path):
     path = tmp_path / "net_graph.h5"
-    documented("write_graph")(str(path), {"a": np.ones(3), "b": np.ones(2)}, {})
+    PROGRAM["write_graph"](str(path), {"a": np.ones(3), "b": np.ones(2)}, {})
     with pytest.raises(UsageError, match="an instance is made of the graph of a simulation"):
         write_instance(path, tmp_path / "made.h5", "made-1.0")
