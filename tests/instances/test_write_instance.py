@@ -41,7 +41,7 @@ def by_the_page(path):
         current = [group.attrs["coding"] == "current" for group in groups]
         counts = np.concatenate([group["spike_count"][()].ravel() * (not c) for group, c in zip(groups, current)])
         samples = file.attrs["num_samples"]
-    for source, target, weight in documented("edges")(str(path)):
+    for source, target, weight in PROGRAM["edges"](str(path)):
         if weight != 0 or not dropped:
             targets.setdefault(int(source), set()).add(int(target))
     for source in sorted(targets):
