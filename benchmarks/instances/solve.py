@@ -64,12 +64,12 @@ def solve(name: str, given: argparse.Namespace) -> None:
 
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.instances.known_instances import find_instance
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
 
     instance = find_instance(name)
     edges = Graph(instance.path)
     with SynapseGraph.open(instance.path) as graph, tempfile.TemporaryDirectory() as directory:
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         for constraints, method in itertools.product(given.constraints or instance.constraints, given.methods):
             made, stored = Path(directory) / f"{constraints}.json", result_of(name, constraints)
             row = {"instance": name, "constraints": constraints, "method": method}

@@ -103,7 +103,7 @@ def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[flo
     from snnb.chips.read_hardware import read_hardware
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.map_network import cost_partition
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
 
     hardware = read_hardware(str(HERE / "constraints" / f"{constraints}.json"))
     with SynapseGraph.open(INSTANCES / f"{name}.h5") as graph, tempfile.TemporaryDirectory() as directory:
@@ -111,7 +111,7 @@ def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[flo
         for kind in ("parts", "places"):
             files.append(Path(directory) / kind)
             files[-1].write_bytes(lzma.decompress(result.with_suffix(f".{kind}.xz").read_bytes()))
-        cost = cost_partition(PlacedNetwork.of(graph), hardware, *files).cost
+        cost = cost_partition(MappableNetwork.of(graph), hardware, *files).cost
     figures = {figure: getattr(cost, figure, None) for figure in FIGURES}
     return {**figures, "cores": int((cost.contents["neurons"] > 0).sum())}
 

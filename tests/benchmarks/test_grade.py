@@ -15,7 +15,7 @@ from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.network import DROPPED, Population
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import graph_of
@@ -98,7 +98,7 @@ def graph(request, tmp_path):
 
 
 def compared(graph, hardware, core, place, chip):
-    network, opened = PlacedNetwork.of(graph), grade.Graph(graph.path)
+    network, opened = MappableNetwork.of(graph), grade.Graph(graph.path)
     expected = cost(count_traffic(network, core, len(place)), hardware, place)
     figures, fullest, violations = grade.grade(opened, chip, core, place)
     for name in FIGURES:
@@ -118,7 +118,7 @@ def compared(graph, hardware, core, place, chip):
 def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
     monkeypatch.setattr(grade, "EDGES", 100)
     monkeypatch.setattr(grade, "LISTS", 70)
-    network, random = PlacedNetwork.of(graph), np.random.default_rng(1)
+    network, random = MappableNetwork.of(graph), np.random.default_rng(1)
     cores = min(9, network.neurons)
     for path in CONSTRAINTS:
         hardware, chip = read_hardware(str(path)), grade.read_constraints(path.stem)
@@ -135,7 +135,7 @@ def test_other_keys_of_a_description(graph):
     hardware = full_chip(
         tile=None, chip=[2, 4], synapse_memory=memory, energy_pj=energy, time_ns=time, synapses_per_core=100
     )
-    network = PlacedNetwork.of(graph)
+    network = MappableNetwork.of(graph)
     core, place = random_mapping(network, np.random.default_rng(2), min(20, network.neurons), hardware.mesh)
     compared(graph, hardware, core, place, json.loads(hardware.model_dump_json(exclude_none=True)))
 
@@ -144,7 +144,7 @@ class Case:
     """A mapping whose contents are at each limit, as files, and what both programs say of it."""
 
     def __init__(self, graph, folder):
-        self.graph, self.folder, self.network = graph, folder, PlacedNetwork.of(graph)
+        self.graph, self.folder, self.network = graph, folder, MappableNetwork.of(graph)
         self.core = random_mapping(self.network, np.random.default_rng(4), 6, (3, 2))[0]
         self.place = [[n // 2, n % 2] for n in range(6)]
         contents = cost(count_traffic(self.network, self.core, 6), full_chip(), np.array(self.place)).contents

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.chips.read_hardware import read_hardware
 from snnb.mapping.cost import cost
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.benchmarks.test_grade import FOLDER, GRAPHS
 from tests.mapping.test_cost import random_mapping
 
@@ -31,7 +31,7 @@ def random_traffic(random, cores, density=0.6):
 def test_traffic_and_hops_are_those_of_the_package(name, tmp_path, modules):
     hops, _, grade = modules
     with GRAPHS[name](tmp_path) as graph:
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         for constraints in ("neurons_32", "loihi_mesh"):
             hardware, chip = (
                 read_hardware(str(FOLDER / "constraints" / f"{constraints}.json")),

@@ -42,16 +42,16 @@ import tempfile, time
 from pathlib import Path
 import numpy as np
 import psutil
-from snnb.mapping import kahypar, search
+from snnb.mapping.partition import mtkahypar, mtkahypar_process
 
 def work():
     random, folder = np.random.default_rng(0), Path(tempfile.mkdtemp())
-    graph = kahypar.Hypergraph(
+    graph = mtkahypar_process.Hypergraph(
         np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
         np.ones(200_000, np.int64), 100)
-    for name in kahypar.ARRAYS:
+    for name in mtkahypar_process.ARRAYS:
         getattr(graph, name).tofile(folder / name)
-    child = search._start_kahypar(folder, graph.capacity, [(1000, 0), (1000, 1)])
+    child = mtkahypar._start_process(folder, graph.capacity, [(1000, 0), (1000, 1)])
     while len(psutil.Process(child.pid).children()) < 2:
         time.sleep(0.01)
     print("ready", flush=True)

@@ -22,7 +22,7 @@ from snnb.formats.request import Simulated
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.mapping.map_network import map_network
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.conftest import residual
@@ -111,7 +111,7 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
     stated = json.loads((folder / "sim_accuracies.json").read_text())
     assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
     chip = read_hardware("loihi")
-    cost = map_network(PlacedNetwork.of(graph), chip, method="sequential").cost
+    cost = map_network(MappableNetwork.of(graph), chip, method="sequential").cost
     updates = cost.events
     assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
     assert cost.sample_ns / cost.step_ns == pytest.approx(stated["interval_steps"])

@@ -12,7 +12,7 @@ from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
 from snnb.mapping.time_costs import recorded_steps
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
 from tests.crosscheck.simulated import STEPS, simulated_graph
@@ -38,7 +38,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant", output=output)
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
-        network, placed = exported_network(graph, simulated), PlacedNetwork.of(graph)
+        network, placed = exported_network(graph, simulated), MappableNetwork.of(graph)
         drawn = {p.name: times[p.name].astype(np.int64) for p in network.populations if p.coding == "random"}
         for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)

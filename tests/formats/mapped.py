@@ -1,6 +1,7 @@
 """Graphs that are imported: refused files, and costs of mappings to compare with those of the graph exported."""
 
 import json
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,7 +11,9 @@ from snnb.core.errors import InputError
 from snnb.formats.import_graph import import_graph
 from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.placement import place
+from snnb.mapping.traffic import MappableNetwork
 from tests.mapping.networks import hardware
 
 CHIP = hardware(neurons=12, axons=150, synapses=900, mesh=(8, 8), synapse_energy=2.0)
@@ -28,9 +31,9 @@ def costs_of(graph, partition):
 
 
 def _costs(graph, partition):
-    network = PlacedNetwork.of(graph)
+    network = MappableNetwork.of(graph)
     partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
-    with patch("snnb.mapping.placement.TRIALS_A_CORE", 100):
+    with patch("snnb.mapping.map_network.place", partial(place, settings=SearchSettings(swaps_per_core=100))):
         mapped = map_network(network, CHIP, method="sequential")
         again = cost_partition(network, CHIP, partition, allow_overfull=True)
     texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]

@@ -8,7 +8,7 @@ import pytest
 
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from tests.formats.mapped import CHIP, costs_of, imported, refused
 from tests.graph.edges import all_edges
 
@@ -68,7 +68,7 @@ def test_a_network_of_bmtk(tmp_path):
         np.testing.assert_array_equal(np.concatenate([p.spike_count for p in found.populations]), spikes)
         assert len(found.inputs) == 1
         mapped, _ = costs_of(found, tmp_path / "partition")
-        core = np.concatenate([np.full(20, -1), map_network(PlacedNetwork.of(found), CHIP, method="sequential").core])
+        core = np.concatenate([np.full(20, -1), map_network(MappableNetwork.of(found), CHIP, method="sequential").core])
     reached = {(s, core[t]) for s, t in expected if core[s] != core[t]}
     assert mapped["connectivity"] == sum(spikes[s] for s, _ in reached if s >= 20) > 0
     assert mapped["outside_spikes"] == sum(spikes[s] for s, _ in reached if s < 20) > 0
@@ -285,7 +285,7 @@ def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
         assert found.recording.num_timesteps == 100
         edges = set(zip(*(column.tolist() for column in all_edges(found)[:2])))
         (tmp_path / "cores").write_text("0\n1\n1\n")
-        cost = cost_partition(PlacedNetwork.of(found), CHIP, tmp_path / "cores").cost
+        cost = cost_partition(MappableNetwork.of(found), CHIP, tmp_path / "cores").cost
     assert edges == {(0, 4), (1, 2), (2, 3), (4, 2), (4, 4)}
     assert (cost.connectivity, cost.outside_spikes) == (expected[2] + expected[4], expected[0] + expected[1])
     assert notes == ("delays are not read", MERGED)

@@ -20,7 +20,7 @@ from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from tests.formats.mapped import imported, refused
 from tests.graph.edges import all_edges
 from tests.mapping.networks import hardware
@@ -141,7 +141,7 @@ def test_another_export_removes_the_names_next_to_a_file(named, tmp_path):
 
 
 def test_names_of_a_mapping(named, tmp_path):
-    chip, network = hardware(neurons=3, mesh=(2, 2)), PlacedNetwork.of(named)
+    chip, network = hardware(neurons=3, mesh=(2, 2)), MappableNetwork.of(named)
     partition, written = tmp_path / "cores.txt.gz", tmp_path / "map"
     rows = ["name;core", "", *(f"{LABELS[k]};{NEURONS[k][3]}" for k in (4, 2, 3))]
     partition.write_bytes(gzip.compress(("\ufeff" + "\n".join(rows)).encode()))
@@ -180,7 +180,7 @@ BAD_PARTITIONS = {
 def test_partitions_that_are_refused(named, tmp_path, text):
     (tmp_path / "p.txt").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
-        cost_partition(PlacedNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt")
+        cost_partition(MappableNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt")
     assert str(error.value).startswith(f"{tmp_path / 'p.txt'}: ")
     assert BAD_PARTITIONS[text] in str(error.value)
     assert "\n" not in str(error.value)
@@ -341,7 +341,7 @@ def test_the_order_of_edges_changes_neither_ids_nor_mappings(kind, seed, tmp_pat
     with read_cells(kind, edges, tmp_path) as graph:
         assert graph.names == [("," if kind == "csv groups" else " ").join(cell) for cell in CELLS]
         assert sorted(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == pairs
-        mapped = map_network(PlacedNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups")
+        mapped = map_network(MappableNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups")
         baseline = mapped.partition.sequential
         assert baseline.core.tolist() == [k // 9 for k in range(len(CELLS))]
         reached = {(source, target // 9) for source, target in pairs if source // 9 != target // 9}

@@ -14,7 +14,7 @@ from snnb.core.errors import UsageError
 from snnb.graph.synapse_graph import SynapseGraph, seal
 from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from tests.graph.test_graph_format import PROGRAM
 
 GRAPHS = ("graph", "residual_graph", "pruned_graph", "delayed_graph")
@@ -75,7 +75,7 @@ def costs(graph, tmp_path):
     partition = tmp_path / "parts.txt"
     cores = np.random.default_rng(1).integers(0, 6, graph.number_of_neurons())
     partition.write_text("".join(f"{core}\n" for core in cores))
-    mapped = cost_partition(PlacedNetwork.of(graph), read_hardware("loihi"), partition, allow_overfull=True)
+    mapped = cost_partition(MappableNetwork.of(graph), read_hardware("loihi"), partition, allow_overfull=True)
     return MappingCost.of(mapped).model_dump(exclude={"memory_bits_per_core", "overfull", "sequential", "tried"})
 
 

@@ -1,13 +1,18 @@
 """Graphs to map, built once: every network, with a constant input and with one that spikes."""
 
+from functools import partial
+
 import pytest
 
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.placement import place
+from snnb.mapping.traffic import MappableNetwork
 from tests.graph.conftest import pruned_graph
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.networks import NETWORKS, make_graph
 
 __all__ = ["pruned_graph"]
+QUICK = SearchSettings(swaps_per_core=1000)
 FAST = [("summed", "spikes"), ("chained", "current")]
 CASES = [
     pytest.param((name, coding), id=f"{name}-{coding}", marks=() if (name, coding) in FAST else pytest.mark.slow)
@@ -20,7 +25,7 @@ CASES = [
 def quick_placement(request, monkeypatch):
     """Anneal for a twentieth of the time, except in slow tests."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
+        monkeypatch.setattr("snnb.mapping.map_network.place", partial(place, settings=QUICK))
 
 
 @pytest.fixture(scope="session")
@@ -44,4 +49,4 @@ def graphs(tmp_path_factory):
 def case(request, graphs):
     """Graph, its edges, and the network to place."""
     graph, edges = graphs(*request.param)
-    return graph, edges, PlacedNetwork.of(graph)
+    return graph, edges, MappableNetwork.of(graph)

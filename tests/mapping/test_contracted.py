@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from snnb.chips.hardware import NO_LIMIT, Limits
-from snnb.mapping.groups import grouped
-from snnb.mapping.search import Search, contract
+from snnb.mapping.partition.contraction import Problem, contract
+from snnb.mapping.partition.groups import grouped
+from snnb.mapping.partition.refinement import Refinement
+from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.networks import hardware
 
@@ -13,7 +15,7 @@ from tests.mapping.networks import hardware
 def groupings(network, rng):
     """Every neuron alone; the package's own groups; random ones of a population, of all, and of 1 to 8 neurons."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
-    yield grouped(network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT))
+    yield grouped(network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT), SearchSettings())
     group, groups = [], 0
     for population in network.populations:  # of one population each
         more = -(-population.size // 3)
@@ -23,6 +25,10 @@ def groupings(network, rng):
     yield rng.permutation(np.arange(network.neurons) % 20).astype(np.int32), 20  # groups with synapses in them
     uneven = np.repeat(np.arange(network.neurons), 1 + np.arange(network.neurons) % 8)[: network.neurons]
     yield rng.permutation(uneven).astype(np.int32), int(uneven.max()) + 1
+
+
+def refinement(net, core, cores, limits, seed=0):
+    return Refinement(Problem(net, limits, cores, 0, SearchSettings(), print), core, cores, seed)
 
 
 def agrees(network, search, group, cores):
@@ -38,7 +44,7 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case
     for group, groups in groupings(network, np.random.default_rng(5)):
         net = contract(network, group, groups, network.in_degrees)
         start = np.arange(groups, dtype=np.int32)  # a core each keeps the limits, if they can be kept
-        search = Search(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
+        search = refinement(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
         search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
         agrees(network, search, group, groups)
         held, annealed = search.legal, search.cost
@@ -53,11 +59,11 @@ def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
     network, bounds = case[2], Limits(*limits, NO_LIMIT)
     for group, groups in groupings(network, np.random.default_rng(6)):
         net = contract(network, group, groups, network.in_degrees)
-        if not Search(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
+        if not refinement(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
             continue  # a group is too large for a core
         start = np.zeros(groups, np.int32)  # all on one core
         start[-1] = groups - 1
-        search = Search(net, start, groups, bounds)
+        search = refinement(net, start, groups, bounds)
         search.mend()
         assert search.legal
         agrees(network, search, group, groups)
@@ -71,13 +77,13 @@ def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limit
     network, bounds = case[2], Limits(*limits, NO_LIMIT)
     for group, groups in groupings(network, np.random.default_rng(7)):
         net = contract(network, group, groups, network.in_degrees)
-        if not Search(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
+        if not refinement(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
             continue
-        start = Search(net, np.zeros(groups, np.int32), groups, bounds)
+        start = refinement(net, np.zeros(groups, np.int32), groups, bounds)
         start.mend()
         _, packed = np.unique(start.core, return_inverse=True)  # no empty cores, so most moves need an exchange
         cores = int(packed.max()) + 1
-        search = Search(net, packed.astype(np.int32), cores, bounds, seed=1)
+        search = refinement(net, packed.astype(np.int32), cores, bounds, seed=1)
         for _ in range(1000):  # an exceeded limit would soon be mended
             search.anneal(3, start.cost / groups, start.cost / groups, penalty=1e15)
             assert search.legal
@@ -87,7 +93,7 @@ def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limit
 def test_groups_are_of_one_population_and_fit_a_core(case):
     network = case[2]
     tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)
-    group, groups = grouped(network, network.in_degrees, tight)
+    group, groups = grouped(network, network.in_degrees, tight, SearchSettings())
     assert np.bincount(group).max() <= 5
     assert np.unique(group).tolist() == list(range(groups))
     owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])

@@ -7,7 +7,7 @@ import pytest
 
 from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.networks import graph_of
 from tests.mapping.brute_force import SCALARS, Expected, compared
 from tests.mapping.networks import hardware
@@ -67,7 +67,7 @@ def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
     two = replace(two, projections=tuple(dense("one", 3, 2, delay=delay) for delay in range(4)))
     network = replace(recurrent(), volumes=(recurrent().input, replace(one, projections=one.projections[:2]), two))
     with graph_of(network, tmp_path, coding={"input": "spikes"}) as graph:
-        placed = PlacedNetwork.of(graph)
+        placed = MappableNetwork.of(graph)
         assert placed.in_degrees.tolist() == [7] * 3 + [12] * 2
         assert placed.fan_in.tolist() == [7] * 3 + [3] * 2
         assert placed.fan_out.tolist() == [5] * 3 + [0] * 2

@@ -15,11 +15,11 @@ from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.partition import Partition
+from snnb.mapping.partition.partition import Partition
 from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_events
 from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads
-from snnb.mapping.traffic import PlacedNetwork, count_traffic, traffic_of
+from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
 from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
 
@@ -183,7 +183,7 @@ def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_r
 
 
 def test_the_time_between_samples_includes_the_warm_up(graphs):
-    network = PlacedNetwork.of(graphs("chained", "current")[0])
+    network = MappableNetwork.of(graphs("chained", "current")[0])
     graph = copy(network.graph)
     graph.recording = replace(graph.recording, warm_up=7)
     found = mapped_at_random(replace(network, graph=graph), full_chip()).cost
@@ -191,7 +191,7 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
 
 
 def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):
-    network, drawn = PlacedNetwork.of(graphs("chained", "current")[0]), []
+    network, drawn = MappableNetwork.of(graphs("chained", "current")[0]), []
     for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
         mapped = mapped_at_random(network, full_chip(**times))
         write_mapping(tmp_path, mapped, MappingCost.of(mapped))

@@ -11,7 +11,7 @@ from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
 from snnb.mapping.plots import EMPTY, View, _layers_raster
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.mapping.networks import hardware
 
 
@@ -21,7 +21,7 @@ def chip(mesh=(4, 3), neurons=100, axons=1000, synapses=None):
 
 @pytest.fixture
 def network(graphs):
-    return PlacedNetwork.of(graphs("chained", "current")[0])
+    return MappableNetwork.of(graphs("chained", "current")[0])
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_wrong_number_of_lines_or_a_core_that_the_hardware_has_not(write, netw
 
 
 def test_lines_of_a_spiking_input_are_skipped(write, graphs):
-    network = PlacedNetwork.of(graphs("chained", "spikes")[0])
+    network = MappableNetwork.of(graphs("chained", "spikes")[0])
     core = np.random.default_rng(1).integers(0, 12, network.neurons)
     with_input = read_partition(write(lines([7] * network.first) + lines(core)), network, chip())
     assert (with_input == core).all()

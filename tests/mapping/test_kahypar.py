@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from snnb.mapping.kahypar import MANY_NODES, Hypergraph
-from snnb.mapping.search import partitions
+from snnb.mapping.partition.mtkahypar import partitions
+from snnb.mapping.partition.mtkahypar_process import MANY_NODES, Hypergraph
 
 # Two triangles joined by an edge: the best bisection cuts only that edge.
 TRIANGLES = Hypergraph(
@@ -19,7 +19,7 @@ TRIANGLES = Hypergraph(
 )
 CHILD = """
 import os, sys, time
-from snnb.mapping.kahypar import _end_with_parent
+from snnb.mapping.partition.mtkahypar_process import _end_with_parent
 assert not {"numpy", "numba", "scipy", "pydantic"} & set(sys.modules), "the process takes a second to start"
 _end_with_parent(os.getppid())
 print("ready", flush=True)

@@ -18,8 +18,8 @@ from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
-from snnb.mapping.partition import partition
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.partition.partition import partition
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph, with_names
 from tests.mapping.brute_force import Expected, compared
@@ -115,7 +115,7 @@ def test_costs_are_those_of_the_edges(arguments, cores, sharing):
     with tempfile.TemporaryDirectory() as folder:
         graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
         with graph:
-            network, edges = PlacedNetwork.of(graph), with_names(graph, synapses)
+            network, edges = MappableNetwork.of(graph), with_names(graph, synapses)
             cores = min(cores, network.neurons)
             random = np.random.default_rng(arguments["seed"])
             core, place = random_mapping(network, random, cores, (5, 4))
@@ -147,7 +147,7 @@ def assert_limits_kept(arguments, method, objective, neurons):
     with tempfile.TemporaryDirectory() as folder:
         graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
         with graph:
-            network = PlacedNetwork.of(graph)
+            network = MappableNetwork.of(graph)
             largest = int(max(network.in_degrees.max(), network.fan_in.max(), 1))
             chip = full_chip(
                 mesh=[16, 16],
@@ -179,7 +179,7 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
     populations = [ListedPopulation(f"p{k}", (n,), spikes=random.integers(0, 9, n)) for k, n in enumerate(sizes)]
     listed = ListedGraph(populations, [(source, target, np.ones(2000))], inputs=inputs)
     with write_listed(listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         with pytest.MonkeyPatch.context() as patched:
             patched.setitem(sys.modules, "mtkahypar", None)
             found = partition(network, hardware(neurons=size, axons=2 * size + 1), method="groups")
@@ -191,15 +191,15 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
 def test_populations_without_neurons(tmp_path):
     for sizes, inputs in [((4, 5, 0), 0), ((0, 4, 5), 1)]:
         with random_graph(tmp_path / "graph.h5", 1, sizes=sizes, inputs=inputs)[0] as graph:
-            assert map_network(PlacedNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores >= 3
+            assert map_network(MappableNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores >= 3
     with random_graph(tmp_path / "graph.h5", 1, sizes=(3, 0), inputs=1, density=0)[0] as graph:  # noqa: SIM117
         with pytest.raises(UsageError, match="no neurons to map"):
-            PlacedNetwork.of(graph)
+            MappableNetwork.of(graph)
 
 
 def test_neurons_without_synapses_fill_a_core(tmp_path):
     with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[0] as graph:
-        mapped = map_network(PlacedNetwork.of(graph), read_hardware("loihi"))  # whose sources share lists
+        mapped = map_network(MappableNetwork.of(graph), read_hardware("loihi"))  # whose sources share lists
         assert (mapped.cost.cores, mapped.cost.connectivity) == (1, 0)
 
 
@@ -217,7 +217,7 @@ def test_a_million_neurons(tmp_path):
         (projection,) = graph.projections
         np.testing.assert_array_equal(projection.out_degrees, np.bincount(pairs // neurons, minlength=neurons))
         np.testing.assert_array_equal(projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons))
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         for tried in partition(network, read_hardware("loihi_64x64"), method="groups").tried:
             reached = np.unique(source * 10_000 + tried.core[target])
             leaving = reached[tried.core[reached // 10_000] != reached % 10_000]

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from snnb.core.errors import InputError
 from snnb.io.figures import layer_colours, save
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
+from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_mapping, plot_traffic
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from tests.mapping.brute_force import Expected, total_hops
+from tests.mapping.conftest import QUICK
 from tests.mapping.test_foreign import chip
 
 HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
@@ -27,9 +30,9 @@ HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
 def mapped(graphs):
     graph, _ = graphs("chained", "spikes")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
+        patched.setattr("snnb.mapping.map_network.place", partial(place, settings=QUICK))
         patched.setitem(sys.modules, "mtkahypar", None)  # which takes seconds
-        return map_network(PlacedNetwork.of(graph), HARDWARE)
+        return map_network(MappableNetwork.of(graph), HARDWARE)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
 
 @pytest.mark.parametrize("name", [None, "spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)])
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
-    network = PlacedNetwork.of(graphs("chained", "current")[0])
+    network = MappableNetwork.of(graphs("chained", "current")[0])
     one = chip(mesh=(1, 1), neurons=1000)
     mapped = map_network(network, one if name is None else read_hardware(name), method="sequential")
     write_mapping(tmp_path, mapped, MappingCost.of(mapped))

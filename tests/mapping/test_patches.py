@@ -8,23 +8,24 @@ from snnb.graph.projection import targets
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
 from snnb.mapping import limits as limits_module
-from snnb.mapping.groups import _axis_parts, _Candidate, _candidates, _chunks, patches
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.partition.patches import _axis_parts, _Candidate, _chunks, _Grids, patches
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.geometry import window_axis
 
 
-@pytest.mark.parametrize(("mixed", "alike"), [(True, False), (False, False), (False, True)])
+@pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize("share", [1, 2, 5])
-def test_patches_keep_the_limits(case, share, mixed, alike):
+def test_patches_keep_the_limits(case, share, mixed):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
     limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
     axons_out *= int(network.fan_out.max())
-    group, groups = patches(network, limits, None if alike else axons_out, mixed=mixed, alike=alike)
+    group, groups = patches(network, limits, SearchSettings(), axons_out, mixed=mixed)
     sums = count_traffic(network, group, groups)
-    assert alike or sums.axons_out.max() <= axons_out
+    assert sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents
     assert neurons.min() > 0
     assert neurons.max() <= limits.neurons
@@ -32,25 +33,14 @@ def test_patches_keep_the_limits(case, share, mixed, alike):
     assert shared_entries(sums).max() <= limits.synapses
 
 
-def test_populations_of_one_shape_may_have_the_same_patches(graphs):
-    """A depthwise convolution and a copy of a pooling, which could have larger ones: both 4 x 3 x 4."""
-    network = PlacedNetwork.of(graphs("varied", "current")[0])
-    limits = Limits(-(-network.neurons // 3), 2 * int(network.fan_in.max()), int(network.in_degrees.max()))
-    borders = []
-    for alike in (False, True):
-        group, _ = patches(network, limits, mixed=False, alike=alike)
-        same = [np.equal.outer(group[part], group[part]) for part in map(network.part, network.populations)]
-        borders.append((same[0] == same[2]).all())
-    assert borders == [False, True]
-
-
 def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
     """All layers and kernels of LeNet are square, so which of two grids is taken must not depend on rounding."""
     with SynapseGraph.open(find_instance("lenet_t100").path) as graph:
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         pairs = 0
         for population in network.populations:
-            found = _candidates(network, population, None, Limits(1024, 4096, 100_000), None, mixed=False)
+            limits, sides = Limits(1024, 4096, 100_000), SearchSettings().patch_sides
+            found = _Grids(network, population, limits, sides, mixed=False).candidates()
             spikes = {one.grid: (one.to_chunk, one.to_channel) for one in found}
             for (down, across), received in spikes.items():
                 assert spikes.get((across, down), received) == received
@@ -62,11 +52,11 @@ def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
 @pytest.mark.parametrize("name", ["summed", "chained"])  # their last layers are dense
 def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
     """A patch of as many neurons as the memory holds, although no axon is left."""
-    network = PlacedNetwork.of(graphs(name, coding)[0])
+    network = MappableNetwork.of(graphs(name, coding)[0])
     (*_, last) = network.populations
     part = network.part(last)
     limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))
-    group, _ = patches(network, limits)
+    group, _ = patches(network, limits, SearchSettings())
     assert np.unique(group[part]).size == 1
 
 
@@ -112,7 +102,7 @@ def test_chunks_of_channels_receive_the_fewest_spikes():
 def test_threads_compute_no_cached_properties(graphs, monkeypatch):
     """Since Python 3.12 nothing prevents that several threads compute one at once."""
     with SynapseGraph.open(graphs("varied", "current")[0].path) as graph:
-        network = PlacedNetwork.of(graph)
+        network = MappableNetwork.of(graph)
         sums = count_traffic(network, np.arange(network.neurons, dtype=np.int32) % 7, 7)
         owners = {id(owner): owner for p in graph.projections for owner in (p, p.source, p.target, *p.connections)}
         computed = []

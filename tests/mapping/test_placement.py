@@ -1,5 +1,6 @@
 """Positions of cores: all different, near the optimum of an exhaustive search, the same for the same seed."""
 
+from functools import partial
 from itertools import permutations, product
 
 import numpy as np
@@ -15,14 +16,15 @@ from snnb.mapping.placement import (
     anneal_swaps,
     board_cost,
     descend_swaps,
-    hilbert_curve,
-    place,
     swap,
     swap_change,
 )
 from tests.mapping.brute_force import total_hops
+from tests.mapping.conftest import QUICK
 from tests.mapping.networks import hardware
 from tests.mapping.test_events import ENERGY, full_chip
+
+place = partial(placement.place, settings=QUICK)
 
 
 def chip(x, y):
@@ -40,23 +42,6 @@ def grid(width, height, seed):
     pairs = [(number[:-1].ravel(), number[1:].ravel()), (number[:, :-1].ravel(), number[:, 1:].ravel())]
     source, target = np.concatenate(pairs, axis=1)
     return csr_matrix((np.ones(source.size), (source, target)), shape=(width * height,) * 2)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 7), (7, 1), (4, 4), (5, 3), (6, 5), (13, 8), (84, 84)])
-def test_the_curve_visits_every_place_once_in_steps_to_a_neighbour(width, height):
-    places = hilbert_curve(width, height)
-    assert {tuple(at) for at in places.tolist()} == {(x, y) for x in range(width) for y in range(height)}
-    assert len(places) == width * height
-    steps = np.abs(np.diff(places, axis=0)).sum(axis=1)
-    longer, shorter = max(width, height), min(width, height)
-    assert (steps == 2).sum() == (longer % 2 == 1 and shorter % 2 == 0)
-    assert steps.max(initial=1) <= 2
-
-
-def test_on_a_square_of_a_power_of_two_it_is_hilberts():
-    assert hilbert_curve(2, 2).tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
-    quarters = hilbert_curve(16, 16) // 8
-    assert (np.abs(np.diff(quarters, axis=0)).sum(axis=1) > 0).sum() == 3  # each quarter is walked at once
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 12))])
@@ -134,7 +119,7 @@ def test_the_same_seed_gives_the_same_places_and_another_may_not():
 def test_thousands_of_cores_on_a_large_mesh():
     """Better than three times the hops of neighbours, where the order of the numbers has more than twenty times."""
     traffic = grid(50, 40, seed=1)
-    places = place(traffic, read_hardware("jin_1024x1024"))
+    places = placement.place(traffic, read_hardware("jin_1024x1024"))
     assert len(np.unique(places, axis=0)) == 2000
     assert total_hops(traffic, places) < 3 * traffic.sum()
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from snnb.chips.hardware import NO_LIMIT, Limits
-from snnb.mapping.groups import sequential
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.partition.initial import sequential
+from snnb.mapping.traffic import MappableNetwork
 from tests.graph.listed_graphs import random_graph, with_names
 from tests.mapping.brute_force import csv_edges, spikes_of
 
@@ -41,11 +41,11 @@ def test_a_core_of_listed_edges_too(tmp_path, codings):
     sizes = {"sizes": (9, 20, 31, 12), "inputs": len(codings), "codings": codings or ("spikes",)}
     graph, synapses = random_graph(tmp_path / "graph.h5", 3, density=0.1, **sizes)
     with graph:
-        compared(graph, with_names(graph, synapses), PlacedNetwork.of(graph), "all")
+        compared(graph, with_names(graph, synapses), MappableNetwork.of(graph), "all")
 
 
 def test_weights_of_a_pruned_network_that_are_0_take_no_axons(pruned_graph, tmp_path):
-    compared(pruned_graph, csv_edges(pruned_graph, tmp_path), PlacedNetwork.of(pruned_graph), "axons")
+    compared(pruned_graph, csv_edges(pruned_graph, tmp_path), MappableNetwork.of(pruned_graph), "axons")
 
 
 def compared(graph, edges, network, binding):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import log_lines
 from snnb.mapping.cost import cost
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
 from snnb.simulation.statistics import Quality, Totals, rate_statistics
@@ -90,7 +90,7 @@ def _assert_all_state(pairs, network, counts, graph):
     assert sum(p.source.traffic() @ p.out_degrees for p in graph.projections) == pytest.approx(operations / STEPS)
     core = (np.arange(network.neurons) % CORES).astype(np.int32)
     place = np.stack([np.arange(CORES), np.zeros(CORES)], axis=1).astype(np.int32)
-    sums = count_traffic(PlacedNetwork.of(graph), core, CORES)
+    sums = count_traffic(MappableNetwork.of(graph), core, CORES)
     costs = [cost(sums, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
     assert costs[0].per_core["synapses"].sum() == synapses
     assert costs[1].energy_pj - costs[0].energy_pj == pytest.approx(operations)

@@ -16,7 +16,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.graph.listed import write_listed
 from snnb.graph.populations import Recording
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from tests.graph.edges import all_edges
 from tests.mapping.networks import hardware
 
@@ -131,5 +131,5 @@ def test_names_and_orders_do_not_change_a_cost(kind, network):
             for s, t, weight in network["edges"]:
                 weights[ids[s], ids[t]] = weights.get((ids[s], ids[t]), 0) + weight
             assert got == weights
-            cost = cost_partition(PlacedNetwork.of(graph), CHIP, partition, places).cost
+            cost = cost_partition(MappableNetwork.of(graph), CHIP, partition, places).cost
             assert (cost.connectivity, cost.hops_unicast) == expected_costs(**network)

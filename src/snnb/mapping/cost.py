@@ -26,7 +26,7 @@ from snnb.mapping.limits import memory_bits
 from snnb.mapping.links import multicast_loads, used_link_loads
 from snnb.mapping.traffic import (
     NOTHING,
-    PlacedNetwork,
+    MappableNetwork,
     TrafficSums,
     count_messages,
     nodes_of,
@@ -307,7 +307,7 @@ def updated_neurons(sums: TrafficSums) -> np.ndarray:
     return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
 
 
-def active_neurons(network: PlacedNetwork) -> np.ndarray:
+def active_neurons(network: MappableNetwork) -> np.ndarray:
     """Return which neurons are active in a step: bool, shape (neurons,).
 
     Active neurons have a bias, an offset of their model, a current as input, an initial potential, or a source that
@@ -331,7 +331,7 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     return active
 
 
-def received(network: PlacedNetwork, spikes: np.ndarray) -> np.ndarray:
+def received(network: MappableNetwork, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
     counts = np.zeros((len(spikes), network.neurons))
     for projection in network.graph.projections:

@@ -1,10 +1,6 @@
-"""Limits of the cores: count synapse memory, divide overfull cores, check whether a network can fit on the hardware.
-
-Synapse memory and output axons of the cores can only be computed for a complete mapping.
-"""
+"""Limits of the cores: count synapse memory, find overfull cores, check whether a network can fit on the hardware."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -17,14 +13,13 @@ from snnb.core.machine import processors
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
-from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
+from snnb.mapping.traffic import MappableNetwork, TrafficSums, count_traffic
 from snnb.network.geometry import PADDING
 
 # Projections from a population, the population, and a range of its neurons
 Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
 EDGES = 1 << 18  # synapses of a thread in memory at a time
 FACTOR = -7046029254386353131  # odd number of 64 bits; hashes of lists are in the manner of FNV-1a
-UNKNOWN = -1  # entries of a core that are not counted
 
 
 def overfull_cores(contents: Mapping[str, np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
@@ -45,26 +40,26 @@ def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> s
     return "; ".join(texts)
 
 
-def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
+def check_possible(network: MappableNetwork, hardware: Hardware) -> None:
     """Raise `InputError` if no mapping can fit the network on the hardware; name descriptions that could hold it."""
     obstacle = _obstacle(network, hardware)
     if obstacle is not None:
         raise InputError(f"{hardware.name}: {obstacle}{_alternatives(network, 1)}")
 
 
-def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
+def too_few_cores(network: MappableNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs `cores` cores, more than there are."""
     others = _alternatives(network, cores)
     return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would suffice{others}")
 
 
-def _alternatives(network: PlacedNetwork, cores: int) -> str:
+def _alternatives(network: MappableNetwork, cores: int) -> str:
     """Name the descriptions of the package with at least `cores` cores that could hold the network."""
     able = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
     return f"; {', '.join(able)} could hold it" if able else ""
 
 
-def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
+def _obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
     limits = Limits.of(hardware)
     for what, numbers, limit, name in (
         ("sources of spikes", network.fan_in, limits.axons, "axons"),
@@ -83,7 +78,7 @@ def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     return None
 
 
-def least_cores(network: PlacedNetwork, hardware: Hardware) -> Dict[str, int]:
+def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
     """Return lower bounds for the number of cores, by the names of the limits in `Limits`.
 
     Each neuron takes an axon and an output axon for each core with targets of it. These cores are at least its targets
@@ -207,7 +202,7 @@ def _hash_lists(
     return number
 
 
-def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
+def synapse_loads(network: MappableNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
     """Return the synapse load of each neuron, int64, shape (neurons,), and the capacity of a core.
 
     They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
@@ -223,80 +218,3 @@ def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarra
         cores += needed
     sums = count_traffic(network, core, cores)
     return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
-
-
-def split_overfull(
-    network: PlacedNetwork, core: np.ndarray, hardware: Hardware, *, allow_alone: bool = False
-) -> TrafficSums:
-    """Divide cores that exceed a limit until none does; the result may need more cores than there are.
-
-    A core is divided into as many as its fullest limit needs, in the order of the neurons' ids: neighbours with all
-    their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
-    Each division can add output axons elsewhere, hence the repetition.
-
-    Raise `InputError` if a neuron alone exceeds a limit of a core, unless `allow_alone`: such cores stay.
-
-    Parameters
-    ----------
-    core : (neurons,) int32 array; core of each placed neuron
-    """
-    entries = np.full(int(core.max(initial=-1)) + 1, UNKNOWN)
-    while True:
-        sums = replace(count_traffic(network, core, entries.size), entries=entries)
-        used = _used(sums, hardware)
-        share = np.max(list(used.values()), axis=0)
-        pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
-        alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
-        if (pieces == 1).all() and (allow_alone or not alone.size):
-            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
-        if alone.size and not allow_alone:
-            shares = {name: shares[alone[0]] for name, shares in used.items()}
-            name = max(shares, key=shares.__getitem__)
-            neuron, limit = int(np.flatnonzero(core == alone[0])[0]), getattr(Limits.of(hardware), name)
-            layer = network.graph.nodes.population(neuron + network.first).name
-            raise InputError(
-                f"{hardware.name}: layer {layer} has a neuron with {round(shares[name] * limit):,} {name}, and a core "
-                f"takes {limit:,}"
-            )
-        first, known = np.cumsum(pieces) - pieces, entries
-        entries = np.full(int(pieces.sum()), UNKNOWN)
-        entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
-        core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
-
-
-def divide_overfull(
-    network: PlacedNetwork, core: np.ndarray, hardware: Hardware
-) -> Tuple[np.ndarray, Dict[int, List[int]]]:
-    """Divide cores as `split_overfull` does, but keep the numbers of the others, and of empty cores.
-
-    Return the core of each placed neuron, int32, and by divided core the numbers of its parts: its own number, then
-    numbers that no core had.
-    """
-    part = split_overfull(network, core, hardware).core
-    (old, new), cores = np.unique(np.stack([core, part]), axis=1), int(core.max(initial=-1)) + 1
-    added = np.diff(old, prepend=-1) == 0
-    number = np.empty(new.size, np.int32)  # of each part
-    number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
-    return number[part], {of: number[new[old == of]].tolist() for of in np.unique(old[added]).tolist()}
-
-
-def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the utilisation of each limit by the contents of each core, by the names of `Limits`.
-
-    Shared lists are counted once all other limits hold, since that takes longest, and only of cores that are
-    `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.
-    """
-    contents = dict(zip(Limits._fields, sums.contents))
-    if hardware.axons_out_per_core is not None:
-        contents["axons_out"] = sums.axons_out
-    limits = Limits.of(hardware)
-    shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
-    memory = hardware.synapse_memory
-    if memory is None or memory.sharing == "none" or np.max(list(shares.values())) > 1:
-        return shares
-    assert sums.entries is not None
-    unknown = sums.entries == UNKNOWN
-    sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
-    bits = memory_bits(sums, memory)
-    assert bits is not None
-    return {**shares, "memory_bits": bits / limits.memory_bits}

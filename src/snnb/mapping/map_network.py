@@ -10,11 +10,12 @@ from snnb.chips.hardware import Hardware
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.limits import check_possible, divide_overfull, exceeded_limits, too_few_cores
-from snnb.mapping.partition import Partition, partition, sequential_baseline
+from snnb.mapping.limits import check_possible, exceeded_limits, too_few_cores
+from snnb.mapping.partition.partition import Partition, partition, sequential_baseline
+from snnb.mapping.partition.repair import divide_overfull
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 
 NAMED = 10  # divided cores in a warning, at most
 
@@ -31,7 +32,7 @@ class MappedNetwork:
     divided: Mapping[int, List[int]] = field(default_factory=dict)  # cores of a file's partition, and their parts
 
     @property
-    def network(self) -> PlacedNetwork:
+    def network(self) -> MappableNetwork:
         """The network."""
         return self.partition.best.network
 
@@ -47,7 +48,7 @@ class MappedNetwork:
 
 
 def map_network(
-    network: PlacedNetwork,
+    network: MappableNetwork,
     hardware: Hardware,
     *,
     method: str = "auto",
@@ -80,7 +81,7 @@ def map_network(
 
 
 def cost_partition(
-    network: PlacedNetwork,
+    network: MappableNetwork,
     hardware: Hardware,
     partition_file: Path,
     placement_file: Optional[Path] = None,

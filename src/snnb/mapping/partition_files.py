@@ -18,7 +18,7 @@ from snnb.core.errors import InputError
 from snnb.core.machine import require_declared
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 
 ADDRESSES = "tile core"
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -26,7 +26,7 @@ SHOWN = 40  # characters of a wrong line
 CORE_BYTES = 60  # of a core in memory, empty or not
 
 
-def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
+def read_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
     """Read the core of each placed neuron, int32.
 
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
@@ -39,7 +39,7 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     return core
 
 
-def _read_numbers(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
+def _read_numbers(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
     inputs = network.first if network.sources[0].first < network.first else 0
     expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
     numbers, _ = read_number_lines(path, 1, expected)
@@ -55,7 +55,7 @@ def _read_numbers(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.
     return core.astype(np.int32)
 
 
-def _read_named_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
+def _read_named_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
     populations = network.graph.populations
     core = np.full(network.first + network.neurons, -1, np.int32)
     core[: network.first] = 0  # inputs are not placed

@@ -2,9 +2,9 @@
 
 The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment problem. The distance is that of
 coordinates along x and y, which increase at borders of tiles, and by more at borders of chips. It is solved
-heuristically: an initial order along a space-filling curve (Jin et al., ASPLOS 2023), by barycentres or by eigenvectors
-(Hall, Management Science 17, 1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
-positions as in VPR (Betz and Rose, FPL 1997); and a descent.
+heuristically: initial placements in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
+1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty positions as in VPR (Betz and
+Rose, FPL 1997); and a descent.
 """
 
 from typing import Iterator, NamedTuple, Sequence, Tuple
@@ -15,23 +15,12 @@ from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inlined
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.mapping.search_kernels import draw_below
+from snnb.mapping.partition.refinement_loops import draw_below
+from snnb.mapping.partition.settings import SearchSettings
 
-SWEEPS = 30  # orders by barycentres
-MOST_WORK = 1e9  # bound of the partners looked at in all trials: a few seconds
-MOST_TRIALS = 2e7
-TRIALS_A_CORE = 20_000  # at most, in each round
-STEPS = 120  # of the temperature
-# Temperatures, in mean increases by a swap of neighbours: the first with at least ENOUGH trials per core, the first
-# with fewer, and the last.
-HOTTEST, WARM, COOLEST = 10.0, 3.0, 0.02
-ENOUGH = 10_000
-PROBES = 2000  # swaps that measure the mean increase
-MOST_ROUNDS = 8
-SMALL = 400  # positions of a board on which the descent looks at every position
-MOST_PRODUCTS = 2e9  # multiplications to find eigenvectors
-EACH_ROUND = 20  # products of the matrix with a vector in an iteration of ARPACK
+PRODUCTS_OF_ITERATION = 20  # of the matrix with a vector, in ARPACK
 NOBODY = -1  # at a position without a core
+REACH = 2  # positions along each axis of a move in a descent
 
 
 class Links(NamedTuple):
@@ -57,7 +46,13 @@ class Board(NamedTuple):
 
 
 def place(
-    traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent, *, hops: bool = False
+    traffic: csr_matrix,
+    hardware: Hardware,
+    seed: int = 0,
+    progress: Progress = silent,
+    *,
+    hops: bool = False,
+    settings: SearchSettings = SearchSettings(),  # noqa: B008 - frozen
 ) -> np.ndarray:
     """Assign each core a position on the mesh: int32, shape (cores, 2); the same seed gives the same positions.
 
@@ -69,29 +64,27 @@ def place(
     links, board = _links(traffic), _board(cores, hardware, hops)
     if cores < 2 or not links.other.size:
         return _positions(board)
-    curve = _positions(board)
-    lowest, best = board_cost(links, board), curve
-    for places in _starts(links, curve):
+    snake = _positions(board)
+    lowest, best = board_cost(links, board), snake
+    for places in _by_eigenvectors(links, snake, settings.max_products_for_eigenvectors):
         _put(board, places)
         cost = board_cost(links, board)
         if cost < lowest:
             lowest, best = cost, places
-    degree = max(1.0, links.other.size / cores)
-    rounds = int(np.clip(1000 // cores, 1, MOST_ROUNDS))
-    trials = int(min(TRIALS_A_CORE * cores, MOST_TRIALS / rounds, MOST_WORK / (2 * degree * rounds)))
-    trials = max(STEPS, trials // STEPS * STEPS)  # of a round
-    reach = max(board.who.shape) if board.who.size <= SMALL else 2  # of a descent
-    passes = max(1, int(MOST_WORK / (2 * links.other.size * 2 * (2 * reach + 1) ** 2)))
+    degree, partners = max(1.0, links.other.size / cores), settings.max_partners / 2
+    rounds = int(np.clip(1000 // cores, 1, settings.max_placement_rounds))
+    swaps = int(min(settings.swaps_per_core * cores, settings.max_swaps / rounds, partners / (degree * rounds)))
+    passes = max(1, int(partners / (links.other.size * 2 * (2 * REACH + 1) ** 2)))
     state = np.array([2 * seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    throttle, steps = Throttle(), rounds * STEPS
+    throttle, steps = Throttle(), rounds * settings.temperature_steps
     for number in range(rounds):
         _put(board, best)
-        for step in _anneal(links, board, state, trials):
-            done = number * STEPS + step + 1
+        for step in _anneal(links, board, state, swaps, settings):
+            done = number * settings.temperature_steps + step + 1
             if throttle.due(last=done == steps):
                 progress(done, steps, f"spikes × distance {lowest:,.6g}")
         for _ in range(passes):  # or until no position within reach is better
-            if descend_swaps(links, board, reach) >= 0:
+            if descend_swaps(links, board, REACH) >= 0:
                 break
         cost = board_cost(links, board)
         if cost < lowest:
@@ -110,7 +103,7 @@ def _links(traffic: csr_matrix) -> Links:
 
 
 def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
-    """Take a corner of the mesh, a little wider than the cores need, and place them along the curve."""
+    """Take a corner of the mesh, a little wider than the cores need, and place them in a snake."""
     most_x, most_y = sides = _sides(cores, hardware)
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
@@ -120,7 +113,8 @@ def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
     who = np.full(roomy, NOBODY, np.int32)
     x, y = np.empty((2, cores), np.int32)
     board = Board(x, y, who, *_coordinates(roomy, hardware, hops), *np.empty((2, cores)))
-    _put(board, hilbert_curve(width, height)[:cores])
+    column, row = np.divmod(np.arange(cores), height)
+    _put(board, np.stack([column, np.where(column % 2, height - 1 - row, row)], axis=1))
     return board
 
 
@@ -165,73 +159,47 @@ def _put(board: Board, places: np.ndarray) -> None:
     board.at_x[:], board.at_y[:] = board.column[board.x], board.row[board.y]
 
 
-def _starts(links: Links, curve: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield placements on the positions of the curve: by barycentres along it, and by two eigenvectors."""
-    cores = links.indptr.size - 1
-    matrix = csr_matrix((links.spikes, links.other, links.indptr), shape=(cores, cores))
-    for order in _barycentre_orders(matrix):
-        places = np.empty_like(curve)
-        places[order] = curve
-        yield places
-    for first, second in _plane(matrix):
-        # Columns by one eigenvector, rows within a column by the other.
-        along, order = np.argsort(first, kind="stable"), curve[np.lexsort((curve[:, 1], curve[:, 0]))]
-        starts = np.flatnonzero(np.diff(order[:, 0], prepend=-1))
-        places = np.empty_like(curve)
-        for column in np.split(np.arange(cores), starts[1:]):
-            members = along[column]
-            places[members[np.argsort(second[members], kind="stable")]] = order[column]
-        yield places
+def _by_eigenvectors(links: Links, positions: np.ndarray, max_products: float) -> Iterator[np.ndarray]:
+    """Yield two placements on these positions: columns by one eigenvector, rows within a column by another.
 
-
-def _barycentre_orders(matrix: csr_matrix) -> Iterator[np.ndarray]:
-    """Yield orders of cores by the mean position of their partners, starting from the order of numbers."""
-    cores = matrix.shape[0]
-    weight = np.asarray(matrix.sum(axis=1)).ravel()
-    position = np.arange(cores, dtype=np.float64)
-    for _ in range(SWEEPS):
-        mean = np.divide(matrix @ position, weight, out=position.copy(), where=weight > 0)
-        order = np.argsort(position + mean, kind="stable")
-        position[order] = np.arange(cores)
-        yield order
-
-
-def _plane(matrix: csr_matrix) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yield coordinates that bring partners together (Hall, 1970), in both orders.
-
-    They are the second and third eigenvectors of the normalised Laplacian.
+    The second and third eigenvectors of the normalised Laplacian bring partners together (Hall, 1970).
     """
-    cores = matrix.shape[0]
+    cores = links.indptr.size - 1
     if cores < 8:
         return
     from scipy.sparse.linalg import ArpackError, eigsh
 
+    matrix = csr_matrix((links.spikes, links.other, links.indptr), shape=(cores, cores))
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
-    iterations = int(np.clip(MOST_PRODUCTS / (EACH_ROUND * matrix.nnz), 2, 2000))
+    iterations = int(np.clip(max_products / (PRODUCTS_OF_ITERATION * matrix.nnz), 2, 2000))
     try:
         _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=iterations)
-    except ArpackError:  # no convergence: the other starts remain
+    except ArpackError:  # no convergence: the snake remains
         return
-    first, second = vectors[:, 1] / root, vectors[:, 0] / root
-    yield first, second
-    yield second, first
+    order = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
+    starts = np.flatnonzero(np.diff(order[:, 0], prepend=-1))
+    for along, within in ((vectors[:, 1], vectors[:, 0]), (vectors[:, 0], vectors[:, 1])):
+        by_column, places = np.argsort(along / root, kind="stable"), np.empty_like(positions)
+        for column in np.split(np.arange(cores), starts[1:]):
+            members = by_column[column]
+            places[members[np.argsort((within / root)[members], kind="stable")]] = order[column]
+        yield places
 
 
-def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Iterator[int]:
-    """Anneal with swaps of decreasing distance; yield each step that is done."""
-    widest = max(board.who.shape)
-    hottest = HOTTEST if trials >= ENOUGH * board.x.size else WARM
+def _anneal(links: Links, board: Board, state: np.ndarray, swaps: int, settings: SearchSettings) -> Iterator[int]:
+    """Anneal with swaps of decreasing distance; yield each step of the temperature that is done."""
+    longest, steps = max(board.who.shape), settings.temperature_steps
     copy = Board(*(array.copy() for array in board))
-    _, increase = anneal_swaps(links, copy, state, 0.0, 1, PROBES)
-    temperature, cooling = hottest * (increase / PROBES), (COOLEST / hottest) ** (1 / STEPS)
-    for step in range(STEPS):
-        reach = max(1, round(widest * (1 - step / STEPS) ** 2))
-        anneal_swaps(links, board, state, temperature, reach, trials // STEPS)
+    _, increase = anneal_swaps(links, copy, state, 0.0, 1, settings.probes)
+    temperature = settings.hottest_swap * (increase / settings.probes)
+    for step in range(steps):
+        reach = max(1, round(longest * (1 - step / steps) ** 2))
+        anneal_swaps(links, board, state, temperature, reach, max(1, swaps // steps))
         yield step
-        temperature *= cooling
+        temperature *= (settings.coldest_swap / settings.hottest_swap) ** (1 / steps)
 
 
 @compiled
@@ -373,52 +341,3 @@ def _median(position: np.ndarray, links: Links, first: int, last: int, weight: n
         if passed >= total / 2:
             return at
     return weight.size - 1
-
-
-def hilbert_curve(width: int, height: int) -> np.ndarray:
-    """Return the positions of a rectangle along a generalised Hilbert curve: int32, shape (width × height, 2).
-
-    The algorithm is Jakub Červený's (github.com/jakubcerveny/gilbert): a rectangle is divided recursively into two or
-    three. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
-    """
-    places = np.empty((width * height, 2), np.int32)
-    _walk(width, height, np.zeros((200, 6), np.int64), places)
-    return places
-
-
-@inlined
-def _sign(value: int) -> int:
-    return 1 if value > 0 else -1 if value < 0 else 0
-
-
-@compiled
-def _walk(width: int, height: int, stack: np.ndarray, places: np.ndarray) -> None:
-    """Fill `places`. A rectangle on the stack is a corner and two sides, each a vector along an axis."""
-    stack[0] = (0, 0, width, 0, 0, height) if width >= height else (0, 0, 0, height, width, 0)
-    depth, done = 1, 0
-    while depth:
-        depth -= 1
-        x, y, ax, ay, bx, by = stack[depth]
-        along, across = abs(ax + ay), abs(bx + by)
-        dax, day, dbx, dby = _sign(ax), _sign(ay), _sign(bx), _sign(by)
-        if across == 1 or along == 1:
-            dx, dy = (dax, day) if across == 1 else (dbx, dby)
-            for _ in range(max(along, across)):
-                places[done] = x, y
-                done, x, y = done + 1, x + dx, y + dy
-            continue
-        ax2, ay2, bx2, by2 = ax // 2, ay // 2, bx // 2, by // 2
-        if 2 * along > 3 * across:
-            if abs(ax2 + ay2) % 2 and along > 2:
-                ax2, ay2 = ax2 + dax, ay2 + day
-            stack[depth] = (x + ax2, y + ay2, ax - ax2, ay - ay2, bx, by)
-            stack[depth + 1] = (x, y, ax2, ay2, bx, by)
-            depth += 2
-            continue
-        if abs(bx2 + by2) % 2 and across > 2:
-            bx2, by2 = bx2 + dbx, by2 + dby
-        end_x, end_y = x + (ax - dax) + (bx2 - dbx), y + (ay - day) + (by2 - dby)
-        stack[depth] = (end_x, end_y, -bx2, -by2, -(ax - ax2), -(ay - ay2))
-        stack[depth + 1] = (x + bx2, y + by2, ax, ay, bx - bx2, by - by2)
-        stack[depth + 2] = (x, y, bx2, by2, ax2, ay2)
-        depth += 3

@@ -12,7 +12,7 @@ from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.links import used_link_loads
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.traffic import PlacedNetwork, take_sets, traffic_of
+from snnb.mapping.traffic import MappableNetwork, take_sets, traffic_of
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
 STEP_BYTES = 64  # of the costs of a time step of a sample: numbers in arrays, in a list, and as text
@@ -54,7 +54,7 @@ def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *
     return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
 
 
-def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> SpikeTimes:
+def _spikes_on_chip(network: MappableNetwork, path: Path, *, delayed: bool) -> SpikeTimes:
     """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `recorded_steps`)."""
     names = [population.name for population in network.sources]
     read = read_spike_times(path, names)

@@ -35,7 +35,7 @@ MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are no
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedNetwork:
+class MappableNetwork:
     """A graph to map: all neurons except the inputs are placed, and numbered from 0."""
 
     graph: SynapseGraph  # a graph with spike counts
@@ -46,7 +46,7 @@ class PlacedNetwork:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
+    def of(cls, graph: SynapseGraph) -> "MappableNetwork":
         """Return the network of a graph; raise `UsageError` if the graph has no spike counts."""
         if graph.recording is None:
             raise UsageError(
@@ -353,7 +353,7 @@ def _united(
 class TrafficSums:
     """Traffic and contents of the cores for one assignment of neurons to cores."""
 
-    network: PlacedNetwork
+    network: MappableNetwork
     core: np.ndarray  # (neurons,) int32: core of each placed neuron, from 0
     sets: List[Tuple[GraphPopulation, TargetSets]]  # the cores that the neurons of each source population reach
     # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
@@ -423,7 +423,7 @@ def count_messages(core: np.ndarray, spikes: np.ndarray, sets: TargetSets, out: 
             into[sets.label[k]] += weight
 
 
-def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
+def count_traffic(network: MappableNetwork, core: np.ndarray, cores: int) -> TrafficSums:
     """Sum up the traffic between cores, and the contents of the cores, for the core of each placed neuron (int32)."""
     sets: List[Tuple[GraphPopulation, TargetSets]] = []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}

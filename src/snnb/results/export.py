@@ -138,7 +138,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     from snnb.chips.sanafe_architecture import address_of, architecture_file
     from snnb.formats.request import OnCores
     from snnb.mapping.cost import active_neurons
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
 
     hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
     if fullest > hardware.neurons_per_core:
@@ -150,7 +150,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     return OnCores(
         tile[mapping.core],
         core[mapping.core],
-        active_neurons(PlacedNetwork.of(graph)),
+        active_neurons(MappableNetwork.of(graph)),
         yaml.safe_dump(architecture_file(hardware), sort_keys=False),
         {"stamp": mapping.path.name, "hardware": hardware.name},
     )

@@ -370,7 +370,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     from snnb.graph.build import build_graph
     from snnb.mapping.layers.assignment import assign_layers
     from snnb.mapping.map_network import map_network
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
     from snnb.network.read_network import read_network
     from snnb.simulation.files import SUMS
 
@@ -389,7 +389,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     ) as graph:
         try:
             with bar("map") as progress:
-                cost = map_network(PlacedNetwork.of(graph), chip, progress=progress).cost
+                cost = map_network(MappableNetwork.of(graph), chip, progress=progress).cost
         except InputError as error:
             say(f"sweep: {error}")
             return NO_CHIP.model_copy(update={"chip": name, "note": str(error)})

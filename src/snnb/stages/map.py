@@ -179,9 +179,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
             f"{hardware.name}: the description has no time_ns, which --objective step requires; give another objective"
         )
     if params.method == "hypergraph" and params.partition is None:
-        from snnb.mapping.search import require_kahypar
+        from snnb.mapping.partition import mtkahypar
 
-        require_kahypar()
+        mtkahypar.require()
     for path in (params.partition, params.placement):
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give the file that the other program has written")
@@ -269,9 +269,9 @@ def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: S
 
 def _map(opened: "SynapseGraph", params: MapParams, hardware: Hardware, progress: Progress) -> "MappedNetwork":
     from snnb.mapping.map_network import cost_partition, map_network
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
 
-    network, seed = PlacedNetwork.of(opened), params.seed
+    network, seed = MappableNetwork.of(opened), params.seed
     if params.partition is None:
         method, objective = params.method, params.objective
         return map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)

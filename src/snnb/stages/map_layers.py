@@ -61,7 +61,7 @@ def write_layers(
     from snnb.mapping.layers.assignment import assign_layers
     from snnb.mapping.layers.layer_cost import COST, LayerCost
     from snnb.mapping.layers.layer_plots import plot_layers
-    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.mapping.traffic import MappableNetwork
     from snnb.network.read_network import read_network
 
     network = read_network(unaltered(run, parsed_file(run, stamp)))
@@ -70,7 +70,7 @@ def write_layers(
         raise InputError(assignment.reason)
     path = run.path / run.directory_of(graph.KIND.name, stamp) / f"{run.model}_graph.h5"
     with SynapseGraph.open(path, checked=True) as opened:
-        placed = PlacedNetwork.of(opened)
+        placed = MappableNetwork.of(opened)
         cost = LayerCost.of(
             network,
             hardware,

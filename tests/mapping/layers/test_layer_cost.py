@@ -12,7 +12,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost, synaptic_operations
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import MappableNetwork
 from snnb.network.read_network import read_network
 from tests.end_to_end.conftest import RECORDED
 from tests.graph.networks import SAMPLES, residual
@@ -24,7 +24,7 @@ PARSED = RECORDED / "parse" / "mini_network_parsed.h5"
 
 
 def counts_of(graph):
-    placed = PlacedNetwork.of(graph)
+    placed = MappableNetwork.of(graph)
     return {population.name: placed.spikes_of(population) for population in placed.sources}
 
 

@@ -1,8 +1,10 @@
-"""Greedy growth of cores around shared sources, for graphs without kernels, whose ids may have any order.
+"""Coarsening by greedy growth of cores around shared sources, for graphs without kernels, whose ids may have any order.
 
 The next neuron is the one of whose spikes, received and sent, the core has the largest part already: greedy growth of
 parts of a hypergraph, whose hyperedges are a neuron and its targets (Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).
 """
+
+from heapq import heappop, heappush
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -10,13 +12,11 @@ from scipy.sparse import csr_matrix
 from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled
 from snnb.graph.projection import sources
-from snnb.mapping.traffic import PlacedNetwork, nodes_of
-
-MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway
-MOST_REFUSALS = 64  # neurons in a row that exceed a limit, after which a core is full
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.traffic import MappableNetwork, nodes_of
 
 
-def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarray:
+def grown(network: MappableNetwork, loads: np.ndarray, limits: Limits, settings: SearchSettings) -> np.ndarray:
     """Return the core of each neuron, int32, within the limits of neurons, axons and synapses, without gaps.
 
     `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`. The network is one that
@@ -33,13 +33,14 @@ def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarr
     onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
     lists = onto.indptr.astype(np.int64), onto.indices, start, source
     core = np.full(network.neurons, -1, np.int32)
-    _grow(np.array(limits[:3], np.int64), *lists, network.first, weight, loads, core)
+    bounds = np.array([*limits[:3], settings.max_refusals, settings.max_targets_that_attract], np.int64)
+    _grow(bounds, *lists, network.first, weight, loads, core)
     return core
 
 
 @compiled
 def _grow(
-    limits: np.ndarray,
+    bounds: np.ndarray,
     out_start: np.ndarray,
     target: np.ndarray,
     in_start: np.ndarray,
@@ -53,7 +54,7 @@ def _grow(
 
     Parameters
     ----------
-    limits : maximum of neurons, axons and synapses of a core
+    bounds : maximum of neurons, axons and synapses of a core, of refusals in a row, and of targets that attract
     out_start, target : targets (numbers of placed neurons) of each node that spikes, ascending, in CSR form
     in_start, source : sources of spikes (ids) of each placed neuron, in CSR form
     first : id of the first placed neuron
@@ -70,14 +71,16 @@ def _grow(
     part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
     met = np.full(neurons, -1, np.int32)  # the core that `part` is about
     has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
-    heap, place = np.empty(neurons, np.int32), np.full(neurons, -1, np.int32)
-    size, following, current = 0, 0, 0
+    # Negated parts and neurons; also former parts of a neuron whose part has grown, which are never first
+    heap = [(0.0, np.int64(0)) for _ in range(0)]
+    following, current = 0, 0
     used = np.zeros(3, np.int64)
     refused, spare, placed = 0, -1, 0
     while placed < neurons:
-        if size:
-            v = heap[0]
-            size = _pop(heap, place, part, size)
+        if heap:
+            v = int(heappop(heap)[1])
+            while heap and heap[0][0] != -part[heap[0][1]]:
+                heappop(heap)
         elif spare >= 0 and used[0] == 0:
             v = spare
         else:
@@ -87,15 +90,14 @@ def _grow(
         axons = 0
         for k in range(in_start[v], in_start[v + 1]):
             axons += has_axon[source[k]] != current
-        full = used[0] == limits[0]
-        if used[0] and (full or used[1] + axons > limits[1] or used[2] + loads[v] > limits[2]):
+        full = used[0] == bounds[0]
+        if used[0] and (full or used[1] + axons > bounds[1] or used[2] + loads[v] > bounds[2]):
             if refused == 0:
                 spare = v
             refused += 1
-            if full or refused >= MOST_REFUSALS or size == 0:
-                for k in range(size):
-                    place[heap[k]] = -1
-                current, size, refused = current + 1, 0, 0
+            if full or refused >= bounds[3] or not heap:
+                current, refused = current + 1, 0
+                heap.clear()
                 used[:] = 0
             continue
         core[v] = current
@@ -110,7 +112,7 @@ def _grow(
                 continue
             attracts[s] = current
             begin, end = out_start[s], out_start[s + 1]
-            if end - begin > MOST_TARGETS:
+            if end - begin > bounds[4]:
                 continue
             for t in range(begin - 1, end):
                 u = s - first if t < begin else target[t]
@@ -119,41 +121,4 @@ def _grow(
                 if met[u] != current:
                     met[u], part[u] = current, 0.0
                 part[u] += weight[s] / total[u]
-                if place[u] < 0:
-                    place[u], heap[size] = size, u
-                    size += 1
-                _rise(heap, place, part, place[u])
-
-
-@compiled
-def _rise(heap: np.ndarray, place: np.ndarray, part: np.ndarray, at: int) -> None:
-    """Move an element of a heap up to its place."""
-    v = heap[at]
-    while at > 0:
-        above = (at - 1) // 2
-        if part[heap[above]] >= part[v]:
-            break
-        heap[at] = heap[above]
-        place[heap[at]] = at
-        at = above
-    heap[at], place[v] = v, at
-
-
-@compiled
-def _pop(heap: np.ndarray, place: np.ndarray, part: np.ndarray, size: int) -> int:
-    """Remove the largest element of a heap; return the new size."""
-    place[heap[0]] = -1
-    size -= 1
-    if size:
-        v, at = heap[size], 0
-        while 2 * at + 1 < size:
-            below = 2 * at + 1
-            if below + 1 < size and part[heap[below + 1]] > part[heap[below]]:
-                below += 1
-            if part[heap[below]] <= part[v]:
-                break
-            heap[at] = heap[below]
-            place[heap[at]] = at
-            at = below
-        heap[at], place[v] = v, at
-    return size
+                heappush(heap, (-part[u], np.int64(u)))

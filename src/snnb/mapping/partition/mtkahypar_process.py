@@ -1,4 +1,4 @@
-"""A process that partitions a hypergraph by Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024); `search.py` starts it.
+"""A process that partitions a hypergraph by Mt-KaHyPar; `mtkahypar.partitions` starts it.
 
 Mt-KaHyPar holds Python's interpreter lock while it works, and it is deterministic only in a new process with a single
 thread. This process loads it once and forks for each job: a small network has a dozen jobs of a few milliseconds. For

@@ -1,4 +1,4 @@
-"""Compiled loops of the search for a mapping of groups: moves between cores with exact changes of the cost.
+"""Compiled loops of the refinement: moves of groups between cores with exact changes of the cost.
 
 A move changes two terms of the cost. The spikes of a set that reaches the group count for each core that holds a target
 of the set, except spikes of sources on that core. The spikes of the group count for each core that holds a target of
@@ -13,45 +13,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled, inlined
-
-
-class Contracted(NamedTuple):
-    """A network of groups of neurons. Its cost equals that of the neurons if a mapping does not divide a group.
-
-    Sources that reach the same groups form a *set*: with target groups, a number of sources (the axons that it needs on
-    each core that it reaches), and for each group the spikes of those sources that are its members.
-    """
-
-    neurons: np.ndarray  # (groups,) int64: neurons of each group
-    synapses: np.ndarray  # (groups,) int64: synapses onto them, or their entries of a limited memory
-    axons: np.ndarray  # (sets,) int64: number of sources of each set
-    total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
-    # int64, int32: the groups that each set reaches
-    target_start: np.ndarray
-    target: np.ndarray
-    # int64, int32, int64: the groups of the sources of each set, and their spikes; without groups that do not spike
-    source_start: np.ndarray
-    source: np.ndarray
-    source_weight: np.ndarray
-    source_own: np.ndarray  # bool: whether the set reaches that group too
-    # int64, int32: the sets that reach each group
-    into_start: np.ndarray
-    into: np.ndarray
-    # int64, int32, int64, bool: the sets that the neurons of each group are sources of, and their spikes, as above
-    from_start: np.ndarray
-    from_set: np.ndarray
-    from_weight: np.ndarray
-    from_own: np.ndarray
-
-    @property
-    def groups(self) -> int:
-        """Number of groups."""
-        return self.neurons.size
-
-    @property
-    def pins(self) -> int:
-        """Number of pairs of a set and a group that it reaches."""
-        return self.target.size
+from snnb.mapping.partition.contraction import Contracted
 
 
 @inlined
@@ -69,34 +31,25 @@ def draw_below(state: np.ndarray, limit: int) -> int:
     return np.int64(drawn % np.uint64(limit))  # type: ignore[return-value]
 
 
-@compiled
-def own_sources(
-    source_start: np.ndarray,
-    source: np.ndarray,
-    target_start: np.ndarray,
-    target: np.ndarray,
-    mark: np.ndarray,
-    own: np.ndarray,
-) -> None:
-    """Set `own`, bool, to whether each source of a set is a target of it, too; `mark` has −1 for each group."""
-    for this in range(source_start.size - 1):
-        for k in range(target_start[this], target_start[this + 1]):
-            mark[target[k]] = this
-        for k in range(source_start[this], source_start[this + 1]):
-            own[k] = mark[source[k]] == this
-
-
 # The sets that reach a group g before h are `into[g.into : h.into]`, those of its neurons `from_set[g.out : h.out]`.
 GROUP = np.dtype(
     [("neurons", "i8"), ("synapses", "i8"), ("into", "i8"), ("out", "i8"), ("core", "i4"), ("slot", "i4")], align=True
 )
-# The cores of the targets of a set s are `hit[s.hit :][: s.hits]`, those of its sources `fed[s.fed :][: s.feds]`.
+# The cores of the targets of a set s are `target_cores[s.first_target_core :][: s.n_target_cores]`; sources likewise.
 SET = np.dtype(
-    [("axons", "i8"), ("total", "i8"), ("hit", "i8"), ("fed", "i8"), ("hits", "i4"), ("feds", "i4")], align=True
+    [
+        ("axons", "i8"),
+        ("total", "i8"),
+        ("first_target_core", "i8"),
+        ("first_source_core", "i8"),
+        ("n_target_cores", "i4"),
+        ("n_source_cores", "i4"),
+    ],
+    align=True,
 )
 CORE = np.dtype([("neurons", "i8"), ("axons", "i8"), ("synapses", "i8"), ("size", "i8")])
-HIT = np.dtype([("core", "i4"), ("count", "i4")], align=True)
-FED = np.dtype([("core", "i4"), ("count", "i4"), ("weight", "i8")], align=True)
+TARGET_CORE = np.dtype([("core", "i4"), ("count", "i4")], align=True)
+SOURCE_CORE = np.dtype([("core", "i4"), ("count", "i4"), ("weight", "i8")], align=True)
 LARGEST = np.iinfo(np.int64).max
 
 
@@ -111,19 +64,20 @@ class State(NamedTuple):
     from_set: np.ndarray
     from_weight: np.ndarray
     from_own: np.ndarray
-    hit: np.ndarray  # HIT: cores that hold targets of a set, and their number of targets
-    fed: np.ndarray  # FED: cores of the sources of a set, with their number of groups and their spikes
-    member: np.ndarray  # (cores, most) int32: the groups on each core
+    target_cores: np.ndarray  # TARGET_CORE: cores that hold targets of a set, and their number of targets
+    source_cores: np.ndarray  # SOURCE_CORE: cores of the sources of a set, with their number of groups and their spikes
+    member: np.ndarray  # (cores, groups_per_core) int32: the groups on each core
 
     @classmethod
-    def empty(cls, net: Contracted, cores: int, most: int) -> "State":
-        """Return the state without groups on the cores, which have room for `most` groups each."""
+    def empty(cls, net: Contracted, cores: int, groups_per_core: int) -> "State":
+        """Return the state without groups on the cores, which have room for `groups_per_core` groups each."""
         groups, sets = np.zeros(net.groups + 1, GROUP), np.zeros(net.axons.size, SET)
         groups["neurons"][:-1], groups["synapses"][:-1] = net.neurons, net.synapses
         groups["into"], groups["out"] = net.into_start, net.from_start
         sets["axons"], sets["total"] = net.axons, net.total
-        hit, fed = (np.minimum(np.diff(start), cores) for start in (net.target_start, net.source_start))
-        sets["hit"], sets["fed"] = np.cumsum(hit) - hit, np.cumsum(fed) - fed
+        targets, sources = (np.minimum(np.diff(start), cores) for start in (net.target_start, net.source_start))
+        sets["first_target_core"] = np.cumsum(targets) - targets
+        sets["first_source_core"] = np.cumsum(sources) - sources
         return cls(
             groups=groups,
             sets=sets,
@@ -132,9 +86,9 @@ class State(NamedTuple):
             from_set=net.from_set,
             from_weight=net.from_weight,
             from_own=net.from_own,
-            hit=np.empty(hit.sum(), HIT),
-            fed=np.empty(fed.sum(), FED),
-            member=np.empty((cores, most), np.int32),
+            target_cores=np.empty(targets.sum(), TARGET_CORE),
+            source_cores=np.empty(sources.sum(), SOURCE_CORE),
+            member=np.empty((cores, groups_per_core), np.int32),
         )
 
 
@@ -158,22 +112,22 @@ def _put(state: State, group: int, core: int) -> None:
     here.size += 1
     for k in range(this_group.into, state.groups[group + 1].into):
         this = state.sets[state.into[k]]
-        at = _index(state.hit, this.hit, this.hits, core)
+        at = _index(state.target_cores, this.first_target_core, this.n_target_cores, core)
         if at < 0:
-            at = this.hit + this.hits
-            this.hits += 1
-            state.hit[at].core, state.hit[at].count = core, 0
+            at = this.first_target_core + this.n_target_cores
+            this.n_target_cores += 1
+            state.target_cores[at].core, state.target_cores[at].count = core, 0
             here.axons += this.axons
-        state.hit[at].count += 1
+        state.target_cores[at].count += 1
     for k in range(this_group.out, state.groups[group + 1].out):
         this = state.sets[state.from_set[k]]
-        at = _index(state.fed, this.fed, this.feds, core)
+        at = _index(state.source_cores, this.first_source_core, this.n_source_cores, core)
         if at < 0:
-            at = this.fed + this.feds
-            this.feds += 1
-            state.fed[at].core, state.fed[at].count, state.fed[at].weight = core, 0, 0
-        state.fed[at].count += 1
-        state.fed[at].weight += state.from_weight[k]
+            at = this.first_source_core + this.n_source_cores
+            this.n_source_cores += 1
+            state.source_cores[at].core, state.source_cores[at].count, state.source_cores[at].weight = core, 0, 0
+        state.source_cores[at].count += 1
+        state.source_cores[at].weight += state.from_weight[k]
 
 
 @inlined
@@ -189,22 +143,26 @@ def _take(state: State, group: int) -> None:
     state.groups[last].slot = this_group.slot
     for k in range(this_group.into, state.groups[group + 1].into):
         this = state.sets[state.into[k]]
-        at = _index(state.hit, this.hit, this.hits, core)
-        state.hit[at].count -= 1
-        if state.hit[at].count == 0:
-            this.hits -= 1
-            moved = state.hit[this.hit + this.hits]
-            state.hit[at].core, state.hit[at].count = moved.core, moved.count
+        at = _index(state.target_cores, this.first_target_core, this.n_target_cores, core)
+        state.target_cores[at].count -= 1
+        if state.target_cores[at].count == 0:
+            this.n_target_cores -= 1
+            moved = state.target_cores[this.first_target_core + this.n_target_cores]
+            state.target_cores[at].core, state.target_cores[at].count = moved.core, moved.count
             here.axons -= this.axons
     for k in range(this_group.out, state.groups[group + 1].out):
         this = state.sets[state.from_set[k]]
-        at = _index(state.fed, this.fed, this.feds, core)
-        state.fed[at].count -= 1
-        state.fed[at].weight -= state.from_weight[k]
-        if state.fed[at].count == 0:
-            this.feds -= 1
-            moved = state.fed[this.fed + this.feds]
-            state.fed[at].core, state.fed[at].count, state.fed[at].weight = moved.core, moved.count, moved.weight
+        at = _index(state.source_cores, this.first_source_core, this.n_source_cores, core)
+        state.source_cores[at].count -= 1
+        state.source_cores[at].weight -= state.from_weight[k]
+        if state.source_cores[at].count == 0:
+            this.n_source_cores -= 1
+            moved = state.source_cores[this.first_source_core + this.n_source_cores]
+            state.source_cores[at].core, state.source_cores[at].count, state.source_cores[at].weight = (
+                moved.core,
+                moved.count,
+                moved.weight,
+            )
 
 
 @compiled
@@ -215,10 +173,12 @@ def put_all(state: State, core: np.ndarray) -> int:
     cost = 0
     for this in range(state.sets.size):
         one = state.sets[this]
-        cost += one.total * one.hits
-        for k in range(one.hit, one.hit + one.hits):
-            at = _index(state.fed, one.fed, one.feds, np.int64(state.hit[k].core))
-            cost -= state.fed[at].weight if at >= 0 else 0
+        cost += one.total * one.n_target_cores
+        for k in range(one.first_target_core, one.first_target_core + one.n_target_cores):
+            at = _index(
+                state.source_cores, one.first_source_core, one.n_source_cores, np.int64(state.target_cores[k].core)
+            )
+            cost -= state.source_cores[at].weight if at >= 0 else 0
     return cost
 
 
@@ -236,10 +196,10 @@ def _move_change(state: State, group: int, core: int) -> Tuple[int, int, int]:
     for k in range(state.groups[group].into, state.groups[group + 1].into):
         this = state.sets[state.into[k]]
         alone = met = False  # it is the only target of the set on its core; there is one on the new core
-        for at in range(this.hit, this.hit + this.hits):
-            if state.hit[at].core == here:
-                alone = state.hit[at].count == 1
-            elif state.hit[at].core == core:
+        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+            if state.target_cores[at].core == here:
+                alone = state.target_cores[at].count == 1
+            elif state.target_cores[at].core == core:
                 met = True
         if alone:
             cost -= this.total
@@ -249,21 +209,24 @@ def _move_change(state: State, group: int, core: int) -> Tuple[int, int, int]:
             found += this.axons
         if met and not alone:
             continue
-        for at in range(this.fed, this.fed + this.feds):
-            if alone and state.fed[at].core == here:
-                cost += state.fed[at].weight
-            elif not met and state.fed[at].core == core:
-                cost -= state.fed[at].weight
+        for at in range(this.first_source_core, this.first_source_core + this.n_source_cores):
+            if alone and state.source_cores[at].core == here:
+                cost += state.source_cores[at].weight
+            elif not met and state.source_cores[at].core == core:
+                cost -= state.source_cores[at].weight
     for k in range(state.groups[group].out, state.groups[group + 1].out):
         this, weight = state.sets[state.from_set[k]], state.from_weight[k]
         if state.from_own[k]:  # its own targets move too
-            if state.hit[_index(state.hit, this.hit, this.hits, here)].count == 1:
+            if (
+                state.target_cores[_index(state.target_cores, this.first_target_core, this.n_target_cores, here)].count
+                == 1
+            ):
                 cost -= weight
             continue
-        for at in range(this.hit, this.hit + this.hits):
-            if state.hit[at].core == here:
+        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+            if state.target_cores[at].core == here:
                 cost += weight
-            elif state.hit[at].core == core:
+            elif state.target_cores[at].core == core:
                 cost -= weight
     return cost, left, found
 
@@ -327,32 +290,35 @@ def _gather(
         base += this.total
         axons += this.axons
         alone = False
-        for at in range(this.hit, this.hit + this.hits):
-            core = np.int64(state.hit[at].core)
+        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+            core = np.int64(state.target_cores[at].core)
             count = _meet(buffers, count, core)
             gain[core] += this.total
             shared[core] += this.axons
-            alone |= core == here and state.hit[at].count == 1
+            alone |= core == here and state.target_cores[at].count == 1
         if alone:
             stay += this.total
             freed += this.axons
-        for at in range(this.fed, this.fed + this.feds):
-            core, spikes = np.int64(state.fed[at].core), state.fed[at].weight
+        for at in range(this.first_source_core, this.first_source_core + this.n_source_cores):
+            core, spikes = np.int64(state.source_cores[at].core), state.source_cores[at].weight
             if core == here:
                 if alone:
                     stay -= spikes
                 continue
-            if _index(state.hit, this.hit, this.hits, core) < 0:
+            if _index(state.target_cores, this.first_target_core, this.n_target_cores, core) < 0:
                 count = _meet(buffers, count, core)
                 gain[core] += spikes
     for k in range(state.groups[group].out, state.groups[group + 1].out):
         this = state.sets[state.from_set[k]]
         if state.from_own[k]:  # its own targets move too
-            if state.hit[_index(state.hit, this.hit, this.hits, here)].count == 1:
+            if (
+                state.target_cores[_index(state.target_cores, this.first_target_core, this.n_target_cores, here)].count
+                == 1
+            ):
                 stay += state.from_weight[k]
             continue
-        for at in range(this.hit, this.hit + this.hits):
-            core = np.int64(state.hit[at].core)
+        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+            core = np.int64(state.target_cores[at].core)
             count = _meet(buffers, count, core)
             gain[core] += state.from_weight[k]
             if core == here:
@@ -421,11 +387,11 @@ def _neighbour(state: State, random: np.ndarray, group: int) -> int:
         return draw_below(random, state.cores.size)
     if out == 0 or (into > 0 and draw_below(random, np.int64(2)) == 0):
         this = state.sets[state.into[this_group.into + draw_below(random, into)]]
-        if this.feds and draw_below(random, np.int64(2)) == 0:
-            return state.fed[this.fed + draw_below(random, np.int64(this.feds))].core
+        if this.n_source_cores and draw_below(random, np.int64(2)) == 0:
+            return state.source_cores[this.first_source_core + draw_below(random, np.int64(this.n_source_cores))].core
     else:
         this = state.sets[state.from_set[this_group.out + draw_below(random, out)]]
-    return state.hit[this.hit + draw_below(random, np.int64(this.hits))].core
+    return state.target_cores[this.first_target_core + draw_below(random, np.int64(this.n_target_cores))].core
 
 
 @inlined

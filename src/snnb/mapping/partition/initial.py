@@ -1,0 +1,119 @@
+"""Initial partitions: the sequential one, which is also the baseline, and those of Mt-KaHyPar."""
+
+from itertools import chain
+from typing import Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from snnb.chips.hardware import Limits
+from snnb.core.compiled import compiled, inner
+from snnb.core.progress import Progress, Throttle, silent
+from snnb.mapping.partition.contraction import Problem
+from snnb.mapping.partition.mtkahypar import SEED_END, Job, partitions
+from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.source_lists import SourceLists
+from snnb.mapping.traffic import MappableNetwork
+
+
+def sequential(network: MappableNetwork, limits: Limits, progress: Progress = silent) -> np.ndarray:
+    """Fill cores with neurons in the order of their ids, a new core when a limit would be exceeded.
+
+    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same. The result, int32, shape (neurons,), has no gaps. The
+    network is one that `check_possible` accepts.
+    """
+    core = np.empty(network.neurons, np.int32)
+    seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
+    state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
+    for population in network.populations:
+        lists = SourceLists(network, population)
+        for first, last in lists.parts():
+            part = slice(*(population.first - network.first + lists.filters * at for at in (first, last)))
+            _fill_cores(state, most, lists.filters, *lists.of(first, last), network.in_degrees[part], seen, core[part])
+            if throttle.due(last=part.stop == network.neurons):
+                progress(part.stop, network.neurons, f"{state[0] + 1} cores")
+    return core
+
+
+@inner
+def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
+    """Count the sources without a mark of the core, and mark them."""
+    new = 0
+    for s in source:
+        if seen[s] != core:
+            seen[s] = core
+            new += 1
+    return new
+
+
+@compiled
+def _fill_cores(
+    state: np.ndarray,
+    limits: np.ndarray,
+    filters: int,
+    position_start: np.ndarray,
+    position_source: np.ndarray,
+    neuron_start: np.ndarray,
+    neuron_source: np.ndarray,
+    synapses: np.ndarray,
+    seen: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Place neurons one by one; start a new core when a limit would be exceeded.
+
+    Parameters
+    ----------
+    state : current core, and its neurons, axons and synapses; updated
+    limits : maximum of neurons, axons and synapses of a core
+    filters : number of neurons at a position; the first neuron is the first of its position
+    seen : (nodes,) int32 array; the last core with an axon for each source; updated
+    core : (neurons,) int32 array; output
+    """
+    shared = -1  # the position whose sources are all seen
+    for neuron in range(core.size):
+        position = neuron // filters
+        at_position = position_source[position_start[position] : position_start[position + 1]]
+        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
+        new = _newly_seen(own, seen, state[0])
+        if position != shared:
+            new += _newly_seen(at_position, seen, state[0])
+        full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
+        if full and state[1]:
+            state[0] += 1
+            state[1:] = 0
+            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
+        shared = position
+        core[neuron] = state[0]
+        state[1] += 1
+        state[2] += new
+        state[3] += synapses[neuron]
+
+
+Start = Tuple[int, np.ndarray]  # number of cores, and the core of each group, which may exceed limits
+
+
+def initial_partitions(
+    problem: Problem, baseline: np.ndarray, graph: Optional[Hypergraph], max_jobs: int
+) -> Tuple[Iterator[Start], int]:
+    """Return initial partitions and their number: of Mt-KaHyPar, of few groups also the sequential one.
+
+    They have the cores that neurons and synapses need, those of the sequential partition, and a few more. `baseline`
+    (int32, shape (groups,)) is the sequential partition. Mt-KaHyPar has at most `max_jobs` jobs, and none without
+    `graph`.
+    """
+    net, limits, settings = problem.net, problem.limits, problem.settings
+    fewest = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
+    used = int(baseline.max()) + 1
+    bound_by_axons = used > fewest * (1 + settings.extra_cores)
+    more = max(1, int(used * (settings.extra_cores_for_axons if bound_by_axons else settings.extra_cores)))
+    wanted = [min(cores, problem.max_cores) for cores in (used + more, fewest, used)]
+    numbers = [cores for n, cores in enumerate(wanted) if cores >= fewest and cores not in wanted[:n]]
+    jobs: List[Job] = []
+    if graph is not None:
+        possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
+        seeds = range(settings.seeds_of_mtkahypar)
+        jobs = [(cores, (problem.seed + n) % SEED_END) for n in seeds for cores in possible][:max_jobs]
+    starts: Iterator[Start] = iter(()) if graph is None else partitions(graph, jobs, problem.warn)
+    if graph is not None and net.groups > settings.max_groups_with_sequential_start:
+        return starts, len(jobs)
+    sequential_starts = ((cores, np.minimum(baseline, cores - 1).astype(np.int32)) for cores in numbers)
+    return chain(starts, sequential_starts), len(jobs) + len(numbers)

@@ -1,0 +1,145 @@
+"""Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024): initial partitions, and V-cycles that improve a partition."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Dict, Iterator, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.core.progress import Say
+from snnb.mapping.partition import mtkahypar_process
+from snnb.mapping.partition.contraction import Problem
+from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.traffic import joined_sets, take_sets
+
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # in the last line of the messages of a process
+LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
+FINENESS = 10_000  # of weights that combine neurons and synapses
+SEED_END = 1 << 31
+MESSAGES = "messages.txt"  # of the process that starts a process for each job
+Job = Tuple[int, int]  # blocks, seed
+
+
+def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
+    """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
+
+    The λ − 1 metric of these hyperedges is the cost. A set with many source groups needs a copy of its targets for each
+    of them. If that makes more than `max_exact_pins` pins, it becomes one hyperedge of the targets, and for each source
+    one of two nodes: the source and the middle target. This overestimates the cost of a source on the core of another
+    target.
+    """
+    net, limits, settings = problem.net, problem.limits, problem.settings
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    owner = np.repeat(np.arange(sources.size), sources)
+    crowded = (sources > settings.min_sources_of_set_hyperedge) & (degrees > 2) & (degrees @ sources > max_exact_pins)
+    many = crowded[owner]
+    middle = net.target[net.target_start[:-1] + degrees // 2]
+    paired = np.flatnonzero(many & (middle[owner] != net.source))
+    pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
+    # The targets of sets with few source groups, each followed by one of these groups unless it is a target
+    start, pin = take_sets(net.target_start, net.target, owner[~many])
+    own, source = net.source_own[~many], net.source[~many]
+    added = np.concatenate([[0], np.cumsum(~own)])
+    start, pin = joined_sets(
+        [
+            (start + added, np.insert(pin, start[1:][~own], source[~own])),
+            take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
+            (2 * np.arange(pairs.size // 2 + 1), pairs),
+        ]
+    )
+    weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
+    scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
+    node_weight, capacity = net.neurons, limits.neurons
+    cores = net.neurons.sum() / limits.neurons, net.synapses.sum() / limits.synapses
+    if settings.min_ratio_of_ample_memory * cores[1] >= cores[0]:  # weigh by the scarcer
+        shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
+        node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
+    return Hypergraph(
+        node_weight=node_weight,
+        start=start,
+        pin=pin,
+        weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
+        capacity=capacity,
+        scale=scale,
+    )
+
+
+def partitions(
+    graph: Hypergraph, jobs: Sequence[Job], warn: Say, improved: Optional[np.ndarray] = None
+) -> Iterator[Tuple[int, np.ndarray]]:
+    """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
+
+    With `improved` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a
+    message for each job that fails.
+    """
+    if not jobs:
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
+        for name, kind in mtkahypar_process.ARRAYS.items():
+            getattr(graph, name).astype(kind).tofile(folder / name)
+        if improved is not None:
+            improved.astype(mtkahypar_process.BLOCK).tofile(folder / mtkahypar_process.FIRST)
+        process = stack.enter_context(_start_process(folder, graph.capacity, jobs))
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        codes: Dict[int, int] = {}  # of the jobs that have ended
+        for number, (blocks, _) in enumerate(jobs):
+            while number not in codes:
+                line = process.stdout.readline().split()
+                if not line:  # the process has ended early
+                    codes = {**dict.fromkeys(range(len(jobs)), process.wait()), **codes}
+                    break
+                codes[int(line[0])] = int(line[1])
+            if codes[number] == 0:
+                yield blocks, np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
+            else:
+                texts = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
+                messages = texts[0].read_text(encoding="utf-8", errors="replace").splitlines()
+                last = "".join(messages[-1:])
+                reason = f"exit code {codes[number]}" + (last and f", {last}")
+                killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
+                memory = "; possibly out of memory" if killed else ""
+                warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}")
+
+
+def _start_process(folder: Path, capacity: int, jobs: Sequence[Job]) -> "subprocess.Popen[str]":
+    """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
+    given = (os.getpid(), folder, capacity, *(f"{blocks},{seed}" for blocks, seed in jobs))
+    with (folder / MESSAGES).open("wb") as messages:
+        return subprocess.Popen(
+            [sys.executable, "-S", "-m", mtkahypar_process.__name__, *map(str, given)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            universal_newlines=True,
+        )
+
+
+def is_installed() -> bool:
+    """Return whether the package mtkahypar is installed."""
+    return importlib.util.find_spec("mtkahypar") is not None
+
+
+def require() -> None:
+    """Raise `InputError` if the package mtkahypar is not installed."""
+    if not is_installed():
+        raise InputError(
+            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip install mtkahypar; "
+            "--method groups does without it"
+        )
+
+
+def connectivity_metric(graph: Hypergraph, block: np.ndarray) -> int:
+    """Return the λ − 1 metric of a partition."""
+    blocks = int(block.max()) + 1
+    pairs = np.unique(np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks + block[graph.pin])
+    return int((np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight)

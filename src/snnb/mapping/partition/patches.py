@@ -1,0 +1,289 @@
+"""Coarsening where sources share lists of synapses: patches, rectangles of positions with a chunk of channels.
+
+A source has a list in the memory of a patch by which rows of the patch it meets over which taps, and by which columns,
+so the memory is a product of sums along both axes, and of channels. With n rows the sum grows until n is the kernel's
+size, and a patch of all rows has fewer lists, since no source lies beyond its border. Hence layers of many channels
+take single rows, or all positions and few channels.
+"""
+
+from collections import Counter
+from itertools import product
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from snnb.chips.hardware import Limits
+from snnb.graph.connection import Connection
+from snnb.graph.populations import GraphPopulation
+from snnb.mapping.partition.groups import Grid
+from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.traffic import MappableNetwork
+from snnb.network.geometry import PADDING, Axis
+
+ALL_SPIKES = 1 << 40  # sum of the spikes of a network by which grids are compared
+Chunks = List[Tuple[Grid, int]]  # grid and number of channels of each chunk of a population
+
+
+class _AxisParts(NamedTuple):
+    """An axis of a connection in parts: the largest counts of a part, and the parts that each input reaches."""
+
+    outputs: int
+    entries: int  # of the distinct lists
+    sources: int
+    parts: np.ndarray  # (inputs,) int64: number of parts
+    own: np.ndarray  # (inputs,) int64: 1 if the input is in one of them
+
+
+class _Candidate(NamedTuple):
+    """A grid of patches that keeps the limits."""
+
+    grid: Grid
+    channels: int  # at most
+    to_chunk: float  # spikes that the patches of a chunk of channels receive
+    to_channel: float  # and further ones for each channel
+
+
+def patches(
+    network: MappableNetwork,
+    limits: Limits,
+    settings: SearchSettings,
+    axons_out: Optional[int] = None,
+    *,
+    mixed: bool = True,
+) -> Tuple[np.ndarray, int]:
+    """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
+
+    A group is a patch; a population takes the grid whose patches receive the fewest spikes. The limit of synapses is
+    that of the entries of lists. `axons_out` limits the pairs of a neuron of a patch and a patch with one of its
+    targets, so populations take their grids after their targets. With `mixed`, chunks of channels may have different
+    grids, and a pooling joins the patches of the population that it reads if that saves spikes. Otherwise patches are
+    to be merged: a population has equal ones, for the mean number of spikes.
+    """
+    poolings = _poolings(network) if mixed else {}
+    chunks_of: Dict[str, Chunks] = {}
+    joined: Dict[str, Connection] = {}  # poolings, by the name of the population that they read
+    for population in reversed(network.populations):
+        pooling, name = poolings.get(population.name), population.name
+        outgoing = [c for p in network.projections_from(population) for c in p.connections]
+        filters = _volume(network, population)[2]
+        room = None if axons_out is None else (axons_out, _patches_reached(network, population, outgoing, chunks_of))
+        grids = _Grids(network, population, limits, settings.patch_sides, mixed)
+        chunks_of[name], spikes = _chunks(grids.candidates(room), filters, mixed)
+        if pooling is not None:
+            if axons_out is not None:
+                others = [connection for connection in outgoing if connection is not pooling]
+                reached = _patches_reached(network, population, others, chunks_of) + 1
+                onward = [c for p in network.projections_from(pooling.target) for c in p.connections]
+                row, column = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
+                reached[row[:, None], column] += _patches_reached(network, pooling.target, onward, chunks_of)
+                room = axons_out, reached
+            chunks_joined, spikes_joined = _chunks(grids.candidates(room, pooling), filters, mixed)
+            if spikes_joined < spikes + _spikes_at(network, pooling, mixed).sum():
+                chunks_of[name], joined[name] = chunks_joined, pooling
+    return _numbered(network, chunks_of, joined)
+
+
+def _numbered(
+    network: MappableNetwork, chunks_of: Dict[str, Chunks], joined: Dict[str, Connection]
+) -> Tuple[np.ndarray, int]:
+    """Return the patch of each neuron, int32, and the number of patches."""
+    group, groups = np.empty(network.neurons, np.int32), 0
+    targets = [pooling.target for pooling in joined.values()]
+    for population in network.populations:
+        if population in targets:
+            continue
+        chunks, pooling, first = chunks_of[population.name], joined.get(population.name), 0
+        rows, columns, filters = _volume(network, population)
+        same_grid = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
+        for n, ((down, across), channels) in enumerate(chunks):
+            patch = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
+            patch = groups + (patch * len(chunks) + n if same_grid else patch)
+            chunk = slice(first, first + channels)
+            group[network.part(population)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
+            if pooling is not None:
+                patch = patch[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
+                group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
+            groups, first = groups + (0 if same_grid else down * across), first + channels
+        groups += down * across * len(chunks) if same_grid else 0
+    return group, groups
+
+
+def _volume(network: MappableNetwork, population: GraphPopulation) -> Tuple[int, int, int]:
+    """Return the numbers of rows, columns and channels of a population."""
+    rows, columns, filters = network.projections_to(population)[0].connections[0].geometry.output_volume
+    return rows, columns, filters
+
+
+def _patches_reached(
+    network: MappableNetwork, population: GraphPopulation, out: Sequence[Connection], chunks_of: Dict[str, Chunks]
+) -> np.ndarray:
+    """Return the largest number of patches that a neuron at a position reaches: int64, shape (rows, columns).
+
+    A target without chunks, as in recurrent networks, counts as one patch.
+    """
+    reached = np.zeros(population.size)
+    for connection in out:
+        geometry, ids = connection.geometry, connection.ids
+        grids = Counter(grid for grid, _ in chunks_of.get(connection.target.name, []))
+        each = np.ones((1, geometry.rows.size, geometry.columns.size), np.int64)
+        if grids:
+            parts = [(_axis_parts(geometry.rows, n).parts, _axis_parts(geometry.columns, m).parts) for n, m in grids]
+            each = np.array([np.outer(*pair) for pair in parts])
+        dense = geometry.pairing == "dense"  # each channel reaches all chunks, otherwise one
+        most = np.tensordot(list(grids.values()) or [1], each, 1) if dense else each.max(axis=0)
+        used = ids != PADDING
+        at = np.broadcast_to(most[:, :, None], ids.shape)[used]
+        reached += np.bincount(ids[used] - connection.source.first, at, population.size)
+    reached_by: np.ndarray = reached.reshape(_volume(network, population)).max(axis=2).astype(np.int64)
+    return reached_by
+
+
+def _poolings(network: MappableNetwork) -> Dict[str, Connection]:
+    """Return connections of each source neuron to one target at most, at most one to and from a population.
+
+    The keys are the names of the source populations.
+    """
+    poolings: Dict[str, Connection] = {}
+    for population in network.populations:
+        (connection, *others) = [c for p in network.projections_to(population) for c in p.connections]
+        geometry, source = connection.geometry, connection.source
+        taken = source.name in poolings or source in [pooling.target for pooling in poolings.values()]
+        if others or taken or source not in network.populations or geometry.pairing == "dense":
+            continue
+        apart = all(np.unique(axis.input).size == axis.input.size for axis in (geometry.rows, geometry.columns))
+        ordered = np.array_equal(connection.ids.ravel(), source.first + np.arange(source.size))
+        if apart and ordered and geometry.multiplier == 1:
+            poolings[source.name] = connection
+    return poolings
+
+
+class _Grids:
+    """The grids of a population that keep the limits."""
+
+    def __init__(
+        self, network: MappableNetwork, population: GraphPopulation, limits: Limits, sides: Sequence[int], mixed: bool
+    ) -> None:
+        self._network, self._limits, self._sides, self._mixed = network, limits, sides, mixed
+        self._connections = [connection for p in network.projections_to(population) for connection in p.connections]
+
+    def candidates(
+        self, room: Optional[Tuple[int, np.ndarray]] = None, pooling: Optional[Connection] = None
+    ) -> List[_Candidate]:
+        """Return the grids that keep the limits; the smallest is always one of them.
+
+        `room` are the output axons of a core, and of a channel at each position; `pooling` joins the patches.
+        """
+        rows, columns, filters = self._connections[0].geometry.output_volume
+        connections = self._connections + ([] if pooling is None else [pooling])
+        spikes = [self._spikes_at(connection) for connection in connections]
+        by_rows = [
+            (parts, [_axis_parts(c.geometry.rows, parts, c is pooling) for c in connections])
+            for parts in self._numbers(rows)
+        ]
+        by_columns = [
+            (parts, [_axis_parts(c.geometry.columns, parts, c is pooling) for c in connections])
+            for parts in self._numbers(columns)
+        ]
+        found: List[_Candidate] = []
+        for (down, row_parts), (across, column_parts) in product(by_rows, by_columns):
+            # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
+            entries, own, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
+            for connection, row, column, sent in zip(connections, row_parts, column_parts, spikes):
+                dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
+                entries += row.entries * column.entries * (channels if dense else 1)
+                if sent is not None:
+                    axons = row.sources * column.sources
+                    received = float(row.parts @ sent @ column.parts - row.own @ sent @ column.own)
+                    own, to_all = (own, to_all) if dense else (own + axons, to_all + received)
+                    shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
+            neurons = row_parts[0].outputs * column_parts[0].outputs
+            neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
+            capacity = min(self._limits.neurons // neurons, self._limits.synapses // entries)
+            if own or shared > self._limits.axons:
+                capacity = min(capacity, (self._limits.axons - shared) // max(own, 1))
+            if room is not None:
+                capacity = min(capacity, room[0] // max(_largest_sum(room[1], down, across), 1))
+            if capacity > 0 or (down, across) == (rows, columns):
+                found.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
+        return found
+
+    def _spikes_at(self, connection: Connection) -> Optional[np.ndarray]:
+        """Return the spikes that a connection transmits, see `_spikes_at`; None for a constant current."""
+        spiking = connection.source in self._network.sources
+        return _spikes_at(self._network, connection, self._mixed) if spiking else None
+
+    def _numbers(self, length: int) -> List[int]:
+        """Return the numbers of patches along an axis."""
+        return sorted({-(-length // side) for side in (*self._sides, length)})
+
+
+def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
+    """Return the largest sum over a patch of numbers at each position."""
+    starts = [-(-np.arange(parts) * size // parts) for parts, size in zip((down, across), at.shape)]
+    return int(np.add.reduceat(np.add.reduceat(at, starts[0]), starts[1], axis=1).max())
+
+
+def _spikes_at(network: MappableNetwork, connection: Connection, exact: bool) -> np.ndarray:
+    """Return the spikes of all channels at each input position, or their mean: float64, shape (rows, columns).
+
+    They are integers, scaled so that the spikes of the network sum to about `ALL_SPIKES`. Their sums are exact, so that
+    equally good grids are equal on every processor.
+    """
+    scale = ALL_SPIKES / max(network.spikes.sum(), 1.0)
+    ids, spikes = connection.ids, np.rint(network.spikes_of(connection.source) * scale)
+    if not exact:
+        rows, columns, channels = connection.geometry.input_volume
+        return np.full((rows, columns), np.rint(channels * spikes.mean()))
+    sent: np.ndarray = np.append(spikes, 0.0)[np.where(ids == PADDING, -1, ids - connection.source.first)].sum(axis=2)
+    return sent
+
+
+def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> Tuple[List[Tuple[Grid, int]], float]:
+    """Return grid and number of channels of each of the chunks that receive the fewest spikes, and these spikes."""
+    if not mixed:
+        candidates = [
+            min(candidates, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)
+        ]
+    capacity, to_chunk, to_channel = (np.array([one[n] for one in candidates]) for n in (1, 2, 3))
+    least, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
+    for channels in range(1, filters + 1):
+        taken = np.minimum(capacity, channels)
+        spikes = least[channels - taken] + to_chunk + to_channel * taken
+        chosen[channels] = np.argmin(spikes)
+        least[channels] = spikes[chosen[channels]]
+    numbers: Dict[int, List[int]] = {}  # of channels of the chunks, by index of the candidate
+    received = float(least[filters])
+    while filters > 0:
+        index = int(chosen[filters])
+        numbers.setdefault(index, []).append(min(int(capacity[index]), filters))
+        filters -= numbers[index][-1]
+    chunks = [
+        (candidates[index].grid, sum(taken) * (n + 1) // len(taken) - sum(taken) * n // len(taken))
+        for index, taken in numbers.items()
+        for n in range(len(taken))
+    ]
+    return chunks, received
+
+
+def _first_inputs(axis: Axis) -> np.ndarray:
+    order, starts = axis.by_output()
+    return axis.input[order][starts[:-1]]
+
+
+def _axis_parts(axis: Axis, parts: int, pooling: bool = False) -> _AxisParts:
+    """Divide an axis of outputs into equal parts; with `pooling`, the inputs, and an output is in its first input's."""
+    length = axis.size if pooling else axis.outputs
+    equal = np.arange(length) * parts // length
+    part = equal[_first_inputs(axis)] if pooling else equal
+    lists: Dict[Tuple[int, int], List[Tuple[int, int]]] = {}  # by part and source
+    for source, output, tap in zip(axis.input.tolist(), axis.output.tolist(), axis.tap.tolist()):
+        lists.setdefault((int(part[output]), source), []).append((output, tap))
+    distinct: List[Set[Tuple[Tuple[int, int], ...]]] = [set() for _ in range(parts)]
+    for (this, _), pairs in lists.items():
+        distinct[this].add(tuple((output - pairs[0][0], tap) for output, tap in pairs))
+    sources = np.bincount([this for this, _ in lists]).max()
+    entries = max(sum(map(len, one)) for one in distinct)
+    reached = np.bincount([source for _, source in lists], minlength=axis.size)
+    own = [source for this, source in lists if pooling and equal[source] == this]
+    inside = np.bincount(np.array(own, np.int64), minlength=axis.size)
+    return _AxisParts(int(np.bincount(part).max()), entries, int(sources), reached, inside)
