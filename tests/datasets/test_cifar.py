@@ -2,7 +2,9 @@ import hashlib
 import io
 import os
 import pickle
+import struct
 import tarfile
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +66,55 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(refused, cifar10_
         assert not trace.exists()
         pickle.loads(path.read_bytes())  # noqa: S301 (the proof that this pickle does run)
         trace.unlink()
+
+
+ENCODE = b"c_codecs\nencode\n"
+
+
+def text(content):
+    return b"X" + struct.pack("<I", len(content)) + content
+
+
+def nested(times):
+    """Bytes that are encoded in hexadecimal digits, and these again; each time twice as many."""
+    return b"\x80\x02" + ENCODE * times + b"U\xffa" + b"a" * 254 + (text(b"hex") + b"\x86R") * times + b"."
+
+
+def repeated(times):
+    """A list of a text that is encoded again and again."""
+    one = ENCODE + b"h\x00" + text(b"latin1") + b"\x86R"
+    return b"\x80\x02" + text(b"a" * 100_000) + b"q\x00](" + one * times + b"e\x86."
+
+
+def array(shape, kind=b"u1", call=b"cnumpy.core.multiarray\n_reconstruct\n"):
+    sides = b"\x8a\x08" + struct.pack("<q", shape)
+    return b"\x80\x02" + call + b"cnumpy\nndarray\n" + sides + b"\x85U" + bytes([len(kind)]) + kind + b"\x87R."
+
+
+TUPLES = b"\x80\x02})" + b"q\x00h\x00\x86" * 26 + b"K\x01s."  # a key whose text has 2**26 elements
+SMALL = {
+    "nested encoding": (nested(20), "encodes 255 characters as 'hex'"),
+    "repeated encoding": (repeated(2000), "encodes 200,000 characters as 'latin1'"),
+    "memo": (b"\x80\x02Nr\xff\xff\xff\x0f.", "stores object 268,435,455 after 2 operations"),
+    "array": (array(2 * 10**9, b"O"), "is not an array of bytes|not a readable CIFAR batch"),
+    "ndarray": (array(2 * 10**9, b"O", b"cnumpy\nndarray\n"), "is not an array of bytes|not a readable CIFAR batch"),
+    "sets": (b"\x80\x04(" + b"\x8f" * 100_000 + b"t.", "has the operation EMPTY_SET"),
+    "key": (TUPLES, "is not an array of bytes"),
+    "dictionaries": (b"\x80\x02(" + b"}" * 500_000 + b"t.", "not a readable CIFAR batch"),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_small_pickle_takes_little_memory(kind, refused, cifar10_folder):
+    content, message = SMALL[kind]
+    (cifar10_folder / "cifar-10-batches-py" / "data_batch_1").write_bytes(content)
+    refused("", "cifar10", source=cifar10_folder)  # what is imported
+    tracemalloc.start()
+    try:
+        refused(message, "cifar10", source=cifar10_folder)
+        assert tracemalloc.get_traced_memory()[1] <= 100 * len(content) + 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

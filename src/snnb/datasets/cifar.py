@@ -7,12 +7,13 @@ code in them.
 import io
 import os
 import pickle
+import pickletools
 import shutil
 import tarfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Mapping, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -23,6 +24,15 @@ from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.io.files import read_bytes
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
+# Operations of the pickles that Python 2 and 3 make of a batch. Others build larger objects from fewer bytes.
+_OPERATIONS = """
+APPEND APPENDS BINBYTES BINGET BININT BININT1 BININT2 BINPUT BINSTRING BINUNICODE BUILD DICT EMPTY_DICT EMPTY_LIST
+EMPTY_TUPLE FRAME GET GLOBAL INT LIST LONG LONG1 LONG_BINGET LONG_BINPUT MARK MEMOIZE NEWFALSE NEWTRUE NONE PROTO PUT
+REDUCE SETITEM SETITEMS SHORT_BINBYTES SHORT_BINSTRING SHORT_BINUNICODE STACK_GLOBAL STOP STRING TUPLE TUPLE1 TUPLE2
+TUPLE3 UNICODE
+"""
+OPERATIONS = frozenset(_OPERATIONS.split())
+_BYTES = ("u1", b"u1", "uint8", b"uint8")  # numpy's name of the type of the images
 
 
 @dataclass(frozen=True)
@@ -150,8 +160,8 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
 def _read_images(path: Path, label_key: str, spec: DatasetSpec) -> Tuple[np.ndarray, np.ndarray]:
     """Return the images of a batch file, uint8 (n, 32, 32, 3), and their class numbers, int64 (n,)."""
     batch = _read_batch(path)
-    data, labels = batch.get("data"), batch.get(label_key)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
+    data, labels = _as_array(batch.get("data")), batch.get(label_key)
+    if data is None:
         raise InputError(f"{path}: `data` is not an array of bytes with 3072 columns; download it again.")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
         raise InputError(f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.")
@@ -163,34 +173,76 @@ class _RefusedError(Exception):
     """The pickle has something that no CIFAR batch has."""
 
 
-# What the pickles of Python 2 and 3 name.
-_ALLOWED: Mapping[Tuple[str, str], Callable[..., object]] = {
-    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),  # bytes as a text, in protocols 0 to 2
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # type: ignore[dict-item]
-}
+class _NumpyObject:
+    """An array or a type of numpy in a pickle, which is not made: its arguments, and its state as numpy stores it."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.arguments = arguments
+        self.state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
 
 
 class _Unpickler(pickle.Unpickler):
-    """Raise `_RefusedError` for any object but containers, numbers, texts and arrays."""
+    """Makes no object but containers, numbers, texts and `_NumpyObject`.
 
-    def find_class(self, module: str, name: str) -> Callable[..., object]:
-        key = module.replace("numpy._core", "numpy.core"), name
-        if key not in _ALLOWED:
+    Raise `_RefusedError` for another one. The memory is at most 100 times the size of the content.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._encoded, self._size = 0, len(content)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
+        known = {"numpy": ("ndarray", "dtype"), "numpy.core.multiarray": ("_reconstruct",)}
+        if name not in known.get(module.replace("numpy._core", "numpy.core"), ()):
             raise _RefusedError(f"names {module}.{name}")
-        return _ALLOWED[key]
+        return _NumpyObject
+
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """Return the bytes that Python 3 stores as a text in protocols 0 to 2."""
+        self._encoded += len(text)
+        if encoding != "latin1" or self._encoded > self._size:  # more often than it is stored
+            raise _RefusedError(f"encodes {self._encoded:,} characters as {encoding!r:.20}")
+        return text.encode("latin1")
+
+
+def _check_operations(content: bytes) -> None:
+    """Raise `_RefusedError` if a pickle has an operation that no CIFAR batch has, or a memo of any size."""
+    for number, (operation, argument, _) in enumerate(pickletools.genops(content)):
+        if operation.name not in OPERATIONS:
+            raise _RefusedError(f"has the operation {operation.name}")
+        if operation.name.endswith("PUT") and int(argument or 0) > number:  # Python allocates a list of this length
+            raise _RefusedError(f"stores object {argument:,} after {number:,} operations")
+
+
+def _as_array(stored: object) -> Optional[np.ndarray]:
+    """Return an array of a pickle, uint8 (n, 3072), as `numpy.ndarray.__setstate__` would; None for anything else."""
+    if not isinstance(stored, _NumpyObject) or not isinstance(stored.state, tuple) or len(stored.state) != 5:
+        return None
+    _, shape, dtype, by_column, values = stored.state
+    is_bytes = isinstance(dtype, _NumpyObject) and dtype.arguments[:1] in [(name,) for name in _BYTES]
+    if not is_bytes or not isinstance(values, bytes) or not isinstance(shape, tuple):
+        return None
+    if shape != (len(values) // 3072, 3072) or len(values) % 3072:
+        return None
+    return np.frombuffer(values, np.uint8).reshape(shape, order="F" if by_column else "C")
 
 
 def _read_batch(path: Path) -> Dict[str, object]:
-    """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys."""
+    """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys; for arrays see `_as_array`."""
     try:
-        loaded = _Unpickler(io.BytesIO(read_bytes(path)), encoding="bytes").load()
+        content = read_bytes(path)
+        _check_operations(content)
+        loaded = _Unpickler(content).load()
         texts = {key: value for key, value in loaded.items() if isinstance(key, (bytes, str))}
         return {key.decode() if isinstance(key, bytes) else key: value for key, value in texts.items()}
     except _RefusedError as error:
         raise InputError(
-            f"{path} is refused: it {error}, which no CIFAR batch does and which may run code; "
+            f"{path} is refused: it {error}, which no CIFAR batch does and which may run code or fill the memory; "
             "download the official file."
         ) from None
     except MemoryError:
