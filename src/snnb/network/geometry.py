@@ -1,6 +1,6 @@
 """Connections from one volume of neurons to another: two axes and a pairing of channels.
 
-A convolution, a pooling, an upsampling or a dense layer connects a volume `(height, width, channels)` to another one.
+A convolution, a pooling or a dense layer connects a volume `(height, width, channels)` to another one.
 Rows and columns are independent of each other: `Axis` lists the triples (input position, output position, kernel tap)
 of one of them. Taps that fall on padding are not listed.
 Degrees of neurons follow from it: synapses are counted without listing them.
@@ -235,53 +235,29 @@ def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, int
     """Add the synapses of the chosen sources to both counts.
 
     A connection is a pair of source and output position if the source meets all filters, and a pair of source and
-    target if it meets some. The former are the same for all sources that occur at the same pixels.
+    target if it meets some.
     """
-    members = np.flatnonzero(chosen)
-    index = np.cumsum(chosen) - 1  # of a source among the members
+    index = np.cumsum(chosen) - 1  # of a source among the chosen ones
     dense, diagonal = ([of for of in repeated if of.geometry.pairing == kind] for kind in ("dense", "diagonal"))
-    group = _groups(dense, index, members.size)
-    _, representative, size = np.unique(group, return_index=True, return_counts=True)
     filters = repeated[0].geometry.filters
     outputs = into.size // filters
     pairs = [np.empty(0, np.int64)]
     for source, position, geometry in dense:
-        of_group = representative[group[index[source]]] == index[source]
-        which, output = _reached(position[of_group], geometry)
-        pairs.append(group[index[source[of_group]]][which] * outputs + output)
-    reached = np.unique(np.concatenate(pairs))  # group × outputs + output
-    out[members] += (np.bincount(reached // outputs, minlength=size.size) * filters)[group]
-    onto = np.bincount(reached % outputs, size[reached // outputs], minlength=outputs)
-    into += np.repeat(onto.astype(np.int64), filters)
+        which, output = _reached(position, geometry)
+        pairs.append(index[source][which] * outputs + output)
+    reached = np.unique(np.concatenate(pairs))  # source × outputs + output
+    out[chosen] += np.bincount(reached // outputs, minlength=np.count_nonzero(chosen)) * filters
+    into += np.repeat(np.bincount(reached % outputs, minlength=outputs), filters)
     pairs = [np.empty(0, np.int64)]
     for source, position, geometry in diagonal:
         which, output = _reached(position, geometry)
-        alone = ~np.isin(group[index[source]][which] * outputs + output, reached)
+        alone = ~np.isin(index[source][which] * outputs + output, reached)
         which, output = which[alone], output[alone]
         target = output * filters + position[which] % geometry.channels * geometry.multiplier
         pairs.append(np.add.outer(source[which] * into.size + target, np.arange(geometry.multiplier)).ravel())
     single = np.unique(np.concatenate(pairs))  # source × targets + target
     out += np.bincount(single // into.size, minlength=out.size)
     into += np.bincount(single % into.size, minlength=into.size)
-
-
-def _groups(repeated: Sequence[_Repeated], index: np.ndarray, members: int) -> np.ndarray:
-    """Return for each member the number of its group, which occurs at the same pixels of the same inputs: int64."""
-    group, pixels = np.zeros(members, np.int64), 1  # pixel 0 stands for no further occurrence
-    member, pixel = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for source, position, geometry in repeated:
-        member.append(index[source])
-        pixel.append(pixels + position // geometry.channels)
-        pixels += geometry.rows.size * geometry.columns.size
-    members_of, at = np.concatenate(member), np.concatenate(pixel)
-    order = np.lexsort((at, members_of))
-    members_of, at = members_of[order], at[order]
-    rank = np.arange(at.size) - np.searchsorted(members_of, members_of)
-    for turn in range(int(rank.max(initial=-1)) + 1):
-        occurrence = np.zeros(members, np.int64)
-        occurrence[members_of[rank == turn]] = at[rank == turn]
-        group = np.unique(group * pixels + occurrence, return_inverse=True)[1]
-    return group
 
 
 def _reached(position: np.ndarray, geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
