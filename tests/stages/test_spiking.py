@@ -78,7 +78,7 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, ca
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     said = json.loads((simulation / "sim_accuracies.json").read_text())
     energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
-    assert f"\n  per sample: {additions:,.0f} additions; energy at 45 nm {energy:#.4g} nJ\n" in told
+    assert f"\n  per sample: {additions:,.0f} additions, {energy:#.4g} nJ\n" in told
     assert "energy_45nm_ann_pj" not in said
     counted = np.load(simulation / "spike_rate_sums.npz")
     assert not (simulation / "config").exists()  # of the toolbox, which cannot simulate it

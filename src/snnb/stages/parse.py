@@ -273,8 +273,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
             )
     if planned.next != "train":
         return
-    if params.parser == "toolbox":
-        return
     from snnb.conversion.own_parser import parse_own
     from snnb.model_files.read_model import read_model
     from snnb.stages.model import model_of
@@ -287,6 +285,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         from snnb.training.keras_model import trained_network
 
         network = trained_network(train.builder(run, model, training)())
+    if params.parser == "toolbox":
+        return
     try:
         parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
     except InputError as error:
