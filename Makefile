@@ -153,7 +153,7 @@ speed: setup ## measure the tables of docs/performance.md anew, with the parsed 
 	$(BIN)/python benchmarks/normalise.py --page
 	$(BIN)/python benchmarks/graph.py generate networks --page
 
-conversion-table: setup ## convert the networks of keras.applications and write the table of docs/conversion.md; takes half an hour
+conversion-table: setup ## convert the networks of keras.applications and write docs/keras-networks.csv; takes half an hour
 	$(BIN)/python benchmarks/conversion_table.py
 
 model-matrix: setup ## run every model at full size and write docs/model-matrix.csv; takes an hour

@@ -1,4 +1,4 @@
-"""Convert the networks of `tensorflow.keras.applications`, and write the table of them in docs/conversion.md.
+"""Convert the networks of `tensorflow.keras.applications`, and write docs/keras-networks.csv.
 
 Each is built for ten classes and the smallest pictures that it takes, with random weights: batch normalisation has
 random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth.
@@ -9,6 +9,7 @@ a separate process. Networks in the results file are skipped.
 """
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -20,10 +21,9 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "conversion.md"
+TABLE = ROOT / "docs" / "keras-networks.csv"
 RESULTS = ROOT / "benchmarks" / "results" / "conversion_table.json"
-BEGIN = "<!-- conversion-table: written by `make conversion-table` -->"
-END = "<!-- end of conversion-table -->"
+COLUMNS = ["network", "size", "weights", "parsed_weights", "difference", "neurons", "synapses", "refused"]
 # The smallest height and width, as each network's own documentation states it.
 SIZES = {
     "VGG16": 32,
@@ -51,7 +51,7 @@ SAMPLES = 100
 
 
 def main() -> None:
-    """Convert the networks that are not in the results file, and write the page after each."""
+    """Convert the networks that are not in the results file, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="all, when left out")
     parser.add_argument("--again", action="store_true", help="convert the networks in the results file again")
@@ -77,7 +77,7 @@ def main() -> None:
         print(name, found.stdout, flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
         options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-        write_section(PAGE, measured)
+        write_table(measured)
 
 
 def _rows(name: str) -> List[str]:
@@ -191,26 +191,19 @@ def counted(parsed: Any) -> Tuple[int, int]:
     return neurons, synapses
 
 
-def write_section(page: Path, measured: Dict[str, Any]) -> None:
-    """Write the table between its two marks."""
-    lines = [
-        "| network | images | weights | weights then | difference | neurons | synapses |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name in (row for network in SIZES for row in _rows(network)):
-        row = measured.get(name)
-        if row is None:
-            continue
-        begin = f"| {name} | {row['size']}×{row['size']} | {row['weights']:,}"
-        if "refused" in row:
-            layers, reason = row["refused"].split(": ")[:2]
-            lines.append(f"{begin} | refused: {layers.split(', ')[0].replace('layer ', '')}: {reason} | | | |")
-            continue
-        counts = f"{row['neurons']:,} | {row['synapses']:,} |"
-        lines.append(f"{begin} | {row['parsed_weights']:,} | {row['difference']:.1e} | {counts}")
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+def write_table(measured: Dict[str, Any]) -> None:
+    """Write the rows of the table."""
+    with TABLE.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        for name in (row for network in SIZES for row in _rows(network) if row in measured):
+            row = {**measured[name], "network": name}
+            if "refused" in row:
+                layers, reason = row["refused"].split(": ")[:2]
+                row["refused"] = f"{layers.split(', ')[0].replace('layer ', '')}: {reason}"
+            else:
+                row["difference"] = f"{row['difference']:.1e}"
+            writer.writerow(row)
 
 
 if __name__ == "__main__":
