@@ -99,10 +99,8 @@ def networkx_loop(edges: List[np.ndarray]) -> None:
 
 PROJECTIONS: Dict[str, Tuple[Tuple[int, ...], Layer]] = {
     "convolution, AlexNet's second (5×5, 96 → 256)": ((26, 26, 96), convolution(256, 5)),
-    "convolution, LeNet's second (5×5, 6 → 16), 10× as wide": ((120, 120, 6), convolution(16, 5, padding="valid")),
     "dense, AlexNet's second (4096 → 4096)": ((4096,), dense(4096)),
     "pooling, VGG's first (2×2, 64 channels)": ((224, 224, 64), pooling(2, 2)),
-    "pooling, SqueezeNet's first (3×3/2, 64 channels)": ((112, 112, 64), pooling(3, 2)),
 }
 
 

@@ -113,13 +113,14 @@ def rows(name: str) -> List[str]:
 def section(name: str, stated: List[str]) -> List[str]:
     """Return the section of a command; its options that are `stated` before are left out."""
     command = load(name)
+    notes = [] if name in STAGES else command.notes
     return [
         f"\n## snnb {name}\n",
         f"{command.help}\n",
         *TABLE,
         *(line for line in rows(name) if line not in stated),
-        *(f"\n{note}" for note in command.notes),
-        *(printed(name) if any(p.name == "json" for p in command.params) else []),
+        *(f"\n{note}" for note in notes),
+        *(printed(name) if name not in STAGES else []),
     ]
 
 
@@ -138,6 +139,7 @@ def reference() -> str:
     stages = [line for line in rows("prepare") if line not in everywhere and all(line in rows(name) for name in STAGES)]
     lines = [HEAD, "## Options of all commands\n", *TABLE, *everywhere]
     lines += ["\n## Options of all stages\n", *TABLE, *stages]
+    lines += [*(f"\n{note}" for note in load("prepare").notes), *printed("prepare")]
     for name in COMMANDS:
         lines += section(name, [*everywhere, *(stages if name in STAGES else [])])
     return "\n".join([*lines, ""])
