@@ -51,7 +51,7 @@ def work():
         np.ones(200_000, np.int64), 100)
     for name in mtkahypar_process.ARRAYS:
         getattr(graph, name).tofile(folder / name)
-    child = mtkahypar._start_process(folder, graph.capacity, [(1000, 0), (1000, 1)])
+    child = mtkahypar._start_process(folder, graph.capacity, ["1000,0,10", "1000,1,10"])
     while len(psutil.Process(child.pid).children()) < 2:
         time.sleep(0.01)
     print("ready", flush=True)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from snnb.mapping.partition.mtkahypar import partitions
-from snnb.mapping.partition.mtkahypar_process import MANY_NODES, Hypergraph
+from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.settings import SearchSettings
 
+SETTINGS = SearchSettings()
 # Two triangles joined by an edge: the best bisection cuts only that edge.
 TRIANGLES = Hypergraph(
     node_weight=np.ones(6, np.int64),
@@ -35,7 +37,7 @@ os._exit(130)
 
 def test_the_best_bisection_of_two_triangles_for_each_seed():
     warnings = []
-    found = list(partitions(TRIANGLES, [(2, seed) for seed in range(3)], warnings.append))
+    found = list(partitions(TRIANGLES, [(2, seed) for seed in range(3)], SETTINGS, warnings.append))
     assert ([blocks for blocks, _ in found], warnings) == ([2, 2, 2], [])
     for _, block in found:
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
@@ -45,20 +47,20 @@ def test_the_best_bisection_of_two_triangles_for_each_seed():
 def test_the_capacity_of_a_block_may_exceed_32_bits(capacity):
     warnings = []
     for blocks in (2, 3, 5):  # the library adds up the capacities of all blocks
-        ((number, block),) = partitions(TRIANGLES._replace(capacity=capacity), [(blocks, 0)], warnings.append)
+        ((number, block),) = partitions(TRIANGLES._replace(capacity=capacity), [(blocks, 0)], SETTINGS, warnings.append)
         assert (number, block.size, block.max() < blocks) == (blocks, 6, True)
     assert warnings == []
 
 
 def test_a_v_cycle_improves_a_partition():
     first = np.array([0, 0, 1, 1, 1, 0])
-    ((_, block),) = partitions(TRIANGLES, [(2, 0)], print, first)
+    ((_, block),) = partitions(TRIANGLES, [(2, 0)], SETTINGS, print, first)
     assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
 def test_a_large_hypergraph_has_settings_of_its_own():
     """A chain of heavy triples, each joined to the next by a light edge: the best bisection cuts one of these."""
-    triples = MANY_NODES // 3 + 1
+    triples = SETTINGS.max_nodes_of_quality // 3 + 1
     nodes = np.arange(3 * triples, dtype=np.int32)
     chain = Hypergraph(
         node_weight=np.ones(nodes.size, np.int64),
@@ -68,7 +70,7 @@ def test_a_large_hypergraph_has_settings_of_its_own():
         capacity=3 * (triples // 2 + 10),
     )
     warnings = []
-    ((_, block),) = partitions(chain, [(2, 0)], warnings.append)
+    ((_, block),) = partitions(chain, [(2, 0)], SETTINGS, warnings.append)
     assert (np.count_nonzero(np.diff(block)), warnings) == (1, [])
     assert np.bincount(block).max() <= chain.capacity
 
@@ -84,8 +86,8 @@ def test_a_job_does_not_depend_on_those_before_it():
         capacity=60,
     )
     jobs = [(blocks, seed) for blocks in (5, 6) for seed in range(3)]
-    forwards = [block.tolist() for _, block in partitions(hypergraph, jobs, print)]
-    backwards = [block.tolist() for _, block in partitions(hypergraph, jobs[::-1], print)]
+    forwards = [block.tolist() for _, block in partitions(hypergraph, jobs, SETTINGS, print)]
+    backwards = [block.tolist() for _, block in partitions(hypergraph, jobs[::-1], SETTINGS, print)]
     assert forwards == backwards[::-1]
     assert len({tuple(block) for block in forwards}) == len(jobs)
 
@@ -93,7 +95,7 @@ def test_a_job_does_not_depend_on_those_before_it():
 def test_a_process_that_fails_is_a_warning():
     warnings = []
     broken = TRIANGLES._replace(pin=TRIANGLES.pin + 100)  # nodes that do not exist
-    assert list(partitions(broken, [(2, 0), (3, 0)], warnings.append)) == []
+    assert list(partitions(broken, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
     beginnings = [f"Mt-KaHyPar ended without a partition into {blocks} cores (exit code " for blocks in (2, 3)]
     assert [found[: len(begin)] for found, begin in zip(warnings, beginnings)] == beginnings
     assert len(warnings) == 2
@@ -104,7 +106,7 @@ def test_the_end_of_the_process_is_a_warning_for_each_job(tmp_path, monkeypatch)
     (tmp_path / "mtkahypar.py").write_text("raise MemoryError('no memory')")
     monkeypatch.syspath_prepend(str(tmp_path))
     warnings = []
-    assert list(partitions(TRIANGLES, [(2, 0), (3, 0)], warnings.append)) == []
+    assert list(partitions(TRIANGLES, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
     expected = "(exit code 1, MemoryError: no memory); possibly out of memory"
     assert [warning.endswith(expected) for warning in warnings] == [True, True]
 

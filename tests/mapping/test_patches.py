@@ -15,22 +15,36 @@ from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.geometry import window_axis
 
 
-@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize(("mixed", "same_grid"), [(True, False), (False, False), (False, True)])
 @pytest.mark.parametrize("share", [1, 2, 5])
-def test_patches_keep_the_limits(case, share, mixed):
+def test_patches_keep_the_limits(case, share, mixed, same_grid):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
     limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
     axons_out *= int(network.fan_out.max())
-    group, groups = patches(network, limits, SearchSettings(), axons_out, mixed=mixed)
+    group, groups = patches(
+        network, limits, SearchSettings(), None if same_grid else axons_out, mixed=mixed, same_grid=same_grid
+    )
     sums = count_traffic(network, group, groups)
-    assert sums.axons_out.max() <= axons_out
+    assert same_grid or sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents
     assert neurons.min() > 0
     assert neurons.max() <= limits.neurons
     assert found.max() <= limits.axons
     assert shared_entries(sums).max() <= limits.synapses
+
+
+def test_populations_of_one_shape_may_have_the_same_patches(graphs):
+    """A depthwise convolution and a copy of a pooling, which could have larger ones: both 4 x 3 x 4."""
+    network = MappableNetwork.of(graphs("varied", "current")[0])
+    limits = Limits(-(-network.neurons // 3), 2 * int(network.fan_in.max()), int(network.in_degrees.max()))
+    borders = []
+    for same_grid in (False, True):
+        group, _ = patches(network, limits, SearchSettings(), mixed=False, same_grid=same_grid)
+        same = [np.equal.outer(group[part], group[part]) for part in map(network.part, network.populations)]
+        borders.append((same[0] == same[2]).all())
+    assert borders == [False, True]
 
 
 def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():

@@ -235,8 +235,8 @@ def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int)
     rows, columns = geometry.rows, geometry.columns
     channels, filters = (geometry.channels, geometry.multiplier) if diagonal else (1, geometry.filters)
     at = _collect(labels, label.size // filters, _of_positions, label, filters)
-    windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
-    return _collect(labels, rows.size * columns.size * channels, _in_windows, *windows, channels, *at)
+    windows = Windows(rows.starts(), rows.output, columns.starts(), columns.output)
+    return _collect(labels, rows.size * columns.size * channels, _in_windows, windows, columns.outputs, channels, *at)
 
 
 def _collect(labels: int, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
@@ -295,12 +295,18 @@ def _of_positions(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarr
     return filled  # type: ignore[return-value]
 
 
+class Windows(NamedTuple):
+    """The output rows and columns whose windows contain each input row and column, in CSR form."""
+
+    row_start: np.ndarray
+    row_output: np.ndarray
+    column_start: np.ndarray
+    column_output: np.ndarray
+
+
 @compiled
 def _in_windows(
-    row_start: np.ndarray,
-    row_output: np.ndarray,
-    column_start: np.ndarray,
-    column_output: np.ndarray,
+    windows: Windows,
     columns: int,
     channels: int,
     at_start: np.ndarray,
@@ -314,13 +320,13 @@ def _in_windows(
     `at[at_start[n]:at_start[n + 1]]` are the labels of channel n % `channels` of the output position n // `channels`.
     """
     filled, unit = np.int64(0), np.int64(0)
-    for row in range(row_start.size - 1):
-        for column in range(column_start.size - 1):
+    for row in range(windows.row_start.size - 1):
+        for column in range(windows.column_start.size - 1):
             for channel in range(channels):
                 start[unit] = filled
-                for i in range(row_start[row], row_start[row + 1]):
-                    for j in range(column_start[column], column_start[column + 1]):
-                        n = (row_output[i] * columns + column_output[j]) * channels + channel
+                for i in range(windows.row_start[row], windows.row_start[row + 1]):
+                    for j in range(windows.column_start[column], windows.column_start[column + 1]):
+                        n = (windows.row_output[i] * columns + windows.column_output[j]) * channels + channel
                         for k in range(at_start[n], at_start[n + 1]):
                             filled = _note(at[k], unit, seen, label, filled)
                 unit += 1

@@ -5,6 +5,7 @@ parts of a hypergraph, whose hyperedges are a neuron and its targets (Çatalyür
 """
 
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -31,20 +32,28 @@ def grown(network: MappableNetwork, loads: np.ndarray, limits: Limits, settings:
     start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))])
     shape = network.neurons, weight.size
     onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
-    lists = onto.indptr.astype(np.int64), onto.indices, start, source
+    edges = Edges(onto.indptr.astype(np.int64), onto.indices, start, source)
     core = np.full(network.neurons, -1, np.int32)
     bounds = np.array([*limits[:3], settings.max_refusals, settings.max_targets_that_attract], np.int64)
-    _grow(bounds, *lists, network.first, weight, loads, core)
+    _grow(bounds, edges, network.first, weight, loads, core)
     return core
+
+
+class Edges(NamedTuple):
+    """Synapses in CSR form."""
+
+    # Targets (numbers of placed neurons) of each node that spikes, ascending
+    out_start: np.ndarray
+    target: np.ndarray
+    # Sources of spikes (ids) of each placed neuron
+    in_start: np.ndarray
+    source: np.ndarray
 
 
 @compiled
 def _grow(
     bounds: np.ndarray,
-    out_start: np.ndarray,
-    target: np.ndarray,
-    in_start: np.ndarray,
-    source: np.ndarray,
+    edges: Edges,
     first: int,
     weight: np.ndarray,
     loads: np.ndarray,
@@ -55,8 +64,6 @@ def _grow(
     Parameters
     ----------
     bounds : maximum of neurons, axons and synapses of a core, of refusals in a row, and of targets that attract
-    out_start, target : targets (numbers of placed neurons) of each node that spikes, ascending, in CSR form
-    in_start, source : sources of spikes (ids) of each placed neuron, in CSR form
     first : id of the first placed neuron
     weight : (nodes,) float64 array; weight of the spikes of each node
     loads : synapse loads
@@ -66,8 +73,8 @@ def _grow(
     total = np.empty(neurons)  # weight of the hyperedges of a neuron
     for v in range(neurons):
         total[v] = weight[first + v]
-        for k in range(in_start[v], in_start[v + 1]):
-            total[v] += weight[source[k]]
+        for k in range(edges.in_start[v], edges.in_start[v + 1]):
+            total[v] += weight[edges.source[k]]
     part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
     met = np.full(neurons, -1, np.int32)  # the core that `part` is about
     has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
@@ -88,8 +95,8 @@ def _grow(
                 following += 1
             v = following
         axons = 0
-        for k in range(in_start[v], in_start[v + 1]):
-            axons += has_axon[source[k]] != current
+        for k in range(edges.in_start[v], edges.in_start[v + 1]):
+            axons += has_axon[edges.source[k]] != current
         full = used[0] == bounds[0]
         if used[0] and (full or used[1] + axons > bounds[1] or used[2] + loads[v] > bounds[2]):
             if refused == 0:
@@ -104,18 +111,18 @@ def _grow(
         placed += 1
         refused, spare = 0, -1
         used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
-        for k in range(in_start[v] - 1, in_start[v + 1]):
-            s = first + v if k < in_start[v] else source[k]
-            if k >= in_start[v]:
+        for k in range(edges.in_start[v] - 1, edges.in_start[v + 1]):
+            s = first + v if k < edges.in_start[v] else edges.source[k]
+            if k >= edges.in_start[v]:
                 has_axon[s] = current
             if attracts[s] == current:
                 continue
             attracts[s] = current
-            begin, end = out_start[s], out_start[s + 1]
+            begin, end = edges.out_start[s], edges.out_start[s + 1]
             if end - begin > bounds[4]:
                 continue
             for t in range(begin - 1, end):
-                u = s - first if t < begin else target[t]
+                u = s - first if t < begin else edges.target[t]
                 if u < 0 or core[u] >= 0:
                     continue
                 if met[u] != current:

@@ -11,7 +11,7 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.mtkahypar import SEED_END, Job, partitions
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
-from snnb.mapping.partition.source_lists import SourceLists
+from snnb.mapping.partition.source_lists import SourceLists, Sources
 from snnb.mapping.traffic import MappableNetwork
 
 
@@ -28,7 +28,7 @@ def sequential(network: MappableNetwork, limits: Limits, progress: Progress = si
         lists = SourceLists(network, population)
         for first, last in lists.parts():
             part = slice(*(population.first - network.first + lists.filters * at for at in (first, last)))
-            _fill_cores(state, most, lists.filters, *lists.of(first, last), network.in_degrees[part], seen, core[part])
+            _fill_cores(state, most, lists.filters, lists.of(first, last), network.in_degrees[part], seen, core[part])
             if throttle.due(last=part.stop == network.neurons):
                 progress(part.stop, network.neurons, f"{state[0] + 1} cores")
     return core
@@ -50,10 +50,7 @@ def _fill_cores(
     state: np.ndarray,
     limits: np.ndarray,
     filters: int,
-    position_start: np.ndarray,
-    position_source: np.ndarray,
-    neuron_start: np.ndarray,
-    neuron_source: np.ndarray,
+    sources: Sources,
     synapses: np.ndarray,
     seen: np.ndarray,
     core: np.ndarray,
@@ -71,8 +68,8 @@ def _fill_cores(
     shared = -1  # the position whose sources are all seen
     for neuron in range(core.size):
         position = neuron // filters
-        at_position = position_source[position_start[position] : position_start[position + 1]]
-        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
+        at_position = sources.position_source[sources.position_start[position] : sources.position_start[position + 1]]
+        own = sources.neuron_source[sources.neuron_start[neuron] : sources.neuron_start[neuron + 1]]
         new = _newly_seen(own, seen, state[0])
         if position != shared:
             new += _newly_seen(at_position, seen, state[0])
@@ -112,7 +109,7 @@ def initial_partitions(
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
         seeds = range(settings.seeds_of_mtkahypar)
         jobs = [(cores, (problem.seed + n) % SEED_END) for n in seeds for cores in possible][:max_jobs]
-    starts: Iterator[Start] = iter(()) if graph is None else partitions(graph, jobs, problem.warn)
+    starts: Iterator[Start] = iter(()) if graph is None else partitions(graph, jobs, settings, problem.warn)
     if graph is not None and net.groups > settings.max_groups_with_sequential_start:
         return starts, len(jobs)
     sequential_starts = ((cores, np.minimum(baseline, cores - 1).astype(np.int32)) for cores in numbers)

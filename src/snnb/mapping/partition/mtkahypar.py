@@ -17,6 +17,7 @@ from snnb.core.progress import Say
 from snnb.mapping.partition import mtkahypar_process
 from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import joined_sets, take_sets
 
 OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # in the last line of the messages of a process
@@ -72,7 +73,11 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
 
 
 def partitions(
-    graph: Hypergraph, jobs: Sequence[Job], warn: Say, improved: Optional[np.ndarray] = None
+    graph: Hypergraph,
+    jobs: Sequence[Job],
+    settings: SearchSettings,
+    warn: Say,
+    improved: Optional[np.ndarray] = None,
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
@@ -87,7 +92,9 @@ def partitions(
             getattr(graph, name).astype(kind).tofile(folder / name)
         if improved is not None:
             improved.astype(mtkahypar_process.BLOCK).tofile(folder / mtkahypar_process.FIRST)
-        process = stack.enter_context(_start_process(folder, graph.capacity, jobs))
+        process = stack.enter_context(
+            _start_process(folder, graph.capacity, [_as_text(job, graph, settings) for job in jobs])
+        )
         stack.callback(process.kill)
         assert process.stdout is not None
         codes: Dict[int, int] = {}  # of the jobs that have ended
@@ -101,8 +108,8 @@ def partitions(
             if codes[number] == 0:
                 yield blocks, np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
             else:
-                texts = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
-                messages = texts[0].read_text(encoding="utf-8", errors="replace").splitlines()
+                files = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
+                messages = files[0].read_text(encoding="utf-8", errors="replace").splitlines()
                 last = "".join(messages[-1:])
                 reason = f"exit code {codes[number]}" + (last and f", {last}")
                 killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
@@ -110,9 +117,17 @@ def partitions(
                 warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}")
 
 
-def _start_process(folder: Path, capacity: int, jobs: Sequence[Job]) -> "subprocess.Popen[str]":
+def _as_text(job: Job, graph: Hypergraph, settings: SearchSettings) -> str:
+    """Return a job with its preset, as `mtkahypar_process` reads it."""
+    blocks, seed = job
+    small = graph.node_weight.size <= settings.max_nodes_of_quality
+    preset = "quality" if small else f"{settings.contraction_limit_of_large}"
+    return f"{blocks},{seed},{preset if blocks <= settings.max_blocks_of_quality else 'large_k'}"
+
+
+def _start_process(folder: Path, capacity: int, jobs: Sequence[str]) -> "subprocess.Popen[str]":
     """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
-    given = (os.getpid(), folder, capacity, *(f"{blocks},{seed}" for blocks, seed in jobs))
+    given = (os.getpid(), folder, capacity, *jobs)
     with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
             [sys.executable, "-S", "-m", mtkahypar_process.__name__, *map(str, given)],

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Dict, NamedTuple, Sequence
 if TYPE_CHECKING:
     import numpy as np
 
-MANY_BLOCKS = 1024
-MANY_NODES = 5_000
-# Of larger hypergraphs: the preset `quality`, but coarsened to 10 nodes for a block instead of 160. That is quicker and
-# often better. The file needs all settings of the preset that differ from the library's defaults.
+# The preset `quality` with another contraction limit (c-t), in nodes for each block. The file needs all settings of the
+# preset that differ from the library's defaults.
 SETTINGS = """\
 preset-type=quality
 c-type=multilevel_coarsener
-c-t=10
+c-t={}
 i-perform-refinement-on-best-partitions=true
 i-r-lp-type=label_propagation
 i-r-fm-type=kway_fm
@@ -64,26 +62,27 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
-    """Write a file for each job `BLOCKS,SEED`, named by its number; print number and exit code when a job has ended."""
+    """Write a file for each job, named by its number; print number and exit code when a job has ended.
+
+    A job is `BLOCKS,SEED,PRESET`: `large_k`, `quality`, or the contraction limit of `SETTINGS`.
+    """
     import mtkahypar
 
     report = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
-    settings = folder / "settings.ini"
-    settings.write_text(SETTINGS, encoding="utf-8")
     node_weight, start, pin, weight = (_read(folder / name, kind) for name, kind in ARRAYS.items())
     first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
     running: Dict[int, int] = {}  # by process, the number of its job
 
-    def partition(blocks: int, seed: int) -> bytes:
+    def partition(blocks: int, seed: int, preset: str) -> bytes:
         mtkahypar.set_seed(seed)
-        if blocks > MANY_BLOCKS:
-            context = library.context_from_preset(mtkahypar.PresetType.LARGE_K)
-        elif len(node_weight) <= MANY_NODES:
-            context = library.context_from_preset(mtkahypar.PresetType.QUALITY)
-        else:
+        if preset.isdecimal():
+            settings = folder / f"{os.getpid()}.ini"
+            settings.write_text(SETTINGS.format(preset), encoding="utf-8")
             context = library.context_from_file(str(settings))
+        else:
+            context = library.context_from_preset(getattr(mtkahypar.PresetType, preset.upper()))
         context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
         context.set_individual_target_block_weights([min(capacity, MOST_WEIGHT // blocks)] * blocks)
         edges = [pin[begin:end].tolist() for begin, end in zip(start, start[1:])]
@@ -109,7 +108,8 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
         if process == 0:
             _end_with_parent(parent)
             os.dup2(os.open(str(folder / f"{number}.txt"), os.O_WRONLY | os.O_CREAT), 2)
-            (folder / str(number)).write_bytes(partition(*map(int, job.split(","))))
+            blocks, seed, preset = job.split(",")
+            (folder / str(number)).write_bytes(partition(int(blocks), int(seed), preset))
             os._exit(0)
         running[process] = number
     while running:

@@ -136,7 +136,7 @@ class _Search:
         if self._method != "hypergraph":
             if self._lists_are_shared:
                 if not self._from_scratch:
-                    phases += [("groups", partial(self._patches, each)) for each in self._settings.patches_per_core]
+                    phases += [("groups", partial(self._patches, *kind)) for kind in self._settings.patches]
                 if self._memory_is_ample:
                     phases.append(("groups", self._groups_without_memory))
                     if self._takes_neurons and not self._from_scratch:
@@ -217,7 +217,7 @@ class _Search:
         small = self._network.neurons <= self._settings.max_neurons_for_memory_estimate
         return small or all(one is self._baseline for one in self.valid)
 
-    def _patches(self, per_core: int, progress: Progress) -> Sequence[Cores]:
+    def _patches(self, per_core: int, same_grid: bool, progress: Progress) -> Sequence[Cores]:
         """Coarsen to patches, each of which takes a part of a core with its shared lists of synapses, and refine.
 
         The refinement does not know the output axons and the exact memory, so patches on cores of their own can be
@@ -227,7 +227,7 @@ class _Search:
         part = limits._replace(neurons=max(limits.neurons // per_core, 1), synapses=limits.synapses // per_core)
         whole, mixed = per_core == 1, per_core == 1 and self._settings.mixed_patches
         axons_out = self._hardware.axons_out_per_core if whole else None
-        group, groups = patches(network, part, self._settings, axons_out, mixed=mixed)
+        group, groups = patches(network, part, self._settings, axons_out, mixed=mixed, same_grid=same_grid)
         if np.array_equal(group, self._patch):
             return []
         self._patch = group

@@ -7,7 +7,7 @@ take single rows, or all positions and few channels.
 """
 
 from collections import Counter
-from itertools import product
+from itertools import chain, product
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -50,6 +50,7 @@ def patches(
     axons_out: Optional[int] = None,
     *,
     mixed: bool = True,
+    same_grid: bool = False,
 ) -> Tuple[np.ndarray, int]:
     """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
 
@@ -57,10 +58,12 @@ def patches(
     that of the entries of lists. `axons_out` limits the pairs of a neuron of a patch and a patch with one of its
     targets, so populations take their grids after their targets. With `mixed`, chunks of channels may have different
     grids, and a pooling joins the patches of the population that it reads if that saves spikes. Otherwise patches are
-    to be merged: a population has equal ones, for the mean number of spikes.
+    to be merged: a population has equal ones, for the mean number of spikes. With `same_grid`, populations of one shape
+    have the same patches, which may exceed `axons_out`.
     """
     poolings = _poolings(network) if mixed else {}
     chunks_of: Dict[str, Chunks] = {}
+    candidates_of: Dict[Tuple[int, int, int], Dict[str, List[_Candidate]]] = {}  # by shape and population
     joined: Dict[str, Connection] = {}  # poolings, by the name of the population that they read
     for population in reversed(network.populations):
         pooling, name = poolings.get(population.name), population.name
@@ -68,7 +71,9 @@ def patches(
         filters = _volume(network, population)[2]
         room = None if axons_out is None else (axons_out, _patches_reached(network, population, outgoing, chunks_of))
         grids = _Grids(network, population, limits, settings.patch_sides, mixed)
-        chunks_of[name], spikes = _chunks(grids.candidates(room), filters, mixed)
+        candidates = grids.candidates(room)
+        candidates_of.setdefault(_volume(network, population), {})[name] = candidates
+        chunks_of[name], spikes = _chunks(candidates, filters, mixed)
         if pooling is not None:
             if axons_out is not None:
                 others = [connection for connection in outgoing if connection is not pooling]
@@ -80,6 +85,10 @@ def patches(
             chunks_joined, spikes_joined = _chunks(grids.candidates(room, pooling), filters, mixed)
             if spikes_joined < spikes + _spikes_at(network, pooling, mixed).sum():
                 chunks_of[name], joined[name] = chunks_joined, pooling
+    for (_, _, filters), by_name in candidates_of.items() if same_grid else ():
+        common = _common(list(by_name.values()))
+        if common:
+            chunks_of.update(dict.fromkeys(by_name, _chunks(common, filters, mixed)[0]))
     return _numbered(network, chunks_of, joined)
 
 
@@ -94,17 +103,17 @@ def _numbered(
             continue
         chunks, pooling, first = chunks_of[population.name], joined.get(population.name), 0
         rows, columns, filters = _volume(network, population)
-        same_grid = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
+        equal = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
         for n, ((down, across), channels) in enumerate(chunks):
             patch = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
-            patch = groups + (patch * len(chunks) + n if same_grid else patch)
+            patch = groups + (patch * len(chunks) + n if equal else patch)
             chunk = slice(first, first + channels)
             group[network.part(population)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
             if pooling is not None:
                 patch = patch[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
                 group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
-            groups, first = groups + (0 if same_grid else down * across), first + channels
-        groups += down * across * len(chunks) if same_grid else 0
+            groups, first = groups + (0 if equal else down * across), first + channels
+        groups += down * across * len(chunks) if equal else 0
     return group, groups
 
 
@@ -263,6 +272,23 @@ def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> T
         for n in range(len(taken))
     ]
     return chunks, received
+
+
+def _common(several: Sequence[Sequence[_Candidate]]) -> List[_Candidate]:
+    """Return the grids that are candidates of each population, with the least channels and the sums of the spikes."""
+    by_grid: Dict[Grid, List[_Candidate]] = {}
+    for candidate in chain.from_iterable(several):
+        by_grid.setdefault(candidate.grid, []).append(candidate)
+    return [
+        _Candidate(
+            grid,
+            channels=min(one.channels for one in same),
+            to_chunk=sum(one.to_chunk for one in same),
+            to_channel=sum(one.to_channel for one in same),
+        )
+        for grid, same in by_grid.items()
+        if len(same) == len(several)
+    ]
 
 
 def _first_inputs(axis: Axis) -> np.ndarray:

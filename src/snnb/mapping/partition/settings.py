@@ -19,7 +19,8 @@ class SearchSettings:
 
     # Coarsening: patches, where sources share lists of synapses
     patch_sides: Tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # positions; the full side too
-    patches_per_core: Tuple[int, ...] = (1, 2)  # a patch fills this fraction of a core
+    # Fractions of a core that patches fill, and whether layers of one shape have the same
+    patches: Tuple[Tuple[int, bool], ...] = ((1, False), (2, False), (2, True))
     mixed_patches: bool = True  # chunks of channels with different patches, poolings in the patches that they read
     min_ratio_of_ample_memory: float = 4.0  # cores for the neurons / cores for the synapses: then memory is no limit
     max_neurons_for_memory_estimate: int = 20_000  # time; larger networks: only if no mapping was found
@@ -37,6 +38,9 @@ class SearchSettings:
     # Initial partitions
     max_groups_with_sequential_start: int = 3_000  # time
     seeds_of_mtkahypar: int = 2
+    max_nodes_of_quality: int = 5_000  # for Mt-KaHyPar's preset `quality`, time
+    contraction_limit_of_large: int = 10  # nodes for a block, of larger hypergraphs: `quality` has 160
+    max_blocks_of_quality: int = 1024  # for `quality`; more blocks take the preset `large_k`, time
     extra_cores: float = 0.05  # share above the sequential partition's: fewer limits bind
     extra_cores_for_axons: float = 0.10  # the same if axons, not neurons or synapses, determine the cores
     max_pins: int = 300_000  # of all jobs of Mt-KaHyPar together, time

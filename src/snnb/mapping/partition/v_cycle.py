@@ -80,12 +80,12 @@ def _then_v_cycle(
     cores = max(int(best.core.max()) + 1, roomy)
     if cores >= graph.node_weight.size:
         return
-    for _, cycled in partitions(graph, [(cores, seed)], problem.warn, best.core):
+    for _, cycled in partitions(graph, [(cores, seed)], settings, problem.warn, best.core):
         yield cores, cycled
         metric = connectivity_metric(graph, cycled)
         if not retry_if_poor or metric >= settings.max_cost_ratio_of_poor * best.metric:
             return
-        for _, start in partitions(graph, [(roomy, seed)], problem.warn):
+        for _, start in partitions(graph, [(roomy, seed)], settings, problem.warn):
             yield roomy, start
             if connectivity_metric(graph, start) < metric:
-                yield from partitions(graph, [(roomy, seed)], problem.warn, start)
+                yield from partitions(graph, [(roomy, seed)], settings, problem.warn, start)
