@@ -1,19 +1,14 @@
 """`Run`: the Python interface; each stage is a method."""
 
 import inspect
-import re
 import warnings
-from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
     Dict,
     Iterable,
-    Iterator,
     List,
     Mapping,
     Optional,
@@ -26,9 +21,9 @@ from typing import (
 
 from typing_extensions import Unpack
 
-from snnb.core.errors import SnnbError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.formatting import local_time
-from snnb.core.options import Options, default_in_words, is_kept, option_name, own_flags, validated
+from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.formats.export_options import ExportOptions
 from snnb.io.text import html_table
@@ -64,47 +59,6 @@ if TYPE_CHECKING:
     from snnb.io.figures import Figure
 
 F = TypeVar("F", bound=Callable[..., object])
-
-
-_OPTION = re.compile(r"`[^`]*`|(?<![^\s(])--[a-z][a-z0-9-]*")  # commands in backticks stay as they are
-_OTHER_KEYWORDS = {"--run-dir": "path", **{f"--{name}": f"{name}=True" for name in ("force", "defaults")}}
-
-
-@lru_cache(maxsize=None)
-def _keywords() -> Dict[str, str]:
-    """Return the keyword of each option whose keyword differs from its name; that of a switch as `force=True`."""
-    keywords = dict(_OTHER_KEYWORDS)
-    kinds: List[Type[Options]] = [*(stage.kind.params for stage in STAGES.values()), ExportOptions]
-    for kind in kinds:
-        for name in own_flags(kind):
-            is_switch = isinstance(kind.model_fields[name].default, bool)
-            keywords[option_name(kind, name)] = f"{name}=True" if is_switch else name
-    return keywords
-
-
-def in_keywords(message: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a message with keywords instead of command line options: `batch_size` for `--batch-size`.
-
-    `own` has keywords of a method that differ from those of the stages.
-    """
-
-    def keyword(match: "re.Match[str]") -> str:
-        option = match.group()
-        if not option.startswith("--"):
-            return option
-        return own.get(option) or _keywords().get(option) or option[2:].replace("-", "_")
-
-    return _OPTION.sub(keyword, message)
-
-
-@contextmanager
-def _naming_keywords(own: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
-    """Let the errors of a method name keywords; `own` as in `in_keywords`."""
-    try:
-        yield
-    except SnnbError as error:
-        error.args = tuple(in_keywords(part, own) if isinstance(part, str) else part for part in error.args)
-        raise
 
 
 def _warn(message: str) -> None:
@@ -171,7 +125,6 @@ class Run:
     >>> run.simulate(samples=100).metrics["snn_accuracy"]
     """
 
-    @_naming_keywords()
     def __init__(
         self,
         model: Optional[str] = None,
@@ -181,14 +134,13 @@ class Run:
         shape: Optional[Tuple[int, int, int]] = None,
         say: Say = say_nothing,
     ) -> None:
-        self._say: Say = lambda message: say(in_keywords(message))
-        self._say_waiting: Say = _warn if say is say_nothing else self._say
+        self._say = say
+        self._say_waiting: Say = _warn if say is say_nothing else say
         run_dir = Path(path) if path is not None else None
         self.path: Path = open_or_create(model, run_dir, dataset, say=self._say_waiting).path
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @classmethod
-    @_naming_keywords({"--from": "graph", "--rate-samples": "samples", "--rate-steps": "steps"})
     def from_graph(
         cls,
         graph: "Union[str, Path, spmatrix, networkx.DiGraph, None]" = None,
@@ -359,7 +311,6 @@ class Run:
         """
         return self._stage("map", force, defaults, options)
 
-    @_naming_keywords()
     @_with_options(ExportOptions, ExportKeywords)
     def export(
         self,
@@ -400,7 +351,6 @@ class Run:
             say=self._say,
         )
 
-    @_naming_keywords()
     def sweep(
         self,
         grid: Mapping[str, Iterable[object]],
@@ -433,7 +383,6 @@ class Run:
         with directory.locked(say=self._say_waiting):
             return sweep(directory, axes, fixed, say=self._say)
 
-    @_naming_keywords()
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
         """Remove simulations, graphs or mappings from the run.
 
@@ -449,7 +398,6 @@ class Run:
         carry_out(directory, planned, say=self._say_waiting)
         return planned
 
-    @_naming_keywords()
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
         """Return accuracies, rates, operations and mappings of the simulations, as shown by `snnb compare`.
 
@@ -494,7 +442,6 @@ class Run:
 
         return plot(self.directory, name, result)
 
-    @_naming_keywords()
     def report(
         self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
     ) -> Path:
@@ -514,12 +461,10 @@ class Run:
         target = Path(output) if output is not None else None
         return write_report(self.directory, simulation=simulation, output=target, force=force, say=self._say)
 
-    @_naming_keywords()
     def verify(self) -> Verification:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verify_run(self.directory)
 
-    @_naming_keywords()
     def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)

@@ -23,7 +23,6 @@ import snnb
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import own_flags
 from snnb.io.text import html_table
-from snnb.run import in_keywords
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_run
 from tests.conftest import DRAWN, figures
@@ -128,16 +127,6 @@ def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
     with pytest.raises(UsageError, match=r"no such option: dataset; there are bin_us, binary=True, .*source$"):
         snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
-
-
-def test_errors_and_messages_name_keywords():
-    """Commands, which stand in backticks, and paths keep their dashes."""
-    assert in_keywords("--engine toolbox: run `snnb x --run-dir d`, (--from FILE) or --force") == (
-        "engine toolbox: run `snnb x --run-dir d`, (from_file FILE) or force=True"
-    )
-    assert in_keywords("--batch-size 5; --weights-only, --run-dir, a--b /x/--c") == (
-        "batch_size 5; weights_only=True, path, a--b /x/--c"
-    )
 
 
 def test_signatures_have_the_defaults():

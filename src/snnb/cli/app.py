@@ -1,16 +1,15 @@
 """Entry point of the installed command `snnb`: signals, standard streams and the exit code of the process.
 
-SIGINT and SIGTERM end the process at once, also while it computes in compiled code. This is safe because results
-appear under their names only when they are complete, and the next command removes incomplete ones. Nothing but
-the standard library is imported before the signals are handled, since imports take a while.
+SIGINT and SIGTERM end the process without cleaning up. This is safe because results appear under their names only when
+they are complete, and the next command removes incomplete ones. Nothing but the standard library is imported before the
+signals are handled, since imports take a while.
 """
 
 import io
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
+from functools import partial
 
 from snnb.core.errors import SIGNAL_EXIT_CODES, interruption_message
 
@@ -37,38 +36,27 @@ def app() -> None:
 
 
 def _end_on_signals() -> None:
-    """Start a thread that ends the process on SIGINT or SIGTERM.
-
-    Python calls signal handlers only between two bytecodes of the main thread, which may be minutes apart. The wakeup
-    file descriptor is written to at once.
-    """
-    handled = [
-        number for number in SIGNAL_EXIT_CODES if signal.getsignal(number) != signal.SIG_IGN
-    ]  # ignored by `snnb … &`
-    if not handled:
-        return
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    for number in handled:
-        signal.signal(number, lambda *_: None)
-    stderr = 2
-    with suppress(OSError):  # closed
-        stderr = os.dup(2)  # also while `snnb/__init__.py` hides messages of TensorFlow
-    threading.Thread(target=_wait_for_signal, args=(read, stderr), name="signals", daemon=True).start()
+    """End the process on SIGINT or SIGTERM as soon as compiled code returns."""
+    for number in SIGNAL_EXIT_CODES:
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `snnb … &`
+            signal.signal(number, partial(_end, _copy_of_stderr()))
 
 
-def _wait_for_signal(descriptor: int, stderr: int) -> None:
-    """End the process when the number of a handled signal arrives; other signals have their own handlers."""
-    while True:
-        for number in os.read(descriptor, 64):
-            if number in SIGNAL_EXIT_CODES:
-                stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
-                terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
-                try:
-                    os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
-                finally:
-                    os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
+def _copy_of_stderr() -> int:
+    """Return a descriptor that `snnb/__init__.py` does not redirect while it imports TensorFlow."""
+    try:
+        return os.dup(2)
+    except OSError:  # closed
+        return 2
+
+
+def _end(stderr: int, number: int, _: object) -> None:
+    stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
+    terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
+    try:
+        os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
+    finally:
+        os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
 
 
 def _prepare_streams() -> None:

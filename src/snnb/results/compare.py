@@ -13,13 +13,12 @@ from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
-from snnb.stages.graph import graph_command
+from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.open_run import open_run
 from snnb.stages.parse import ParseParams
 from snnb.stages.simulate import SimulateParams, SimulationRecord

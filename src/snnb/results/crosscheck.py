@@ -21,10 +21,10 @@ from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.network.spike_times import SPIKE_TIMES
-from snnb.results.export import chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
+from snnb.results.export import chosen_graph, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
-from snnb.stages.graph import WEIGHTS
+from snnb.stages.graph import WEIGHTS, graph_file
 from snnb.stages.open_run import repair_command
 from snnb.stages.plan import extra_named
 from snnb.stages.simulated_samples import inputs_of, simulate_again, simulated_by

@@ -13,7 +13,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.stages import graph, simulate
 from snnb.stages import map as mapping_stage
-from snnb.stages.graph import ASSUMED, graph_command, simulation_of, spike_times_of
+from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
 from snnb.stages.stage import stale_reason, unaltered
 
@@ -239,11 +239,6 @@ def _is_run(directory: Path) -> bool:
         return False
     with (directory / manifest.NAME).open("rb") as file:
         return b"schema_version" in file.read(4096)
-
-
-def graph_file(run: RunDirectory, stamp: str) -> str:
-    """Return the path in the run of a graph's file."""
-    return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
 
 
 def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:

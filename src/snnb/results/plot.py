@@ -101,7 +101,7 @@ def _rates(run: RunDirectory, folder: Path) -> Figure:
 
 def _raster(run: RunDirectory, folder: Path) -> Figure:
     statistics, _ = simulated_files(run, folder.name)
-    network = read_network(folder / f"{run.model}_parsed.h5")
+    network = read_network(folder / run.parsed_name)
     return plot_raster(network, read_spikes(folder), statistics.latency_steps, statistics.first_sample)
 
 

@@ -36,7 +36,7 @@ from snnb.results.compare import (
     simulated_files,
     simulations_of,
 )
-from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
+from snnb.results.export import graph_in_force, refuse_files_of_runs
 from snnb.results.plot import plot_training, read_training
 from snnb.results.sweep import TABLE, point_table, points_of_sweep
 from snnb.rundir import manifest
@@ -46,9 +46,10 @@ from snnb.simulation.plots import plot_quality
 from snnb.simulation.statistics import QUOTED, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, prepare
-from snnb.stages.graph import graph_command
+from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.plan import state_of_stages
 from snnb.stages.prepare import dataset_array
+from snnb.stages.simulate import parsed_file
 from snnb.stages.stage import recorded, recorded_details, unaltered
 from snnb.stages.train import is_spiking, shown_params
 from snnb.version import __version__
@@ -330,7 +331,7 @@ def _activations(
     """
     params = simulation.record.params
     read = {file.path: file for file in simulation.record.inputs}
-    parsed = f"{run.directory_of('simulate', simulation.stamp)}/{run.model}_parsed.h5"
+    parsed = parsed_file(run, simulation.stamp)
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]

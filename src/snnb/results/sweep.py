@@ -327,7 +327,7 @@ def _simulate_point(
                 if trained is not None:
                     home.take("train", trained)
         bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
-        params = _asked(run, point, parsed=home.path / "parse" / f"{run.model}_parsed.h5")[name]
+        params = _asked(run, point, parsed=home.path / simulate.parsed_file(home))[name]
         swept = home is run and run.in_force(name) is not None
         given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": swept}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
@@ -375,7 +375,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     from snnb.simulation.files import SUMS
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
-    parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
+    parsed, coding = folder / run.parsed_name, read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
     name = shown_name(chip.name, hardware)
     if isinstance(chip, LayerHardware):

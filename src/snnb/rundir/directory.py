@@ -216,6 +216,16 @@ class RunDirectory:
         """Name of the model and prefix of its files."""
         return self.manifest.run.model
 
+    @property
+    def parsed_name(self) -> str:
+        """Name of the file of the converted network, in `parse/` and in a simulation."""
+        return f"{self.model}_parsed.h5"
+
+    @property
+    def graph_name(self) -> str:
+        """Name of the file of a graph."""
+        return f"{self.model}_graph.h5"
+
     def kind(self, stage: str) -> AnyKind:
         """Return the kind of result that a stage makes."""
         return next(kind for kind in self.kinds if kind.name == stage)

@@ -193,6 +193,11 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     return None if record is None else record.details.simulation
 
 
+def graph_file(run: RunDirectory, name: str) -> str:
+    """Return the path in the run of a graph's file."""
+    return f"{run.directory_of(KIND.name, name)}/{run.graph_name}"
+
+
 def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
     """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
     from snnb.network.spike_times import SPIKE_TIMES
@@ -217,9 +222,9 @@ def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent)
     counts: Optional[Path] = None
     coding: Dict[str, str] = {}
     if params.simulation is None:
-        inputs = [f"parse/{run.model}_parsed.h5"]
+        inputs = [simulate.parsed_file(run)]
     else:
-        names = f"{run.model}_parsed.h5", SUMS, ACCURACIES
+        names = run.parsed_name, SUMS, ACCURACIES
         inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
         _, counts, accuracies = (unaltered(run, path) for path in inputs)
         coding = read_document(SimulationStatistics, accuracies).coding
@@ -227,7 +232,7 @@ def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent)
     with run.stage("graph", params, inputs=inputs, name=name) as output:
         graph = build_graph(
             parsed,
-            output.directory / f"{run.model}_graph.h5",
+            output.directory / run.graph_name,
             counts=counts,
             coding=coding,
             pool_weight=params.pool_weight,
@@ -250,7 +255,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
             path,
-            output.directory / f"{run.model}_graph.h5",
+            output.directory / run.graph_name,
             rates=params.rates or (),
             samples=params.rate_samples,
             steps=params.rate_steps,
@@ -286,7 +291,7 @@ def import_arrays(
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
-        graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
+        graph = write_listed(listed, output.directory / run.graph_name, recording, sha256, progress)
         edges = sum(source.size for source, *_ in listed.edges)
         output.warnings = [*listed.notes, *merged_note(edges, graph.number_of_edges())]
         _finish(run, params, output, graph)
@@ -325,7 +330,7 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
         output.warnings.append(
             f"networkx file not written: {size:,} nodes and edges are more than --networkx-limit "
             f"{params.networkx_limit:,}; "
-            f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
+            f"open {run.graph_name} with snnb.SynapseGraph, or use snnb export"
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
         output.warnings.append("--pool-weight one has no effect: the network has no average pooling")

@@ -143,14 +143,10 @@ def _graph_in_words(run: RunDirectory, stamp: str) -> str:
     """Return stamp, samples and time steps of a graph as text."""
     from snnb.graph.synapse_graph import SynapseGraph
 
-    with SynapseGraph.open(run.path / _graph_file(run, stamp), checked=True) as opened:
+    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
         recording = opened.recording
     assert recording is not None  # a mapping needs spikes
     return f"graph {stamp}, {recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
-
-
-def _graph_file(run: RunDirectory, stamp: str) -> str:
-    return f"{run.directory_of(graph.KIND.name, stamp)}/{run.model}_graph.h5"
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -246,7 +242,7 @@ def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     name = str(params.graph)
     hardware = read_hardware(description)
     parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
-    return _Inputs(hardware, external, _graph_file(run, name), graph.spike_times_of(run, name), parsed)
+    return _Inputs(hardware, external, graph.graph_file(run, name), graph.spike_times_of(run, name), parsed)
 
 
 def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:

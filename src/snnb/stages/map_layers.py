@@ -6,7 +6,7 @@ from snnb.chips.hardware import LayerHardware
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Say
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.stages import graph, parse, simulate
+from snnb.stages import graph, simulate
 from snnb.stages.stage import unaltered
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ NO_EFFECT = ("method", "objective", "partition", "placement", "allow_overfull", 
 
 def parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
     """Return the path of the parsed model of a graph's simulation; without a graph that of `parse`."""
-    name = f"{run.model}_parsed.h5"
-    if stamp is None:
-        return f"{parse.KIND.directory}/{name}"
-    simulation = graph.simulation_of(run, stamp)
-    return f"{run.directory_of(simulate.KIND.name, simulation)}/{name}"
+    return simulate.parsed_file(run, None if stamp is None else graph.simulation_of(run, stamp))
 
 
 def check_network(run: RunDirectory, hardware: LayerHardware) -> None:
@@ -68,8 +64,7 @@ def write_layers(
     assignment = assign_layers(network, hardware)
     if assignment.reason is not None:
         raise InputError(assignment.reason)
-    path = run.path / run.directory_of(graph.KIND.name, stamp) / f"{run.model}_graph.h5"
-    with SynapseGraph.open(path, checked=True) as opened:
+    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
         placed = MappableNetwork.of(opened)
         cost = LayerCost.of(
             network,

@@ -220,7 +220,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
         network = read_nir(run.path / train.trained_file(run), params, samples)
-        write_spiking(network, parsed := output.directory / f"{run.model}_parsed.h5")
+        write_spiking(network, parsed := output.directory / run.parsed_name)
         # In a network with weights of 0, `fan_out` counts each weight of two neurons that several paths connect.
         with tempfile.TemporaryDirectory(dir=str(output.directory)) as scratch, build_graph(
             parsed, Path(scratch) / "graph.h5"

@@ -127,6 +127,12 @@ def resolve(
     return params
 
 
+def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
+    """Return the path in the run of the converted network, or of that of a simulation."""
+    place = run.directory_of(parse.KIND.name) if stamp is None else run.directory_of(KIND.name, stamp)
+    return f"{place}/{run.parsed_name}"
+
+
 def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
     """Return the defaults for a calibrated or integer network and for events, which also precede recorded values."""
     from snnb.network.read_network import spiking_attributes
@@ -136,7 +142,7 @@ def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[st
         return {"input": details.codings[0], "duration": details.splits["test"].shape[1]}
     fixed: Dict[str, object] = {}
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        attributes = spiking_attributes(parsed or run.path / "parse" / f"{run.model}_parsed.h5")
+        attributes = spiking_attributes(parsed or run.path / parsed_file(run))
         if "steps" in attributes:
             fixed.update(duration=attributes["steps"], initial_potential=0.0)
         if "weight_bits" in attributes:
@@ -200,7 +206,7 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
     spiking = train.is_spiking(run)
-    networks = [train.trained_file(run), f"parse/{run.model}_parsed.h5"]
+    networks = [train.trained_file(run), parsed_file(run)]
     if not spiking:
         networks.append("parse/scale_factors.json")
     data = [prepare.samples_file(run), "dataset/y_test.npy"]

@@ -65,10 +65,11 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
             f"--samples {samples}: the engine toolbox does not record spikes of single samples; compare all "
             f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
         )
-    parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
     alone = {"samples": samples, "record_spikes": samples, "workers": 1, "scheduler": None}
     settings = record.params.changed(**alone)
-    simulate.simulate_samples(run, unaltered(run, parsed), target, settings, progress=progress)
+    simulate.simulate_samples(
+        run, unaltered(run, simulate.parsed_file(run, stamp)), target, settings, progress=progress
+    )
     return target / SPIKE_TIMES
 
 
