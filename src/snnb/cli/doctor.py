@@ -85,7 +85,7 @@ def machine() -> Machine:
         imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
     return Machine(
-        **current_environment().model_dump(exclude={"device"}),
+        **{name: version for name, version in current_environment() if name != "device"},
         tensorflow_imports=imports,
         tf_keras=version_of("tf-keras"),
         gpus=gpus,

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 from matplotlib.transforms import Bbox
 
 from snnb.io.text import printable
@@ -98,6 +99,16 @@ def save(figure: Figure, target: Target) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
         metadata = {TIME_FIELD.get(suffix, "Software"): None}
         figure.savefig(target, format=suffix[1:], dpi=DPI, transparent=in_page, metadata=metadata)
+
+
+def count_decades(axes: Axes, *names: str) -> None:
+    """Make the axes "x" and "y" that are named logarithmic, with a tick and a plain number for each power of ten.
+
+    The default, minor ticks and formulas, takes three times as long to draw.
+    """
+    for name in names:
+        getattr(axes, f"set_{name}scale")("log", subs=[])
+        getattr(axes, f"{name}axis").set_major_formatter(LogFormatter())
 
 
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:

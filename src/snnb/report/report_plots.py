@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, Figure, plain, styled
+from snnb.io.figures import HUES, Figure, count_decades, plain, styled
 from snnb.network.event_samples import InputSteps
 
 BINS = 40  # of a distribution
@@ -30,8 +30,7 @@ def plot_distribution(values: np.ndarray, label: str) -> Figure:
     figure = Figure(figsize=(6, 3.2))
     axes = figure.subplots()
     axes.stairs(np.maximum(counts, BASELINE), 10**edges, baseline=BASELINE, fill=True)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    count_decades(axes, "x", "y")
     axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
     axes.set_xlabel(label)
     axes.set_ylabel("neurons")

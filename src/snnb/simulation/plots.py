@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
-from snnb.io.figures import HUES, Figure, label_rows, plain, styled
+from snnb.io.figures import HUES, Figure, count_decades, label_rows, plain, styled
 from snnb.network.network import Network
 
 # Number of populations up to which histograms are lines with a legend; more populations are rows.
@@ -66,7 +66,7 @@ def plot_rates(rates: Dict[str, np.ndarray]) -> Figure:
 def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
     for name, counted, mean in zip(names, neurons, means):
         axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
-    axes.set_yscale("log")
+    count_decades(axes, "y")
     axes.grid()
     axes.set_ylabel("neurons")
     axes.legend(title="mean, population", fontsize="small", title_fontsize="small")

@@ -192,9 +192,8 @@ def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
 
 def other_versions(record: AnyRecord) -> List[str]:
     """Return the packages that had other versions when the stage ran."""
-    then, now = record.environment.model_dump(), current_environment().model_dump()
-    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox")
-    return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]
+    then, now = record.environment.model_dump(exclude={"device"}), current_environment().model_dump()
+    return [name for name in then if name in now and then[name] != now[name]]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
