@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -11,10 +12,6 @@ from snnb.core.errors import DamagedError, InputError, UpstreamError, UsageError
 from snnb.io.figures import Figure, styled
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
-from snnb.mapping.files import Mapping
-from snnb.mapping.layers.layer_cost import COST, LayerCost
-from snnb.mapping.layers.layer_plots import plot_layers
-from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
 from snnb.network.read_network import read_network
 from snnb.results.compare import simulated_files
 from snnb.rundir.directory import RunDirectory
@@ -105,26 +102,27 @@ def _raster(run: RunDirectory, folder: Path) -> Figure:
     return plot_raster(network, read_spikes(folder), statistics.latency_steps, statistics.first_sample)
 
 
-def _events(mapping: Mapping) -> Figure:
-    if mapping.cost.energy_by_event_pj is None:
-        raise InputError(f"{mapping.hardware.name} has no energies of events, so there is nothing to plot")
-    return plot_events(mapping)
-
-
 def _is_of_layers(run: RunDirectory, folder: Path) -> bool:
     return run.records_of("map")[folder.name].details.mesh is None
 
 
-def _mapping(draw: Callable[[Mapping], Figure]) -> Callable[[RunDirectory, Path], Figure]:
-    def drawn(run: RunDirectory, folder: Path) -> Figure:
-        if _is_of_layers(run, folder):
-            raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
-        return draw(Mapping.open(folder))
+def _mapping(run: RunDirectory, folder: Path, name: str) -> Figure:
+    from snnb.mapping import plots
+    from snnb.mapping.files import Mapping
 
-    return drawn
+    if _is_of_layers(run, folder):
+        raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
+    mapping = Mapping.open(folder)
+    if name == "events" and mapping.cost.energy_by_event_pj is None:
+        raise InputError(f"{mapping.hardware.name} has no energies of events, so there is nothing to plot")
+    draw: Callable[[Mapping], Figure] = getattr(plots, f"plot_{name}")
+    return draw(mapping)
 
 
 def _layers(run: RunDirectory, folder: Path) -> Figure:
+    from snnb.mapping.layers.layer_cost import COST, LayerCost
+    from snnb.mapping.layers.layer_plots import plot_layers
+
     if not _is_of_layers(run, folder):
         raise InputError(f"maps/{folder.name} is of neurons on cores; plot `mapping`")
     return plot_layers(LayerCost.read(folder / COST))
@@ -135,8 +133,6 @@ PLOTS = {
     "accuracy": Plot("simulate", _accuracy),  # or mean squared error
     "rates": Plot("simulate", _rates),
     "raster": Plot("simulate", _raster),
-    "mapping": Plot("map", _mapping(plot_mapping)),
-    "traffic": Plot("map", _mapping(plot_traffic)),
-    "events": Plot("map", _mapping(_events)),
+    **{name: Plot("map", partial(_mapping, name=name)) for name in ("mapping", "traffic", "events")},
     "layers": Plot("map", _layers),
 }

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
@@ -16,13 +16,9 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, refuse_existing, refuse_foreign
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
-from snnb.mapping.files import Mapping as WrittenMapping
-from snnb.mapping.layers.layer_cost import COST, LayerCost
-from snnb.mapping.layers.layer_plots import plot_layers
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
-from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
 from snnb.report.report_plots import plot_input
@@ -53,6 +49,9 @@ from snnb.stages.simulate import parsed_file
 from snnb.stages.stage import recorded, recorded_details, unaltered
 from snnb.stages.train import is_spiking, shown_params
 from snnb.version import __version__
+
+if TYPE_CHECKING:
+    from snnb.mapping.layers.layer_cost import LayerCost
 
 REPORT = "report.html"
 MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
@@ -363,6 +362,10 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     if stamp is None:
         words = [f"No mapping of this graph: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
         return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
+    from snnb.mapping.files import Mapping
+    from snnb.mapping.layers.layer_cost import COST, LayerCost
+    from snnb.report.mapping_section import mapping_section
+
     (last,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
@@ -372,7 +375,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         return _layers_part(
             LayerCost.read(run.path / run.directory_of("map", stamp) / COST), last.row[2], every, record
         )
-    opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
+    opened, details = Mapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak = record.metrics.get("link_load_peak")
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
@@ -399,7 +402,9 @@ def _sweep_part(run: RunDirectory) -> List[Part]:
     return [Part([Section("sweep", "Sweep", words, tables=tables)])]
 
 
-def _layers_part(cost: LayerCost, chip: str, every: Table, record: mapping.MapRecord) -> Part:
+def _layers_part(cost: "LayerCost", chip: str, every: Table, record: mapping.MapRecord) -> Part:
+    from snnb.mapping.layers.layer_plots import plot_layers
+
     head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
     rows = [
         (

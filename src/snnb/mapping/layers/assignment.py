@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from snnb.chips.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits
 from snnb.network.geometry import window_padding
@@ -154,6 +153,8 @@ def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional
 
     Of several, the first layers have the cores with the lowest numbers.
     """
+    from scipy.optimize import linear_sum_assignment
+
     number = len(fits)
     cost = np.arange(number, 0.0, -1.0)[:, np.newaxis] * np.arange(cores)
     unfit = np.ones(cost.shape, bool)
