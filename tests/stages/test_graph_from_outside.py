@@ -210,7 +210,7 @@ def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
     snnb(capsys, "graph --from a/net.csv")
     weights, _ = edges_of(Run(path="runs/net"))
     assert f"{folder}/a/net.csv" in snnb(capsys, "graph --from b/net.csv", 2).err
-    with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*force=True"):
+    with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
         Run.from_graph("b/net.csv")
     with pytest.raises(UsageError, match="another path"):
         Run.from_graph(source=[0], target=[1], path="runs/net")
@@ -336,7 +336,7 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
         ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
         ({"source": [0], "target": [1], "spikes": [1, 1e30]}, InputError, "neuron 1 has 1e\\+30 spikes"),
-        ({"source": [0], "target": [1], "samples": 10}, UsageError, "^samples: no spike counts"),
+        ({"source": [0], "target": [1], "samples": 10}, UsageError, "^--rate-samples: no spike counts"),
         ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(ru
     face = Run(path=run.path, say=said.append)
     face.map(hardware="loihi", method="groups", objective="step")
     assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
-    assert "map: objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
+    assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
     with pytest.raises(InputError, match="no time_ns"):
         face.map(hardware="spinemap_5x5", objective="step")
 
@@ -216,10 +216,10 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
     options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
     with pytest.raises(
-        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*allow_overfull=True"
+        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
     ):
         face.map(**options)
-    small = face.map(**options, allow_overfull=True)
+    small = face.map(**options, --allow-overfull)
     stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
     assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
     assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})

@@ -122,9 +122,9 @@ def test_a_type_checker_sees_the_keywords(tmp_path):
 
 
 def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
-    with pytest.raises(UsageError, match="no such option: epoch; did you mean epochs"):
+    with pytest.raises(UsageError, match="no such option: --epoch; did you mean --epochs"):
         snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
-    with pytest.raises(UsageError, match=r"no such option: dataset; there are bin_us, binary=True, .*source$"):
+    with pytest.raises(UsageError, match=r"no such option: --dataset; there are --bin-us, --binary, .*source$"):
         snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
 

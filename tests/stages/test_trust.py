@@ -31,7 +31,7 @@ def named(run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("stage", ["prepare", "train"])
 def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
-    with pytest.raises(InputError, match=r"give model .*evil.py:net once"):
+    with pytest.raises(InputError, match=r"give --model .*evil.py:net once"):
         getattr(Run(path=run.path), stage)(force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {}))
     assert not (named / "ran").exists()
 
@@ -60,7 +60,7 @@ def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named):
     given(file)
     file.write_text(EVIL)
     for _ in range(2):
-        with pytest.raises(InputError, match=r"evil.py, .* has changed since .* give model .*evil.py:net again"):
+        with pytest.raises(InputError, match=r"evil.py, .* has changed since .* give --model .*evil.py:net again"):
             prepared(run)
         assert not (named / "ran").exists()
     given(file)

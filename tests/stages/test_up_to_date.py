@@ -80,7 +80,7 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
 def test_a_networkx_file_that_is_left_out_is_named(run):
     said = []
     made = Run(path=run.path, say=said.append).graph(networkx_limit=4089)
-    named = "graph: networkx file not written: 4,090 nodes and edges are more than networkx_limit 4,089; open"
+    named = "graph: networkx file not written: 4,090 nodes and edges are more than --networkx-limit 4,089; open"
     assert any(message.startswith(named) for message in said)
     assert not (made.directory / "graph").exists()
 
@@ -139,8 +139,8 @@ def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
     python.simulate(duration=7)
     python.simulate(defaults=True, duration=7)
     assert [line for line in said if "options:" in line][1:] == [
-        "simulate: options: duration 7; recorded options: engine event, samples 20, initial_potential 0.5",
-        "simulate: options: duration 7",
+        "simulate: options: --duration 7; recorded options: --engine event, --samples 20, --initial-potential 0.5",
+        "simulate: options: --duration 7",
     ]
     stamp, record = max(open_run(run.path).records_of("simulate").items())
     there = run.record_of("prepare").details.splits["test"].shape[0]
@@ -217,8 +217,8 @@ def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and
     params = python.simulate().record.params
     assert (params.threshold, params.duration) == (1, 8)
     used = "is used, as the network or the test set defines it"
-    assert f"simulate: threshold 2.0 was recorded; 1.0 {used}" in said
-    assert f"simulate: duration 20 was recorded; 8 {used}" in said
+    assert f"simulate: --threshold 2.0 was recorded; 1.0 {used}" in said
+    assert f"simulate: --duration 20 was recorded; 8 {used}" in said
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
