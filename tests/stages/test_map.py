@@ -219,7 +219,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
         InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
     ):
         face.map(**options)
-    small = face.map(**options, --allow-overfull)
+    small = face.map(**options, allow_overfull=True)
     stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
     assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
     assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
