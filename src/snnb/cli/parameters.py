@@ -49,7 +49,7 @@ def _datasets() -> Sequence[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx or .nir.",
+        help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir.",
         show_default=False,
         autocompletion=beginning(_models),
     ),
@@ -57,7 +57,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name (`snnb datasets`), or folder:, arrays:, events: or steps:PATH.",
+        help="Name (`snnb datasets`), or folder:, arrays:, events:, steps:PATH.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),

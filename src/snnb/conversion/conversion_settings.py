@@ -27,26 +27,23 @@ class ConversionSettings(Options):
         ToolboxKey("conversion", "max2avg_pool", {"exact": "False", "average": "True", "toolbox": "False"}),
     ] = Field(
         default="exact",
-        description="Max pooling: exact, replaced by average pooling, or by the rule of snntoolbox.",
+        description="Max pooling: exact, or replaced by average pooling or by snntoolbox's rule.",
     )
     rectify_linear: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
-        default=False, description="Accept hidden linear layers; negative activations are set to 0."
+        default=False, description="Accept hidden linear layers, with negative values set to 0."
     )
     exact_clip: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
-        default=False,
-        description="Use max_value of a clipped ReLU as its scale factor: a clipped neuron fires at every step.",
+        default=False, description="Use max_value of a clipped ReLU as its scale factor."
     )
-    parser: Parser = Field(
-        default="own", description="Parser and normalisation: of snnb, or of snntoolbox 0.5 (Python 3.8)."
-    )
+    parser: Parser = Field(default="own", description="Parser: of snnb, or of snntoolbox.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."
     )
     calibrate: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
-        default=None, ge=1, le=1000, description="Calibrate the network for this number of time steps."
+        default=None, ge=1, le=1000, description="Calibrate for this number of time steps."
     )
     calibration_samples: Annotated[Count, Flag(panel=FEW_STEPS)] = Field(
-        default=1000, description="Number of training samples for the calibration."
+        default=1000, description="Training samples for the calibration."
     )
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
         default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
@@ -63,7 +60,7 @@ class ConversionSettings(Options):
         default=24, ge=8, le=24, description="Bit width of integer thresholds."
     )
     scale_per: Annotated[Literal["channel", "layer"], Flag(panel=INTEGERS)] = Field(
-        default="channel", description="Granularity of the integer scale factor."
+        default="channel", description="Scope of a scale factor."
     )
     prune: Annotated[float, Flag(panel=INTEGERS)] = Field(
         default=0.0, ge=0, lt=1, description="Fraction of the weights of each layer to set to 0."

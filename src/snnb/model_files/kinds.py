@@ -106,5 +106,5 @@ class NirSettings(Options):
         default="value", description="Reset: to v_reset, or by subtraction, immediately or one step later."
     )
     integration: Annotated[Integration, Flag(panel="NIR")] = Field(
-        default="euler", description="Integration of the leak over a time step."
+        default="euler", description="Integration of the leak."
     )

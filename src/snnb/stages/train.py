@@ -71,14 +71,14 @@ class TrainParams(TrainingOptions):
         "pixels": "0-1, or that of its Rescaling layer",
     }
 
-    settings: Annotated[
-        Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
-    ] = Field(default_factory=dict, description="Hyper-parameter of the model; repeatable.")
+    settings: Annotated[Dict[str, Setting], Flag(name="--set", metavar="K=V", parse=from_pairs, repeated=True)] = Field(
+        default_factory=dict, description="Hyper-parameter of the model; repeatable."
+    )
     activation: Annotated[Literal["relu", "qcfs"], Flag(panel="QCFS")] = Field(
         default="relu", description="Activation of hidden layers."
     )
     levels: Annotated[Count, Flag(panel="QCFS")] = Field(
-        default=8, description="Number of QCFS quantisation levels (equals the number of time steps)."
+        default=8, description="QCFS quantisation levels (= number of time steps)."
     )
     initial_weights: Optional[AbsolutePath] = Field(
         default=None, description="Initial weights: a .h5 file of the same model."
@@ -86,11 +86,11 @@ class TrainParams(TrainingOptions):
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Resume an interrupted training. Default: if its options are equal.",
+        description="Resume an interrupted training. Default: if options are equal.",
     )
-    pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
+    pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="TEXT")] = Field(
         default=None,
-        description="Pixel scaling that a model file expects: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
+        description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
     )
     figures: Figures = None
 

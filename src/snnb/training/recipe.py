@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 
 from snnb.core.options import Count, Flag, Options, Seed
 
-OPTIMISATION, AUGMENTATION = "Optimisation", "Augmentation"  # panels of the help
+OPTIMISATION = "Optimisation"  # panel of the help
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine", "cycle"]
 
@@ -26,7 +26,7 @@ class Recipe(Options):
         default=10, description="Number of passes over the training set."
     )
     batch_size: Annotated[Count, Flag(panel=OPTIMISATION)] = Field(default=50, description="Samples per batch.")
-    optimizer: Annotated[Optimizer, Flag(panel=OPTIMISATION)] = Field(default="adam", description="Keras optimizer.")
+    optimizer: Annotated[Optimizer, Flag(panel=OPTIMISATION)] = Field(default="adam", description="Optimizer.")
     learning_rate: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
         default=1e-3, gt=0, description="Maximum learning rate."
     )
@@ -45,10 +45,10 @@ class Recipe(Options):
         lt=1,
         description="Decoupled weight decay: each step multiplies the kernels by 1 - learning rate × weight decay.",
     )
-    flip: Annotated[bool, Flag(panel=AUGMENTATION)] = Field(
-        default=False, description="Flip half of the training images horizontally."
+    flip: Annotated[bool, Flag(panel=OPTIMISATION)] = Field(
+        default=False, description="Flip half of the images horizontally."
     )
-    shift: Annotated[float, Flag(panel=AUGMENTATION)] = Field(
+    shift: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
         default=0.0,
         ge=0,
         lt=1,
@@ -100,7 +100,7 @@ class TrainingOptions(Recipe):
     """
 
     validation_split: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
-        default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
+        default=0.1, gt=0, lt=1, description="Held-out fraction of the training set."
     )
     steps_per_epoch: Annotated[Optional[Count], Flag(panel=OPTIMISATION)] = Field(
         default=None, description="Batches per epoch."
