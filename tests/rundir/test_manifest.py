@@ -105,11 +105,11 @@ def test_the_one_in_force_of_results_that_started_in_one_second_has_the_last_nam
     timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
     later = record.model_copy(update={"timing": timing})
 
-    def in_force(results):
+    def current(results):
         stages = run.manifest.stages.model_copy(update={"maps": results})
         run.manifest = run.manifest.model_copy(update={"stages": stages})
-        return run.in_force("map")
+        return run.current("map")
 
-    assert in_force(dict.fromkeys(names, record)) == in_force(dict.fromkeys(reversed(names), record)) == names[1]
-    assert in_force({names[0]: later, names[1]: record}) == names[0]
-    assert in_force({}) is None
+    assert current(dict.fromkeys(names, record)) == current(dict.fromkeys(reversed(names), record)) == names[1]
+    assert current({names[0]: later, names[1]: record}) == names[0]
+    assert current({}) is None

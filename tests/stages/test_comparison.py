@@ -227,11 +227,11 @@ def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, caps
     assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
     assert fidelity.after == {"pruning": pytest.approx(pruned, abs=1 / len(x))}
     assert fidelity.trained > pruned
-    (simulation,) = compare([f"{run.path}:{run.in_force('simulate')}"])
+    (simulation,) = compare([f"{run.path}:{run.current('simulate')}"])
     assert simulation.fidelity == fidelity
     first, last = fidelity.lines()
     assert printed.count(first) == printed.count(last) == 2  # by parse and by simulate
-    log = run.path / run.directory_of("simulate", run.in_force("simulate")) / "log.txt"
+    log = run.path / run.directory_of("simulate", run.current("simulate")) / "log.txt"
     assert f"{first}\n{last}\n" in log.read_text()
     assert main(["compare", str(run.path)]) == 0
     assert f"{fidelity.after['pruning']:.2%}" in capsys.readouterr().out

@@ -244,7 +244,7 @@ def test_the_simulation_in_force_is_the_latest_of_the_present_network(run):
         (run.path / "other.yaml").write_text(yaml.safe_dump(text))
         opened = open_run(run.path)
         opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
-        return opened.in_force("simulate"), recorded_params(opened, simulate.KIND) != {}
+        return opened.current("simulate"), recorded_params(opened, simulate.KIND) != {}
 
     assert in_force_if() == (new, True)
     assert in_force_if(others=[new]) == (old, True)

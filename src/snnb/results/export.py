@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snnb.mapping.files import Mapping
 
 
-def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
+def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the current one; it is made first if it is missing.
 
     In a run without simulations the graph is that of the weights, in one that begins with an external graph that
@@ -32,8 +32,8 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
-        return run.in_force(name)
-    stamp = simulation or run.in_force(simulate.KIND.name)
+        return run.current(name)
+    stamp = simulation or run.current(simulate.KIND.name)
     if stamp is None:
         return graph.WEIGHTS if graph.WEIGHTS in graphs else None
     if stamp not in graphs:
@@ -182,7 +182,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
 
     Messages begin with the name of the command.
     """
-    stamp = graph if graph is not None else graph_in_force(run, say=say)
+    stamp = graph if graph is not None else current_graph(run, say=say)
     if stamp is None:
         raise UpstreamError(f"{run.path} has no graph yet; `{graph_command(run)}` makes it")
     records = run.records_of("graph")

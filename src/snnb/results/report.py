@@ -32,7 +32,7 @@ from snnb.results.compare import (
     simulated_files,
     simulations_of,
 )
-from snnb.results.export import graph_in_force, refuse_files_of_runs
+from snnb.results.export import current_graph, refuse_files_of_runs
 from snnb.results.plot import plot_training, read_training
 from snnb.results.sweep import TABLE, point_table, points_of_sweep
 from snnb.rundir import manifest
@@ -97,10 +97,10 @@ def write_report(
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp, graph = simulation or run.in_force("simulate"), None
+    stamp, graph = simulation or run.current("simulate"), None
     with atomic_path(target, force=True) as temporary:  # first, since it fails where nothing can be written
         try:
-            graph = graph_in_force(run, simulation, say)
+            graph = current_graph(run, simulation, say)
         except ReadOnlyError as error:
             say(f"report: without its graph: {error}")
         page = render(_page(run, list(there.values()), (stamp, graph), progress))
@@ -110,7 +110,7 @@ def write_report(
 
 def is_current(run: RunDirectory) -> bool:
     """Whether the run's `report.html` is about the current simulation, and newer than all results."""
-    page, simulation = run.path / REPORT, run.in_force("simulate") or ""
+    page, simulation = run.path / REPORT, run.current("simulate") or ""
     if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
         return False
     with page.open("rb") as file:

@@ -328,7 +328,7 @@ def _simulate_point(
                     home.take("train", trained)
         bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
         params = _asked(run, point, parsed=home.path / simulate.parsed_file(home))[name]
-        swept = home is run and run.in_force(name) is not None
+        swept = home is run and run.current(name) is not None
         given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": swept}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
 

@@ -245,14 +245,14 @@ class RunDirectory:
         return there
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """Return the record of a stage, or None; without a name, that of the one of several results `in_force`."""
+        """Return the record of a stage, or None; without a name, that of the one of several results `current`."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
             return record
-        return self.records_of(stage).get(name or self.in_force(stage) or "")
+        return self.records_of(stage).get(name or self.current(stage) or "")
 
-    def in_force(self, stage: str) -> Optional[str]:
+    def current(self, stage: str) -> Optional[str]:
         """Return the name of the one of several results that later commands use by default; None if there is none."""
         return next(iter(self.by_precedence(stage)), None)
 

@@ -21,7 +21,7 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
-    params_in_force,
+    effective_params,
     recorded,
     unaltered,
     write_log,
@@ -117,7 +117,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
     """Return the effective parameters; by default the simulation is the current one."""
-    params = params_in_force(run, KIND, given, say)
+    params = effective_params(run, KIND, given, say)
     if run.manifest.run.imported:
         before = recorded(run, KIND)
         if params.from_file is None and before is None:
@@ -128,7 +128,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         return params
     if params.weights_only:
         return params
-    records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.in_force(simulate.KIND.name)
+    records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.current(simulate.KIND.name)
     path = Path(str(stamp))
     if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
         stamp = path.name  # given by its path
@@ -369,7 +369,7 @@ STAGE = Stage(
     KIND,
     _resolve,
     execute,
-    needs_with={"weights_only": "parse"},
+    prerequisite_by_option={"weights_only": "parse"},
     source="simulation",
     imports=True,
     check=_check,

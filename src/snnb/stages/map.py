@@ -20,10 +20,10 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
+    effective_params,
+    effective_value,
     figure_format,
-    params_in_force,
     recorded,
-    value_in_force,
     write_log,
 )
 from snnb.stages.train import is_spiking, shown_params
@@ -121,14 +121,14 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
     """Return the effective parameters; by default the graph is that of the current simulation."""
-    params = params_in_force(run, KIND, given, say)
+    params = effective_params(run, KIND, given, say)
     hardware = read_hardware(_hardware_of(params))
     unknown = params.objective == "step" and isinstance(hardware, Hardware) and hardware.time_ns is None
     if unknown and "objective" not in given and params.partition is None:
         params = params.changed(objective="spikes")
         say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = params.graph or run.in_force((graph if run.manifest.run.imported else simulate).KIND.name)
+    stamp = params.graph or run.current((graph if run.manifest.run.imported else simulate).KIND.name)
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:
@@ -160,7 +160,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
-    params = params_in_force(run, KIND, given)
+    params = effective_params(run, KIND, given)
     hardware = read_hardware(_hardware_of(params))
     if isinstance(hardware, LayerHardware):
         map_layers.check_network(run, hardware)
@@ -186,12 +186,12 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    options, description = given.get(KIND.name, {}), value_in_force(run, KIND, given, "hardware")
+    options, description = given.get(KIND.name, {}), effective_value(run, KIND, given, "hardware")
     if description is not None and isinstance(read_hardware(str(description)), LayerHardware):
         return dict.fromkeys(map_layers.NO_EFFECT, f"no effect on {description}, where each layer has one core")
     if options.get("partition") is None:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
-        method = value_in_force(run, KIND, given, "method")
+        method = effective_value(run, KIND, given, "method")
         if options.get("objective") in ("energy", "step") and method == "sequential":
             reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
         return reasons

@@ -21,10 +21,10 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
-    params_in_force,
+    effective_params,
+    effective_value,
     recorded,
     recorded_details,
-    value_in_force,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
     """Return the effective parameters."""
-    return params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
+    return effective_params(run, KIND, given, say, defaults=_defaults(run, given))
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
@@ -103,13 +103,13 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
     """Whether the network is for a number of time steps: calibrated, or trained with quantised activations."""
     from snnb.io.keras_file import read_levels
 
-    if value_in_force(run, KIND, given, "calibrate"):
+    if effective_value(run, KIND, given, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
         with suppress(InputError):  # missing or damaged: it is made again before the conversion
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
-    return value_in_force(run, train.KIND, given, "activation") == "qcfs"
+    return effective_value(run, train.KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -120,12 +120,12 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
         for name, needed in NEEDED.items()
-        if not value_in_force(run, KIND, given, needed)
+        if not effective_value(run, KIND, given, needed)
     }
-    if value_in_force(run, KIND, given, "firing") == "free":
+    if effective_value(run, KIND, given, "firing") == "free":
         reasons.setdefault("spike_weight", "only with --firing separated")
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
-    if value_in_force(run, KIND, given, "parser") == "toolbox":
+    if effective_value(run, KIND, given, "parser") == "toolbox":
         reasons.update(
             dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
         )

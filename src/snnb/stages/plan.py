@@ -178,9 +178,9 @@ def bring_up_to_date(
         with extra_named(name):
             _check_plan(run, PlannedRun(names, given, name, tell, force))
             params = stage.resolve(run, options, tell)
-            in_force = _options_in_force(run, stage, given, params)
-            if in_force:
-                tell(in_force)
+            current = _effective_options(run, stage, given, params)
+            if current:
+                tell(current)
             with bar(name, stage.time_left) as progress:
                 made = stage.execute(run, params, progress)
             results[name] = replace(result_of(run, name, made), reason=reason)
@@ -193,7 +193,7 @@ def bring_up_to_date(
     return list(results.values())
 
 
-def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
+def _effective_options(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
     """Return the effective options that differ from the defaults, the recorded ones apart; empty if there are none."""
     kind, options = stage.kind.params, given.get(stage.name, {})
     defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
@@ -296,7 +296,9 @@ def check_options(run: RunDirectory, target: str, given: Given, *, force: bool =
         source_given = first.source is not None and options.get(first.source) is not None
         if source_given or (first.imports and run.manifest.run.imported):
             break
-        name = next((other for option, other in first.needs_with.items() if options.get(option)), BEFORE.get(name))
+        name = next(
+            (other for option, other in first.prerequisite_by_option.items() if options.get(option)), BEFORE.get(name)
+        )
     if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
         raise UsageError(
             f"{run.path} contains an external graph and no network, so {names[-1]} is not available; map, export, "

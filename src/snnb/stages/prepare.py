@@ -12,7 +12,7 @@ from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_nir
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
-from snnb.stages.stage import Given, Stage, params_in_force, recorded, recorded_details
+from snnb.stages.stage import Given, Stage, effective_params, recorded, recorded_details
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
         shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
-    return params_in_force(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
+    return effective_params(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:

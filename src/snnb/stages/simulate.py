@@ -27,12 +27,12 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
+    effective_params,
+    effective_value,
     figure_format,
-    params_in_force,
     recorded,
     recorded_details,
     recorded_params,
-    value_in_force,
     write_log,
 )
 from snnb.stages.train import TrainParams, shown_params
@@ -105,13 +105,13 @@ def resolve(
             option = option_name(SimulateParams, name)
             say(f"{option} {before[name]} was recorded; {value} is used, as the network or the test set defines it")
     given = {**fixed, **given}
-    params = params_in_force(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
+    params = effective_params(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
     left = available - params.first
     if 0 < left < params.samples and "samples" not in given:
         used = min(DEFAULT_SAMPLES, left)
         there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
-        params = params_in_force(run, KIND, {**given, "samples": used}, say)
+        params = effective_params(run, KIND, {**given, "samples": used}, say)
     if params.input not in details.codings:
         has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
         if details.content == "steps":
@@ -161,14 +161,14 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {}
-    if value_in_force(run, KIND, given, "input") != "poisson":
+    if effective_value(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
         reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
         reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
-    if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
+    if effective_value(run, parse.KIND, given, "weight_bits") is not None:
         reasons["threshold"] = "an integer network defines its thresholds; omit it"
     return reasons
 
@@ -179,17 +179,17 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if KIND.name not in planned.stages or planned.next not in (*before, KIND.name):
         return
     given, own = planned.given, planned.given.get(KIND.name, {})
-    values: Dict[str, Any] = {name: value_in_force(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
+    values: Dict[str, Any] = {name: effective_value(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
     # Recorded values of these give way to those of the network, or there are none.
     asked = ("threshold", "initial_potential", "workers", "scheduler")
     values.update({name: own[name] for name in asked if name in own})
     calibrated = parse.is_calibrated(run, given)
     refuse_unsuitable(
         SimulationSettings.model_construct(**values),
-        integer=value_in_force(run, parse.KIND, given, "weight_bits") is not None,
+        integer=effective_value(run, parse.KIND, given, "weight_bits") is not None,
         calibrated=calibrated,
-        windowed=calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated",
-        pruned=bool(value_in_force(run, parse.KIND, given, "prune")),
+        windowed=calibrated and effective_value(run, parse.KIND, given, "firing") == "separated",
+        pruned=bool(effective_value(run, parse.KIND, given, "prune")),
     )
     if planned.next in before[1:]:
         resolve(run, own)

@@ -1,4 +1,23 @@
-"""Definition of a stage, why a result is stale, and functions that stages share: effective options, `log.txt`."""
+"""Definition of a stage, the rules by which its result is up to date, and the effective options of a stage.
+
+A result is stale, and its stage runs, if one of these is the case; the first one is the reason that is printed
+(`stale_reason`):
+
+- there is no result: "has not run";
+- an option has another value than was recorded (`changed_options`): a given option, or a one-shot option
+  (`Flag.once`), whose default is the value if it is not given. Any other option that is not given keeps its recorded
+  value (`effective_params`). Options that do not change the result are not recorded, and never make it stale;
+- an input is missing or has another hash. An input outside the run counts only if it exists on this machine;
+- an output is missing or has another hash.
+
+Of a stage with several results (simulate, graph, map), `Stage.selected` takes the first that is not stale, in the order
+of `RunDirectory.by_precedence`: results of sweeps last, those of files that the run has now first, then the latest. A
+result of a sweep must have all effective values, since later commands do not inherit its options.
+
+There are two exceptions. `simulate` always makes a new result if it is requested by name (`always_new`). A simulation
+whose conversion had other options than the present one remains valid (`variant`): `snnb status` states these options.
+Other package versions are reported, and make nothing stale.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,7 +41,6 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
     AnyRecord,
     D,
-    FileRecord,
     Kind,
     P,
     StageRecord,
@@ -93,10 +111,9 @@ class Stage(Generic[P, D]):
     kind: Kind[P, D]
     # Returns the effective parameters; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
-    execute: Callable[
-        [RunDirectory, P, Progress], Optional[str]
-    ]  # returns the name of the result, None for a single one
-    needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, an earlier stage that is needed instead
+    # Returns the name of the result; None for a single one.
+    execute: Callable[[RunDirectory, P, Progress], Optional[str]]
+    prerequisite_by_option: Mapping[str, str] = field(default_factory=dict)  # an earlier stage that is needed instead
     imports: bool = False  # whether it reads an external file in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
@@ -118,12 +135,9 @@ class Stage(Generic[P, D]):
         return self.kind.name
 
     def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
-        """Return the name of the result for these options, and None; if none is up to date, None and the reason.
+        """Return the name of the result for these options, None for a single result, and None as reason.
 
-        Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
-        whose recorded parameters agree with the given options, and with the effective value of each option that holds
-        for one command only. A result of a sweep must have all effective parameters. The reason is that
-        of the result that differs in the fewest options. The name of a single result is None.
+        If none is up to date, return None and the reason of the result that differs in the fewest options.
         """
         if self.kind.names is None:
             return None, stale_reason(run, run.record_of(self.name), options)
@@ -145,6 +159,30 @@ class Stage(Generic[P, D]):
 AnyStage = Stage[Any, Any]
 
 
+def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
+    """Return why a stage with this record has to run with the given options, or None if it is up to date.
+
+    The rules are those of the module's docstring, in their order.
+    """
+    if record is None:
+        return "has not run"
+    options = changed_options(record, given)
+    if options:
+        return ", ".join(options)
+    for file in record.inputs:
+        is_there = (run.path / file.path).exists()
+        if file.external and not Path(file.path).is_file():
+            if changed(file):
+                return f"{file.path} has changed"
+        elif not run.hashes.matches(file):
+            return f"{file.path} {'has changed' if file.external or is_there else 'is missing'}"
+    for file in record.outputs:
+        if not run.hashes.matches(file):
+            exists = (run.path / file.path).exists()
+            return f"{file.path} has been modified" if exists else f"{file.path} is missing"
+    return None
+
+
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
     """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
@@ -158,36 +196,6 @@ def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]
             then, now = ("not given" if value is None else value for value in (then, now))
             differences.append(f"{name}: {then} → {now}")
     return differences
-
-
-def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
-    """Return why a stage with this record has to run with the given options, or None if it is up to date.
-
-    Inputs and outputs are compared with their recorded hashes, inputs outside the run only if they exist here.
-    """
-    if record is None:
-        return "has not run"
-    options = changed_options(record, given)
-    if options:
-        return ", ".join(options)
-    for file in record.inputs:
-        difference = input_difference(run, file)
-        if difference is not None:
-            return f"{file.path} {difference}"
-    for file in record.outputs:
-        if not run.hashes.matches(file):
-            exists = (run.path / file.path).exists()
-            return f"{file.path} has been modified" if exists else f"{file.path} is missing"
-    return None
-
-
-def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
-    """Return how an input differs from its record; None if it does not, or is not available on this machine."""
-    if file.external and not Path(file.path).is_file():
-        return changed(file)
-    if run.hashes.matches(file):
-        return None
-    return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
 
 
 def other_versions(record: AnyRecord) -> List[str]:
@@ -215,7 +223,7 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
     return StageResult(stage, run.path / run.directory_of(stage, name), record)
 
 
-def params_in_force(
+def effective_params(
     run: RunDirectory,
     kind: Kind[P, D],
     given: Mapping[str, object],
@@ -244,7 +252,7 @@ def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
     return {name: value for name, value in record.params.model_dump().items() if is_kept(kind.params, name)}
 
 
-def value_in_force(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
+def effective_value(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
     """Return the given value of an option, else its recorded value, else the default of its field."""
     options, default = given.get(kind.name, {}), kind.params.model_fields[name].default
     return options[name] if name in options else recorded_params(run, kind).get(name, default)

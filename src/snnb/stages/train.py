@@ -34,12 +34,12 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
+    effective_params,
+    effective_value,
     figure_format,
-    params_in_force,
     recorded,
     recorded_details,
     recorded_params,
-    value_in_force,
 )
 from snnb.training.recipe import Recipe, TrainingOptions
 
@@ -118,7 +118,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
-    return params_in_force(run, KIND, given, say, defaults=defaults)
+    return effective_params(run, KIND, given, say, defaults=defaults)
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
@@ -145,7 +145,7 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 
     A network that is trained already may be.
     """
-    return is_trained_elsewhere(run) or value_in_force(run, KIND, given, "activation") == "qcfs"
+    return is_trained_elsewhere(run) or effective_value(run, KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
