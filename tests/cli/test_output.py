@@ -26,28 +26,9 @@ STEADY = [(0, 0), (5, 10), (10, 20), (15, 30), (20, 40)]
 
 def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
     first, second = shown_of(STEADY, monkeypatch, capsys)
-    assert first == "simulate: 20 of 100, 2.0/s accuracy so far 0.9000"  # not known yet
-    assert second == "simulate: 40 of 100, 2.0/s, 30 s left accuracy so far 0.9000"
+    assert first == "simulate: 20 of 100, 2.0/s, 40 s left, accuracy so far 0.9000"
+    assert second == "simulate: 40 of 100, 2.0/s, 30 s left, accuracy so far 0.9000"
     assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[1] == second.replace(", 30 s left", "")
-
-
-def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys):
-    clock = [0.0]
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    output.configure(False, False, False)
-    show = output.progress_lines("simulate", seconds=10)
-    show(0, 100)
-    for seconds in (20, 40):  # two functions, 20 seconds each
-        compilation.begin(cached=True)
-        clock[0] = seconds
-        compilation.end()
-    for seconds, done in [*STEADY[1:], (25, 50)]:
-        clock[0] = 40.0 + seconds
-        show(done, 100)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "simulate: compiling (once per machine)"
-    assert lines[-1] == "simulate: 50 of 100, 2.0/s, 25 s left"
-    assert len([line for line in lines if "compiling" in line]) == 1
 
 
 def test_compilation_is_said_once_a_command(capsys):
@@ -55,9 +36,8 @@ def test_compilation_is_said_once_a_command(capsys):
         output.configure(False, False, False)  # as a command does
         for stage in stages:
             with output.current.bar(stage):
-                for cached in (True, False):
-                    compilation.begin(cached=cached)
-                    compilation.end()
+                for note in ("compiling (once per machine)", "", "compiling", ""):
+                    compilation.show(note)
         assert capsys.readouterr().err == f"{stages[0]}: compiling (once per machine)\n"
 
 

@@ -67,7 +67,7 @@ def main():
     ended.clear()
     _thread.start_new_thread(work, ("in a thread of the interpreter",))
     ended.wait()
-    while _thread._count() > 1:  # besides the thread of signals
+    while _thread._count():
         pass
     Destroyed()
     {end}

@@ -47,19 +47,9 @@ def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(mon
         assert left <= 2 * max(1, 559 - seconds)
 
 
-def test_nothing_is_known_of_work_that_counts_again_from_the_start(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    pace = Pace()
-    for n in range(10):
-        clock[0] += 1
-        pace.update(n, 20)
-    assert pace.seconds_left == pytest.approx(11)
-    for n in range(10):
-        clock[0] += 1
-        pace.update(10 * n, 500)
-    assert pace.seconds_left is None
-    assert pace.per_second == pytest.approx(9)  # 90 units in 10 seconds
+def test_work_that_counts_again_has_the_pace_of_the_present_count(monkeypatch):
+    passes = [*((n, n) for n in range(10)), *((10 + n, 5 * n) for n in range(10))]
+    assert estimates(monkeypatch, passes, 50)[-1] == (19, 1)
 
 
 def test_the_time_left_of_work_without_a_known_total_is_not_shown(monkeypatch):

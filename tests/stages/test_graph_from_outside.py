@@ -212,7 +212,7 @@ def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
     assert f"{folder}/a/net.csv" in snnb(capsys, "graph --from b/net.csv", 2).err
     with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
         Run.from_graph("b/net.csv")
-    with pytest.raises(UsageError, match="another path"):
+    with pytest.raises(UsageError, match="another --run-dir"):
         Run.from_graph(source=[0], target=[1], path="runs/net")
     np.testing.assert_array_equal(edges_of(Run(path="runs/net"))[0], weights)
     Run.from_graph(source=[0], target=[1], path="arrays")

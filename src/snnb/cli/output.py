@@ -163,7 +163,9 @@ def _once(show: Say) -> Say:
 
 
 def _pace(pace: Pace, time_left: bool) -> str:
-    """Return the samples, batches or edges per second, and the time left if it is known."""
+    """Return the samples, batches or edges per second, and the time left; empty as long as they are not known."""
+    if pace.per_second is None:
+        return ""
     left = pace.seconds_left if time_left else None
     per_second = f"{pace.per_second:,.0f}/s" if pace.per_second >= 100 else f"{pace.per_second:.1f}/s"
     return per_second if left is None else f"{per_second}, {left:,.0f} s left"
@@ -179,7 +181,9 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
         pace.update(done, total)
         if done and throttle.due():
             of = f" of {total:,}" if total else ""
-            print_line(sys.stderr, f"{label}: {done:,}{of}, {_pace(pace, time_left)} {note}".rstrip())
+            print_line(
+                sys.stderr, f"{label}: {', '.join(filter(None, [f'{done:,}{of}', _pace(pace, time_left), note]))}"
+            )
 
     return show
 

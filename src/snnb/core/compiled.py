@@ -165,10 +165,11 @@ class _Compiling(Listener):
 
     def on_start(self, event: Event) -> None:
         dispatcher = (event.data or {}).get("dispatcher")
-        compilation.begin(cached=isinstance(getattr(dispatcher, "_cache", None), _Cache))
+        cached = isinstance(getattr(dispatcher, "_cache", None), _Cache)
+        compilation.show("compiling (once per machine)" if cached else "compiling")
 
     def on_end(self, event: Event) -> None:
-        compilation.end()
+        compilation.show("")
 
 
 register("numba:compile", _Compiling())

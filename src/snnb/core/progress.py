@@ -1,7 +1,7 @@
 """Report messages and progress through callables, so that no package depends on how they are shown."""
 
 import time
-from typing import Callable, Optional, Protocol, Tuple
+from typing import Callable, Optional, Protocol
 
 Say = Callable[[str], None]  # called with one line of text
 
@@ -38,77 +38,43 @@ class Throttle:
 
 
 class Compilation:
-    """Time that this process spends on compiling loops, which is excluded from estimates of the time left.
+    """Report that this process compiles loops.
 
-    `show` is called with a note when compilation begins, and with an empty one when it ends.
+    `show` is called with a note when it begins, and with an empty one when it ends.
     """
 
     def __init__(self) -> None:
         self.show: Say = say_nothing
-        self._depth, self._began, self._seconds = 0, 0.0, 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Time spent on compilation so far."""
-        return self._seconds + (time.monotonic() - self._began if self._depth else 0.0)
-
-    def begin(self, *, cached: bool) -> None:
-        """Record that a compilation begins; `cached` is whether the machine code will be cached on disk."""
-        self._depth += 1
-        if self._depth == 1:  # not within another compilation
-            self._began = time.monotonic()
-            self.show("compiling (once per machine)" if cached else "compiling")
-
-    def end(self) -> None:
-        """Record that a compilation has ended."""
-        if self._depth == 1:
-            self._seconds += time.monotonic() - self._began
-            self.show("")
-        self._depth -= 1
 
 
 compilation = Compilation()
 
 
 class Pace:
-    """Pace of work and, after a few advances, an estimate of the time left. Both exclude compilation.
+    """Pace of work since its first advance, in which loops may be compiled and workers started."""
 
-    The estimate leaves out the first advance, in which workers may start and compile.
-    """
-
-    ADVANCES, SECONDS = 3, 2.0  # least for an estimate, after the first advance
+    SECONDS = 2.0  # least time for an estimate
 
     def __init__(self) -> None:
-        self._started = self._last = self._now()
-        self._done = self._total = self._advances = 0
-        self._first: Optional[Tuple[float, int]] = None  # time and units done at the first advance
-        self._restarted = False
+        self._began: Optional[float] = None
+        self._first = self._done = self._total = 0
 
     def update(self, done: int, total: int) -> None:
-        """Record that `done` of `total` units are done."""
-        if done < self._done or (self._done > 0 and total != self._total):
-            self._restarted = True
-            self._started, self._done = self._last, 0
-        if done > self._done:
-            self._last = self._now()
-            self._advances += self._first is not None
-            self._first = self._first or (self._last, done)
+        """Record that `done` of `total` units are done; fewer than before begin the count again."""
+        if done < self._done or total != self._total:
+            self._began = None
+        if done and self._began is None:
+            self._began, self._first = time.monotonic(), done
         self._done, self._total = done, total
 
     @property
-    def per_second(self) -> float:
-        """Units done per second."""
-        return self._done / max(self._last - self._started, 1e-3)
+    def per_second(self) -> Optional[float]:
+        """Units done per second; None at the beginning."""
+        seconds = 0.0 if self._began is None else time.monotonic() - self._began
+        return (self._done - self._first) / seconds if seconds >= self.SECONDS else None
 
     @property
     def seconds_left(self) -> Optional[float]:
-        """Estimated time left; None after few advances, without a total, or if the count was restarted."""
-        if self._first is None or self._restarted or self._advances < self.ADVANCES or not self._total:
-            return None
-        began, first = self._first
-        seconds = self._last - began
-        return None if seconds < self.SECONDS else (self._total - self._done) * seconds / (self._done - first)
-
-    @staticmethod
-    def _now() -> float:
-        return time.monotonic() - compilation.seconds
+        """Estimated time left; None at the beginning, or without a total."""
+        pace = self.per_second
+        return (self._total - self._done) / pace if pace and self._total else None
