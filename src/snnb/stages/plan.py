@@ -178,9 +178,9 @@ def bring_up_to_date(
         with extra_named(name):
             _check_plan(run, PlannedRun(names, given, name, tell, force))
             params = stage.resolve(run, options, tell)
-            current = _effective_options(run, stage, given, params)
-            if current:
-                tell(current)
+            shown = _options_to_show(run, stage, given, params)
+            if shown:
+                tell(shown)
             with bar(name, stage.time_left) as progress:
                 made = stage.execute(run, params, progress)
             results[name] = replace(result_of(run, name, made), reason=reason)
@@ -193,7 +193,7 @@ def bring_up_to_date(
     return list(results.values())
 
 
-def _effective_options(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
+def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
     """Return the effective options that differ from the defaults, the recorded ones apart; empty if there are none."""
     kind, options = stage.kind.params, given.get(stage.name, {})
     defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
