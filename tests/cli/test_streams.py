@@ -85,3 +85,15 @@ def test_an_exception_in_a_thread_or_at_the_end_is_shown_and_one_in_a_destructor
         lines = [line for line in done.stderr.splitlines() if line.startswith("ValueError: ")]
         expected = ["ValueError: in a thread", "ValueError: in a thread of the interpreter", *shown]
         assert (lines, done.returncode) == (expected, code), done.stderr
+
+
+def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(tmp_path):
+    """As libraries of TensorFlow 2.21 print them, before they read TF_CPP_MIN_LOG_LEVEL."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("import os\nos.write(2, b'I0000 no cuda drivers\\n')\n")
+    script = tmp_path / "script.py"
+    script.write_text("import snnb, sys, tensorflow\nprint('imported', file=sys.stderr)\n")
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    for given, shown in (({}, "imported\n"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "I0000 no cuda drivers\nimported\n")):
+        done = subprocess.run([sys.executable, script], env={**environment, **given}, capture_output=True, text=True)
+        assert done.stderr == shown

@@ -3,12 +3,15 @@ import json
 import math
 import random
 
+import h5py
 import numpy as np
 import pytest
 
+from snnb.architectures.registry import find
 from snnb.core.errors import InputError, VerificationError
 from snnb.training.batches import split_rows
 from snnb.training.recipe import Recipe
+from tests.end_to_end.conftest import RECORDED
 
 
 def keras_model(path):
@@ -152,3 +155,19 @@ def test_trains_on_a_gpu(tmp_path):
     record = Run("mini_network", path=tmp_path / "run").train().record
     assert record.environment.device == "gpu", "TensorFlow finds no GPU"
     assert record.metrics["test_accuracy"] > 0.94
+
+
+def test_a_file_describes_layers_as_tensorflow_2_2_does(tmp_path):
+    """As the recorded file, by any version, so that TensorFlow 2.2 and snntoolbox load it."""
+    from snnb.training.keras_model import write_model
+
+    spec = find("mini_network")
+    write_model(spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes), tmp_path / "net.h5")
+    found = []
+    for path in (RECORDED / "train" / "mini_network.h5", tmp_path / "net.h5"):
+        with h5py.File(str(path), "r") as file:
+            layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+        for layer in layers:
+            layer["config"].pop("batch_input_shape", None)  # of the first layer, or of an InputLayer
+        found.append([layer for layer in layers if layer["class_name"] != "InputLayer"])
+    assert found[1] == found[0]

@@ -9,10 +9,10 @@ import io
 import os
 import signal
 import sys
+from functools import partial
 
 from snnb.core.errors import SIGNAL_EXIT_CODES, interruption_message
 
-STDERR = 2
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
 
@@ -39,14 +39,22 @@ def _end_on_signals() -> None:
     """End the process on SIGINT or SIGTERM as soon as compiled code returns."""
     for number in SIGNAL_EXIT_CODES:
         if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `snnb … &`
-            signal.signal(number, _end)
+            signal.signal(number, partial(_end, _copy_of_stderr()))
 
 
-def _end(number: int, _: object) -> None:
-    stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
-    terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(STDERR) else b""
+def _copy_of_stderr() -> int:
+    """Return a descriptor that `snnb/__init__.py` does not redirect while it imports TensorFlow."""
     try:
-        os.write(STDERR, terminal + f"snnb: {interruption_message(stage)}\n".encode())
+        return os.dup(2)
+    except OSError:  # closed
+        return 2
+
+
+def _end(stderr: int, number: int, _: object) -> None:
+    stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
+    terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
+    try:
+        os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
     finally:
         os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
 

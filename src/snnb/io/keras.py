@@ -11,7 +11,7 @@ import tensorflow
 from snnb.core.machine import processors
 from snnb.io.text import JsonValue
 
-__all__ = ["NEWER", "description_of", "keras"]
+__all__ = ["NEWER", "description_of", "keras", "older_description"]
 
 NEWER = tuple(int(part) for part in tensorflow.__version__.split(".")[:2]) >= (2, 16)
 if NEWER:
@@ -26,9 +26,45 @@ else:
 for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_variable, str(processors()))
 
+# Keys that a newer Keras 2 adds to a description, with the values that TensorFlow 2.2 implies.
+_ADDED = {"groups": 1, "keepdims": False, "synchronized": False}
+_VARIANCES = {"He": 2.0, "Lecun": 1.0}
+_DISTRIBUTIONS = {"Normal": "truncated_normal", "Uniform": "uniform"}
+# Initializers and regularizers that are separate classes since TensorFlow 2.3, as TensorFlow 2.2 describes them.
+_OLDER = {
+    f"{who}{shape}": ("VarianceScaling", {"scale": scale, "mode": "fan_in", "distribution": distribution})
+    for who, scale in _VARIANCES.items()
+    for shape, distribution in _DISTRIBUTIONS.items()
+}
+
 
 def description_of(model: keras.Model) -> JsonValue:
     """Return the description of a model, parsed from JSON."""
     if NEWER:
         model.use_legacy_config = True  # attribute that Keras itself sets when it writes HDF5
-    return json.loads(model.to_json())
+    description: JsonValue = json.loads(model.to_json())
+    return description
+
+
+def older_description(value: JsonValue) -> JsonValue:
+    """Return a description by any Keras 2, or a part of one, as TensorFlow 2.2 writes it.
+
+    A setting unknown to TensorFlow 2.2 is dropped if it has no effect, and kept otherwise.
+    """
+    if isinstance(value, list):
+        return [older_description(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "class_name" in value:  # a model, a layer, an initializer or a regularizer
+        value = {key: item for key, item in value.items() if key not in ("module", "registered_name", "build_config")}
+        kind, config = value["class_name"], value.get("config")
+        if isinstance(config, dict) and "layers" in config:
+            value["config"] = {key: item for key, item in config.items() if key != "trainable"}
+        if kind == "Functional":
+            value["class_name"] = "Model"
+        elif kind in _OLDER and isinstance(config, dict):
+            name, settings = _OLDER[kind]
+            value = {"class_name": name, "config": {**settings, "seed": config.get("seed")}}
+        elif kind in ("L1", "L2") and isinstance(config, dict):
+            value = {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.0, **config}}
+    return {key: older_description(item) for key, item in value.items() if not (key in _ADDED and item == _ADDED[key])}

@@ -18,6 +18,7 @@ import re
 import shutil
 import socket
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,6 +81,7 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     """Hold the run directory's lock.
 
     While another process holds it, describe that process with `say` and wait, or raise `UpstreamError` without `wait`.
+    Raise `UsageError` instead of waiting for this thread or for a process that has started this one.
     """
     try:
         descriptor = os.open(str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -93,12 +95,18 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
             holder = holder_of(directory)
             if not wait:
                 raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or omit --no-wait")
+            if _waits_for_this(directory):
+                raise UsageError(
+                    f"{directory} is in use by {holder}, which has started this command: waiting for it would not end; "
+                    "call snnb under `if __name__ == '__main__':` in a script that snnb imports"
+                )
             say(f"waiting for {directory}, in use by {holder}")
             while not _acquire(descriptor):
                 time.sleep(POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         process = {
             "pid": os.getpid(),
+            "thread": threading.get_native_id(),
             "host": socket.gethostname(),
             "since": now_utc().isoformat(timespec="seconds"),
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -107,6 +115,21 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _waits_for_this(directory: Path) -> bool:
+    """Whether the lock is held by this thread or by a process that has started this one, directly or not."""
+    import psutil
+
+    try:
+        holder = load_json(directory / LOCK)
+        if holder["host"] != socket.gethostname():
+            return False
+        if holder["pid"] == os.getpid():
+            return bool(holder["thread"] == threading.get_native_id())
+    except (OSError, InputError, TypeError, KeyError):
+        return False
+    return holder["pid"] in [process.pid for process in psutil.Process().parents()]
 
 
 def _acquire(descriptor: int) -> bool:

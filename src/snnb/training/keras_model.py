@@ -1,5 +1,6 @@
 """The Keras model of a training: checks, loss and optimizer, metrics, and its HDF5 file."""
 
+import json
 import math
 import warnings
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
 from snnb.core.progress import say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
-from snnb.io.keras import NEWER, description_of, keras
+from snnb.io.keras import NEWER, description_of, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.model_files.keras_files import read_description
 from snnb.model_files.kinds import NotReadError
@@ -82,6 +83,9 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
             model.save(saved, save_format="h5")
         copy_without_times(saved, file)
         file.attrs.update(attributes)
+        if NEWER:  # so that TensorFlow 2.2 loads it
+            description = older_description(json.loads(saved.attrs["model_config"]))
+            file.attrs["model_config"] = json.dumps(description).encode()
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
