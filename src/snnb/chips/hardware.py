@@ -148,13 +148,13 @@ class Hardware(Description):
     @model_validator(mode="after")
     def _is_consistent(self) -> "Hardware":
         faults = []
-        for name, of, within, sides in (
+        for name, part, within, sides in (
             ("tile", self.tile, "mesh", self.mesh),
             ("chip", self.chip, "mesh", self.mesh),
             ("tile", self.chip and self.tile, "chip", self.chip or self.mesh),
         ):
-            if of is not None and (sides[0] % of[0] or sides[1] % of[1]):
-                faults.append(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {of}")
+            if part is not None and (sides[0] % part[0] or sides[1] % part[1]):
+                faults.append(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {part}")
         if (self.latency_ns is None) == (self.time_ns is None):
             faults.append("give latency_ns or time_ns, one of them")
         given = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]

@@ -91,8 +91,8 @@ def _figures_of_events(events: RouteFigures) -> Dict[str, float]:
 def _costs(events: Mapping[str, str], figures: Mapping[str, Tuple[Dict[str, float], float]]) -> Dict[str, float]:
     """Return energy (J) and latency (s) of events by the keys of SANA-FE."""
     return {
-        f"{cost}_{event}": _scaled(of.get(key, 0.0), unit)
-        for cost, (of, unit) in figures.items()
+        f"{cost}_{event}": _scaled(of_events.get(key, 0.0), unit)
+        for cost, (of_events, unit) in figures.items()
         for event, key in events.items()
     }
 

@@ -252,12 +252,15 @@ def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
 def _external_degrees(sums: TrafficSums) -> float:
     """Return `Cost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
     network, total = sums.network, 0.0
-    for population, own, sets in sums.placed_sets():
+    for population, source_core, sets in sums.placed_sets():
         spikes = network.spikes_of(population)
-        some = np.flatnonzero(spikes)
+        spiking = np.flatnonzero(spikes)
         reached = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), (sets.start.size - 1, sums.cores))
-        others = np.diff(sets.start)[sets.set_of[some]] - np.asarray(reached[sets.set_of[some], own[some]]).ravel()
-        total += float((spikes[some] * (1 + network.fan_out[network.part(population)][some])) @ others)
+        others = (
+            np.diff(sets.start)[sets.set_of[spiking]]
+            - np.asarray(reached[sets.set_of[spiking], source_core[spiking]]).ravel()
+        )
+        total += float((spikes[spiking] * (1 + network.fan_out[network.part(population)][spiking])) @ others)
     return total
 
 
@@ -270,8 +273,8 @@ def _projections(sums: TrafficSums) -> List[ProjectionCost]:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
                 sets = target_sets([projection], sums.core, sums.cores, network.first)
-                own, spikes = sums.core[network.part(source)], network.spikes_of(source)
-                totals, _ = spikes_between(own, spikes, sums.cores, sets)
+                source_core, spikes = sums.core[network.part(source)], network.spikes_of(source)
+                totals, _ = spikes_between(source_core, spikes, sums.cores, sets)
         connectivity, cut = totals.tolist()
         costs.append(
             ProjectionCost(source=source.name, target=projection.target.name, connectivity=connectivity, cut=cut)
@@ -290,10 +293,10 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
     events = np.zeros((4, rows, sums.cores))
     for population, sets in sums.sets:
         placed = population.first >= network.first
-        own = sums.core[network.part(population)] if placed else NOTHING
+        source_core = sums.core[network.part(population)] if placed else NOTHING
         sent = spikes[:, nodes_of(population)]
         for row in range(rows):
-            count_messages(own, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
+            count_messages(source_core, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
     number = np.arange(network.neurons)
     members = csr_matrix((np.ones(number.size), (sums.core, number)), (sums.cores, number.size))
     events[0] = (members @ spikes[:, network.first :].T).T

@@ -71,8 +71,8 @@ def _line_loads(
     line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
 ) -> np.ndarray:
     """Add each load to the links of its line from `begin` to `end` if begin < end: shape (lines, length - 1)."""
-    there = begin < end
-    line, begin, end, load = line[there], begin[there], end[there], load[there]
+    crossed = begin < end
+    line, begin, end, load = line[crossed], begin[crossed], end[crossed], load[crossed]
     places = np.concatenate([line * length + begin, line * length + end])
     change = np.bincount(places, np.concatenate([load, -load]), minlength=lines * length)
     loads = np.cumsum(change.reshape(lines, length), axis=1)[:, :-1]
@@ -87,9 +87,9 @@ def multicast_loads(sums: TrafficSums, place: np.ndarray) -> LinkLoads:
     place, (width, height) = _in_rectangle(place)
     require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
     (x, y), loads = np.ascontiguousarray(place.T, np.int32), np.zeros((4, height, width))
-    for population, own, sets in sums.placed_sets():
-        order, columns = np.argsort(own, kind="stable"), np.full((3, width), -1, np.int64)
-        _add_multicast(order, own, sums.network.spikes_of(population), sets, x, y, columns, loads)
+    for population, source_core, sets in sums.placed_sets():
+        order, columns = np.argsort(source_core, kind="stable"), np.full((3, width), -1, np.int64)
+        _add_multicast(order, source_core, sums.network.spikes_of(population), sets, x, y, columns, loads)
     right, left, up, down = loads
     return LinkLoads(right[:, :-1], left[:, :-1], up[:-1], down[:-1])
 
@@ -116,14 +116,14 @@ def _add_multicast(
     """
     at = 0
     while at < order.size:
-        own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
+        source_core, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
         at += 1
-        while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+        while at < order.size and core[order[at]] == source_core and sets.set_of[order[at]] == this:
             weight += spikes[order[at]]
             at += 1
         if weight != 0:
             cores = sets.label[sets.start[this] : sets.start[this + 1]]
-            _add_tree(weight, own, x, y, cores, columns, loads)
+            _add_tree(weight, source_core, x, y, cores, columns, loads)
 
 
 @inner

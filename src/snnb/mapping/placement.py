@@ -218,19 +218,19 @@ def board_cost(links: Links, board: Board) -> float:
 @inlined
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
     """Return the change of the cost if a core and the one at (x, y), if any, exchange positions."""
-    there = board.who[x, y]
+    occupant = board.who[x, y]
     to_x, to_y = board.column[x], board.row[y]
     from_x, from_y = board.at_x[core], board.at_y[core]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
         other = links.other[k]
-        if other != there:
+        if other != occupant:
             at_x, at_y = board.at_x[other], board.at_y[other]
             now = abs(from_x - at_x) + abs(from_y - at_y)
             total += links.spikes[k] * (abs(to_x - at_x) + abs(to_y - at_y) - now)
-    if there == NOBODY:
+    if occupant == NOBODY:
         return total
-    for k in range(links.indptr[there], links.indptr[there + 1]):
+    for k in range(links.indptr[occupant], links.indptr[occupant + 1]):
         other = links.other[k]
         if other != core:
             at_x, at_y = board.at_x[other], board.at_y[other]
@@ -242,11 +242,11 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
 @inlined
 def swap(board: Board, core: int, x: int, y: int) -> None:
     """Exchange the positions of a core and of the one at (x, y), if any."""
-    there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
-    board.who[from_x, from_y] = there
-    if there != NOBODY:
-        board.x[there], board.y[there] = from_x, from_y
-        board.at_x[there], board.at_y[there] = board.column[from_x], board.row[from_y]
+    occupant, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
+    board.who[from_x, from_y] = occupant
+    if occupant != NOBODY:
+        board.x[occupant], board.y[occupant] = from_x, from_y
+        board.at_x[occupant], board.at_y[occupant] = board.column[from_x], board.row[from_y]
     board.who[x, y] = core
     board.x[core], board.y[core] = x, y
     board.at_x[core], board.at_y[core] = board.column[x], board.row[y]

@@ -89,16 +89,16 @@ def recorded_messages(mapped: MappedNetwork, path: Path, *, delayed: bool = Fals
     network, sums = mapped.network, mapped.partition.best
     recorded = _spikes_on_chip(network, path, delayed=delayed)
     spikes, reached = [np.empty((0, 3), np.int64)], [csr_matrix((0, sums.cores), dtype=np.int8)]
-    for population, own, sets in sums.placed_sets():
+    for population, source_core, sets in sums.placed_sets():
         sample, neuron, step = recorded.spikes[population.name].T.astype(np.int64)
         sent = int(np.diff(sets.start)[sets.set_of[neuron]].sum())
         require_memory(TARGET_BYTES * (neuron.size + sent), "the messages of the recorded samples")
         start, label = take_sets(sets.start, sets.label, sets.set_of[neuron])
         spike = np.repeat(np.arange(neuron.size), np.diff(start))
-        other = label != own[neuron[spike]]
+        other = label != source_core[neuron[spike]]
         ends = spike[other], label[other]
         reached.append(csr_matrix((np.ones(ends[0].size, np.int8), ends), (neuron.size, sums.cores)))
-        spikes.append(np.stack([sample, step, own[neuron]], axis=1))
+        spikes.append(np.stack([sample, step, source_core[neuron]], axis=1))
     packets, targets = np.concatenate(spikes), vstack(reached, "csr")
     order = np.lexsort(packets.T[::-1])
     order = order[np.diff(targets.indptr)[order] > 0]

@@ -284,14 +284,14 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
 
 
 @compiled
-def _of_positions(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
+def _of_positions(label_of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
     """Find the distinct labels of each position, `length` consecutive neurons; `of` is the label of each neuron."""
     filled = np.int64(0)
-    for position in range(of.size // length):
+    for position in range(label_of.size // length):
         start[position] = filled
         for neuron in range(position * length, (position + 1) * length):
-            filled = _note(of[neuron], position, seen, label, filled)
-    start[of.size // length] = filled
+            filled = _note(label_of[neuron], position, seen, label, filled)
+    start[label_of.size // length] = filled
     return filled  # type: ignore[return-value]
 
 
@@ -398,8 +398,8 @@ class TrafficSums:
     def axons_out(self) -> np.ndarray:
         """Output axons of each core: pairs of a neuron of it and a core that holds a target; int64, shape (cores,)."""
         out = np.zeros(self.cores)
-        for _, own, sets in self.placed_sets():
-            count_messages(own, np.ones(own.size), sets, out, np.zeros(self.cores))
+        for _, source_core, sets in self.placed_sets():
+            count_messages(source_core, np.ones(source_core.size), sets, out, np.zeros(self.cores))
         return out.astype(np.int64)
 
     @property
@@ -445,8 +445,8 @@ def count_traffic(network: MappableNetwork, core: np.ndarray, cores: int) -> Tra
         if population.first < network.first:
             outside += float(network.spikes_of(population) @ np.diff(reached.start)[reached.set_of])
             continue
-        own, spikes = core[network.part(population)], network.spikes_of(population)
-        by_source[population.name], between = spikes_between(own, spikes, cores, reached)
+        source_core, spikes = core[network.part(population)], network.spikes_of(population)
+        by_source[population.name], between = spikes_between(source_core, spikes, cores, reached)
         matrix = matrix + between
         totals += by_source[population.name]
     synapses = np.bincount(core, network.in_degrees, minlength=cores)  # float64: exact up to 2 ** 53
@@ -469,18 +469,20 @@ def count_traffic(network: MappableNetwork, core: np.ndarray, cores: int) -> Tra
 def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
     """Return `TrafficSums.matrix` for other spikes of each node of the graph, float64."""
     matrix = csr_matrix((sums.cores, sums.cores), dtype=np.float64)
-    for population, own, sets in sums.placed_sets():
-        matrix = matrix + spikes_between(own, spikes[nodes_of(population)], sums.cores, sets)[1]
+    for population, source_core, sets in sums.placed_sets():
+        matrix = matrix + spikes_between(source_core, spikes[nodes_of(population)], sums.cores, sets)[1]
     return matrix
 
 
-def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: TargetSets) -> Tuple[np.ndarray, csr_matrix]:
+def spikes_between(
+    source_core: np.ndarray, spikes: np.ndarray, cores: int, sets: TargetSets
+) -> Tuple[np.ndarray, csr_matrix]:
     """Sum up the spikes of one placed population, given core and spikes of its neurons.
 
     Return connectivity and cut, and the spikes from core to core: float64, shape (cores, cores).
     """
-    order = np.argsort(own, kind="stable")
-    core, set_of = own[order], sets.set_of[order]
+    order = np.argsort(source_core, kind="stable")
+    core, set_of = source_core[order], sets.set_of[order]
     # Consecutive neurons of a core with the same set are one; `bincount` adds in this order, so sums are reproducible.
     first = np.flatnonzero((np.diff(core, prepend=-1) != 0) | (np.diff(set_of, prepend=-1) != 0))
     sent = np.bincount(np.repeat(np.arange(first.size), np.diff(first, append=order.size)), spikes[order])

@@ -126,10 +126,10 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     layers = _with_targets(network, layers, limits.targets)
     fits = [[number for number, core in enumerate(cores) if layer.fits(core)] for layer in layers]
     layers = [
-        layer if of else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
-        for layer, of in zip(layers, fits)
+        layer if able else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
+        for layer, able in zip(layers, fits)
     ]
-    fits = [[] if layer.faults else of for layer, of in zip(layers, fits)]
+    fits = [[] if layer.faults else able for layer, able in zip(layers, fits)]
     core = maximum_matching(fits, len(cores))
     reasons = []
     if len(layers) > len(cores):
@@ -158,8 +158,8 @@ def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional
     number = len(fits)
     cost = np.arange(number, 0.0, -1.0)[:, np.newaxis] * np.arange(cores)
     unfit = np.ones(cost.shape, bool)
-    for layer, of in enumerate(fits):
-        unfit[layer, of] = False
+    for layer, able in enumerate(fits):
+        unfit[layer, able] = False
     cost[unfit] += number * number * cores  # more than all others cost together
     # Not `maximum_bipartite_matching`: that of scipy 1.4.1 is not always maximum.
     core: List[Optional[int]] = [None] * number
@@ -191,7 +191,7 @@ def _shared(
             smaller = layers[layer].with_filters(filters)
             able = [number for number, one in enumerate(cores) if smaller.fits(one)]
             return None not in maximum_matching(
-                [able if one == layer else of for one, of in enumerate(fits)], len(cores)
+                [able if one == layer else fitting for one, fitting in enumerate(fits)], len(cores)
             )
 
         most = _most(layers[layer].filters, works)
@@ -371,7 +371,7 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
         padding=padding,
         biases=filters if bias is not None and bias.any() else 0,
     )
-    if any(len({side.size for side in of}) > 1 or len({side.stride for side in of}) > 1 for of in sides):
+    if any(len({side.size for side in axis}) > 1 or len({side.stride for side in axis}) > 1 for axis in sides):
         faults.append(Fault("sum", "a sum of sources that differ in size or stride; a core has one kernel"))
     if not faults:
         faults += _of_limits(built, limits)
@@ -472,10 +472,10 @@ def _with_targets(network: Network, layers: Sequence[CoreLayer], limit: Optional
     for number, layer in enumerate(layers):
         faults = list(layer.faults)
         for name in (layer.name, *([network.input.name] if number == 0 else [])):
-            there = targets.get(name, [])
-            if limit is not None and len(there) > limit:
+            readers = targets.get(name, [])
+            if limit is not None and len(readers) > limit:
                 who = "targets" if name == layer.name else "an input with targets"
-                text = f"{who} {', '.join(there)}, {len(there) - limit:,} more than {limit:,}; remove a branch"
+                text = f"{who} {', '.join(readers)}, {len(readers) - limit:,} more than {limit:,}; remove a branch"
                 faults.append(Fault("targets", text))
         result.append(replace(layer, faults=tuple(faults)))
     return result

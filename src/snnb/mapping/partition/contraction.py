@@ -71,14 +71,14 @@ def own_sources(
     target_start: np.ndarray,
     target: np.ndarray,
     mark: np.ndarray,
-    own: np.ndarray,
+    is_target: np.ndarray,
 ) -> None:
     """Set `own`, bool, to whether each source of a set is a target of it, too; `mark` has −1 for each group."""
     for this in range(source_start.size - 1):
         for k in range(target_start[this], target_start[this + 1]):
             mark[target[k]] = this
         for k in range(source_start[this], source_start[this + 1]):
-            own[k] = mark[source[k]] == this
+            is_target[k] = mark[source[k]] == this
 
 
 def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
@@ -111,8 +111,8 @@ def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np
     set_of, source, spikes = np.concatenate(members, axis=1)
     sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
     start = sources.indptr.astype(np.int64)
-    own = np.empty(sources.indices.size, np.bool_)
-    own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), own)
+    is_target = np.empty(sources.indices.size, np.bool_)
+    own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), is_target)
     into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
     by_group = sources.tocsc()
     return Contracted(
@@ -125,11 +125,11 @@ def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np
         source_start=start,
         source=sources.indices,
         source_weight=sources.data,
-        source_own=own,
+        source_own=is_target,
         into_start=into.indptr.astype(np.int64),
         into=into.indices,
         from_start=by_group.indptr.astype(np.int64),
         from_set=by_group.indices,
         from_weight=by_group.data,
-        from_own=csr_matrix((own, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
+        from_own=csr_matrix((is_target, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
     )

@@ -77,6 +77,7 @@ def _grow(
             total[v] += weight[edges.source[k]]
     part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
     met = np.full(neurons, -1, np.int32)  # the core that `part` is about
+    grown_at, grown_neurons = np.zeros(neurons, np.int32), np.empty(neurons, np.int32)
     has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
     # Negated parts and neurons; also former parts of a neuron whose part has grown, which are never first
     heap = [(0.0, np.int64(0)) for _ in range(0)]
@@ -111,6 +112,7 @@ def _grow(
         placed += 1
         refused, spare = 0, -1
         used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
+        number = 0  # of the neurons whose parts grow
         for k in range(edges.in_start[v] - 1, edges.in_start[v + 1]):
             s = first + v if k < edges.in_start[v] else edges.source[k]
             if k >= edges.in_start[v]:
@@ -127,5 +129,10 @@ def _grow(
                     continue
                 if met[u] != current:
                     met[u], part[u] = current, 0.0
+                if grown_at[u] != placed:
+                    grown_at[u] = placed
+                    grown_neurons[number] = u
+                    number += 1
                 part[u] += weight[s] / total[u]
-                heappush(heap, (-part[u], np.int64(u)))
+        for u in grown_neurons[:number]:
+            heappush(heap, (-part[u], np.int64(u)))

@@ -69,15 +69,15 @@ def _fill_cores(
     for neuron in range(core.size):
         position = neuron // filters
         at_position = sources.position_source[sources.position_start[position] : sources.position_start[position + 1]]
-        own = sources.neuron_source[sources.neuron_start[neuron] : sources.neuron_start[neuron + 1]]
-        new = _newly_seen(own, seen, state[0])
+        further = sources.neuron_source[sources.neuron_start[neuron] : sources.neuron_start[neuron + 1]]
+        new = _newly_seen(further, seen, state[0])
         if position != shared:
             new += _newly_seen(at_position, seen, state[0])
         full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
         if full and state[1]:
             state[0] += 1
             state[1:] = 0
-            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
+            new = _newly_seen(further, seen, state[0]) + _newly_seen(at_position, seen, state[0])
         shared = position
         core[neuron] = state[0]
         state[1] += 1

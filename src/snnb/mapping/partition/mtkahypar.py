@@ -46,11 +46,11 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
     # The targets of sets with few source groups, each followed by one of these groups unless it is a target
     start, pin = take_sets(net.target_start, net.target, owner[~many])
-    own, source = net.source_own[~many], net.source[~many]
-    added = np.concatenate([[0], np.cumsum(~own)])
+    is_target, source = net.source_own[~many], net.source[~many]
+    added = np.concatenate([[0], np.cumsum(~is_target)])
     start, pin = joined_sets(
         [
-            (start + added, np.insert(pin, start[1:][~own], source[~own])),
+            (start + added, np.insert(pin, start[1:][~is_target], source[~is_target])),
             take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
             (2 * np.arange(pairs.size // 2 + 1), pairs),
         ]

@@ -196,20 +196,20 @@ class _Grids:
         found: List[_Candidate] = []
         for (down, row_parts), (across, column_parts) in product(by_rows, by_columns):
             # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
-            entries, own, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
+            entries, separate, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
             for connection, row, column, sent in zip(connections, row_parts, column_parts, spikes):
                 dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
                 entries += row.entries * column.entries * (channels if dense else 1)
                 if sent is not None:
                     axons = row.sources * column.sources
                     received = float(row.parts @ sent @ column.parts - row.own @ sent @ column.own)
-                    own, to_all = (own, to_all) if dense else (own + axons, to_all + received)
+                    separate, to_all = (separate, to_all) if dense else (separate + axons, to_all + received)
                     shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
             neurons = row_parts[0].outputs * column_parts[0].outputs
             neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
             capacity = min(self._limits.neurons // neurons, self._limits.synapses // entries)
-            if own or shared > self._limits.axons:
-                capacity = min(capacity, (self._limits.axons - shared) // max(own, 1))
+            if separate or shared > self._limits.axons:
+                capacity = min(capacity, (self._limits.axons - shared) // max(separate, 1))
             if room is not None:
                 capacity = min(capacity, room[0] // max(_largest_sum(room[1], down, across), 1))
             if capacity > 0 or (down, across) == (rows, columns):
@@ -310,6 +310,6 @@ def _axis_parts(axis: Axis, parts: int, pooling: bool = False) -> _AxisParts:
     sources = np.bincount([this for this, _ in lists]).max()
     entries = max(sum(map(len, one)) for one in distinct)
     reached = np.bincount([source for _, source in lists], minlength=axis.size)
-    own = [source for this, source in lists if pooling and equal[source] == this]
-    inside = np.bincount(np.array(own, np.int64), minlength=axis.size)
+    joined = [source for this, source in lists if pooling and equal[source] == this]
+    inside = np.bincount(np.array(joined, np.int64), minlength=axis.size)
     return _AxisParts(int(np.bincount(part).max()), entries, int(sources), reached, inside)

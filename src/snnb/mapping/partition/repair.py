@@ -49,9 +49,9 @@ def split_overfull(
                 f"{hardware.name}: layer {layer} has a neuron with {round(shares[name] * limit):,} {name}, and a core "
                 f"takes {limit:,}"
             )
-        first, known = np.cumsum(pieces) - pieces, entries
+        first, counted = np.cumsum(pieces) - pieces, entries
         entries = np.full(int(pieces.sum()), UNKNOWN)
-        entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
+        entries[first[pieces == 1]] = counted[pieces == 1]  # the same neurons
         core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
 
 
@@ -68,7 +68,9 @@ def divide_overfull(
     added = np.diff(old, prepend=-1) == 0
     number = np.empty(new.size, np.int32)  # of each part
     number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
-    return number[part], {of: number[new[old == of]].tolist() for of in np.unique(old[added]).tolist()}
+    return number[part], {
+        core_number: number[new[old == core_number]].tolist() for core_number in np.unique(old[added]).tolist()
+    }
 
 
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:

@@ -64,8 +64,8 @@ class SourceLists:
             group += np.tile(np.arange(self.filters) * chunks // self.filters, last - first)
             owner = np.repeat(group, np.diff(sources.neuron_start))
             pairs = np.unique(owner * self._nodes + sources.neuron_source) // self._nodes
-            own = np.bincount(pairs, minlength=(last - first) * chunks).reshape(last - first, chunks)
-            most = max(most, int((own.max(axis=1) + np.diff(sources.position_start)).max()))
+            further = np.bincount(pairs, minlength=(last - first) * chunks).reshape(last - first, chunks)
+            most = max(most, int((further.max(axis=1) + np.diff(sources.position_start)).max()))
         return most
 
     def of(self, first: int, last: int) -> Sources:
