@@ -1,13 +1,14 @@
 """Accuracy and cost of converted networks: measure them, and write the tables of docs/results.md and docs/models.md.
 
     python benchmarks/results.py RUN … --pictures {original,JPEG,MNIST} [--test RUN] [--trained TEXT]
-        [--methods calibrated,V0=0,V0=0.5,8bits,4bits] [--samples N]
+        [--methods calibrated,free,free8,V0=0,V0=0.5,8bits,4bits] [--samples N]
     python benchmarks/results.py [--check]
 
 RUN is a run directory with a trained network, which is parsed if it is not yet. Its test pictures are simulated, or
 those of the run --test; --pictures is their name in the tables. --trained says how the network was trained if `snnb
-train` did not train it. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file are
-not measured again. Without RUN, only the pages are written; with --check, they are compared with the records instead,
+train` did not train it. `calibrated` has separated firing, `free` free firing; `free8` is calibrated for 8 steps with
+free firing, and runs longer. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file are
+not measured again. Without RUN, only the pages and figures are written; with --check, they are compared with the records instead,
 and nothing is computed.
 """
 
@@ -31,12 +32,20 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ROWS, PAGE, MODELS = DOCS / "results.csv", DOCS / "results.md", DOCS / "models.md"
+PEERS = DOCS / "spikingjelly.csv"  # written by benchmarks/peers/spikingjelly_converter.py
 PICTURES = {"original": "original", "JPEG": "JPEG copy", "MNIST": "MNIST"}
 CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time steps
 STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
 BITS = {"8bits": 8, "4bits": 4}
+FREE, LONGER = (4, 8, 16, 32, 64), (12, 16)
 # Time steps by method
-STEPS = {"calibrated": CALIBRATED, **dict.fromkeys(STARTS, PARSED), **dict.fromkeys(BITS, INTEGER_STEPS)}
+STEPS = {
+    "calibrated": CALIBRATED,
+    "free": FREE,
+    "free8": LONGER,
+    **dict.fromkeys(STARTS, PARSED),
+    **dict.fromkeys(BITS, INTEGER_STEPS),
+}
 METHODS = list(STEPS)
 BLOCK = 100  # pictures simulated at a time
 
@@ -102,6 +111,7 @@ def main() -> None:
         sys.exit("".join(difference(page, text) for page, text in pages.items()) or 0)
     for page, text in pages.items():
         page.write_text(text, encoding="utf-8")
+    draw(groups(list(rows.values())))
 
 
 def difference(page: Path, text: str) -> str:
@@ -173,8 +183,12 @@ def measured(
                 continue
             began, network = time.process_time(), trained
             if method not in STARTS:
-                settings = ConversionSettings(calibrate=steps, weight_bits=BITS.get(method))
-                chosen = pictures[: settings.calibration_samples]
+                settings = ConversionSettings(
+                    calibrate=8 if method == "free8" else steps,
+                    weight_bits=BITS.get(method),
+                    firing="free" if method.startswith("free") else "separated",
+                )
+                chosen = pictures[: settings.samples_to_calibrate]
                 network = calibrate(trained, chosen, settings, pixel_scale=details.pixel_scale).network
             dynamics = SimulationSettings(
                 samples=len(x), duration=steps, initial_potential=STARTS.get(method, 0.0), engine="event"
@@ -321,6 +335,21 @@ def cost_table(found: Found) -> List[str]:
     return markdown(table)
 
 
+def free_table(found: Found) -> List[str]:
+    """Return the table of free firing: losses by latency, and operations."""
+    keys = [("free", steps) for steps in FREE]
+    head = ["network", "test pictures", "trained network", *(f"lost at {steps}" for steps in FREE)]
+    longer = [("free8", steps) for steps in LONGER]
+    head += [f"calibrated for 8, lost after {' / '.join(map(str, LONGER))}", "operations at 8 / 16 / 32"]
+    table = [head]
+    for names, group, row in having(found, "free"):
+        lost = [joined(group, [key], points) for key in keys]
+        on = joined(group, longer, lambda row: points(row).split(" ±")[0])
+        operations = joined(group, [("free", steps) for steps in CALIBRATED], lambda row: quantity(row.operations))
+        table.append([*names, percent(row.ann), *lost, on, operations])
+    return markdown(table)
+
+
 def both(row: Row) -> str:
     """Return the accuracies of read-out and spikes."""
     return f"{percent(row.readout)} / {percent(row.spikes)}"
@@ -390,6 +419,47 @@ def published_table(found: Found) -> List[str]:
     return markdown(table)
 
 
+def peer_table(_: Found) -> List[str]:
+    """Return the table of SpikingJelly's converter."""
+    table = [["recipe of SpikingJelly", *(f"{steps} steps" for steps in FREE), "operations at 8 / 16 / 32"]]
+    rows: Dict[str, Dict[int, Dict[str, str]]] = {}
+    with PEERS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["recipe"], {})[int(row["steps"])] = row
+    for recipe, by_steps in rows.items():
+        shares = [percent(float(by_steps[steps]["readout"])) for steps in FREE]
+        operations = " / ".join(quantity(float(by_steps[steps]["operations"])) for steps in CALIBRATED)
+        table.append([recipe, *shares, operations])
+    return markdown(table)
+
+
+def draw(found: Found) -> None:
+    """Draw the accuracy over latency and over operations: of the published ResNet-20, and of all networks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "snnb", "font.size": 8})
+    from matplotlib import pyplot
+
+    lines = {"free": "free firing", "calibrated": "separated firing", "V0=0.5": "as parsed, V0 = 0.5"}
+    drawn = [(names[0].strip("`"), group, row) for names, group, row in having(found, "free")]
+    for file, networks in (("free-firing.svg", drawn), ("free-firing-resnet20.svg", [one for one in drawn if one[0] == "resnet20"])):
+        figure, grid = pyplot.subplots(len(networks), 2, figsize=(7.5, 2.4 * len(networks)), squeeze=False, sharey="row")
+        for axes, (name, group, trained) in zip(grid, networks):
+            for axis, cost in zip(axes, ("latency", "operations")):
+                axis.axhline(100 * trained.ann, color="grey", lw=0.8, ls="--", label="trained network")
+                for method, label in lines.items():
+                    rows = [row for (of, _), row in group.items() if of == method]
+                    axis.plot([getattr(row, cost) for row in rows], [100 * row.readout for row in rows], "o-", ms=3)
+                    axis.lines[-1].set_label(label)
+                axis.set(xscale="log", title=name, xlabel={"latency": "latency in time steps"}.get(cost, "operations"))
+                axis.set_ylim(100 * trained.ann - 15, 100 * trained.ann + 2)
+            axes[0].set_ylabel("accuracy in %")
+        grid[0, 0].legend(loc="lower right")
+        figure.tight_layout()
+        figure.savefig(DOCS / "pictures" / file, metadata={"Date": None})
+
+
 def hours(found: Found) -> List[str]:
     """Return the sentence that states the cost of the records by network, without training."""
     seconds: Dict[str, float] = {}
@@ -403,6 +473,8 @@ def hours(found: Found) -> List[str]:
 SECTIONS: Dict[str, Callable[[Found], List[str]]] = {
     "accuracies": accuracy_table,
     "costs": cost_table,
+    "free": free_table,
+    "peers": peer_table,
     "integers": integer_table,
     "networks as parsed": parsed_table,
     "published": published_table,

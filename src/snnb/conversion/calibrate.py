@@ -13,7 +13,8 @@ Populations are calibrated in network order, on the activations of the populatio
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are measured on simulated
-spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
+spikes, before, at and after the calibrated number of steps, so that the rates are right at any time; the initial
+potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
 """
 
 from dataclasses import dataclass, replace
@@ -52,8 +53,12 @@ from snnb.network.network import Network, Population
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 FINE_LEVELS = 1000  # levels of activations before they are rounded to spikes
-DELAYS = (0.25, 0.5, 0.75, 1.0)  # ½ minus the candidates of the initial potential
-SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
+# ½ minus the candidates of the initial potential, and the spikes that the bias adds for it in the calibrated steps
+DELAYS = np.array([(0, 0), *((d, share * d) for d in (0.25, 0.5, 0.75, 1) for share in (0, 0.5, 1))], np.float32)
+OUTPUT_DELAYS = (0.25, 0.5, 0.75, 1.0)
+# Weights of the errors of free firing after these multiples of the calibrated number of steps
+TIMES = {0.75: 0.25, 1.0: 0.5, 1.5: 0.25}
+SEARCHED_SAMPLES, SEARCHED_POSITIONS = 32, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
 
@@ -98,7 +103,7 @@ def calibrate(
         network = prepared_for_integers(network, settings, pixel_scale)
     run = _Calibration(network, x, settings)
     populations = network.populations
-    if len(x) < settings.calibration_samples != ConversionSettings().calibration_samples:
+    if settings.calibration_samples is not None and len(x) < settings.calibration_samples:
         run.warnings.append(
             f"--calibration-samples {settings.calibration_samples}: only {len(x)} normalisation samples exist"
         )
@@ -124,6 +129,9 @@ class _Calibration:
         self.network = network
         self.channels: Dict[str, Channels] = {}
         self._steps, self._samples = settings.calibrate, len(x)
+        last = [int(np.ceil(time * self._steps)) for time in TIMES]
+        self._simulated = max(last)  # time steps of free firing
+        self._weights = np.bincount(last, list(TIMES.values()))[1:]  # of the errors after each of these
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
         # With free firing: spikes as bits, uint8 (steps, samples, ⌈size / 8⌉).
@@ -188,9 +196,9 @@ class _Calibration:
         for block in self._blocks(population, 1):
             values[block] = self._sums(sums, population, block, self._spiking)
         if self._settings.firing == "free":
-            shape = (self._steps, self._samples, -(-population.size // 8))
+            shape = (self._simulated, self._samples, -(-population.size // 8))
             train = self._trains[population.name] = scratch_array(shape, np.uint8)
-            for block in self._blocks(population, STEP_ARRAYS * self._steps):
+            for block in self._blocks(population, STEP_ARRAYS * self._simulated):
                 spikes = np.diff(self._currents(sums, population, block, summed=True), axis=0, prepend=0) > 0
                 train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
         self._forget(population)
@@ -235,7 +243,7 @@ class _Calibration:
             x[done : done + len(inputs)] = inputs
             missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
             done += len(inputs)
-        rectified = self._settings.firing == "separated" and population.activation != "softmax"
+        rectified = population.activation != "softmax"
         before = wanted.reshape(-1, channels)[taken] + bias if rectified else None
         fitted = with_change(population, fitted_change(x, missing, before))
         self.network = self.network.with_populations([fitted])
@@ -255,7 +263,7 @@ class _Calibration:
         top[top == 0] = 1
         parsed = self._allowed(population, np.ones((1, len(bias))))
         if self._settings.firing == "separated":
-            scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
+            scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros((1, 2), np.float32)
             searched = slice(None, None, len(target) // ROWS | 1)
             flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
             shifted = balanced_bias(flat, target, shifted, top, FINE_LEVELS)
@@ -267,15 +275,16 @@ class _Calibration:
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
             scales = self._allowed(population, np.outer(FREE_SHARES, top))
-            delays = np.array(DELAYS)
+            delays = DELAYS
             currents, target = self._searched(population, sums)
-            errors = cost = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
-            before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
+            simulated = currents, target, self._steps, self._weights
+            errors = cost = firing_errors(*simulated, shifted, scales, delays)
+            before = firing_errors(*simulated, bias, parsed, np.zeros((1, 2), np.float32)).sum()
         first, chosen = np.unravel_index(cost.reshape(-1, len(bias)).argmin(axis=0), cost.shape[:2])
-        delay, scale, after = delays[first], scales[chosen, every], errors[first, chosen, every].sum()
+        delay, scale, after = delays[first].T, scales[chosen, every], errors[first, chosen, every].sum()
         if errors.min(axis=(0, 1)).sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error and is skipped")
-            delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
+            delay, scale, shifted, after = np.zeros_like(delay), parsed[0], bias, before
         elif self._settings.firing == "separated":
             shifted = balanced_bias(flat, target, shifted, scale, self._steps)
             after = rounded_errors(flat, target, shifted, scale[np.newaxis], self._steps)[0].sum()
@@ -284,8 +293,8 @@ class _Calibration:
         self.layers[population.name] = CalibratedLayer(
             before=float(before) / square, after=float(after) / square, bias_shift=shift, scale_factors=scale.tolist()
         )
-        bias = (shifted + delay * scale / self._steps).astype(np.float32)
-        return Channels(scale, bias, (0.5 - delay).astype(np.float32))
+        bias = (shifted + delay[1] * scale / self._steps).astype(np.float32)
+        return Channels(scale, bias, (0.5 - delay[0]).astype(np.float32))
 
     def _fire(self, population: Population, sums: PopulationSums, values: np.ndarray, channels: Channels) -> None:
         """Replace the sums without bias `values` by the activations that the spikes of the population represent."""
@@ -297,14 +306,15 @@ class _Calibration:
                 level = np.floor((values[block] + channels.bias) / unit + np.float32(0.5))
                 values[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = scratch_array((steps, len(values), -(-population.size // 8)), np.uint8)
-        for block in self._blocks(population, STEP_ARRAYS * steps):
+        shape = (self._simulated, len(values), -(-population.size // 8))
+        train = self._trains[population.name] = scratch_array(shape, np.uint8)
+        for block in self._blocks(population, STEP_ARRAYS * self._simulated):
             currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
-            flat = (steps, -1, len(scale))
+            flat = (self._simulated, -1, len(scale))
             fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
             train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
-            values[block] = spikes.mean(axis=0, dtype=np.float32) * scale
+            values[block] = spikes[:steps].mean(axis=0, dtype=np.float32) * scale
 
     def _add_output(
         self,
@@ -333,14 +343,14 @@ class _Calibration:
         self, population: Population, sums: PopulationSums, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
         """Return the scale factor and delay with which most samples get the trained network's class."""
-        blocks = self._blocks(population, STEP_ARRAYS * self._steps)
-        currents = np.concatenate([self._currents(sums, population, block) for block in blocks], axis=1)
+        blocks = self._blocks(population, STEP_ARRAYS * self._simulated)
+        currents = np.concatenate([self._currents(sums, population, block)[: self._steps] for block in blocks], axis=1)
         if population.activation == "softmax":
             currents -= currents.mean(axis=-1, keepdims=True)
         flat = (self._steps, -1, len(bias))
         spikes, best = np.empty(currents.shape, np.bool_), (-1, scale, 0.0)
         for candidate in scale * OUTPUT_FACTORS:
-            for delay in DELAYS:
+            for delay in OUTPUT_DELAYS:
                 shift = bias / candidate + np.float32(delay / self._steps)
                 start = np.full(len(bias), 0.5 - delay, np.float32)
                 fire((currents / candidate).reshape(flat), shift, start, spikes.reshape(flat))
@@ -354,12 +364,12 @@ class _Calibration:
         positions = population.size // channels
         taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
-        for block in self._blocks(population, STEP_ARRAYS * self._steps, SEARCHED_SAMPLES):
+        for block in self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED_SAMPLES):
             currents = self._currents(sums, population, block)
             parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
         currents = np.concatenate(parts, axis=1)
         target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
-        return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
+        return currents.reshape(self._simulated, -1, channels), target.reshape(-1, channels)
 
     def _currents(
         self, sums: PopulationSums, population: Population, block: slice, *, summed: bool = False
@@ -376,8 +386,8 @@ class _Calibration:
                 values = np.cumsum(bits, axis=0, dtype=np.float32) if summed else bits
                 sent[name] = values.reshape(-1, *shape) * self.channels[name].scale
             else:  # the constant input
-                sent[name] = np.stack([self._spiking[name][block]] * self._steps).reshape(-1, *shape)
-        return self._sums(sums, population, slice(None), sent).reshape(self._steps, -1, *population.shape)
+                sent[name] = np.stack([self._spiking[name][block]] * self._simulated).reshape(-1, *shape)
+        return self._sums(sums, population, slice(None), sent).reshape(self._simulated, -1, *population.shape)
 
     def _sums(
         self, sums: PopulationSums, population: Population, block: slice, values: Mapping[str, np.ndarray]

@@ -58,33 +58,41 @@ def balanced_bias(sums: np.ndarray, target: np.ndarray, bias: np.ndarray, scale:
 
 @compiled
 def firing_errors(
-    currents: np.ndarray, target: np.ndarray, bias: np.ndarray, scales: np.ndarray, delays: np.ndarray
+    currents: np.ndarray,
+    target: np.ndarray,
+    steps: int,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    scales: np.ndarray,
+    delays: np.ndarray,
 ) -> np.ndarray:
     """Return the squared errors of simulated firing rates, for candidate scale factors and delays.
 
-    A delay D lowers the initial potential to ½ − D and raises the bias by D / T: spikes come later. All arrays are
-    float32: `currents` (steps, rows, channels) without the bias, the others as in `rounded_errors`. The errors are
+    A delay (D, B) lowers the initial potential to ½ − D and raises the bias by B / `steps`: spikes come later. All
+    arrays are float32: `currents` (time, rows, channels) without the bias, `delays` (number, 2), the others as in
+    `rounded_errors`; `weights`, float64, has the weight of the error of the rates after each step. The errors are
     float64 (delays, candidates, channels), sums over the rows.
     """
-    errors, channels = np.zeros((delays.size, *scales.shape)), scales.shape[1]
+    errors, channels = np.zeros((len(delays), *scales.shape)), scales.shape[1]
     shift = np.empty(channels, np.float32)
     potential, spikes = np.empty_like(shift), np.empty_like(shift)
     for row in range(currents.shape[1]):
-        for delay in range(delays.size):
+        for delay in range(len(delays)):
             for candidate in range(scales.shape[0]):
                 scale = scales[candidate]
-                shift[:] = bias / scale + delays[delay] / np.float32(currents.shape[0])
-                potential[:], spikes[:] = np.float32(0.5) - delays[delay], np.float32(0)
+                shift[:] = bias / scale + delays[delay, 1] / np.float32(steps)
+                potential[:], spikes[:] = np.float32(0.5) - delays[delay, 0], np.float32(0)
                 for step in range(currents.shape[0]):
                     for channel in range(channels):
                         reached = potential[channel] + (currents[step, row, channel] / scale[channel] + shift[channel])
                         fires = np.float32(reached >= 1)
                         potential[channel] = reached - fires
                         spikes[channel] += fires
-                for channel in range(channels):
-                    rate = spikes[channel] * (scale[channel] / np.float32(currents.shape[0]))
-                    difference = rate - target[row, channel]
-                    errors[delay, candidate, channel] += difference * difference
+                    if weights[step] > 0:
+                        for channel in range(channels):
+                            rate = spikes[channel] * (scale[channel] / np.float32(step + 1))
+                            difference = rate - target[row, channel]
+                            errors[delay, candidate, channel] += weights[step] * (difference * difference)
     return errors
 
 

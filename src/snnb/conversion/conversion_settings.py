@@ -42,8 +42,10 @@ class ConversionSettings(Options):
     calibrate: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
         default=None, ge=1, le=1000, description="Calibrate for this number of time steps."
     )
-    calibration_samples: Annotated[Count, Flag(panel=FEW_STEPS)] = Field(
-        default=1000, description="Training samples for the calibration."
+    calibration_samples: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
+        default=None,
+        ge=1,
+        description="Training samples for the calibration. Default: 1000, with free firing 250.",
     )
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
         default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
@@ -65,3 +67,8 @@ class ConversionSettings(Options):
     prune: Annotated[float, Flag(panel=INTEGERS)] = Field(
         default=0.0, ge=0, lt=1, description="Fraction of the weights of each layer to set to 0."
     )
+
+    @property
+    def samples_to_calibrate(self) -> int:
+        """Number of training samples for the calibration."""
+        return self.calibration_samples or (250 if self.firing == "free" else 1000)

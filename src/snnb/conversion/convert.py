@@ -103,7 +103,7 @@ def convert(
     spiking = network if settings.max_pool == "toolbox" and trained.has("MaxPooling2D") else None
     layers: Dict[str, CalibratedLayer] = {}
     if settings.calibrate is not None:
-        calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
+        calibration = calibrate(network, x_norm[: settings.samples_to_calibrate], settings, progress, pixel_scale)
         warnings += calibration.warnings
         layers = _in_trained_units(calibration, factors)
         spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
