@@ -54,10 +54,10 @@ SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 FINE_LEVELS = 1000  # levels of activations before they are rounded to spikes
 # ½ minus the candidates of the initial potential, and the spikes that the bias adds for it in the calibrated steps
-DELAYS = np.array([(0, 0), *((d, share * d) for d in (0.25, 0.5, 0.75, 1) for share in (0, 0.5, 1))], np.float32)
+SHARES_PAID, LARGER = (0, 0.5, 1), (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
+DELAYS = np.array([(0, 0), *((delay, share * delay) for delay in LARGER for share in SHARES_PAID)], np.float32)
 OUTPUT_DELAYS = (0.25, 0.5, 0.75, 1.0)
-# Weights of the errors of free firing after these multiples of the calibrated number of steps
-TIMES = {0.75: 0.25, 1.0: 0.5, 1.5: 0.25}
+TIMES = (0.75, 1, 1.5)  # multiples of the calibrated number of steps after which errors of free firing are measured
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 32, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
@@ -129,9 +129,9 @@ class _Calibration:
         self.network = network
         self.channels: Dict[str, Channels] = {}
         self._steps, self._samples = settings.calibrate, len(x)
-        last = [int(np.ceil(time * self._steps)) for time in TIMES]
-        self._simulated = max(last)  # time steps of free firing
-        self._weights = np.bincount(last, list(TIMES.values()))[1:]  # of the errors after each of these
+        measured = np.ceil(np.multiply(TIMES, self._steps)).astype(int)
+        self._weights = np.bincount(measured)[1:] / len(TIMES)  # of the errors after each time step of free firing
+        self._simulated = len(self._weights)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
         # With free firing: spikes as bits, uint8 (steps, samples, ⌈size / 8⌉).
