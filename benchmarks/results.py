@@ -7,9 +7,9 @@
 RUN is a run directory with a trained network, which is parsed if it is not yet. Its test pictures are simulated, or
 those of the run --test; --pictures is their name in the tables. --trained says how the network was trained if `snnb
 train` did not train it. `calibrated` has separated firing, `free` free firing; `free8` is calibrated for 8 steps with
-free firing, and runs longer. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file are
-not measured again. Without RUN, only the pages and figures are written; with --check, they are compared with the records instead,
-and nothing is computed.
+free firing, and runs longer. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file
+are not measured again. Without RUN, only the pages and figures are written; with --check, the pages are compared with
+the records instead, and nothing is computed.
 """
 
 import argparse
@@ -443,8 +443,13 @@ def draw(found: Found) -> None:
 
     lines = {"free": "free firing", "calibrated": "separated firing", "V0=0.5": "as parsed, V0 = 0.5"}
     drawn = [(names[0].strip("`"), group, row) for names, group, row in having(found, "free")]
-    for file, networks in (("free-firing.svg", drawn), ("free-firing-resnet20.svg", [one for one in drawn if one[0] == "resnet20"])):
-        figure, grid = pyplot.subplots(len(networks), 2, figsize=(7.5, 2.4 * len(networks)), squeeze=False, sharey="row")
+    for file, networks in (
+        ("free-firing.svg", drawn),
+        ("free-firing-resnet20.svg", [one for one in drawn if one[0] == "resnet20"]),
+    ):
+        figure, grid = pyplot.subplots(
+            len(networks), 2, figsize=(7.5, 2.4 * len(networks)), squeeze=False, sharey="row"
+        )
         for axes, (name, group, trained) in zip(grid, networks):
             for axis, cost in zip(axes, ("latency", "operations")):
                 axis.axhline(100 * trained.ann, color="grey", lw=0.8, ls="--", label="trained network")

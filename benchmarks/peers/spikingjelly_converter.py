@@ -1,16 +1,15 @@
 """SpikingJelly's own converter on the published ResNet-20: accuracy and operations by number of time steps.
 
-python spikingjelly_converter.py resnet20-12fca82f.th CIFAR10 [--samples 1017] [--calibration-samples 1000]
+python spikingjelly_converter.py resnet20-12fca82f.th RUN/dataset [--samples 1017] [--calibration-samples 1000]
 
-The weights are those of akamaster/pytorch_resnet_cifar10, CIFAR10 is the folder of the original batches; training
-pictures calibrate. Needs spikingjelly 2.0.0 with torch and torchvision. Written to standard output are the rows of
+The weights are those of akamaster/pytorch_resnet_cifar10; RUN has the original pictures of CIFAR-10, of which those of
+training calibrate. Needs spikingjelly 2.0.0 with torch and torchvision. Written to standard output are the rows of
 docs/spikingjelly.csv. Operations are defined as in snnb: for each spike the synapses that it reaches, without the
 constant input and without those of zeros around the picture; the average pooling is composed into the layer after it.
 """
 
 import argparse
 import csv
-import pickle
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
@@ -35,7 +34,7 @@ DELAYED = "local threshold balancing"  # whose authors leave out the first steps
 
 
 class Block(nn.Module):
-    """Two convolutions and a shortcut without trained weights, as a convolution since the converter knows no padding."""
+    """Two convolutions and a shortcut without trained weights: a convolution, since the converter knows no padding."""
 
     def __init__(self, before: int, channels: int) -> None:
         super().__init__()
@@ -81,8 +80,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1017)
     parser.add_argument("--calibration-samples", type=int, default=1000)
     options = parser.parse_args()
-    test, classes = batch(options.pictures / "test_batch", options.samples)
-    training = batch(options.pictures / "data_batch_1", options.calibration_samples)[0]
+    test = normalised(options.pictures / "x_test.npy", options.samples)
+    classes = torch.from_numpy(np.load(options.pictures / "y_test.npy")[: options.samples].astype(np.int64))
+    training = normalised(options.pictures / "x_train.npy", options.calibration_samples)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["recipe", "steps", "samples", "ann", "readout", "operations"])
     for name, recipe in RECIPES.items():
@@ -90,7 +90,7 @@ def main() -> None:
         with torch.no_grad():
             ann = sum(int((network(x).argmax(1) == y).sum()) for x, y in zip(test.split(BATCH), classes.split(BATCH)))
         spiking = ann2snn.Converter(recipe(training.split(BATCH))).convert(network).eval()
-        starts = {name: {steps: 0 for steps in STEPS}}
+        starts = {name: dict.fromkeys(STEPS, 0)}
         if name == DELAYED:
             starts[f"{name}, delayed read-out"] = {steps: delay(spiking, training, steps) for steps in STEPS}
         right, operations = simulated(spiking, test, classes, starts)
@@ -109,14 +109,10 @@ def trained(file: Path) -> ResNet20:
     return network
 
 
-def batch(file: Path, samples: int) -> Tuple[Any, Any]:
-    """Return the first pictures of a batch, normalised as for the training, and their classes."""
-    with file.open("rb") as read:
-        content = pickle.load(read, encoding="bytes")
-    pictures = np.asarray(content[b"data"][:samples], np.float32).reshape(-1, 3, 32, 32) / 255
-    mean, deviation = (np.reshape(values, (3, 1, 1)) for values in (MEAN, DEVIATION))
-    normalised = torch.from_numpy(((pictures - mean) / deviation).astype(np.float32))
-    return normalised, torch.tensor(content[b"labels"][:samples])
+def normalised(file: Path, samples: int) -> Any:
+    """Return the first pictures of a file, normalised as for the training."""
+    pictures = np.load(file, mmap_mode="r")[:samples].astype(np.float32) / 255
+    return torch.from_numpy(((pictures - MEAN) / DEVIATION).astype(np.float32).transpose(0, 3, 1, 2).copy())
 
 
 def delay(spiking: nn.Module, training: Any, steps: int) -> int:

@@ -56,7 +56,7 @@ class ParseKeywords(TypedDict, total=False):
     parser: Literal["own", "toolbox"]
     batch_size: int
     calibrate: Optional[int]
-    calibration_samples: int
+    calibration_samples: Optional[int]
     firing: Literal["separated", "free"]
     spike_weight: float
     weight_bits: Optional[int]
