@@ -38,6 +38,7 @@ CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time s
 STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
 BITS = {"8bits": 8, "4bits": 4}
 FREE, LONGER = (4, 8, 16, 32, 64), (12, 16)
+NAMES = {"free": "free firing", "calibrated": "separated firing", "V0=0.5": "as parsed, V0 = 0.5"}
 # Time steps by method
 STEPS = {
     "calibrated": CALIBRATED,
@@ -380,54 +381,80 @@ def parsed_table(found: Found) -> List[str]:
     return markdown(table)
 
 
-# By the networks here that are nearest: conversion, network, accuracy of the trained network, at T = 8, 16, 32 and with
-# more steps (in brackets), and the difference from the networks here. Accuracies of 10,000 original test pictures.
-FOR_IT, DEEPER, MAX = "trained for the conversion", "a deeper network", "max pooling; trained on original pictures"
+# By the networks here that are nearest: conversion, network, training for the conversion, neurons, accuracy of the
+# trained network, by latency (4, 8, 16, 32, 64 steps), with more steps (in brackets), and the difference from the
+# networks here. Accuracies of 10,000 original test pictures of CIFAR-10 or MNIST, unless the difference says more.
+QCFS, TUNED, PLAIN = "QCFS (Bu et al. 2022, ICLR)", "weights tuned", "IF"
+HALF = "IF, starts at half its threshold"
+DEEPER, MAX = "a deeper network", "max pooling; trained on original pictures"
 PUBLISHED = {
     ("resnet20", "resnet20_cifar10"): [
-        ("QCFS (Bu et al. 2022, ICLR)", "ResNet-20", "91.77", "89.55", "91.62", "92.24", "92.35 (64)", FOR_IT),
-        ("TSC (Han & Roy 2020, ECCV)", "ResNet-20", "91.47", "", "", "", "69.38 (64), 91.42 (≥ 512)", "other weights"),
-        ("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "89.10", "", "", "", "87.46", "other weights"),
-        ("SNN Calibration (Li et al. 2021, ICML)", "ResNet-20", "95.68", "", "94.33", "", "", "a wider network"),
+        (QCFS, "ResNet-20", "yes", HALF, "91.77", "83.8", "89.55", "91.62", "92.24", "92.35", "", "other weights"),
+        (
+            *("Local threshold balancing (Bu et al. 2025, CVPR)", "ResNet-18", "no", f"{HALF}; delayed read-out"),
+            *("69.76", "", "", "", "65.55", "68.53", "69.03 (128), 69.21 (256)", "ImageNet"),
+        ),
+        (
+            *("TSC (Han & Roy 2020, ECCV)", "ResNet-20", "", "IF, spikes coded in time", "91.47"),
+            *("", "", "", "", "69.38", "91.42 (≥ 512)", "other weights"),
+        ),
+        (
+            *("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "", PLAIN, "89.10"),
+            *("", "", "", "", "", "87.46", "other weights"),
+        ),
+        (
+            *("SNN Calibration (Li et al. 2021, ICML)", "ResNet-20", TUNED, PLAIN, "95.68"),
+            *("", "", "94.33", "", "", "", "a wider network"),
+        ),
     ],
     ("vgg11_cifar10",): [
-        ("QCFS", "VGG-16", "95.52", "94.95", "95.40", "95.54", "95.55 (64)", f"{DEEPER}, {FOR_IT}"),
-        ("SNN Calibration", "VGG-16", "95.76", "", "93.65", "", "", DEEPER),
-        ("SNN Calibration", "VGG-16", "95.72", "", "", "93.71", "95.14 (64)", DEEPER),
+        ("QCFS", "VGG-16", "yes", HALF, "95.52", "", "94.95", "95.40", "95.54", "95.55", "", DEEPER),
+        ("SNN Calibration", "VGG-16", TUNED, PLAIN, "95.76", "", "", "93.65", "", "", "", DEEPER),
+        ("SNN Calibration", "VGG-16", TUNED, PLAIN, "95.72", "", "", "", "93.71", "95.14", "", DEEPER),
     ],
     ("rueckauer_cifar10",): [
-        ("Rueckauer et al. 2017, Front. Neurosci. 11:682", "its CIFAR-10 network", "88.87", "", "", "", "88.82", MAX),
+        (
+            *("Rueckauer et al. 2017, Front. Neurosci. 11:682", "its CIFAR-10 network", "no", PLAIN, "88.87"),
+            *("", "", "", "", "", "88.82", MAX),
+        ),
     ],
-    ("lenet_mnist",): [("Rueckauer et al. 2017", "LeNet", "99.44", "", "", "", "99.44", "other weights")],
+    ("lenet_mnist",): [
+        ("Rueckauer et al. 2017", "LeNet", "no", PLAIN, "99.44", "", "", "", "", "", "99.44", "other weights"),
+    ],
+}
+OWN = {  # methods of the rows here: training for the conversion, neurons
+    "free": (TUNED, "IF, with initial potentials"),
+    "calibrated": (TUNED, "IF, with firing windows"),
+    "V0=0.5": ("no", HALF),
 }
 
 
 def published_table(found: Found) -> List[str]:
     """Return the table of published conversions, each after the networks here that are nearest to it."""
-    table = [["conversion", "network", "trained network", "T = 8", "16", "32", "more steps", "difference"]]
+    table = [["conversion", "network", "training", "neurons", "trained network"]]
+    table[0] += [*(f"{steps} steps" for steps in FREE), "more steps", "difference"]
     for nearest, published in PUBLISHED.items():
         for (network, pictures, samples), group in found.items():
-            if network in nearest:
-                few = [joined(group, [key], lambda row: percent(row.readout)) for key in FEW]
-                parsed = [
-                    row for (method, steps), row in group.items() if (steps, method in STARTS) == (PARSED[-1], True)
-                ]
-                longest = "".join(f"{percent(row.readout)} ({row.steps})" for row in parsed[-1:])
+            for method, kind in OWN.items() if network in nearest else ():
+                rows = {row.latency: percent(row.readout) for (of, _), row in group.items() if of == method}
+                few = [rows.pop(steps, "") for steps in FREE]
+                longest = ", ".join(f"{share} ({steps})" for steps, share in sorted(rows.items()))
                 ann, tested = percent(next(iter(group.values())).ann), f"{samples:,} pictures ({PICTURES[pictures]})"
-                table.append(["`snnb`", f"`{network}`", ann, *few, longest, tested])
+                if longest or any(few):
+                    table.append([f"`snnb`, {NAMES[method]}", f"`{network}`", *kind, ann, *few, longest, tested])
         table += map(list, published)
     return markdown(table)
 
 
 def peer_table(_: Found) -> List[str]:
     """Return the table of SpikingJelly's converter."""
-    table = [["recipe of SpikingJelly", *(f"{steps} steps" for steps in FREE), "operations at 8 / 16 / 32"]]
+    table = [["recipe of SpikingJelly", *(f"{steps} steps" for steps in FREE[:4]), "operations at 8 / 16 / 32"]]
     rows: Dict[str, Dict[int, Dict[str, str]]] = {}
     with PEERS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rows.setdefault(row["recipe"], {})[int(row["steps"])] = row
     for recipe, by_steps in rows.items():
-        shares = [percent(float(by_steps[steps]["readout"])) for steps in FREE]
+        shares = [percent(float(by_steps[steps]["readout"])) for steps in FREE[:4]]
         operations = " / ".join(quantity(float(by_steps[steps]["operations"])) for steps in CALIBRATED)
         table.append([recipe, *shares, operations])
     return markdown(table)
@@ -441,7 +468,6 @@ def draw(found: Found) -> None:
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "snnb", "font.size": 8})
     from matplotlib import pyplot
 
-    lines = {"free": "free firing", "calibrated": "separated firing", "V0=0.5": "as parsed, V0 = 0.5"}
     drawn = [(names[0].strip("`"), group, row) for names, group, row in having(found, "free")]
     for file, networks in (
         ("free-firing.svg", drawn),
@@ -453,7 +479,7 @@ def draw(found: Found) -> None:
         for axes, (name, group, trained) in zip(grid, networks):
             for axis, cost in zip(axes, ("latency", "operations")):
                 axis.axhline(100 * trained.ann, color="grey", lw=0.8, ls="--", label="trained network")
-                for method, label in lines.items():
+                for method, label in NAMES.items():
                     rows = [row for (of, _), row in group.items() if of == method]
                     axis.plot([getattr(row, cost) for row in rows], [100 * row.readout for row in rows], "o-", ms=3)
                     axis.lines[-1].set_label(label)

@@ -156,6 +156,50 @@ def test_scale_factors_weigh_squared_errors_and_spikes(network, x, weight):
     assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any() == (weight > 0)
 
 
+def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_steps(network, x):
+    """Of the first population, whose kernel and input are the same in both networks."""
+    first = network.volume("first")
+    z = Analogue(network.with_populations([replace(first, activation="linear")]), ["first"]).values(x)[0]
+    top, z = z.max(axis=(0, 1, 2)), z[:32].reshape(-1, 4).astype(np.float64)
+    found = calibrate(network, x, _settings(firing="free"))
+    calibrated, scales = found.network.volume("first"), np.array(found.layers["first"].scale_factors)
+
+    def error(scale, start, added):
+        """Return the error of each channel, with spikes `added` to those of the input in `STEPS` steps."""
+        potential, spikes, total = np.full(z.shape, start), np.zeros(z.shape), 0.0
+        for step in range(1, 13):
+            potential = potential + z / scale + added / STEPS
+            spikes, potential = spikes + (potential >= 1), potential - (potential >= 1)
+            if step in (6, 8, 12):
+                total = total + ((spikes * scale / step - np.maximum(z, 0)) ** 2).mean(axis=0)
+        return total
+
+    shift = calibrated.bias - first.bias / scales
+    least = np.min(
+        [
+            error(share * top, 0.5 - delay, part * delay)
+            for share in np.geomspace(1.1, 0.15, 14)
+            for delay in (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3)
+            for part in (0, 0.5, 1)
+        ],
+        axis=0,
+    )
+    np.testing.assert_allclose(error(scales, calibrated.initial_potential, shift * STEPS), least, rtol=1e-3)
+
+
+def test_free_firing_loses_nothing_when_it_runs_on(trained):
+    network, x = read_network(trained.parsed), trained.x[:150]
+    logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
+    found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=8, firing="free"))
+    errors = []
+    for steps in (8, 12, 16):
+        settings = SimulationSettings(duration=steps, samples=150)
+        readout = EventEngine(found.network, settings).simulate(x, 0, lambda *_: None).readout
+        readout = readout * np.float32(found.layers[network.output.name].scale_factors) / steps
+        errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())
+    assert errors[0] > max(errors[1:])
+
+
 def test_the_mean_activation_is_the_trained_one(network, x):
     """After rounding and clipping, of the populations that are calibrated."""
     found = calibrate(network, x, _settings())

@@ -67,7 +67,8 @@ class CalibratedLayer(Document):
     """Entry of a population in `calibration.json`; the output and poolings that cannot be scaled have no errors."""
 
     # Mean squared error of the rates from the trained activations, as a share of their mean square: with bias and scale
-    # factor of the parsed network and initial potential ½, on the calibrated input; and of the calibrated network.
+    # factor of the parsed network and initial potential ½, on the calibrated input; and of the calibrated network. With
+    # free firing the mean of those after `TIMES`.
     before: Optional[float] = None
     after: Optional[float] = None
     bias_shift: Optional[float] = None  # mean absolute shift of the bias, in units of the scale factor
@@ -243,8 +244,7 @@ class _Calibration:
             x[done : done + len(inputs)] = inputs
             missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
             done += len(inputs)
-        rectified = population.activation != "softmax"
-        before = wanted.reshape(-1, channels)[taken] + bias if rectified else None
+        before = None if population.activation == "softmax" else wanted.reshape(-1, channels)[taken] + bias
         fitted = with_change(population, fitted_change(x, missing, before))
         self.network = self.network.with_populations([fitted])
         return fitted
