@@ -16,7 +16,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo instances test coverage test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
+.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,9 +58,6 @@ test: setup ## the fast tests, on two cores; what is drawn at random is the same
 	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
 
-coverage: setup ## the fast tests, with the share of the package's lines that they run
-	$(BIN)/pytest $(GATE) --cov=snnb --cov-report=term:skip-covered
-
 SPECIAL := not gpu and not container and not browser and not privileged
 
 test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/stages" selects some
@@ -82,10 +79,10 @@ NEWEST_BIN := .venv-newest/bin
 	$(UV) pip install --quiet --python $(NEWEST_BIN)/python --editable '.[newest]'
 	touch $@
 
-test-newest: .venv-newest/ready ## the fast tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
+test-newest: .venv-newest/ready ## the fast tests but the toolbox's, with their coverage, and a run, with TensorFlow of today on the newest Python here
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/snnb run --model mini_network --run-dir "$$(mktemp -d)/run"
-	$(NEWEST_BIN)/python -m pytest $(GATE)
+	COVERAGE_CORE=sysmon $(NEWEST_BIN)/python -m pytest $(GATE) --cov=snnb --cov-report=term:skip-covered
 
 test-gpu: ## the tests on a GPU: training, the engine tensorflow, and both in the images; a line where there is no GPU
 	@if nvidia-smi --list-gpus 2>/dev/null; then $(MAKE) test-on-gpu; else echo "SKIPPED test-gpu: nvidia-smi lists no GPU"; fi
