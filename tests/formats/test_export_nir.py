@@ -212,7 +212,7 @@ def test_losses_are_stated(graph, tmp_path):
 def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
     model = varied()
     with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:  # noqa: SIM117
-        with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 takes the maximum .* --max-pool average"):
+        with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 is a max pooling, .* --max-pool average"):
             export(graph, "nir", tmp_path / "net.nir")
     with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
         monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 400)

@@ -116,7 +116,7 @@ def _found(network, spikes_per_step):
 )
 def test_rising(branched, spikes_per_step, rises):
     found = _found(branched.network, spikes_per_step)
-    assert found.rising_populations == ([layer.name for layer in branched.network.populations] if rises else [])
+    assert found["rising_populations"] == ([layer.name for layer in branched.network.populations] if rises else [])
 
 
 def test_shares_of_silent_and_saturated_neurons(branched):
@@ -125,6 +125,6 @@ def test_shares_of_silent_and_saturated_neurons(branched):
     flat = counts[first.name].reshape(-1)
     flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
     found = rate_statistics(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
-    assert found.silent_neurons[first.name] == 0.25
-    assert found.saturated_neurons[first.name] == 0.5
-    assert found.mean_rates[first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
+    assert found["silent_neurons"][first.name] == 0.25
+    assert found["saturated_neurons"][first.name] == 0.5
+    assert found["mean_rates"][first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)

@@ -21,7 +21,7 @@ from snnb.chips.hardware import LARGEST_LIMIT, EventFigures, Hardware, RouteFigu
 from snnb.chips.sanafe_architecture import architecture_file
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
-from snnb.formats.sanafe import CORE, unsupported_property
+from snnb.formats.sanafe import CORE, unsupported_number
 
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 
@@ -93,7 +93,7 @@ def _imported(network: ExportedNetwork) -> Any:
                 "count of its inputs; give --with scipy or brian2"
             )
     for population in network.simulated:
-        missing = unsupported_property(population.numbers)
+        missing = unsupported_number(population.numbers)
         if missing is not None:
             raise UsageError(
                 f"--with sanafe cannot simulate {population.name}, which has {missing}; give --with scipy or brian2"

@@ -3,7 +3,7 @@
 import csv
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Container, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -43,6 +43,7 @@ MAX_POOLING = {  # by the rule that is the weighting of its projections
     "leading_input": "no membrane: a neuron spikes when the source of its edges with the most spikes so far, this step "
     "included, spikes; of several, the first in the order of ids",
 }
+Rule = Callable[[Mapping[str, np.ndarray]], Optional[str]]  # returns a number that a program does not have
 BIAS_STEPS = {
     False: "every time step",
     True: "the time steps before the window of the population, as many as it has; a constant input acts in the first "
@@ -156,6 +157,41 @@ def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
         f"max pooling ({', '.join(dict.fromkeys(pools))}): {program} has no neuron with its rule, which the "
         "description states as max_pooling"
     )
+
+
+def unsupported_property(population: GraphPopulation, rule: Rule, has_later_bias: bool = False) -> Optional[str]:
+    """Return a property of the neuron model of a population that a program does not have, by the rule for numbers."""
+    if population.neuron is None:
+        return None
+    if population.later_bias is not None and population.later_bias.any() and not has_later_bias:
+        return "later_bias, a bias that begins in the second step"
+    return rule(population.neuron.numbers(population.shape))
+
+
+def refuse_properties(
+    graph: SynapseGraph, program: str, rule: Rule, with_later_bias: Container[GraphPopulation] = ()
+) -> None:
+    """Raise `UsageError` for a population with a property that the neurons of a program do not have.
+
+    `with_later_bias` are populations whose later bias the program has.
+    """
+    for population in graph.layers:
+        missing = unsupported_property(population, rule, population in with_later_bias)
+        if missing is not None:
+            raise UsageError(
+                f"{program} does not support this property of {population.name}: {missing}; use csv or npz, whose "
+                "description has all numbers"
+            )
+
+
+def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
+    """Raise `UsageError` for max pooling, of which a program has no neuron."""
+    for projection in graph.projections:
+        if weighting_of(projection) in MAX_POOLING:
+            raise UsageError(
+                f"{projection.target.name} is a max pooling, which {program} does not have: use parse --max-pool "
+                "average, or formats sonata or npz, whose description states the rule"
+            )
 
 
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:

@@ -15,13 +15,13 @@ a layer's input, and depthwise layers become the same convolution with taps that
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.formats.description import MAX_POOLING, weighting_of
+from snnb.formats.description import refuse_max_pooling, refuse_properties
 from snnb.formats.request import UNSAFE, Format, Request, starts_above_zero
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
@@ -320,11 +320,8 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     return {"nir": {"nodes": _node_names(graph), **thresholds, "losses": losses}}
 
 
-def _unsupported_property(population: GraphPopulation, closing: bool) -> Optional[str]:
-    """Return a number of the neuron model of a population that NIR does not have; `closing`: it closes a cycle."""
-    if population.neuron is None:
-        return None
-    numbers = population.neuron.numbers(population.shape)
+def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Return a number of a neuron model that NIR does not have."""
     leaks = numbers["leak"] < 1
     if numbers["initial"].any():
         return "initial, a potential before the first step"
@@ -334,25 +331,15 @@ def _unsupported_property(population: GraphPopulation, closing: bool) -> Optiona
         return "an offset or a synaptic current without leak"
     if (numbers.get("current_leak", np.zeros(1)) >= 1).any():
         return "a current_leak of 1"
-    if population.later_bias is not None and population.later_bias.any() and not closing:
-        return "later_bias, a bias that begins in the second step"
     return None
 
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     if not graph.inputs:
         raise UsageError("a NIR file begins with an input, and the graph has none; use csv or npz")
-    for population in graph.layers:
-        closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
-        missing = _unsupported_property(population, closing)
-        if missing is not None:
-            raise UsageError(f"NIR cannot state this property of {population.name}: {missing}; use csv or npz")
-    for projection in graph.projections:
-        if weighting_of(projection) in MAX_POOLING:
-            raise UsageError(
-                f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
-                "--max-pool average replaces it in the conversion"
-            )
+    closing = {p.target for p in graph.projections if _closes_cycle(p)}  # whose later bias comes with these spikes
+    refuse_properties(graph, "NIR", _unsupported_number, closing)
+    refuse_max_pooling(graph, "NIR")
     for projection, linear in zip(graph.projections, _layers(graph)[1]):
         if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
             raise ResourceError(

@@ -4,29 +4,26 @@ Written is a directory of two, `edges.parquet` and `nodes.parquet`. Read are suc
 file of edges.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from snnb.formats.description import node_table
-from snnb.formats.request import Format, Request
-from snnb.graph.connection import index_dtype
-from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import refuse_special
-
-if TYPE_CHECKING:
-    import pyarrow
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Dict, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared, require_memory
-from snnb.formats.description import DESCRIPTION, read_description
+from snnb.formats.description import DESCRIPTION, node_table, read_description
+from snnb.formats.request import Format, Request
 from snnb.formats.tables import columns_of, delay_note, described_graph, listed_graph
+from snnb.graph.connection import EdgeBatch, index_dtype
 from snnb.graph.listed import ListedGraph
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import refuse_special
 from snnb.io.text import LONGEST_NAME
+
+if TYPE_CHECKING:
+    import pyarrow
 
 ROWS = 1 << 20  # in a row group, and in memory at a time
 ROW_BYTES = 32  # of a row of a row group in memory
@@ -36,32 +33,36 @@ OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": [
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write a table of edges and a table of nodes; see `Format`."""
-    import pyarrow
-    from pyarrow import parquet
-
     path.mkdir()
-    counter = request.counter(graph.number_of_edges())
-    scale = request.rate_scale(graph)
-    schema = edge_schema(graph, request)
-    with parquet.ParquetWriter(str(path / "edges.parquet"), schema, **OPTIONS) as writer:
+    counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)
+
+    def batches() -> Iterator[EdgeBatch]:
         for projection in graph.projections:
             for batch in projection.edge_batches(ROWS, scale):
-                columns = [pyarrow.array(values) for values in batch]
-                writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+                yield batch
                 counter.add(batch.source.size)
+
+    write_edges(path / "edges.parquet", graph, request, batches())
     write_nodes(graph, path, request)
 
 
-def edge_schema(graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
-    """Return the columns of a table of edges, with the metadata of the graph."""
+def write_edges(
+    path: Path, graph: SynapseGraph, request: Request, batches: Iterable[EdgeBatch], rows: int = ROWS
+) -> None:
+    """Write a table of edges, with the metadata of the graph and at most `rows` rows in a row group."""
     import pyarrow
+    from pyarrow import parquet
 
     kind = pyarrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
     kinds = {"source": kind, "target": kind, "weight": pyarrow.float32(), "edge": pyarrow.float32()}
     # A column that cannot be null is written twice as fast.
     fields = [pyarrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
     metadata = graph.describe(request.options.rate_unit)
-    return pyarrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
+    schema = pyarrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
+    with parquet.ParquetWriter(str(path), schema, **OPTIONS) as writer:
+        for batch in batches:
+            columns = [pyarrow.array(values) for values in batch]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=rows)
 
 
 def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:

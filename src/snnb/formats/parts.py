@@ -15,7 +15,7 @@ from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import silent
-from snnb.formats.parquet import OPTIONS, edge_schema, write_nodes
+from snnb.formats.parquet import write_edges, write_nodes
 from snnb.formats.request import Format, Request, file_name
 from snnb.graph.connection import ranges
 from snnb.graph.synapse_graph import SynapseGraph
@@ -81,16 +81,10 @@ def _write_with_threads(
 
 
 def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
     scale, projection = request.rate_scale(graph), graph.projections[part.projection]
-    schema = edge_schema(graph, request)
-    with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
-        for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
-            batch = projection.edges_of(part.start + start, part.start + stop, scale)
-            columns = [pyarrow.array(values) for values in batch]
-            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+    sources = ranges(projection.out_degrees[part.start : part.stop], ROWS)
+    batches = (projection.edges_of(part.start + start, part.start + stop, scale) for start, stop in sources)
+    write_edges(folder / part.name, graph, request, batches, ROWS)
 
 
 @dataclass(frozen=True)
@@ -125,8 +119,7 @@ def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     if not shared.graph.is_file() or sha256_of(shared.graph) != shared.digest:
         raise InputError(
             f"a worker of the cluster cannot access {shared.graph}; put the run into a directory that all workers "
-            "share "
-            "under the same path"
+            "share under the same path"
         )
     graph = SynapseGraph.open(shared.graph)
     return shared, graph.with_integers() if shared.request.options.integers else graph, threads

@@ -41,7 +41,7 @@ from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, Sequ
 from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
 from snnb.core.machine import require_memory
 from snnb.core.options import MOST
-from snnb.formats.description import MAX_POOLING, refuse_fast_cycles, weighting_of
+from snnb.formats.description import refuse_fast_cycles, refuse_max_pooling, refuse_properties
 from snnb.formats.rates import MOST_DIGITS, Rates, refuse_numbers
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
@@ -159,7 +159,7 @@ def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     }
 
 
-def unsupported_property(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+def unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     """Return a number of a neuron model that TrueNorth's neuron does not have."""
     if "current_leak" in numbers:
         return "a synaptic current"
@@ -172,19 +172,14 @@ def unsupported_property(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     return None
 
 
-def _unsupported_property(population: GraphPopulation) -> Optional[str]:
-    """Return a number of the neuron model of a population that a file of this format does not state."""
-    if population.neuron is None:
-        return None
-    numbers = population.neuron.numbers(population.shape)
+def _unstated_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Return a number of a neuron model that a file of this format does not state."""
     for name in ("reset", "initial"):
         if name in numbers and numbers[name].any():
             return f"a {name} other than 0"
     if "threshold" not in numbers:
         return "no threshold"
-    if population.later_bias is not None and population.later_bias.any():
-        return "later_bias, a bias that begins in the second step"
-    return unsupported_property(numbers)
+    return unsupported_number(numbers)
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
@@ -193,18 +188,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             "format sanafe cannot state initial potentials other than 0: `snnb crosscheck --with sanafe` simulates "
             "them; else simulate without --initial-potential, and without parse --calibrate"
         )
-    for projection in graph.projections:
-        if weighting_of(projection) in MAX_POOLING:
-            raise UsageError(
-                f"{projection.target.name} is a max pooling, for which SANA-FE has no neuron: use parse --max-pool "
-                "average, or formats sonata or npz, whose description states the rule"
-            )
-    for population in graph.layers:
-        missing = _unsupported_property(population)
-        if missing is not None:
-            raise UsageError(
-                f"SANA-FE's neurons do not support this property of {population.name}: {missing}; use csv or npz"
-            )
+    refuse_max_pooling(graph, "SANA-FE")
+    refuse_properties(graph, "SANA-FE", _unstated_number)
     refuse_fast_cycles(graph, request)
     if graph.number_of_edges() > LIMIT:
         raise ResourceError(

@@ -23,9 +23,17 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.errors import DamagedError, InputError
 from snnb.core.machine import require_declared, require_memory
-from snnb.formats.description import DESCRIPTION, node_table, only_described, read_description, refuse_fast_cycles
+from snnb.formats.description import (
+    DESCRIPTION,
+    node_table,
+    only_described,
+    read_description,
+    refuse_fast_cycles,
+    refuse_properties,
+    unsupported_property,
+)
 from snnb.formats.rates import Rates, refuse_numbers
 from snnb.formats.request import BATCH, Counter, Format, Request, starts_above_zero
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
@@ -76,11 +84,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     _write_json(path / "circuit_config.json", circuit)
 
 
-def unsupported_property(population: GraphPopulation) -> Optional[str]:
-    """Return a number of the neuron model of a population that NEST's neurons do not have; None if they have all."""
-    if population.neuron is None:
-        return None
-    numbers = population.neuron.numbers(population.shape)
+def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Return a number of a neuron model that NEST's neurons do not have."""
     leak, gain = numbers["leak"], numbers["gain"]
     if "current_leak" in numbers:
         return "current_leak, a synaptic current that acts in the same step"
@@ -90,8 +95,6 @@ def unsupported_property(population: GraphPopulation) -> Optional[str]:
         return "a gain that is not above 0"
     if (numbers["offset"] != 0)[leak == 1].any():
         return "an offset without leak"
-    if population.later_bias is not None and population.later_bias.any():
-        return "later_bias, a bias that begins in the second step"
     if "subtrahend" not in numbers:
         return None
     if (leak < 1).any():
@@ -101,13 +104,7 @@ def unsupported_property(population: GraphPopulation) -> Optional[str]:
 
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
-    for population in graph.layers:
-        missing = unsupported_property(population)
-        if missing is not None:
-            raise UsageError(
-                "format sonata is written for NEST, whose neurons do not support this property of "
-                f"{population.name}: {missing}; use csv or npz, whose description has all numbers"
-            )
+    refuse_properties(graph, "NEST", _unsupported_number)
     refuse_fast_cycles(graph, request)
     return only_described(graph, "NEST")
 
@@ -143,7 +140,8 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
             states = graph.integers or graph.neuron_model or starts_above_zero(graph)
-            if name == NODES and states and not any(map(unsupported_property, graph.layers)):
+            supported = not any(unsupported_property(population, _unsupported_number) for population in graph.layers)
+            if name == NODES and states and supported:
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)

@@ -73,16 +73,12 @@ def build_graph(
         network = network.separated(recording.num_timesteps)
     with atomic_path(target, force=True) as temporary:
         with writing(temporary, userblock_size=USER_BLOCK) as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION
-            file.attrs["pool_weight"] = pool_weight
-            file.attrs["parsed_sha256"] = sha256_of(parsed)
+            file.attrs.update(format=FORMAT, version=VERSION, pool_weight=pool_weight, parsed_sha256=sha256_of(parsed))
             unit = "currents" if network.trained_spiking else "thresholds"
             file.attrs["edge_unit"] = unit if recording is None else f"{unit} per time step"
             if counts is not None and recording is not None:
-                file.attrs["counts_sha256"] = sha256_of(counts)
-                file.attrs["rate_unit"] = "spikes per time step"
-                file.attrs.update(asdict(recording))
+                digest = sha256_of(counts)
+                file.attrs.update(counts_sha256=digest, rate_unit="spikes per time step", **asdict(recording))
             if network.weight_bits is not None:
                 file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
             if network.zeros is not None:
@@ -106,10 +102,9 @@ def _write_populations(
     for number, (volume, ids) in enumerate(network.ids()):
         progress(number, total, volume.name)
         group = file.create_group(f"populations/{number:04d}")
-        group.attrs["name"] = volume.name
-        group.attrs["layer"] = volume.kind if isinstance(volume, Population) else "InputLayer"
-        group.attrs["shape"] = np.array(volume.shape, np.int64)
-        group.attrs["first_id"] = int(firsts[number])
+        layer = volume.kind if isinstance(volume, Population) else "InputLayer"
+        shape = np.array(volume.shape, np.int64)
+        group.attrs.update(name=volume.name, layer=layer, shape=shape, first_id=int(firsts[number]))
         if counts is not None:
             group.attrs["coding"] = coding.get(volume.name, "current" if volume.name == INPUT else "spikes")
             write_array(group, "spike_count", counts[volume.name])
@@ -158,19 +153,20 @@ def _write_connections(
         if projection.delay:
             group.attrs["delay"] = projection.delay
         layer, geometry = projection.layer, projection.geometry
-        group.attrs["rule"] = layer.kind
-        group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
-        group.attrs["pairing"] = geometry.pairing
-        group.attrs["weighting"] = weighting(layer, pool_weight)
-        for name in ("input_volume", "output_volume"):
-            group.attrs[name] = np.array(getattr(geometry, name), np.int64)
-        group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
+        group.attrs.update(
+            rule=layer.kind,
+            geometry=json.dumps(layer.described(), sort_keys=True),
+            pairing=geometry.pairing,
+            weighting=weighting(layer, pool_weight),
+            input_volume=np.array(geometry.input_volume, np.int64),
+            output_volume=np.array(geometry.output_volume, np.int64),
+            taps=np.array(geometry.kernel_shape[:2], np.int64),
+        )
         for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
             write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
         flat = read.ravel()
         if flat[0] != PADDING and (np.diff(flat) == 1).all():
-            group.attrs["first_id"] = int(flat[0])
-            group.attrs["parallel"] = False
+            group.attrs.update(first_id=int(flat[0]), parallel=False)
         else:
             packed = {"track_times": False, "chunks": True, "compression": "gzip", "shuffle": True}
             group.create_dataset("ids", data=read.astype(index_dtype(int(firsts[-1]))), **packed)

@@ -182,13 +182,8 @@ def write_listed(
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         rows = _sorted_edges(graph, Path(scratch), progress)
         with writing(temporary, userblock_size=USER_BLOCK) as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION
-            file.attrs["inputs"] = graph.inputs
-            file.attrs["source_sha256"] = source_sha256
-            file.attrs["edge_unit"] = EDGE_UNIT
-            file.attrs["rate_unit"] = RATE_UNIT
-            file.attrs.update(asdict(recording))
+            file.attrs.update(format=FORMAT, version=VERSION, inputs=graph.inputs, source_sha256=source_sha256)
+            file.attrs.update(edge_unit=EDGE_UNIT, rate_unit=RATE_UNIT, **asdict(recording))
             if assumed:
                 file.attrs["assumed_spikes"] = 1
             first = 0
@@ -201,11 +196,8 @@ def write_listed(
 
 
 def _write_population(group: h5py.Group, population: ListedPopulation, first: int, assumed: bool) -> None:
-    group.attrs["name"] = population.name
-    group.attrs["layer"] = population.layer
-    group.attrs["shape"] = np.array(population.shape, np.int64)
-    group.attrs["first_id"] = first
-    group.attrs["coding"] = population.coding
+    group.attrs.update(name=population.name, layer=population.layer, shape=np.array(population.shape, np.int64))
+    group.attrs.update(first_id=first, coding=population.coding)
     spikes = population.spikes
     if spikes is None:
         spikes = np.full(population.shape, 1 if assumed and population.coding != "current" else 0, np.int64)

@@ -46,15 +46,13 @@ class GraphProjection:
 
     def __init__(
         self,
-        source: GraphPopulation,
-        target: GraphPopulation,
+        ends: Tuple[GraphPopulation, GraphPopulation],
         nodes: int,
-        *,
         rule: str,
         merged: bool,
         connections: Sequence[Connection] = (),
     ) -> None:
-        self.source, self.target, self.rule, self.merged = source, target, rule, merged
+        (self.source, self.target), self.rule, self.merged = ends, rule, merged
         self.connections = tuple(connections)
         self._nodes = nodes
 
@@ -66,14 +64,18 @@ class GraphProjection:
         """Time steps from a spike to its arrival: 0 is the same step. The source is later only with a delay."""
         return self.connections[0].delay if self.connections else 0
 
-    @property
+    @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        raise NotImplementedError
+        return self._counted.out
 
-    @property
+    @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
+        return self._counted.into
+
+    @cached_property
+    def _counted(self) -> Degrees:
         raise NotImplementedError
 
     @cached_property
@@ -166,15 +168,9 @@ class KernelProjection(GraphProjection):
     """A projection generated from the kernels and geometries of one or several layers."""
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
-        first = connections[0]
-        super().__init__(
-            first.source,
-            first.target,
-            nodes,
-            rule=" + ".join(connection.layer.kind for connection in connections),
-            merged=len(connections) > 1 or first.parallel,
-            connections=connections,
-        )
+        first, rule = connections[0], " + ".join(connection.layer.kind for connection in connections)
+        merged = len(connections) > 1 or first.parallel
+        super().__init__((first.source, first.target), nodes, rule, merged, connections)
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
@@ -261,22 +257,10 @@ class SparseProjection(GraphProjection):
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
         self._all = KernelProjection(connections, nodes)
-        super().__init__(
-            self._all.source, self._all.target, nodes, rule=self._all.rule, merged=True, connections=connections
-        )
+        super().__init__((self._all.source, self._all.target), nodes, self._all.rule, True, connections)
 
     @cached_property
-    def out_degrees(self) -> np.ndarray:
-        """See `GraphProjection`."""
-        return self._found.out
-
-    @cached_property
-    def in_degrees(self) -> np.ndarray:
-        """See `GraphProjection`."""
-        return self._found.into
-
-    @cached_property
-    def _found(self) -> Degrees:
+    def _counted(self) -> Degrees:
         out, into = np.zeros(self.source.size, np.int64), np.zeros(self.target.size, np.int64)
         for batch in self.edge_batches():
             out += np.bincount(batch.source - self.source.first, minlength=out.size)
@@ -311,8 +295,8 @@ class ListedProjection(GraphProjection):
 
     enumerated = True
 
-    def __init__(self, group: h5py.Group, source: GraphPopulation, target: GraphPopulation, nodes: int) -> None:
-        super().__init__(source, target, nodes, rule=str(group.attrs["rule"]), merged=True)
+    def __init__(self, group: h5py.Group, ends: Tuple[GraphPopulation, GraphPopulation], nodes: int) -> None:
+        super().__init__(ends, nodes, str(group.attrs["rule"]), True)
         self.start, self.ends = mapped_array(group["start"]), mapped_array(group["target"])
         self.weights = mapped_array(group["weight"])
 

@@ -102,7 +102,7 @@ class SynapseGraph:
         for number, ((source, target, _), between) in enumerate(connections.items()):
             if not between:
                 ends = self.populations[source], self.populations[target]
-                projections.append(ListedProjection(file[list_name(number)], *ends, len(self.nodes)))
+                projections.append(ListedProjection(file[list_name(number)], ends, len(self.nodes)))
             elif self.attributes.get("zeros") == DROPPED and any(connection.has_zeros for connection in between):
                 projections.append(SparseProjection(between, len(self.nodes)))
             else:  # no weight is 0, or such weights are synapses

@@ -218,19 +218,22 @@ class SimulationStatistics(Document):
     readout_mean_squared_error: Optional[float] = None
     class_counts: Dict[str, int]
     coding: Dict[str, str]  # by population: spikes, current, random (spikes of a softmax layer) or membrane
-    mean_rates: Dict[str, float]
-    silent_neurons: Dict[str, float]
-    saturated_neurons: Dict[str, float]
-    rising_populations: List[str]
+    mean_rates: Dict[str, float]  # spikes per neuron and step
+    silent_neurons: Dict[str, float]  # fraction of the neurons that never spiked
+    saturated_neurons: Dict[str, float]  # fraction of the neurons that spiked at every step of every sample
+    rising_populations: List[str]  # populations whose rate still rose at the end
     spikes_per_sample: float
+    # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
     synaptic_operations_per_sample: float
-    ann_multiply_accumulates_per_sample: int
+    ann_multiply_accumulates_per_sample: int  # one for each synapse, including the synapses from the input
+    # The synapses from an input that is not spikes, once for each of its currents.
     input_multiply_accumulates_per_sample: int
     energy_45nm_pj: float
     energy_45nm_ann_pj: Optional[float] = None
-    footprint: int
+    footprint: int  # bytes
     connection_sparsity: float
     activation_sparsity: float
+    # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
     membrane_updates: Optional[float] = None
     tie_share: Optional[float] = None
     engine: str
@@ -277,7 +280,7 @@ class SimulationStatistics(Document):
         currents = {"constant": 1, "steps": settings.counted_steps}.get(settings.input, 0)
         rates = rate_statistics(network, totals, settings.counted_steps, currents)
         if job.trained is not None:
-            figures["energy_45nm_ann_pj"] = energy_45nm(rates.ann_multiply_accumulates_per_sample)
+            figures["energy_45nm_ann_pj"] = energy_45nm(rates["ann_multiply_accumulates_per_sample"])
         for population in network.populations:
             coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
             if population.neuron is not None and not population.neuron.spikes:
@@ -296,7 +299,7 @@ class SimulationStatistics(Document):
             engine_reason=engine_reason,
             seed=settings.seed,
             tie_share=_tie_share(network, totals, settings.duration),
-            **rates._asdict(),
+            **rates,
             **figures,
         )
 
@@ -400,30 +403,8 @@ def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
     return [(of, -1 if guess == undecided else guess, int(confusion[of, guess])) for of, guess in zip(classes, guesses)]
 
 
-class RateStatistics(NamedTuple):
-    """Firing rates and operations per sample: fields of `SimulationStatistics`, by population in network order."""
-
-    mean_rates: Dict[str, float]  # spikes per neuron and step
-    silent_neurons: Dict[str, float]  # fraction of the neurons that never spiked
-    saturated_neurons: Dict[str, float]  # fraction of the neurons that spiked at every step of every sample
-    rising_populations: List[str]  # populations whose rate still rose at the end
-    spikes_per_sample: float
-    # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
-    synaptic_operations_per_sample: float
-    # One for each synapse, including the synapses from the input.
-    ann_multiply_accumulates_per_sample: int
-    # The synapses from an input that is not spikes, once for each of its currents.
-    input_multiply_accumulates_per_sample: int
-    energy_45nm_pj: float
-    footprint: int  # bytes
-    connection_sparsity: float
-    activation_sparsity: float
-    # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
-    membrane_updates: Optional[float]
-
-
-def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> RateStatistics:
-    """Compute rates and operations from the sums of a simulation with a number of counted time steps.
+def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> Dict[str, Any]:
+    """Compute fields of `SimulationStatistics`, rates and operations, from sums over a number of counted time steps.
 
     `currents` is the number of currents of each neuron of the input in a sample: 0 if it spikes.
     """
@@ -435,21 +416,21 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
         rising = [population.name for population, rises in zip(network.populations, risen) if rises]
     operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
     multiplied = currents * int(fan_out[network.input.name].sum())
-    return RateStatistics(
-        mean_rates={name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
-        silent_neurons={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
-        saturated_neurons={name: float((counts == possible).mean()) for name, counts in totals.counts.items()},
-        rising_populations=rising,
-        spikes_per_sample=sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
-        synaptic_operations_per_sample=operations / totals.samples,
-        ann_multiply_accumulates_per_sample=sum(int(leaving.sum()) for leaving in fan_out.values()),
-        input_multiply_accumulates_per_sample=multiplied,
-        energy_45nm_pj=energy_45nm(multiplied, operations / totals.samples),
-        footprint=footprint(network),
-        connection_sparsity=connection_sparsity(network),
-        activation_sparsity=activation_sparsity(network, totals.counts, possible),
-        membrane_updates=None if totals.membrane_updates is None else totals.membrane_updates / totals.samples,
-    )
+    return {
+        "mean_rates": {name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
+        "silent_neurons": {name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
+        "saturated_neurons": {name: float((counts == possible).mean()) for name, counts in totals.counts.items()},
+        "rising_populations": rising,
+        "spikes_per_sample": sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
+        "synaptic_operations_per_sample": operations / totals.samples,
+        "ann_multiply_accumulates_per_sample": sum(int(leaving.sum()) for leaving in fan_out.values()),
+        "input_multiply_accumulates_per_sample": multiplied,
+        "energy_45nm_pj": energy_45nm(multiplied, operations / totals.samples),
+        "footprint": footprint(network),
+        "connection_sparsity": connection_sparsity(network),
+        "activation_sparsity": activation_sparsity(network, totals.counts, possible),
+        "membrane_updates": None if totals.membrane_updates is None else totals.membrane_updates / totals.samples,
+    }
 
 
 # Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
