@@ -185,10 +185,10 @@ def replaced(name, values, population=None):
 
 BAD = {
     "no nodes": (replaced("nodes", None), "has no populations of nodes; put the file of nodes next to that of edges"),
-    "id": (replaced("edges/b/target_node_id", [2, 0, 3]), "edges b: node 3, and its population has 3, from 0"),
-    "negative": (replaced("edges/b/source_node_id", [2, 0, -1]), "edges b: node -1, and its population has 3"),
+    "id": (replaced("edges/b/target_node_id", [2, 0, 3]), "edges b: node 3 of 3, from 0"),
+    "negative": (replaced("edges/b/source_node_id", [2, 0, -1]), "edges b: node -1 of 3, from 0"),
     "input": (replaced("edges/b/target_node_id", [0, 0, 1], "from"), "inputs have no incoming edges"),
-    "other": (replaced("edges/a/source_node_id", [0, 1, 1], "x"), "is of the nodes 'x', and the nodes are from"),
+    "other": (replaced("edges/a/source_node_id", [0, 1, 1], "x"), "is of nodes 'x', not of from"),
     "sizes": (replaced("edges/a/source_node_id", [0, 1]), "edges a: 2 sources and 3 targets"),
     "column": (replaced("edges/a/target_node_id", None), "damaged"),
     "index": (

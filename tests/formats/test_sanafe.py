@@ -181,7 +181,7 @@ BAD = {
     START + "  - a -> b: {type: conv2d, weight: [1]}\n": "a -> b: input_height: missing; input_width: missing",
     START
     + "  - a -> b: {type: conv2d, weight: [1], input_height: 3, input_width: 1, input_channels: 1, kernel_height: 9, "
-    "kernel_width: 1}\n": "a -> b: a conv2d from 3 to 0 neurons; its groups have 3 and 1",
+    "kernel_width: 1}\n": "a -> b: a conv2d from 3 to 0 neurons, not 3 to 1",
     START + "  - *edge\n": "aliases of YAML are not read",
     START + "  - [a\n": "not valid YAML (line 8",
     START + "   []\nmappings:\n- c: [core: 0.1]\n": "c: there is no group 'c'",
@@ -225,7 +225,7 @@ BAD_TRACES = {
     "neuron,timestep\na.0,12345678901234567890123\n": "line 2: 'a.0,12345678901234567890123' is not a spike, GROUP",
     "neuron,timestep\na.12345678901234567890123,1\n": "line 2: 'a.12345678901234567890123,1' is not a spike",
     "neuron,timestep\na.0,2147483648\n": "line 2: step 2147483648, and a trace has at most 2,147,483,647 steps",
-    "neuron,timestep\na.0,11\n": "line 2: a spike in step 11, and the spikes are of 10 steps",
+    "neuron,timestep\na.0,11\n": "line 2: a spike in step 11 of 10",
 }
 
 

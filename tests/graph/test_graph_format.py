@@ -105,7 +105,7 @@ ALTERED = {
     "lists/0000: start is int64 of shape (3,), expected is int64 of shape (5,)": put("lists/0000/start", [0, 1, 2]),
     "weight float64 of shape (2,); expected are integers and float32": put("lists/0000/weight", [0.5, 0.5]),
     "damaged (": delete("lists/0003"),
-    "projections: the rows are not sorted by target, source and delay": element("projections", 0, [2, 1]),
+    "projections: rows are not sorted by target, source and delay": element("projections", 0, [2, 1]),
     "projections: row 0 leads to input in": element("projections", 0, [1, 0]),
     "populations/0001: the name 'in' is not valid or occurs twice": attribute("populations/0001", "name", "in"),
     "populations/0002: shape (5,) and first_id 9; expected is first_id 10": attribute(

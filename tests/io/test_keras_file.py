@@ -129,7 +129,7 @@ def test_the_layer_and_its_kind_are_named(altered):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: conv(d).update(activation="gelu"), r"activation gelu: a spike rate can represent relu, "),
+        (lambda d: conv(d).update(activation="gelu"), r"activation gelu: a spike rate represents relu, "),
         (
             lambda d: d["config"]["layers"][1].update(class_name="LSTM"),
             "recurrent layers are not supported: build .* Den",

@@ -225,7 +225,7 @@ REFUSED = {
         BN,
         "export after model.eval",
     ),
-    "softmax inside": ([node("LogSoftmax", "x", "t"), node("Relu", "t")], {}, "a logarithm inside the network"),
+    "softmax inside": ([node("LogSoftmax", "x", "t"), node("Relu", "t")], {}, "no spiking form of a logarithm"),
     "flattened end": ([node("Flatten")], {}, "it ends in a flattened image"),
 }
 

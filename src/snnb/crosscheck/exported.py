@@ -203,8 +203,7 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
     for projection in description["projections"]:
         if projection["weights"] == "leading_input":
             raise UsageError(
-                f"{projection['target']} is a max pooling by the toolbox's rule, which has no cross-check; use parse "
-                "--max-pool exact"
+                f"{projection['target']} is a max pooling by the toolbox's rule; use parse --max-pool exact"
             )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"

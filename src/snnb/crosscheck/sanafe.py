@@ -95,9 +95,7 @@ def _imported(network: ExportedNetwork) -> Any:
     for population in network.simulated:
         missing = unsupported_number(population.numbers)
         if missing is not None:
-            raise UsageError(
-                f"--with sanafe cannot simulate {population.name}, which has {missing}; give --with scipy or brian2"
-            )
+            raise UsageError(f"--with sanafe cannot simulate {population.name}: {missing}; give --with scipy or brian2")
     network.refuse_late("sanafe")
     return sanafe
 

@@ -45,9 +45,7 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
             raise UsageError(f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one")
         return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
     if isinstance(graph, networkx.Graph) and not graph.is_directed():
-        raise UsageError(
-            "from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction of an edge"
-        )
+        raise UsageError("from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction")
     if not isinstance(graph, networkx.DiGraph):
         raise UsageError(
             f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; give a file, a sparse matrix of "

@@ -117,9 +117,7 @@ def _check(graph: SynapseGraph) -> None:
         raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
     order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]
     if any(below >= above for below, above in zip(order, order[1:])):
-        raise DamagedError(
-            graph.path, "projections: the rows are not sorted by target, source and delay, or occur twice"
-        )
+        raise DamagedError(graph.path, "projections: rows are not sorted by target, source and delay, or occur twice")
     for number, projection in enumerate(graph.projections):
         if projection.target in graph.inputs:
             raise DamagedError(graph.path, f"projections: row {number} leads to input {projection.target.name}")

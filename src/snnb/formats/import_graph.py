@@ -162,9 +162,7 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
             raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so omit :{population}")
         stated = found[-1].recording or recording
         if len(files) > 1 and stated != recording:
-            raise UsageError(
-                f"--rates {path}: its spikes are of {stated.steps:,} steps; give --rate-steps for all files"
-            )
+            raise UsageError(f"--rates {path}: spikes of {stated.steps:,} steps; give --rate-steps for all files")
     spikes = found[0].spikes if len(found) == 1 else np.sum([one.spikes for one in found], axis=0)
     notes = list(dict.fromkeys(note for one in found for note in one.notes))
     try:

@@ -208,9 +208,7 @@ def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.nda
     try:
         return getattr(nir, kind)(**arrays)
     except (AttributeError, TypeError) as error:
-        raise UsageError(
-            f"the installed library nir has no {kind} with {', '.join(arrays)}; install a newer one"
-        ) from error
+        raise UsageError(f"the installed nir has no {kind} with {', '.join(arrays)}; install a newer one") from error
 
 
 def _chain(

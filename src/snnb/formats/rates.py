@@ -47,10 +47,7 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
         )
     values = load_array(path)
     if values.dtype.kind not in "iuf" or values.size != graph.nodes:
-        raise DamagedError(
-            path,
-            f"has {values.size:,} values of type {values.dtype}, expected are {graph.nodes:,} numbers, one a neuron",
-        )
+        raise DamagedError(path, f"has {values.size:,} values of {values.dtype}, expected are {graph.nodes:,} numbers")
     values = values.ravel()
     bad = np.flatnonzero(~((values >= 0) & (values <= MOST_SPIKES)))
     if bad.size:

@@ -240,9 +240,7 @@ def starts_above_zero(graph: SynapseGraph) -> bool:
 def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
-        raise UsageError(
-            f"{graph.path} has no spike counts, which this format requires; create the graph of a simulation"
-        )
+        raise UsageError(f"{graph.path} has no spike counts, which this format requires; simulate first")
 
 
 @dataclass(frozen=True)

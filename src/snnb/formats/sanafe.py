@@ -526,9 +526,7 @@ def _convolution(source: range, target: range, kind: _Convolution) -> Iterator[E
     out_height, out_width = (height - rows) // kind.stride_height + 1, (width - columns) // kind.stride_width + 1
     sizes = channels * height * width, filters * max(out_height, 0) * max(out_width, 0)
     if sizes != (len(source), len(target)) or not all(sizes):
-        raise ValueError(
-            f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons; its groups have {len(source):,} and {len(target):,}"
-        )
+        raise ValueError(f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons, not {len(source):,} to {len(target):,}")
     weights = kind.weights(rows * columns * channels * filters).reshape(rows, columns, channels, filters)
     taps = out_height * out_width * rows * columns * channels
     require_memory(EDGE_BYTES * taps, f"the {taps:,} synapses of a channel")
@@ -564,9 +562,7 @@ def read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
             if int(step) > MOST:
                 raise DamagedError(path, f"line {line}: step {step}, and a trace has at most {MOST:,} steps")
             if recording.steps > 1 and int(step) > recording.steps:
-                raise DamagedError(
-                    path, f"line {line}: a spike in step {step}, and the spikes are of {recording.steps:,} steps"
-                )
+                raise DamagedError(path, f"line {line}: a spike in step {step} of {recording.steps:,}")
             nodes.append(ids[int(number)])
             steps.append(int(step) - 1)
             last = max(last, int(step))

@@ -506,9 +506,7 @@ def _read_edge_population(
         (value,) = np.ravel(column.attrs.get("node_population", column.attrs.get("network", "")))
         population = value.decode() if isinstance(value, bytes) else str(value)
         if population not in ids:
-            raise DamagedError(
-                path, f"edges {name}: {end}_node_id is of the nodes {population!r}, and the nodes are {', '.join(ids)}"
-            )
+            raise DamagedError(path, f"edges {name}: {end}_node_id is of nodes {population!r}, not of {', '.join(ids)}")
         ends.append(ids[population])
         require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
     if columns[0].shape != columns[1].shape or columns[0].ndim != 1:
@@ -543,9 +541,7 @@ def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
                 for end, among in zip(ends, nodes):
                     if end.size and not 0 <= end.min() <= end.max() < len(among):
                         wrong = end[np.flatnonzero((end < 0) | (end >= len(among)))[0]]
-                        raise DamagedError(
-                            path, f"edges {name}: node {wrong:,}, and its population has {len(among):,}, from 0"
-                        )
+                        raise DamagedError(path, f"edges {name}: node {wrong:,} of {len(among):,}, from 0")
                 weight = _column(group, part, "syn_weight", of_types)
                 if of_types["nsyns"] or any("nsyns" in group[number] for number in _groups(group)):
                     weight = weight * _column(group, part, "nsyns", of_types)

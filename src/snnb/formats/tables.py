@@ -57,9 +57,7 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     if missing:
         raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
     if ("source_group" in columns) != ("target_group" in columns):
-        raise DamagedError(
-            path, f"{place}has a group column for only one end; give source_group and target_group, or neither"
-        )
+        raise DamagedError(path, f"{place}has a group column for only one end; give both, or neither")
     return columns
 
 

@@ -271,9 +271,7 @@ class _Description:
         if len(inputs) != 1:
             raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
         if len(shape) != 4 or not all(isinstance(length, int) and length > 0 for length in shape[1:]):
-            raise NotReadError(
-                f"it takes inputs of shape {tuple(shape[1:])}: make it (height, width, channels), all fixed"
-            )
+            raise NotReadError(f"it takes inputs of shape {tuple(shape[1:])}; make it (height, width, channels), fixed")
         if shape[0] is not None:
             raise NotReadError(f"it takes exactly {shape[0]} images per batch: leave the batch size undefined")
         start = self._made[inputs[0]] = input_layer(inputs[0], tuple(int(length or 0) for length in shape[1:]))
@@ -460,9 +458,7 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
     activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"
     if activation not in ACTIVATIONS:
-        raise NotReadError(
-            f"activation {str(activation)[:100]}: a spike rate can represent relu, softmax and linear only"
-        )
+        raise NotReadError(f"activation {str(activation)[:100]}: a spike rate represents relu, softmax and linear only")
     return [("", layer), *added]
 
 

@@ -96,9 +96,7 @@ def _samples(node: Node, given: Optional[Shape]) -> Tuple[int, int, int]:
 def _declared_shape(node: Node) -> Shape:
     shape = tuple(np.atleast_1d(node.parameters["shape"]).astype(int).tolist())
     if not 1 <= len(shape) <= 3 or min(shape) < 1:
-        raise node.refuse(
-            f"has the shape {times(shape)}: expected is units, channels × steps, or channels × rows × columns"
-        )
+        raise node.refuse(f"has the shape {times(shape)}: give units, channels × steps, or channels × rows × columns")
     return shape
 
 
@@ -225,9 +223,7 @@ class _Reader:
         wrong = (np.abs(delay / length - steps) > WHOLE * np.maximum(steps, 1)) | (delay < 0)
         if wrong.any():
             first = delay[wrong][0]
-            raise node.refuse(
-                f"has a delay of {first:g}, {first / length:g} time steps: it must be a whole number of them"
-            )
+            raise node.refuse(f"has a delay of {first:g}, {first / length:g} time steps: give a whole number of them")
         return steps.astype(int)
 
     def _output(self, arriving: Mapping[str, Sequence[Term]]) -> str:

@@ -202,10 +202,7 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     for node in graph.nodes:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
-                raise NotReadError(
-                    f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking form in snnb",
-                    CHANGE,
-                )
+                raise NotReadError(f"operator LogSoftmax ({node.name}): no spiking form of a logarithm", CHANGE)
             warn(f"the model ends in the logarithm of a softmax ({node.name}), which is replaced by the softmax")
         try:
             values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])

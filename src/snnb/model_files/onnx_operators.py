@@ -64,9 +64,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         )
         return Value(layer, "NCHW")
     if channels != 1 or filters % groups:
-        raise NotReadError(
-            f"it has {groups} groups of {channels} channels; one group, or one per channel, is supported"
-        )
+        raise NotReadError(f"it has {groups} groups of {channels} channels; only one, or one per channel, is read")
     if strides[0] != strides[1]:
         raise NotReadError("it has one group per channel and unequal strides, which are not supported together")
     kernel = weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)

@@ -154,9 +154,7 @@ def _check(
     if network.weight_bits is not None and (
         isinstance(x, EventSamples) or (scale != network.pixel and x.dtype.kind != "f")
     ):
-        raise InputError(
-            f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
-        )
+        raise InputError(f"the network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again")
     shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
     if shape != network.input.shape:
         raise InputError(f"the model reads samples of {network.input.shape}, the test set has {shape}: parse again")

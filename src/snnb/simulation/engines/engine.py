@@ -169,9 +169,7 @@ def number_type(network: Network, settings: SimulationSettings) -> Real:
     for real in kinds:
         if largest < 2.0 ** (np.finfo(real).nmant + 1):
             return real
-    raise InputError(
-        f"membrane potentials may reach {largest:.3g}, which float64 does not hold exactly: reduce samples or steps"
-    )
+    raise InputError(f"membrane potentials may reach {largest:.3g}, not exact in float64: reduce samples or steps")
 
 
 def _largest(network: Network, population: Population, settings: SimulationSettings) -> float:
@@ -285,10 +283,7 @@ def _check_toolbox(population: Population) -> None:
     if isinstance(layer, MaxPooling2D):
         raise InputError(f"layer {name}: the toolbox replaces max pooling by average pooling: {use}")
     if isinstance(layer, DepthwiseConv2D) and layer.dilation_rate != (1, 1) and layer.padding == "valid":
-        raise InputError(
-            f"layer {name}: the toolbox computes a wrong shape for a dilated depthwise convolution without "
-            f"padding: {use}"
-        )
+        raise InputError(f"layer {name}: the toolbox cannot dilate a depthwise convolution without padding: {use}")
 
 
 def check_supported(network: Network) -> None:
