@@ -38,6 +38,10 @@ LABELS = [f"{population},{name}" for population, name, *_ in NEURONS]
 NAMES = [name for _, name, *_ in NEURONS]
 
 
+def graph_of(run):
+    return SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5")))
+
+
 def write_edges(path):
     ends = ("source_group", "source", "target_group", "target")
     with path.open("w", newline="") as file:
@@ -327,7 +331,7 @@ def read_cells(kind, edges, folder):
     labels = [tuple(" ".join(cell) for cell in edge) for edge in edges]
     if kind == "networkx":
         run = Run.from_graph(networkx.DiGraph(labels), folder / "run")
-        return SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5")))
+        return graph_of(run)
     path = write_table(folder / f"edges.{kind}", dict(zip(("source", "target"), map(list, zip(*labels)))))
     return import_graph(path, folder / "in_graph.h5").graph
 
@@ -354,12 +358,12 @@ def test_populations_of_networkx_keep_their_nodes(tmp_path):
     graph.add_nodes_from((name, {"spikes": spikes}) for name, spikes in [("z10", 1), ("z9", 2), ("a2", 3), ("a1", 4)])
     graph.add_weighted_edges_from([("z10", "a1", 5.0), ("z9", "a2", 7.0)])
     run = Run.from_graph(graph, tmp_path / "run", populations={"first": 2, "second": 2}, inputs=1)
-    with SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5"))) as found:
+    with graph_of(run) as found:
         assert found.names == ["first,z9", "first,z10", "second,a1", "second,a2"]
         assert [p.spike_count.tolist() for p in found.populations] == [[2, 1], [4, 3]]
         assert set(zip(*(column.tolist() for column in all_edges(found)[:3]))) == {(1, 2, 5.0), (0, 3, 7.0)}
     shaped = Run.from_graph(graph, tmp_path / "shaped", populations={"first": 2, "second": (1, 2)}, inputs=1)
-    with SynapseGraph.open(next(shaped.path.glob("graphs/imported/*_graph.h5"))) as found:
+    with graph_of(shaped) as found:
         assert found.names == ["first,z9", "first,z10", "second,a2", "second,a1"]
 
 
@@ -387,7 +391,7 @@ def test_nodes_of_networkx_are_ids_or_names(tmp_path):
         graph.add_nodes_from((labels[n], {"spikes": 10 * n}) for n in (2, 1, 0))
         graph.add_weighted_edges_from((labels[s], labels[t], w) for s, t, w in edges)
         run = Run.from_graph(graph, tmp_path / f"run{k}")
-        with SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5"))) as found:
+        with graph_of(run) as found:
             assert found.names == names
             number = [0, 1, 2] if names is None else [names.index(str(label)) for label in labels]
             assert found.populations[0].spike_count[number].tolist() == [0, 10, 20]

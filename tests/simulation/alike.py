@@ -4,6 +4,7 @@ import numpy as np
 
 from snnb.network.read_network import read_network
 from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import write_model
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
@@ -13,6 +14,13 @@ def network_of(model, folder):
     """The network of a Keras model's file."""
     write_model(model, folder / "n_parsed.h5")
     return read_network(folder / "n_parsed.h5")
+
+
+def simulate_case(case, target, settings, **changes):
+    """Simulate the samples of a case with ten classes into a directory."""
+    target.mkdir(exist_ok=True)
+    arguments = {"x": case.x, "y": case.y, "scale": 1.0, "class_names": list("abcdefghij"), "num_classes": 10}
+    return simulate(case.parsed, target, name="n", settings=settings, **{**arguments, **changes})
 
 
 def simulated(engine, case, settings, samples=slice(0, 70)):

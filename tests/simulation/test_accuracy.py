@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from snnb.simulation.accuracy import chance_warning, wilson_interval
+from snnb.simulation.accuracy import chance_warning
 
 NAMES = list("abcde")
 
@@ -74,9 +74,3 @@ def test_outputs_without_a_class_are_numbered():
     line = chance_warning(matrix, ["a", "b"])
     assert "0.0% would be 100.0%" in line.replace("the accuracy of ", "")
     assert "(prediction→label: 2→a, 3→b)" in line
-
-
-@pytest.mark.parametrize(("right", "samples"), [(0, 10), (3, 10), (1000, 1000)])
-def test_the_interval_contains_the_proportion(right, samples):
-    low, high = wilson_interval(right, samples)
-    assert 0 <= low <= right / samples <= high <= 1

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from snnb.network.network import DROPPED
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import FEW, SimulationStatistics, advice, loss_advice
 
@@ -71,14 +72,32 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
         assert silent[-1] in lines[-1]
 
 
-@pytest.mark.parametrize("fixed", ["steps", "weight_bits"])
+HALF, CALIBRATE = "start at half the threshold (--initial-potential 0.5)", "calibrate (parse --calibrate)"
+LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "remedies"),
+    [
+        ({}, [HALF, CALIBRATE]),
+        ({"steps": 8}, [LONGER]),
+        ({"steps": 8, "zeros": DROPPED}, [LONGER, "prune fewer weights (parse --prune)"]),
+        ({"weight_bits": 8}, ["round weights to more bits (parse --weight-bits)", HALF, CALIBRATE]),
+    ],
+)
+def test_remedies_are_those_that_the_network_takes(branched, fixed, remedies):
+    (line,) = _advice(replace(branched.network, **fixed), 0.95, 0.7, 0.7, duration=8)
+    assert line == f"25.0 points lost (70.0% of 95.0%): {'; '.join(remedies)}"
+
+
+@pytest.mark.parametrize("fixed", [{}, {"steps": 8}, {"weight_bits": 8}])
 def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
-    network, (silent, full, *others) = replace(branched.network, **{fixed: 8}), branched.network.populations
+    network, (silent, full, *others) = replace(branched.network, **fixed), branched.network.populations
     rates = {silent.name: 0.0, full.name: 1.0, **{population.name: 0.5 for population in others}}
     statistics = SimulationStatistics.model_construct(
         num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
     )
     lines = advice(statistics, SimulationSettings(samples=10, duration=8), network)
     assert [name in line for name, line in zip((silent.name, full.name), lines)] == [True, True]
-    assert "--threshold" not in lines[1]
-    assert ("--duration" in lines[0]) == (fixed == "weight_bits")
+    assert ("--threshold" in lines[1]) == (not fixed)
+    assert ("--duration" in lines[0]) == ("steps" not in fixed)

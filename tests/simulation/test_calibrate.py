@@ -11,12 +11,10 @@ from snnb.conversion.rewriting import Channels, centred_output, compose_pooling,
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.io.keras_file import StoredLayer
-from snnb.network.network import DROPPED
 from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.simulate import simulate
 
 STEPS = 8
 
@@ -257,31 +255,6 @@ def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_pa
         np.testing.assert_array_equal(population.projections[0].weights(), read.projections[0].weights())
     parsed = read_network(tmp_path / "one", trained=True)
     np.testing.assert_array_equal(parsed.output.only.weights(), read_network(trained.parsed).output.only.weights())
-
-
-@pytest.mark.parametrize("output", ["spikes", "membrane"])
-def test_warnings_do_not_advise_what_a_calibrated_network_refuses(trained, tmp_path, output):
-    parsed = tmp_path / "net_parsed.h5"
-    parsed.write_bytes(trained.parsed.read_bytes())
-    write_spiking(calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=1)).network, parsed)
-    # Step by step, where later populations fire later; on an input that makes the network worse.
-    settings = SimulationSettings(samples=60, duration=1, engine="tensorflow", input="poisson", output=output)
-    names = {"class_names": list("0123456789"), "num_classes": 10, "name": "net", "scale": 1.0}
-    warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, **names).warnings
-    assert any("points lost" in line and "parse --calibrate" in line for line in warnings)
-    assert not any(word in line for line in warnings for word in ("--duration", "--warm-up", "--initial-potential"))
-
-
-def test_a_warning_advises_to_prune_less(trained, tmp_path):
-    parsed, names = tmp_path / "net_parsed.h5", {"class_names": list("0123456789"), "num_classes": 10, "name": "net"}
-    parsed.write_bytes(trained.parsed.read_bytes())
-    found = calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=32, prune=0.9)).network
-    write_spiking(replace(found, zeros=DROPPED), parsed)
-    settings = SimulationSettings(samples=100, duration=32)
-    warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, scale=1.0, **names).warnings
-    (line,) = [line for line in warnings if "points lost" in line]
-    assert "prune fewer weights" in line
-    assert "--weight-bits" not in line
 
 
 @pytest.mark.parametrize(

@@ -49,18 +49,31 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
     np.testing.assert_array_equal(two["01Dense_200"], one["01Dense_200"])
 
 
-def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
-    from snnb.simulation.engines.event import compiled_network as network
-    from snnb.simulation.engines.event import event_engine as engine
+PARTS = {  # by case, constants of the event engine
+    "steps": {"compiled_network.TRAIN_STEPS": 7, "event_engine.CHUNK_STEPS": 16},
+    # Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one
+    **{
+        f"blocks of {size}": {
+            "compiled_network.MOST_FILTERS": 0,
+            "compiled_network.MOST_UNITS": 0,
+            "loop_arrays.BLOCK_BYTES": size,
+        }
+        for size in (256, 5 * 256, 100_000)
+    },
+}
 
+
+@pytest.mark.parametrize("constants", PARTS.values(), ids=PARTS)
+def test_parts_of_steps_and_of_weights_leave_no_trace(trained, monkeypatch, constants):
     whole, spikes = simulated(EventEngine, trained, SETTINGS)
-    monkeypatch.setattr(network, "TRAIN_STEPS", 7)
-    monkeypatch.setattr(engine, "CHUNK_STEPS", 16)
+    for name, value in constants.items():
+        monkeypatch.setattr(f"snnb.simulation.engines.event.{name}", value)
     parts, part_spikes = simulated(EventEngine, trained, SETTINGS)
     np.testing.assert_array_equal(part_spikes, spikes)
     for name, counts in whole.counts.items():
         np.testing.assert_array_equal(parts.counts[name], counts)
     np.testing.assert_array_equal(parts.late, whole.late)
+    np.testing.assert_array_equal(parts.readout, whole.readout)
 
 
 def _assert_engines_agree(model, folder, x, rows, duration):
@@ -108,21 +121,6 @@ def test_rows_of_padding_after_the_last_are_no_spikes(tmp_path):
     random = np.random.default_rng(0)
     model.set_weights([random.normal(0.1, 0.3, weight.shape) for weight in model.get_weights()])
     _assert_engines_agree(model, tmp_path, random.random((5, 8, 8, 1)), 256, 30)
-
-
-def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
-    """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
-    from snnb.simulation.engines.event import compiled_network, loop_arrays
-
-    whole, _ = simulated(EventEngine, trained, SETTINGS)
-    monkeypatch.setattr(compiled_network, "MOST_FILTERS", 0)
-    monkeypatch.setattr(compiled_network, "MOST_UNITS", 0)
-    for size in (256, 5 * 256, 100_000):
-        monkeypatch.setattr(loop_arrays, "BLOCK_BYTES", size)
-        parts, _ = simulated(EventEngine, trained, SETTINGS)
-        for name, counts in whole.counts.items():
-            np.testing.assert_array_equal(parts.counts[name], counts, err_msg=f"{name} {size}")
-        np.testing.assert_array_equal(parts.readout, whole.readout)
 
 
 def test_says_what_it_cannot_do(branched, pooled):

@@ -8,37 +8,15 @@ import pytest
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.files import read_spikes
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.simulate import simulate
+from tests.simulation.alike import simulate_case
 
 SETTINGS = SimulationSettings(samples=60, duration=40, warm_up=7, seed=2, input="poisson")
-NAMES = [str(number) for number in range(10)]
 
 
 def _simulate(case, target, settings):
-    target.mkdir()
-    simulate(
-        case.parsed,
-        target,
-        name="n",
-        x=case.x,
-        y=case.y,
-        scale=1.0,
-        class_names=NAMES,
-        num_classes=10,
-        settings=settings,
-    )
+    simulate_case(case, target, settings)
     with np.load(target / "spike_rate_sums.npz") as file:
         return {name: file[name] for name in file.files}
-
-
-@pytest.mark.toolbox
-def test_the_toolbox_begins_anywhere(trained, tmp_path):
-    settings = SETTINGS.changed(first=20, samples=11, duration=20, batch_size=8)
-    found = {e: _simulate(trained, tmp_path / e, settings.changed(engine=e)) for e in ("toolbox", "tensorflow")}
-    *fixed, _ = [population.name for population in trained.network.populations]
-    for name in ("input", *fixed):
-        assert found["toolbox"][name].any()
-        np.testing.assert_array_equal(found["toolbox"][name], found["tensorflow"][name], err_msg=name)
 
 
 @pytest.mark.parametrize("engine", ["event", pytest.param("tensorflow", marks=pytest.mark.slow)])

@@ -9,9 +9,9 @@ import pytest
 from snnb.graph.build import build_graph
 from snnb.simulation.operations import connection_sparsity, footprint
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.simulate import simulate
 from snnb.simulation.statistics import Quality, Totals, rate_statistics
 from tests.graph.edges import all_edges
+from tests.simulation.alike import simulate_case
 
 SAMPLES, STEPS = 20, 30
 SETTINGS = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES, seed=1)
@@ -19,8 +19,7 @@ SETTINGS = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, r
 
 def _simulated(case, folder, **changes):
     """Return the document of a simulation, its line, the edges of the graph and all spikes, (samples, steps, nodes)."""
-    arguments = {"x": case.x, "y": case.y, "scale": 1.0, "class_names": list("abcdefghij"), "num_classes": 10}
-    result = simulate(case.parsed, folder, name="n", settings=SETTINGS.changed(**changes), **arguments)
+    result = simulate_case(case, folder, SETTINGS.changed(**changes))
     with build_graph(case.parsed, folder / "n_graph.h5", pool_weight="one") as graph:
         edges = all_edges(graph)[:3]
     trains = []
@@ -82,9 +81,7 @@ def test_metrics_of_neurobench_are_those_of_weights_spikes_and_potentials(exact,
 
 @pytest.mark.parametrize("engine", ["tensorflow", pytest.param("toolbox", marks=pytest.mark.toolbox)])
 def test_engines_that_count_no_membrane_updates_state_the_same_otherwise(exact, tmp_path, engine):
-    arguments = {"x": exact.x, "y": exact.y, "scale": 1.0, "class_names": list("abcdefghij"), "num_classes": 10}
-    settings = SETTINGS.changed(engine=engine, record_spikes=0)
-    simulate(exact.parsed, tmp_path, name="n", settings=settings, **arguments)
+    simulate_case(exact, tmp_path, SETTINGS.changed(engine=engine, record_spikes=0))
     found = json.loads((tmp_path / "sim_accuracies.json").read_text())
     assert "membrane_updates" not in found
     assert (found["footprint"], found["input_multiply_accumulates_per_sample"]) == (
