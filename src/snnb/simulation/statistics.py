@@ -11,7 +11,7 @@ import numpy as np
 
 from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.formatting import energy
-from snnb.io.text import Document
+from snnb.io.text import Document, JsonValue
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.trained import TrainedNetwork
 from snnb.simulation.accuracy import chance_warning, wilson_interval
@@ -248,7 +248,7 @@ class SimulationStatistics(Document):
         settings, network, quality, samples = job.settings, job.network, totals.quality, totals.samples
         final, by_step = float(quality.by_step[-1]), (quality.by_step / samples).tolist()
         readout = None if quality.readout is None else quality.readout / samples
-        figures: Dict[str, Any]
+        figures: Dict[str, JsonValue]
         if job.classifies:
             read, ann, ann_top = quality.readout_by_step, quality.ann, quality.ann_top
             figures = {
@@ -403,7 +403,7 @@ def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
     return [(of, -1 if guess == undecided else guess, int(confusion[of, guess])) for of, guess in zip(classes, guesses)]
 
 
-def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> Dict[str, Any]:
+def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> Dict[str, JsonValue]:
     """Compute fields of `SimulationStatistics`, rates and operations, from sums over a number of counted time steps.
 
     `currents` is the number of currents of each neuron of the input in a sample: 0 if it spikes.
