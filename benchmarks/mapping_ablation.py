@@ -50,12 +50,11 @@ PARTITION: Dict[str, Dict[str, Any]] = {
     "single neurons": {"max_single_neurons": 0},
     "from scratch if sparse": {"max_weights_kept_for_scratch": 0.0},
     "several seeds of Mt-KaHyPar": {"seeds_of_mtkahypar": 1},
-    "extra cores": {"extra_cores": 0.0, "extra_cores_for_axons": 0.0},
+    "extra cores": {"extra_cores": 0.0},
     "annealing": {"max_groups_to_anneal": 0},
     "rounds of annealing": {"max_rounds": 1},
     "several annealings in a round": {"starts_annealed_per_round": 1},
     "V-cycle": {"max_pins_of_v_cycle": 0},
-    "from scratch if poor": {"max_cost_ratio_of_poor": 0.0},
 }
 PLACEMENT: Dict[str, Dict[str, Any]] = {
     "start by eigenvectors": {"max_products_for_eigenvectors": 0},

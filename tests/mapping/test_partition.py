@@ -121,7 +121,6 @@ def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monk
     settings = SearchSettings(
         max_neurons_without_groups=0,
         max_pins_after_groups=0,
-        max_pins_from_scratch=0,
         max_weights_kept_for_scratch=kept,
     )
     network, chip = MappableNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
@@ -148,7 +147,7 @@ def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, withou
 def test_each_method_that_finds_no_mapping_is_named(tmp_path):
     """Of a network for which both methods are tried, on chips where the first alone or none succeeds."""
     network, missing = _placed(branched(), tmp_path), set()
-    for bits, neurons, mesh in ((500, 40, (3, 3)), (1000, 40, (2, 2))):
+    for bits, neurons, mesh in ((500, 40, (3, 3)), (800, 40, (2, 2))):
         memory = SynapseMemory(bits_per_core=bits, weight_bits=8, index_bits=2, sharing="kernel")
         found = partition(network, hardware(neurons, 300, mesh=mesh).model_copy(update={"synapse_memory": memory}))
         without = [name for name in ("groups", "hypergraph") if name not in {one.method for one in found.tried}]

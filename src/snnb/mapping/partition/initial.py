@@ -1,6 +1,5 @@
 """Initial partitions: the sequential one, which is also the baseline, and those of Mt-KaHyPar."""
 
-from itertools import chain
 from typing import Iterator, List, Optional, Tuple
 
 import numpy as np
@@ -91,17 +90,16 @@ Start = Tuple[int, np.ndarray]  # number of cores, and the core of each group, w
 def initial_partitions(
     problem: Problem, baseline: np.ndarray, graph: Optional[Hypergraph], max_jobs: int
 ) -> Tuple[Iterator[Start], int]:
-    """Return initial partitions and their number: of Mt-KaHyPar, of few groups also the sequential one.
+    """Return initial partitions and their number: of Mt-KaHyPar, or if it has none the sequential one.
 
     They have the cores that neurons and synapses need, those of the sequential partition, and a few more. `baseline`
-    (int32, shape (groups,)) is the sequential partition. Mt-KaHyPar has at most `max_jobs` jobs, and none without
-    `graph`.
+    (int32, shape (groups,)) is the sequential partition. Mt-KaHyPar has at most `max_jobs` jobs; it is not installed
+    without `graph`. With 0 jobs there are no initial partitions.
     """
     net, limits, settings = problem.net, problem.limits, problem.settings
     fewest = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
     used = int(baseline.max()) + 1
-    bound_by_axons = used > fewest * (1 + settings.extra_cores)
-    more = max(1, int(used * (settings.extra_cores_for_axons if bound_by_axons else settings.extra_cores)))
+    more = max(1, int(used * settings.extra_cores))
     wanted = [min(cores, problem.max_cores) for cores in (used + more, fewest, used)]
     numbers = [cores for n, cores in enumerate(wanted) if cores >= fewest and cores not in wanted[:n]]
     jobs: List[Job] = []
@@ -109,8 +107,13 @@ def initial_partitions(
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
         seeds = range(settings.seeds_of_mtkahypar)
         jobs = [(cores, (problem.seed + n) % SEED_END) for n in seeds for cores in possible][:max_jobs]
-    starts: Iterator[Start] = iter(()) if graph is None else partitions(graph, jobs, settings, problem.warn)
-    if graph is not None and net.groups > settings.max_groups_with_sequential_start:
-        return starts, len(jobs)
-    sequential_starts = ((cores, np.minimum(baseline, cores - 1).astype(np.int32)) for cores in numbers)
-    return chain(starts, sequential_starts), len(jobs) + len(numbers)
+
+    def starts() -> Iterator[Start]:
+        found = False
+        for start in () if graph is None else partitions(graph, jobs, settings, problem.warn):
+            found = True
+            yield start
+        for cores in () if found or max_jobs == 0 else numbers:
+            yield cores, np.minimum(baseline, cores - 1).astype(np.int32)
+
+    return starts(), len(jobs) or (len(numbers) if max_jobs else 0)

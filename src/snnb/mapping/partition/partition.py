@@ -271,7 +271,7 @@ class _Search:
 
     def _refined(self, problem: Problem, start: np.ndarray, progress: Progress, max_visits: int) -> Cores:
         """Compute initial partitions of groups, `start` among them, and refine them."""
-        graph, max_jobs = None, 0
+        graph, max_jobs = None, 1
         if self._installed and problem.net.groups > 1:
             graph = mtkahypar.hypergraph(problem, self._settings.max_exact_pins)
             max_jobs = max(1, self._settings.max_pins // max(graph.pin.size, 1))
@@ -295,12 +295,9 @@ class _Search:
         if auto and self._lists_are_shared and not (self._memory_is_ample or self._estimates_help):
             return []
         best = self.best.core if auto and self.valid else None
-        retry = not (self._lists_are_shared and self._memory_is_ample)  # else in `_v_cycle_without_memory`
-        return [self._refined_neurons(best, progress, self._limits, max_pins, retry_if_poor=retry)]
+        return [self._refined_neurons(best, progress, self._limits, max_pins)]
 
-    def _refined_neurons(
-        self, best: Cores, progress: Progress, limits: Limits, max_pins: int, *, retry_if_poor: bool = True
-    ) -> Cores:
+    def _refined_neurons(self, best: Cores, progress: Progress, limits: Limits, max_pins: int) -> Cores:
         """Refine single neurons, see `refine_neurons`."""
         assert self._single is not None
         return refine_neurons(
@@ -310,7 +307,6 @@ class _Search:
             progress,
             max_pins=max_pins,
             from_scratch=self._from_scratch,
-            retry_if_poor=retry_if_poor,
         )
 
     def _problem(self, net: Contracted, limits: Limits) -> Problem:

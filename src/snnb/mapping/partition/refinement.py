@@ -44,9 +44,9 @@ class Refinement:
 
     @property
     def penalised(self) -> float:
-        """Cost with the first penalty of exceeded limits in an annealing."""
+        """Cost with the penalty of exceeded limits in an annealing."""
         over = float(np.maximum(self.load / self._limits - 1, 0).sum())
-        return self.cost * (1 + self._settings.first_penalty * over / self._cores)
+        return self.cost * (1 + self._settings.penalty * over / self._cores)
 
     @property
     def legal(self) -> bool:
@@ -179,9 +179,6 @@ def _descended(problem: Problem, cores: int, start: np.ndarray) -> Refined:
 def _annealed(problem: Problem, start: Refined, seed: int, trials: int) -> Refined:
     """Anneal, and descend."""
     refinement, settings = Refinement(problem, start.core, start.cores, seed), problem.settings
-    hot, cooling = max(refinement.cost / problem.net.groups, 1e-9), settings.coldest / settings.hottest
-    hot, penalty = hot * settings.hottest, settings.first_penalty * max(refinement.cost, 1) / start.cores
-    for epoch in range(settings.epochs):
-        begin, end = (hot * cooling ** (at / settings.epochs) for at in (epoch, epoch + 1))
-        refinement.anneal(trials // settings.epochs, begin, end, penalty * 10**epoch)
+    mean, penalty = max(refinement.cost / problem.net.groups, 1e-9), settings.penalty * max(refinement.cost, 1)
+    refinement.anneal(trials, mean * settings.hottest, mean * settings.coldest, penalty / start.cores)
     return Refined.of(refinement, start.cores)

@@ -27,13 +27,11 @@ def refine_neurons(
     *,
     max_pins: int,
     from_scratch: bool,
-    retry_if_poor: bool,
 ) -> Cores:
     """Return the best partition of single neurons within the limits that Mt-KaHyPar finds and moves improve, or None.
 
     Mt-KaHyPar partitions `from_scratch`, also if `best` is None or the hypergraph has at most `max_pins` pins. It then
-    improves the best partition, which can be `best`, by a V-cycle, if the hypergraph represents cost and limits. With
-    `retry_if_poor`, it also partitions from scratch if the V-cycle shows that `best` is poor.
+    improves the best partition, which can be `best`, by a V-cycle, if the hypergraph represents cost and limits.
     """
     settings = problem.settings
     graph, known_cost, measured = hypergraph(problem, settings.max_exact_pins), np.inf, None
@@ -41,35 +39,23 @@ def refine_neurons(
         start = Refinement(problem, best, int(best.max()) + 1)
         known_cost, metric = start.cost, connectivity_metric(graph, best)
         if metric > settings.max_metric_ratio * graph.scale * known_cost:
-            graph = hypergraph(problem, settings.max_pins_from_scratch)
+            graph = hypergraph(problem, settings.max_exact_pins_of_v_cycle)
             metric = connectivity_metric(graph, best)
         if start.legal and metric <= settings.max_metric_ratio * graph.scale * known_cost:
             measured = _Measured(metric, best)
     max_jobs = max(int(from_scratch or best is None), max_pins // max(graph.pin.size, 1))
     starts, number = initial_partitions(problem, baseline, graph, max_jobs)
     if graph.pin.size <= settings.max_pins_of_v_cycle and (number or measured is not None):
-        starts, number = _then_v_cycle(problem, starts, graph, measured, retry_if_poor), number + 1
+        starts, number = _then_v_cycle(problem, starts, graph, measured), number + 1
     return refine(problem, starts, number, known_cost, progress) if number else None
 
 
 def _then_v_cycle(
-    problem: Problem,
-    starts: Iterator[Start],
-    graph: Hypergraph,
-    best: Optional[_Measured],
-    retry_if_poor: bool,
+    problem: Problem, starts: Iterator[Start], graph: Hypergraph, best: Optional[_Measured]
 ) -> Iterator[Start]:
-    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`.
-
-    With `retry_if_poor`, if there are no starts, and the V-cycle gains much, Mt-KaHyPar also partitions from scratch,
-    unless the hypergraph is too large. A better partition gets a V-cycle too.
-    """
-    settings, seed = problem.settings, problem.seed % SEED_END
-    needed = graph.node_weight.sum() / graph.capacity
-    roomy = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
-    retry_if_poor = retry_if_poor and graph.pin.size <= settings.max_pins_from_scratch
+    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`."""
+    settings = problem.settings
     for cores, start in starts:
-        retry_if_poor = False
         yield cores, start
         metric = connectivity_metric(graph, start)
         within = np.bincount(start, graph.node_weight).max() <= graph.capacity
@@ -77,15 +63,8 @@ def _then_v_cycle(
             best = _Measured(metric, start)
     if best is None or best.metric == 0:
         return
+    needed = graph.node_weight.sum() / graph.capacity
+    roomy = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
     cores = max(int(best.core.max()) + 1, roomy)
-    if cores >= graph.node_weight.size:
-        return
-    for _, cycled in partitions(graph, [(cores, seed)], settings, problem.warn, best.core):
-        yield cores, cycled
-        metric = connectivity_metric(graph, cycled)
-        if not retry_if_poor or metric >= settings.max_cost_ratio_of_poor * best.metric:
-            return
-        for _, start in partitions(graph, [(roomy, seed)], settings, problem.warn):
-            yield roomy, start
-            if connectivity_metric(graph, start) < metric:
-                yield from partitions(graph, [(roomy, seed)], settings, problem.warn, start)
+    if cores < graph.node_weight.size:
+        yield from partitions(graph, [(cores, problem.seed % SEED_END)], settings, problem.warn, best.core)
