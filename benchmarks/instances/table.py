@@ -60,9 +60,6 @@ def with_tables(page: str, instances: List[Row], rows: List[Row]) -> str:
     tables = {
         "instances": instance_table(instances),
         "ratios": ratio_table(rows),
-        "best": best_table(rows),
-        "placements": placement_table(rows),
-        "axoncuda": axoncuda_table(rows),
     }
     for name, lines in tables.items():
         begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
@@ -203,50 +200,6 @@ def best_of(by_method: Dict[str, Row]) -> Row:
     return min(
         (row for row in by_method.values() if row["connectivity"] is not None), key=lambda row: row["connectivity"]
     )
-
-
-def best_table(rows: List[Row]) -> List[str]:
-    """Return the best known result of each instance and constraints; of equal ones that of the first of `METHODS`."""
-    lines = ["| instance | constraints | connectivity | cores | hops | energy µJ | step µs | method, seed | s |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|---|---:|")
-    for (instance, constraints), by_method in by_case(rows).items():
-        row = best_of(by_method)
-        step = "" if row["step_ns"] is None else f"{row['step_ns'] / 1000:.4g}"
-        cells = [f"`{instance}`", constraints, f"{row['connectivity']:,.1f}", f"{row['cores']}"]
-        cells += [f"{row['hops_unicast']:,.1f}", f"{row['energy_pj'] / 1e6:.4g}", step]
-        cells += [f"{TITLES.get(row['method'], row['method'])}, {row['seed']}", f"{row['seconds']:,.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def placement_table(rows: List[Row]) -> List[str]:
-    """Return hops by method of placement, and their lower bound, as ratios to those of snnb."""
-    lines = ["| instance | constraints | partition | cores | spikes | hops by snnb | bound | curves | force-directed |"]
-    lines.append("|---|---|---|" + "---:|" * 6)
-    for (instance, constraints), by_method in by_case(rows).items():
-        stored = json.loads(result_of(instance, constraints).read_text(encoding="utf-8"))
-        best, hops = best_of(by_method), stored.get("placements")
-        if hops is None:  # place.py has not run yet
-            continue
-        cells = [f"`{instance}`", constraints, TITLES.get(best["method"], best["method"]), f"{best['cores']:,}"]
-        cells += [f"{best['connectivity']:,.1f}", f"{hops['snnb']:,.1f}"]
-        cells += [f"{hops[one] / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in ("bound", "curve", "force")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def axoncuda_table(rows: List[Row]) -> List[str]:
-    """Return the objectives of AxonCUDA's grader of the best known results, beside those of the sequential mapping."""
-    lines = [
-        "| instance | constraints | external degrees | sequential | overlap | sequential | geometric | sequential |"
-    ]
-    lines.append("|---|---|" + "---:|" * 6)
-    for (instance, constraints), by_method in by_case(rows).items():
-        pair = best_of(by_method), by_method["sequential"]
-        cells = [f"{row['external_degrees']:,.0f}" for row in pair]
-        cells += [f"{row[name]:,.2f}" for name in AXONCUDA[1:] for row in pair]
-        lines.append(f"| `{instance}` | {constraints} | {' | '.join(cells)} |")
-    return lines
 
 
 if __name__ == "__main__":
