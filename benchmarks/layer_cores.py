@@ -1,4 +1,4 @@
-"""Whether the models of the package fit a chip that takes a layer per core; the table in docs/mapping.md.
+"""Whether the models of the package fit a chip that takes a layer per core.
 
 python benchmarks/layer_cores.py [HARDWARE]
 
