@@ -3,7 +3,7 @@
 import csv
 from dataclasses import asdict
 from pathlib import Path
-from typing import Callable, Container, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Container, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.request import Format, Request
 from snnb.graph.listed import ListedPopulation
-from snnb.graph.populations import GraphPopulation, Recording
+from snnb.graph.populations import Coding, GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
@@ -213,7 +213,7 @@ class _Population(BaseModel):
     name: str
     layer: str
     shape: Tuple[int, ...]
-    coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
+    coding: Optional[Coding]  # None in a graph without spike counts
     window: Optional[Tuple[int, int]] = None
     initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
     neuron: JsonValue = None  # the numbers of a neuron model

@@ -41,7 +41,7 @@ from snnb.graph.neuron_names import read_names, write_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.hdf5 import reading, whole, writing
+from snnb.io.hdf5 import reading, text_of, whole, writing
 from snnb.io.text import JsonValue, load_json, read_lines
 from snnb.network.neuron import Numbers
 
@@ -470,7 +470,7 @@ def _read_nodes(
         texts = whole(own["model_type"])
         if "@library/model_type" in own:
             texts = whole(own["@library/model_type"])[texts]
-        kinds = {text.decode() if isinstance(text, bytes) else text for text in texts.tolist()}
+        kinds = set(map(text_of, texts.tolist()))
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are both virtual and not virtual; put them into separate populations")
     rows = order if "node_group_index" not in group else whole(group["node_group_index"])[order]
@@ -504,7 +504,7 @@ def _read_edge_population(
     columns = [group[f"{end}_node_id"] for end in ("source", "target")]
     for end, column in zip(("source", "target"), columns):
         (value,) = np.ravel(column.attrs.get("node_population", column.attrs.get("network", "")))
-        population = value.decode() if isinstance(value, bytes) else str(value)
+        population = text_of(value)
         if population not in ids:
             raise DamagedError(path, f"edges {name}: {end}_node_id is of nodes {population!r}, not of {', '.join(ids)}")
         ends.append(ids[population])

@@ -39,8 +39,8 @@ class ListedPopulation(Volume):
     shape : tuple of int
     layer : str
         Kind of the layer, or of the neurons.
-    coding : {"spikes", "current", "random", "membrane"}
-        See `GraphPopulation`.
+    coding : str
+        One of `CODINGS`.
     spikes : ndarray or None
         Spikes of each neuron over all samples and steps, not negative, in the shape or flat; None if not known.
     bias : ndarray or None

@@ -6,12 +6,17 @@ from typing import Iterator, Optional, Sequence, Tuple, Union
 
 import h5py
 import numpy as np
+from typing_extensions import Literal, get_args
 
 from snnb.graph.neuron_names import read_names
 from snnb.io.hdf5 import whole
 from snnb.network.network import Volume
 from snnb.network.neuron import Neuron, NeuronOptions, Normalised, converted_neuron
 
+# `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer, whose
+# spikes are random. `membrane`: an output that does not spike
+Coding = Literal["spikes", "current", "random", "membrane"]
+CODINGS: Tuple[str, ...] = get_args(Coding)
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
 
@@ -61,9 +66,8 @@ class GraphPopulation(Volume):
     shape : tuple of int
     first : int
         Id of the first neuron.
-    coding : {"spikes", "current", "random", "membrane"} or None
-        `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
-        whose spikes are random. `membrane`: an output that does not spike. None in a graph without spike counts.
+    coding : str or None
+        One of `CODINGS`; None in a graph without spike counts.
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
     initial_potential : ndarray of float32 or None

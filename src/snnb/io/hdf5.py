@@ -8,7 +8,7 @@ import mmap
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Optional, Tuple, Union
+from typing import BinaryIO, Iterator, List, Optional, Tuple, Union
 from weakref import WeakValueDictionary
 
 import h5py
@@ -49,9 +49,9 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
     """
 
     def fault_of(name: bytes, link: h5py.h5l.LinkInfo) -> Optional[str]:
-        where = name.decode("utf-8", "replace")
+        where = text_of(name)
         if link.type == h5py.h5l.TYPE_EXTERNAL:
-            return f"the link {where} refers to {_shown(file.id.links.get_val(name)[0])}"
+            return f"the link {where} refers to {text_of(file.id.links.get_val(name)[0])}"
         if link.type != h5py.h5l.TYPE_HARD:
             return None if link.type == h5py.h5l.TYPE_SOFT else f"the link {where} is of a user-defined type"
         dataset = h5py.h5o.open(file.id, name)
@@ -59,10 +59,10 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
             return None
         creation = dataset.get_create_plist()
         if creation.get_external_count():
-            return f"the dataset {where} is stored in {_shown(creation.get_external(0)[0])}"
+            return f"the dataset {where} is stored in {text_of(creation.get_external(0)[0])}"
         if creation.get_layout() == h5py.h5d.VIRTUAL:
             sources = [creation.get_virtual_filename(number) for number in range(creation.get_virtual_count())]
-            return f"the dataset {where} is virtual and refers to {_shown(sources[0]) if sources else 'no file'}"
+            return f"the dataset {where} is virtual and refers to {text_of(sources[0]) if sources else 'no file'}"
         return None
 
     try:
@@ -71,10 +71,6 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
         raise damaged(path, error) from None
     if fault is not None:
         raise DamagedError(path, f"{fault}; only data in the file itself are read: copy them into it")
-
-
-def _shown(name: Union[bytes, str]) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 @contextmanager
@@ -139,11 +135,21 @@ def json_attribute(file: h5py.Group, name: str, path: Path) -> JsonValue:
         raise damaged(path, error) from None
     if value is None:
         return None
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
+    if not isinstance(value, (bytes, str)):
         raise DamagedError(path, f"the attribute {name} is not text")
-    return parse_json(value, path, f"the attribute {name} is ")
+    return parse_json(text_of(value), path, f"the attribute {name} is ")
+
+
+def text_of(value: object) -> str:
+    """Return text of a file, which h5py reads as bytes or as str, according to its type and to the version of h5py."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def datasets_in(group: h5py.Group) -> List[h5py.Dataset]:
+    """Return all datasets in a group and in the groups in it."""
+    found: List[h5py.Dataset] = []
+    group.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    return found
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:

@@ -31,7 +31,7 @@ import numpy as np
 from snnb.core.errors import InputError, first_line
 from snnb.core.machine import require_declared
 from snnb.core.progress import Say
-from snnb.io.hdf5 import json_attribute, reading
+from snnb.io.hdf5 import datasets_in, json_attribute, reading, text_of
 from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
@@ -178,21 +178,13 @@ def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Opti
 
 def _require_declared(path: Path, group: h5py.Group) -> None:
     """Check the size of all arrays in a group: those that were never written take no space in the file."""
-    sizes: List[int] = []
-
-    def add(name: str, item: Union[h5py.Group, h5py.Dataset]) -> None:
-        if isinstance(item, h5py.Dataset):
-            sizes.append(item.size or 0)
-
-    group.visititems(add)
-    require_declared(path, sum(sizes), "weights", WEIGHT_BYTES)
+    require_declared(path, sum(item.size or 0 for item in datasets_in(group)), "weights", WEIGHT_BYTES)
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
     """Return the names of a layer's arrays in order; Keras splits a list that is too long for one attribute."""
     parts = sorted((key for key in group.attrs if key.startswith("weight_names")), key=lambda key: (len(key), key))
-    names = [name for part in parts for name in group.attrs[part]]
-    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+    return [text_of(name) for part in parts for name in group.attrs[part]]
 
 
 def _snake_case(name: str) -> str:

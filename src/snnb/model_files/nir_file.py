@@ -13,7 +13,7 @@ import networkx
 import numpy as np
 
 from snnb.core.machine import require_declared
-from snnb.io.hdf5 import reading, whole
+from snnb.io.hdf5 import datasets_in, reading, text_of, whole
 from snnb.model_files.kinds import NotReadError
 from snnb.network.geometry import Shape
 
@@ -157,7 +157,7 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
         nodes.update(inner)
     known = {name[len(prefix) :]: name for name in nodes}
     for pair in whole(group["edges"]) if "edges" in group else []:
-        source, target = map(_decoded, pair)
+        source, target = map(text_of, pair)
         start, end = exits.get(source, known.get(source)), entries.get(target, known.get(target))
         if start is None or end is None:
             missing = source if start is None else target
@@ -170,8 +170,7 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
 
 def _check_sizes(path: Path, group: h5py.Group) -> None:
     """Compare the parameters, each and together, with the size of the file and with memory; see `require_declared`."""
-    parameters: List[h5py.Dataset] = []
-    group.visititems(lambda _, item: parameters.append(item) if isinstance(item, h5py.Dataset) else None)
+    parameters = datasets_in(group)
     for item in parameters:
         if item.dtype.kind in "biuf":
             require_declared(path, item.size or 0, f"values of {item.name}", item.dtype.itemsize)
@@ -198,11 +197,7 @@ def _node(name: str, kind: str, group: h5py.Group) -> Node:
 
 
 def _text(group: h5py.Group, name: str) -> str:
-    return _decoded(whole(group[name])) if name in group else ""
-
-
-def _decoded(text: object) -> str:
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return text_of(whole(group[name])) if name in group else ""
 
 
 def times(shape: Shape) -> str:

@@ -9,7 +9,7 @@ from typing import Iterable, List, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.io.hdf5 import reading, write_array, writing
+from snnb.io.hdf5 import reading, text_of, write_array, writing
 from snnb.network.geometry import Shape
 
 
@@ -103,7 +103,7 @@ class EventSamples:
     def __init__(self, path: Path) -> None:
         """Open a file that `write_samples` wrote; raise `DamagedError` if it is not one."""
         with reading(path) as file:
-            if file.attrs.get("format") not in (FORMAT, FORMAT.encode()) or file.attrs["version"] != VERSION:
+            if text_of(file.attrs.get("format")) != FORMAT or file.attrs["version"] != VERSION:
                 raise DamagedError(path, f"not a file of {FORMAT}, version {VERSION}")
             self.shape = tuple(int(size) for size in file.attrs["shape"])
             self.lengths, self._bounds = file["length"][:], file["bounds"][:]

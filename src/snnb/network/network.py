@@ -117,6 +117,11 @@ class Population(Volume):
         return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
 
     @property
+    def coding(self) -> str:
+        """What it emits: `spikes`, `random` spikes of a softmax, or its `membrane` potential."""
+        return "random" if self.activation == "softmax" else "spikes" if self.spikes else MEMBRANE
+
+    @property
     def counts_largest(self) -> bool:
         """Whether it is a max pooling that follows the largest spike count: without a membrane, see `MaxPooling2D`."""
         layer = self.projections[0].layer

@@ -21,7 +21,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
-from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, whole, write_array, writing
+from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, text_of, whole, write_array, writing
 from snnb.io.keras_file import QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
@@ -319,6 +319,6 @@ def _arrays(file: h5py.Group, layer: str) -> Dict[str, np.ndarray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     group, arrays = file["model_weights"][layer], {}
     for written in group.attrs.get("weight_names", []):
-        name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
+        name = text_of(written)
         arrays[name.rsplit("/", 1)[-1].split(":")[0]] = whole(group[name]).astype(np.float32, copy=False)
     return arrays

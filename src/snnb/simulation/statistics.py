@@ -281,10 +281,7 @@ class SimulationStatistics(Document):
         rates = rate_statistics(network, totals, settings.counted_steps, currents)
         if job.trained is not None:
             figures["energy_45nm_ann_pj"] = energy_45nm(rates["ann_multiply_accumulates_per_sample"])
-        for population in network.populations:
-            coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
-            if population.neuron is not None and not population.neuron.spikes:
-                coding[population.name] = MEMBRANE
+        coding.update({population.name: population.coding for population in network.populations})
         return cls(
             num_samples=samples,
             first_sample=settings.first,
@@ -467,8 +464,7 @@ def advice(
             f"the input: use {FULL_RATE:g} unless this is meant"
         )
     rates = statistics.mean_rates
-    fire = [p for p in network.populations if p.activation != MEMBRANE and (p.neuron is None or p.neuron.spikes)]
-    silent = [population.name for population in fire if rates[population.name] == 0]
+    silent = [population.name for population in network.populations if population.spikes and not rates[population.name]]
     never = [f"layer {name} never spikes" for name in silent]
     if len(silent) > FEW:
         never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
