@@ -39,15 +39,9 @@ Node = object  # of the library, which has no types
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution over images, as NIR's `Conv2d`.
+    """A convolution over images, as NIR's `Conv2d`; pairs are of rows and columns."""
 
-    Attributes
-    ----------
-    weight : (filters, channels, taps, taps) float32 array
-        Square, since nir 1.0.8 takes the number of row taps for both axes.
-    stride, padding, dilation : (rows, columns)
-    """
-
+    # (filters, channels, taps, taps) float32; square, since nir 1.0.8 takes the number of row taps for both axes
     weight: np.ndarray
     stride: Tuple[int, int]
     padding: Tuple[int, int]
@@ -56,19 +50,12 @@ class Convolution:
 
 @dataclass(frozen=True)
 class WindowSum:
-    """The sum over each window of each channel, as NIR's `SumPool2d`.
-
-    Attributes
-    ----------
-    size, stride, padding : (rows, columns)
-    mean : (rows, columns) float32 array
-        Weight of a spike in each window: 1 / (neurons in it).
-    """
+    """The sum over each window of each channel, as NIR's `SumPool2d`; pairs are of rows and columns."""
 
     size: Tuple[int, int]
     stride: Tuple[int, int]
     padding: Tuple[int, int]
-    mean: np.ndarray
+    mean: np.ndarray  # (rows, columns) float32: weight of a spike in each window, 1 / (neurons in it)
 
 
 Operation = Union[Convolution, WindowSum, None]  # None: a matrix

@@ -23,19 +23,12 @@ IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate
 
 
 class Rates(NamedTuple):
-    """Spikes of each neuron.
+    """Spikes of each neuron."""
 
-    Attributes
-    ----------
-    spikes : (nodes,) array; spikes over all samples and steps, not negative, by id
-    recording : samples and steps that they were counted in, if the file states them
-    notes : content that is missing in the file or was not read, a sentence each
-    times : (2, spikes) int64 array, or None; id and time step from 0 of each spike of a sample, in order of the steps
-    """
-
-    spikes: np.ndarray
-    recording: Optional[Recording] = None
-    notes: Tuple[str, ...] = ()
+    spikes: np.ndarray  # (nodes,) over all samples and steps, not negative, by id
+    recording: Optional[Recording] = None  # samples and steps that they were counted in, if the file states them
+    notes: Tuple[str, ...] = ()  # content that is missing in the file or was not read, a sentence each
+    # (2, spikes) int64: id and time step, from 0, of each spike of a sample, in order of the steps
     times: Optional[np.ndarray] = None
 
 

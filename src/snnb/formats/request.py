@@ -26,99 +26,56 @@ TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache
 
 @dataclass(frozen=True)
 class Simulated:
-    """Parameters of the simulation whose spikes the graph has.
+    """Parameters of the simulation whose spikes the graph has."""
 
-    Attributes
-    ----------
-    threshold : threshold of the membrane potential, and amplitude of a spike
-    reset : {"subtraction", "zero"}
-    input : {"constant", "poisson"}
-    input_rate_hz : Poisson rate of a pixel of value 1
-    pixel_scale : a pixel is value / scale, in float32
-    samples_file : path in the run of the samples, shape (samples, height, width, channels)
-    samples_sha256 : str
-    duration : time steps of a sample
-    recorded_samples : number of samples whose spike times were recorded
-    seed : int
-    first_sample : index of the first sample
-    initial_potential : membrane potential before the first step, as a fraction of the threshold
-    """
-
-    threshold: float
-    reset: str
-    input: str
-    input_rate_hz: Optional[float]
-    pixel_scale: Optional[float]
-    samples_file: Optional[str]
+    threshold: float  # of the membrane potential, and amplitude of a spike
+    reset: str  # subtraction or zero
+    input: str  # constant or poisson
+    input_rate_hz: Optional[float]  # Poisson rate of a pixel of value 1
+    pixel_scale: Optional[float]  # a pixel is value / scale, in float32
+    samples_file: Optional[str]  # path in the run, of shape (samples, height, width, channels)
     samples_sha256: Optional[str]
-    duration: int
-    recorded_samples: int
+    duration: int  # time steps of a sample
+    recorded_samples: int  # number of samples whose spike times were recorded
     seed: int
     first_sample: int = 0
-    initial_potential: float = 0.0
+    initial_potential: float = 0.0  # before the first step, as a fraction of the threshold
 
 
 @dataclass(frozen=True, eq=False)
 class OnCores:
-    """Neurons on the cores of a chip, for sanafe: int and bool arrays of the neurons in the order of their ids.
-
-    Attributes
-    ----------
-    tile, core : tile of each neuron except the input's, and the number of its core in the tile
-    updated : whether a neuron is updated in every time step
-    architecture : content of the architecture file
-    mapping : stamp and hardware of the mapping
-    """
+    """Neurons on the cores of a chip, for sanafe: arrays of all neurons but the input's, by id."""
 
     tile: np.ndarray
-    core: np.ndarray
-    updated: np.ndarray
-    architecture: str
-    mapping: Dict[str, str]
+    core: np.ndarray  # number in the tile
+    updated: np.ndarray  # bool, whether a neuron is updated in every time step
+    architecture: str  # content of the architecture file
+    mapping: Dict[str, str]  # stamp and hardware
 
 
 @dataclass(frozen=True, eq=False)
 class MeshTraffic:
-    """Spikes between the routers of a mesh, for noxim: arrays of the pairs of different routers with spikes.
+    """Spikes between the routers of a mesh, for noxim: arrays of the pairs of different routers with spikes."""
 
-    Attributes
-    ----------
-    source, target : int arrays of shape (pairs, 2), x and y of the routers
-    spikes : float64 array of shape (pairs,), spikes per time step, one for each core reached
-    routers : number along x and along y
-    step_ns : time of a step in ns; None if the hardware has no times
-    mapping : stamp and hardware of the mapping
-    """
-
-    source: np.ndarray
+    source: np.ndarray  # int (pairs, 2), as `target`: x and y of the routers
     target: np.ndarray
-    spikes: np.ndarray
-    routers: Tuple[int, int]
-    step_ns: Optional[float]
-    mapping: Dict[str, str]
+    spikes: np.ndarray  # float64 (pairs,), spikes per time step, one for each core reached
+    routers: Tuple[int, int]  # number along x and along y
+    step_ns: Optional[float]  # None if the hardware has no times
+    mapping: Dict[str, str]  # stamp and hardware
 
 
 @dataclass(frozen=True)
 class Request:
-    """Options and inputs of an export; each format uses some of them.
-
-    Attributes
-    ----------
-    options : ExportOptions
-    spike_times : path of spike_times.npz of the simulation, for spinemap
-    compressed : whether a csv file is compressed
-    progress : Progress
-    simulated : the simulation of the spike counts
-    on_cores, traffic : the mapping, as sanafe and as noxim need it; None for formats or exports without one
-    """
+    """Options and inputs of an export; each format uses some of them."""
 
     options: ExportOptions = DEFAULTS
-    spike_times: Optional[Path] = None
-    compressed: bool = False
+    spike_times: Optional[Path] = None  # spike_times.npz of the simulation, for spinemap
+    compressed: bool = False  # of a csv file
     progress: Progress = silent
-    simulated: Optional[Simulated] = None
-    on_cores: Optional[OnCores] = None
-    traffic: Optional[MeshTraffic] = None
+    simulated: Optional[Simulated] = None  # the simulation of the spike counts
+    on_cores: Optional[OnCores] = None  # the mapping, for sanafe
+    traffic: Optional[MeshTraffic] = None  # likewise for noxim
 
     @property
     def _neurons(self) -> NeuronOptions:
@@ -179,16 +136,10 @@ class Counter:
 
 
 class SpikingPart(NamedTuple):
-    """The part of a graph that partition and spike formats write, its neurons numbered from 0.
+    """The part of a graph that partition and spike formats write, its neurons numbered from 0."""
 
-    Attributes
-    ----------
-    populations : all except a constant input
-    projections : all projections between them
-    """
-
-    populations: Tuple[GraphPopulation, ...]
-    projections: Tuple[GraphProjection, ...]
+    populations: Tuple[GraphPopulation, ...]  # all except a constant input
+    projections: Tuple[GraphProjection, ...]  # all between them
 
     @classmethod
     def of(cls, graph: SynapseGraph, request: Request) -> "SpikingPart":
@@ -245,41 +196,23 @@ def need_counts(graph: SynapseGraph, request: "Request") -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """A format and its properties.
+    """A format and its properties."""
 
-    Attributes
-    ----------
-    suffix : default suffix of the file or directory
-    write : callable that writes a graph to a path as requested
-    check : callable that raises an error for a graph or request that the format cannot represent, and returns a warning
-        of content that the format does not represent, or None
-    directory : whether it is a directory of files
-    sidecar : whether the description `NAME.json` is always written, since the format has no metadata
-    partial : whether it omits a constant input (`SpikingPart`)
-    simulates : whether a simulator reads it: average poolings have the weight `mean` then
-    needs_mapping : whether it is of a mapping, so that it requires one
-    input_apart : whether the neurons of the input are numbered separately from the others, both from 0
-    nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
-    has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
-    own_options : options that only some formats have, including this one; other formats refuse them
-    extra_description : callable that returns additional entries of the description
-    recognises, read : callables that return whether a path is of the format, and read it; None if it is only written
-    """
-
-    suffix: str
+    suffix: str  # default suffix of the file or directory
     write: Callable[[SynapseGraph, Path, Request], None]
+    # Raises an error for a graph or request that the format cannot represent, or returns a warning of lost content
     check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
-    directory: bool = False
-    sidecar: bool = False
-    partial: bool = False
-    simulates: bool = False
-    needs_mapping: bool = False
-    input_apart: bool = False
-    nodes_beside: bool = False
-    has_names: bool = False
-    own_options: Tuple[str, ...] = ()
-    extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
-    recognises: Optional[Callable[[Path], bool]] = None
+    directory: bool = False  # whether it is a directory of files
+    sidecar: bool = False  # whether the description `NAME.json` is always written, since the format has no metadata
+    partial: bool = False  # whether it omits a constant input (`SpikingPart`)
+    simulates: bool = False  # whether a simulator reads it: average poolings have the weight `mean` then
+    needs_mapping: bool = False  # whether it is of a mapping
+    input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
+    nodes_beside: bool = False  # whether a table of nodes is written to a file next to it (`nodes_path`)
+    has_names: bool = False  # whether it holds the names of neurons; otherwise a file next to it does (`names_path`)
+    own_options: Tuple[str, ...] = ()  # options that only some formats have, including this one; others refuse them
+    extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None  # entries
+    recognises: Optional[Callable[[Path], bool]] = None  # None if it is only written
     read: Optional[Callable[[Path], ListedGraph]] = None
 
     def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:

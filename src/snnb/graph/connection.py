@@ -88,38 +88,21 @@ class Connection:
 
     A source at several positions of the layer's input (`parallel`) may have several synapses onto the same target here;
     `GraphProjection` merges them.
-
-    Attributes
-    ----------
-    source, target : GraphPopulation
-    layer : Layer
-    geometry : Geometry
-    weighting : {"kernel", "one", "mean"}
-        The weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); or 1; or 1 / (taps in the window).
-    parallel : bool
-        Whether a neuron is at several positions of the layer's input.
-    first_id : int
-        Id of the node at the first position if ids are consecutive.
-    stored_ids : h5py.Dataset or None
-        Otherwise the node at each position, -1 for padding.
-    stored_kernel : h5py.Dataset or None
-    unit : ndarray or None
-        Factor that makes the weights integers; None for weights in thresholds.
-    delay : int
-        Time steps from a spike to its arrival: 0 is the same step.
     """
 
     source: GraphPopulation
     target: GraphPopulation
     layer: Layer
     geometry: Geometry
+    # `kernel`: the weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); `one`: 1; `mean`: 1 / (taps in
+    # the window)
     weighting: str
-    parallel: bool
-    first_id: int
-    stored_ids: Optional[h5py.Dataset]
+    parallel: bool  # whether a neuron is at several positions of the layer's input
+    first_id: int  # of the node at the first position if ids are consecutive
+    stored_ids: Optional[h5py.Dataset]  # otherwise the node at each position, -1 for padding
     stored_kernel: Optional[h5py.Dataset]
-    unit: Optional[np.ndarray] = None
-    delay: int = 0
+    unit: Optional[np.ndarray] = None  # factor that makes the weights integers; None for weights in thresholds
+    delay: int = 0  # time steps from a spike to its arrival: 0 is the same step
 
     @cached_property
     def ids(self) -> np.ndarray:

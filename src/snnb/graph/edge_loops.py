@@ -8,41 +8,28 @@ from snnb.core.compiled import compiled
 
 
 class Stream(NamedTuple):
-    """Arguments of the compiled loops that generate edges.
-
-    Attributes
-    ----------
-    first_source, first_target : int
-    width, channels, columns, filters, multiplier, step, column_taps : int
-        Lengths of the last two axes of input and output volume; filters that a channel meets, of which the first is
-        channel × `step`; kernel columns.
-    position : (sources,) int64 array
-        Flat position of each source in the layer's input, -1 for none.
-    row_start, row_output, row_tap, column_start, column_output, column_tap : int64 array
-        The triples of both axes in the order of the input (`Axis`).
-    kernel : float32 array, read-only: flat, of shape (row taps, column taps, channels, multiplier), or empty
-    scale : float32 array: flat, of shape (rows, columns), or empty
-        Without a kernel, the weight of every edge into an output position.
-    """
+    """Arguments of the compiled loops that generate edges."""
 
     first_source: int
     first_target: int
+    # Lengths of the last two axes of input and output volume
     width: int
     channels: int
     columns: int
     filters: int
-    multiplier: int
+    multiplier: int  # number of filters that a channel meets, of which the first is channel × `step`
     step: int
-    column_taps: int
-    position: np.ndarray
+    column_taps: int  # kernel columns
+    position: np.ndarray  # (sources,) int64: flat position of each source in the layer's input, -1 for none
+    # int64: the triples of both axes in the order of the input (`Axis`)
     row_start: np.ndarray
     row_output: np.ndarray
     row_tap: np.ndarray
     column_start: np.ndarray
     column_output: np.ndarray
     column_tap: np.ndarray
-    kernel: np.ndarray
-    scale: np.ndarray
+    kernel: np.ndarray  # float32, read-only: flat, of shape (row taps, column taps, channels, multiplier), or empty
+    scale: np.ndarray  # float32: flat, of shape (rows, columns): without a kernel, the weight of each output position
 
 
 # Only loops over slices are vectorised: numba cannot exclude that an index which is a sum is negative.

@@ -31,79 +31,33 @@ Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets,
 
 @dataclass(frozen=True, eq=False)
 class ListedPopulation(Volume):
-    """Neurons with consecutive ids.
+    """Neurons with consecutive ids; arrays of a number for each neuron are in the shape or flat."""
 
-    Attributes
-    ----------
-    name : str
-    shape : tuple of int
-    layer : str
-        Kind of the layer, or of the neurons.
-    coding : str
-        One of `CODINGS`.
-    spikes : ndarray or None
-        Spikes of each neuron over all samples and steps, not negative, in the shape or flat; None if not known.
-    bias : ndarray or None
-        Bias in thresholds per step, in the shape or flat.
-    window : tuple of int or None
-        First and last (exclusive) time step in which the neurons can fire.
-    initial_potential : (channels,) ndarray or None
-        Membrane potential before the first step, as a fraction of the threshold.
-    names : ndarray or None
-        Names of the neurons: str in an array of objects, flat.
-    """
-
-    layer: str = "neurons"
-    coding: str = "spikes"
-    spikes: Optional[np.ndarray] = None
-    bias: Optional[np.ndarray] = None
-    window: Optional[Tuple[int, int]] = None
-    initial_potential: Optional[np.ndarray] = None
-    names: Optional[np.ndarray] = None
+    layer: str = "neurons"  # kind of the layer, or of the neurons
+    coding: str = "spikes"  # one of `CODINGS`
+    spikes: Optional[np.ndarray] = None  # over all samples and steps, not negative; None if not known
+    bias: Optional[np.ndarray] = None  # in thresholds per step
+    window: Optional[Tuple[int, int]] = None  # first and last (exclusive) time step in which the neurons can fire
+    initial_potential: Optional[np.ndarray] = None  # (channels,), as a fraction of the threshold
+    names: Optional[np.ndarray] = None  # of the neurons: str in an array of objects, flat
 
 
 @dataclass(frozen=True, eq=False)
 class ListedGraph:
-    """Content of an external graph.
+    """Content of an external graph."""
 
-    Attributes
-    ----------
-    populations : sequence of ListedPopulation
-        The inputs first. Ids run from 0, population after population.
-    edges : iterable of Edges
-        Edges in any order, some millions at a time, with ids of these populations; parallel edges are one synapse with
-        the sum of their weights.
-    inputs : int
-        Number of populations that are inputs: no edge leads to them, and they are not placed on cores.
-    recording : Recording or None
-        Samples and steps that the spikes were counted in, if the file states them.
-    per_step : bool
-        Whether `spikes` of the populations are spikes per time step, with the precision of float32.
-    assumed : bool
-        Whether the spikes of the exported graph were assumed: `spikes` are not counts of a simulation.
-    files : tuple of Path
-        The files that were read; empty if that is only the given one.
-    notes : tuple of str
-        Information that the format does not hold, or that was not read.
-    names : mapping, or None
-        Ids by names in the file, of an export, where ids and populations are those of its description.
-    ranges : mapping
-        Ids by population of the file, where `populations` are not these.
-    text_files : mapping
-        Text files to write next to the graph, by name.
-    """
-
-    populations: Sequence[ListedPopulation]
+    populations: Sequence[ListedPopulation]  # the inputs first; ids run from 0, population after population
+    # In any order, some millions at a time; parallel edges are one synapse with the sum of their weights
     edges: Iterable[Edges]
-    inputs: int = 0
-    recording: Optional[Recording] = None
-    per_step: bool = False
-    assumed: bool = False
-    files: Tuple[Path, ...] = ()
-    notes: Tuple[str, ...] = ()
-    names: Optional[Mapping[str, int]] = None
-    ranges: Mapping[str, range] = field(default_factory=dict)
-    text_files: Mapping[str, str] = field(default_factory=dict)
+    inputs: int = 0  # number of populations that are inputs: no edge leads to them, and they are not placed on cores
+    recording: Optional[Recording] = None  # samples and steps that the spikes were counted in, if the file states them
+    per_step: bool = False  # whether `spikes` are spikes per time step, with the precision of float32
+    assumed: bool = False  # whether the spikes of the exported graph were assumed: they are not counts of a simulation
+    files: Tuple[Path, ...] = ()  # that were read; empty if that is only the given one
+    notes: Tuple[str, ...] = ()  # information that the format does not hold, or that was not read
+    names: Optional[Mapping[str, int]] = None  # of an export: ids by names in the file
+    ranges: Mapping[str, range] = field(default_factory=dict)  # ids by population of the file, if `populations` differ
+    text_files: Mapping[str, str] = field(default_factory=dict)  # to write next to the graph, by name
 
     def with_spikes(self, spikes: np.ndarray) -> "ListedGraph":
         """Return the graph with other spikes of its neurons: (nodes,) array by id."""

@@ -14,18 +14,11 @@ _LENGTHS, _FIRST = ("num_samples", "num_steps"), "first_sample"  # the latter is
 
 @dataclass(frozen=True, eq=False)
 class SpikeTimes:
-    """Recorded spikes.
+    """Recorded spikes."""
 
-    Attributes
-    ----------
-    samples : indices of the test samples
-    steps : number of time steps of a sample
-    spikes : by population integers of shape (spikes, 3), with the columns sample, neuron, step, sorted by sample and
-        step
-    """
-
-    samples: range
-    steps: int
+    samples: range  # indices of the test samples
+    steps: int  # number of time steps of a sample
+    # By population integers (spikes, 3), with the columns sample, neuron, step, sorted by sample and step
     spikes: Mapping[str, np.ndarray]
 
     def write(self, path: Path, *, compressed: bool = False) -> None:
