@@ -70,15 +70,8 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
 def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
     """Return the graph of some arrays, and their SHA-256.
 
-    Neurons with names are in natural order in each population with one axis.
-
-    Parameters
-    ----------
-    edges : EdgeArrays
-    populations : mapping of str to int or tuple of int, optional
-        By default all neurons are one population.
-    inputs : int
-        Number of the populations, from the first, that are inputs.
+    Neurons with names are in natural order in each population with one axis. `populations` are sizes or shapes by name,
+    by default one of all neurons; the first `inputs` of them are inputs.
     """
     source, target = _ids("source", edges.source), _ids("target", edges.target)
     weight = np.ones(source.size, np.float32) if edges.weight is None else _numbers("weight", edges.weight)

@@ -75,12 +75,8 @@ def _neighbours(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.nda
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:
     """Scale weights to integers whose sum partitioners hold: max(1, round(scale × value)) as int64, and the scale.
 
-    Parameters
-    ----------
-    values : (nodes,) float64 array
-    repeats : (nodes,) int64 array, number of occurrences of each weight in the file
-    scale : float, or None for the default, halved until the sum fits
-    default : float
+    `values` are float64 (nodes,), `repeats` the number of occurrences of each weight in the file. Without a `scale`,
+    the default is halved until the sum fits.
     """
     tried = default if scale is None else scale
     while True:

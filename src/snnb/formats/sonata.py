@@ -591,15 +591,8 @@ def is_report(path: Path) -> bool:
 def read_report(path: Path, graph: ListedGraph, recording: Recording, population: Optional[str] = None) -> Rates:
     """Count the spikes of a SONATA report: `/spikes/POPULATION/node_ids`, or without the population.
 
-    Older reports have `/spikes/gids`, of one population that they do not name.
-
-    Parameters
-    ----------
-    path : Path
-    graph : ListedGraph
-    recording : Recording
-    population : str, optional
-        The one to read of several, or that of spikes without a name; by default all, and that of a graph of one.
+    Older reports have `/spikes/gids`, of one population that they do not name. `population` is the one to read of
+    several, or that of spikes without a name; by default all are read, or that of a graph of one.
     """
     refuse_numbers(path, graph)
     ranges, spikes, notes = graph.ids_by_population, np.zeros(graph.nodes, np.int64), []

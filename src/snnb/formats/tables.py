@@ -80,14 +80,9 @@ def listed_graph(
 ) -> ListedGraph:
     """Return the graph of a table of edges, after reading it once.
 
-    Parameters
-    ----------
-    path : Path
-    columns : see `columns_of`
-    batches : callable that reads the columns by these keys, some rows at a time; it is called twice
-    place : callable that names a row, such as `line 7`
-    named : whether neurons have names, not ids
-    nodes : graph without edges, of an export (`described_graph`)
+    `batches` reads the columns by the keys of `columns` (see `columns_of`), some rows at a time; it is called twice.
+    `place` names a row, such as `line 7`. With `named`, neurons have names, not ids; `nodes` is the graph without edges
+    of an export (`described_graph`).
     """
     ids: Dict[Name, int] = {}  # of names, in order of first appearance; `order` has the final ids
 
@@ -170,12 +165,8 @@ def _scan(
 ) -> Tuple[int, Optional[np.ndarray], np.ndarray, np.ndarray]:
     """Check the ids and rates of all edges.
 
-    Returns
-    -------
-    size : largest id + 1
-    rates : float32 by id, NaN where a neuron is not a source; None without rates
-    entered : bool by id, whether an edge leads to the neuron
-    reached : bool by id, whether an edge leads to or from the neuron
+    Return the largest id + 1; the rates (float32 by id, NaN where a neuron is not a source; None without rates); and
+    bool by id, whether an edge leads to the neuron, and whether one leads to or from it.
     """
     size = total = done = 0
     rates, entered, left = np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0, bool)
@@ -275,13 +266,10 @@ def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
 
 
 def described_graph(path: Path, description: Description, columns: Mapping[str, np.ndarray]) -> ListedGraph:
-    """Return the graph of an export without its edges.
+    """Return the graph of an export without its edges; `path` is the table of nodes, for errors.
 
-    Parameters
-    ----------
-    path : file of the table of nodes, for errors
-    description : Description
-    columns : `population` (text), and `bias`, `spike_count` and `name` if the table has them; a value for each neuron
+    `columns` are `population` (text), and `bias`, `spike_count` and `name` if the table has them: a value for each
+    neuron.
     """
     if sum(own.size for own in description.listed) != columns["population"].size:
         raise DamagedError(path, OTHER_NEURONS)

@@ -48,23 +48,12 @@ def build_graph(
     pool_weight: str = "mean",
     progress: Progress = silent,
 ) -> SynapseGraph:
-    """Write the graph of a parsed model's synapses, and open it.
+    """Write the graph of the synapses of a parsed model (MODEL_parsed.h5), and open it; it appears when it is complete.
 
-    Parameters
-    ----------
-    parsed : Path
-        MODEL_parsed.h5, whose weights and biases are normalised to thresholds.
-    target : Path
-        The MODEL_graph.h5 to write; it appears when it is complete.
-    counts : Path, optional
-        spike_rate_sums.npz of a simulation. Without it the graph has weights only (edge = weight).
-    coding : mapping of str to str, optional
-        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. By default `current` for the
-        input and `spikes` for others.
-    pool_weight : {"mean", "one"}
-        Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or 1 as in snnbuilder's graphs.
-    progress : Progress
-        Called for every population written.
+    `counts` is spike_rate_sums.npz of a simulation; without it the graph has weights only (edge = weight). `coding` is
+    that of populations (`sim_accuracies.json`), by default `current` for the input and `spikes` for others.
+    `pool_weight` is the weight of average-pooling synapses: `mean`, 1 / (taps in the window), as simulated, or `one`,
+    as in snnbuilder's graphs.
     """
     network = read_network(parsed)
     names = [volume.name for volume in (network.input, *network.populations)]

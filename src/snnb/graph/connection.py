@@ -62,13 +62,9 @@ MAX_NEURONS = 1 << 16  # in a range, since neurons without edges need memory too
 
 
 def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) -> Iterator[Tuple[int, int]]:
-    """Divide neurons into consecutive ranges; a neuron with more than `max_edges` edges is a range.
+    """Divide neurons of these degrees (int64) into consecutive ranges with at most these numbers of edges and neurons.
 
-    Parameters
-    ----------
-    degrees : (neurons,) int64 array
-    max_edges, max_neurons : int
-        Largest numbers of edges and neurons in a range.
+    A neuron with more than `max_edges` edges is a range.
     """
     ends = np.concatenate([[0], np.cumsum(degrees)])
     start = 0
@@ -203,14 +199,9 @@ class Connection:
         return sources[real], weights[real]
 
     def sources_of_range(self, start: int, stop: int, ids: np.ndarray, *, by_position: bool = False) -> None:
-        """Write the ids of the sources of the targets `start` to `stop - 1`, ordered by target.
+        """Write the ids of the sources of the targets `start` to `stop - 1` into `ids`, ordered by target.
 
-        Parameters
-        ----------
-        start, stop : int
-        ids : (connections,) int32 or int64 array that receives the ids
-        by_position : bool
-            Whether `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
+        `by_position`: `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """
         from snnb.graph.edge_loops import list_sources
 

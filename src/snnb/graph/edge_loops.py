@@ -46,19 +46,9 @@ def fill(
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Write all edges of the sources from index `start` on, of as many sources as fit into the arrays of edges.
+    """Write all edges of the sources from index `start` on, as many as fit into the arrays of an `EdgeBatch`.
 
-    Parameters
-    ----------
-    stream : Stream
-    rate : (sources,) float32 array
-    start : int
-    source, target, weight, edge : arrays of an `EdgeBatch`, which receive the edges
-
-    Returns
-    -------
-    filled, start : int
-        Number of edges written, and index of the next source.
+    `rate` is float32 (sources,). Return the number of edges written, and the index of the next source.
     """
     filled, channels, together = 0, stream.channels, stream.multiplier
     kernel, scale = stream.kernel, stream.scale
@@ -153,16 +143,8 @@ def scatter(keys: np.ndarray, values: np.ndarray, ends: np.ndarray, out: np.ndar
 def unite_parallel(offsets: np.ndarray, targets: np.ndarray, weights: np.ndarray, start: np.ndarray) -> int:
     """Sort the edges of each source by target in place, with one edge for several onto the same target.
 
-    Parameters
-    ----------
-    offsets : (sources + 1,) int64 array; of each source's first edge
-    targets, weights : edges, source after source; afterwards those that are left are at the beginning
-    start : (sources + 1,) int64 array; output: offsets of the edges that are left
-
-    Returns
-    -------
-    int
-        Number of the edges that are left.
+    `offsets` (sources + 1,) are of each source's first edge; `start`, of the same shape, receives those of the edges
+    that are left, which are then at the beginning of `targets` and `weights`. Return the number of these edges.
     """
     filled = 0
     for source in range(offsets.size - 1):

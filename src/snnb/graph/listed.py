@@ -95,29 +95,15 @@ def require_neurons(path: Path, number: int) -> None:
 def write_listed(
     graph: ListedGraph, target: Path, recording: Recording, source_sha256: str, progress: Progress = silent
 ) -> SynapseGraph:
-    """Write a graph of listed edges, and open it.
+    """Write a graph of listed edges as a MODEL_graph.h5, which appears when it is complete, and open it.
 
     The edges are sorted in files next to `target`, which take 20 bytes an edge; memory is that of a part of them, and
     of a few numbers for each neuron. Where no population has spikes, each neuron counts as one spike, and the attribute
-    `assumed_spikes` states this.
+    `assumed_spikes` states this. `source_sha256` is that of the file that the graph was read from; `progress` is called
+    with the number of edges read.
 
-    Parameters
-    ----------
-    graph : ListedGraph
-    target : Path
-        The MODEL_graph.h5 to write; it appears when it is complete.
-    recording : Recording
-        Samples and steps that the spikes were counted in.
-    source_sha256 : str
-        SHA-256 of the file that the graph was read from.
-    progress : Progress
-        Called with the number of edges read.
-
-    Raises
-    ------
-    InputError
-        An edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is negative or more
-        than `MOST_SPIKES`, or a name is not valid or occurs twice.
+    Raise `InputError` if an edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is
+    negative or more than `MOST_SPIKES`, or a name is not valid or occurs twice.
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")

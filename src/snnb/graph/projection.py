@@ -282,15 +282,10 @@ class SparseProjection(GraphProjection):
 
 
 class ListedProjection(GraphProjection):
-    """A projection whose synapses are listed in the file, in CSR form.
+    """A projection whose synapses are listed in the file, in CSR form, mapped into memory.
 
-    Attributes
-    ----------
-    start : (sources + 1,) int64 array
-        Offset of each source's first synapse.
-    ends : (synapses,) int32 or int64 array
-        Node ids of the targets, ascending for each source; may be mapped into memory.
-    weights : (synapses,) float32 array
+    `start` has the offset of each source's first synapse, int64 (sources + 1,); `ends` the ids of the targets,
+    ascending for each source; `weights` are float32.
     """
 
     enumerated = True
@@ -352,20 +347,10 @@ def in_degrees(projections: Sequence[GraphProjection], target: GraphPopulation) 
 def targets(
     projections: Sequence[GraphProjection], source: GraphPopulation, start: int, stop: int
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the targets of some neurons of a population in CSR form.
+    """Return the targets of the neurons `start` to `stop - 1` of a population in CSR form.
 
-    Parameters
-    ----------
-    projections : sequence of GraphProjection
-    source : GraphPopulation
-    start, stop : int
-        Range of indices in the population.
-
-    Returns
-    -------
-    indptr : (stop - start + 1,) int64 array
-    target : (edges,) int32 or int64 array of node ids, for each neuron ascending in each projection
-    weight : (edges,) float32 array
+    They are `indptr`, int64 (stop - start + 1,); target ids, for each neuron ascending in each projection; and weights,
+    float32.
     """
     leaving = [projection for projection in projections if projection.source is source]
     indptr = _indptr([projection.out_degrees[start:stop] for projection in leaving], stop - start)

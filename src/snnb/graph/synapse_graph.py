@@ -493,13 +493,7 @@ def read_connections(
 ) -> Dict[Tuple[int, int, int], List[Connection]]:
     """Return the connections of each projection, by numbers of source and target and the delay; none of listed edges.
 
-    Parameters
-    ----------
-    file : h5py.Group
-    populations : sequence of GraphPopulation
-    pool_weight : {"one", "mean"}
-    integers : bool
-        Whether weights are integers, not in thresholds.
+    `integers`: weights are integers, not in thresholds.
     """
     table = whole(file["projections"])
     delays = whole(file["delays"]) if "delays" in file else np.zeros(len(table), np.int64)

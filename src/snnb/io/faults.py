@@ -38,13 +38,10 @@ Place = Tuple[Any, ...]  # keys and indices
 def faults_in_words(
     error: ValidationError, kind: Type[BaseModel] = BaseModel, data: object = None, unknown: str = ""
 ) -> str:
-    """Return the faults of a document in one line, each with its place.
+    """Return the faults of a document, of type `kind` and content `data`, in one line, each with its place.
 
-    Parameters
-    ----------
-    kind, data : type and content of the document. Without `data`, pydantic's names of the members of a union remain in
-        the places.
-    unknown : words for an unknown key. Default: the key that is meant, or all keys of its mapping.
+    Without `data`, pydantic's names of the members of a union remain in the places. `unknown` are words for an unknown
+    key, by default the key that is meant, or all keys of its mapping.
     """
     faults: Dict[Place, List[str]] = {}
     for wrong in error.errors(include_url=False):
