@@ -12,10 +12,7 @@ def residual(from_input=True):
     source = LAYERS.Input((6, 5, 2), name="input")
     one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
     two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
-    terms = [
-        LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
-        LAYERS.DepthwiseConv2D(1, name="short")(one),
-    ]
+    terms = [LAYERS.Conv2D(3, 3, padding="same", name="long")(two), LAYERS.DepthwiseConv2D(1, name="short")(one)]
     if from_input:
         terms.append(LAYERS.Conv2D(3, 1, name="from_input")(source))
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))

@@ -18,10 +18,7 @@ ALTERED = {  # by fault, the bytes of the file
     "a head only": (lambda data: data[:512], "truncated or altered"),
     "cut": (lambda data: data[:3000], "truncated or altered"),
     "too long": (lambda data: data + b"\0", "truncated or altered"),
-    "another version": (
-        lambda data: b"snnb synapse graph 5\n" + data[21:],
-        "graph format '5', this snnb reads 1",
-    ),
+    "another version": (lambda data: b"snnb synapse graph 5\n" + data[21:], "graph format '5', this snnb reads 1"),
     "another HDF5 file": (lambda data: data[512:], "not a snnb synapse graph"),
 }
 

@@ -36,13 +36,7 @@ def changed(data):
         for place, inner in changed(value) if isinstance(value, (dict, list)) else ():
             yield (
                 (key, *place),
-                {**data, key: inner}
-                if isinstance(data, dict)
-                else [
-                    *data[:key],
-                    inner,
-                    *data[key + 1 :],
-                ],
+                {**data, key: inner} if isinstance(data, dict) else [*data[:key], inner, *data[key + 1 :]],
             )
 
 

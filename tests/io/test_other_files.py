@@ -145,11 +145,7 @@ READERS = {
     "trained .h5": (_copied(TRAINED), _read_trained, None),
     "trained .keras": (_copied(ARCHIVE), _read_trained, None),
     "initial weights": (_weights, _read_weights, None),
-    "model of a run": (
-        _copied(PARSED),
-        read_trained,
-        None,
-    ),
+    "model of a run": (_copied(PARSED), read_trained, None),
     "NIR": (_nir, read_nir_graph, "node/nodes/if/r"),
     "parsed network": (_copied(PARSED), read_network, None),
     "parsed network, changed": (_copied(PARSED), lambda path: write_spiking(read_network(PARSED), path), None),

@@ -60,10 +60,7 @@ def test_keys_of_yaml_that_only_look_repeated_are_read(file):
     assert read == {"a": {"b": 2}, "c": {"b": 3}, 1: "x", "1": "y", "d": [{"b": 4}, {"b": 5}]}
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [("", "Expecting value: line 1"), ("{", "Expecting property name")],
-)
+@pytest.mark.parametrize(("content", "message"), [("", "Expecting value: line 1"), ("{", "Expecting property name")])
 def test_invalid_json_is_refused(file, content, message):
     with pytest.raises(InputError, match=f"file: not valid JSON .*{message}") as caught:
         load_json(file(content))

@@ -43,10 +43,7 @@ REFUSED = {
         r"layer stem \(Conv2D\): computes in int8_from_float32",
     ),
     "training": (called("stem_bn", training=True), r"layer stem_bn \(BatchNormalization\) is called with train"),
-    "an activation of one's own": (
-        setting("hidden", activation="Own>swish2"),
-        "activation Own>swish2: a sp",
-    ),
+    "an activation of one's own": (setting("hidden", activation="Own>swish2"), "activation Own>swish2: a sp"),
     "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
     "a recurrent layer": (
         lambda layers, model: layers["stem"].update(class_name="LSTM"),
@@ -69,18 +66,12 @@ REFUSED = {
         ),
         "layer other needs weights of the shapes 11×8, 8, but the file holds nothing",
     ),
-    "no layers": (
-        lambda layers, model: model["config"].update(layers=[]),
-        "is not that of a Keras model",
-    ),
+    "no layers": (lambda layers, model: model["config"].update(layers=[]), "is not that of a Keras model"),
     "a connection without a tensor": (
         lambda layers, model: layers["stem"]["inbound_nodes"].__setitem__(0, {"args": [3.0], "kwargs": {}}),
         r"layer stem \(Conv2D\) takes a number or an object",
     ),
-    "a pooled picture of unknown size": (
-        setting("picture", batch_input_shape=[None, None]),
-        "takes inputs of shape",
-    ),
+    "a pooled picture of unknown size": (setting("picture", batch_input_shape=[None, None]), "takes inputs of shape"),
 }
 
 

@@ -112,10 +112,7 @@ MODELS = {
     "Conv + Add": ([node("Conv", "x,w", "t"), node("Add", "t,b")], {"w": CONV["w"], "b": numbers(1, 4, 1, 1)}),
     "depthwise twice": ([node("Conv", "x,w", group=3, strides=[2, 2])], {"w": numbers(6, 1, 2, 3)}),
     "BatchNormalization": ([node("BatchNormalization", "x,scale,shift,mean,var")], BN),
-    "MaxPool ceil pad": (
-        [RELU, node("MaxPool", "t", kernel_shape=[3, 4], strides=[3, 3], **ROUND, ceil_mode=1)],
-        {},
-    ),
+    "MaxPool ceil pad": ([RELU, node("MaxPool", "t", kernel_shape=[3, 4], strides=[3, 3], **ROUND, ceil_mode=1)], {}),
     "AveragePool counted": ([node("AveragePool", **STRIDED, **ROUND, count_include_pad=1)], {}),
     "Add": ([RELU, node("Add", "t,x")], {}),
     "normalised": (

@@ -11,12 +11,7 @@ from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.simulation.alike import (
-    SETTINGS,
-    assert_of_10000_counts_at_most_one_differs_by_one,
-    network_of,
-    simulated,
-)
+from tests.simulation.alike import SETTINGS, assert_of_10000_counts_at_most_one_differs_by_one, network_of, simulated
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 

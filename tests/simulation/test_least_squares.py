@@ -6,14 +6,7 @@ import pytest
 from snnb.conversion import least_squares
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.least_squares import (
-    RIDGES,
-    fitted_change,
-    rows_taken,
-    weights_of_channel,
-    windows,
-    with_change,
-)
+from snnb.conversion.least_squares import RIDGES, fitted_change, rows_taken, weights_of_channel, windows, with_change
 from snnb.forward.analogue import PopulationSums
 from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble

@@ -309,11 +309,7 @@ def _assert_counts(found, network, expected, readout):
     np.testing.assert_array_equal(found.readout, readout)
 
 
-@pytest.mark.parametrize(
-    ("case", "options"),
-    list(zip(CASES, [*OPTIONS, {}])),
-    ids=str,
-)
+@pytest.mark.parametrize(("case", "options"), list(zip(CASES, [*OPTIONS, {}])), ids=str)
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     _, network, pictures, connected = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)

@@ -171,10 +171,7 @@ def test_slow_poisson_input_is_warned_about(trained, tmp_path):
 
 
 def test_refusals(trained, tmp_path):
-    cases = [
-        ({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"),
-        ({"num_classes": 11}, "10 neurons"),
-    ]
+    cases = [({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"), ({"num_classes": 11}, "10 neurons")]
     for changes, keyword in cases:
         with pytest.raises(InputError, match=keyword) as refused:
             _simulate(trained, tmp_path, **changes)

@@ -14,15 +14,7 @@ import numpy as np
 from snnb.core.errors import ResourceError, UsageError, VerificationError
 from snnb.core.machine import memory
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.exported import (
-    ExportedNetwork,
-    ExportedPopulation,
-    Simulate,
-    Spikes,
-    counts_of,
-    in_order,
-    largest,
-)
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate, Spikes, counts_of, in_order, largest
 from snnb.graph.synapse_graph import SynapseGraph
 
 # Bytes of memory a synapse, rounded up from measurements on lenet_mnist: 59, 650 (mapped 780) and 41.

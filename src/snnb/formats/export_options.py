@@ -38,8 +38,7 @@ class ExportOptions(Options):
         default=None, ge=1, le=256, description="parts: number of writing threads. Default: one per processor core."
     )
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS", panel=SOME)] = Field(
-        default=None,
-        description="parts: Dask scheduler whose workers write; they must share the output folder.",
+        default=None, description="parts: Dask scheduler whose workers write; they must share the output folder."
     )
     map: Annotated[Optional[str], Flag(metavar="STAMP", panel=SOME)] = Field(
         default=None,

@@ -16,15 +16,7 @@ from snnb.graph.listed import EDGES, RATE_UNIT, as_integers, check_spikes
 from snnb.graph.neuron_names import fault_of_names
 from snnb.graph.populations import CODINGS, GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
-from snnb.graph.synapse_graph import (
-    EDGE_UNIT,
-    FORMAT,
-    SynapseGraph,
-    connection_name,
-    list_name,
-    read_geometry,
-    seal,
-)
+from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, SynapseGraph, connection_name, list_name, read_geometry, seal
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, reading, whole, write_array, writing
 from snnb.io.text import is_name

@@ -11,15 +11,7 @@ import numpy as np
 from snnb.core.progress import Progress, silent
 from snnb.graph.connection import index_dtype
 from snnb.graph.populations import RECORDING, Recording
-from snnb.graph.synapse_graph import (
-    FORMAT,
-    USER_BLOCK,
-    VERSION,
-    SynapseGraph,
-    connection_name,
-    seal,
-    weighting,
-)
+from snnb.graph.synapse_graph import FORMAT, USER_BLOCK, VERSION, SynapseGraph, connection_name, seal, weighting
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array, writing
 from snnb.io.npy import load_archive

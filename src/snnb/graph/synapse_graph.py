@@ -16,15 +16,7 @@ from snnb.core.formatting import times
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
 from snnb.graph.neuron_names import labels_of
-from snnb.graph.populations import (
-    POOL_WEIGHTS,
-    RATE_UNITS,
-    RECORDING,
-    GraphPopulation,
-    Nodes,
-    Recording,
-    to_integers,
-)
+from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, RECORDING, GraphPopulation, Nodes, Recording, to_integers
 from snnb.graph.projection import (
     CACHE_EDGES,
     GraphProjection,
@@ -541,7 +533,7 @@ def log_lines(graph: SynapseGraph) -> List[str]:
     """Return the lines of the log of a graph."""
     text = [
         f"graph of {graph.number_of_nodes():,} nodes "
-        f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
+        f"in {len(graph.populations)} populations, {len(graph.projections)} projections"
     ]
     if graph.has_average_pooling:
         text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")

@@ -38,15 +38,7 @@ from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
-from snnb.network.layers import (
-    KERAS_KINDS,
-    Activation,
-    BatchNormalization,
-    KerasLayer,
-    Reshape,
-    Weighted,
-    configured,
-)
+from snnb.network.layers import KERAS_KINDS, Activation, BatchNormalization, KerasLayer, Reshape, Weighted, configured
 from snnb.network.network import ACTIVATIONS
 from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 

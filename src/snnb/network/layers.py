@@ -13,14 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated, Literal
 
 from snnb.core.errors import InputError
-from snnb.network.geometry import (
-    PADDING,
-    Axis,
-    Geometry,
-    Shape,
-    identity_axis,
-    window_axis,
-)
+from snnb.network.geometry import PADDING, Axis, Geometry, Shape, identity_axis, window_axis
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
@@ -220,10 +213,7 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
     raise InputError(f"layer {name}: {key} is {value!r}, which a {kind.__name__} cannot have")
 
 
-REFUSED = {
-    "data_format": "build the model with channels last",
-    "groups": "grouped convolutions are not supported",
-}
+REFUSED = {"data_format": "build the model with channels last", "groups": "grouped convolutions are not supported"}
 
 
 def _axes(shape: Shape, number: int) -> Shape:

@@ -25,14 +25,7 @@ from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, text_of, whole
 from snnb.io.keras_file import QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
-from snnb.network.network import (
-    INPUT,
-    Network,
-    Population,
-    Projection,
-    Reindexed,
-    Volume,
-)
+from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import FIELDS, Neuron
 
 # Keras has no layer with a bias for each neuron: a batch normalisation over all axes, with nothing but a shift, adds it

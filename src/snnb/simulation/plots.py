@@ -20,10 +20,7 @@ ROW, HIGHEST = 0.12, 16.0
 
 @styled
 def plot_quality(
-    by_step: Sequence[float],
-    analogue: Optional[float],
-    label: str,
-    readout: Optional[Sequence[float]] = None,
+    by_step: Sequence[float], analogue: Optional[float], label: str, readout: Optional[Sequence[float]] = None
 ) -> Figure:
     """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line.
 

@@ -49,9 +49,7 @@ class SimulationSettings(Options):
         default=50, description="Samples per batch (toolbox engine only)."
     )
     input: Annotated[
-        InputCoding,
-        Flag(panel=INPUT),
-        ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"}),
+        InputCoding, Flag(panel=INPUT), ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})
     ] = Field(
         default="constant",
         description="Input coding: constant current, Poisson spikes, events, or a current per time step.",

@@ -16,13 +16,7 @@ from snnb.core.compiled import typed_once
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
 from snnb.network.neuron import Numbers
-from snnb.simulation.engines.engine import (
-    CHANGING,
-    Real,
-    dynamics,
-    number_type,
-    spike_amplitudes,
-)
+from snnb.simulation.engines.engine import CHANGING, Real, dynamics, number_type, spike_amplitudes
 from snnb.simulation.engines.event import compiled_loops
 from snnb.simulation.engines.event.loop_arrays import (
     BIAS,

@@ -30,15 +30,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.engines.event.compiled_loops import number_of, renumbered
 from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
-from snnb.simulation.engines.event.loop_arrays import (
-    GROUP,
-    SLACK,
-    Entries,
-    Neurons,
-    Table,
-    aligned,
-    filled_up,
-)
+from snnb.simulation.engines.event.loop_arrays import GROUP, SLACK, Entries, Neurons, Table, aligned, filled_up
 from snnb.simulation.settings import SimulationSettings
 
 CHUNK_STEPS = 250  # steps of all samples before the output is passed on
