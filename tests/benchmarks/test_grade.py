@@ -208,21 +208,6 @@ def test_wrong_cores_and_places_are_reported(case):
         assert case.judged(place=[*case.place[:5], outside]) == ["core 5 is not on the mesh of 3 x 2"]
 
 
-def test_of_equal_results_the_first_method_stays_the_best(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    table = importlib.import_module("table")
-    rows, written = table.read_csv(), table.CSV.read_bytes()
-    monkeypatch.setattr(table, "CSV", tmp_path / "rows.csv")
-    table.write_csv(rows)
-    assert table.CSV.read_bytes() == written
-    case = ("mini_network", "axons_32")
-    tied = [row for row in rows if (row["instance"], row["constraints"]) == case and row["method"] != "auto"]
-    best = min(row["connectivity"] for row in tied)
-    for connectivity, method in ((best + 1, "hypergraph"), (best, "hypergraph"), (best - 1, "metis")):
-        tied[-1]["connectivity"] = connectivity
-        assert table.best_of({row["method"]: row for row in tied})["method"] == method
-
-
 def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"])
     assert grade.main() == 2

@@ -49,16 +49,6 @@ def _from_disk(function):
     return sum(function.stats.cache_hits.values())
 
 
-def test_machine_code_is_loaded_until_the_file_changes(load):
-    assert load("+")(VALUES) == 10
-    again = load("+")
-    assert again(VALUES) == 10
-    assert _from_disk(again) == 1
-    changed = load("*  ")
-    assert changed(VALUES) == 0
-    assert _from_disk(changed) == 0
-
-
 PARTS = {
     "part_of_a_test": "WIDTH = 3\n",
     "function_of_a_test": "from snnb.core.compiled import inner\n\n\n@inner\ndef apply(a, b):\n    return a + b\n",
