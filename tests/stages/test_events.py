@@ -1,8 +1,6 @@
 """A NIR file on data sets of events: prepared, simulated, and counted as an interpreter of the file counts."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from snnb.architectures import find
 from snnb.cli.main import main
 from snnb.network.event_samples import EventSamples
-from tests.cli.test_app import FORBID
 from tests.nir_interpreter import Interpreter, read, write
 
 RANDOM = np.random.default_rng(8)
@@ -45,57 +42,6 @@ def snnb(tmp_path, monkeypatch, capsys):
 def sums(directory):
     with np.load(directory / "spike_rate_sums.npz") as found:
         return {name: found[name] for name in found.files}
-
-
-def interpreted(frames):
-    """Return the spikes of each population, and the class of each sample (samples, steps, height, width, 2)."""
-    totals, guesses = {"hidden": np.zeros(16), "out": np.zeros(10)}, []
-    for sample in frames.transpose(0, 1, 4, 2, 3):
-        interpreter, counted = Interpreter(NODES, EDGES), np.zeros(10)
-        for x in sample:
-            values = interpreter.step(x)
-            for name, total in totals.items():
-                total += values[name]
-            counted += values["out"]
-        guesses.append(counted.argmax())
-    return totals, guesses
-
-
-def test_a_nir_network_runs_without_tensorflow(tmp_path):
-    write(tmp_path / "net.nir", NODES, EDGES)
-    options = "--dataset digit_events --bin-us 2500 --limit 6 --samples 6 --engine event --run-dir run --quiet"
-    arguments = [sys.executable, "-c", FORBID, "run", "--model", "net.nir", *options.split()]
-    found = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    samples = EventSamples(tmp_path / "run/dataset/x_test.h5")
-    totals, _ = interpreted(samples[0:6].frames(0, int(samples.lengths.max())))
-    (simulation,) = (tmp_path / "run/simulations").iterdir()
-    np.testing.assert_array_equal(sums(simulation)["out"], totals["out"])
-    assert totals["out"].sum() > 0
-
-
-def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path):
-    assert snnb("prepare", "--bin-us 2500 --limit 12")[0] == 0
-    code, out, _ = snnb("simulate", "--samples 9 --first 2 --json")
-    assert code == 0
-    stages = {stage["stage"]: stage for stage in json.loads(out)["stages"]}
-    samples = EventSamples(tmp_path / "run/dataset/x_test.h5")
-    longest = int(samples.lengths.max())
-    params = stages["simulate"]["params"]
-    assert (params["input"], params["duration"]) == ("events", longest)
-    assert stages["prepare"]["details"]["splits"]["test"]["shape"] == [12, longest, 12, 12, 2]
-    frames = samples[2:11].frames(0, longest)
-    totals, guesses = interpreted(frames)
-    found = sums(tmp_path / stages["simulate"]["directory"])
-    np.testing.assert_array_equal(found["hidden"], totals["hidden"])
-    np.testing.assert_array_equal(found["out"], totals["out"])
-    np.testing.assert_array_equal(found["input"], frames.sum(axis=(0, 1)))
-    assert found["dt_ms"] == 2.5
-    labels = np.load(tmp_path / "run/dataset/y_test.npy")[2:11]
-    assert stages["simulate"]["metrics"]["snn_accuracy"] == np.mean(guesses == labels)
-    assert totals["out"].sum() > 0
-    code, _, err = snnb("simulate", "--input poisson")
-    assert (code, "--input poisson: the test set has events; use --input events" in err) == (2, True)
 
 
 def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, capsys):
@@ -136,17 +82,8 @@ def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path)
     assert cut == 10
     assert 0 < rest < events
     assert simulated("") == (steps, events)
-
-
-def test_currents_of_each_step_are_simulated(snnb, tmp_path):
-    x = RANDOM.choice([0, 0, 0, 0.5], (3, 8, 12, 12, 2)).astype(np.float32)
-    np.save(tmp_path / "x_test.npy", x)
-    np.save(tmp_path / "y_test.npy", np.array([0, 4, 9]))
-    code, out, _ = snnb("simulate", "--json", f"steps:{tmp_path}")
-    assert code == 0
-    stage = json.loads(out)["stages"][-1]
-    assert (stage["params"]["input"], stage["params"]["duration"]) == ("steps", 8)
-    np.testing.assert_array_equal(sums(tmp_path / stage["directory"])["input"], x.sum(axis=(0, 1)))
+    code, _, err = snnb("simulate", "--input poisson")
+    assert (code, "--input poisson: the test set has events; use --input events" in err) == (2, True)
 
 
 def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tmp_path):

@@ -149,20 +149,6 @@ def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, caps
     assert "correct num_samples and num_timesteps in the file" in said
 
 
-def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
-    """As `snnb` recorded `--rates` when it took one file."""
-    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-unit hz --run-dir x")
-    manifest = folder / "x/manifest.yaml"
-    content = yaml.safe_load(manifest.read_text())
-    params = content["stages"]["graphs"]["imported"]["params"]
-    assert params["rates"] == [f"{folder}/rates.txt"]
-    params["rates"] = f"{folder}/rates.txt"
-    manifest.write_text(yaml.safe_dump(content))
-    assert "up to date" in snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x").out
-    (folder / "other.csv").write_text(CSV[:-1])
-    snnb(capsys, "graph --from other.csv --run-dir x --force")  # the unit was that of the other rates
-
-
 def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     words = "no spike counts: one spike per neuron is assumed"
     assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
@@ -309,21 +295,12 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"source": [0], "target": [1, 2]}, UsageError, "1, 2 and 1 values"),
         ({"source": [0.5], "target": [1]}, UsageError, "source .* whole numbers"),
         ({"source": [0], "target": [1], "weight": ["a"]}, UsageError, "weight is of type"),
-        (
-            {"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}},
-            UsageError,
-            "3 neurons, .* have 2",
-        ),
+        ({"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}}, UsageError, "3 neurons, .*"),
         ({"source": [0], "target": [1], "populations": {"a": 0}}, UsageError, "positive"),
         ({"source": [0], "target": [1], "inputs": 1}, UsageError, "at least one is not an input"),
         ({"source": [0]}, UsageError, "source and target"),
         ({"graph": csr_matrix((2, 3))}, UsageError, "2 × 3"),
-        (
-            {"graph": networkx.Graph()},
-            UsageError,
-            r"undirected; graph\.to_directed\(\) has a synapse in each direction",
-        ),
-        ({"graph": networkx.MultiGraph()}, UsageError, "undirected"),
+        ({"graph": networkx.Graph()}, UsageError, r"undirected; graph\.to_directed\(\)"),
         ({"graph": networkx.DiGraph([("a", "b")]), "spikes": [1, 2]}, UsageError, "set_node_attributes"),
         ({"graph": networkx.DiGraph([("1", 1)])}, InputError, "2 neurons have the name '1'"),
         ({"graph": networkx.DiGraph()}, UsageError, "the graph has no neurons"),

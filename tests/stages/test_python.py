@@ -7,8 +7,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-import threading
-import warnings
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -224,27 +222,3 @@ def test_methods_see_results_of_other_objects(run, tmp_path):
     assert first.verify().files > files  # of the graph too
     assert f"simulation {new}" in first.report().read_text()
     assert first.remove(new, with_dependents=True).removed == [f"simulations/{new}", f"graphs/{new}"]
-
-
-def test_a_locked_run_says_so(run):
-    face, held, release, warned = snnb.Run(path=run.path), threading.Event(), threading.Event(), []
-
-    def hold():
-        with run.locked():
-            held.set()
-            release.wait(60)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait(60)
-
-    def show(message, *_):
-        warned.append(str(message))
-        release.set()
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = show
-        face.graph()
-    holder.join()
-    assert any(re.match("waiting for .*, in use by process", message) for message in warned)

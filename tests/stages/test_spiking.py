@@ -59,16 +59,6 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
 
 
-def test_two_paths_between_two_neurons_are_one_synapse(parse, tmp_path):
-    paths = np.random.default_rng(0).integers(0, 2, (2, 10, 64))
-    a, b = ({"type": "Linear", "weight": weight} for weight in paths)
-    nodes = {**{name: NODES[name] for name in ("input", "flat", "li", "output")}, "a": a, "b": b}
-    edges = [("input", "flat"), ("flat", "a"), ("flat", "b"), ("a", "li"), ("b", "li"), ("li", "output")]
-    write(tmp_path / FILE, nodes, edges)
-    _, out, _ = parse("--time-step 1e-3 --json")
-    assert json.loads(out)["stages"][-1]["metrics"]["synapses"] == np.count_nonzero(paths.any(axis=0))
-
-
 def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, capsys):
     parse("--time-step 2e-3")
     capsys.readouterr()
@@ -80,6 +70,8 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, ca
     energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
     assert f"\n  per sample: {additions:,.0f} additions, {energy:#.4g} nJ\n" in told
     assert "energy_45nm_ann_pj" not in said
+    log = (simulation / "log.txt").read_text(encoding="utf-8")
+    assert ("analogue" in log, "synapses: 494" in log) == (False, True)
     counted = np.load(simulation / "spike_rate_sums.npz")
     assert not (simulation / "config").exists()  # of the toolbox, which cannot simulate it
     x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]
@@ -157,15 +149,6 @@ def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, show
     assert "li: a threshold" not in err  # it does not spike
     write(tmp_path / FILE, NODES, EDGES)
     assert "a threshold of" not in parse("--time-step 1e-3 --force")[2]
-
-
-def test_the_log_has_no_figure_of_an_analogue_network(parse, tmp_path):
-    """There is none."""
-    assert parse("--time-step 1e-3")[0] == 0
-    assert main(f"simulate {RUN} --samples 5 --duration 10".split()) == 0
-    (log,) = (tmp_path / "run/simulations").glob("*/log.txt")
-    assert "analogue" not in log.read_text(encoding="utf-8")
-    assert "synapses: 494" in log.read_text(encoding="utf-8")
 
 
 def recurrent(random):
