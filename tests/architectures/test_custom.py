@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from snnb.architectures.custom import OwnCodeError, is_own, own_model
+from snnb.architectures.custom import OwnCodeError, own_model
 from snnb.core.errors import InputError, UsageError
 
 BRANCHED = """
@@ -26,14 +26,6 @@ def write(tmp_path):
         return path
 
     return file
-
-
-def test_a_file_is_told_from_a_name():
-    assert is_own("models/mine.py:branched")
-    assert is_own("mine.py")
-    assert is_own("/data/trained.h5")
-    assert not is_own("lenet_mnist")
-    assert not is_own("LeNet_Cifar10")
 
 
 def test_a_function_is_given_shape_and_classes_and_its_settings(write):
@@ -115,12 +107,7 @@ def test_names_are_snake_case_and_never_those_of_the_package(write, file, functi
     [
         ("def branched(): pass", ":brached", UsageError, r"no function brached: did you mean branched\?"),
         ("def one(): pass\ndef two(): pass", ":xyz", UsageError, "no function xyz: it has one, two"),
-        (
-            "1 / 0  # not executed\ndef one(): pass",
-            "",
-            UsageError,
-            r"name the function .* as in mine\.py:function; it has one",
-        ),
+        ("1 / 0  # not executed\ndef one(): pass", "", UsageError, "name the function .*:function; it has one"),
         ("x = 3", ":x", UsageError, "no function x: it has no function"),
         ("def f(depth): pass", ":f", InputError, r"mine\.py:f has a parameter depth without a default: give it one"),
     ],

@@ -26,13 +26,7 @@ def test_values_get_the_type_of_the_default():
 
 
 @pytest.mark.parametrize(
-    ("pair", "value"),
-    [
-        ("dropout_layers=2", 2),
-        ("units=-1", -1),
-        ("widths=0,4", (0, 4)),
-        ("dropout_scale=2", 2.0),
-    ],
+    ("pair", "value"), [("dropout_layers=2", 2), ("units=-1", -1), ("widths=0,4", (0, 4)), ("dropout_scale=2", 2.0)]
 )
 def test_a_users_function_takes_any_whole_number(pair, value):
     """Also where a name begins with dropout: `dropout_layers` is a count."""
@@ -42,11 +36,7 @@ def test_a_users_function_takes_any_whole_number(pair, value):
 @pytest.mark.parametrize(
     ("given", "settings", "message"),
     [
-        (
-            {"filterz": (6, 16)},
-            LENET,
-            r"^--set filterz=6,16: unknown setting filterz, did you mean filters\?; .* fil",
-        ),
+        ({"filterz": (6, 16)}, LENET, r"^--set filterz=6,16: unknown setting filterz, did you mean filters\?;"),
         ({"filters": 6}, LENET, "^--set filters=6: give 2 values, as in 6,16"),
         ({"filters": [6, "x"]}, LENET, "'x' is not an integer from 1 to 1,000,000"),
         ({"filters": [6, 0]}, LENET, "'0' is not an integer from 1"),

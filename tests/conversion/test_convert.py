@@ -6,7 +6,6 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import InputError
-from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import assert_computes
@@ -45,28 +44,6 @@ def test_layers_files_and_result(small, pixels, tmp_path):
     written = {path: path.read_bytes() for path in tmp_path.iterdir()}
     converted(small, tmp_path, x_norm=pixels, settings=settings)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == written
-
-
-def with_max_pooling():
-    return keras.Sequential(
-        [
-            L.Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)),
-            L.MaxPooling2D(2),
-            L.Flatten(),
-            L.Dense(4, activation="softmax"),
-        ]
-    )
-
-
-@pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("exact", "MaxPooling2D")])
-def test_max_pooling_by_choice(max_pool, kind, randomise, pixels):
-    trained = randomise(with_max_pooling())
-    result = conversion(trained, pixels, max_pool=max_pool)
-    assert result.parsed.populations[1].kind == kind
-    difference = np.abs(Analogue(result.parsed).outputs(pixels[:100]) - trained.predict(pixels[:100])).max()
-    assert result.largest_difference == pytest.approx(difference, abs=1e-5)
-    assert (difference > 0.05) == (max_pool == "average")
-    assert list(result.changes) == (["average_pooling"] if max_pool == "average" else [])
 
 
 def test_linear_layers_are_reported(randomise, pixels):

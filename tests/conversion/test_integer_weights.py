@@ -29,6 +29,7 @@ def _network(*entries):
 
 ONE = _dense("one", "input", [[0.5, 1], [-1, 2], [0.1, 0]], [0.25, -1])
 TWO = _dense("two", "one", [[0.5, 0.2], [-0.25, 1]])
+BOTH = StoredLayer("both", "Concatenate", {"axis": 1}, ("one", "input"), {})
 
 
 def test_factors_use_all_bits_of_each_channel():
@@ -58,35 +59,22 @@ def test_sums_beyond_float32_are_those_of_float64():
 
 
 @pytest.mark.parametrize(
-    ("entries", "changes", "message"),
+    ("entries", "bits", "message"),
     [
-        (
-            [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
-            {"weight_bits": 4},
-            "layer two: a threshold of 0.78 at 4 bits",
-        ),
-        (
-            [
-                ONE,
-                StoredLayer("both", "Concatenate", {"axis": 1}, ("one", "input"), {}),
-                _dense("two", "both", np.ones((5, 2))),
-            ],
-            {},
-            "layer two reads the input and spikes",
-        ),
+        ([ONE, _dense("two", "one", [[9, 1], [1, 1]])], 4, "layer two: a threshold of 0.78 at 4 bits"),
+        ([ONE, BOTH, _dense("two", "both", np.ones((5, 2)))], 8, "layer two reads the input and spikes"),
     ],
 )
-def test_what_has_no_integers_is_refused(entries, changes, message):
-    settings = ConversionSettings(weight_bits=8).changed(**changes)
+def test_what_has_no_integers_is_refused(entries, bits, message):
+    settings = ConversionSettings(weight_bits=bits)
     with pytest.raises(InputError, match=message):
         spiking_network(_network(*entries), BYTES, settings, 255)
 
 
 def test_windows_that_the_edge_cuts_are_refused():
     head = StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {})
-    pool = StoredLayer(
-        "pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2), "padding": "same"}, ("input",), {}
-    )
+    config = {"pool_size": (2, 2), "strides": (2, 2), "padding": "same"}
+    pool = StoredLayer("pool", "AveragePooling2D", config, ("input",), {})
     flat = StoredLayer("flat", "Flatten", {}, ("pool",), {})
     network = assemble([head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
     with pytest.raises(InputError, match="layer pool: partial average pooling windows"):

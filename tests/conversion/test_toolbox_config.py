@@ -9,7 +9,7 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, defaults, require_toolbox, write_all, write_changes
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 
 
@@ -24,26 +24,6 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
 
 
 FLOAT = {"integer": False, "calibrated": False, "windowed": False, "pruned": False}
-
-
-@pytest.mark.toolbox
-@pytest.mark.parametrize(
-    ("options", "network", "error", "message"),
-    [
-        ({"engine": "toolbox"}, "integer", InputError, "cannot simulate an integer network: use --engine tensorflow"),
-        ({"engine": "toolbox"}, "calibrated", InputError, "cannot simulate a calibrated network"),
-        ({"engine": "toolbox"}, "pruned", InputError, "cannot simulate a pruned network"),
-        ({"threshold": 2}, "integer", UsageError, "--threshold: an integer network"),
-        ({"initial_potential": 0.5}, "calibrated", UsageError, "--initial-potential: a calibrated network"),
-        ({"warm_up": 5}, "windowed", UsageError, "--warm-up: a population with a firing window"),
-        ({"reset": "zero"}, "windowed", UsageError, "--reset zero"),
-    ],
-)
-def test_settings_that_a_network_does_not_have_are_refused(options, network, error, message):
-    settings = SimulationSettings(**options)
-    refuse_unsuitable(settings, **FLOAT)
-    with pytest.raises(error, match=message):
-        refuse_unsuitable(settings, **{**FLOAT, network: True})
 
 
 @pytest.mark.toolbox

@@ -80,27 +80,12 @@ def joined(x):
 
 
 FAILING = {
-    "a relu lost": (
-        lambda conv: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(conv)) for _ in "ab"]),
-        r"parsed model's outputs differ from the trained model's .*: use --parser own",
-    ),
-    "a sum": (lambda conv: L.ReLU()(L.Add()([conv, conv])), "parser fails on this model .*: use --parser own"),
-    "branches before a Dense layer": (
-        lambda conv: joined(L.ReLU()(conv)),
-        "normalisation fails on this model .*: use --parser own",
-    ),
-    "a clipped relu": (
-        lambda conv: L.ReLU(6.0)(conv),
-        r"\(ReLU\): max_value 6.0: the toolbox ignores it: use --parser own",
-    ),
-    "no activation": (
-        lambda conv: L.Conv2D(2, 1, activation="relu")(conv),
-        "00Conv2D_6x6x2: no activation, but spiking",
-    ),
-    "max pooling": (
-        lambda conv: L.MaxPooling2D()(L.ReLU()(conv)),
-        "no exact max pooling: choose --max-pool average or",
-    ),
+    "a relu lost": (lambda x: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(x)) for _ in "ab"]), "outputs differ"),
+    "a sum": (lambda x: L.ReLU()(L.Add()([x, x])), "parser fails on this model .*: use --parser own"),
+    "branches before a Dense layer": (lambda x: joined(L.ReLU()(x)), "normalisation fails on this model .*: use"),
+    "a clipped relu": (lambda x: L.ReLU(6.0)(x), r"\(ReLU\): max_value 6.0: the toolbox ignores it: use --parser own"),
+    "no activation": (lambda x: L.Conv2D(2, 1, activation="relu")(x), "00Conv2D_6x6x2: no activation, but spiking"),
+    "max pooling": (lambda x: L.MaxPooling2D()(L.ReLU()(x)), "no exact max pooling: choose --max-pool average or"),
 }
 
 

@@ -48,23 +48,14 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (
-            {"x_test": np.zeros((6, 5, 4, 3), np.float32)},
-            "x_train is uint8 and x_test is float32: write uint8, of which",
-        ),
+        ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, "x_train is uint8 and x_test is float32: write uint8"),
         ({"x_test": np.zeros((6, 5, 4, 3), np.int64)}, "x_train is uint8 and x_test is int64: write uint8, of which"),
         ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
         ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
         ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6"),
         ({"y_test": np.arange(5)}, r"y_test is int64 of shape \(5,\)"),
-        (
-            {"y_test": np.array([0, 1, 2, 3, 0, 0])},
-            "y_test: label 3 of sample 3 is not a class number from 0 to 2; y_train has 3 classes",
-        ),
-        (
-            {"y_train": np.repeat([1, 2, 3], 4)},
-            "y_train: label 3 of sample 8 is not a class number from 0 to 2; y_train has 3 classes",
-        ),
+        ({"y_test": np.array([0, 1, 2, 3, 0, 0])}, "y_test: label 3 of sample 3 is not a class number from 0 to 2"),
+        ({"y_train": np.repeat([1, 2, 3], 4)}, "y_train: label 3 of sample 8 is not .* 0 to 2; y_train has 3 classes"),
     ],
 )
 def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
@@ -122,9 +113,7 @@ def test_floats_of_any_range_are_kept(run_prepare, tmp_path, mine, layout, dtype
 def test_floats_that_are_not_finite_or_of_another_size_are_refused(refused, tmp_path, mine):
     floats = {name: mine[name] / np.float32(255) for name in ("x_train", "x_test")}
     name = written(tmp_path, {**mine, **floats})
-    refused(
-        "the images are 5×4×3, the model takes 8×8×3: write images of that size", name, shape=(8, 8, 3), fit="resize"
-    )
+    refused("the images are 5×4×3, the model takes 8×8×3: write images", name, shape=(8, 8, 3), fit="resize")
     for wrong in (np.nan, np.inf):
         floats["x_test"][4, 1, 2, 0] = wrong
         written(tmp_path, {**mine, **floats})
@@ -160,15 +149,8 @@ def test_channels_first_are_told_how_to_be_last(refused, tmp_path, mine):
 def test_without_a_training_set_samples_for_the_normalisation_have_no_effect(tmp_path, mine, capsys):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
     name = written(tmp_path, {key: array for key, array in mine.items() if key.endswith("test")})
-    command = [
-        "prepare",
-        "--model",
-        f"{tmp_path / 'net.py'}:net",
-        "--dataset",
-        name,
-        "--run-dir",
-        f"{tmp_path / 'run'}",
-    ]
+    model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", name]
+    command = ["prepare", *model, "--run-dir", f"{tmp_path / 'run'}"]
     assert main(command) == 0
     assert "--norm-samples" not in capsys.readouterr().err
     assert main([*command, "--norm-samples", "5"]) == 0

@@ -131,11 +131,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tm
     assert prepared.warnings[0].startswith(f"1 of 100 train images cannot be read and are ignored: {broken}")
 
     damage(tmp_path / "own" / "train" / "b" / "43.png")
-    refused(
-        r"2 of 100 images cannot be read, more than 1 %: the first is .*4[23]\.png",
-        f"folder:{tmp_path / 'own'}",
-        shape=(8, 8, 3),
-    )
+    refused(r"2 of 100 .*, more than 1 %: the first is .*4[23]\.png", f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
 
 
 def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path, picture):
@@ -156,10 +152,7 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")],
-            r"train/dog holds no images \(\.jpg",
-        ),
+        (lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")], "train/dog holds no images"),
         (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (

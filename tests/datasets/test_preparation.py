@@ -102,10 +102,6 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare,
     assert list((tmp_path / "dataset0").iterdir()) == []
 
 
-def test_a_source_that_does_not_exist_is_named(refused, tmp_path):
-    refused("nowhere does not exist", "mnist", source=tmp_path / "nowhere")
-
-
 def test_progress_ends_when_everything_is_done(run_prepare):
     seen = []
     run_prepare("digits", progress=lambda done, total, note="": seen.append((done, total)))

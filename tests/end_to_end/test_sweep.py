@@ -212,14 +212,6 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     assert not (run.path / "sweep.csv").exists()
 
 
-def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
-    (one,) = _sweep(run, "duration=6", given={"simulate": {"samples": 12}})
-    sums = run.path / "simulations" / one.simulation / "spike_rate_sums.npz"
-    sums.write_bytes(sums.read_bytes()[:-1])
-    (again,) = _sweep(open_run(run.path), "duration=6", given={"simulate": {"samples": 12}})
-    assert again.ran
-
-
 def test_points_that_would_differ_outside_the_grid_are_refused(run):
     Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
     given = {"simulate": {"samples": 12}}
@@ -251,16 +243,6 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     with pytest.raises(UsageError, match=f"{name} was not written by `snnb`"):
         _sweep(run, "seed=1")
     assert (run.path / name).read_text() == "mine"
-
-
-@pytest.mark.slow
-def test_a_sweep_on_workers_equals_one_without(run, tmp_path, dask_workers):
-    alone = open_run(shutil.copytree(run.path, tmp_path / "alone"))
-    rows = []
-    for where, options in ((alone, {}), (run, {"workers": 2})):
-        _sweep(where, "duration=5,6,7", given={"simulate": {"samples": 30, "engine": "event", **options}})
-        rows.append([{name: value for name, value in row.items() if name != "simulation"} for row in _table(where)])
-    assert rows[0] == rows[1]
 
 
 def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, capsys, without_kahypar):

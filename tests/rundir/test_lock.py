@@ -25,12 +25,6 @@ def held_elsewhere(run):
     os.waitpid(child, 0)
 
 
-def test_without_waiting_the_second_process_learns_who_holds_the_run(run, held_elsewhere):
-    child, _ = held_elsewhere
-    with pytest.raises(UpstreamError, match=f"process {child} on "), run.locked(wait=False):
-        pass
-
-
 @pytest.mark.parametrize("wait", [False, True])
 def test_the_lock_of_an_empty_folder_is_waited_for_only_without_no_wait(run, held_elsewhere, wait):
     child, release = held_elsewhere
@@ -56,20 +50,6 @@ def test_a_run_without_results_is_taken_over_after_its_lock_is_free(run, held_el
     with outcome:
         RunDirectory.create(run.path, info, run.kinds, wait=wait, say=lambda message: os.write(release, b"x"))
     assert RunDirectory.open(run.path, run.kinds).model == ("other" if wait else run.model)
-
-
-def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_elsewhere):
-    _, release = held_elsewhere
-    said = []
-
-    def say(message):
-        said.append(message)
-        os.write(release, b"x")
-
-    with run.locked(say=say):
-        pass
-    assert len(said) == 1
-    assert "in use by process" in said[0]
 
 
 SECOND = """

@@ -9,7 +9,7 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.results.verify import verify_run
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.plan import state_of_stages
 
 pytestmark = pytest.mark.usefixtures("drawn_figures")
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
@@ -43,18 +43,6 @@ def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
     assert drawn(mapped) == {"mapping.svg", "traffic.svg"}
     assert "x" in words(mapped.directory / "traffic.svg")
     assert drawn(face.map(hardware="truenorth", method="sequential")) == drawn(mapped)  # a new mapping, as before
-    said = []
-    with run.locked():
-        again = [
-            bring_up_to_date(open_run(run.path), stage, {stage: given}, asked_by_name=False, say=said.append)[-1]
-            for stage, given in (
-                ("train", {"figures": "svg", **QUICK}),
-                ("simulate", {"figures": "pdf"}),
-                ("map", {"figures": "svg"}),
-            )
-        ]
-    assert [one.reason for one in again] == [None, None, None]
-    assert not any("figures" in line for line in said)
     assert {state.reason for state in state_of_stages(open_run(run.path)) if state.name.startswith("maps")} == {None}
     assert verify_run(open_run(run.path)).problems == []
 

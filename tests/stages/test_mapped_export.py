@@ -136,10 +136,7 @@ def test_costs_are_those_of_sanafe(run, mapped, capfd):
     energies = sum(figure["sanafe"] or figure["cost"] for figure in chip["figures"] if figure["unit"] == "pJ")
     assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
     assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
-    for words, message in (
-        (["--samples", "1"], "omit --samples"),
-        (["--graph", "weights"], "omit --graph weights"),
-    ):
+    for words, message in ((["--samples", "1"], "omit --samples"), (["--graph", "weights"], "omit --graph weights")):
         assert main([*line, *words]) == 2
         assert message in capfd.readouterr().err
 
