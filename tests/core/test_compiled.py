@@ -18,7 +18,7 @@ from snnb.core.compiled import compiled, processor_levels
 from snnb.core.progress import compilation
 
 LOOPS = (
-    "from snnb.core.compiled import compiled\n\n\n@compiled\ndef add(a, b):\n    return a {sign} b\n\n\n"
+    "from snnb.core.compiled import compiled\n\n\n@compiled\ndef add(a, b):\n    return a + b\n\n\n"
     "@compiled\ndef total(values):\n    found = 0\n    for value in values:\n"
     "        found = add(found, value)\n    return found\n"
 )
@@ -28,15 +28,15 @@ LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Import `total` anew, as another process does; the file is written only if it changes."""
+    """Import `total` anew, as another process does."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.syspath_prepend(tmp_path)
 
-    def function(sign):
-        file = tmp_path / "loops_of_a_test.py"
-        if not file.exists() or file.read_text() != LOOPS.format(sign=sign):
-            file.write_text(LOOPS.format(sign=sign))
+    file = tmp_path / "loops_of_a_test.py"
+    file.write_text(LOOPS)
+
+    def function():
         monkeypatch.delitem(sys.modules, file.stem, raising=False)
         importlib.invalidate_caches()
         compiled_module._digest.cache_clear()
@@ -92,10 +92,10 @@ def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or
 def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch):
     shown = []
     monkeypatch.setattr(compilation, "show", shown.append)
-    load("+")(VALUES)
+    load()(VALUES)
     first = len(shown)
     assert (shown[0], shown[-1]) == ("compiling (once per machine)", "")
-    load("+")(VALUES)
+    load()(VALUES)
     assert len(shown) == first
 
 
@@ -113,15 +113,15 @@ def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch)
     ids=["empty", "head", "cut", "zeros", "text", "unknown"],
 )
 def test_a_damaged_file_of_the_cache_is_replaced(load, tmp_path, suffix, damage):
-    load("+")(VALUES)
+    load()(VALUES)
     files = [file for file in tmp_path.glob("cache/*/*") if file.suffix == suffix]
     assert len(files) >= 2  # of `total` and of `add`
     for file in files:
         file.write_bytes(damage(file.read_bytes()))
-    damaged = load("+")
+    damaged = load()
     assert damaged(VALUES) == 10
     assert _from_disk(damaged) == 0
-    repaired = load("+")
+    repaired = load()
     assert repaired(VALUES) == 10
     assert _from_disk(repaired) == 1
 
@@ -140,7 +140,7 @@ def test_without_a_directory_that_can_be_written_the_function_is_compiled_withou
 
 
 def test_what_cannot_be_saved_is_compiled_all_the_same(load, tmp_path):
-    total = load("+")
+    total = load()
     folder = Path(total.stats.cache_path)
     shutil.rmtree(folder)
     folder.touch()
@@ -158,26 +158,26 @@ def test_division_by_zero_gives_what_numpy_gives():
 def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(load, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiled_module._directory.cache_clear()
-    assert Path(load("+").stats.cache_path).parent == tmp_path / "cache"
+    assert Path(load().stats.cache_path).parent == tmp_path / "cache"
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    assert Path(load("+").stats.cache_path).parent == tmp_path / "snnb" / "numba"
+    assert Path(load().stats.cache_path).parent == tmp_path / "snnb" / "numba"
     assert numba.config.CACHE_DIR == ""  # as before, for other packages
 
 
 def test_machine_code_of_the_environment_is_used_and_not_changed(load, tmp_path, monkeypatch):
-    load("+")(VALUES)
+    load()(VALUES)
     before = tmp_path / "cache"
     content = {file: file.read_bytes() for file in before.glob("*/*")}
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(compiled_module, "_COMPILED_BEFORE", before)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     compiled_module._directory.cache_clear()
-    total = load("+")
+    total = load()
     assert total(VALUES) == 10
     assert _from_disk(total) == 1
     assert total(VALUES + 0.5) == 12.0  # other types: compiled, and saved for this user
     compiled_module._directory.cache_clear()  # a later process
-    total = load("+")
+    total = load()
     assert (total(VALUES), total(VALUES + 0.5), _from_disk(total)) == (10, 12.0, 2)
     assert {file: file.read_bytes() for file in before.glob("*/*")} == content
 

@@ -50,13 +50,6 @@ def exports(tmp_path_factory):
     return folder
 
 
-def test_all_programs_are_there():
-    assert sorted(PROGRAMS) == [
-        "exported.py",
-        *(f"with_{simulator}.py" for simulator in ("bmtk", "brian2", "nest", "pynn", "sanafe")),
-    ]
-
-
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_no_spike_count_differs(python, exports, simulator):
     """704 = 2 samples × (256 + 64 + 32 neurons)."""

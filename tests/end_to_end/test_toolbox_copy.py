@@ -13,37 +13,25 @@ import pytest
 from snnb import Run
 from snnb.stages.open_run import open_run
 
+POISSON = {"engine": "event", "seed": 7, "initial_potential": 0.25, "input": "poisson", "warm_up": 1, "first": 3}
+STATED = {
+    "engine": "event",
+    "output": "softmax",
+    "seed": "7",
+    "initial_potential": "0.25",
+    "warm_up": "1",
+    "first": "3",
+}
+CALIBRATED = {"engine": "tensorflow", "output": "spikes", "seed": "0", "calibrate": "8", "firing": "separated"}
+CASES = [
+    ({}, POISSON, STATED, {"calibrate", "firing", "weight_bits", "time_step", "batch_size"}),
+    ({"calibrate": 8}, {"engine": "tensorflow"}, CALIBRATED, {"initial_potential"}),  # the network has its own
+    ({}, {"engine": "toolbox", "record_spikes": 0, "batch_size": 4}, {"engine": "toolbox", "batch_size": "4"}, set()),
+]
+
 
 @pytest.mark.toolbox
-@pytest.mark.parametrize(
-    ("converted", "simulated", "own", "absent"),
-    [
-        (
-            {},
-            {"engine": "event", "seed": 7, "initial_potential": 0.25, "input": "poisson", "warm_up": 1},
-            {"engine": "event", "output": "softmax", "seed": "7", "initial_potential": "0.25", "warm_up": "1"},
-            {"calibrate", "firing", "weight_bits", "time_step", "batch_size"},
-        ),
-        (
-            {"calibrate": 8},
-            {"engine": "tensorflow"},
-            {"engine": "tensorflow", "output": "spikes", "seed": "0", "calibrate": "8", "firing": "separated"},
-            {"initial_potential"},  # the network has its own
-        ),
-        (
-            {},
-            {"engine": "auto", "output": "membrane", "first": 3},
-            {"engine": "event", "output": "membrane", "first": "3", "initial_potential": "0.0"},
-            set(),
-        ),
-        (
-            {},
-            {"engine": "toolbox", "record_spikes": 0, "batch_size": 4},
-            {"engine": "toolbox", "output": "softmax", "batch_size": "4"},
-            set(),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("converted", "simulated", "own", "absent"), CASES)
 def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
     run, monkeypatch, converted, simulated, own, absent
 ):
@@ -59,9 +47,8 @@ def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
     assert own.items() <= section.items()
     assert not absent & set(section)
     assert section["parser"] == open_run(run.path).record_of("parse").details.parser
-    assert loaded.getint("simulation", "num_to_test") == 5 + simulated.get(
-        "first", 0
-    )  # the toolbox adds the first ones
+    with_first = 5 + simulated.get("first", 0)  # as the toolbox counts
+    assert loaded.getint("simulation", "num_to_test") == with_first
     assert 5 % loaded.getint("simulation", "batch_size") == 0
     assert loaded.getboolean("input", "poisson_input") == (simulated.get("input") == "poisson")
     assert "[snnb]" not in (made.directory / "config").read_text()

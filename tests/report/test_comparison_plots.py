@@ -1,11 +1,7 @@
 """Figures that compare simulations: bars and axes of a grid, the Pareto front against brute force, labels."""
 
-import itertools
-
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
 from snnb.report.comparison_plots import OnChip, pareto_front, plot_chips, plot_sweep
 
@@ -93,21 +89,3 @@ def test_chips_without_energies_of_events_are_not_in_the_front():
     front, *_ = plot_chips(points[3:], "accuracy", highest_is_best=True).axes[0].lines
     assert plot_chips([], "accuracy", highest_is_best=True).axes[0].lines[0].get_xydata().size == 0
     assert front.get_xydata().tolist() == [[1.0, 0.9]]
-
-
-def test_labels_of_near_points_do_not_overlap():
-    points = [
-        OnChip(chip, f"duration {duration}, output {output}", energy * duration, 0.9 + duration / 1000)
-        for chip, energy in (("a", 100.0), ("b", 105.0))
-        for duration in (8, 9, 10)
-        for output in ("softmax", "membrane")
-    ]
-    (axes,) = plot_chips(points, "accuracy", highest_is_best=True).axes
-    axes.figure.tight_layout()
-    FigureCanvasAgg(axes.figure)
-    axes.figure.canvas.draw()
-    renderer = axes.figure.canvas.get_renderer()
-    boxes = [Text.get_window_extent(text, renderer) for text in axes.texts]
-    assert len(boxes) >= 8  # those of all points, if there is room
-    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    assert all(axes.get_window_extent(renderer).contains(*corner) for box in boxes for corner in box.corners())

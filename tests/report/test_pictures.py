@@ -155,11 +155,6 @@ def test_a_confusion_matrix_has_each_count_at_its_class_and_guess():
     assert (raster[0, 0, :3] != raster[0, 2, :3]).any()
 
 
-def test_a_pixel_of_many_classes_holds_several():
-    (axes,) = plot_confusion([(999, 998, 1), (0, -1, 1)], NAMES).axes
-    assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[0, 250], [249, 249]]
-
-
 def test_activations_are_horizontal_and_rates_vertical():
     (axes,) = plot_activations(np.array([0.93, 2.0]), np.array([0.13, 0.63]), 1.0, "a").axes
     assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[2, 18], [12, 19]]

@@ -1,31 +1,13 @@
 """Simulations of a run that begin in the middle of the test set."""
 
-import json
-
 import numpy as np
 import pytest
 
 from snnb import Run, read_spikes
-from snnb.cli.main import main
 from snnb.core.errors import InputError
 from snnb.results.crosscheck import crosscheck
 from snnb.stages.open_run import open_run
 from snnb.stages.simulate import resolve
-
-
-def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
-    words = ["run", "--run-dir", str(run.path), "--first", "30", "--samples", "9"]
-    assert main([*words, "--duration", "20", "--json"]) == 0
-    simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
-    assert (simulated["ran"], simulated["params"]["first"]) == (True, 30)
-    stamp = simulated["directory"].rsplit("/", 1)[1]
-    assert main([*words, "--duration", "20", "--json"]) == 0
-    assert [s["stage"] for s in json.loads(capsys.readouterr().out)["stages"] if s["ran"]] == []
-    y = np.load(run.path / "dataset" / "y_test.npy")[30:39]
-    folder = run.path / "simulations" / stamp
-    said = json.loads((folder / "sim_accuracies.json").read_text())
-    assert list(said["class_counts"].values()) == np.bincount(y, minlength=10).tolist()
-    assert said["first_sample"] == 30
 
 
 def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):

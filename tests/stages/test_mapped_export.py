@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from snnb.chips.read_hardware import read_hardware
 from snnb.cli.main import main
 from snnb.core.errors import VerificationError
 from snnb.crosscheck.sanafe import ChipTrace
@@ -35,27 +34,6 @@ def mapped(run, tmp_path):
     assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "sequential"]) == 0
     (directory,) = (run.path / "maps").iterdir()
     return Mapping.open(directory)
-
-
-def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path):
-    sanafe = pytest.importorskip("sanafe")
-    net = tmp_path / "net.net"
-    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(net)]
-    assert main(line) == 0
-    assert main([*line, "--force"]) == 0
-    assert read_hardware(str(tmp_path / "net.net.yaml")) == mapped.hardware
-    stated = json.loads((tmp_path / "net.net.json").read_text())
-    assert stated["sanafe"]["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
-    placed = [row[2:].split("@") for row in net.read_text().splitlines() if row.startswith("&")]
-    sizes = [population["size"] for population in stated["populations"]]
-    ids = {f"{k}.{i}": n for n, (k, i) in enumerate((k, i) for k in range(1, len(sizes)) for i in range(sizes[k]))}
-    assert len(placed) == len(ids) == mapped.core.size
-    for neuron, address in placed:
-        x, y = mapped.place[mapped.core[ids[neuron]]]
-        assert address == f"{x // 2 * 2 + y // 2}.{x % 2 * 2 + y % 2}"  # two rows of tiles
-    architecture = sanafe.load_arch(str(tmp_path / "net.net.yaml"))
-    network = sanafe.load_net(str(net), architecture, use_netlist_format=True)
-    assert [len(network.groups[str(k)].neurons) for k in range(len(sizes))] == [0, *sizes[1:]]
 
 
 SSCANF = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?")

@@ -23,22 +23,12 @@ def pets(tmp_path):
     return tmp_path / "pets"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda pets: Image.new("RGB", (6, 4), (99, 0, 0)).save(pets / "train" / "ant" / "0.png"),
-        lambda pets: (pets / "train" / "bee" / "5.png").rename(pets / "train" / "ant" / "9.png"),
-    ],
-)
-@pytest.mark.parametrize("limit", [None, 2])
-def test_pictures_that_were_changed_make_it_run_again(pets, tmp_path, change, limit):
-    def reason():
-        return state_of_stages(open_run(tmp_path / "run"))[0].reason
-
-    Run("lenet_mnist", tmp_path / "run", dataset=f"folder:{pets}").prepare(shape=(4, 4, 1), limit=limit)
-    assert reason() is None
-    change(pets)
-    assert reason() == f"{pets}/train has changed"
+def test_pictures_that_were_changed_make_it_run_again(pets, tmp_path):
+    """Also one that a limit leaves out."""
+    Run("lenet_mnist", tmp_path / "run", dataset=f"folder:{pets}").prepare(shape=(4, 4, 1), limit=2)
+    assert state_of_stages(open_run(tmp_path / "run"))[0].reason is None
+    (pets / "train" / "bee" / "5.png").rename(pets / "train" / "ant" / "9.png")
+    assert state_of_stages(open_run(tmp_path / "run"))[0].reason == f"{pets}/train has changed"
 
 
 def test_pictures_that_are_changed_while_they_are_read_make_it_run_again(pets, tmp_path, monkeypatch):

@@ -29,9 +29,3 @@ def test_any_number_of_epochs_and_a_loss_that_is_no_number(epochs):
     reconstruction = _history(2, ("loss", "val_loss"))
     made.append(plot_history(reconstruction, 1, {"loss": 0.5}, "autoencoder"))
     assert [figure.get_size_inches().tolist() for figure in made] == [[6, 6.4], [6, 3.2]]
-
-
-def test_a_loss_that_falls_far_has_a_logarithmic_axis():
-    history = [{"loss": loss, "accuracy": 0.5, "val_loss": 10 * loss} for loss in (3.3, 0.5)]
-    figure = plot_history(history, 1, {"loss": 0.5, "accuracy": 0.5})
-    assert [axis.get_yscale() for axis in figure.axes] == ["log", "linear"]
