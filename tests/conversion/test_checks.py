@@ -24,6 +24,11 @@ def end():
     return (L.Flatten(), L.Dense(3, activation="softmax", name="end"))
 
 
+def ended(*layers):
+    """A chain that ends in a softmax."""
+    return chain(*layers, *end())
+
+
 def branched(join, *branches, behind=()):
     """Layers that read the same pictures, a layer that joins them, and what follows."""
     x = L.Input((8, 8, 1))
@@ -60,68 +65,47 @@ LINEAR = (L.ReLU(name="here"), L.Dense(2))
 # Model, and what the message has in one of its parts, layer and reason.
 REFUSED = {
     "maximum of signed values": (
-        lambda: chain(conv(), L.MaxPooling2D(1), L.MaxPooling2D(2), conv(name="after", activation="relu"), *end()),
+        lambda: ended(conv(), L.MaxPooling2D(1), L.MaxPooling2D(2), conv(name="after", activation="relu")),
         "after (Conv2D): reads a MaxPooling2D of a layer without",
     ),
-    "padded kernel over kernel": (
-        lambda: chain(L.Conv2D(4, 3, use_bias=False), conv(name="here"), *end()),
-        "here (Conv2D): pads the output of a layer without activation",
-    ),
+    "kernel over kernel": (lambda: ended(L.Conv2D(4, 3), conv(name="here")), "here (Conv2D): pads the output of"),
     "kernel with gaps over strides": (
-        lambda: chain(L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here"), *end()),
+        lambda: ended(L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here")),
         "here (Conv2D): has strides over a dilated kernel",
     ),
     "padded average": (
-        lambda: chain(L.Conv2D(4, 3), L.AveragePooling2D(4, padding="same", name="here"), L.ReLU(), *end()),
-        "here (AveragePooling2D): average pooling with padding",
+        lambda: ended(L.Conv2D(4, 3), L.AveragePooling2D(4, padding="same", name="here"), L.ReLU()),
+        "here (AveragePooling2D): average pooling with",
     ),
     "average of unequal strides": (average_of_unequal_strides, "here (ReLU): has strides of 2 × 3"),
-    "flattened linear": (
-        lambda: chain(L.Conv2D(4, 3), L.Flatten(), L.Dense(3, name="here")),
-        "here (Dense): reads a Flatten of a layer without activation",
-    ),
+    "flattened": (lambda: chain(conv(), L.Flatten(), L.Dense(3, name="here")), "here (Dense): reads a Flatten of"),
     "sum of units": (
         lambda: branched(L.Add(), L.Flatten(), keras.Sequential([L.Flatten(), L.Dense(64)]), behind=LINEAR),
         "here (ReLU): connects units of a Dense layer one to one",
     ),
-    "softmax inside": (lambda: chain(conv(activation="softmax"), *end()), "end: softmax in a hidden layer"),
-    "rows normalised": (
-        lambda: chain(L.Conv2D(3, 3), L.BatchNormalization(axis=1, name="norm"), L.ReLU(), *end()),
-        "norm (BatchNormalization): normalises axis 1",
-    ),
-    "leaky": (
-        lambda: chain(conv(), L.ReLU(negative_slope=0.5, name="here"), *end()),
-        "here (ReLU): negative_slope 0.5: a spike rate is never negative",
-    ),
-    "shifted": (lambda: chain(conv(), L.ReLU(threshold=0.5, name="here"), *end()), "here (ReLU): threshold 0.5"),
-    "LeakyReLU": (lambda: chain(conv(), L.LeakyReLU(name="here"), *end()), "here (LeakyReLU): a spike rate can"),
-    "softmax over rows": (lambda: chain(L.Softmax(axis=1, name="here"), *end()), "here (Softmax): a spike rate can"),
-    "tanh": (lambda: chain(conv(activation="tanh", name="here"), *end()), "here (Conv2D): activation tanh"),
-    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code (Lambda): is not loaded"),
-    "cropping": (
-        lambda: chain(L.Cropping2D(1, name="cut"), *end()),
-        "cut (Cropping2D): snnb has no spiking form of it: build the model of",
-    ),
+    "softmax inside": (lambda: ended(conv(activation="softmax")), "end: softmax in a hidden layer"),
+    "rows normalised": (lambda: ended(conv(), L.BatchNormalization(axis=1), L.ReLU()), "normalises axis 1"),
+    "leaky": (lambda: ended(conv(), L.ReLU(negative_slope=0.5, name="here")), "here (ReLU): negative_slope 0.5"),
+    "shifted": (lambda: ended(conv(), L.ReLU(threshold=0.5, name="here")), "here (ReLU): threshold 0.5"),
+    "LeakyReLU": (lambda: ended(conv(), L.LeakyReLU(name="here")), "here (LeakyReLU): a spike rate can"),
+    "softmax over rows": (lambda: ended(L.Softmax(axis=1, name="here")), "here (Softmax): a spike rate can"),
+    "tanh": (lambda: ended(conv(activation="tanh", name="here")), "here (Conv2D): activation tanh"),
+    "lambda": (lambda: ended(L.Lambda(lambda x: x, name="code")), "code (Lambda): is not loaded"),
+    "cropping": (lambda: ended(L.Cropping2D(1, name="cut")), "cut (Cropping2D): snnb has no spiking form"),
     "product": (lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()), "here (Multiply): merges"),
-    "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="here"), *end()), "here (Dense): its input"),
+    "dense on a map": (lambda: ended(L.Dense(3, activation="relu", name="here")), "here (Dense): its input"),
     "map for output": (lambda: chain(conv(name="here")), "here: the output has several axes"),
     "concatenation for output": (
         lambda: branched(L.Concatenate(name="last"), conv(), conv(), behind=[L.Dropout(0.1), L.Flatten()]),
         "last (Concatenate): has no neurons, so it cannot be the output",
     ),
-    "channels first": (
-        lambda: chain(L.AveragePooling2D(1, data_format="channels_first", name="here"), *end()),
-        "layer here (AveragePooling2D): data_format is 'channels_first': build the model with channels last",
-    ),
-    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "model: has no Dense layer and no convolution"),
+    "channels first": (lambda: ended(conv(data_format="channels_first")), "data_format is 'channels_first'"),
+    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "has no Dense layer"),
     "a vector": (lambda: chain(L.Dense(3), shape=(6,)), "takes inputs of shape (6,): make it (height, width"),
     "a batch size": (lambda: keras.Sequential([L.Flatten(batch_input_shape=(20, 8, 8, 1))]), "exactly 20 images"),
-    "inside a model": (
-        lambda: chain(keras.Sequential([conv(activation="tanh", name="bent")], name="base"), *end()),
-        "bent (Conv2D): activation tanh",
-    ),
-    "a custom layer": (lambda: chain(chain(Own(2, name="mine")), *end()), "mine (Own): a custom class"),
-    "a custom layer named as one of Keras": (lambda: chain(conv(), ReLU(name="mine"), *end()), "(ReLU): a custom"),
+    "inside a model": (lambda: ended(keras.Sequential([conv(activation="tanh", name="bent")])), "bent (Conv2D): activ"),
+    "a custom layer": (lambda: ended(chain(Own(2, name="mine"))), "mine (Own): a custom class"),
+    "a custom layer named as one of Keras": (lambda: ended(conv(), ReLU(name="mine")), "(ReLU): a custom"),
 }
 
 
@@ -140,27 +124,27 @@ def test_all_layers_are_named_and_the_same_reason_is_said_once():
     for _ in range(9):
         layers += [conv(), conv(), L.ReLU()]
     with pytest.raises(InputError) as raised:
-        parsed(chain(*layers, *end()))
+        parsed(ended(*layers))
     assert str(raised.value).count("insert a relu between them") == 1
     assert "and 4 more: pads" in str(raised.value)
     with pytest.raises(InputError) as raised:
-        parsed(chain(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent"), *end()))
+        parsed(ended(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent")))
     assert [str(raised.value).count(name) for name in ("cut (Cropping2D): ", "bent (Conv2D): ")] == [1, 1]
 
 
 EXACT = {
     "softmax of means": lambda: chain(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Activation("softmax")),
-    "relu after a pooling": lambda: chain(L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU(), *end()),
+    "relu after a pooling": lambda: ended(L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU()),
     "relu after concatenation": lambda: branched(
         L.Concatenate(), conv(), L.Conv2D(3, 1), behind=[L.BatchNormalization(), L.ReLU(), *end()]
     ),
     "relu after flatten and padding": lambda: chain(
         L.Conv2D(3, 3), L.ZeroPadding2D(1), L.Flatten(), L.ReLU(), *end()[1:]
     ),
-    "normalised after the relu": lambda: chain(conv(activation="relu"), L.BatchNormalization(), *end()),
-    "normalised first": lambda: chain(L.BatchNormalization(), L.Conv2D(3, 3, activation="relu"), *end()),
-    "normalised channels of a multiplier": lambda: chain(
-        L.DepthwiseConv2D(3, depth_multiplier=2), L.BatchNormalization(), L.ReLU(), *end()
+    "normalised after the relu": lambda: ended(conv(activation="relu"), L.BatchNormalization()),
+    "normalised first": lambda: ended(L.BatchNormalization(), L.Conv2D(3, 3, activation="relu")),
+    "normalised channels of a multiplier": lambda: ended(
+        L.DepthwiseConv2D(3, depth_multiplier=2), L.BatchNormalization(), L.ReLU()
     ),
     "layers of training": lambda: keras.Sequential(
         [
@@ -186,7 +170,7 @@ EXACT = {
         behind=end(),
     ),
     "a linear layer": lambda: chain(L.Flatten(), L.Dense(5), L.Dense(3)),
-    "dilation": lambda: chain(L.Conv2D(3, 3, dilation_rate=2, activation="relu"), *end()),
+    "dilation": lambda: ended(L.Conv2D(3, 3, dilation_rate=2, activation="relu")),
     "an output in another shape": lambda: chain(
         L.Flatten(), L.Dense(4), L.Dropout(0.1), L.Reshape((2, 2)), L.Flatten()
     ),

@@ -35,24 +35,11 @@ def test_short_decimals_stay_short(mantissa, exponent):
     assert len(digits) <= max(1, len(str(mantissa).strip("0")))
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (-0.0, "0"),
-        (1, "1"),
-        (-0.5, "-0.5"),
-        (100, "100"),
-        (0.1, "0.1"),
-        (1e-6, "0.000001"),
-        (1e-7, "1e-7"),
-        (1e9, "1000000000"),
-        (16777216, "16777216"),
-        (np.inf, "inf"),
-        (-np.inf, "-inf"),
-        (np.nan, "nan"),
-    ],
-)
+USUAL = [0, -0.0, 1, -0.5, 100, 0.1, 1e-6, 1e-7, 1e9, 16777216, np.inf, -np.inf, np.nan]
+TEXTS = "0 0 1 -0.5 100 0.1 0.000001 1e-7 1000000000 16777216 inf -inf nan"
+
+
+@pytest.mark.parametrize(("value", "text"), zip(USUAL, TEXTS.split()))
 def test_usual_numbers_look_usual(value, text):
     assert written(value) == text
 
