@@ -38,13 +38,6 @@ def test_every_help_is_short(texts):
     assert all(len(line) <= 100 for text in texts.values() for line in text.splitlines())
 
 
-def test_options_are_in_the_panels_of_their_fields(texts):
-    titles = re.findall(r"^╭─ (.*?) ─", texts["simulate"], flags=re.MULTILINE)
-    assert titles == ["Options", "Input and time", "Neurons and output", "Recording", "Common"]
-    recording = texts["simulate"].split("╭─ Recording ─")[1].split("╰")[0]
-    assert re.findall(r"^│ (--[a-z-]+)", recording, flags=re.MULTILINE) == ["--record-spikes", "--label", "--figures"]
-
-
 def test_a_command_of_several_stages_refers_to_their_help(texts):
     for name in ("run", "sweep"):
         assert "--percentile" in [opt for p in COMMANDS[name].params for opt in p.opts]

@@ -14,7 +14,7 @@ def shown_of(steps, monkeypatch, capsys, time_left=True):
     """The lines for (seconds, samples done) of 100."""
     clock = [100.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    show = output.progress_lines("simulate", time_left, seconds=10)
+    show = output.progress_lines("simulate", time_left)
     for seconds, done in steps:
         clock[0] = 100.0 + seconds
         show(done, 100, "accuracy so far 0.9000")

@@ -268,25 +268,13 @@ def folder(tmp_path_factory):
             if column:
                 file.create_dataset(column, shape, kind, chunks=(1 << 16, 2)[: len(shape)], compression="gzip")
         seal(folder / f"{name}_graph.h5")
-    linear = {"stride": np.array([1, 1]), "padding": np.array([0, 0])}
+    pairs = {"stride": np.array([1, 1]), "padding": np.array([0, 0]), "dilation": np.array([1, 1])}
+    kernel = {**pairs, "type": "Conv2d", "weight": np.ones((1, 2, 3, 3)), "bias": np.zeros(1), "groups": 1}
+    many = {"weight": np.ones((10_000, 2, 1, 1), np.float16), "bias": np.zeros(10_000), "groups": 10_000}
     windows = {
-        "pool": {**linear, "type": "AvgPool2d", "kernel_size": np.array([10**5, 10**5])},
-        "dilated": {
-            **linear,
-            "type": "Conv2d",
-            "weight": np.ones((1, 2, 3, 3)),
-            "bias": np.zeros(1),
-            "dilation": np.array([2**40, 2**40]),
-            "padding": np.array([2**41, 2**41]),
-            "groups": 1,
-        },
-        "groups": {
-            **linear,
-            "type": "Conv2d",
-            "weight": np.ones((10_000, 2, 1, 1), np.float16),
-            "dilation": np.array([1, 1]),
-            "groups": 10_000,
-        },
+        "pool": {**pairs, "type": "AvgPool2d", "kernel_size": np.array([10**5, 10**5])},
+        "dilated": {**kernel, "dilation": np.array([2**40, 2**40]), "padding": np.array([2**41, 2**41])},
+        "groups": {**kernel, **many},
     }
     neuron = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
     shapes = {"small": [2, 8, 8], "shape": [HUGE], "stored": [8], "text": [8], "groups": [20_000, 1, 1]}

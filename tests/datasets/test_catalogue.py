@@ -9,17 +9,6 @@ from snnb.datasets.catalogue import available, dataset_names, find_dataset
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
 
-def test_every_data_set_is_described():
-    for name in dataset_names():
-        spec = find_dataset(name).spec
-        assert spec.name == name
-        assert spec.licence
-        assert spec.source
-        assert spec.how_to_get
-        if spec.class_names is not None:
-            assert len(set(spec.class_names)) == spec.num_classes
-
-
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match=r"unknown data set cifar_10: did you mean cifar10\?"):
         find_dataset("cifar_10")

@@ -152,36 +152,6 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         assert len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
 
 
-MODEL = """
-from tensorflow import keras
-
-def small(input_shape, num_classes, units: int = 4):
-    source = keras.layers.Input(input_shape)
-    x = keras.layers.Flatten()(source)
-    x = keras.layers.Dense(units, activation="relu")(x)
-    return keras.Model(source, keras.layers.Dense(num_classes, activation="softmax")(x))
-"""
-
-
-@pytest.mark.slow
-def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
-    """Also those of another training than the run's present one."""
-    model = tmp_path / "net.py"
-
-    def swept():
-        run = Run(f"{model}:small", path=tmp_path / "run", dataset="digits")
-        return run.sweep({"train.seed": [0, 1]}, train={"epochs": 1}, simulate={"samples": 5, "duration": 3})
-
-    model.write_text(MODEL)
-    first = swept()
-    assert [one.ran for one in swept()] == [False, False]
-    model.write_text(MODEL.replace("Dense(units,", "Dense(units + 2,"))
-    again = swept()
-    assert [one.ran for one in again] == [True, True]
-    assert len({one.simulation for one in (*first, *again)}) == 4
-    assert [one.ran for one in swept()] == [False, False]
-
-
 def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     arguments = ["sweep", "--run-dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0

@@ -14,14 +14,7 @@ from snnb import Run
 from snnb.stages.open_run import open_run
 
 POISSON = {"engine": "event", "seed": 7, "initial_potential": 0.25, "input": "poisson", "warm_up": 1, "first": 3}
-STATED = {
-    "engine": "event",
-    "output": "softmax",
-    "seed": "7",
-    "initial_potential": "0.25",
-    "warm_up": "1",
-    "first": "3",
-}
+STATED = {"seed": "7", "output": "softmax", "initial_potential": "0.25", "warm_up": "1", "first": "3"}
 CALIBRATED = {"engine": "tensorflow", "output": "spikes", "seed": "0", "calibrate": "8", "firing": "separated"}
 CASES = [
     ({}, POISSON, STATED, {"calibrate", "firing", "weight_bits", "time_step", "batch_size"}),

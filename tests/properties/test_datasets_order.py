@@ -21,13 +21,6 @@ def test_no_class_is_off_its_share_by_more_than_the_halves_of_all(labels, seed):
 
 
 @settings(deadline=None, max_examples=60)
-@given(labels)
-def test_without_a_generator_each_class_keeps_the_order_it_came_in(labels):
-    order = proportional_order(labels)
-    assert all((np.diff(order[labels[order] == label]) > 0).all() for label in labels)
-
-
-@settings(deadline=None, max_examples=60)
 @given(labels, st.integers(0, 9))
 def test_balanced_prefixes_differ_by_one_until_a_class_is_used_up(labels, seed):
     order = balanced_order(labels, np.random.default_rng(seed))

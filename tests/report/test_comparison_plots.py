@@ -57,13 +57,6 @@ def test_over_seeds_the_bars_are_the_mean_intervals():
     np.testing.assert_allclose(bars_of(plot), [[[0.45, 0.7], [0.45, 0.7]]])
 
 
-def test_the_axis_of_an_error_begins_at_zero_and_has_no_bars():
-    measured = np.array([0.011, 0.012])
-    (plot,) = plot_sweep({"duration": [20, 40]}, measured, np.full(2, 0.01), "error").axes
-    assert plot.get_ylim()[0] == 0
-    assert plot.get_ylim()[1] > 0.012
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_the_front_has_the_points_that_none_dominates(seed):
     energy, loss = np.random.default_rng(seed).integers(0, 6, (2, 20)).astype(float)

@@ -70,17 +70,6 @@ def test_boxes_do_not_overlap_and_nothing_leaves_the_picture(kind, layers):
     assert ((at[:, 1] >= 0) & (at[:, 1] <= height)).all()
 
 
-def test_branches_stand_side_by_side_and_what_joins_them_below():
-    arrows = [Arrow(0, 1, 1, ""), Arrow(0, 2, 1, ""), Arrow(1, 3, 1, ""), Arrow(2, 3, 1, ""), Arrow(0, 3, 1, "")]
-    assert depths(4, arrows) == [0, 1, 1, 2]
-    root, _ = drawn(diagram([Box(name, "", 0) for name in "abcd"], arrows))
-    (a, b, c, d) = boxes_of(root)
-    assert b[1] == c[1] > a[1]
-    assert c[0] - b[0] > BOX
-    assert d[1] > b[1]
-    assert a[0] == d[0] == (b[0] + c[0]) / 2
-
-
 @pytest.mark.parametrize("layers", [2, 20, 150])
 def test_arrows_of_cycles_are_on_the_left(layers):
     """A chain that closes to a cycle, each population onto itself too; then a population that only reads it."""

@@ -55,22 +55,6 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
     assert "\n" not in str(caught.value)
 
 
-def test_all_that_is_wrong_is_named_at_once(stored):
-    file, data = stored
-    change(data, ("stages", "prepare", "params", "seed"), "seven")
-    change(data, ("stages", "prepare", "outputs", 0, "sha256"), 7)
-    change(data, ("stages", "prepare", "status"), "half")
-    del data["run"]["created_utc"]
-    file.write_text(yaml.safe_dump(data))
-    with pytest.raises(InputError) as caught:
-        load_manifest(file, KINDS)
-    assert str(caught.value) == (
-        f"{file}: run.created_utc: missing; stages.prepare.status: \"half\" is not 'complete'; "
-        'stages.prepare.params.seed: "seven" is not an integer; stages.prepare.outputs.0.sha256: 7 is not text; '
-        "restore it from a copy, or start a new run directory"
-    )
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

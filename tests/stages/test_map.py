@@ -10,7 +10,6 @@ from snnb import Run
 from snnb.chips import read_hardware
 from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
-from snnb.io.files import sha256_of
 from snnb.mapping.files import Mapping
 from snnb.mapping.map_network import map_network
 from snnb.results.report import write_report
@@ -103,14 +102,6 @@ def test_weights_of_an_external_graph_that_are_not_whole_are_named(tmp_path, snn
     said = snnb("map", "--run-dir", tmp_path / "run", "--hardware", "loihi", "--method", "sequential").stderr
     assert ("weights are floating-point numbers, and a synapse of loihi has 9 bits\n" in said) == (weight == 0.5)
     assert "currents" not in said
-
-
-def test_the_graph_is_hashed_once(run, monkeypatch):
-    hashed = []
-    monkeypatch.setattr("snnb.rundir.manifest.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
-    monkeypatch.setattr("snnb.graph.synapse_graph._digest", lambda file: hashed.append(file.name))
-    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
-    assert [name for name in hashed if name.endswith("_graph.h5")] == ["mini_network_graph.h5"]
 
 
 def test_other_options_make_another_mapping_and_each_is_found_again(run):

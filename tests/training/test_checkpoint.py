@@ -63,24 +63,6 @@ def test_early_stopping_keeps_the_best_weights_also_after_an_interruption(traini
     check(training(EARLY, resume=True), "train")
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(training, plain_model, tmp_path, monkeypatch):
-    recipe = SGD.model_copy(update={"epochs": 2})
-    real, path = os.fsync, tmp_path / "checkpoint" / FILE
-
-    def die(descriptor):
-        if path.exists() and len(load_checkpoint(path.parent).history) == 1 and len(list(path.parent.iterdir())) > 1:
-            raise KeyboardInterrupt
-        real(descriptor)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", die)
-        with pytest.raises(KeyboardInterrupt):
-            training(recipe, build=plain_model)
-    assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
-    assert training(recipe, build=plain_model, resume=True).epochs_run == 2
-    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == [FILE]
-
-
 def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(training, plain_model, data, tmp_path):
     recipe = Recipe(epochs=1, batch_size=16)
     (tmp_path / "initial.h5").touch()

@@ -171,10 +171,10 @@ def _pace(pace: Pace, time_left: bool) -> str:
     return per_second if left is None else f"{per_second}, {left:,.0f} s left"
 
 
-def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) -> Progress:
-    """Show progress for log files: a line every `seconds`, with pace, and time left once it is known."""
-    pace, throttle = Pace(), Throttle(seconds)
-    throttle.due()  # the first line comes after `seconds`
+def progress_lines(label: str, time_left: bool = True) -> Progress:
+    """Show progress for log files: a line every ten seconds, with pace, and time left once it is known."""
+    pace, throttle = Pace(), Throttle(10.0)
+    throttle.due()  # the first line comes after ten seconds
     compilation.show = _once(lambda note: print_line(sys.stderr, f"{label}: {note}") if note else None)
 
     def show(done: int, total: int, note: str = "") -> None:

@@ -276,7 +276,6 @@ def import_arrays(
     params: GraphParams,
     *,
     force: bool = False,
-    progress: Progress = silent,
 ) -> None:
     """Write a graph that was made of arrays, whose SHA-256 is `sha256`; with `force` in place of that of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes
@@ -291,7 +290,7 @@ def import_arrays(
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
-        graph = write_listed(listed, output.directory / run.graph_name, recording, sha256, progress)
+        graph = write_listed(listed, output.directory / run.graph_name, recording, sha256)
         edges = sum(source.size for source, *_ in listed.edges)
         output.warnings = [*listed.notes, *merged_note(edges, graph.number_of_edges())]
         _finish(run, params, output, graph)
