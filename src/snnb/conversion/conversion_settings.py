@@ -45,7 +45,7 @@ class ConversionSettings(Options):
     calibration_samples: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
         default=None,
         ge=1,
-        description="Training samples for the calibration. Default: 1000, with free firing 250.",
+        description="Calibration samples. Default: 1000, with free firing 250.",
     )
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
         default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
