@@ -29,18 +29,12 @@ EDGE_VALUES = ("weight", "edge")
 
 
 class EdgeBatch(NamedTuple):
-    """Some edges, in arrays that the next batch of an iteration overwrites.
+    """Some edges, in arrays that the next batch of an iteration overwrites."""
 
-    Attributes
-    ----------
-    source, target : (edges,) int32 or int64 array of node ids
-    weight, edge : (edges,) float32 array; weight of the synapse, and float32(rate of the source) × weight
-    """
-
-    source: np.ndarray
+    source: np.ndarray  # int32 or int64 (edges,), as `target`: ids of nodes
     target: np.ndarray
-    weight: np.ndarray
-    edge: np.ndarray
+    weight: np.ndarray  # float32 (edges,): weight of the synapse
+    edge: np.ndarray  # float32 (edges,): float32(rate of the source) × weight
 
     def part(self, start: int, stop: int) -> "EdgeBatch":
         """Return views of the edges `start` to `stop`."""

@@ -28,19 +28,12 @@ def to_integers(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples and time steps in which spikes were counted.
-
-    Attributes
-    ----------
-    num_samples, num_timesteps : samples, and time steps counted in each
-    warm_up : time steps before them, in which no spikes were counted
-    dt_ms : time step in milliseconds
-    """
+    """Samples and time steps in which spikes were counted."""
 
     num_samples: int
-    num_timesteps: int
-    warm_up: int
-    dt_ms: float
+    num_timesteps: int  # counted in each sample
+    warm_up: int  # time steps before them, in which no spikes were counted
+    dt_ms: float  # time step in milliseconds
 
     @property
     def steps(self) -> int:
@@ -57,53 +50,30 @@ RECORDING = tuple(field.name for field in fields(Recording))  # names in files
 
 @dataclass(frozen=True, eq=False)
 class GraphPopulation(Volume):
-    """The neurons of the input or of one spiking layer; consecutive ids in Keras order (row, column, channel).
+    """The neurons of the input or of one spiking layer; consecutive ids in Keras order (row, column, channel)."""
 
-    Attributes
-    ----------
-    name, layer : str
-        The parsed layer's name and Keras class.
-    shape : tuple of int
-    first : int
-        Id of the first neuron.
-    coding : str or None
-        One of `CODINGS`; None in a graph without spike counts.
-    window : tuple of int or None
-        First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
-    initial_potential : ndarray of float32 or None
-        Membrane potential of each channel before the first step, as a fraction of the threshold (an integer in an
-        integer graph); None if the simulation sets it.
-    integer_threshold : ndarray of float32 or None
-        Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
-        threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
-        source; so are its biases and initial potentials, multiplied by the threshold.
-    integers : bool
-        Whether the graph has these integers as weights, biases and initial potentials.
-    recording : Recording or None
-        Samples and time steps that the spikes were counted in.
-    stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
-    neuron : Neuron or None
-        Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights are in the unit of
-        its currents; None in a converted network, whose neurons have no leak.
-    later_bias : ndarray of float32 or None
-        Bias of each channel that is added from the second time step on, as it closes a cycle.
-    stored_names : dataset or None
-        Names of the neurons, of an external graph that has names.
-    """
-
-    layer: str
-    first: int
-    coding: Optional[str] = None
+    layer: str  # Keras class
+    first: int  # id of the first neuron
+    coding: Optional[str] = None  # one of `CODINGS`; None in a graph without spike counts
+    # First and last (exclusive) time step in which the neurons can fire, of a network with separated firing
     window: Optional[Tuple[int, int]] = None
+    # float32: membrane potential of each channel before the first step, as a fraction of the threshold (an integer in
+    # an integer graph); None if the simulation sets it
     initial_potential: Optional[np.ndarray] = None
+    # float32: integer threshold of each channel of an integer network. Its weights are integers too when multiplied by
+    # the threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
+    # source; so are its biases and initial potentials, multiplied by the threshold
     integer_threshold: Optional[np.ndarray] = None
-    integers: bool = False
+    integers: bool = False  # whether the graph has these integers as weights, biases and initial potentials
     recording: Optional[Recording] = None
-    stored_counts: Union[np.ndarray, h5py.Dataset, None] = None
+    stored_counts: Union[np.ndarray, h5py.Dataset, None] = None  # a dataset is read when it is needed
     stored_bias: Union[np.ndarray, h5py.Dataset, None] = None
+    # Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights are in the unit of
+    # its currents; None in a converted network, whose neurons have no leak
     neuron: Optional[Neuron] = None
+    # float32: bias of each channel that is added from the second time step on, as it closes a cycle
     later_bias: Optional[np.ndarray] = None
-    stored_names: Optional[h5py.Dataset] = None
+    stored_names: Optional[h5py.Dataset] = None  # names of the neurons, of an external graph that has names
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"

@@ -422,35 +422,21 @@ class Spread:
 
 @dataclass(frozen=True)
 class ProjectionSummary:
-    """Statistics of the synapses of a projection.
+    """Statistics of the synapses of a projection."""
 
-    Attributes
-    ----------
-    rule, source, target : str
-        Keras class of the target's layer; names of the populations.
-    edges, zero_edges : int
-        Number of synapses, and number of synapses whose weight or rate is 0.
-    out_degree, in_degree, weight, edge : Spread
-        Synapses of a source, and onto a target; thresholds, and thresholds per time step (currents, where populations
-        have a neuron model).
-    spikes_per_second : float or None
-        Spikes transmitted by the synapses per second of simulated time, where a sample begins every `interval` steps
-        (of the graph); 0 for a constant input, None without spike counts.
-    delay : int
-        Time steps from a spike to its arrival.
-    """
-
-    rule: str
-    source: str
+    rule: str  # Keras class of the target's layer
+    source: str  # name of the population, as `target`
     target: str
     edges: int
-    zero_edges: int
-    out_degree: Spread
-    in_degree: Spread
-    weight: Spread
-    edge: Spread
+    zero_edges: int  # synapses whose weight or rate is 0
+    out_degree: Spread  # synapses of a source
+    in_degree: Spread  # synapses onto a target
+    weight: Spread  # thresholds (currents, where populations have a neuron model)
+    edge: Spread  # likewise, per time step
+    # Spikes transmitted by the synapses per second of simulated time, where a sample begins every `interval` steps (of
+    # the graph); 0 for a constant input, None without spike counts
     spikes_per_second: Optional[float]
-    delay: int = 0
+    delay: int = 0  # time steps from a spike to its arrival
 
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:

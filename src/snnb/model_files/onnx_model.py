@@ -45,6 +45,8 @@ OTHER_FORMATS: Dict[bytes, Tuple[str, str]] = {
     **{bytes([0x80, protocol]): ("it is a pickle, whose reading can run code", EXPORT) for protocol in range(2, 6)},
 }
 MAGIC_BYTES = 8
+# SystemError is of protobuf 3, caused by the warning
+RAISED_BY_ONNX = (DecodeError, OSError, RuntimeError, SystemError, ValidationError, ValueError, Warning)
 
 
 @dataclass(frozen=True)
@@ -137,15 +139,7 @@ def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
             model = onnx.load(str(path), load_external_data=False)
             if external and _external_files(path, model.graph):
                 onnx.load_external_data_for_model(model, str(path.parent))
-    except (
-        DecodeError,
-        OSError,
-        RuntimeError,
-        SystemError,  # of protobuf 3, caused by the warning
-        ValidationError,
-        ValueError,
-        Warning,
-    ) as error:
+    except RAISED_BY_ONNX as error:
         cause = error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error
         raise NotReadError(f"it is not a complete .onnx file ({first_line(cause)})") from error
     if not model.graph.node or not model.opset_import:
