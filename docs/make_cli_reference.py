@@ -74,6 +74,8 @@ variable with the prefix of a command is an error.
 With `--json` a command prints one JSON document on stdout; its keys are listed below the options. `make site` writes
 the JSON schemas (2020-12) of these documents to `site/schemas/COMMAND.json`. On failure the document is an object with
 `error` (the message on stderr) and `exit_code`.
+
+Commands that read a run take RUN, its directory, or `--run-dir`.
 """
 TABLE = ["| option | meaning |", "|---|---|"]
 
@@ -111,15 +113,14 @@ def rows(name: str) -> List[str]:
 
 
 def section(name: str, stated: List[str]) -> List[str]:
-    """Return the section of a command; its options that are `stated` before are left out."""
+    """Return the section of a command; its options and notes that are `stated` before are left out."""
     command = load(name)
-    notes = [] if name in STAGES else command.notes
+    own = [line for line in rows(name) if line not in stated]
     return [
         f"\n## snnb {name}\n",
-        f"{command.help}\n",
-        *TABLE,
-        *(line for line in rows(name) if line not in stated),
-        *(f"\n{note}" for note in notes),
+        f"{command.help}",
+        *(["", *TABLE, *own] if own else []),
+        *(f"\n{note}" for note in command.notes if note not in load("prepare").notes),
         *(printed(name) if name not in STAGES else []),
     ]
 
@@ -140,8 +141,10 @@ def reference() -> str:
     lines = [HEAD, "## Options of all commands\n", *TABLE, *everywhere]
     lines += ["\n## Options of all stages\n", *TABLE, *stages]
     lines += [*(f"\n{note}" for note in load("prepare").notes), *printed("prepare")]
+    of_stages = [line for name in STAGES for line in rows(name)]  # `run` and `sweep` take these too, as their notes say
     for name in COMMANDS:
-        lines += section(name, [*everywhere, *(stages if name in STAGES else [])])
+        stated = stages if name in STAGES else of_stages if name in ("run", "sweep") else rows("status")
+        lines += section(name, [*everywhere, *stated])
     return "\n".join([*lines, ""])
 
 
