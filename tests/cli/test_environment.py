@@ -11,7 +11,7 @@ from snnb.cli.main import main
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 # For each command its options, each with the name of the variable if the page states it
 OF_COMMAND = {
-    section.split("\n", 1)[0]: re.findall(r"^\| .*?`--([a-z-]+)`(?:.*Variable: `(\w+)`)?", section, re.MULTILINE)
+    section.split("\n", 1)[0]: re.findall(r"^- .*?`--([a-z-]+)`(?:.*Variable: `(\w+)`)?", section, re.MULTILINE)
     for section in PAGE.split("\n## snnb ")[1:]
 }
 
