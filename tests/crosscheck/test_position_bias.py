@@ -25,6 +25,7 @@ from snnb.simulation.settings import SimulationSettings
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras
+from tests.simulation.alike import run_engine
 
 MEAN, STD, SAMPLES = np.array([0.25, 0.5]), np.array([0.5, 0.25]), 3
 FIRST = "02Activation_3x3x4"
@@ -80,7 +81,7 @@ def pictures(samples=SAMPLES):
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
 def test_engines_count_the_spikes_of_plain_loops(trained, parsed, engine):
     x, settings = pictures(20), SimulationSettings(samples=20, duration=STEPS)
-    counts = engine(read_network(parsed), settings).simulate(x, 0, lambda *_: None).counts[FIRST]
+    counts = run_engine(engine, read_network(parsed), settings, x).counts[FIRST]
     expected = fired(currents(trained, x.astype(float)), STEPS)
     assert expected[:, :, 2].any()
     assert expected[:, :, :2].any()
@@ -98,7 +99,7 @@ def test_a_calibration_keeps_the_border(trained, parsed, firing):
     kernel = trained.get_layer("first").get_weights()[0] / STD[:, np.newaxis]
     scales = np.sum(kernel, axis=(0, 1, 2)) / np.sum(first.projections[0].kernel, axis=(0, 1, 2))
     engine = SeparatedEngine if firing == "separated" else EventEngine
-    counts = engine(calibrated, SimulationSettings(samples=200, duration=64)).simulate(x, 0, lambda *_: None).counts
+    counts = run_engine(engine, calibrated, SimulationSettings(samples=200, duration=64), x).counts
     rates = counts[first.name].mean(axis=0) / 64
     expected = np.clip(currents(trained, x.astype(float)), 0, scales).mean(axis=0)
     np.testing.assert_allclose(rates * scales, expected, atol=0.01 * scales.max())
@@ -113,9 +114,7 @@ def test_integers_round_the_bias_of_each_position(trained, parsed):
     assert len(np.unique(expected[..., 0])) > 3
     np.testing.assert_array_equal(first.bias, expected)
     settings = SimulationSettings(samples=20, duration=STEPS)
-    one, two = (
-        engine(network, settings).simulate(x, 0, lambda *_: None).counts for engine in (EventEngine, TensorFlowEngine)
-    )
+    one, two = (run_engine(engine, network, settings, x).counts for engine in (EventEngine, TensorFlowEngine))
     for name in one:
         np.testing.assert_array_equal(one[name], two[name])
 
@@ -150,8 +149,8 @@ def test_a_nir_file_that_is_read_again_has_the_same_spikes(simulated, parsed, tm
     assert [len(population.projections) for population in again.populations] == [1, 1, 1]
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     pixels = (x / 256).astype(np.float32)
-    engines = (EventEngine(network, settings) for network in (read_network(parsed), again))
-    one, two = (list(engine.simulate(pixels, 0, lambda *_: None).counts.values()) for engine in engines)
+    networks = (read_network(parsed), again)
+    one, two = (list(run_engine(EventEngine, net, settings, pixels).counts.values()) for net in networks)
     for number in (0, 1):  # the last is drawn at random by a softmax
         np.testing.assert_array_equal(two[number], one[number])
 

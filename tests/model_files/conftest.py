@@ -36,6 +36,18 @@ def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
     return path
 
 
+def redescribe(path, change):
+    """Change the description of the model in an h5 file: `change` alters it, or returns another one."""
+    with h5py.File(str(path), "r+") as file:
+        description = json.loads(file.attrs["model_config"])
+        file.attrs["model_config"] = json.dumps(change(description) or description).encode()
+
+
+def setting(layer, **values):
+    """A change, for `altered`, of the settings of a layer."""
+    return lambda layers, model: layers[layer]["config"].update(values)
+
+
 def outputs(network, x):
     """Return what a network makes of pictures, in the shape of its output."""
     return Analogue(network).outputs(x).reshape(-1, *network.output.shape)
@@ -57,12 +69,8 @@ def altered(recorded, tmp_path):
     """Copy a recorded file with another description of its model."""
 
     def alter(name, change):
-        path = tmp_path / "net.h5"
-        shutil.copy(str(recorded(name)[0]), str(path))
-        with h5py.File(str(path), "r+") as file:
-            description = json.loads(file.attrs["model_config"])
-            change({layer["config"]["name"]: layer for layer in description["config"]["layers"]}, description)
-            file.attrs["model_config"] = json.dumps(description).encode()
+        path = Path(shutil.copy(str(recorded(name)[0]), str(tmp_path / "net.h5")))
+        redescribe(path, lambda model: change({x["config"]["name"]: x for x in model["config"]["layers"]}, model))
         return path
 
     return alter

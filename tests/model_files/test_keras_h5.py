@@ -9,7 +9,7 @@ import pytest
 
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import outputs, refused
+from tests.model_files.conftest import outputs, refused, setting
 
 OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
 OTHERS += ["plain_keras215.keras", "plain_keras305.keras"]
@@ -26,10 +26,6 @@ def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     assert warnings == []
 
 
-def setting(layer, **values):
-    return lambda layers, model: layers[layer]["config"].update(values)
-
-
 def called(layer, **arguments):
     return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(arguments)
 
@@ -43,21 +39,25 @@ REFUSED = {
         r"layer stem \(Conv2D\): computes in int8_from_float32",
     ),
     "training": (called("stem_bn", training=True), r"layer stem_bn \(BatchNormalization\) is called with train"),
+    "an activation of Keras's": (
+        setting("hidden", activation="gelu"),
+        "activation gelu: a spike rate represents relu, ",
+    ),
     "an activation of one's own": (setting("hidden", activation="Own>swish2"), "activation Own>swish2: a sp"),
     "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
     "a recurrent layer": (
         lambda layers, model: layers["stem"].update(class_name="LSTM"),
-        r"layer stem \(LSTM\): recurrent layers are not supported",
+        r"layer stem \(LSTM\): recurrent layers are not supported: build .* Den",
     ),
     "a normalisation of today": (
         lambda layers, model: layers["stem"].update(
             class_name="LayerNormalization", config={"name": "stem", "rms_scaling": False}
         ),
-        r"layer stem \(LayerNormalization\): snnb has no spiking form of it",
+        r"layer stem \(LayerNormalization\): snnb has no spiking form of it: build .* Conv2D",
     ),
     "a class of another module": (
         lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
-        r"layer stem \(Conv2D\): is of mine, and not loaded",
+        r"layer stem \(Conv2D\): is of mine, and not loaded from a file, since it may run code",
     ),
     "other weights": (setting("hidden", units=7), r"layer hidden needs weights of the shapes 11×7, 7, but .* 11×8"),
     "a layer without weights": (
@@ -81,6 +81,7 @@ def test_what_is_not_understood_is_named(altered, change, message):
     line = refused(path, message)
     assert line.startswith(f"{path}: ")
     assert not re.search("TensorFlow|Keras's own", line)
+    assert ("may run code" in line) == message.endswith("may run code")
 
 
 def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered):

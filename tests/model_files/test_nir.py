@@ -20,6 +20,7 @@ from tests import random_nir
 from tests.end_to_end.conftest import RECORDED
 from tests.nir_interpreter import Interpreter, linear, write
 from tests.random_nir import input_shape, linear_node
+from tests.simulation.alike import run_engine
 
 ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
 
@@ -199,7 +200,7 @@ def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
     x = np.load(RECORDED / "dataset/x_test.npy")[:90] / np.float32(16)
     # A spike that subtracts the float32 number below 1 in place of 1 shows after about 1000 steps.
     settings = SimulationSettings(samples=len(x), duration=1000, initial_potential=0.0)
-    counts, own = (EventEngine(net, settings).simulate(x, 0, lambda *_: None).counts for net in (converted, again))
+    counts, own = (run_engine(EventEngine, net, settings, x).counts for net in (converted, again))
     *layers, _ = converted.populations  # the last one draws its spikes at random
     for population, other in zip(layers, again.populations):
         np.testing.assert_array_equal(own[other.name], counts[population.name])
@@ -257,7 +258,7 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset="subtract_delayed"))
     x = draw.choice([0, 0, 0.5, 1], (1, 12, 12))
     settings = SimulationSettings(samples=1, duration=12, input="steps")
-    counts = EventEngine(net, settings).simulate(InputSteps.dense(np.float32(x)), 0, lambda *_: None).counts
+    counts = run_engine(EventEngine, net, settings, InputSteps.dense(np.float32(x))).counts
     found = {}
     for reset in ("subtract_delayed", "subtract"):
         interpreter = Interpreter(nodes, edges, random_nir.DT, reset)

@@ -1,7 +1,6 @@
 """Each operator of ONNX that is read, as onnxruntime computes it; and what of it is refused, by name and opset."""
 
 import re
-from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -11,9 +10,8 @@ import pytest
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.model_files.keras_files import write_keras_h5
-from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_model import read_onnx
-from tests.model_files.conftest import RECORDED, outputs, refused
+from tests.model_files.conftest import outputs, refused
 
 RANDOM = np.random.default_rng(5)
 
@@ -45,7 +43,7 @@ def written(path, nodes, shape=(3, 9, 8), opset=13, inputs=("x",), **constants):
 
 def onnxruntime_outputs(path, x):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    [outputs] = session.run(None, {"x": x})
+    [outputs] = session.run(None, {session.get_inputs()[0].name: x})
     return outputs
 
 
@@ -254,20 +252,6 @@ def test_numbers_that_are_not_all_there(tmp_path):
         weights.dims[0], weights.data_type = first, kind
         path.write_bytes(model.SerializeToString())
         refused(path, ": w is damaged")
-
-
-def test_damaged_bytes_are_never_a_traceback(tmp_path):
-    content = (RECORDED / "residual_torch_9.onnx").read_bytes()
-    path, random, read = tmp_path / "net.onnx", np.random.default_rng(7), 0
-    for _ in range(60):
-        damaged = bytearray(content)
-        for place in random.integers(0, len(content), random.integers(1, 6)):
-            damaged[place] = random.integers(0, 256)
-        path.write_bytes(bytes(damaged))
-        with suppress(NotReadError):
-            read_onnx(path, len)
-            read += 1
-    assert 0 < read < 60
 
 
 def test_only_the_layers_that_the_output_depends_on_are_read(tmp_path):

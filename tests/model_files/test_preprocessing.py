@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import outputs, refused
+from tests.model_files.conftest import outputs, refused, setting
 
 NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
 PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
@@ -25,10 +25,6 @@ def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
     assert message.endswith(": folded into the first weights; the model takes pixels of 0-255")
     assert message.startswith("layer rescaling (Rescaling)")
     assert ("layer statistics (Normalization)" in message) == name.startswith("preprocessed")
-
-
-def setting(layer, **values):
-    return lambda layers, model: layers[layer]["config"].update(values)
 
 
 def fixed(mean, variance):

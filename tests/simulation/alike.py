@@ -23,12 +23,22 @@ def simulate_case(case, target, settings, **changes):
     return simulate(case.parsed, target, name="n", settings=settings, **{**arguments, **changes})
 
 
+def run_engine(engine, network, settings, x):
+    """What an engine counts of samples."""
+    return engine(network, settings).simulate(x, 0, lambda *_: None)
+
+
+def observed(engine, network, settings, x, first=0):
+    """What an engine counts of samples, the spikes of the output in each step, and its read-out after each, if any."""
+    parts = []
+    counted = engine(network, settings).simulate(x, first, lambda *part: parts.append(part))
+    spikes, readouts = zip(*parts)
+    return counted, np.concatenate(spikes, axis=1), readouts[0] if readouts[0] is None else np.concatenate(readouts, 1)
+
+
 def simulated(engine, case, settings, samples=slice(0, 70)):
     """What an engine counts of some of the case's samples, and the spikes of the output."""
-    spikes = []
-    engine = engine(case.network, settings)
-    counted = engine.simulate(case.x[samples], samples.start, lambda part, _: spikes.append(part))
-    return counted, np.concatenate(spikes, axis=1)
+    return observed(engine, case.network, settings, case.x[samples], samples.start)[:2]
 
 
 def assert_every_spike_is_the_same(engines, case, settings):

@@ -15,6 +15,7 @@ from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
+from tests.simulation.alike import run_engine
 
 STEPS = 8
 
@@ -119,7 +120,7 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     found = calibrate(network, x, _settings(firing=firing))
     engine = SeparatedEngine if firing == "separated" else EventEngine
     settings = SimulationSettings(duration=STEPS, samples=len(x))
-    counted = engine(found.network, settings).simulate(x, 0, lambda *_: None)
+    counted = run_engine(engine, found.network, settings, x)
     trained = compose_pooling(network)
     ends = range(2, len(trained.volumes))
     for volume in (trained.volumes[i] for i in ends):
@@ -192,7 +193,7 @@ def test_free_firing_loses_nothing_when_it_runs_on(trained):
     errors = []
     for steps in (8, 12, 16):
         settings = SimulationSettings(duration=steps, samples=150)
-        readout = EventEngine(found.network, settings).simulate(x, 0, lambda *_: None).readout
+        readout = run_engine(EventEngine, found.network, settings, x).readout
         readout = readout * np.float32(found.layers[network.output.name].scale_factors) / steps
         errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())
     assert errors[0] > max(errors[1:])
@@ -201,9 +202,7 @@ def test_free_firing_loses_nothing_when_it_runs_on(trained):
 def test_the_mean_activation_is_the_trained_one(network, x):
     """After rounding and clipping, of the populations that are calibrated."""
     found = calibrate(network, x, _settings())
-    counted = SeparatedEngine(found.network, SimulationSettings(duration=STEPS, samples=len(x))).simulate(
-        x, 0, lambda *_: None
-    )
+    counted = run_engine(SeparatedEngine, found.network, SimulationSettings(duration=STEPS, samples=len(x)), x)
     trained = compose_pooling(network)
     for name in ("first", "rectified", "third"):
         part = replace(trained, volumes=trained.volumes[: trained.volumes.index(trained.volume(name)) + 1])
@@ -217,7 +216,7 @@ def test_the_trained_network_loses_little_in_32_steps(trained):
     ann = (Analogue(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]).mean()
     found = calibrate(network, trained.x[100:], ConversionSettings(calibrate=32)).network
     settings = SimulationSettings(duration=32, samples=100)
-    readout = SeparatedEngine(found, settings).simulate(trained.x[:100], 0, lambda *_: None).readout
+    readout = run_engine(SeparatedEngine, found, settings, trained.x[:100]).readout
     assert (readout.argmax(axis=1) == trained.y[:100]).mean() >= ann - 0.05
 
 
@@ -228,9 +227,7 @@ def test_a_spike_weight_exchanges_accuracy_for_spikes(trained):
     agreement, errors, spikes = [], [], []
     for weight in (0, 1, 4):
         found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=4, spike_weight=weight))
-        counted = SeparatedEngine(found.network, SimulationSettings(duration=4, samples=150)).simulate(
-            x, 0, lambda *_: None
-        )
+        counted = run_engine(SeparatedEngine, found.network, SimulationSettings(duration=4, samples=150), x)
         readout = counted.readout * np.float32(found.layers[network.output.name].scale_factors) / 4
         agreement.append((readout.argmax(axis=1) == logits.argmax(axis=1)).mean())
         errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())

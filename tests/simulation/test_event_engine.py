@@ -11,7 +11,13 @@ from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.simulation.alike import SETTINGS, assert_of_10000_counts_at_most_one_differs_by_one, network_of, simulated
+from tests.simulation.alike import (
+    SETTINGS,
+    assert_of_10000_counts_at_most_one_differs_by_one,
+    network_of,
+    run_engine,
+    simulated,
+)
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -39,7 +45,7 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
     model.set_weights([np.eye(2 * neurons), np.zeros(2 * neurons), kernel, bias, *rest])
     network, settings = network_of(model, tmp_path), SimulationSettings(samples=1, duration=50)
     pictures = np.ones((1, 2 * neurons), np.float32)
-    one, two = (engine(network, settings).simulate(pictures, 0, lambda *_: None).counts for engine in ENGINES)
+    one, two = (run_engine(engine, network, settings, pictures).counts for engine in ENGINES)
     assert set(one["01Dense_200"].ravel()) == {49, 50}
     np.testing.assert_array_equal(two["01Dense_200"], one["01Dense_200"])
 
@@ -77,7 +83,7 @@ def _assert_engines_agree(model, folder, x, rows, duration):
     network = network_of(model, folder)
     settings = SETTINGS.changed(samples=len(x), duration=duration, record_spikes=0)
     x = np.round(x * 16).astype(np.float32) / 16
-    one, two = (engine(network, settings).simulate(x, 0, lambda *_: None) for engine in ENGINES)
+    one, two = (run_engine(engine, network, settings, x) for engine in ENGINES)
     assert sum(counts.any() for counts in one.counts.values()) > len(one.counts) / 2
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)

@@ -27,6 +27,7 @@ from snnb.training.keras_model import trained_network
 from snnb.training.qcfs import QCFS, quantised
 from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 from tests.model_files.test_onnx_operators import node, numbers, onnxruntime_outputs, written
+from tests.simulation.alike import observed, run_engine
 
 L = keras.layers
 SAMPLES, STEPS, LEVELS = 10, 8, 4
@@ -52,12 +53,8 @@ def _trained(model):
         if isinstance(layer, QCFS):
             layer.bound.assign(1.5)
         elif layer.weights:
-            layer.set_weights(
-                [
-                    random.normal(0, 1.4 / np.sqrt(np.prod(w.shape[:-1])), w.shape) * (w.ndim > 1)
-                    for w in layer.get_weights()
-                ]
-            )
+            shapes = [weights.shape for weights in layer.get_weights()]
+            layer.set_weights([random.normal(0, 1.4 / np.sqrt(np.prod(s[:-1])), s) * (len(s) > 1) for s in shapes])
     x, y = digits()
     model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(x[500:], y[500:], batch_size=32, epochs=6, shuffle=False, verbose=0)
@@ -119,7 +116,7 @@ def assert_exact(engine, network, x, poolings, **options):
     """Simulate; compare each window with its inputs after each step, and at the end. Return the counts."""
     steps = network.steps or 40
     settings = SimulationSettings(samples=len(x), duration=steps, record_spikes=len(x), **options)
-    counted = engine(network, settings).simulate(x, 0, lambda *_: None)
+    counted = run_engine(engine, network, settings, x)
     latency = network.latency(steps) if network.windowed else steps
     pools = pools_of(network)
     assert len(pools) == len(poolings)
@@ -163,7 +160,7 @@ def test_each_window_counts_the_largest_count_of_its_inputs(trained, way, fast):
 def test_by_the_rule_of_the_toolbox_a_window_repeats_the_input_with_the_most_spikes_so_far(trained, engine):
     network, x = _spiking(trained, max_pool="toolbox")
     settings = SimulationSettings(samples=SAMPLES, duration=40, record_spikes=SAMPLES)
-    counted = engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None)
+    counted = run_engine(engine, network, settings, x[:SAMPLES])
     differ = 0
     for pool, pooling in zip(pools_of(network), POOLINGS):
         [source] = network.senders(pool)
@@ -200,7 +197,7 @@ def test_a_calibrated_network_counts_what_a_rounded_forward_pass_with_maxima_doe
     network, x = _spiking(trained, weight_bits=6, calibrate=STEPS)
     x = x[:100]
     settings = SimulationSettings(samples=len(x), duration=STEPS)
-    counts = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None).counts
+    counts = run_engine(SeparatedEngine, network, settings, x).counts
     values, poolings = {network.input.name: x.astype(np.float64) * STEPS}, iter(POOLINGS)
     for volume in network.volumes[1:]:
         if not isinstance(volume, Population):
@@ -245,16 +242,8 @@ def test_engines_agree_in_each_step_if_the_inputs_of_a_pooling_fire_in_different
     model.set_weights([random.normal(0.1, 0.5, w.shape) for w in model.get_weights()])
     network, pictures = _spiking(trained_network(model), weight_bits=6, calibrate=STEPS)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES)
-    found = []
-    for engine in (TensorFlowEngine, SeparatedEngine):
-        spikes, readout = [], []
-
-        def observe(part, sums, spikes=spikes, readout=readout):
-            spikes.append(part)
-            readout.append(sums)
-
-        counted = engine(network, settings).simulate(pictures[:SAMPLES], 0, observe)
-        found.append((counted, np.concatenate(spikes, axis=1), np.concatenate(readout, axis=1)))
+    engines = (TensorFlowEngine, SeparatedEngine)
+    found = (observed(engine, network, settings, pictures[:SAMPLES]) for engine in engines)
     (one, one_spikes, one_readout), (two, two_spikes, two_readout) = found
     for name in one.spikes:
         assert name == "input" or one.counts[name].any()

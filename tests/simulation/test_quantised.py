@@ -19,6 +19,7 @@ from snnb.training.keras_model import compile_model, load_weights, write_model
 from snnb.training.qcfs import QCFS, plain, quantised, start_from
 from snnb.training.recipe import Recipe
 from tests.converted import converted
+from tests.simulation.alike import run_engine
 
 LEVELS, SAMPLES = 4, 40
 LAYERS = keras.layers
@@ -129,7 +130,7 @@ def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firi
     network = read_network(tmp_path / "net_parsed.h5")
     assert spiking_attributes(tmp_path / "net_parsed.h5") == {"steps": LEVELS}
     assert network.windowed == (firing == "separated")
-    counted = engine(network, SimulationSettings(duration=LEVELS, samples=SAMPLES)).simulate(x, 0, lambda *_: None)
+    counted = run_engine(engine, network, SimulationSettings(duration=LEVELS, samples=SAMPLES), x)
     classes = Analogue(read_network(tmp_path / "net_parsed.h5", trained=True)).outputs(x).argmax(axis=1)
     agreeing = (counted.readout.argmax(axis=1) == classes).mean()
     assert agreeing == 1 or firing == "free"

@@ -12,6 +12,7 @@ from snnb.training.keras_model import compile_model
 from snnb.training.qcfs import quantised, start_from
 from snnb.training.recipe import Recipe
 from tests.converted import converted
+from tests.simulation.alike import run_engine
 
 LEVELS, SAMPLES, CLASSES, LARGEST = 4, 6, 10, 96
 
@@ -33,7 +34,7 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     converted(model, tmp_path, x_norm=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
     settings = SimulationSettings(duration=LEVELS, samples=SAMPLES)
-    found = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None)
+    found = run_engine(SeparatedEngine, network, settings, x)
     *hidden, outputs = Analogue(trained, [p.name for p in trained.populations if p.activation != "linear"]).values(x)
     counts = [found.counts[p.name] for p in trained.populations if p.activation == "relu"]
     pairs = [(np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)]

@@ -5,7 +5,7 @@ numbers, the engine `event` is compared with sums in the order that docs/simulat
 """
 
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +24,7 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import write_model
 from tests.conversion.conftest import slow_except
+from tests.simulation.alike import observed, run_engine
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -227,11 +228,9 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
     starts = {p.name: np.resize(start[p.name], p.size) for p in network.populations}
     expected, readout, times = _stepped_in_windows(network, connected, _frames(pictures, settings), steps, starts)
     for engine in (TensorFlowEngine, SeparatedEngine):
-        spikes, readouts = [], []
-        observe = partial(_append, spikes, readouts)
-        found = engine(network, settings).simulate(pictures, 0, observe)
-        np.testing.assert_array_equal(np.concatenate(readouts, axis=1), readout)
-        np.testing.assert_array_equal(np.concatenate(spikes, axis=1).sum(axis=1), expected[network.output.name])
+        found, spikes, readouts = observed(engine, network, settings, pictures)
+        np.testing.assert_array_equal(readouts, readout)
+        np.testing.assert_array_equal(spikes.sum(axis=1), expected[network.output.name])
         assert set(found.spikes) == {"input", *expected}
         for name, counts in expected.items():
             np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
@@ -273,12 +272,12 @@ def test_sums_have_the_bits_of_the_stated_order(case):
             active[name] = (potential[name] >= 1).astype(np.float32)
             potential[name] = potential[name] - active[name]
             counts[name] = counts[name] + active[name]
-    found = _simulate(EventEngine, network, pictures, settings).counts
+    found = run_engine(EventEngine, network, settings, pictures).counts
     for name, expected in counts.items():
         np.testing.assert_array_equal(found[name].reshape(SAMPLES, -1), expected, err_msg=name)
 
     sent, steps = {"input": x * np.float32(STEPS)}, np.float32(STEPS)
-    found = _simulate(SeparatedEngine, network.separated(STEPS), pictures, settings)
+    found = run_engine(SeparatedEngine, network.separated(STEPS), settings, pictures)
     for name, terms in connected.items():
         received = _in_stated_order(terms, sent) + bias[name] * steps
         sent[name] = np.clip(np.floor(received), 0, steps)
@@ -286,19 +285,10 @@ def test_sums_have_the_bits_of_the_stated_order(case):
     np.testing.assert_array_equal(found.readout, received)
 
 
-def _append(spikes, readouts, spike_part, readout_part):
-    spikes.append(spike_part)
-    readouts.append(readout_part)
-
-
 def _frames(pictures, settings):
     if settings.input == "constant":
         return [pictures.astype(np.float64)] * STEPS
     return Streams(settings.seed, range(SAMPLES), INPUT).poisson(pictures, settings.input_rate, STEPS).swapaxes(0, 1)
-
-
-def _simulate(engine, network, pictures, settings):
-    return engine(network, settings).simulate(pictures, 0, lambda *_: None)
 
 
 def _assert_counts(found, network, expected, readout):
@@ -314,7 +304,7 @@ def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     _, network, pictures, connected = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
     expected, readout, updates = _stepped(connected, _frames(pictures, settings), settings)
-    one, two = (_simulate(engine, network, pictures, settings) for engine in (TensorFlowEngine, EventEngine))
+    one, two = (run_engine(engine, network, settings, pictures) for engine in (TensorFlowEngine, EventEngine))
     _assert_counts(one, network, expected, readout)
     _assert_counts(two, network, expected, readout)
     assert list(one.counts) == list(two.counts)
@@ -343,4 +333,4 @@ def test_a_small_cache_changes_nothing(monkeypatch, steps):
     monkeypatch.setattr(event_network, "CURRENTS_BYTES", steps * 128 * 4)  # of the 70 neurons, filled up to 128
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
     expected, readout, _ = _stepped(connected, _frames(pictures, settings), settings)
-    _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
+    _assert_counts(run_engine(EventEngine, network, settings, pictures), network, expected, readout)

@@ -17,7 +17,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 from snnb.simulation.statistics import Reconstruction, SimulationStatistics, added
 from snnb.training.keras_model import write_model
-from tests.simulation.alike import simulate_case
+from tests.simulation.alike import run_engine, simulate_case
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -101,8 +101,7 @@ def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name)
             group, arrays = file[layer], {key: dataset[()] for key, dataset in file[layer].items()}
             config, inputs = json.loads(group.attrs["config"]), json.loads(group.attrs["inputs"])
             entries.append(StoredLayer(layer, group.attrs["kind"], config, tuple(inputs), arrays))
-    engine = EventEngine(assemble(entries), settings)
-    counts = engine.simulate(case.x[:60], 0, lambda *_: None).counts
+    counts = run_engine(EventEngine, assemble(entries), settings, case.x[:60]).counts
     assert list(counts) == [population.name for population in case.network.populations]
     with np.load(tmp_path / "spike_rate_sums.npz") as sums:
         for layer, spikes in counts.items():

@@ -13,6 +13,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
+from tests.simulation.alike import run_engine
 
 F, STEPS = np.float32, 8
 INTEGERS = np.array([4, 5, 6, 7, 8], F)
@@ -78,5 +79,5 @@ def test_windows_spike_as_stated(strict, monkeypatch):
     v = STEPS * (X @ kernel)
     expected = np.clip(np.ceil(v) - 1 if strict else np.floor(v), 0, STEPS)
     for kind in (SeparatedEngine, TensorFlowEngine):
-        found = kind(network.separated(STEPS), settings).simulate(X, 0, lambda *_: None).counts["out"]
+        found = run_engine(kind, network.separated(STEPS), settings, X).counts["out"]
         np.testing.assert_array_equal(found, expected)

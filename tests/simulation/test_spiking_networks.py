@@ -5,7 +5,6 @@ neurons are stepped in float32 in the order that `Neuron` documents.
 """
 
 import itertools
-from functools import partial
 from typing import Any, Dict, List
 
 import numpy as np
@@ -21,6 +20,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
+from tests.simulation.alike import observed
 
 SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
 F = np.float32
@@ -192,10 +192,6 @@ CASES = [
 ]
 
 
-def _append(parts, *observed):
-    parts.append(observed)
-
-
 CODINGS = ["events", "steps", "constant"]
 FAST = [(0, "constant"), (1, "events"), (2, "steps"), (3, "events")]
 
@@ -218,9 +214,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
     assert not unsupported(network, settings)
     for engine in (TensorFlowEngine, EventEngine):
-        parts = []
-        found = engine(network, settings).simulate(x, 0, partial(_append, parts))
-        spikes, readouts = zip(*parts)
+        found, spikes, readouts = observed(engine, network, settings, x)
         assert found.membrane_updates == (updates[6:].sum() if engine is EventEngine else None)
         for name in (p.name for p in network.populations if p.neuron.spikes):
             own = expected[name].astype(np.int64)
@@ -231,10 +225,10 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
             np.add.at(times, (sample, step, neuron), 1)
             np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
         out = expected["out"].swapaxes(0, 1)
-        np.testing.assert_array_equal(np.concatenate(spikes, axis=1), out.astype(np.bool_))
+        np.testing.assert_array_equal(spikes, out.astype(np.bool_))
         if kinds[3] == "LI":
             np.testing.assert_array_equal(found.readout, largest)
-            np.testing.assert_array_equal(readouts[-1][:, -1], largest)
+            np.testing.assert_array_equal(readouts[:, -1], largest)
         else:
             assert found.readout is None
-            assert readouts[-1] is None
+            assert readouts is None
