@@ -22,11 +22,14 @@ def residual(from_input=True):
     return keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
 
 
+def random_weights(model, rng):
+    shapes = [w.shape for w in model.get_weights()]
+    return [rng.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes]
+
+
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory):
     """Weights are multiples of 2⁻⁸, so that sums are exact in any order and precision."""
-    model, rng = residual(), np.random.default_rng(5)
-    shapes = [w.shape for w in model.get_weights()]
-    weights = [rng.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes]
-    model.set_weights([np.rint(w * 256) / 256 for w in weights])
+    model = residual()
+    model.set_weights([np.rint(w * 256) / 256 for w in random_weights(model, np.random.default_rng(5))])
     return save(model, tmp_path_factory.mktemp("parse") / "net_parsed.h5")

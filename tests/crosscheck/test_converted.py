@@ -25,7 +25,7 @@ from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings
-from tests.crosscheck.conftest import residual
+from tests.crosscheck.conftest import random_weights, residual
 from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 from tests.graph.networks import save
 
@@ -48,8 +48,7 @@ def simulated(request, parsed, tmp_path_factory):
         shutil.copyfile(str(parsed), str(path))
     else:
         model, scale, bits = residual(from_input=False), 255.0, {"weight_bits": 6}
-        shapes = [w.shape for w in model.get_weights()]
-        model.set_weights([random.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes])
+        model.set_weights(random_weights(model, random))
         save(model, path)
     x = random.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
     pixels = x.astype(np.float32) / np.float32(scale)

@@ -18,13 +18,17 @@ from tests.graph.networks import graph_of, save_spike_times
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 
 
+def described(target):
+    path = target / "description.json" if target.is_dir() else target.with_name(f"{target.name}.json")
+    return json.loads(path.read_text())
+
+
 @pytest.mark.parametrize("format", sorted(name for name, one in FORMATS.items() if not one.needs_mapping))
 def test_every_format_states_all_that_a_simulator_needs(graph, tmp_path, spike_times, format):
     target, has_units = tmp_path / "out", "rate_unit" in FORMATS[format].own_options
     given = {"spike_times": spike_times, "origin": {"stamp": "s", "sha256": "0"}, "simulated": SIMULATED}
     export(graph, format, target, ExportOptions(rate_unit="hz" if has_units else "step"), **given)
-    path = target / "description.json" if target.is_dir() else tmp_path / "out.json"
-    stated = json.loads(path.read_text())
+    stated = described(target)
     per = "second" if has_units else "time step"
     assert (stated["rate_unit"], stated["edge_unit"]) == (f"spikes per {per}", f"thresholds per {per}")
     assert [stated[name] for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")] == [1.0, 4, 25, 5]
@@ -69,28 +73,21 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
                 export(graph, format, target, **given)
             return
         export(graph, format, target, origin={"stamp": "s", "sha256": "0"}, say=said.append, **given)
-    path = target / "description.json" if target.is_dir() else tmp_path / "out.json"
-    stated = json.loads(path.read_text())
+    stated = described(target)
     assert {p["target"]: p["weights"] for p in stated["projections"]}["highest"] == rule
     assert list(stated["max_pooling"]) == [rule]
     assert ("largest spike count" in stated["max_pooling"][rule]) == (rule == "largest_count")
     program = {"pynn": "PyNN", "sonata": "NEST"}.get(format)
-    assert [line for line in said if "max pooling" in line] == (
-        [
-            f"export: max pooling (highest): {program} has no neuron with its rule, which the description states as "
-            "max_pooling"
-        ]
-        if program
-        else []
-    )
+    line = f"{program} has no neuron with its rule, which the description states as max_pooling"
+    expected = [f"export: max pooling (highest): {line}"] if program else []
+    assert [line for line in said if "max pooling" in line] == expected
 
 
 def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_times):
     firsts = {}
     for format in ("csv", "metis", "sonata"):
         export(graph, format, tmp_path / format, origin={"stamp": "s", "sha256": "0"})
-        path = tmp_path / "sonata" / "description.json" if format == "sonata" else tmp_path / f"{format}.json"
-        firsts[format] = [population["first_id"] for population in json.loads(path.read_text())["populations"]]
+        firsts[format] = [population["first_id"] for population in described(tmp_path / format)["populations"]]
     assert firsts == {"csv": [0, 84, 120, 144, 164], "metis": [0, 36, 60, 80], "sonata": [0, 0, 36, 60, 80]}
 
 
@@ -108,7 +105,7 @@ def test_a_table_of_nodes_that_is_no_exports_is_kept(graph, tmp_path):
 def test_spikes_of_all_paths_meet(residual_graph, tmp_path):
     """The delays along every path from an input that spikes to a population add up to the same."""
     export(residual_graph, "pynn", tmp_path / "net")
-    stated = json.loads((tmp_path / "net" / "description.json").read_text())
+    stated = described(tmp_path / "net")
     delays = {(p["source"], p["target"]): p["delay_steps"] for p in stated["projections"]}
     first = {p["name"]: p["first_step"] for p in stated["populations"]}
     assert first == {"input": 0, "one": 1, "two": 2, "sum": 3, "pool": 4, "out": 5}

@@ -26,7 +26,6 @@ from snnb.formats.parts import _open, _Shared
 from snnb.formats.request import Request
 from snnb.formats.sonata import _write_edge_population
 from snnb.formats.write_export import export
-from snnb.graph.build import build_graph
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.io.files import sha256_of
@@ -34,7 +33,7 @@ from tests.crosscheck.sanafe_file import load
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import LAYERS, save
+from tests.graph.networks import LAYERS, graph_of_model
 from tests.graph.recorded import keras
 
 
@@ -227,7 +226,7 @@ def test_indices_of_neurons_that_stand_alone(tmp_path):
     source = LAYERS.Input((1,), name="input")
     branches = [LAYERS.Dense(units, name=name)(source) for name, units in (("one", 1), ("other", 2))]
     network = keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
-    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+    with graph_of_model(network, tmp_path) as graph:
         export(graph, "sonata", tmp_path / "net")
         assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", 1, graph.number_of_nodes() - 1, tmp_path)
     with h5py.File(str(tmp_path / "net" / "edges.h5"), "r") as file:
@@ -240,7 +239,7 @@ def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
     keras.backend.clear_session()
     source = LAYERS.Input((3,), name="input")
     network = keras.Model(source, LAYERS.Dense(2, name="out")(source))
-    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+    with graph_of_model(network, tmp_path) as graph:
         export(graph, "sonata", tmp_path / "net")
     config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))
     assert config.edge_populations == {"input_snn"}
@@ -370,7 +369,7 @@ def test_more_neurons_than_a_core_holds(tmp_path):
     source = LAYERS.Input((30, 30, 2), name="input")
     out = LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(LAYERS.Conv2D(2, 3, name="conv")(source)))
     model = keras.Model(source, out)
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+    with graph_of_model(model, tmp_path) as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
     architecture, network = load(tmp_path / "net", tmp_path)
     chip = sanafe_simulator.SpikingChip(architecture)

@@ -11,9 +11,8 @@ import pytest
 from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.request import Simulated
 from snnb.formats.write_export import export
-from snnb.graph.build import build_graph
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import LAYERS, branched, residual, save, set_random_weights, varied
+from tests.graph.networks import LAYERS, branched, graph_of_model, residual, set_random_weights, varied
 from tests.graph.recorded import keras
 
 BELOW_1 = np.nextafter(np.float32(1), np.float32(0))  # NIR's neurons spike above their threshold
@@ -127,17 +126,15 @@ def channels_first(values, shape):
 def test_synapses_are_those_of_the_graph(tmp_path, network, threshold):
     model = network()
     set_random_weights(model, 3)
-    simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
-        assert_same_synapses(graph, tmp_path, simulated, threshold)
+    with graph_of_model(model, tmp_path) as graph:
+        assert_same_synapses(graph, tmp_path, threshold)
 
 
 @pytest.mark.parametrize("codings", [("current",), ("spikes", "current")])
 def test_synapses_of_a_recurrent_graph_are_matrices(tmp_path, codings):
-    simulated = Simulated(1.0, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
     sizes = {"sizes": (3, 4, 5, 6), "inputs": len(codings), "codings": codings}
     with random_graph(tmp_path / "net_graph.h5", 1, **sizes)[0] as graph:
-        assert_same_synapses(graph, tmp_path, simulated, 1.0)
+        assert_same_synapses(graph, tmp_path, threshold=1.0)
 
 
 def test_biases_without_synapses_are_lost(tmp_path):
@@ -155,7 +152,8 @@ def test_a_graph_without_an_input_is_refused(tmp_path):
             export(graph, "nir", tmp_path / "net.nir")
 
 
-def assert_same_synapses(graph, tmp_path, simulated, threshold):
+def assert_same_synapses(graph, tmp_path, threshold):
+    simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
     export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
     written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
     names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
@@ -186,17 +184,12 @@ def test_layers_stay_layers(tmp_path):
     """No matrix but the dense layer's, whatever the padding; the pooling is a sum whose factor the neurons have."""
     model = windows()
     set_random_weights(model)
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+    with graph_of_model(model, tmp_path) as graph:
         export(graph, "nir", tmp_path / "net.nir")
     nodes = read(tmp_path / "net.nir").nodes
     kinds = [type(node).__name__ for node in nodes.values()]
-    assert {kind: kinds.count(kind) for kind in ("Conv2d", "SumPool2d", "Affine", "Flatten", "IF")} == {
-        "Conv2d": 4,
-        "SumPool2d": 1,
-        "Affine": 1,
-        "Flatten": 1,
-        "IF": 6,
-    }
+    counts = {"Conv2d": 4, "SumPool2d": 1, "Affine": 1, "Flatten": 1, "IF": 6}
+    assert {kind: kinds.count(kind) for kind in counts} == counts
     assert [set(node.r.ravel()) for name, node in nodes.items() if name.endswith("_pool")] == [{0.5}]
 
 
@@ -210,11 +203,10 @@ def test_losses_are_stated(graph, tmp_path):
 
 
 def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
-    model = varied()
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:  # noqa: SIM117
+    with graph_of_model(varied(), tmp_path) as graph:  # noqa: SIM117
         with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 is a max pooling, .* --max-pool average"):
             export(graph, "nir", tmp_path / "net.nir")
-    with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
+    with graph_of_model(without_maximum(), tmp_path) as graph:
         monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 400)
         with pytest.raises(ResourceError, match=r"cut → each \(Dense\) is not a layer of NIR, .* 432 weights"):
             export(graph, "nir", tmp_path / "net.nir")

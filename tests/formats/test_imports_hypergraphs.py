@@ -155,23 +155,18 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ((4, 1, 3, 2, 0, 1, 2, 0.5), "hyperedge 0 has 3 pins and 2 sources; give hyperedges of one source"),
-        ((4, 2, 2, 1, 0, 1, 0.5, 0, 1, 0.5), "hyperedge 1 has 0 pins and 1 sources"),
-        ((4, 2, 2, 1, 0, 1, 0.5, 1, 0, 0, 0.5), "hyperedge 1 has 1 pins and 0 sources"),
-        ((4, 1, 2, 1, 0, 4, 0.5), "a hyperedge names neuron 4, and the header states 4, from 0"),
-        ((4, 2, 2, 1, 0, 1, 0.5), "truncated, the 2 hyperedges of its header"),
-        ((4, 1, 2, 1, 0, 1, -0.5), "the hyperedge of neuron 0 weighs -0.5"),
-    ],
-)
-def test_bad_axh_files(tmp_path, words, message):
-    refused(snn(tmp_path / "a.axh", *words), message)
+REFUSED_AXH = {
+    (4, 1, 3, 2, 0, 1, 2, 0.5): "hyperedge 0 has 3 pins and 2 sources; give hyperedges of one source",
+    (4, 2, 2, 1, 0, 1, 0.5, 0, 1, 0.5): "hyperedge 1 has 0 pins and 1 sources",
+    (4, 2, 2, 1, 0, 1, 0.5, 1, 0, 0, 0.5): "hyperedge 1 has 1 pins and 0 sources",
+    (4, 1, 2, 1, 0, 4, 0.5): "a hyperedge names neuron 4, and the header states 4, from 0",
+    (4, 2, 2, 1, 0, 1, 0.5): "truncated, the 2 hyperedges of its header",
+    (4, 1, 2, 1, 0, 1, -0.5): "the hyperedge of neuron 0 weighs -0.5",
+}
 
 
-@pytest.mark.parametrize("content", REFUSED)
-def test_bad_files(tmp_path, content):
-    path = tmp_path / ("a.hgr" if isinstance(content, str) else "a.snn")
+@pytest.mark.parametrize(("content", "message"), [*REFUSED.items(), *REFUSED_AXH.items()])
+def test_bad_files(tmp_path, content, message):
+    path = tmp_path / ("a.hgr" if isinstance(content, str) else "a.axh" if content in REFUSED_AXH else "a.snn")
     path.write_text(content) if isinstance(content, str) else snn(path, *content)
-    refused(path, REFUSED[content])
+    refused(path, message)

@@ -260,9 +260,8 @@ def test_reports_of_spikes(tmp_path, case):
     with found:
         assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected
     silent = [name for name, part in (("from", expected[:2]), ("cells", expected[2:])) if not any(part)]
-    assert [note for note in notes if note.startswith("no spike counts")] == (
-        [f"no spike counts for {', '.join(silent)}"] if silent else []
-    )
+    expected_notes = [f"no spike counts for {', '.join(silent)}"] if silent else []
+    assert [note for note in notes if note.startswith("no spike counts")] == expected_notes
     assert any("give --rate-steps" in note for note in notes)
 
 

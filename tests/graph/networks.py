@@ -70,6 +70,11 @@ def save(model: Any, path: Path) -> Path:
     return path
 
 
+def graph_of_model(model: Any, folder: Path) -> SynapseGraph:
+    """The graph of a Keras model, in a folder, without spike counts."""
+    return build_graph(save(model, folder / "net_parsed.h5"), folder / "net_graph.h5")
+
+
 def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
     """Random spike counts, some of them 0, and a current for the input."""
     rng = np.random.default_rng(seed)

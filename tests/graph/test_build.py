@@ -7,7 +7,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, save
+from tests.graph.networks import LAYERS, graph_of_model, save
 from tests.graph.recorded import keras
 
 
@@ -56,5 +56,5 @@ def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeyp
 )
 def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
     with pytest.raises(InputError, match=message):
-        build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
+        graph_of_model(model(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["net_parsed.h5"]

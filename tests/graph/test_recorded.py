@@ -2,9 +2,8 @@
 
 import pytest
 
-from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
-from tests.graph.networks import counts_of, save, set_random_weights
+from tests.graph.networks import counts_of, graph_of_model, set_random_weights
 from tests.graph.recorded import FOLDER, Recorded, builders, keras
 
 
@@ -16,7 +15,7 @@ def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
     for model, folder in ((built, "built"), (recorded, "recorded")):
         (tmp_path / folder).mkdir()
         set_random_weights(model, seed=3)
-        build_graph(save(model, tmp_path / folder / "net_parsed.h5"), tmp_path / folder / "net_graph.h5").close()
+        graph_of_model(model, tmp_path / folder).close()
     counts = [counts_of(model) for model in (built, recorded)]
     assert counts[0].keys() == counts[1].keys()
     assert all((counts[0][layer] == counts[1][layer]).all() for layer in counts[0])
