@@ -143,6 +143,12 @@ class Interpreter:
         return spikes
 
 
+def interpreted(nodes, edges, frames, dt=1.0, reset="value"):
+    """Values of each node in each step of one sample."""
+    interpreter = Interpreter(nodes, edges, dt, reset)
+    return [interpreter.step(frame) for frame in frames]
+
+
 def linear(node, x):
     """Return the output of a linear node without state."""
     kind = node["type"]

@@ -25,7 +25,7 @@ from snnb.simulation.settings import SimulationSettings
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras
-from tests.simulation.alike import run_engine
+from tests.simulation.alike import run_engine, spike_trains
 
 MEAN, STD, SAMPLES = np.array([0.25, 0.5]), np.array([0.5, 0.25]), 3
 FIRST = "02Activation_3x3x4"
@@ -133,9 +133,7 @@ def test_other_simulators_give_the_same_spikes(simulated, trained, simulator):
     inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     recorded = compare_spikes(exported_network(graph, stated), simulator, "free", folder, inputs, STEPS)
     spikes = fired(currents(trained, x / 256), STEPS)
-    found = np.zeros((STEPS, SAMPLES, 36), bool)
-    sample, neuron, step = recorded[FIRST].T
-    found[step, sample, neuron] = True
+    found = spike_trains(recorded[FIRST], SAMPLES, STEPS, 36).swapaxes(0, 1)
     np.testing.assert_array_equal(found, spikes.reshape(found.shape))
 
 

@@ -15,7 +15,8 @@ from snnb.model_files.nir_network import read_nir
 from tests import random_nir
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.networks import graph_of
-from tests.nir_interpreter import NEURONS, Interpreter, write
+from tests.nir_interpreter import NEURONS, interpreted, write
+from tests.simulation.alike import spike_trains
 
 SAMPLES, STEPS = 3, 10
 BY_STEPS = Simulated(1.0, "subtraction", "steps", None, 1.0, None, None, STEPS, 0, 0)
@@ -61,14 +62,9 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
         found = simulator.build(exported)(inputs.swapaxes(1, 2), STEPS)
     except UsageError as error:
         pytest.skip(str(error))
-    values = []
-    for sample in x:
-        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
-        values.append([interpreter.step(frame) for frame in sample])
+    values = [interpreted(nodes, edges, sample, random_nir.DT, reset) for sample in x]
     for population in (p for p in network.populations if p.neuron.spikes):
-        spikes = np.zeros((SAMPLES, STEPS, population.size))
-        sample, neuron, step = found[population.name].T
-        spikes[sample, step, neuron] = 1
+        spikes = spike_trains(found[population.name], SAMPLES, STEPS, population.size)
         of_steps = [[rows_first(step[population.name]) for step in sample] for sample in values]
         np.testing.assert_array_equal(spikes, of_steps, population.name)
 

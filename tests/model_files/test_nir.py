@@ -18,9 +18,9 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests import random_nir
 from tests.end_to_end.conftest import RECORDED
-from tests.nir_interpreter import Interpreter, linear, write
+from tests.nir_interpreter import interpreted, linear, write
 from tests.random_nir import input_shape, linear_node
-from tests.simulation.alike import run_engine
+from tests.simulation.alike import run_engine, spike_trains
 
 ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
 
@@ -227,21 +227,16 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     path = write(tmp_path / "net.nir", nodes, edges)
     net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (samples, steps, *nodes["input"]["shape"]))
-    values = []
-    for frames in x:
-        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
-        values.append([interpreter.step(frame) for frame in frames])
+    values = [interpreted(nodes, edges, frames, random_nir.DT, reset) for frames in x]
     frames = np.array([[rows_first(frame).reshape(net.input.shape) for frame in sample] for sample in x], np.float32)
     settings = SimulationSettings(samples=samples, duration=steps, input="steps", record_spikes=samples)
-    found = engine(net, settings).simulate(InputSteps.dense(frames), 0, lambda spikes, readout: None)
+    found = run_engine(engine, net, settings, InputSteps.dense(frames))
     for population in net.populations:
         of_steps = [[rows_first(step[population.name]).reshape(-1) for step in sample] for sample in values]
         if not population.neuron.spikes:
             np.testing.assert_array_equal(found.readout.reshape(samples, -1), np.max(of_steps, axis=1))
             continue
-        spikes = np.zeros((samples, steps, population.size))
-        sample, neuron, step = found.spikes[population.name].T
-        spikes[sample, step, neuron] = 1
+        spikes = spike_trains(found.spikes[population.name], samples, steps, population.size)
         np.testing.assert_array_equal(spikes, of_steps, population.name)
 
 
@@ -261,8 +256,7 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     counts = run_engine(EventEngine, net, settings, InputSteps.dense(np.float32(x))).counts
     found = {}
     for reset in ("subtract_delayed", "subtract"):
-        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
-        values = [interpreter.step(frame) for frame in x[0]]
+        values = interpreted(nodes, edges, x[0], random_nir.DT, reset)
         found[reset] = [sum(step[name] for step in values) for name in ("lif", "last")]
     for name, expected, other in zip(("lif", "last"), *found.values()):
         np.testing.assert_array_equal(counts[name].ravel(), expected)

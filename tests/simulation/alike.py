@@ -36,6 +36,14 @@ def observed(engine, network, settings, x, first=0):
     return counted, np.concatenate(spikes, axis=1), readouts[0] if readouts[0] is None else np.concatenate(readouts, 1)
 
 
+def spike_trains(table, samples, steps, size):
+    """Numbers of spikes, (samples, steps, neurons), of a table of sample, neuron and step."""
+    trains = np.zeros((samples, steps, size), np.int64)
+    sample, neuron, step = np.asarray(table, np.int64).T
+    np.add.at(trains, (sample, step, neuron), 1)
+    return trains
+
+
 def simulated(engine, case, settings, samples=slice(0, 70)):
     """What an engine counts of some of the case's samples, and the spikes of the output."""
     return observed(engine, case.network, settings, case.x[samples], samples.start)[:2]

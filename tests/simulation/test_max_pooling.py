@@ -27,7 +27,7 @@ from snnb.training.keras_model import trained_network
 from snnb.training.qcfs import QCFS, quantised
 from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 from tests.model_files.test_onnx_operators import node, numbers, onnxruntime_outputs, written
-from tests.simulation.alike import observed, run_engine
+from tests.simulation.alike import observed, run_engine, spike_trains
 
 L = keras.layers
 SAMPLES, STEPS, LEVELS = 10, 8, 4
@@ -101,11 +101,9 @@ def largest(values, size, stride, before):
 
 def spikes_of(table, samples, shape, steps):
     """Spikes as 0 and 1, (steps, samples, *shape), of a table of sample, neuron and step."""
-    spikes = np.zeros((steps, samples, int(np.prod(shape))), np.int64)
-    sample, neuron, step = np.asarray(table, np.int64).T
-    np.add.at(spikes, (step, sample, neuron), 1)
+    spikes = spike_trains(table, samples, steps, int(np.prod(shape)))
     assert spikes.max() <= 1
-    return spikes.reshape(steps, samples, *shape)
+    return spikes.swapaxes(0, 1).reshape(steps, samples, *shape)
 
 
 def pools_of(network):

@@ -11,7 +11,7 @@ from snnb.simulation.operations import connection_sparsity, footprint
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import Quality, Totals, rate_statistics
 from tests.graph.edges import all_edges
-from tests.simulation.alike import simulate_case
+from tests.simulation.alike import simulate_case, spike_trains
 
 SAMPLES, STEPS = 20, 30
 SETTINGS = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES, seed=1)
@@ -22,12 +22,9 @@ def _simulated(case, folder, **changes):
     result = simulate_case(case, folder, SETTINGS.changed(**changes))
     with build_graph(case.parsed, folder / "n_graph.h5", pool_weight="one") as graph:
         edges = all_edges(graph)[:3]
-    trains = []
     with np.load(folder / "spike_times.npz") as times:
-        for volume in (case.network.input, *case.network.populations):
-            sample, neuron, step = times[volume.name].T
-            trains.append(np.zeros((SAMPLES, STEPS, volume.size)))
-            trains[-1][sample, step, neuron] = 1
+        volumes = (case.network.input, *case.network.populations)
+        trains = [spike_trains(times[volume.name], SAMPLES, STEPS, volume.size) for volume in volumes]
     document = json.loads((folder / "sim_accuracies.json").read_text())
     return document, result.statistics.operations, edges, np.concatenate(trains, axis=2)
 
@@ -56,7 +53,7 @@ def test_metrics_of_neurobench_are_those_of_weights_spikes_and_potentials(exact,
     assert found["activation_sparsity"] == pytest.approx(1 - spikes[..., network.input.size :].mean())
     matrix = np.zeros((spikes.shape[2],) * 2)
     np.add.at(matrix, (source, target), weight)
-    sent = spikes.copy()
+    sent = spikes.astype(float)
     if coding == "constant":
         sent[..., : network.input.size] = exact.x[:SAMPLES].reshape(SAMPLES, 1, -1)
     # All sums are exact in float32; a pooling divides its own by the number of inputs.

@@ -17,7 +17,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 from snnb.simulation.statistics import Reconstruction, SimulationStatistics, added
 from snnb.training.keras_model import write_model
-from tests.simulation.alike import run_engine, simulate_case
+from tests.simulation.alike import run_engine, simulate_case, spike_trains
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -61,11 +61,8 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     said, last = _json(tmp_path), trained.network.output.name
     assert read_document(SimulationStatistics, tmp_path / "sim_accuracies.json") == result.statistics
     with np.load(tmp_path / "spike_times.npz") as times:
-        sample, neuron, step = times[last].T
         assert (times["num_samples"], times["num_steps"]) == (60, 40)
-    spikes = np.zeros((60, 40, 10))
-    spikes[sample, step, neuron] = 1
-    counts = spikes.cumsum(axis=1)
+        counts = spike_trains(times[last], 60, 40, 10).cumsum(axis=1)
     right = (counts.argmax(axis=2) == trained.y[:60, np.newaxis]) & counts.any(axis=2)
     np.testing.assert_allclose(said["snn_accuracy_by_timestep"], right.mean(axis=0))
     assert said["snn_accuracy"] == right[:, -1].mean() == result.statistics.snn_accuracy

@@ -14,6 +14,7 @@ from snnb.network.neuron import Neuron
 from snnb.network.read_network import SPIKING, write_network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
+from tests.simulation.alike import spike_trains
 
 SENSOR, SAMPLES, FIRST = (3, 4, 2), 12, 2
 RANDOM = np.random.default_rng(4)
@@ -104,9 +105,8 @@ def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, en
         flat = {stem: arrays[name].astype(float) for stem, arrays in files.items() if name in arrays}
         total = flat["spike_rate_sums"].reshape(-1)
         np.testing.assert_array_equal(total, counted[:, 3:].sum(axis=(0, 1)), err_msg=name)
-        sample, neuron, step = files["spike_times"][name].T
-        recorded = np.zeros((2, settings.duration, counted.shape[2]))
-        np.add.at(recorded, (sample - FIRST, step, neuron), 1)
+        table = files["spike_times"][name] - [FIRST, 0, 0]
+        recorded = spike_trains(table, 2, settings.duration, counted.shape[2])
         np.testing.assert_array_equal(recorded, counted[:2] if (name, kind) != ("input", "steps") else 0)
     scores = [one[-1] for one in largest] if not spikes else [one.sum(axis=0) for one in layers["out"]]
     guesses = [score.argmax() if score.any() else -1 for score in scores]

@@ -20,7 +20,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
-from tests.simulation.alike import observed
+from tests.simulation.alike import observed, spike_trains
 
 SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
 F = np.float32
@@ -220,9 +220,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
             own = expected[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own.mean() < 1.5, name
             np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
-            times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)
-            sample, neuron, step = found.spikes[name].T
-            np.add.at(times, (sample, step, neuron), 1)
+            times = spike_trains(found.spikes[name], 2, STEPS, network.volume(name).size)
             np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
         out = expected["out"].swapaxes(0, 1)
         np.testing.assert_array_equal(spikes, out.astype(np.bool_))

@@ -13,6 +13,7 @@ from tests.simulation.alike import (
     assert_every_spike_is_the_same,
     assert_of_10000_counts_at_most_one_differs_by_one,
     simulated,
+    spike_trains,
 )
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
@@ -76,9 +77,8 @@ def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
     # recorded spikes of the layer before.
     settings = SETTINGS.changed(record_spikes=70)
     recorded, _ = simulated(TensorFlowEngine, trained, settings)
-    before = np.zeros((70, SETTINGS.duration, len(kernel)), bool)
-    sample, neuron, step = recorded.spikes[trained.network.populations[-2].name].T
-    before[sample, step, neuron] = True
+    table = recorded.spikes[trained.network.populations[-2].name]
+    before = spike_trains(table, 70, SETTINGS.duration, len(kernel)).astype(bool)
     for step in range(SETTINGS.duration):
         potential += before[:, step] @ kernel + last.bias
         share = np.exp(potential - potential.max(axis=1, keepdims=True))
