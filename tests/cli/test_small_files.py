@@ -61,13 +61,15 @@ def keras_weights(file, *units):
         file.create_dataset(f"model_weights/dense{number}/kernel", (64, size), "f4", chunks=(64, 1000))
 
 
-def onnx_model(nodes, constants, shape=(1, 1, 8, 8)):
+def onnx_model(nodes, attributes, constants, shape=(1, 1, 8, 8)):
+    """Return a model of nodes given as text, `KIND INPUTS`, whose outputs are v0, v1, ...; the first has attributes."""
     from onnx import TensorProto, helper, numpy_helper
 
-    *inner, last = nodes
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, of) for name, of in (("x", shape), ("y", None))]
-    made = [helper.make_node(kind, inputs, [f"v{k}"], **own) for k, (kind, inputs, own) in enumerate(inner)]
-    made.append(helper.make_node(last[0], last[1], ["y"], **last[2]))
+    words = [node.split() for node in nodes.split(", ")]
+    last = f"v{len(words) - 1}"
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, of) for name, of in (("x", shape), (last, None))]
+    more = [attributes, *[{}] * len(words)]
+    made = [helper.make_node(kind, read, [f"v{k}"], **more[k]) for k, (kind, *read) in enumerate(words)]
     weights = [numpy_helper.from_array(values, name) for name, values in constants.items()]
     graph = helper.make_graph(made, "graph", ends[:1], ends[1:], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
@@ -148,30 +150,18 @@ source: none
 }
 MODELS = {  # ONNX
     "padded.onnx": (
-        [
-            ("Conv", ["x", "tap"], {"pads": [10**5] * 4}),
-            ("GlobalAveragePool", ["v0"], {}),
-            ("Flatten", ["v1"], {}),
-            ("Gemm", ["v2", "one"], {}),
-        ],
+        "Conv x tap, GlobalAveragePool v0, Flatten v1, Gemm v2 one",
+        {"pads": [10**5] * 4},
         {"tap": TAP, "one": ONE},
     ),
     "gathered.onnx": (
-        [
-            ("Gather", ["one", "zeros"], {"axis": 1}),
-            ("Gather", ["v0", "zeros"], {"axis": 0}),
-            ("Flatten", ["x"], {}),
-            ("Gemm", ["v2", "v1"], {}),
-        ],
+        "Gather one zeros, Gather v0 zeros, Flatten x, Gemm v2 v1",
+        {"axis": 1},
         {"one": ONE, "zeros": np.zeros(10**6, int)},
     ),
     "channels.onnx": (
-        [
-            ("Add", ["x", "one"], {}),
-            ("GlobalAveragePool", ["v0"], {}),
-            ("Flatten", ["v1"], {}),
-            ("Gemm", ["v2", "dense"], {}),
-        ],
+        "Add x one, GlobalAveragePool v0, Flatten v1, Gemm v2 dense",
+        {},
         {"one": ONE, "dense": DENSE},
         (1, 10**10, 1, 1),
     ),

@@ -77,18 +77,7 @@ def pixels():
 def small(randomise):
     """Convolution with batch normalisation, average pooling, dropout, a convolution, a softmax."""
     layers = keras.layers
-    return randomise(
-        keras.Sequential(
-            [
-                layers.Conv2D(4, 3, padding="same", use_bias=False, input_shape=(8, 8, 1)),
-                layers.BatchNormalization(),
-                layers.Activation("relu"),
-                layers.AveragePooling2D(2),
-                layers.Dropout(0.3),
-                layers.Conv2D(6, 3, activation="relu"),
-                layers.Flatten(),
-                layers.Dense(10),
-                layers.Activation("softmax"),
-            ]
-        )
-    )
+    stack = [layers.Conv2D(4, 3, padding="same", use_bias=False, input_shape=(8, 8, 1)), layers.BatchNormalization()]
+    stack += [layers.Activation("relu"), layers.AveragePooling2D(2), layers.Dropout(0.3)]
+    stack += [layers.Conv2D(6, 3, activation="relu"), layers.Flatten(), layers.Dense(10), layers.Activation("softmax")]
+    return randomise(keras.Sequential(stack))

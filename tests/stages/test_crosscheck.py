@@ -105,8 +105,6 @@ def test_without_the_simulator(run, monkeypatch, simulator):
 
 def test_too_little_memory(run, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2_000_000, total=1 << 34))
-    with pytest.raises(
-        ResourceError, match=r"sanafe takes about 3\.1 MB of memory for 3,664 synapses, 2\.0 MB are free"
-    ):
+    with pytest.raises(ResourceError, match=r"sanafe takes about 3\.1 MB of memory .*, 2\.0 MB are free"):
         crosscheck(run, "sanafe")
     assert crosscheck(run, "scipy").samples == 2

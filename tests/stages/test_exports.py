@@ -60,7 +60,7 @@ def test_nor_of_another_run(run, tmp_path):
         (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "thesis.tex was not written by `snnb`"),
         (
             lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')),
-            "description.json was not written",
+            "description.json was",
         ),
         (lambda path: path.symlink_to(path.parent), "is a link, which is not followed; move it away"),
     ],

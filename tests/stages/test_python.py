@@ -162,25 +162,18 @@ def test_a_table_of_many_rows_is_cut():
     assert rows == [*map(str, range(20)), "… 10 more"]
 
 
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("training", "training_plot.png"),
-        ("accuracy", "accuracy_by_timestep.png"),
-        ("rates", "rate_histogram.png"),
-        ("raster", "raster.png"),
-        ("mapping", "mapping.png"),
-        ("traffic", "traffic.png"),
-        ("events", "events.png"),
-    ],
-)
-def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name, file):
+FILES = {"training": "training_plot", "accuracy": "accuracy_by_timestep", "rates": "rate_histogram"}
+
+
+@pytest.mark.parametrize("name", [*FILES, "raster", "mapping", "traffic", "events"])
+def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name):
     face, results = drawn_run
     stage = {"training": "train", "mapping": "map", "traffic": "map", "events": "map"}.get(name, "simulate")
+    saved = results[stage].directory / f"{FILES.get(name, name)}.png"
     with matplotlib.rc_context({"font.size": 14}):  # of the user
         figure = face.plot(name)
         drawn = np.asarray(Image.open(BytesIO(figure._repr_png_())))
-    np.testing.assert_array_equal(drawn, np.asarray(Image.open(results[stage].directory / file)))
+    np.testing.assert_array_equal(drawn, np.asarray(Image.open(saved)))
 
 
 def test_what_cannot_be_plotted_is_refused(run):
