@@ -12,10 +12,7 @@ LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
     [
         ("lenet_cifar10", "lenet_cifar10"),
         ("LeNet_Cifar10", "lenet_cifar10"),
-        ("LeNet_Cifar100", "lenet_cifar100"),
         ("MultiLayerPerceptron_Mnist", "mlp_mnist"),
-        ("Alexnet_Mnist224", "alexnet_mnist224"),
-        ("LeNet_padded_Mnist", "lenet_padded_mnist"),
     ],
 )
 def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from snnb.cli.main import main
 from snnb.stages.open_run import open_run
@@ -72,13 +71,8 @@ def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, ca
     for name in ("plain_torch_default.onnx", "plain_torch_default.onnx.data"):
         shutil.copy(str(RECORDED / name), str(tmp_path))
     random = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for name in "abc":
-            (tmp_path / "pictures" / split / name).mkdir(parents=True)
-            for number in range(3):
-                pixels = random.integers(0, 256, (8, 10), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "pictures" / split / name / f"{number}.png")
-    line = "train --model plain_torch_default.onnx --dataset folder:pictures --run-dir run"
+    np.savez("pictures.npz", x_test=random.integers(0, 256, (9, 8, 10), dtype=np.uint8), y_test=np.arange(9) % 3)
+    line = "train --model plain_torch_default.onnx --dataset arrays:pictures.npz --run-dir run"
     assert main(shlex.split(line)) == 0, capsys.readouterr().err
     record = open_run(tmp_path / "run").record_of("train")
     assert [Path(file.path).name for file in record.inputs if file.external] == [

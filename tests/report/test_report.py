@@ -306,12 +306,8 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
     for held in ("axons_out", "memory_bits"):
         stated = cost[f"{held}_per_core"]
         shown = page.rows("mapping", held.replace("_", " "))
-        assert shown == [
-            f"{stated['mean']:,.1f}",
-            f"{stated['max']:,}",
-            f"{stated['limit']:,}",
-            f"{stated['share']:.0%}",
-        ]
+        numbers = "{mean:,.1f} {max:,} {limit:,} {share:.0%}".format(**stated)
+        assert shown == numbers.split()
     assert "stale" not in page.text("overview")
     chip.write_text(chip.read_text() + "\n")
     assert f"maps/{made.directory.name} is stale: {chip}" in document(face.report().read_text()).text("overview")

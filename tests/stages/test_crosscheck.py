@@ -33,11 +33,8 @@ def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, cap
     checked = json.loads(capfd.readouterr().out)
     assert checked["passed"] is True
     assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
-    assert [p["population"] for p in checked["populations"]] == [
-        "00Conv2D_8x8x4",
-        "01AveragePooling2D_4x4x4",
-        "02Conv2D_2x2x8",
-    ]
+    names = "00Conv2D_8x8x4 01AveragePooling2D_4x4x4 02Conv2D_2x2x8"
+    assert [p["population"] for p in checked["populations"]] == names.split()
     assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
     alter_one_weight(run)
     assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5

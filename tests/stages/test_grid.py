@@ -69,12 +69,8 @@ def test_what_is_offered_can_be_in_a_grid():
 def test_chips_change_last_and_are_no_option_of_a_simulation():
     axes = read_grid(["hardware=loihi,truenorth", "duration=5,6"], {})
     points = points_of(axes, {"simulate": {"samples": 4}})
-    assert [(point.hardware, point.given["simulate"]["duration"]) for point in points] == [
-        ("loihi", 5),
-        ("loihi", 6),
-        ("truenorth", 5),
-        ("truenorth", 6),
-    ]
+    found = [(point.hardware, point.given["simulate"]["duration"]) for point in points]
+    assert found == [("loihi", 5), ("loihi", 6), ("truenorth", 5), ("truenorth", 6)]
     assert all("map" not in point.given for point in points)
 
 

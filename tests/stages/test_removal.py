@@ -65,10 +65,8 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
         plan_removal(open_run(run.path), [stamp])
     with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"):
         plan_removal(open_run(run.path), [f"graphs/{stamp}"])
-    assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).removed == [
-        f"graphs/{stamp}",
-        f"maps/{mapping}",
-    ]
+    planned = plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping])
+    assert planned.removed == [f"graphs/{stamp}", f"maps/{mapping}"]
     removed = Run(path=run.path).remove(stamp, with_dependents=True)
     assert removed.removed == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
     assert whole(run)
