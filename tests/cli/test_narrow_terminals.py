@@ -87,18 +87,6 @@ def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(mapped, caps
     assert "too narrow" not in "\n".join(lines)
 
 
-def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, capsys):
-    for name in ("a", "b", "c", "d"):
-        shutil.copytree(mapped, name)
-    lines = printed(capsys, "compare", "a", "b", "c", "d")
-    assert max(map(cell_len, lines)) <= 80
-    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\b[abcd]:\w+", line)]
-    assert [stamp[0] for stamp in stamps] == ["a", "b", "c", "d"]
-    accuracies = [line for line in lines if line.startswith("SNN accuracy")]
-    assert sum(line.count("%") for line in accuracies) == 4
-    assert sum("chip (chip" in line for line in lines) == 4
-
-
 def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
     runs = [f"run{number}" for number in range(9)]
     for name in runs:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from snnb import Run
-from snnb.chips import read_hardware
 from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
 from snnb.mapping.files import Mapping
@@ -163,18 +162,6 @@ def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(ru
     assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
     with pytest.raises(InputError, match="no time_ns"):
         face.map(hardware="spinemap_5x5", objective="step")
-
-
-def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_path, monkeypatch):
-    copy = shutil.copytree(DESCRIPTIONS, tmp_path / "descriptions")
-    monkeypatch.setattr(read_hardware, "DESCRIPTIONS", copy)
-    face, options = Run(path=run.path), {"hardware": "loihi", "method": "sequential"}
-    first = face.map(**options)
-    assert stale(run) == {}
-    file = copy / "loihi.yaml"
-    file.write_text(file.read_text().replace("axons_per_core: 4096", "axons_per_core: 2048", 1))
-    assert stale(run) == {f"maps/{first.directory.name}": f"{file} has changed"}
-    assert Mapping.open(face.map(**options).directory).hardware.axons_per_core == 2048
 
 
 def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp_path, monkeypatch):
