@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -215,3 +216,20 @@ def test_methods_see_results_of_other_objects(run, tmp_path):
     assert first.verify().files > files  # of the graph too
     assert f"simulation {new}" in first.report().read_text()
     assert first.remove(new, with_dependents=True).removed == [f"simulations/{new}", f"graphs/{new}"]
+
+
+def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
+    held, release, warned = threading.Event(), threading.Event(), []
+
+    def hold():
+        with run.locked():
+            held.set()
+            release.wait(60)
+
+    monkeypatch.setattr("warnings.warn", lambda message, **_: warned.append(str(message)) or release.set())
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+    snnb.Run(path=run.path).graph()
+    holder.join()
+    assert [message for message in warned if re.match("waiting for .*, in use by process", message)]
