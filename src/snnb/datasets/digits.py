@@ -1,5 +1,6 @@
 """The UCI digits that scikit-learn ships: 1,797 images of 8×8, values 0 to 16. Nothing is downloaded."""
 
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,7 +28,7 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """Return the folder in the installed package, which is not imported, since that takes a second."""
+    """Return the folder in the installed package, which is not imported, since that takes a third of a second."""
     package = find_spec("sklearn")
     assert package is not None  # a requirement of this package
     assert package.origin is not None
@@ -36,19 +37,15 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """Read 1,437 training and 360 test digits. They are the same for every seed, so that results can be compared."""
-    import sklearn
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = digits.images.astype(np.uint8)[..., np.newaxis]
-    labels = digits.target.astype(np.int64)
+    rows = np.loadtxt(where / "digits.csv.gz", np.int64, delimiter=",")
+    images, labels = rows[:, :-1].reshape(-1, 8, 8, 1).astype(np.uint8), rows[:, -1]
     order = proportional_order(labels, np.random.default_rng(0))
     test, train = np.sort(order[:TEST_SAMPLES]), np.sort(order[TEST_SAMPLES:])
     return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=ArraySamples(labels[train], images[train]),
         test=ArraySamples(labels[test], images[test]),
-        version=f"scikit-learn {sklearn.__version__}",
+        version=f"scikit-learn {version('scikit-learn')}",
     )
 
 
