@@ -136,19 +136,16 @@ def write_csv(rows: List[Row]) -> None:
 
 def instance_table(instances: List[Row]) -> List[str]:
     """Return a row an instance."""
-    lines = [
-        "| name | network | test, trained, spiking | samples × steps | neurons | synapses | spikes a sample | KB |"
-    ]
-    lines.append("|---|---|---|---:|---:|---:|---:|---:|")
+    lines = ["| name | network | test, trained, spiking | samples × steps | neurons | synapses | spikes a sample |"]
+    lines.append("|---|---|---|---:|---:|---:|---:|")
     for one in instances:
-        kilobytes = (INSTANCES / f"{one['name']}.h5").stat().st_size / 1000
         cells = [
             f"`{one['name']}`",
             one["network"].rstrip("."),
             quality(one),
             f"{one['pictures']:,} × {one['steps']:,}",
         ]
-        cells += [f"{number:,.0f}" for number in (one["neurons"], one["synapses"], one["spikes"], kilobytes)]
+        cells += [f"{number:,.0f}" for number in (one["neurons"], one["synapses"], one["spikes"])]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
