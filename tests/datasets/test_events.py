@@ -341,7 +341,7 @@ def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepa
 
 
 def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
-    moving = digit_events.MovingDigits(digits.load(Path()).test.images[..., 0], seed=1)
+    moving = digit_events.MovingDigits(digits.load(digits.locate(Path())).test.images[..., 0], seed=1)
     for position in range(10):
         seen, events = moving.pictures(position), moving.events(position)
         digit = moving.images[position].astype(int)
