@@ -18,7 +18,7 @@ potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -58,7 +58,8 @@ SHARES_PAID, LARGER = (0, 0.5, 1), (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
 DELAYS = np.array([(0, 0), *((delay, share * delay) for delay in LARGER for share in SHARES_PAID)], np.float32)
 OUTPUT_DELAYS = (0.25, 0.5, 0.75, 1.0)
 TIMES = (0.75, 1, 1.5)  # multiples of the calibrated number of steps after which errors of free firing are measured
-SEARCHED_SAMPLES, SEARCHED_POSITIONS = 32, 64  # simulated for each candidate
+SEARCHED, OTHERS = slice(0, 32), slice(32, None)  # samples: candidates are simulated on the first ones
+SEARCHED_POSITIONS = 64
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
 
@@ -150,20 +151,17 @@ class _Calibration:
         bias = population.channel_bias
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
-            wanted[block] = self._sums(sums, population, block, self._trained)
-        if population.counts_largest:
-            self._pool(population, sums, wanted, spiking_sums)
-            return
+            wanted[block] = sums.of(self._trained, block)
         taken = rows_taken(population, self._samples)
         if taken is not None:
             population = self._fitted(population, sums, wanted, bias, taken)
             sums = PopulationSums(self.network, population)
-        if self._settings.weight_bits is not None or self._settings.prune:
+        if (self._settings.weight_bits is not None or self._settings.prune) and not population.counts_largest:
             population = self._changed(population)
             sums = PopulationSums(self.network, population)
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
-            spiking_sums[block] = self._sums(sums, population, block, self._spiking)
+            spiking_sums[block] = sums.of(self._spiking, block)
             missing += (wanted[block] - spiking_sums[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
             wanted[block] += bias
         shifted = (bias + missing / (wanted.size // len(bias))).astype(np.float32)
@@ -176,33 +174,14 @@ class _Calibration:
             channels = self._chosen(population, sums, bias, shifted, spiking_sums)
         else:
             scale = source_scales(self.network, self.channels, population.only.input)[0, 0].copy()
-            channels = Channels(scale, bias, np.full_like(bias, 0.5))
+            channels = Channels(scale, bias, np.full_like(bias, 0 if population.counts_largest else 0.5))
             self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
         self.channels[population.name] = channels
-        self._fire(population, sums, spiking_sums, channels)
-        self._forget(population)
-
-    def _forget(self, population: Population) -> None:
-        """Drop the activations that only this population and those before it read."""
+        self._fire(population, sums, spiking_sums)
+        # Drop the activations that only this population and those before it read.
         for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
-
-    def _pool(self, population: Population, sums: PopulationSums, wanted: np.ndarray, values: np.ndarray) -> None:
-        """Pass on the largest trained activations `wanted`, and the largest spike counts of the inputs."""
-        scale = source_scales(self.network, self.channels, population.only.input).reshape(-1, population.shape[-1])[0]
-        self.channels[population.name] = Channels(scale.copy(), np.zeros_like(scale), np.zeros_like(scale))
-        self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
-        self._trained[population.name], self._spiking[population.name] = wanted, values
-        for block in self._blocks(population, 1):
-            values[block] = self._sums(sums, population, block, self._spiking)
-        if self._settings.firing == "free":
-            shape = (self._simulated, self._samples, -(-population.size // 8))
-            train = self._trains[population.name] = scratch_array(shape, np.uint8)
-            for block in self._blocks(population, STEP_ARRAYS * self._simulated):
-                spikes = np.diff(self._currents(sums, population, block, summed=True), axis=0, prepend=0) > 0
-                train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
-        self._forget(population)
 
     def _changed(self, population: Population) -> Population:
         """Prune and round the weights, also in the network, after a softmax is replaced."""
@@ -238,7 +217,7 @@ class _Calibration:
         missing = np.empty((len(numbers), channels), np.float32)
         done, positions = 0, population.size // channels
         for block in self._blocks(population, -(-weights // channels)):
-            own, read = sums.with_inputs(self._sent(population, block, self._spiking))
+            own, read = sums.with_inputs(self._spiking, block)
             rows = slice(-block.start * positions % numbers.step, None, numbers.step)
             inputs = windows(population, read)[rows]
             x[done : done + len(inputs)] = inputs
@@ -263,7 +242,7 @@ class _Calibration:
         top[top == 0] = 1
         parsed = self._allowed(population, np.ones((1, len(bias))))
         if self._settings.firing == "separated":
-            scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros((1, 2), np.float32)
+            scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), DELAYS[:1]
             searched = slice(None, None, len(target) // ROWS | 1)
             flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
             shifted = balanced_bias(flat, target, shifted, top, FINE_LEVELS)
@@ -274,12 +253,11 @@ class _Calibration:
             errors, cost = errors[np.newaxis], cost[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
-            scales = self._allowed(population, np.outer(FREE_SHARES, top))
-            delays = DELAYS
+            scales, delays = self._allowed(population, np.outer(FREE_SHARES, top)), DELAYS
             currents, target = self._searched(population, sums)
             simulated = currents, target, self._steps, self._weights
-            errors = cost = firing_errors(*simulated, shifted, scales, delays)
-            before = firing_errors(*simulated, bias, parsed, np.zeros((1, 2), np.float32)).sum()
+            errors = cost = firing_errors(*simulated, shifted, scales, DELAYS)
+            before = firing_errors(*simulated, bias, parsed, DELAYS[:1]).sum()
         first, chosen = np.unravel_index(cost.reshape(-1, len(bias)).argmin(axis=0), cost.shape[:2])
         delay, scale, after = delays[first].T, scales[chosen, every], errors[first, chosen, every].sum()
         if errors.min(axis=(0, 1)).sum() > before:
@@ -296,25 +274,32 @@ class _Calibration:
         bias = (shifted + delay[1] * scale / self._steps).astype(np.float32)
         return Channels(scale, bias, (0.5 - delay[0]).astype(np.float32))
 
-    def _fire(self, population: Population, sums: PopulationSums, values: np.ndarray, channels: Channels) -> None:
-        """Replace the sums without bias `values` by the activations that the spikes of the population represent."""
-        scale, steps = channels.scale, self._steps
+    def _fire(self, population: Population, sums: PopulationSums, values: np.ndarray) -> None:
+        """Replace the sums without bias `values` by the activations that the spikes of the population represent.
+
+        With free firing keep the spikes too; after T steps only of the samples on which candidates are compared.
+        """
         self._spiking[population.name] = values
+        channels, scale = self.channels[population.name], self.channels[population.name].scale
         if self._settings.firing == "separated":
-            unit = scale / np.float32(steps)
+            unit = scale / np.float32(self._steps)
             for block in self._blocks(population, 1):
                 level = np.floor((values[block] + channels.bias) / unit + np.float32(0.5))
-                values[block] = np.clip(level, 0, steps) * unit
+                values[block] = np.clip(level, 0, self._steps) * unit
             return
-        shape = (self._simulated, len(values), -(-population.size // 8))
-        train = self._trains[population.name] = scratch_array(shape, np.uint8)
-        for block in self._blocks(population, STEP_ARRAYS * self._simulated):
-            currents = self._currents(sums, population, block) / scale
-            spikes = np.empty(currents.shape, np.bool_)
-            flat = (self._simulated, -1, len(scale))
-            fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
-            train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
-            values[block] = spikes[:steps].mean(axis=0, dtype=np.float32) * scale
+        shape = (self._simulated, self._samples, -(-population.size // 8))
+        train, arrays = scratch_array(shape, np.uint8), STEP_ARRAYS * self._simulated
+        self._trains[population.name] = train
+        for block in (*self._blocks(population, arrays, SEARCHED), *self._blocks(population, arrays, OTHERS)):
+            steps = self._simulated if block.start < SEARCHED.stop else self._steps
+            currents = self._currents(sums, population, block, steps)
+            if population.counts_largest:
+                spikes = np.diff(currents, axis=0, prepend=0) > 0
+            else:
+                spikes, flat = np.empty(currents.shape, np.bool_), (steps, -1, len(scale))
+                fire((currents / scale).reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
+                values[block] = spikes[: self._steps].mean(axis=0, dtype=np.float32) * scale
+            train[:steps, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
 
     def _add_output(
         self,
@@ -343,8 +328,8 @@ class _Calibration:
         self, population: Population, sums: PopulationSums, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
         """Return the scale factor and delay with which most samples get the trained network's class."""
-        blocks = self._blocks(population, STEP_ARRAYS * self._simulated)
-        currents = np.concatenate([self._currents(sums, population, block)[: self._steps] for block in blocks], axis=1)
+        blocks = self._blocks(population, STEP_ARRAYS * self._steps)
+        currents = np.concatenate([self._currents(sums, population, block, self._steps) for block in blocks], axis=1)
         if population.activation == "softmax":
             currents -= currents.mean(axis=-1, keepdims=True)
         flat = (self._steps, -1, len(bias))
@@ -364,44 +349,31 @@ class _Calibration:
         positions = population.size // channels
         taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
-        for block in self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED_SAMPLES):
-            currents = self._currents(sums, population, block)
+        for block in self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED):
+            currents = self._currents(sums, population, block, self._simulated)
             parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
         currents = np.concatenate(parts, axis=1)
         target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
         return currents.reshape(self._simulated, -1, channels), target.reshape(-1, channels)
 
-    def _currents(
-        self, sums: PopulationSums, population: Population, block: slice, *, summed: bool = False
-    ) -> np.ndarray:
-        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape).
+    def _currents(self, sums: PopulationSums, population: Population, block: slice, steps: int) -> np.ndarray:
+        """Return the currents of free firing, without the bias: float32 (steps, samples, *shape).
 
-        `summed` takes the sums of the spikes until each step instead of its spikes.
+        Of max pooling, they are the largest sums of the spikes until each step.
         """
         sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis
         for name in self.network.senders(population):
             shape = self.network.volume(name).shape
             if name in self._trains:
-                bits = np.unpackbits(self._trains[name][:, block], axis=-1, count=self.network.volume(name).size)
-                values = np.cumsum(bits, axis=0, dtype=np.float32) if summed else bits
+                bits = np.unpackbits(self._trains[name][:steps, block], axis=-1, count=self.network.volume(name).size)
+                values = np.cumsum(bits, axis=0, dtype=np.float32) if population.counts_largest else bits
                 sent[name] = values.reshape(-1, *shape) * self.channels[name].scale
             else:  # the constant input
-                sent[name] = np.stack([self._spiking[name][block]] * self._simulated).reshape(-1, *shape)
-        return self._sums(sums, population, slice(None), sent).reshape(self._simulated, -1, *population.shape)
+                sent[name] = np.stack([self._spiking[name][block]] * steps).reshape(-1, *shape)
+        return sums.of(sent).reshape(steps, -1, *population.shape)
 
-    def _sums(
-        self, sums: PopulationSums, population: Population, block: slice, values: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the sums of a population's projections, given the values of populations and of the input."""
-        return sums.of(self._sent(population, block, values))
-
-    def _sent(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        """Return the values of the populations, or the input, that a population reads, by name."""
-        return {name: values[name][block] for name in self.network.senders(population)}
-
-    def _blocks(self, population: Population, arrays: int, limit: Optional[int] = None) -> Iterator[slice]:
-        """Yield blocks of the first `limit` samples in which `arrays` of the largest volume fit into `BLOCK_BYTES`."""
+    def _blocks(self, population: Population, arrays: int, samples: slice = slice(None)) -> Iterator[slice]:
+        """Yield blocks of the samples in which `arrays` of the largest volume fit into `BLOCK_BYTES`."""
         largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
-        size, samples = max(1, BLOCK_BYTES // (4 * largest * arrays)), min(limit or self._samples, self._samples)
-        for first in range(0, samples, size):
-            yield slice(first, min(first + size, samples))
+        size, (first, end, _) = max(1, BLOCK_BYTES // (4 * largest * arrays)), samples.indices(self._samples)
+        return (slice(start, min(start + size, end)) for start in range(first, end, size))

@@ -168,10 +168,10 @@ def rectified(network: Network) -> Network:
 
 
 def is_separable(population: Population) -> bool:
-    """Whether a population can have any scale factors: it has a kernel, or is a pooling of full windows."""
+    """Whether a population can have any scale factors: it has a kernel, or is an average pooling of full windows."""
     layer = population.projections[0].layer
     if not isinstance(layer, AveragePooling2D):
-        return True
+        return not population.counts_largest
     return bool((population.only.geometry.taps() == layer.pool_size[0] * layer.pool_size[1]).all())
 
 

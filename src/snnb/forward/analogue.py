@@ -180,14 +180,17 @@ class PopulationSums:
         self._inputs, self._read = names, list(dict.fromkeys(population.inputs))
         self._session = graph.session(["", *self._read], processors())
 
-    def of(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the sums, float32 (samples, *shape), given float32 values (samples, ...) of populations or input."""
-        [sums] = self._session.run({name: values[name] for name in self._inputs}, 1)
+    def of(self, values: Mapping[str, np.ndarray], block: slice = slice(None)) -> np.ndarray:
+        """Return the sums of a block of the samples: float32 (samples, *shape).
+
+        `values` has float32 values (samples, ...) of populations and of the input, by name.
+        """
+        [sums] = self._session.run({name: values[name][block] for name in self._inputs}, 1)
         return sums
 
-    def with_inputs(self, values: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, Dict[str, np.ndarray]]:
-        """Return the sums, and the values of the volumes that the projections read, by name."""
-        sums, *read = self._session.run({name: values[name] for name in self._inputs})
+    def with_inputs(self, values: Mapping[str, np.ndarray], block: slice) -> Tuple[np.ndarray, Dict[str, np.ndarray]]:
+        """Return the sums of a block, and the values of the volumes that the projections read, by name."""
+        sums, *read = self._session.run({name: values[name][block] for name in self._inputs})
         return sums, dict(zip(self._read, read))
 
 
