@@ -287,9 +287,8 @@ class _Calibration:
                 level = np.floor((values[block] + channels.bias) / unit + np.float32(0.5))
                 values[block] = np.clip(level, 0, self._steps) * unit
             return
-        shape = (self._simulated, self._samples, -(-population.size // 8))
-        train, arrays = scratch_array(shape, np.uint8), STEP_ARRAYS * self._simulated
-        self._trains[population.name] = train
+        shape, arrays = (self._simulated, self._samples, -(-population.size // 8)), STEP_ARRAYS * self._simulated
+        train = self._trains[population.name] = scratch_array(shape, np.uint8)
         for block in (*self._blocks(population, arrays, SEARCHED), *self._blocks(population, arrays, OTHERS)):
             steps = self._simulated if block.start < SEARCHED.stop else self._steps
             currents = self._currents(sums, population, block, steps)

@@ -89,8 +89,8 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
     min(0, current sum) instead of these pre-activations; a repetition does not increase the squared error of the
     rectified sums plus the penalty.
     """
-    halves = slice(len(x) // 2), slice(len(x) // 2, None)
-    covariances = [(_covariance(x[rows], x[rows]), _covariance(x[rows], missing[rows])) for rows in halves]
+    halves = [(values[: len(x) // 2], values[len(x) // 2 :]) for values in (x, missing)]
+    covariances = [(_covariance(half, half), _covariance(half, rest)) for half, rest in zip(*halves)]
 
     def error(ridge: float) -> float:
         """Return the squared error, less a constant, of each half predicted from the other."""
@@ -114,10 +114,11 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
 
 def _covariance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the covariances of the columns of x and y, float64: in float32 they would depend on the processor."""
-    mean, total = x.mean(axis=0, dtype=np.float64), np.zeros((x.shape[1], y.shape[1]))
+    mean, total = y.mean(axis=0, dtype=np.float64), np.zeros((x.shape[1], y.shape[1]))
     for first in range(0, len(x), BLOCK):
         rows = slice(first, first + BLOCK)
-        total += (x[rows] - mean).T @ y[rows].astype(np.float64)
+        centred = y[rows] - mean
+        total += (centred if x is y else x[rows].astype(np.float64)).T @ centred  # of one array in half the time
     return total / len(x)
 
 
