@@ -287,9 +287,10 @@ class _Calibration:
                 level = np.floor((values[block] + channels.bias) / unit + np.float32(0.5))
                 values[block] = np.clip(level, 0, self._steps) * unit
             return
-        shape, arrays = (self._simulated, self._samples, -(-population.size // 8)), STEP_ARRAYS * self._simulated
+        shape = (self._simulated, self._samples, -(-population.size // 8))
         train = self._trains[population.name] = scratch_array(shape, np.uint8)
-        for block in (*self._blocks(population, arrays, SEARCHED), *self._blocks(population, arrays, OTHERS)):
+        searched = self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED)
+        for block in (*searched, *self._blocks(population, STEP_ARRAYS * self._steps, OTHERS)):
             steps = self._simulated if block.start < SEARCHED.stop else self._steps
             currents = self._currents(sums, population, block, steps)
             if population.counts_largest:
@@ -360,6 +361,8 @@ class _Calibration:
 
         Of max pooling, they are the largest sums of the spikes until each step.
         """
+        if not self._trains.keys() & self.network.senders(population):  # the constant input alone
+            return np.stack([sums.of(self._spiking, block)] * steps)
         sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis
         for name in self.network.senders(population):
             shape = self.network.volume(name).shape

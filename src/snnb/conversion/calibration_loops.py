@@ -73,27 +73,29 @@ def firing_errors(
     `rounded_errors`; `weights`, float64, has the weight of the error of the rates after each step. The errors are
     float64 (delays, candidates, channels), sums over the rows.
     """
-    errors, channels = np.zeros((len(delays), *scales.shape)), scales.shape[1]
-    shift = np.empty(channels, np.float32)
-    potential, spikes = np.empty_like(shift), np.empty_like(shift)
+    # Candidates and channels are one axis, so that the inner loops are long.
+    scale, size = scales.ravel(), scales.size
+    errors, inputs = np.zeros((len(delays), size)), np.empty((len(weights), size), np.float32)
+    offsets, potential = (bias / scales).ravel(), np.empty_like(scale)
+    spikes, wanted = np.empty_like(scale), np.empty_like(scale)
     for row in range(currents.shape[1]):
+        for first in range(0, size, bias.size):
+            part = slice(first, first + bias.size)
+            inputs[:, part], wanted[part] = currents[:, row] / scale[part], target[row]
         for delay in range(len(delays)):
-            for candidate in range(scales.shape[0]):
-                scale = scales[candidate]
-                shift[:] = bias / scale + delays[delay, 1] / np.float32(steps)
-                potential[:], spikes[:] = np.float32(0.5) - delays[delay, 0], np.float32(0)
-                for step in range(currents.shape[0]):
-                    for channel in range(channels):
-                        reached = potential[channel] + (currents[step, row, channel] / scale[channel] + shift[channel])
-                        fires = np.float32(reached >= 1)
-                        potential[channel] = reached - fires
-                        spikes[channel] += fires
-                    if weights[step] > 0:
-                        for channel in range(channels):
-                            rate = spikes[channel] * (scale[channel] / np.float32(step + 1))
-                            difference = rate - target[row, channel]
-                            errors[delay, candidate, channel] += weights[step] * (difference * difference)
-    return errors
+            shift = offsets + delays[delay, 1] / np.float32(steps)
+            potential[:], spikes[:] = np.float32(0.5) - delays[delay, 0], np.float32(0)
+            for step in range(len(weights)):
+                for k in range(size):
+                    reached = potential[k] + (inputs[step, k] + shift[k])
+                    fires = np.float32(reached >= 1)
+                    potential[k] = reached - fires
+                    spikes[k] += fires
+                if weights[step] > 0:
+                    for k in range(size):
+                        difference = spikes[k] * (scale[k] / np.float32(step + 1)) - wanted[k]
+                        errors[delay, k] += weights[step] * (difference * difference)
+    return errors.reshape(len(delays), *scales.shape)
 
 
 @compiled

@@ -15,7 +15,7 @@ RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 ROWS, WORK = 100_000, 3e10  # largest number of rows (positions of images), and of rows × weights²
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
 RECTIFICATIONS = 4
-BLOCK = 4096  # rows in float64 at a time
+BLOCK = 1024  # rows in float64 at a time
 
 
 def is_fitted(projection: Projection) -> bool:
@@ -103,11 +103,11 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
     change = _solution(inputs, cross, ridge)
     if wanted is None:
         return change
-    aimed: np.ndarray = missing
+    aimed, found = missing, wanted - missing
     for _ in range(RECTIFICATIONS):
         changed: np.ndarray = x @ change.astype(np.float32)
-        sums = wanted - missing + changed + (aimed - changed).mean(axis=0)
-        aimed = np.where(wanted > 0, missing, missing - wanted + np.minimum(sums, 0))
+        sums = found + changed + (aimed - changed).mean(axis=0)
+        aimed = np.where(wanted > 0, missing, np.minimum(sums, 0) - found)
         change = _solution(inputs, _covariance(x, aimed), ridge)
     return change
 
