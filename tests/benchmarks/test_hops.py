@@ -1,4 +1,4 @@
-"""benchmarks/instances/hops.py against the package and all placements of few cores."""
+"""benchmarks/instances/hops.py against the package and all placements of few cores; the peers of its placement."""
 
 import importlib
 import itertools
@@ -16,8 +16,9 @@ from tests.mapping.test_cost import random_mapping
 
 @pytest.fixture
 def modules(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return [importlib.import_module(name) for name in ("hops", "grade")]
+    for folder in (FOLDER, FOLDER.parent / "peers"):
+        monkeypatch.syspath_prepend(str(folder))
+    return [importlib.import_module(name) for name in ("hops", "mesh_placement", "grade")]
 
 
 def random_traffic(random, cores, density=0.6):
@@ -28,7 +29,7 @@ def random_traffic(random, cores, density=0.6):
 
 @pytest.mark.parametrize("name", ["residual", "recurrent with delays", "listed"])
 def test_traffic_and_hops_are_those_of_the_package(name, tmp_path, modules):
-    hops, grade = modules
+    hops, _, grade = modules
     with GRAPHS[name](tmp_path) as graph:
         network = MappableNetwork.of(graph)
         for constraints in ("neurons_32", "loihi_mesh"):
@@ -62,3 +63,41 @@ def test_the_bound_of_a_star(modules):
     traffic = csr_matrix(([8.0, 7, 6, 5, 4, 3], (np.zeros(6, int), np.arange(1, 7))), (7, 7))
     assert modules[0].fewest_hops(traffic, {}) == (8 + 7 + 6 + 5 + 2 * (4 + 3) + 33) / 2
     assert modules[0].fewest_hops(traffic, {"tile": (2, 1)}) == (7 + 6 + 5 + 4 + 3) / 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "mesh"), [(1, (3, 3)), (3, (2, 2)), (16, (4, 4)), (30, (8, 5)), (48, (64, 64)), (40, (3, 40))]
+)
+def test_peers_place_each_core_on_a_position_of_its_own(cores, mesh, modules):
+    hops, peers, _ = modules
+    traffic = random_traffic(np.random.default_rng(cores), cores, 0.2)
+    both = (traffic + traffic.T).tocsr()
+    curves = peers.along_curves(both, np.arange(cores), mesh)
+    assert len(curves) == (4 if cores >= 5 else 2)
+    steps = np.abs(np.diff(curves[0], axis=0)).sum(axis=1)
+    assert (steps > 1).sum() <= 1  # a curve has no jumps; one diagonal step
+    for tile in ((1, 1), (2, 2)):
+        chip = {"tile": tile}
+        for start in [*curves, *peers.spectral(both, mesh)]:
+            end = peers.force_directed(both, start, mesh, tile)
+            for at in (start, end):
+                assert len(np.unique(at, axis=0)) == cores
+                assert (at >= 0).all()
+                assert (at < mesh).all()
+            assert hops.hops_of(traffic, end, chip) <= hops.hops_of(traffic, start, chip)
+            if cores < 40:
+                assert not improving_swap(hops, traffic, end, mesh, chip)
+
+
+def improving_swap(hops, traffic, at, mesh, chip):
+    """Return whether a swap of neighbours, or a move to an empty neighbour, has fewer hops."""
+    now = hops.hops_of(traffic, at, chip)
+    for core, step in itertools.product(range(len(at)), ([1, 0], [-1, 0], [0, 1], [0, -1])):
+        end, other = at[core] + step, at.copy()
+        if (end < 0).any() or (end >= mesh).any():
+            continue
+        other[(at == end).all(axis=1)] = at[core]
+        other[core] = end
+        if hops.hops_of(traffic, other, chip) < now - 1e-6:
+            return True
+    return False
