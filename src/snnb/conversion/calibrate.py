@@ -357,10 +357,7 @@ class _Calibration:
         return currents.reshape(self._simulated, -1, channels), target.reshape(-1, channels)
 
     def _currents(self, sums: PopulationSums, population: Population, block: slice, steps: int) -> np.ndarray:
-        """Return the currents of free firing, without the bias: float32 (steps, samples, *shape).
-
-        Of max pooling, they are the largest sums of the spikes until each step.
-        """
+        """Return currents without bias, of max pooling the largest counts so far: float32 (steps, samples, *shape)."""
         if not self._trains.keys() & self.network.senders(population):  # the constant input alone
             return np.stack([sums.of(self._spiking, block)] * steps)
         sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis

@@ -181,10 +181,7 @@ class PopulationSums:
         self._session = graph.session(["", *self._read], processors())
 
     def of(self, values: Mapping[str, np.ndarray], block: slice = slice(None)) -> np.ndarray:
-        """Return the sums of a block of the samples: float32 (samples, *shape).
-
-        `values` has float32 values (samples, ...) of populations and of the input, by name.
-        """
+        """Return the sums of a block of samples, (samples, *shape), given float32 values (samples, ...) by name."""
         [sums] = self._session.run({name: values[name][block] for name in self._inputs}, 1)
         return sums
 
