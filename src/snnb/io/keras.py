@@ -39,11 +39,10 @@ _OLDER = {
 
 
 def description_of(model: keras.Model) -> JsonValue:
-    """Return the description of a model, parsed from JSON."""
+    """Return the description of a model as TensorFlow 2.2 writes it, parsed from JSON."""
     if NEWER:
         model.use_legacy_config = True  # attribute that Keras itself sets when it writes HDF5
-    description: JsonValue = json.loads(model.to_json())
-    return description
+    return older_description(json.loads(model.to_json()))
 
 
 def older_description(value: JsonValue) -> JsonValue:
