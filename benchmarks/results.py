@@ -303,10 +303,10 @@ def joined(group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], 
 
 
 def having(found: Found, *methods: str) -> Iterator[Tuple[Cells, Group, Row]]:
-    """Yield name and pictures, all rows, and any row of the networks with rows of a method."""
+    """Yield name and pictures, all rows, and any row of the networks with rows of a method, but of the JPEG copy."""
     for (network, pictures, samples), group in found.items():
         row = next(iter(group.values()))
-        if any(method in methods for method, _ in group):
+        if pictures != "JPEG" and any(method in methods for method, _ in group):
             yield [f"`{network}`", f"{samples:,} {PICTURES[pictures]}"], group, row
 
 
