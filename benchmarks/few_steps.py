@@ -1,12 +1,12 @@
 """Accuracy and operations of networks calibrated for few time steps, by the weight of spikes (`--spike-weight`).
 
     python benchmarks/few_steps.py RUN … [--samples 1017] [--steps 8,16,32] [--spike-weights 0,0.3,1]
-        [--calibration-samples 1000] [--rows docs/few-time-steps.csv] [--page docs/conversion.md]
+        [--calibration-samples 1000] [--rows docs/few-time-steps.csv]
 
 RUN is a run directory with a parsed network of pictures with classes. Each row has two sets of pictures: the last
 --samples training pictures of the run's `x_norm.npz`, which calibrate nothing, and the first --samples test pictures.
-Prints the rows; with --page, replaces the table of that page and the figure in pictures/ beside it. Each row is
-appended to the file --rows as soon as it is measured, and rows in that file are not measured again.
+Prints the rows, and draws the figure in pictures/ beside the file --rows. Each row is appended to that file as soon as
+it is measured, and rows in it are not measured again.
 """
 
 import argparse
@@ -29,7 +29,6 @@ from snnb.stages import prepare
 from snnb.stages.open_run import open_run
 from snnb.stages.stage import recorded_details
 
-BEGIN, END = "<!-- few steps: written by `python benchmarks/few_steps.py` -->", "<!-- end of few steps -->"
 ROWS = Path(__file__).resolve().parents[1] / "docs" / "few-time-steps.csv"
 FIGURE = "accuracy-by-spike-weight.svg"
 BLOCK = 100  # pictures simulated at a time
@@ -60,7 +59,7 @@ class Row:
 
 
 def main() -> None:
-    """Measure all rows, print them, and write the page."""
+    """Measure all rows, print them, and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     parser.add_argument("--samples", type=int, default=1017)
@@ -68,7 +67,6 @@ def main() -> None:
     parser.add_argument("--spike-weights", default="0,0.3,1")
     parser.add_argument("--calibration-samples", type=int, default=1000)
     parser.add_argument("--rows", type=Path, default=ROWS)
-    parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     rows = {row.key: row for row in read_rows(options.rows)} if options.rows.exists() else {}
     for path in options.runs:
@@ -83,8 +81,7 @@ def main() -> None:
                 rows[row.key] = row
                 print(" | ".join(cells(row)), flush=True)
                 write_rows(options.rows, [rows[key] for key in sorted(rows)])
-    if options.page:
-        write_page(options.page, [rows[key] for key in sorted(rows)])
+    draw(options.rows.parent / "pictures" / FIGURE, [rows[key] for key in sorted(rows)])
 
 
 def read_rows(path: Path) -> List[Row]:
@@ -137,36 +134,11 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     return Row(run.model, settings.calibrate, settings.spike_weight, samples, *figures, *accuracies, *costs)
 
 
-HEADER = (
-    "network",
-    "T",
-    "`--spike-weight`",
-    "agreement, training",
-    "error of the logits",
-    "agreement, test",
-    "error of the logits",
-    "trained network",
-    "read-out",
-    "operations per sample",
-)
-
-
 def cells(row: Row) -> List[str]:
-    """Return the cells of a row of the table."""
+    """Return the cells of a row as they are printed."""
     shares = (row.agreement_training, row.error_training, row.agreement_test, row.error_test, row.trained, row.readout)
     percentages = [f"{100 * share:.1f}" for share in shares]
     return [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", *percentages, f"{row.operations:,.0f}"]
-
-
-def write_page(page: Path, rows: List[Row]) -> None:
-    """Replace the table of the page, and draw the figure."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    lines = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *(cells(row) for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    draw(page.parent / "pictures" / FIGURE, rows)
-    figure = f"![Agreement over synaptic operations, by spike weight](pictures/{FIGURE})"
-    page.write_text(f"{before}{BEGIN}\n{table}\n\n{figure}\n{END}{after}", encoding="utf-8")
 
 
 def draw(path: Path, rows: List[Row]) -> None:
