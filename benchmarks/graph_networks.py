@@ -81,6 +81,7 @@ def write_network(folder: Path, name: str, shape: Sequence[int], layers: List[La
     path = folder / f"{name}_parsed.h5"
     with h5py.File(str(path), "w") as file:
         weights = file.create_group("model_weights")
+        weights.create_group("input")
         for number, (kind, config) in enumerate(layers):
             kernel_shape, shape = _shapes(kind, config, tuple(shape))
             layer = f"{number:02d}{kind}_{'x'.join(map(str, shape))}"
