@@ -84,6 +84,21 @@ def test_a_function_without_parameters_says_itself_which_pictures_it_needs(write
     assert own.build(input_shape=(28, 28, 1), num_classes=10).output_shape == (None, 2)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 9), reason="newer versions of TensorFlow build it; `parse` refuses it")
+def test_a_recurrent_layer_that_tensorflow_cannot_build_is_refused(write):
+    path = write(
+        """
+        from tensorflow.keras import Sequential, layers
+
+        def net():
+            return Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(5)])
+        """
+    )
+    with pytest.raises(InputError, match=r"mine\.py:net: recurrent layers are not supported") as caught:
+        own_model(f"{path}:net").build(input_shape=(8, 8, 1), num_classes=5)
+    assert not isinstance(caught.value, OwnCodeError)
+
+
 def test_a_file_may_import_those_beside_it(write):
     write("WIDTH = 6", "beside.py")
     own = own_model(f"{write('from beside import WIDTH' + chr(10) + 'def f(units=WIDTH): return None')}:f")

@@ -43,9 +43,10 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x_train": None}, "has no array x_train"),
-        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: y_test is <U1 of shape \(20,\)"),
-        ({"x_test": np.zeros((20, 28, 28))}, "x_train is uint8 and x_test is float64"),
+        ({"x_train": None}, "has no array x_train; .*holds x_train, y_train, x_test and y_test"),
+        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: the labels are <U1, not integers; download it again"),
+        ({"y_test": np.zeros((20, 1), int)}, "20 labels for the 20 images"),
+        ({"x_test": np.zeros((20, 28, 28))}, "float64 images of shape"),
         ({"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)}, "mnist has no test samples"),
     ],
 )
@@ -85,10 +86,14 @@ def test_a_damaged_gzip_stream_is_named(refused, mnist_folder):
     ("name", "content", "message"),
     [
         ("train-images-idx3-ubyte", b"<html>404</html>", "is not a complete IDX file .*does not begin with 000008"),
-        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 28, 28)))[:1000], "is not a complete IDX file"),
+        (
+            "train-images-idx3-ubyte",
+            idx_bytes(np.zeros((40, 28, 28)))[:1000],
+            "is not a complete IDX file",
+        ),
         ("train-labels-idx1-ubyte", idx_bytes(np.zeros(39)), "39 labels for the 40 images"),
         ("train-labels-idx1-ubyte", idx_bytes(np.repeat([3, 10], 20)), "label 10 of sample 20 .* 0 to 9"),
-        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 20, 20))), r"\(20, 20\), not MNIST's 28×28"),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 20, 20))), r"\(20, 20\), not MNIST's uint8 of 28×28"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(refused, mnist_folder, name, content, message):

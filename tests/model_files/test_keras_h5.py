@@ -49,6 +49,10 @@ REFUSED = {
         lambda layers, model: layers["stem"].update(class_name="LSTM"),
         r"layer stem \(LSTM\): recurrent layers are not supported: build .* Den",
     ),
+    "another normalisation": (
+        lambda layers, model: layers["stem"].update(class_name="GroupNormalization"),
+        r"layer stem \(GroupNormalization\): snnb has no spiking form of it: build .* Conv2D",
+    ),
     "a normalisation of today": (
         lambda layers, model: layers["stem"].update(
             class_name="LayerNormalization", config={"name": "stem", "rms_scaling": False}

@@ -8,18 +8,17 @@ import hashlib
 import math
 import struct
 import zlib
-from dataclasses import replace
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, advising
 from snnb.core.machine import require_declared
 from snnb.core.progress import Progress
-from snnb.datasets import array_files
 from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.io.npy import load_archive
 from snnb.io.text import unzipped
 
 SPEC = DatasetSpec(
@@ -68,6 +67,7 @@ FILES: Dict[str, PublishedFile] = {
     ),
 }
 NPZ = "mnist.npz"
+ADVICE = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
@@ -95,27 +95,41 @@ def fetch(folder: Path, progress: Progress) -> None:
 
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
+    warnings: List[str] = []
     if where.is_file():
-        return replace(array_files.load(where), version=f"keras' {NPZ}")
-    paths = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
-    read = {name: read_idx(path) for name, path in paths.items()}
-    other = [paths[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
+        keys = ("x_train", "y_train", "x_test", "y_test")
+        with advising(ADVICE):
+            archive = load_archive(where, must=keys)
+        arrays: Dict[str, np.ndarray] = {name: archive[key] for name, key in zip(FILES, keys)}
+        read_from = dict.fromkeys(arrays, where)
+    else:
+        read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
+        read = {name: read_idx(path) for name, path in read_from.items()}
+        arrays = {name: array for name, (array, _) in read.items()}
+        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
+        if other:
+            warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
+
     samples = []
     for part in ("train", "t10k"):
         x, y = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        (images, _), (labels, _) = read[x], read[y]
-        if images.shape[1:] != (28, 28):
-            raise InputError(f"{paths[x]}: images of shape {images.shape[1:]}, not MNIST's 28×28.")
+        images, labels = arrays[x], arrays[y]
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
+            raise InputError(
+                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28."
+            )
         if labels.shape != (len(images),):
-            raise InputError(f"{paths[y]} holds {labels.size} labels for the {len(images)} images of {paths[x].name}.")
-        samples.append(ArraySamples(class_numbers(labels, 10, paths[y]), images[..., None]))
+            raise InputError(
+                f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}."
+            )
+        samples.append(ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]))
     return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=samples[0],
         test=samples[1],
-        version="unofficial files" if other else SPEC.version,
-        sources=list(paths.values()),
-        warnings=[f"not the official MNIST files, by their SHA-256: {', '.join(other)}"] if other else [],
+        version="unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version),
+        sources=[*dict.fromkeys(read_from.values())],
+        warnings=warnings,
     )
 
 
