@@ -27,8 +27,8 @@ class Links(NamedTuple):
     """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal."""
 
     indptr: np.ndarray  # (cores + 1,) int64
-    other: np.ndarray  # ndarray of int32
-    spikes: np.ndarray  # ndarray of float64
+    other: np.ndarray  # (links,) int32: the core at the other end
+    spikes: np.ndarray  # (links,) float64
 
 
 class Board(NamedTuple):

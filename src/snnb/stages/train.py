@@ -257,11 +257,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
-def builder(
-    run: RunDirectory,
-    model: "Model",
-    params: TrainParams,
-) -> Callable[[], "keras.Model"]:
+def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model, to be trained, for its prepared data set."""
     from snnb.stages.model import class_count
 

@@ -24,9 +24,9 @@ class SearchSettings:
     # of one shape have the same patches: effect 2.8 % (resnet20_cifar10, loihi_mesh)
     patches: Tuple[Tuple[int, bool], ...] = ((1, False), (2, False), (2, True))
     mixed_patches: bool = True  # chunks differ, patches include poolings; effect 13.6 % (lenet_t16, loihi_eighth_wide)
-    min_ratio_of_ample_memory: float = (
-        4.0  # cores for neurons / for synapses; effect 16 % (mobilenet_cifar10, loihi_mesh)
-    )
+    # Cores for the neurons / cores for the synapses, above which memory is ample; effect 16 % (mobilenet_cifar10,
+    # loihi_mesh)
+    min_ratio_of_ample_memory: float = 4.0
     max_neurons_for_memory_estimate: int = 20_000  # time; effect 1.5 % (autoencoder_mnist, loihi_mesh)
 
     # Coarsening: growth of cores in graphs of listed edges

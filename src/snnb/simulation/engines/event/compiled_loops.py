@@ -280,10 +280,8 @@ def _windows_loop(parts: int) -> Callable[..., None]:
             sums = load(currents, place, parts)
             for k in range(first, last):
                 shift = element(windows.row_shift, k)
-                begin, end = (
-                    element(begins, element(windows.first_unit, k)),
-                    element(begins, element(windows.end_unit, k)),
-                )
+                begin = element(begins, element(windows.first_unit, k))
+                end = element(begins, element(windows.end_unit, k))
                 for e in range(begin, end):
                     sums = sums + load(windows.weights, origin + (element(lists, e) + shift) * width, parts)
             store(currents, place, sums)
