@@ -28,6 +28,17 @@ def run_engine(engine, network, settings, x):
     return engine(network, settings).simulate(x, 0, lambda *_: None)
 
 
+def simulate_calibrated(engine, found, x, steps, logits):
+    """What an engine counts with a calibrated network, its read-out in the unit of the logits, and their error.
+
+    The error is the squared difference from the `logits` of the trained network, as a share of their square.
+    """
+    counted = run_engine(engine, found.network, SimulationSettings(duration=steps, samples=len(x)), x)
+    readout = counted.readout * np.float32(found.layers[found.network.output.name].scale_factors) / steps
+    error = np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum()
+    return counted, readout, error
+
+
 def observed(engine, network, settings, x, first=0):
     """What an engine counts of samples, the spikes of the output in each step, and its read-out after each, if any."""
     parts = []

@@ -15,7 +15,7 @@ from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.simulation.alike import run_engine
+from tests.simulation.alike import run_engine, simulate_calibrated
 
 STEPS = 8
 
@@ -190,12 +190,7 @@ def test_free_firing_loses_nothing_when_it_runs_on(trained):
     network, x = read_network(trained.parsed), trained.x[:150]
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
     found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=8, firing="free"))
-    errors = []
-    for steps in (8, 12, 16):
-        settings = SimulationSettings(duration=steps, samples=150)
-        readout = run_engine(EventEngine, found.network, settings, x).readout
-        readout = readout * np.float32(found.layers[network.output.name].scale_factors) / steps
-        errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())
+    errors = [simulate_calibrated(EventEngine, found, x, steps, logits)[-1] for steps in (8, 12, 16)]
     assert errors[0] > max(errors[1:])
 
 
@@ -227,10 +222,9 @@ def test_a_spike_weight_exchanges_accuracy_for_spikes(trained):
     agreement, errors, spikes = [], [], []
     for weight in (0, 1, 4):
         found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=4, spike_weight=weight))
-        counted = run_engine(SeparatedEngine, found.network, SimulationSettings(duration=4, samples=150), x)
-        readout = counted.readout * np.float32(found.layers[network.output.name].scale_factors) / 4
+        counted, readout, error = simulate_calibrated(SeparatedEngine, found, x, 4, logits)
         agreement.append((readout.argmax(axis=1) == logits.argmax(axis=1)).mean())
-        errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())
+        errors.append(error)
         spikes.append(sum(int(counts.sum()) for counts in counted.counts.values()))
     assert spikes[0] > spikes[1] > spikes[2]
     assert errors[0] < errors[2]

@@ -12,7 +12,7 @@ from snnb.forward.analogue import Analogue, PopulationSums
 from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.settings import SimulationSettings
+from tests.simulation.alike import simulate_calibrated
 
 SAMPLES = 60
 
@@ -109,9 +109,7 @@ def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(traine
     for least in (least_squares.ROWS_PER_WEIGHT, np.inf):
         monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", least)
         found = calibrate(network, trained.x[100:], ConversionSettings(calibrate=8, firing="free"))
-        readout = EventEngine(found.network, SimulationSettings(duration=8)).simulate(x, 0, lambda *_: None).readout
-        readout = readout * np.float32(found.layers[network.output.name].scale_factors) / 8
-        errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum())
+        errors.append(simulate_calibrated(EventEngine, found, x, 8, logits)[-1])
     assert errors[0] < 0.9 * errors[1]
 
 
