@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from snnb.graph.build import build_graph
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.operations import connection_sparsity, footprint
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import Quality, Totals, rate_statistics
 from tests.graph.edges import all_edges
-from tests.simulation.alike import simulate_case, spike_trains
+from tests.simulation.alike import run_engine, simulate_case, spike_trains
 
 SAMPLES, STEPS = 20, 30
 SETTINGS = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES, seed=1)
@@ -85,6 +86,14 @@ def test_engines_that_count_no_membrane_updates_state_the_same_otherwise(exact, 
         4 * exact.keras.count_params(),
         exact.network.fan_out()["input"].sum(),
     )
+
+
+def test_max_pooling_has_no_membrane(pooled):
+    """The weights are 0, so that the potentials before the pooling change in the first step only, by definition."""
+    x = np.random.default_rng(0).random((SAMPLES, *pooled.input.shape)).astype(np.float32)
+    found = run_engine(EventEngine, pooled, SETTINGS.changed(input="poisson"), x)
+    assert found.counts["pool"].any()
+    assert found.membrane_updates == SAMPLES * pooled.volume("first").size
 
 
 def test_an_integer_network_has_weights_of_its_bit_width(exact):

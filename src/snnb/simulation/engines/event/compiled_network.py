@@ -50,8 +50,6 @@ TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 # Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
 # if the weights take more than this multiple of them.
 CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
-# Most numbers in the lists of spikes of these steps, unless one step has more.
-MOST_LISTED = 4_000_000
 NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
 
@@ -198,7 +196,7 @@ class EventNetwork:
             leader=np.full((1, size if pools else 0), 0 if population.counts_largest else -1, np.int32),
             synaptic=zeros((1, filled_up(size)), self.real) if leaky and neuron.current_leak is not None else none,
             ties=np.zeros((1, int(leaky)), np.int64),
-            updates=np.full((1, 1), -1, np.int64),
+            updates=np.full((1, 1), 0 if population.counts_largest else -1, np.int64),
         )
 
     def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Work:
@@ -234,8 +232,7 @@ class EventNetwork:
         size = filled_up(population.size)
         # Weights that do not fit into the cache are read from memory once for all these steps.
         room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
-        at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
-
+        at_once = max(1, room_for_currents // (size * np.dtype(real).itemsize))
         weighted = typed_once(compiled_loops.weighted)
 
         def add(read: Sequence[np.ndarray], entries: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:

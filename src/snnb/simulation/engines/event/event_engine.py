@@ -7,7 +7,7 @@ others: in a ResNet-20 two in 10,000 differ, by up to two. Where sums are exact,
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -84,7 +84,8 @@ class EventEngine:
         if settings.input == "poisson":
             drawn = np.concatenate([group.input_counts for group in groups])
             counts = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counts}
-        in_first_step = 0 if settings.warm_up else len(x) * network.neurons
+        membranes = sum(population.size for population in network.populations if not population.counts_largest)
+        in_first_step = 0 if settings.warm_up else len(x) * membranes
         names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
         spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
         return BlockCounts(
@@ -269,17 +270,14 @@ class Group:
         return joined
 
 
+# Arrays of `Neurons` that differ from sample to sample
+STATE = ("potential", "counts", "accumulated", "leader", "synaptic", "ties", "updates")
+
+
 def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) -> Neurons:
-    """Return neurons whose arrays that differ from sample to sample are replaced by `change` of them."""
-    return neurons._replace(
-        potential=change(neurons.potential),
-        counts=change(neurons.counts),
-        accumulated=change(neurons.accumulated),
-        leader=change(neurons.leader),
-        synaptic=change(neurons.synaptic),
-        ties=change(neurons.ties),
-        updates=change(neurons.updates),
-    )
+    """Return the neurons with `change` applied to each array of their state."""
+    changed: Dict[str, Any] = {name: change(getattr(neurons, name)) for name in STATE}
+    return neurons._replace(**changed)
 
 
 def _of_samples(neurons: Neurons, samples: int) -> Neurons:
