@@ -147,8 +147,7 @@ def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
 
 class _Parser:
     def __init__(self, network: TrainedNetwork, max_pool: str, rectify_linear: bool) -> None:
-        self._network, self._layers = network, network.by_name()
-        self._max_pool, self._rectify_linear = max_pool, rectify_linear
+        self._network, self._max_pool, self._rectify_linear = network, max_pool, rectify_linear
         self._position = 0
         # By key, which is the name of a volume until the volumes that the output depends on are named.
         self._steps: Dict[str, Step] = {}

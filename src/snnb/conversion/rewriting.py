@@ -22,7 +22,7 @@ from snnb.network.layers import (
     Reshape,
     configured,
 )
-from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume, refuse_maximum_of_input
 
 POOLING = ("AveragePooling2D", "MaxPooling2D")  # of values that are not negative
 LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
@@ -35,12 +35,8 @@ def compose_pooling(network: Network) -> Network:
     spikes, and the longest path of the network has a population less. Raise `InputError` if the network has max
     pooling by the toolbox's rule, whose output depends on the order of arrival, or max pooling of the input.
     """
-    passing = network.input_volumes()
+    refuse_maximum_of_input(network)
     for population in network.populations:
-        if population.counts_largest and passing.intersection(population.inputs):
-            raise InputError(
-                f"layer {population.name} takes the maximum of an input that is not spikes: begin with a convolution"
-            )
         if isinstance(population.projections[0].layer, MaxPooling2D) and not population.counts_largest:
             raise InputError(
                 f"layer {population.name}: max pooling by the toolbox's rule is not supported with --calibrate and "

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 import numpy as np
 
+from snnb.core.errors import InputError
 from snnb.network.geometry import PADDING, Geometry, Reading, Shape, count_synapses, count_weights
 from snnb.network.layers import Layer, MaxPooling2D, Reindexing
 from snnb.network.neuron import Neuron, NeuronOptions, converted_neuron
@@ -349,3 +350,13 @@ class Network:
         neurons = [self.input, *self.populations]
         ends = np.cumsum([volume.size for volume in neurons]).tolist()
         return {v.name: leaving[end - v.size : end].reshape(v.shape) for v, end in zip(neurons, ends)}
+
+
+def refuse_maximum_of_input(network: Network) -> None:
+    """Raise `InputError` if a max pooling would count the spikes of an input that has none."""
+    passing = network.input_volumes()
+    for population in network.populations:
+        if population.counts_largest and passing.intersection(population.inputs):
+            raise InputError(
+                f"layer {population.name} takes the maximum of an input that is not spikes: begin with a convolution"
+            )

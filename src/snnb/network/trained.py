@@ -1,7 +1,7 @@
 """The network that was trained: layers in topological order, with Keras's names of kinds, settings and weights."""
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -81,20 +81,12 @@ class TrainedNetwork:
         """Return the layers by name."""
         return {layer.name: layer for layer in self.layers}
 
-    def readers(self) -> Dict[str, List[TrainedLayer]]:
-        """Return the layers that read each layer, by its name."""
-        readers: Dict[str, List[TrainedLayer]] = {layer.name: [] for layer in self.layers}
-        for layer in self.layers:
-            for name in dict.fromkeys(layer.inputs):
-                readers[name].append(layer)
-        return readers
-
-    def has(self, *kinds: str) -> bool:
-        """Return whether a layer is of one of these kinds."""
-        return any(layer.kind in kinds for layer in self.layers)
+    def has(self, kind: str) -> bool:
+        """Return whether a layer is of this kind."""
+        return any(layer.kind == kind for layer in self.layers)
 
     def with_layers(self, changed: Mapping[str, TrainedLayer]) -> "TrainedNetwork":
-        """Return the network with other layers in place of those of these names."""
+        """Return the network with layers replaced, given the new ones by name."""
         return replace(self, layers=tuple(changed.get(layer.name, layer) for layer in self.layers))
 
 

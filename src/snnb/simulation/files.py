@@ -1,4 +1,4 @@
-"""Files of a simulation: spike counts, spike times, the simulated network; their names, writers and readers."""
+"""Files of a simulation: spike counts, spike times and the simulated network."""
 
 from pathlib import Path
 from typing import Dict, Optional, Union
@@ -10,7 +10,7 @@ from snnb.io.hdf5 import writing
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
-from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes, read_spike_times
+from snnb.network.spike_times import SPIKE_TIMES, read_spike_times
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import Job, Totals
 
@@ -47,13 +47,6 @@ def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
         else:
             current += sample.sums(settings.warm_up, settings.duration)[0]
     return current
-
-
-def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
-    """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
-    settings = job.settings
-    samples = range(settings.first, settings.first + settings.record_spikes)
-    SpikeTimes(samples, job.network.latency(settings.duration), spikes).write(path)
 
 
 def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:

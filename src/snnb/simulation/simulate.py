@@ -1,4 +1,4 @@
-"""Simulate a converted network on test samples, in blocks that are independent of each other, and write the results."""
+"""Simulate a converted network on test samples, in independent blocks, and write the results."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
-from snnb.network.spike_times import SPIKE_TIMES
+from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 from snnb.network.trained import TrainedNetwork
 from snnb.simulation.engines.engine import (
     Engine,
@@ -28,7 +28,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.files import SUMS, write_counts, write_ini, write_spike_times
+from snnb.simulation.files import SUMS, write_counts, write_ini
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import (
@@ -132,9 +132,9 @@ def simulate(
     save(plot_rates(rates), target / f"rate_histogram.{figures}")
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
-        write_spike_times(target / SPIKE_TIMES, job, spikes)
-        raster = plot_raster(network, spikes, network.latency(settings.duration), settings.first)
-        save(raster, target / f"raster.{figures}")
+        latency, first = network.latency(settings.duration), settings.first
+        SpikeTimes(range(first, first + settings.record_spikes), latency, spikes).write(target / SPIKE_TIMES)
+        save(plot_raster(network, spikes, latency, first), target / f"raster.{figures}")
     return SimulationResult(network, statistics, advice(statistics, settings, network, fidelity), fidelity)
 
 

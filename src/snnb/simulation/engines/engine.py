@@ -8,7 +8,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
-from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed
+from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed, refuse_maximum_of_input
 from snnb.simulation.settings import SimulationSettings
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
@@ -209,12 +209,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.input != "poisson":
-        passing = network.input_volumes()
-        first = [p.name for p in network.populations if p.counts_largest and passing.intersection(p.inputs)]
-        if first:
-            raise InputError(
-                f"layer {first[0]} takes the maximum of an input that is not spikes: begin with a convolution"
-            )
+        refuse_maximum_of_input(network)
     if settings.engine == "toolbox":
         if settings.input in CHANGING:
             raise InputError("the toolbox cannot simulate a varying input: use --engine tensorflow or event")
