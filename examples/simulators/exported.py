@@ -1,4 +1,4 @@
-"""The exported network and images of a run, and the comparison of spikes; the other programs import it."""
+"""The exported network and images of a run, and the comparison of spikes. The other programs import this module."""
 
 import json
 import sys
