@@ -139,7 +139,7 @@ def test_synapses_of_a_recurrent_graph_are_matrices(tmp_path, codings):
 
 def test_biases_without_synapses_are_lost(tmp_path):
     with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=1)[0] as graph:
-        export(graph, "nir", tmp_path / "net.nir")
+        export(graph, "nir", tmp_path / "net.nir", origin={})
     losses = json.loads((tmp_path / "net.nir.json").read_text())["nir"]["losses"]
     assert [loss for loss in losses if "p1" in loss] == [
         "bias: p1 has no synapses onto it, so that no node has its biases"
@@ -154,7 +154,7 @@ def test_a_graph_without_an_input_is_refused(tmp_path):
 
 def assert_same_synapses(graph, tmp_path, threshold):
     simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
-    export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
+    export(graph, "nir", tmp_path / "net.nir", simulated=simulated, origin={})
     written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
     names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
     counted = 0
@@ -195,7 +195,7 @@ def test_layers_stay_layers(tmp_path):
 
 def test_losses_are_stated(graph, tmp_path):
     simulated = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
-    export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
+    export(graph, "nir", tmp_path / "net.nir", simulated=simulated, origin={})
     stated = json.loads((tmp_path / "net.nir.json").read_text())
     assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == ["reset", "time", "random"]
     assert "reset by zero" in stated["nir"]["losses"][0]

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Callable, Dict, Iterator, List, Optional, Seque
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.formats.description import description_path, read_description
+from snnb.formats.description import NODES_ENDING, beside, description_path, read_description
 from snnb.formats.request import TEXT_BATCH, Format, Request
 from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
@@ -41,7 +41,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(path.open("wb"))
-        if request.compressed:
+        if path.suffix == ".gz":
             file = cast(BinaryIO, stack.enter_context(gzip.GzipFile("", "wb", 1, file, 0)))
         file.write(HEADER)
         for projection in graph.projections:
@@ -85,7 +85,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read CSV with a header."""
-    table, described = path.with_name(f"{path.name}.nodes.csv"), description_path(path)
+    table, described = beside(path, NODES_ENDING), description_path(path)
     nodes, scale = None, 1.0
     if described.exists():
         description = read_description(described)
@@ -238,5 +238,5 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
 
 
 FORMAT = Format(
-    ".csv", write, sidecar=True, nodes_beside=True, own_options=("rate_unit", "exact"), recognises=recognises, read=read
+    ".csv", write, nodes_beside=True, own_options=("rate_unit", "exact"), recognises=recognises, read=read
 )

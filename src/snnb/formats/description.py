@@ -21,6 +21,7 @@ from snnb.version import __version__
 
 SCHEMA = 2
 DESCRIPTION = "description.json"  # in an export that is a directory
+NODES_ENDING = ".nodes.csv"  # of the table of nodes next to an export that is a file
 WEIGHT_UNIT = {
     False: "added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
     True: "integers, added to the membrane potential by a spike of 1; each population states its thresholds",
@@ -302,9 +303,14 @@ class Description(BaseModel):
         return populations
 
 
+def beside(target: Path, ending: str) -> Path:
+    """Return the path of a file next to an export that is a file: its name with an ending."""
+    return target.with_name(target.name + ending)
+
+
 def description_path(target: Path) -> Path:
     """Return the path of the description of an export that is a file."""
-    return target.with_name(target.name + ".json")
+    return beside(target, ".json")
 
 
 def read_description(path: Path) -> Description:

@@ -335,7 +335,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     return _warning(graph, request)
 
 
-FORMAT = Format(".nir", write, _check, sidecar=True, simulates=True, extra_description=_losses)
+FORMAT = Format(".nir", write, _check, simulates=True, extra_description=_losses)
 
 
 def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:

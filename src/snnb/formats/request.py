@@ -71,7 +71,6 @@ class Request:
 
     options: ExportOptions = DEFAULTS
     spike_times: Optional[Path] = None  # spike_times.npz of the simulation, for spinemap
-    compressed: bool = False  # of a csv file
     progress: Progress = silent
     simulated: Optional[Simulated] = None  # the simulation of the spike counts
     on_cores: Optional[OnCores] = None  # the mapping, for sanafe
@@ -203,13 +202,12 @@ class Format:
     # Raises an error for a graph or request that the format cannot represent, or returns a warning of lost content
     check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
     directory: bool = False  # whether it is a directory of files
-    sidecar: bool = False  # whether the description `NAME.json` is always written, since the format has no metadata
     partial: bool = False  # whether it omits a constant input (`SpikingPart`)
     simulates: bool = False  # whether a simulator reads it: average poolings have the weight `mean` then
     needs_mapping: bool = False  # whether it is of a mapping
     input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
-    nodes_beside: bool = False  # whether a table of nodes is written to a file next to it (`nodes_path`)
-    has_names: bool = False  # whether it holds the names of neurons; otherwise a file next to it does (`names_path`)
+    nodes_beside: bool = False  # whether a table of nodes is written to a file next to it
+    has_names: bool = False  # whether it holds the names of neurons, which otherwise a file next to it does
     own_options: Tuple[str, ...] = ()  # options that only some formats have, including this one; others refuse them
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None  # entries
     recognises: Optional[Callable[[Path], bool]] = None  # None if it is only written

@@ -8,12 +8,23 @@ from snnb.core.errors import UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.all import FORMATS
-from snnb.formats.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
+from snnb.formats.description import (
+    DESCRIPTION,
+    NODES_ENDING,
+    beside,
+    describe,
+    description_path,
+    find_description,
+    write_node_csv,
+)
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import DEFAULTS, Format, MeshTraffic, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document
+
+ARCHITECTURE_ENDING = ".yaml"  # of a mapped export
+NAMES_ENDING = ".names.txt"  # names of the neurons if the format has no place for them: line n is node n
 
 
 class Export(Document):
@@ -44,20 +55,23 @@ def export(
     """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
 
     `force` replaces a file, or a directory that an export has made. With an `origin`, stamp of the graph and SHA-256 of
-    its file, a format that is a file has a description `NAME.json`. `spike_times` is the file of spinemap, and
+    its file, a format that is a file has a description `NAME.json`, as always next to a table of nodes. `spike_times` is the file of spinemap, and
     `simulated` the simulation of the spike counts.
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
-    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores, traffic)
+    request = Request(options, spike_times, progress, simulated, on_cores, traffic)
     refuse_foreign_options(format, options)
-    sidecar = not exporter.directory and (exporter.sidecar or origin is not None)
-    # The description first: it lets `--force` replace the rest
-    siblings = [description_path(target), nodes_path(target), architecture_path(target), names_path(target)]
+    described = not exporter.directory and (exporter.nodes_beside or origin is not None)
     labelled = graph.names is not None and not (exporter.directory or exporter.nodes_beside or exporter.has_names)
-    used = (sidecar, exporter.nodes_beside, on_cores is not None, labelled)
-    written = [path for path, is_used in zip(siblings, used) if is_used]
+    siblings = {
+        description_path(target): described,  # the first: it lets `--force` replace the others
+        beside(target, NODES_ENDING): exporter.nodes_beside,
+        beside(target, ARCHITECTURE_ENDING): on_cores is not None,
+        beside(target, NAMES_ENDING): labelled,
+    }
+    written = [path for path, is_written in siblings.items() if is_written]
     own = find_description(description_path(target)) is not None
     content = find_description(target / DESCRIPTION)
     refuse_link(target)
@@ -86,14 +100,14 @@ def export(
             files = sorted(entry.name for entry in temporary.iterdir())
             _write_description(temporary / DESCRIPTION, {**description, "files": files})
         if exporter.nodes_beside:
-            write_node_csv(nodes_path(temporary), graph.populations)
+            write_node_csv(beside(temporary, NODES_ENDING), graph.populations)
         if on_cores is not None:
-            architecture_path(temporary).write_text(on_cores.architecture, encoding="utf-8")
+            beside(temporary, ARCHITECTURE_ENDING).write_text(on_cores.architecture, encoding="utf-8")
         if labelled:
-            first, nodes = exporter.part_of(graph, request).first, exporter.part_of(graph, request).nodes
-            labels = (graph.names or [])[first : first + nodes]
-            names_path(temporary).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        if sidecar:
+            part = exporter.part_of(graph, request)
+            labels = (graph.names or [])[part.first : part.first + part.nodes]
+            beside(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+        if described:
             _write_description(description_path(temporary), description)
     return Export(
         path=target,
@@ -122,18 +136,3 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
             raise UsageError(f"{option} applies to --format {', '.join(having)}, not to {format}; omit it")
-
-
-def nodes_path(target: Path) -> Path:
-    """Return the path of the table of nodes of an export that is a file."""
-    return target.with_name(f"{target.name}.nodes.csv")
-
-
-def names_path(target: Path) -> Path:
-    """Return the path of the names of the neurons of an export that has no place for them: line n is node n."""
-    return target.with_name(f"{target.name}.names.txt")
-
-
-def architecture_path(target: Path) -> Path:
-    """Return the path of the architecture file of a mapped export."""
-    return target.with_name(f"{target.name}.yaml")
