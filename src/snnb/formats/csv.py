@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Callable, Dict, Iterator, List, Optional, Seque
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.formats.description import NODES_ENDING, beside, description_path, read_description
+from snnb.formats.description import NODES_ENDING, description_path, read_description, sibling
 from snnb.formats.request import TEXT_BATCH, Format, Request
 from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
@@ -85,7 +85,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read CSV with a header."""
-    table, described = beside(path, NODES_ENDING), description_path(path)
+    table, described = sibling(path, NODES_ENDING), description_path(path)
     nodes, scale = None, 1.0
     if described.exists():
         description = read_description(described)
@@ -237,6 +237,4 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     return columns
 
 
-FORMAT = Format(
-    ".csv", write, nodes_beside=True, own_options=("rate_unit", "exact"), recognises=recognises, read=read
-)
+FORMAT = Format(".csv", write, nodes_file=True, own_options=("rate_unit", "exact"), recognises=recognises, read=read)

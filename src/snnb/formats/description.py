@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.request import Format, Request
-from snnb.graph.listed import ListedPopulation
+from snnb.graph.listed import ListedGraph, ListedPopulation
 from snnb.graph.populations import Coding, GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -281,15 +281,10 @@ class Description(BaseModel):
         return self.recording.rate_scale(units.get(self.rate_unit, "step"))
 
     @property
-    def inputs(self) -> int:
-        """Number of leading populations that are inputs."""
-        listed = self.input if isinstance(self.input, list) else [] if self.input is None else [self.input]
-        names = {one.population for one in listed}
-        return sum(population.name in names for population in self.populations)
-
-    @property
-    def listed(self) -> Sequence[ListedPopulation]:
-        """Populations without spikes and biases."""
+    def graph_without_edges(self) -> ListedGraph:
+        """The populations, without spikes and biases, and the samples and steps of the export."""
+        given = self.input if isinstance(self.input, list) else [] if self.input is None else [self.input]
+        inputs = {one.population for one in given}
         populations = []
         for own in self.populations:
             shares = None  # an integer network's may be the default
@@ -300,17 +295,24 @@ class Description(BaseModel):
                 own.name, own.shape, own.layer, coding, window=own.window, initial_potential=shares
             )
             populations.append(population)
-        return populations
+        return ListedGraph(
+            populations,
+            (),
+            sum(population.name in inputs for population in populations),
+            self.recording,
+            assumed=self.assumed_spikes,
+            notes=tuple(self.notes),
+        )
 
 
-def beside(target: Path, ending: str) -> Path:
+def sibling(target: Path, ending: str) -> Path:
     """Return the path of a file next to an export that is a file: its name with an ending."""
     return target.with_name(target.name + ending)
 
 
 def description_path(target: Path) -> Path:
     """Return the path of the description of an export that is a file."""
-    return beside(target, ".json")
+    return sibling(target, ".json")
 
 
 def read_description(path: Path) -> Description:

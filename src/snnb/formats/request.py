@@ -206,7 +206,7 @@ class Format:
     simulates: bool = False  # whether a simulator reads it: average poolings have the weight `mean` then
     needs_mapping: bool = False  # whether it is of a mapping
     input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
-    nodes_beside: bool = False  # whether a table of nodes is written to a file next to it
+    nodes_file: bool = False  # whether a table of nodes is written to a file next to it
     has_names: bool = False  # whether it holds the names of neurons, which otherwise a file next to it does
     own_options: Tuple[str, ...] = ()  # options that only some formats have, including this one; others refuse them
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None  # entries

@@ -320,7 +320,7 @@ def read(path: Path) -> ListedGraph:
     """Read nodes and types; edges are read in parts when they are used."""
     files, description = _find(path), (path if path.is_dir() else path.parent) / DESCRIPTION
     described = read_description(description) if description.is_file() else None  # of an export of snnb
-    shapes = {} if described is None else {own.name: own for own in described.listed}
+    shapes = {} if described is None else {own.name: own for own in described.graph_without_edges.populations}
     nodes: Dict[str, _Nodes] = {}
     for file, table in files.nodes:
         types = _read_types(table, "node_type_id")

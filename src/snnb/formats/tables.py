@@ -271,11 +271,12 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     `columns` are `population` (text), and `bias`, `spike_count` and `name` if the table has them: a value for each
     neuron.
     """
-    if sum(own.size for own in description.listed) != columns["population"].size:
+    graph = description.graph_without_edges
+    if graph.nodes != columns["population"].size:
         raise DamagedError(path, OTHER_NEURONS)
     populations: List[ListedPopulation] = []
     names: List[str] = []
-    for own in description.listed:
+    for own in graph.populations:
         part = slice(len(names), len(names) + own.size)
         names += [own.name] * own.size
         bias, spikes, labels = (columns[key][part] if key in columns else None for key in KEPT)
@@ -284,23 +285,15 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
         populations.append(replace(own, bias=bias, spikes=spikes, names=labels))
     if columns["population"].tolist() != names:
         raise DamagedError(path, OTHER_NEURONS)
-    return ListedGraph(
-        populations,
-        (),
-        description.inputs,
-        description.recording,
-        assumed=description.assumed_spikes,
-        notes=tuple(description.notes),
-    )
+    return replace(graph, populations=populations)
 
 
 def description_of(path: Path, format: str, nodes: int) -> Optional[Description]:
-    """Return the description next to a hypergraph; None if there is none, or it is one of another graph or format."""
-    description = description_path(path)
-    described = read_description(description) if description.is_file() else None
-    if described is None or (described.format, sum(one.size for one in described.listed)) != (format, nodes):
+    """Return the description next to a hypergraph; None if it is missing, or of another graph or format."""
+    if not description_path(path).is_file():
         return None
-    return described
+    description = read_description(description_path(path))
+    return description if (description.format, description.graph_without_edges.nodes) == (format, nodes) else None
 
 
 def hypergraph_of(
@@ -313,21 +306,13 @@ def hypergraph_of(
     per_step: bool = False,
     notes: Sequence[str] = (),
 ) -> ListedGraph:
-    """Return the graph of a hypergraph, with the populations of its description if there is one.
+    """Return the graph of a hypergraph, with the populations of its description if it has one.
 
-    `spikes` are those of each neuron, or per time step; None if the file has none.
+    `spikes` are the spike counts of the neurons, or with `per_step` the spikes per time step; None if they are unknown.
     """
     if described is None:
         population = ListedPopulation(NEURONS, (nodes,), spikes=spikes)
         return ListedGraph([population], edges, per_step=per_step, notes=(*NOT_HELD, NO_POPULATIONS, *notes))
-    graph = ListedGraph(
-        described.listed,
-        edges,
-        inputs=described.inputs,
-        recording=described.recording,
-        per_step=per_step,
-        assumed=described.assumed_spikes,
-        files=(path, description_path(path)),
-        notes=(*NOT_HELD, *notes),
-    )
+    files, graph = (path, description_path(path)), described.graph_without_edges
+    graph = replace(graph, edges=edges, per_step=per_step, files=files, notes=(*NOT_HELD, *notes))
     return graph if spikes is None else graph.with_spikes(spikes)

@@ -11,10 +11,10 @@ from snnb.formats.all import FORMATS
 from snnb.formats.description import (
     DESCRIPTION,
     NODES_ENDING,
-    beside,
     describe,
     description_path,
     find_description,
+    sibling,
     write_node_csv,
 )
 from snnb.formats.export_options import ExportOptions
@@ -54,22 +54,22 @@ def export(
 ) -> Export:
     """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
 
-    `force` replaces a file, or a directory that an export has made. With an `origin`, stamp of the graph and SHA-256 of
-    its file, a format that is a file has a description `NAME.json`, as always next to a table of nodes. `spike_times` is the file of spinemap, and
-    `simulated` the simulation of the spike counts.
+    `force` replaces a file, or a directory that an export has made. `origin` is the stamp of the graph and the SHA-256
+    of its file; without it, a file without a table of nodes has no description `NAME.json`. `spike_times` is the file
+    of spinemap, `simulated` the simulation of the spike counts.
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
     request = Request(options, spike_times, progress, simulated, on_cores, traffic)
     refuse_foreign_options(format, options)
-    described = not exporter.directory and (exporter.nodes_beside or origin is not None)
-    labelled = graph.names is not None and not (exporter.directory or exporter.nodes_beside or exporter.has_names)
+    described = not exporter.directory and (exporter.nodes_file or origin is not None)
+    labelled = graph.names is not None and not (exporter.directory or exporter.nodes_file or exporter.has_names)
     siblings = {
         description_path(target): described,  # the first: it lets `--force` replace the others
-        beside(target, NODES_ENDING): exporter.nodes_beside,
-        beside(target, ARCHITECTURE_ENDING): on_cores is not None,
-        beside(target, NAMES_ENDING): labelled,
+        sibling(target, NODES_ENDING): exporter.nodes_file,
+        sibling(target, ARCHITECTURE_ENDING): on_cores is not None,
+        sibling(target, NAMES_ENDING): labelled,
     }
     written = [path for path, is_written in siblings.items() if is_written]
     own = find_description(description_path(target)) is not None
@@ -99,14 +99,14 @@ def export(
         if exporter.directory:
             files = sorted(entry.name for entry in temporary.iterdir())
             _write_description(temporary / DESCRIPTION, {**description, "files": files})
-        if exporter.nodes_beside:
-            write_node_csv(beside(temporary, NODES_ENDING), graph.populations)
+        if exporter.nodes_file:
+            write_node_csv(sibling(temporary, NODES_ENDING), graph.populations)
         if on_cores is not None:
-            beside(temporary, ARCHITECTURE_ENDING).write_text(on_cores.architecture, encoding="utf-8")
+            sibling(temporary, ARCHITECTURE_ENDING).write_text(on_cores.architecture, encoding="utf-8")
         if labelled:
             part = exporter.part_of(graph, request)
             labels = (graph.names or [])[part.first : part.first + part.nodes]
-            beside(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+            sibling(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         if described:
             _write_description(description_path(temporary), description)
     return Export(
