@@ -5,6 +5,7 @@ import csv
 import json
 import pickle
 from collections import defaultdict
+from functools import partial
 from typing import Dict, NamedTuple
 
 import igraph
@@ -185,28 +186,14 @@ def read_hmetis(path, graph):
     return synapses([(pins[0] - 1, pin - 1, weight) for weight, *pins in lines for pin in pins[1:]], "traffic")
 
 
-def read_snn(path, graph):
-    """As AxonCUDA's own reader reads it."""
+def read_axoncuda(path, graph, sources=0):
+    """As AxonCUDA's own reader reads it: number of targets or pins, in `.axh` of sources, source, targets, weight."""
     words, at, rows = np.fromfile(path, "<u4"), 2, []
     for _ in range(words[1]):
-        number, source = words[at : at + 2].tolist()
+        number, *given, source = words[at : at + 2 + sources].tolist()
+        assert given == [1] * sources
         end = at + 2 + number
-        rows += [
-            (source, target, float(words[end : end + 1].view("<f4")[0])) for target in words[at + 2 : end].tolist()
-        ]
-        at = end + 1
-    assert at == words.size
-    return synapses(rows, "spikes")
-
-
-def read_axh(path, graph):
-    """As AxonCUDA's own reader reads it: pins, sources, the sources and the targets, weight."""
-    words, at, rows = np.fromfile(path, "<u4"), 2, []
-    for _ in range(words[1]):
-        pins, sources, source = words[at : at + 3].tolist()
-        end = at + 2 + pins
         weight = float(words[end : end + 1].view("<f4")[0])
-        assert sources == 1
         rows += [(source, target, weight) for target in words[at + 2 + sources : end].tolist()]
         at = end + 1
     assert at == words.size
@@ -226,8 +213,8 @@ READERS = {
     "spinemap": read_spinemap,
     "metis": read_metis,
     "hmetis": read_hmetis,
-    "snn": read_snn,
-    "axh": read_axh,
+    "snn": read_axoncuda,
+    "axh": partial(read_axoncuda, sources=1),
 }
 
 
