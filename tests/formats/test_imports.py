@@ -314,7 +314,7 @@ def csr(**arrays):
 BAD_NPZ = [
     ({"source": [0]}, "has no column target"),
     ({"source": [0, 1], "target": [0]}, "its arrays have different lengths"),
-    ({"source": [0.5], "target": [0]}, "source is of type float64, expected are integers"),
+    ({"source": [0.5], "target": [0]}, "source is of type float64, not integers"),
     ({"source": [0, -1], "target": [0, 1]}, "edge 1: source -1; the neurons are 0 to"),
     ({"source": [0], "target": [1], "weight": [np.inf]}, "the edge from neuron 0 to 1 has the weight inf"),
     ({"source": [[0]], "target": [1]}, "or several axes"),
@@ -335,7 +335,7 @@ BAD_PARQUET = [
     ({"from": [0], "to": [1]}, "has no column source"),
     ({"source": [0, 1], "target": [1, None]}, "row 1: target is null"),
     ({"source": [0, -1], "target": [0, 1]}, "row 1: source -1; the neurons are 0 to"),
-    ({"source": [0.0, 1.0], "target": [1, 0]}, "source is of type float64, expected are integers"),
+    ({"source": [0.0, 1.0], "target": [1, 0]}, "source is of type float64, not integers"),
     ({"source": [0], "target": [1], "weight": [float("nan")]}, "the edge from neuron 0 to 1 has the weight nan"),
 ]
 
@@ -497,12 +497,12 @@ BAD_EXPORTS = [
         replaced(",spikes,", ",spikes,many"),
         "not the table of nodes of an export (could not convert",
     ),
-    ("csv", "net.csv.nodes.csv", replaced("input,", "output,"), "its neurons are not those of the description"),
-    ("csv", "net.csv.json", replaced("7,", "8,"), "its neurons are not those of the description"),
+    ("csv", "net.csv.nodes.csv", replaced("input,", "output,"), "its neurons differ from the description"),
+    ("csv", "net.csv.json", replaced("7,", "8,"), "its neurons differ from the description"),
     ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
     ("sonata", "description.json", replaced("{", "["), "not the description of an export of snnb"),
     ("hmetis", "net.hgr.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons are not those of the description"),
+    ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons differ from the description"),
     (
         "npz",
         "0001_input__02Conv2D_4x3x2.npz",
@@ -513,7 +513,7 @@ BAD_EXPORTS = [
         "npz",
         "0001_input__02Conv2D_4x3x2.npz",
         lambda path: np.savez(path, **csr()),
-        "a matrix of shape (2, 2), expected",
+        "a matrix of shape (2, 2), not",
     ),
     ("npz", "description.json", Path.unlink, "no such file"),
     ("parquet", "edges.parquet", Path.unlink, "has no file of edges"),

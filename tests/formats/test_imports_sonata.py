@@ -228,7 +228,7 @@ REPORTS = {
     "plain, unknown": (PLAIN, None, "names no population of its spikes"),
     "both": ({**PLAIN, "cells/node_ids": [1]}, "cells", "has spikes of cells, and spikes of no named population"),
     "no such": (OLDER, "x", "spikes.h5:x: no such population; the graph has from, cells"),
-    "not in it": ({"cells/node_ids": [1]}, "from", "has no spikes of from; it has those of cells"),
+    "not in it": ({"cells/node_ids": [1]}, "from", "has no spikes of from; it has spikes of cells"),
     "empty": ({"timestamps": [1.0]}, "cells", "has no spikes: neither /spikes/POPULATION/node_ids nor /spikes/gids"),
     "id": ({"cells/node_ids": [3]}, None, "has a spike of node 3 of cells, which has 3, from 0"),
     "negative": ({"gids": [0, -1]}, "cells", "has a spike of node -1 of cells"),

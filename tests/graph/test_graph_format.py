@@ -102,15 +102,13 @@ ALTERED = {
     "lists/0000: weight has numbers that are not finite": element("lists/0000/weight", 0, np.nan),
     "lists/0000: start does not ascend from 0 to ": element("lists/0000/start", 0, 1),
     "lists/0001: start does not ascend from 0 to ": element("lists/0001/start", 2, 10**12),
-    "lists/0000: start is int64 of shape (3,), expected is int64 of shape (5,)": put("lists/0000/start", [0, 1, 2]),
-    "weight float64 of shape (2,); expected are integers and float32": put("lists/0000/weight", [0.5, 0.5]),
+    "lists/0000: start is int64 of shape (3,), not int64 of shape (5,)": put("lists/0000/start", [0, 1, 2]),
+    "weight float64 of shape (2,); they must be integers and float32": put("lists/0000/weight", [0.5, 0.5]),
     "damaged (": delete("lists/0003"),
     "projections: rows are not sorted by target, source and delay": element("projections", 0, [2, 1]),
     "projections: row 0 leads to input in": element("projections", 0, [1, 0]),
     "populations/0001: the name 'in' is not valid or occurs twice": attribute("populations/0001", "name", "in"),
-    "populations/0002: shape (5,) and first_id 9; expected is first_id 10": attribute(
-        "populations/0002", "first_id", 9
-    ),
+    "populations/0002: shape (5,) and first_id 9; first_id must be 10": attribute("populations/0002", "first_id", 9),
     "populations/0001: shape (3, 0)": attribute("populations/0001", "shape", [3, 0]),
     "populations/0000: coding 'rate' and spike_count": attribute("populations/0000", "coding", "rate"),
     "populations/0000: coding 'spikes' and spike_count of shape (3,)": put("populations/0000/spike_count", [1, 2, 3]),

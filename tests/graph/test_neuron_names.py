@@ -223,7 +223,7 @@ def test_spikes_by_number_are_read_only_if_names_are_these_numbers(tmp_path, kin
     (tmp_path / "t.csv").write_text(f"source_group,source,target_group,target\na,{first},a,{second}\n")
     rates = numbered_spikes(tmp_path, kind)
     if names == "yx":
-        refused(tmp_path / "t.csv", "numbers neurons, and those of a have names; give a text file", rates=rates)
+        refused(tmp_path / "t.csv", "numbers neurons, but neurons of a have names; give a text file", rates=rates)
         return
     with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5", rates=rates).graph as graph:
         assert dict(zip(graph.names, graph.populations[0].spike_count.tolist())) == {"0": 2, "1": 1}

@@ -32,9 +32,9 @@ class OwnCodeError(InputError):
     `traceback_text` is the traceback without the frames before the user's file.
     """
 
-    def __init__(self, what: str, path: Path, error: BaseException) -> None:
+    def __init__(self, origin: str, path: Path, error: BaseException) -> None:
         reason = str(error).strip().splitlines()[:1]
-        super().__init__(f"{what} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
+        super().__init__(f"{origin} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
         first = error.__traceback__
         while first is not None and first.tb_frame.f_code.co_filename != str(path):
             first = first.tb_next
@@ -87,7 +87,7 @@ def own_model(model: str) -> OwnModel:
 
     A Python file is executed, as by an import, once its function is named. Raise `UsageError` if the function is not
     named or not in the file, `InputError` if the file is missing or the function has a parameter without a default
-    other than those from the data set, `OwnCodeError` if the file raised an error.
+    other than `input_shape` and `num_classes`, `OwnCodeError` if the file raised an error.
     """
     match = _PYTHON.fullmatch(model)
     path = Path(os.path.expanduser(match["path"] if match else model)).absolute()  # noqa: PTH111  keeps `~unknown`
@@ -129,7 +129,7 @@ def own_model(model: str) -> OwnModel:
 
 
 @contextmanager
-def _own_code(what: str, path: Path) -> Iterator[None]:
+def _own_code(origin: str, path: Path) -> Iterator[None]:
     """Run the user's code: errors become `OwnCodeError`, and output goes to stderr."""
     try:
         with redirect_stdout(sys.stderr):
@@ -140,8 +140,8 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
         if out_of_memory(error):
             raise
         if _in_recurrent_layer(error):  # TensorFlow 2.2 cannot build one with numpy 1.20 or later
-            raise InputError(f"{what}: recurrent layers are not supported; use other Keras layers") from error
-        raise OwnCodeError(what, path, error) from error
+            raise InputError(f"{origin}: recurrent layers are not supported; use other Keras layers") from error
+        raise OwnCodeError(origin, path, error) from error
 
 
 def _in_recurrent_layer(error: BaseException) -> bool:
@@ -193,7 +193,7 @@ def _run(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
-    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written beside it
+    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written next to it
     os.environ[_IMPORTING] = str(path)
     try:
         with _own_code(str(path), path):

@@ -211,15 +211,15 @@ def _compare_spikes(
             counts[population].append(counts_of(simulator_spikes[population], samples, size, first))
         if all(np.array_equal(simulator_spikes[population], wanted[population]) for population in sizes):
             continue
-        for who, trains in (("the simulation", wanted), (name, simulator_spikes)):
+        for program, trains in (("the simulation", wanted), (name, simulator_spikes)):
             wrong = first_inconsistent(network, expected.inputs[part], trains, expected.steps)
             if wrong is not None:
-                here = counts[wrong.population][-1]
-                there = counts_of(wanted[wrong.population], len(here), here.shape[1], first)
-                did = "spikes" if wrong.spiked else "does not spike"
+                found = counts[wrong.population][-1]
+                differing = found != counts_of(wanted[wrong.population], len(found), found.shape[1], first)
+                event = "spikes" if wrong.spiked else "does not spike"
                 raise VerificationError(
-                    f"{wrong.population} differs in {name}: {np.count_nonzero(there != here):,} of {here.size:,} pairs "
-                    f"of sample and neuron; in {who}, neuron {wrong.neuron} {did} in step {wrong.step} of sample "
+                    f"{wrong.population} differs in {name}: {np.count_nonzero(differing):,} of {found.size:,} pairs of "
+                    f"sample and neuron; in {program}, neuron {wrong.neuron} {event} in step {wrong.step} of sample "
                     f"{part.start + wrong.sample}, where the exported weights give a membrane potential of "
                     f"{wrong.potential:.9g} (threshold {wrong.threshold:g}; rounding may move it by "
                     f"{wrong.rounding:.1g}). {ALTERED}"
@@ -291,8 +291,8 @@ def _fired(network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, name: s
     if name == network.input.name:
         return inputs[:, :, step].T
     rows = spikes[name]
-    now = rows[slice(*np.searchsorted(rows[:, 2], [step, step + 1]))]
-    fired[now[:, 1], now[:, 0]] = True
+    of_step = rows[slice(*np.searchsorted(rows[:, 2], [step, step + 1]))]
+    fired[of_step[:, 1], of_step[:, 0]] = True
     return fired
 
 
@@ -367,8 +367,7 @@ def _of_pooling(
         due = largest(projections, counts)
         wrong = np.argwhere(own != due)
         if wrong.size:
-            neuron, sample = wrong[0].tolist()
-            at = neuron, sample
+            neuron, sample = at = tuple(wrong[0].tolist())
             return Inconsistent(
                 population.name, sample, neuron, step, bool(fired[at]), float(due[at]), float(own[at]), 0
             )

@@ -110,16 +110,16 @@ class ExportedProjection:
 def largest(projections: Sequence[ExportedProjection], counts: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the largest of the counts of the sources of each target: (targets, samples), 0 without a source.
 
-    `counts` has those of each population, (neurons, samples).
+    `counts` has the spike counts of each population, (neurons, samples).
     """
     first = projections[0]
     found = np.zeros((first.weights.shape[0], counts[first.source].shape[1]), counts[first.source].dtype)
     for projection in projections:
         windows = projection.weights
-        some = np.flatnonzero(np.diff(windows.indptr))
-        if some.size:
-            values = np.maximum.reduceat(counts[projection.source][windows.indices], windows.indptr[some], axis=0)
-            found[some] = np.maximum(found[some], values)
+        targets = np.flatnonzero(np.diff(windows.indptr))
+        if targets.size:
+            values = np.maximum.reduceat(counts[projection.source][windows.indices], windows.indptr[targets], axis=0)
+            found[targets] = np.maximum(found[targets], values)
     return found
 
 

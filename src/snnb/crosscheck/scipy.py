@@ -33,9 +33,9 @@ def build(network: ExportedNetwork) -> Simulate:
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
                 if population.counts_largest:
-                    now = largest(inbound[name], counts)
-                    fired = now > highest[name]
-                    highest[name] = now
+                    largest_count = largest(inbound[name], counts)
+                    fired = largest_count > highest[name]
+                    highest[name] = largest_count
                 else:
                     x = population.gathered(step, currents[name])
                     for projection in inbound[name]:

@@ -56,7 +56,7 @@ def load(place: Path) -> LoadedDataset:
     floats = arrays["x_test"].dtype.kind == "f"
     if not all(arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8 for name in names):
         raise InputError(
-            f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, of which 255 "
+            f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, where 255 "
             "is a pixel of 1, or float32, which the model reads as it is."
         )
     parts: Dict[str, ArraySamples] = {}

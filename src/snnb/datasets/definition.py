@@ -31,7 +31,7 @@ class DatasetSpec(Document):
     num_classes: Optional[int]  # None if the files on disk determine the classes
     class_names: Optional[Tuple[str, ...]]  # in the order of the class numbers; None if they are read from the files
     scale: float  # the stored value that means 1.0: a pixel is `value / scale`
-    samples: Optional[Tuple[int, int]]  # numbers of training and test samples in the official release, if there is one
+    samples: Optional[Tuple[int, int]]  # numbers of training and test samples in the official release; None without one
     version: str
     licence: str
     source: str  # URL and publication

@@ -1,4 +1,4 @@
-"""Events of the user, a file for each recording: `DIR/test/<class>/*.npy`, and if there is one `DIR/train/`.
+"""Events of the user, a file for each recording: `DIR/test/<class>/*.npy`, and optionally `DIR/train/`.
 
 A file is a structured array with the fields t (µs), x, y and p, as tonic and Prophesee's tools write them, or an .npz
 file with one such array or with four arrays of these names.

@@ -1,8 +1,8 @@
 """N-MNIST: MNIST's digits on a screen, recorded by an event camera that moves along three saccades.
 
-A file holds one recording, an event in 5 bytes: column, row, and 24 bits, most significant byte first, of which the
-first is the polarity and the others are the time in µs (Orchard et al. 2015, Converting static image datasets to
-spiking neuromorphic datasets using saccades, Frontiers in Neuroscience).
+A file holds one recording. An event has 5 bytes: column, row, and a number of 24 bits, most significant byte first,
+whose first bit is the polarity and whose other bits are the time in µs (Orchard et al. 2015, Converting static image
+datasets to spiking neuromorphic datasets using saccades, Frontiers in Neuroscience).
 """
 
 import re

@@ -108,7 +108,7 @@ def labelled(folder: Path, files: Sequence[List[str]]) -> PictureSamples:
 def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     """List the pictures of all class folders in a folder; `classes` has their names in the order of the class numbers.
 
-    Raise `InputError` if a class folder is missing, there is one that is not in `classes`, or one holds no pictures.
+    Raise `InputError` if a class folder is missing, is not in `classes`, or has no pictures.
     """
     folders, expected = set(class_folders(folder)), set(classes)
     for held, names in (("lacks", expected - folders), ("also holds", folders - expected)):

@@ -79,7 +79,7 @@ def write_arrays(
     """Write a data set that `open_dataset` has opened as arrays to `target`, an existing, empty folder.
 
     The files are x_train.npy and x_test.npy ((n, height, width, channels), uint8 or float32), y_train.npy and
-    y_test.npy (int64, (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (pixels, float32) and
+    y_test.npy (int64, (n,)), and the files of snntoolbox: x_norm.npz and x_test.npz (pixels, float32) and
     y_test.npz (one-hot, float32). Without a training set, x_train, y_train and x_norm are missing. A published order of
     samples is kept. Otherwise every prefix of the training and the test set contains the classes in proportion.
     `x_norm` is a class-balanced subset of the training set.
@@ -241,9 +241,10 @@ def _write_pictures(
                 # The header is padded to 128 bytes for any number of images, so it can be overwritten.
                 stream.seek(0)
                 _write_header(stream, dtype, (len(positions) - len(unreadable), *shape))
-                more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-                of_part = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
-                warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
+                named = "; ".join(unreadable[:UNREADABLE_NAMED])
+                rest = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
+                ignored = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
+                warnings.append(printable(f"{ignored}: {named}{rest}"))
         labels[part] = samples.labels[np.concatenate(written)]
     if "train" in labels:
         norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]

@@ -1,7 +1,7 @@
-"""`csv`: one line per synapse, with a header; compressed if the name ends in `.gz`.
+"""`csv`: a header, and one line per synapse; compressed if the name ends in `.gz`.
 
-Written are neurons as `(row, column, channel)` or by name; biases, coding and spike counts of the neurons are in
-`NAME.csv.nodes.csv` next to it, and the description in `NAME.csv.json`.
+An export names neurons, or writes them as `(row, column, channel)`. It has biases, codings and spike counts of the
+neurons in `NAME.csv.nodes.csv`, and the description in `NAME.csv.json`.
 """
 
 import csv

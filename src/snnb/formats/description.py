@@ -1,4 +1,4 @@
-"""The description of an export (docs/exports.md), all that a simulator needs except edges; and its table of nodes."""
+"""The description of an export (docs/exports.md), which has all that a simulator needs but edges; table of nodes."""
 
 import csv
 from dataclasses import asdict
@@ -186,7 +186,7 @@ def refuse_properties(
 
 
 def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
-    """Raise `UsageError` for max pooling, of which a program has no neuron."""
+    """Raise `UsageError` for max pooling, since a program has no neuron with its rule."""
     for projection in graph.projections:
         if weighting_of(projection) in MAX_POOLING:
             raise UsageError(

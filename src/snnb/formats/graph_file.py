@@ -81,16 +81,16 @@ def _check(graph: SynapseGraph) -> None:
         if not population.shape or min(population.shape) < 1 or population.first != first:
             raise DamagedError(
                 graph.path,
-                f"{place}: shape {population.shape} and first_id {population.first:,}; expected is first_id {first:,}, "
-                "the number of neurons before, and a shape of positive numbers",
+                f"{place}: shape {population.shape} and first_id {population.first:,}; first_id must be {first:,}, "
+                "the number of neurons before, and the shape positive numbers",
             )
         if graph.recording is not None:
             counts = np.asarray(population.spike_count)
             if population.coding not in CODINGS or counts.shape != population.shape or counts.dtype.kind not in "iuf":
                 raise DamagedError(
                     graph.path,
-                    f"{place}: coding {population.coding!r} and spike_count of shape {counts.shape}; expected are "
-                    f"one of {', '.join(CODINGS)} and shape {population.shape}",
+                    f"{place}: coding {population.coding!r} and spike_count of shape {counts.shape}; the "
+                    f"coding must be one of {', '.join(CODINGS)}, and the shape {population.shape}",
                 )
             if not (np.isfinite(counts) & (counts >= 0)).all():
                 raise DamagedError(graph.path, f"{place}: spike_count has numbers that are negative or not finite")
@@ -151,11 +151,11 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
     source, target = projection.source, projection.target
     start, ends, weights = projection.start, projection.ends, projection.weights
     if start.dtype != np.int64 or start.shape != (source.size + 1,):
-        return f"start is {start.dtype} of shape {start.shape}, expected is int64 of shape ({source.size + 1},)"
+        return f"start is {start.dtype} of shape {start.shape}, not int64 of shape ({source.size + 1},)"
     if ends.ndim != 1 or ends.dtype.kind not in "iu" or weights.shape != ends.shape or weights.dtype != np.float32:
         return (
             f"target is {ends.dtype} of shape {ends.shape} and weight {weights.dtype} of shape {weights.shape}; "
-            "expected are integers and float32 of the same length"
+            "they must be integers and float32 of the same length"
         )
     if start[0] != 0 or start[-1] != ends.size or (np.diff(start) < 0).any():
         return f"start does not ascend from 0 to {ends.size:,}, the number of synapses"

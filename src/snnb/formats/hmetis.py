@@ -39,9 +39,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for node, indptr, target, _ in part.rows(TEXT_BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            some, own = nonempty_rows(indptr)
-            pins = rows(own, texts(target + 1))
-            file.write(lines(texts(weights[node[some]]), " ", texts(node[some] + 1), " ", pins))
+            filled, starts = nonempty_rows(indptr)
+            pins = rows(starts, texts(target + 1))
+            file.write(lines(texts(weights[node[filled]]), " ", texts(node[filled] + 1), " ", pins))
             counter.add(target.size)
         file.write(b"1\n" * part.nodes)
 

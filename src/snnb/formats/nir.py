@@ -67,12 +67,12 @@ def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Operation]]]:
     layers: List[List[Operation]] = [[None] for _ in graph.projections]
     for population in graph.layers:
         inbound = [(number, p) for number, p in enumerate(graph.projections) if p.target is population]
-        # The factor of a pooling is the neuron's: all that arrives is multiplied.
-        alone = len(inbound) == 1 and not population.bias.any()
+        # The factor of a pooling is a property of the neuron, which multiplies its entire input.
+        has_one_input = len(inbound) == 1 and not population.bias.any()
         for number, projection in inbound:
             if projection.source.name not in images or not projection.connections:
                 continue
-            pooling = window_sum_of(projection) if alone else None
+            pooling = window_sum_of(projection) if has_one_input else None
             found: List[Operation] = (
                 [convolution_of(c) for c in projection.connections] if pooling is None else [pooling]
             )
@@ -404,9 +404,9 @@ def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
     if len(where) != 1:
         return None
     first = where[0].tolist()
-    here = ids[tuple(slice(begin, begin + length) for begin, length in zip(first, source.shape))]
+    block = ids[tuple(slice(begin, begin + length) for begin, length in zip(first, source.shape))]
     numbers = source.first + np.arange(source.size).reshape(source.shape)
-    if not np.array_equal(here, numbers) or np.count_nonzero(ids >= 0) != source.size:
+    if not np.array_equal(block, numbers) or np.count_nonzero(ids >= 0) != source.size:
         return None
     return first[0], first[1], first[2]
 

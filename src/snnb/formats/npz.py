@@ -1,7 +1,7 @@
 """`npz`: matrices or arrays of numpy.
 
-Written is a directory of scipy CSR matrices, one per projection, for `scipy.sparse.load_npz`, and the table of nodes.
-Read are such a directory, one sparse matrix of scipy, and arrays source and target.
+An export is a directory with a scipy CSR matrix per projection, for `scipy.sparse.load_npz`, and the table of nodes. An
+import reads such a directory, one sparse matrix of scipy, or arrays `source` and `target`.
 """
 
 import zipfile
@@ -63,7 +63,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> ListedGraph:
-    """Read a directory of `snnb`, one sparse matrix of scipy, or arrays source, target and others."""
+    """Read a directory of `snnb`, one sparse matrix of scipy, or arrays that are the columns of a table of edges."""
     if path.is_dir():
         return _read_matrices(path)
     arrays = load_archive(path)
@@ -106,7 +106,7 @@ def _read_matrices(folder: Path) -> ListedGraph:
         for path, (source, target) in matrices:
             matrix, shape = _matrix(path), (size[source], size[target])
             if matrix.shape != shape:
-                raise DamagedError(path, f"a matrix of shape {matrix.shape}, expected is {shape}")
+                raise DamagedError(path, f"a matrix of shape {matrix.shape}, not {shape}")
             yield from _edges_of(matrix, first[source], first[target])
 
     return replace(graph, edges=edges(), files=tuple(files))

@@ -1,7 +1,7 @@
 """`parquet`: tables for DuckDB, Spark, Dask, Polars.
 
-Written is a directory of two, `edges.parquet` and `nodes.parquet`. Read are such a directory, one without nodes, and a
-file of edges.
+An export is a directory of two tables, `edges.parquet` and `nodes.parquet`. An import reads such a directory, with or
+without the table of nodes, or a file of edges.
 """
 
 from contextlib import contextmanager

@@ -104,8 +104,8 @@ def _write_on_cluster(graph: SynapseGraph, folder: Path, parts: Sequence[Part], 
     )
     with connected(1, request.options.scheduler) as client:
         threads = client.ncores().values()
-        each = max(1, min(max(threads), -(-len(parts) // len(threads))))
-        calls = (parts[i : i + each] for i in range(0, len(parts), each))
+        size = max(1, min(max(threads), -(-len(parts) // len(threads))))  # parts of a call
+        calls = (parts[i : i + size] for i in range(0, len(parts), size))
         yield from results(client, _open, _write, shared, calls)
 
 

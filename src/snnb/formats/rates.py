@@ -40,7 +40,7 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
         )
     values = load_array(path)
     if values.dtype.kind not in "iuf" or values.size != graph.nodes:
-        raise DamagedError(path, f"has {values.size:,} values of {values.dtype}, expected are {graph.nodes:,} numbers")
+        raise DamagedError(path, f"has {values.size:,} values of {values.dtype}, not {graph.nodes:,} numbers")
     values = values.ravel()
     bad = np.flatnonzero(~((values >= 0) & (values <= MOST_SPIKES)))
     if bad.size:
@@ -51,13 +51,13 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
 def refuse_numbers(path: Path, graph: ListedGraph) -> None:
     """Raise `DamagedError` for a file that numbers neurons if these have other names, whose order it does not state.
 
-    The numbers of a graph of SONATA are those of its files.
+    A graph of SONATA numbers its neurons as its files do.
     """
     for population in () if graph.ranges else graph.populations:
         if population.names is not None and population.names.tolist() != [*map(str, range(population.size))]:
             raise DamagedError(
                 path,
-                f"numbers neurons, and those of {population.name} have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
+                f"numbers neurons, but neurons of {population.name} have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
             )
 
 

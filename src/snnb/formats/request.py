@@ -102,7 +102,7 @@ class Request:
     def reset_of(self, population: GraphPopulation) -> str:
         """Return the reset of the neurons of a population, which their model states if they have one.
 
-        It is `zero` for neurons that do not spike, of which the model of more simulators has a leak.
+        It is `zero` for neurons that do not spike, since more simulators have a leaky neuron with this reset.
         """
         if population.neuron is None:
             return self.reset
@@ -172,8 +172,8 @@ class SpikingPart(NamedTuple):
 
 def nonempty_rows(indptr: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Return the indices of the rows of a CSR form that are not empty, and the `indptr` of these."""
-    some = np.flatnonzero(np.diff(indptr))
-    return some, np.append(indptr[some], indptr[-1])
+    rows = np.flatnonzero(np.diff(indptr))
+    return rows, np.append(indptr[rows], indptr[-1])
 
 
 def file_name(number: int, projection: GraphProjection) -> str:

@@ -1,19 +1,20 @@
 """`sanafe`: write a network as a netlist of SANA-FE; read networks in its YAML, and its traces of spikes.
 
-Written is a netlist, which SANA-FE's `load_net(path, arch, use_netlist_format=True)` reads in a third of the memory
-that YAML takes. Group k (`g`) is population k; neurons count from 0 in each. Groups of relays follow the populations: a
-synapse takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after
-their only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds
-to 1/64. Everything is in units of the threshold, which is 1, or integers. By default each core of tile 0 has the next
-1024 neurons. With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the
-architecture delays spikes, and no neurons of the input (a constant one takes no core): its group is empty.
+An export is a netlist, which SANA-FE's `load_net(path, arch, use_netlist_format=True)` reads in a third of the memory
+that YAML takes. Group k (`g`) is population k; neurons count from 0 in each group. Groups of relays follow the
+populations: a synapse of SANA-FE takes a time step, so the spikes of a connection that skips layers pass through
+neurons that spike a step after their only source. All neurons are TrueNorth's (soma `truenorth`), whose sums are
+float64; `leaky_integrate_fire` rounds to 1/64. Numbers are in units of the threshold, which is 1, or integers. By
+default the neurons are on the cores of tile 0, 1024 on each. With a mapping they are on its cores, without relays,
+since the dendrite of the architecture delays spikes. The group of the input is then empty, because a constant input
+occupies no core.
 
-Read is YAML with the keys `network` and `mappings`. SANA-FE's `load_net` does not replace this reader: its objects hide
-mapping and biases, groups lose their order, and version 2.1.1 gives sparse edges the weights of others. Groups are
-populations, in the order of the file. SANA-FE places all neurons on cores, also its model `input`'s, so these are
-placed neurons here. A group is an input if none of its neurons is on a core, while others are; or, in a file that maps
-no neuron, if its neurons have attributes of the model `input`. A complete mapping becomes two files for `snnb map`:
-`partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
+An import reads YAML with the keys `network` and `mappings`. SANA-FE's `load_net` does not replace this reader: its
+objects hide mapping and biases, groups lose their order, and version 2.1.1 confuses the weights of sparse edges. Groups
+become populations, in the order of the file. SANA-FE places all neurons on cores, including neurons of its model
+`input`, so these are placed neurons here. A group is an input if none of its neurons is on a core, while others are;
+or, in a file that maps no neuron, if its neurons have attributes of the model `input`. A complete mapping becomes two
+files for `snnb map`: `partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
 (Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE 2.1.1, src/yaml_snn.cpp, src/netlist.cpp, src/network.cpp.)
 """
 
@@ -225,7 +226,7 @@ T = TypeVar("T")
 
 
 class _Attributes(BaseModel):
-    """Attributes: a mapping or a list of mappings, those of a unit of a core in one of its name."""
+    """Attributes in a mapping or a list of mappings; attributes of a unit of a core are in a mapping of its name."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 

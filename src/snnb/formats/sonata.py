@@ -2,14 +2,14 @@
 
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.)
 
-Written: the input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in
-each. bmtk's PointNet builds it as it is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by
-subtraction, `iaf_psc_delta` one with reset to a value; neither leaks with this time constant. Average poolings weigh
-the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network from a NIR file have individual dynamics
-parameters, with potentials divided by the gain.
+An export has a population `input` of virtual neurons and a population `snn` of point neurons; ids count from 0 in each.
+bmtk's PointNet builds the network on NEST, with the neuron `eprop_iaf` for reset by subtraction and `iaf_psc_delta` for
+reset to a value; neither leaks with the time constant that is written. Average poolings have the weight `mean`, and the
+delays are `SynapseGraph.delay_steps`. Neurons of a network from a NIR file have individual dynamics parameters, with
+potentials divided by the gain.
 
-Read: a population of nodes is one of the graph, or one for each node type if each type has a `pop_name` and consecutive
-ids. Virtual nodes are inputs.
+An import makes a population of each population of nodes, or of each node type if all types have a `pop_name` and
+consecutive ids. Virtual nodes are inputs.
 """
 
 import csv
@@ -167,7 +167,7 @@ def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
         return {name: np.concatenate([state[name] for state in states]) for name in names}
 
     def in_spikes(values: List[Tuple[GraphPopulation, Numbers]]) -> np.ndarray:
-        """Return numbers of each neuron, in units of the amplitude of a spike."""
+        """Return a number for each neuron, in units of the amplitude of a spike."""
         return np.concatenate([np.resize(number / request.amplitude, p.size) for p, number in values])
 
     return {
@@ -620,7 +620,7 @@ def read_report(path: Path, graph: ListedGraph, recording: Recording, population
                 raise DamagedError(path, f"has spikes of {owner}, and spikes of no named population")
             named[owner] = unnamed
         if population is not None and population not in named:
-            raise DamagedError(path, f"has no spikes of {population}; it has those of {', '.join(named)}")
+            raise DamagedError(path, f"has no spikes of {population}; it has spikes of {', '.join(named)}")
         for name in named if population is None else [population]:
             ids, column = ranges.get(name), named[name]
             if ids is None:

@@ -33,9 +33,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     write_node_csv(path / NODES_FILE, part.populations, part.first)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
         for node, indptr, target, weight in part.rows(TEXT_BATCH):
-            some, own = nonempty_rows(indptr)
+            filled, starts = nonempty_rows(indptr)
             for file, values in ((connections, texts(target)), (weights, texts(weight, exact))):
-                file.write(lines(texts(node[some]), " ", rows(own, values)))
+                file.write(lines(texts(node[filled]), " ", rows(starts, values)))
             counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:

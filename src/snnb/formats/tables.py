@@ -32,7 +32,7 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
 DELAYS = ("delay", "delays")  # names of columns that are not read
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
-OTHER_NEURONS = "its neurons are not those of the description; export the graph again"
+OTHER_NEURONS = "its neurons differ from the description; export the graph again"
 NEURONS = "neurons"  # name of the population of neurons without groups
 INPUT = "input"  # name of the group that is an input if no edge leads to it
 NOT_HELD = (  # by a hypergraph
@@ -44,7 +44,7 @@ Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the 
 
 
 def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, str]:
-    """Return the names of the columns to read of those that a file has, by keys of `COLUMNS`.
+    """Return the names of the columns of a file that are read, by keys of `COLUMNS`.
 
     Raise `DamagedError` if it has no edges.
     """
@@ -88,7 +88,7 @@ def listed_graph(
 
     def typed(batch: Mapping[str, np.ndarray], key: str, kinds: str, expected: str) -> np.ndarray:
         if batch[key].dtype.kind not in kinds:
-            raise DamagedError(path, f"{columns[key]} is of type {batch[key].dtype}, expected are {expected}")
+            raise DamagedError(path, f"{columns[key]} is of type {batch[key].dtype}, not {expected}")
         return batch[key]
 
     def chunks() -> Iterator[_Chunk]:
@@ -121,10 +121,10 @@ def listed_graph(
             notes.append("without the description of an export, the populations have the neurons that edges name")
     else:
         graph = ListedGraph([ListedPopulation(NEURONS, (size,))] if size else [], ())
-        alone = np.flatnonzero(~reached)
-        if alone.size:
+        isolated = np.flatnonzero(~reached)
+        if isolated.size:
             notes.append(
-                f"ids count from 0: {alone.size:,} of {size:,} neurons have no edge, the first is {alone[0]:,}"
+                f"ids count from 0: {isolated.size:,} of {size:,} neurons have no edge, the first is {isolated[0]:,}"
             )
     if "weight" not in columns:
         notes.append("without a column weight, every weight is 1")

@@ -83,13 +83,14 @@ def fold_pixels(
 ) -> TrainedNetwork:
     """Return a network with pixels in [0, 1] that has the outputs of the given network with its pixels.
 
-    Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes, else [0, 1]; `RAW`: the same as
-    those of the returned network. `preprocessing` is the change by the layers that were removed from the network;
-    `warn` is called with a message that names them. A layer that weighs pixels gets a bias if it has none. A batch
-    normalisation that subtracts the pixel of value 0 is put before a layer that pads with zeros.
+    `text` is the pixel range of the given network, see `parse_pixels`; None: the range that the preprocessing takes,
+    without preprocessing [0, 1]; `RAW`: the pixels of the returned network. `preprocessing` is the change by the layers
+    that were removed from the network; `warn` is called with a message that names them. A layer that weighs pixels gets
+    a bias if it has none. A batch normalisation that subtracts the pixel of value 0 is put before a layer that pads
+    with zeros.
 
-    Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
-    are not those that the preprocessing takes; the message names it.
+    Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the
+    preprocessing takes other pixels; the message names it.
     """
     origin, pixels = _combined(text, warn, preprocessing)
     factor, shift = pixels.factor, pixels.shift

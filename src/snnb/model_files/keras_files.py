@@ -169,7 +169,7 @@ def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Opti
 
 
 def _require_declared(path: Path, group: h5py.Group) -> None:
-    """Check the size of all arrays in a group: those that were never written take no space in the file."""
+    """Check the declared size of all arrays in a group, since arrays without values take no space in the file."""
     require_declared(path, sum(item.size or 0 for item in datasets_in(group)), "weights", WEIGHT_BYTES)
 
 
@@ -390,7 +390,7 @@ def _ends(tensors: JsonValue) -> List[Tuple[str, int, int]]:
 
 
 def _sources(entry: KerasObject, node: JsonValue) -> List[Tuple[str, int, int]]:
-    """Return what a use of a layer reads: (layer, use, tensor) for each input."""
+    """Return the inputs of a use of a layer, each as (layer, use, tensor)."""
     augments = entry["class_name"] in AUGMENTATION or entry["class_name"] in MODELS
     if isinstance(node, dict):
         # Keras 3 writes `training=True` of layers that augment pictures, and does not apply it in predictions.

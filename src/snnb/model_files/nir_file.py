@@ -86,7 +86,7 @@ class Node:
 class NirGraph:
     """A NIR graph without nested graphs.
 
-    Nodes are in an order in which each comes after those that it reads, except by edges that close a cycle.
+    Each node follows the nodes that it reads, except over edges that close a cycle.
     """
 
     nodes: Mapping[str, Node]
@@ -128,7 +128,7 @@ def read_nir_graph(path: Path) -> NirGraph:
 
 
 def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tuple[str, str]]]:
-    """Return the nodes of a graph and of those nested in it, by name, and the edges."""
+    """Return the nodes of a graph and of its nested graphs, by name, and the edges."""
     nodes: Dict[str, Node] = {}
     edges: List[Tuple[str, str]] = []
     entries: Dict[str, str] = {}  # name in the file -> node that an edge to it leads to

@@ -186,7 +186,7 @@ def _pads(node: Node, overlaps: List[int], axes: int) -> List[Pair]:
             raise node.refuse(f"has padding {values}: it must not be negative")
         return [(0, 0)] * (2 - axes) + [(value, value) for value in values]
     if str(padding) not in ("same", "valid"):
-        raise node.refuse(f"has padding {str(padding)!r}: expected are numbers, 'same' or 'valid'")
+        raise node.refuse(f"has padding {str(padding)!r}: it must be numbers, 'same' or 'valid'")
     return [(n // 2, n - n // 2) if str(padding) == "same" else (0, 0) for n in overlaps]
 
 

@@ -61,7 +61,7 @@ def training_batches(
 ) -> "tf.data.Dataset":
     """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
 
-    The other arguments are those of `batches`. The seed and the index of an epoch determine its order. `steps` is the
+    The other arguments are as in `batches`. The seed and the index of an epoch determine its order. `steps` is the
     number of batches per epoch, `first_epoch` the index, from 0, of the epoch that the first iteration yields.
     """
     epochs = itertools.count(first_epoch)

@@ -35,12 +35,7 @@ from snnb.training.history import (
     plot_history,
     write_history,
 )
-from snnb.training.keras_model import (
-    check_finite,
-    check_model,
-    compile_model,
-    write_model,
-)
+from snnb.training.keras_model import check_finite, check_model, compile_model, write_model
 from snnb.training.pretrained import evaluate, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
@@ -166,10 +161,10 @@ def _identity_of(model: keras.Model, pictures: LabelledPictures, options: Traini
     """Return the properties in which a resumed training must equal the interrupted one, by a name for messages.
 
     These are all recorded options, and of a file its content. The number of epochs may differ, unless the learning rate
-    depends on it. Of the pictures, 200 and all labels are compared.
+    depends on it. Of the data set, 200 pictures and all labels are compared.
     """
-    some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
-    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
+    compared_rows = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
+    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[compared_rows].tobytes()))
     compared = options.model_dump(exclude=set() if options.schedule == "cosine" else {"epochs"})
     return {
         **{

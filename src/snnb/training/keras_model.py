@@ -89,7 +89,7 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Set the weights of a model to those in its .h5 file; raise `InputError` if it is missing or of another model."""
+    """Load the weights of a model from an .h5 file; raise `InputError` if it is missing or of another model."""
     try:
         if path.suffix != ".h5":
             raise OSError("not an .h5 file")

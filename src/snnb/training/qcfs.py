@@ -81,7 +81,7 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
 def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
     """Copy the weights of the trained ReLU network to a quantised model of it, and set each λ to a percentile.
 
-    The percentiles are those of the activations of the trained network on the images `x`, float32 (samples, ...),
+    The percentiles are of the activations of the trained network on the images `x`, float32 (samples, ...),
     measured one layer at a time.
     """
     names = {layer.name for layer in trained.layers}
