@@ -49,7 +49,7 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
     ("changed", "message"),
     [
         ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, "x_train is uint8 and x_test is float32: write uint8"),
-        ({"x_test": np.zeros((6, 5, 4, 3), np.int64)}, "x_train is uint8 and x_test is int64: write uint8, of which"),
+        ({"x_test": np.zeros((6, 5, 4, 3), np.int64)}, "x_train is uint8 and x_test is int64: write uint8, where"),
         ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
         ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
         ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6"),
