@@ -51,7 +51,7 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
 
 
 PARTS = {  # by case, constants of the event engine
-    "steps": {"compiled_network.TRAIN_STEPS": 7, "event_engine.CHUNK_STEPS": 16},
+    "steps": {"compiled_network.TRAIN_STEPS": 7},
     # Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one
     **{
         f"blocks of {size}": {

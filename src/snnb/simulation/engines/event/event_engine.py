@@ -33,7 +33,6 @@ from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
 from snnb.simulation.engines.event.loop_arrays import GROUP, SLACK, Entries, Neurons, Table, aligned, filled_up
 from snnb.simulation.settings import SimulationSettings
 
-CHUNK_STEPS = 250  # steps of all samples before the output is passed on
 # A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
 # most this number of bytes of a group's spikes.
 GROUPS, GROUP_BYTES = 4, 1 << 20
@@ -64,11 +63,6 @@ class EventEngine:
                     neurons[name] = neurons[name]._replace(base=current)
             return Group(prepared, samples, first + part.start, neurons)
 
-        def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
-            for step in range(0, output.shape[1], prepared.train_steps):
-                part = slice(step, step + prepared.train_steps)
-                group.advance(start + step, output[:, part], readout[:, part])
-
         groups = list(self._pool.map(group_of, parts))
         for start, steps in self._chunks():
             if start == settings.warm_up > 0:
@@ -78,7 +72,7 @@ class EventEngine:
             output = np.zeros((len(x), steps, network.output.size), np.bool_)
             readout = np.zeros(output.shape, prepared.real)
             outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
-            list(self._pool.map(work, groups, [start] * len(groups), outputs, readouts))
+            list(self._pool.map(Group.advance, groups, [start] * len(groups), outputs, readouts))
             observe(output, readout if reads else None)
         counts = {p.name: block[p.name].counts[:, : p.size].reshape(len(x), *p.shape) for p in network.populations}
         if settings.input == "poisson":
@@ -103,12 +97,11 @@ class EventEngine:
         return max(1, min(samples // (GROUPS * self._threads), fitting))
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each chunk; counting starts with one."""
-        settings = self._settings
-        cuts = sorted({0, settings.warm_up, settings.duration})
+        """Yield the first step and the number of steps of each chunk; a chunk begins after the warm-up."""
+        most, cuts = self._prepared.train_steps, sorted({0, self._settings.warm_up, self._settings.duration})
         for begin, end in zip(cuts, cuts[1:]):
-            for start in range(begin, end, CHUNK_STEPS):
-                yield start, min(CHUNK_STEPS, end - start)
+            for start in range(begin, end, most):
+                yield start, min(most, end - start)
 
 
 class Group:
