@@ -144,8 +144,8 @@ def check_outputs(
 
     Raise `VerificationError`, with advice, if they differ by more than its tolerance, or an output is not finite.
     """
-    largest, alike = compare_outputs(outputs, reference)
-    if not alike:
+    largest, is_close = compare_outputs(outputs, reference)
+    if not is_close:
         sample = int(np.abs(outputs - reference).max(axis=1).argmax())
         raise VerificationError(
             f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample}): "

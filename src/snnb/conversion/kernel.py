@@ -168,16 +168,16 @@ def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
 
     `position` is the index of the layer in the trained network.
     """
-    own, weights = layer.layer, layer.weights
-    if not isinstance(own, Convolution2D):
+    kind, weights = layer.layer, layer.weights
+    if not isinstance(kind, Convolution2D):
         return [Kernel("Dense", weights["kernel"], position)]
     first = weights["kernel" if layer.kind == "Conv2D" else "depthwise_kernel"]
-    (top, _), (left, _) = window_zeros(read, own.kernel_size, own.strides, own.dilation_rate, own.padding)
+    (top, _), (left, _) = window_zeros(read, kind.kernel_size, kind.strides, kind.dilation_rate, kind.padding)
     before = top, left
-    if isinstance(own, SeparableConv2D):
-        depthwise = Kernel("DepthwiseConv2D", first, position, own.strides, own.dilation_rate, before, own.padding)
+    if isinstance(kind, SeparableConv2D):
+        depthwise = Kernel("DepthwiseConv2D", first, position, kind.strides, kind.dilation_rate, before, kind.padding)
         return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]
-    return [Kernel(layer.kind, first, position, own.strides, own.dilation_rate, before, own.padding)]
+    return [Kernel(layer.kind, first, position, kind.strides, kind.dilation_rate, before, kind.padding)]
 
 
 def bias_of(layer: TrainedLayer) -> np.ndarray:

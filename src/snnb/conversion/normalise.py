@@ -155,21 +155,21 @@ def normalised(network: Network, factors: Dict[str, float]) -> Network:
             read = of_channels(volume.name, scales[volume.only.input], volume.shape[-1])
             scales[volume.name] = np.broadcast_to(read, volume.shape)
         if isinstance(volume, Population) and volume.name in factors:
-            own = np.float32(factors[volume.name])
-            projections = tuple(_scaled(volume.name, p, scales[p.input], own) for p in volume.projections)
-            bias = None if volume.bias is None else volume.bias / own
-            limit = None if volume.max_value is None else float(np.float32(volume.max_value) / own)
+            factor = np.float32(factors[volume.name])
+            projections = tuple(_scaled(volume.name, p, scales[p.input], factor) for p in volume.projections)
+            bias = None if volume.bias is None else volume.bias / factor
+            limit = None if volume.max_value is None else float(np.float32(volume.max_value) / factor)
             changed.append(replace(volume, projections=projections, bias=bias, max_value=limit))
     return network.with_populations(changed)
 
 
-def _scaled(name: str, projection: Projection, scales: np.ndarray, own: np.float32) -> Projection:
+def _scaled(name: str, projection: Projection, scales: np.ndarray, factor: np.float32) -> Projection:
     kernel = projection.kernel
     assert kernel is not None
     if kernel.ndim > 2:
         scales = of_channels(name, scales, scales.shape[-1])
     present = scales[scales > 0]
     if (present == present[0]).all():
-        return replace(projection, kernel=kernel * np.float32(present[0]) / own)
+        return replace(projection, kernel=kernel * np.float32(present[0]) / factor)
     # Along the presynaptic axis of (inputs, units) or (height, width, channels, filters); padding is -1.
-    return replace(projection, kernel=kernel * (np.abs(scales) / own).astype(np.float32)[:, np.newaxis])
+    return replace(projection, kernel=kernel * (np.abs(scales) / factor).astype(np.float32)[:, np.newaxis])

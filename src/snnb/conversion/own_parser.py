@@ -248,9 +248,9 @@ class _Parser:
         if bias.ndim > 1 and (bias == bias[0, 0]).all():
             bias = bias[0, 0]
         by_position = bias.ndim > 1
-        own = "linear" if len(value.terms) > 1 or by_position or limit is not None else activation
+        layer_activation = "linear" if len(value.terms) > 1 or by_position or limit is not None else activation
         projections = tuple(
-            self._projection(term, value.shape, own, use_bias=not (number or by_position))
+            self._projection(term, value.shape, layer_activation, use_bias=not (number or by_position))
             for number, term in enumerate(value.terms)
         )
         steps = [
@@ -312,21 +312,21 @@ class _Parser:
         return volume.name != INPUT and all(self._rectified(self._volumes[name]) for name in read)
 
     def _value(self, layer: TrainedLayer, read: List[Value]) -> Value:
-        own = layer.layer
-        if isinstance(own, Activation):
-            return read[0] if own.activation == "linear" else self._activated(read[0], own.activation, None)
-        if isinstance(own, ReLU):
-            return self._activated(read[0], "relu", own.max_value)
+        kind = layer.layer
+        if isinstance(kind, Activation):
+            return read[0] if kind.activation == "linear" else self._activated(read[0], kind.activation, None)
+        if isinstance(kind, ReLU):
+            return self._activated(read[0], "relu", kind.max_value)
         if layer.kind == "BatchNormalization":
             return self._normalised(read[0], *normalisation(layer))
         if layer.kind == "Add":
             return self._sum(read)
         if "Pooling2D" in layer.kind:
             return self._pooled(layer, read[0])
-        if isinstance(own, Weighted):
-            return self._weighted(layer, own.activation, read[0])
-        assert isinstance(own, Reindexing)
-        return self._deferred(own, layer.shape, read)
+        if isinstance(kind, Weighted):
+            return self._weighted(layer, kind.activation, read[0])
+        assert isinstance(kind, Reindexing)
+        return self._deferred(kind, layer.shape, read)
 
     def _weighted(self, layer: TrainedLayer, activation: str, value: Value) -> Value:
         *first, last = kernels_of(layer, self._position, value.shape)
@@ -428,13 +428,13 @@ class _Parser:
         return self._volume(value, [self._activated(part, activation, limit) for part in value.inputs])
 
     def _pooled(self, layer: TrainedLayer, value: Value) -> Value:
-        own, shape, title = layer.layer, layer.shape, ""
-        if isinstance(own, MaxPooling2D) and self._max_pool == "average":
-            pooling: Pooling2D = AveragePooling2D(**own.model_dump())
+        kind, shape, title = layer.layer, layer.shape, ""
+        if isinstance(kind, MaxPooling2D) and self._max_pool == "average":
+            pooling: Pooling2D = AveragePooling2D(**kind.model_dump())
             title = _title(layer.kind, shape)
-        elif isinstance(own, Pooling2D):
-            leading = isinstance(own, MaxPooling2D) and self._max_pool == "toolbox"
-            pooling = own.model_copy(update={"rule": "leading_input"}) if leading else own
+        elif isinstance(kind, Pooling2D):
+            leading = isinstance(kind, MaxPooling2D) and self._max_pool == "toolbox"
+            pooling = kind.model_copy(update={"rule": "leading_input"}) if leading else kind
         else:
             height, width, channels = value.shape
             pooling = AveragePooling2D(pool_size=(height, width), strides=(1, 1))

@@ -114,19 +114,19 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """
     populations = []
     for population in network.populations:
-        own, sources = channels[population.name], presynaptic_scales(network, channels, population)
-        projections = [_rescaled(p, source, own.scale) for p, source in zip(population.projections, sources)]
+        parameters, sources = channels[population.name], presynaptic_scales(network, channels, population)
+        projections = [_rescaled(p, source, parameters.scale) for p, source in zip(population.projections, sources)]
         bias, by_position = None, population.position_bias
         if projections[0].kernel is not None:
-            bias = own.bias if by_position is None else own.bias + by_position
-            bias = (bias / own.scale).astype(np.float32)
+            bias = parameters.bias if by_position is None else parameters.bias + by_position
+            bias = (bias / parameters.scale).astype(np.float32)
         populations.append(
             replace(
                 population,
                 projections=tuple(projections),
                 bias=bias,
                 max_value=None,
-                initial_potential=own.start,
+                initial_potential=parameters.start,
             )
         )
     return network.with_populations(populations)
@@ -202,15 +202,15 @@ def averaging(projection: Projection) -> Projection:
     return replace(projection, layer=configured(DepthwiseConv2D, config, layer.kind), kernel=kernel)
 
 
-def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
+def _rescaled(projection: Projection, source: np.ndarray, scale: np.ndarray) -> Projection:
     if isinstance(projection.layer, MaxPooling2D):
         return projection
     if isinstance(projection.layer, AveragePooling2D):
-        if np.array_equal(source, own):
+        if np.array_equal(source, scale):
             return projection
         projection = averaging(projection)
     kernel = np.asarray(projection.kernel, np.float64) * source[:, np.newaxis]
-    kernel = kernel / (own.reshape(kernel.shape[-2:]) if projection.geometry.pairing == "diagonal" else own)
+    kernel = kernel / (scale.reshape(kernel.shape[-2:]) if projection.geometry.pairing == "diagonal" else scale)
     return replace(projection, kernel=kernel.astype(np.float32))
 
 

@@ -30,7 +30,7 @@ from snnb.io.keras import keras
 from snnb.io.text import load_json
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
-from snnb.network.layers import MaxPooling2D, ReLU, configured
+from snnb.network.layers import ReLU
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
@@ -82,9 +82,9 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
 def _by_toolbox(network: Network) -> Network:
     """Return the network with the toolbox's rule of max pooling, which its file does not state."""
     pools = [population for population in network.populations if population.counts_largest]
-    config = {p.name: {**p.only.layer.model_dump(), "rule": "leading_input"} for p in pools}
-    layers = {name: configured(MaxPooling2D, each, name) for name, each in config.items()}
-    return network.with_populations(replace(p, projections=(replace(p.only, layer=layers[p.name]),)) for p in pools)
+    layers = [pool.only.layer.model_copy(update={"rule": "leading_input"}) for pool in pools]
+    projections = [replace(pool.only, layer=layer) for pool, layer in zip(pools, layers)]
+    return network.with_populations(replace(p, projections=(reads,)) for p, reads in zip(pools, projections))
 
 
 def keras_model(network: TrainedNetwork) -> keras.Model:

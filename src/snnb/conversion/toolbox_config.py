@@ -22,14 +22,9 @@ log = logging.getLogger(__name__)
 DEFAULTS = Path(__file__).with_name("toolbox_defaults.ini")  # the toolbox's own `config_defaults`
 
 
-def has_toolbox() -> bool:
-    """Return whether the toolbox is installed."""
-    return importlib.util.find_spec("snntoolbox") is not None
-
-
 def require_toolbox(option: str, instead: str) -> None:
     """Raise `InputError` with a line that names an option and another one if the toolbox is not installed."""
-    if not has_toolbox():
+    if importlib.util.find_spec("snntoolbox") is None:
         raise InputError(
             f"{option} needs snntoolbox 0.5, which is not installed: use {instead}, or the image snnb or Python 3.8, "
             "for which snntoolbox and TensorFlow 2.2 are"
@@ -67,9 +62,9 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
 
 def write_changes(parameters: ConfigParser, path: Path) -> None:
     """Write the parameters that differ from the toolbox's defaults; the toolbox's `update_setup` loads them."""
-    usual, changed = defaults(), _parser()
+    default, changed = defaults(), _parser()
     for section in parameters.sections():
-        values = {k: v for k, v in parameters.items(section, raw=True) if v != usual.get(section, k, raw=True)}
+        values = {k: v for k, v in parameters.items(section, raw=True) if v != default.get(section, k, raw=True)}
         if values:
             changed[section] = values
     write_all(changed, path)

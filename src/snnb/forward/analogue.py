@@ -151,9 +151,9 @@ def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int
     bias = population.bias
     values: List[str] = []
     for projection in population.projections:
-        own = bias if bias is not None and bias.ndim == 1 and not values else None
+        channel_bias = bias if bias is not None and bias.ndim == 1 and not values else None
         read = projection.input
-        values.append(graph.weighted(projection.layer, read, shapes[read], projection.kernel, own))
+        values.append(graph.weighted(projection.layer, read, shapes[read], projection.kernel, channel_bias))
     value = graph.sum(values) if len(values) > 1 else values[0]
     return graph.node("Add", [value, bias]) if bias is not None and bias.ndim > 1 else value
 
@@ -168,12 +168,12 @@ class PopulationSums:
         graph = Graph()
         shapes = {volume.name: volume.shape for volume in network.volumes}
         names = network.senders(population)
-        known = set(names)
+        available = set(names)
         for volume in network.volumes:
             if volume.name in names:
                 graph.input(volume.name, volume.shape)
-            elif isinstance(volume, Reindexed) and known.issuperset(volume.inputs):
-                known.add(volume.name)
+            elif isinstance(volume, Reindexed) and available.issuperset(volume.inputs):
+                available.add(volume.name)
                 read = [shapes[name] for name in volume.inputs]
                 graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
         graph.name("", current(graph, replace(population, bias=population.position_bias), shapes))

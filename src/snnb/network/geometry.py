@@ -1,9 +1,8 @@
 """Connections from one volume of neurons to another: two axes and a pairing of channels.
 
-A convolution, a pooling or a dense layer connects a volume `(height, width, channels)` to another one.
-Rows and columns are independent of each other: `Axis` lists the triples (input position, output position, kernel tap)
-of one of them. Taps that fall on padding are not listed.
-Degrees of neurons follow from it: synapses are counted without listing them.
+A convolution, a pooling or a dense layer connects a volume `(height, width, channels)` to another one. Rows and columns
+are independent of each other: `Axis` lists the triples (input position, output position, kernel tap) of one of them.
+Taps that fall on padding are not listed. Degrees of neurons follow from the axes: synapses are counted without a list.
 """
 
 from dataclasses import dataclass
@@ -195,25 +194,28 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
     are at least one; all of their ids are from `first` to before `first + sources`.
     """
     real = [ids != PADDING for ids, _ in readings]
-    indices = [ids[there] - first for (ids, _), there in zip(readings, real)]
-    several = np.bincount(np.concatenate(indices), minlength=sources) > 1
+    indices = [ids[is_real] - first for (ids, _), is_real in zip(readings, real)]
+    repeated_source = np.bincount(np.concatenate(indices), minlength=sources) > 1
     out, into = np.zeros(sources, np.int64), np.zeros(int(np.prod(readings[0].geometry.shape)), np.int64)
     repeated: List[_Repeated] = []
-    for (_, geometry), once, source in zip(readings, real, indices):
-        if several.any():
-            again = several[source]
-            repeated.append(_Repeated(source[again], np.flatnonzero(once)[again], geometry))
-            once[once], source = ~again, source[~again]
-        counts = np.broadcast_to(geometry.fan_out()[:, :, np.newaxis], once.shape)[once]
+    for (_, geometry), remaining, source in zip(readings, real, indices):
+        if repeated_source.any():
+            is_repeated = repeated_source[source]
+            repeated.append(_Repeated(source[is_repeated], np.flatnonzero(remaining)[is_repeated], geometry))
+            remaining[remaining], source = ~is_repeated, source[~is_repeated]
+        counts = np.broadcast_to(geometry.fan_out()[:, :, np.newaxis], remaining.shape)[remaining]
         out += np.bincount(source, counts, minlength=sources).astype(np.int64)  # in float64, exact below 2**53
-        into += geometry.fan_in(once).ravel()
+        into += geometry.fan_in(remaining).ravel()
     if not repeated:
         return Degrees(out, into)
-    number = np.cumsum(several)
+    number = np.cumsum(repeated_source)
     for start in range(0, int(number[-1]), SOURCES):
-        chosen = several & (number > start) & (number <= start + SOURCES)
-        parts = [(of, chosen[of.source]) for of in repeated]
-        _add([_Repeated(of.source[part], of.position[part], of.geometry) for of, part in parts], chosen, out, into)
+        chosen = repeated_source & (number > start) & (number <= start + SOURCES)
+        parts = []
+        for source, position, geometry in repeated:
+            part = chosen[source]
+            parts.append(_Repeated(source[part], position[part], geometry))
+        _add(parts, chosen, out, into)
     return Degrees(out, into)
 
 
@@ -238,7 +240,7 @@ def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, int
     target if it meets some.
     """
     index = np.cumsum(chosen) - 1  # of a source among the chosen ones
-    dense, diagonal = ([of for of in repeated if of.geometry.pairing == kind] for kind in ("dense", "diagonal"))
+    dense, diagonal = ([each for each in repeated if each.geometry.pairing == kind] for kind in ("dense", "diagonal"))
     filters = repeated[0].geometry.filters
     outputs = into.size // filters
     pairs = [np.empty(0, np.int64)]
@@ -251,8 +253,8 @@ def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, int
     pairs = [np.empty(0, np.int64)]
     for source, position, geometry in diagonal:
         which, output = _reached(position, geometry)
-        alone = ~np.isin(index[source][which] * outputs + output, reached)
-        which, output = which[alone], output[alone]
+        is_new = ~np.isin(index[source][which] * outputs + output, reached)
+        which, output = which[is_new], output[is_new]
         target = output * filters + position[which] % geometry.channels * geometry.multiplier
         pairs.append(np.add.outer(source[which] * into.size + target, np.arange(geometry.multiplier)).ravel())
     single = np.unique(np.concatenate(pairs))  # source × targets + target

@@ -352,8 +352,8 @@ class SeparableConv2D(Convolution2D):
 
     def pointwise(self) -> Conv2D:
         """Return its second convolution, with bias and activation."""
-        own = {key: getattr(self, key) for key in ("filters", "activation", "use_bias")}
-        return configured(Conv2D, {**own, "kernel_size": (1, 1)}, self.kind)
+        settings = {key: getattr(self, key) for key in ("filters", "activation", "use_bias")}
+        return configured(Conv2D, {**settings, "kernel_size": (1, 1)}, self.kind)
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`."""
@@ -385,7 +385,7 @@ class BatchNormalization(KerasLayer):
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
         """See `KerasLayer`."""
-        learnt = [name for name, there in (("gamma", self.scale), ("beta", self.center)) if there]
+        learnt = [name for name, is_used in (("gamma", self.scale), ("beta", self.center)) if is_used]
         return dict.fromkeys([*learnt, "moving_mean", "moving_variance"], shape[-1:])
 
 

@@ -337,9 +337,9 @@ class Network:
         for volume, ids in self.ids():
             if isinstance(volume, Population) and self.zeros == DROPPED:
                 for read, p in zip(ids, volume.projections):
-                    there = read != PADDING
+                    is_real = read != PADDING
                     counts = count_weights(p.geometry, None if p.kernel is None else p.weights())
-                    leaving += np.bincount(read[there], counts[there], minlength=leaving.size).astype(np.int64)
+                    leaving += np.bincount(read[is_real], counts[is_real], minlength=leaving.size).astype(np.int64)
             elif isinstance(volume, Population):
                 for delay in {p.delay for p in volume.projections}:
                     parts = zip(ids, volume.projections)

@@ -162,8 +162,8 @@ def _described(
     """Yield the layers of a population; `for_keras`, a bias of neurons is one of them."""
     name, bias = population.name, population.bias
     shift = bias if for_keras and bias is not None and bias.ndim > 1 else None
-    several = len(population.projections) > 1 or population.max_value is not None or shift is not None
-    names = [f"{name}_{i}" for i in range(len(population.projections))] if several else [name]
+    has_parts = len(population.projections) > 1 or population.max_value is not None or shift is not None
+    names = [f"{name}_{i}" for i in range(len(population.projections))] if has_parts else [name]
     bias = None if shift is not None else bias
     for part, projection in zip(names, population.projections):
         layer, arrays = projection.layer, {}
@@ -171,7 +171,7 @@ def _described(
         if isinstance(layer, Weighted):
             assert layer.KERNEL is not None
             assert projection.kernel is not None
-            config.update(use_bias=bias is not None, activation="linear" if several else population.activation)
+            config.update(use_bias=bias is not None, activation="linear" if has_parts else population.activation)
             arrays[layer.KERNEL] = projection.kernel
             if bias is not None:
                 arrays["bias"], bias = bias, None
@@ -191,7 +191,7 @@ def _described(
         names = [f"{name}_bias"]
     if population.max_value is not None:
         yield StoredLayer(name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
-    elif several:
+    elif has_parts:
         yield StoredLayer(name, "Activation", {"activation": population.activation}, tuple(names), {})
 
 

@@ -181,10 +181,10 @@ class Reconstruction:
 
 def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return whether fewer than five classes precede the true one; of equal scores, the lower class comes first."""
-    own = scores[np.arange(len(y)), y][:, np.newaxis]
-    earlier = np.arange(scores.shape[1]) < y[:, np.newaxis]
-    before: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return before < TOP
+    true_score = scores[np.arange(len(y)), y][:, np.newaxis]
+    is_lower_class = np.arange(scores.shape[1]) < y[:, np.newaxis]
+    n_better: np.ndarray = ((scores > true_score) | ((scores == true_score) & is_lower_class)).sum(axis=1)
+    return n_better < TOP
 
 
 class SimulationStatistics(Document):
@@ -397,7 +397,10 @@ def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
         return None
     classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))
     undecided = confusion.shape[1] - 1
-    return [(of, -1 if guess == undecided else guess, int(confusion[of, guess])) for of, guess in zip(classes, guesses)]
+    return [
+        (true, -1 if guess == undecided else guess, int(confusion[true, guess]))
+        for true, guess in zip(classes, guesses)
+    ]
 
 
 def rate_statistics(network: Network, totals: Totals, steps: int, currents: int = 0) -> Dict[str, JsonValue]:

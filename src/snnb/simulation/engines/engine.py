@@ -262,12 +262,12 @@ def _check_toolbox(population: Population) -> None:
     name, use = population.name, "use --engine tensorflow or event"
     neuron = population.neuron
     if neuron is not None:
-        numbers = {
-            "a synaptic current": neuron.current_leak is not None,
-            "a leak": (np.asarray(neuron.leak) != 1).any(),
-        }
-        beyond = next((what for what, there in numbers.items() if there), "individual thresholds and resets of neurons")
-        raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
+        unsupported_property = "individual thresholds and resets of neurons"
+        if neuron.current_leak is not None:
+            unsupported_property = "a synaptic current"
+        elif (np.asarray(neuron.leak) != 1).any():
+            unsupported_property = "a leak"
+        raise InputError(f"layer {name}: the toolbox cannot simulate {unsupported_property}: {use}")
     if len(population.projections) > 1 or population.kind == "Add":
         raise InputError(f"layer {name}: the toolbox does not support sums of layers: {use}")
     if population.bias is not None and population.bias.ndim > 1:

@@ -150,8 +150,8 @@ class TensorFlowEngine:
         duration, settings = self._duration, self._settings
         # A call ends where counts are taken separately.
         ends = sorted({settings.warm_up, *late_quarters(duration), duration})
-        fed = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
-        step_limit = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
+        input_bytes = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
+        step_limit = max(1, CALL_BYTES // (input_bytes + recorded * self._network.neurons + 1))
         start = 0
         while start < duration:
             steps = min(self._pace, step_limit, next(end for end in ends if end > start) - start)

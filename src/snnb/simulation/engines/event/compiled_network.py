@@ -112,9 +112,9 @@ class WeightedSums:
         windows, channels = len(taps.position), taps.channels
         largest = np.zeros((len(values), windows, channels), self._real)
         for position in taps.position.T:
-            there = np.flatnonzero(position >= 0)
-            units = position[there][:, np.newaxis] + np.arange(channels)
-            largest[:, there] = np.maximum(largest[:, there], values[:, units])
+            inside = np.flatnonzero(position >= 0)
+            units = position[inside][:, np.newaxis] + np.arange(channels)
+            largest[:, inside] = np.maximum(largest[:, inside], values[:, units])
         return largest.reshape(len(values), -1)
 
     def _values(self, name: str, samples: int, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -130,8 +130,8 @@ class WeightedSums:
         joined = np.zeros((samples, volume.size), self._real)
         for part, table, source in zip(parts, tables, volume.inputs):
             places = np.arange(self._network.volume(source).size) if table is None else table
-            there = np.flatnonzero(places != PADDING)
-            joined[:, places[there]] = part[:, there]
+            inside = np.flatnonzero(places != PADDING)
+            joined[:, places[inside]] = part[:, inside]
         return joined
 
 
@@ -269,9 +269,9 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
         numbered = [np.full(shape, PADDING, np.int32) for shape in shapes]
         numbered[read] = np.arange(numbered[read].size, dtype=np.int32).reshape(shapes[read])
         element = volume.layer.apply(numbered).ravel()
-        there = np.flatnonzero(element != PADDING)
+        kept = np.flatnonzero(element != PADDING)
         table = np.full(numbered[read].size, PADDING, np.int32)
-        table[element[there]] = there
+        table[element[kept]] = kept
         tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
     return tables
 
@@ -312,5 +312,5 @@ def table_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: 
     if geometry.pairing == "diagonal":
         return table_of_form(reach_of(geometry, weights.reshape(-1, geometry.filters), by_neuron=entries))
     limit = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
-    few = entries or geometry.filters <= limit
-    return table_of_form(runs_of(geometry, weights) if few else windows_of(geometry, weights))
+    in_runs = entries or geometry.filters <= limit
+    return table_of_form(runs_of(geometry, weights) if in_runs else windows_of(geometry, weights))

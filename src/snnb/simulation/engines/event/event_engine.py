@@ -220,8 +220,8 @@ class Group:
             return np.ascontiguousarray(spikes[name][:, part])
         history, begin, end = self._history[name], part.start - delay, part.stop - delay
         length = history.shape[1]
-        early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
-        return np.concatenate([early, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
+        from_history = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
+        return np.concatenate([from_history, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
     def _arriving(self, source: Source, table: Table, start: int, part: slice) -> Entries:
         """Return the input of some of the steps that begin at `start`, as a projection reads it."""

@@ -264,8 +264,8 @@ def _by_width(rows: np.ndarray, filters: int, widths: Sequence[int] = WIDTHS) ->
     while done < filters:
         width = next(width for width in widths if width <= filters - done)
         group = flat[len(rows) * done : len(rows) * (done + width)].reshape(len(rows), width)
-        there = rows[:, done : done + width]
-        group[:, : there.shape[1]] = there
+        taken = rows[:, done : done + width]
+        group[:, : taken.shape[1]] = taken
         done += width
     return flat
 
@@ -325,10 +325,10 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         positions, channels = positions * channels, 1
     order = np.lexsort((target, position))
     start, target, tap = np.searchsorted(position[order], np.arange(positions + 1)), target[order], tap[order]
-    places, each = np.arange(positions), not by_neuron and np.array_equal(start, np.arange(positions + 1))
-    if each and channels == 1:
+    places, one_window_each = np.arange(positions), not by_neuron and np.array_equal(start, np.arange(positions + 1))
+    if one_window_each and channels == 1:
         start = start[:0]
-    if each and np.array_equal(target, places * channels):
+    if one_window_each and np.array_equal(target, places * channels):
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0

@@ -153,8 +153,8 @@ class SeparatedEngine:
             if population.counts_largest:
                 read = {each: arrived(each, done) for each in network.senders(population)}
                 return self._sums.of(population, read)
-            sooner: np.ndarray = np.minimum(sent[name], real(max(0, done - depths[name] * steps)) * amplitude)
-            return sooner
+            fired: np.ndarray = np.minimum(sent[name], real(max(0, done - depths[name] * steps)) * amplitude)
+            return fired
 
         for done in range(1, fires + 1):
             if (done - 1) // steps in windows:

@@ -111,7 +111,9 @@ def fused(typing, a, b, c):  # type: ignore[no-untyped-def]
     """Return the number a b + c, rounded once; `a` and `b` are converted to the type of `c`."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _fma(builder, *(context.cast(builder, value, of, c) for value, of in zip(args, signature.args)))
+        return _fma(
+            builder, *(context.cast(builder, value, value_type, c) for value, value_type in zip(args, signature.args))
+        )
 
     return c(a, b, c), generate
 
