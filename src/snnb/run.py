@@ -23,7 +23,7 @@ from typing_extensions import Unpack
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import local_time
-from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
+from snnb.core.options import Options, default_in_words, is_inherited, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.formats.export_options import ExportOptions
 from snnb.io.text import html_table
@@ -88,8 +88,8 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             default = default_in_words(kind, name) or value
             shown = _InWords(default) if name in kind.defaults_elsewhere else value
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=hint))
-            kept = "as recorded, or " if is_kept(kind, name) else ""
-            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {kept}{default}"]
+            recorded = "as recorded, or " if is_inherited(kind, name) else ""
+            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {recorded}{default}"]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         method.__doc__ = "\n".join(lines)

@@ -122,7 +122,7 @@ def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     assert after.record_of("parse").params.percentile == 99
     assert [one.run for one in swept] == [".", "sweep/percentile=99.9"]
     [record] = after.records_of("simulate").values()
-    assert not record.details.swept
+    assert not record.details.sweep_point
     assert Run(path=run.path).graph().directory.name == swept[0].simulation
 
 

@@ -189,7 +189,7 @@ def test_status_names_the_conversion_and_the_label_of_each_simulation(five, snnb
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
     assert low_row["differs"] == found[low].differs
     assert (low_row["samples"], low_row["label"], low_row["up_to_date"]) == (20, "short & <quick>", True)
-    assert (low_row["variant"], high_row["variant"]) == ("conversion --percentile 99.9", None)
+    assert (low_row["other_conversion"], high_row["other_conversion"]) == ("--percentile 99.9", None)
     assert high_row["snn_accuracy"] == found[high].record.metrics["snn_accuracy"]
     line = next(line for line in snnb("status", five.path).stdout.splitlines() if line.startswith(low))
     for words in ("short & <quick>", "percentile 99.9", "duration 50"):

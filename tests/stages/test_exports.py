@@ -230,27 +230,27 @@ def test_every_command_reads_the_graph_of_the_simulation_in_force(run, tmp_path)
     assert said.count("graph: running (has not run)") == 2
 
 
-def test_the_simulation_in_force_is_the_latest_of_the_present_network(run):
+def test_the_current_simulation_is_the_latest_of_the_present_network(run):
     face, old = Run(path=run.path), next(iter(run.records_of("simulate")))
     new = face.simulate(duration=20, engine="event", samples=10).directory.name
 
-    def in_force_if(others=(), swept=()):
+    def current_if(others=(), sweep_points=()):
         text = yaml.safe_load((run.path / "manifest.yaml").read_text())
         for stamp, record in text["stages"]["simulations"].items():
-            record["details"]["swept"] = stamp in swept
+            record["details"]["sweep_point"] = stamp in sweep_points
             for file in record["inputs"]:
                 if file["path"].startswith("parse/") and stamp in others:
                     file["sha256"] = "0" * 64
         (run.path / "other.yaml").write_text(yaml.safe_dump(text))
         opened = open_run(run.path)
         opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
-        return opened.current("simulate"), recorded_params(opened, simulate.KIND) != {}
+        return opened.current("simulate"), recorded_params(opened, simulate.KIND)["duration"]
 
-    assert in_force_if() == (new, True)
-    assert in_force_if(others=[new]) == (old, True)
-    assert in_force_if(others=[old, new]) == (new, True)
-    assert in_force_if(swept=[new]) == in_force_if(swept=[new], others=[old]) == (old, True)
-    assert in_force_if(swept=[old, new]) == (new, False)
+    assert current_if() == (new, 20)
+    assert current_if(others=[new]) == (old, 60)
+    assert current_if(others=[old, new]) == (new, 20)
+    assert current_if(sweep_points=[new]) == current_if(sweep_points=[new], others=[old]) == (old, 60)
+    assert current_if(sweep_points=[old, new]) == (new, 20)
 
 
 def test_a_run_without_simulations_has_the_graph_of_its_weights(run):

@@ -120,16 +120,16 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
         resolve_simulation(opened, {"samples": 60})
 
 
-def test_options_of_a_swept_simulation_do_not_count_and_it_serves_only_with_all_options_in_force(run):
+def test_a_sweep_point_is_not_inherited_and_serves_only_with_all_effective_options(run):
     opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
     with opened.locked():
-        swept = {"simulate": {"duration": 5, "engine": "event", "swept": True}}
-        stamp = bring_up_to_date(opened, "simulate", swept)[-1].directory.name
+        point = {"simulate": {"duration": 5, "engine": "event", "sweep_point": True}}
+        stamp = bring_up_to_date(opened, "simulate", point)[-1].directory.name
     check_options(opened, "simulate", {"simulate": {"warm_up": 10}})  # fits --duration 60, not 5
     simulation = STAGES["simulate"]
     assert simulation.selected(opened, {}) == (first, None)
     assert simulation.selected(opened, {"duration": 5, "engine": "event"}) == (stamp, None)
-    assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the engine in force is another
+    assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the effective engine is another
 
 
 def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):

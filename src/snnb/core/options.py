@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -54,7 +54,7 @@ class Flag:
     repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
     hidden: bool = False  # whether the command line does not have the option
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
-    once: bool = False  # one-shot: recorded, but not inherited by later commands
+    inherited: bool = True  # whether later commands inherit the recorded value; otherwise the option is one-shot
     panel: Optional[str] = None  # title of its panel in the help; None for the first panel
 
 
@@ -185,14 +185,9 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def is_kept(kind: Type[Options], name: str) -> bool:
-    """Whether an option that is not given keeps its recorded value."""
-    return kind.recorded and not kind.model_fields[name].exclude and not flag_of(kind, name).once
-
-
-def once_options(kind: Type[Options]) -> List[str]:
-    """Return the one-shot options."""
-    return [name for name in kind.model_fields if flag_of(kind, name).once]
+def is_inherited(kind: Type[Options], name: str) -> bool:
+    """Whether an option that is not given has its recorded value."""
+    return kind.recorded and not kind.model_fields[name].exclude and flag_of(kind, name).inherited
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:

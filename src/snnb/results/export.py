@@ -199,8 +199,8 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
     for state in state_of_stages(run, only):
         if state.name == directory and state.reason is not None:
             say(f"{command}: this graph is stale: {state.reason}")
-        if state.variant is not None:
-            say(f"{command}: {state.name} is of {state.variant}")
+        if state.other_conversion is not None:
+            say(f"{command}: {state.name} is of conversion {state.other_conversion}")
     return stamp
 
 

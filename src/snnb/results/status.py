@@ -19,7 +19,7 @@ class StageStatus(Document):
     stage: str  # name; for one of several results, its directory
     up_to_date: bool
     reason: Optional[str]  # why it is stale
-    variant: Optional[str]  # options of an earlier stage that it was made with, if they are not the present ones
+    other_conversion: Optional[str]  # options of the conversion of a simulation that differ from the present ones
     started_utc: Optional[str]
     wall_s: Optional[float]
     label: Optional[str]
@@ -56,7 +56,7 @@ def status_of(run: RunDirectory) -> Status:
                 stage=state.name,
                 up_to_date=state.up_to_date,
                 reason=state.reason,
-                variant=state.variant,
+                other_conversion=state.other_conversion,
                 started_utc=record.timing.started_utc if record is not None else None,
                 wall_s=record.timing.wall_s if record is not None else None,
                 label=getattr(details, "label", None),

@@ -3,7 +3,7 @@
 A point whose training and conversion are those of the run, or a run without results, is simulated in the run. Each
 other training and conversion has a separate run in `sweep/`, with a copy of the data set, and of the training if it
 exists. Results that are up to date are not computed again, so that an interrupted sweep continues. The effective
-options of the run do not change: a simulation there is marked as swept.
+options of the run do not change: its simulations of a sweep are recorded with `sweep_point`.
 """
 
 import csv
@@ -328,8 +328,8 @@ def _simulate_point(
                     home.take("train", trained)
         bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
         params = _asked(run, point, parsed=home.path / simulate.parsed_file(home))[name]
-        swept = home is run and run.current(name) is not None
-        given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": swept}
+        sweep_point = home is run and run.current(name) is not None
+        given[name] = {**point.given.get(name, {}), **params.model_dump(), "sweep_point": sweep_point}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
 
 

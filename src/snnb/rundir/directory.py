@@ -52,7 +52,7 @@ from snnb.rundir.manifest import (
     RunInfo,
     Timing,
     current_environment,
-    is_swept,
+    is_sweep_point,
     manifest_type,
     now_utc,
     peak_memory,
@@ -268,7 +268,7 @@ class RunDirectory:
         def precedence(name: str) -> Tuple[bool, bool, str, str]:
             record = results[name]
             is_present = all(file.external or now.get(file.path) == file.sha256 for file in record.inputs)
-            return not is_swept(record), is_present, record.timing.started_utc, name
+            return not is_sweep_point(record), is_present, record.timing.started_utc, name
 
         return sorted(results, key=precedence, reverse=True)
 

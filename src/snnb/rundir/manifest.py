@@ -180,9 +180,9 @@ class Kind(Generic[P, D]):
 AnyKind = Kind[Any, Any]
 
 
-def is_swept(record: AnyRecord) -> bool:
-    """Whether a sweep made a result; later results do not take over its options."""
-    return bool(getattr(record.details, "swept", False))
+def is_sweep_point(record: AnyRecord) -> bool:
+    """Whether a sweep made a result, whose options later commands do not inherit."""
+    return bool(getattr(record.details, "sweep_point", False))
 
 
 class Manifest(Record):

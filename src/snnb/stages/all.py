@@ -11,4 +11,5 @@ STAGES: Dict[str, AnyStage] = {
 }
 BEFORE = dict(zip([*STAGES][1:], STAGES))  # by stage, the one that it needs: the one before it
 KINDS = tuple(stage.kind for stage in STAGES.values())
+OF_GRAPH = (graph.STAGE.name, mapping.STAGE.name)  # stages of a run that begins with an external graph
 CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # stages of `snnb run`

@@ -54,10 +54,10 @@ def _each(files: object) -> object:
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
-    simulation: Annotated[Optional[str], Flag(once=True)] = Field(
+    simulation: Annotated[Optional[str], Flag(inherited=False)] = Field(
         default=None, description="Stamp or path of a simulation of this run. Default: the current one."
     )
-    weights_only: Annotated[bool, Flag(once=True)] = Field(
+    weights_only: Annotated[bool, Flag(inherited=False)] = Field(
         default=False, description="Use weights as edge values; requires no simulation."
     )
     pool_weight: PoolWeight = Field(
@@ -370,7 +370,6 @@ STAGE = Stage(
     execute,
     prerequisite_by_option={"weights_only": "parse"},
     source="simulation",
-    imports=True,
     check=_check,
     defaults=_defaults,
     without_effect=_without_effect,

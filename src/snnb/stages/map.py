@@ -57,22 +57,22 @@ class MapParams(Options):
         default="spikes",
         description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
+    partition: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
         default=None,
         description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
+    placement: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
         default=None,
         description="Core positions for --partition: `x y` per line. Default: computed.",
     )
-    allow_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
+    allow_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
         default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
     )
-    split_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
+    split_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
         default=False,
         description="Split the overfull cores of --partition; the other cores keep their numbers.",
     )
-    graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
+    graph: Annotated[Optional[str], Flag(metavar="STAMP", inherited=False)] = Field(
         default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."
     )
     seed: Seed = Field(default=0, description="Random seed.")

@@ -23,7 +23,6 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
-    Tuple,
     Type,
     Union,
 )
@@ -34,7 +33,7 @@ from snnb.core.errors import InputError, UpstreamError, UsageError, first_line, 
 from snnb.core.options import (
     Options,
     drop_invalid,
-    is_kept,
+    is_inherited,
     merge_options,
     option_name,
     options_in_words,
@@ -47,7 +46,8 @@ from snnb.io.text import Document
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, Record, Timing
-from snnb.stages.all import BEFORE, STAGES
+from snnb.stages import parse, simulate
+from snnb.stages.all import BEFORE, OF_GRAPH, STAGES
 from snnb.stages.stage import (
     AnyStage,
     Given,
@@ -202,7 +202,7 @@ def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: O
         value, default = getattr(params, name), defaults.get(name)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
             value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
-        if value != default and name not in idle and (name in options or is_kept(kind, name)):
+        if value != default and name not in idle and (name in options or is_inherited(kind, name)):
             values[name] = value
     own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
     recorded = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
@@ -275,7 +275,9 @@ def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> 
 
 def _default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
     """Return the default in this run of each option that keeps its recorded value."""
-    fields = {name: field for name, field in stage.kind.params.model_fields.items() if is_kept(stage.kind.params, name)}
+    fields = {
+        name: field for name, field in stage.kind.params.model_fields.items() if is_inherited(stage.kind.params, name)
+    }
     own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
     known = {name: value for name, value in own.items() if not fields[name].is_required()}
     return {**known, **stage.defaults(run, given)}
@@ -288,27 +290,27 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
 
 def check_options(run: RunDirectory, target: str, given: Given, *, force: bool = False) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
+    imported = run.manifest.run.imported
+    if imported and target not in OF_GRAPH:
+        raise UsageError(
+            f"{run.path} contains an external graph and no network, so {target} is not available; map, export, "
+            "report, compare, status and verify are"
+        )
     names: List[str] = []
     name: Optional[str] = target
     while name is not None:
         names.insert(0, name)
-        first, options = STAGES[name], given.get(name, {})
-        source_given = first.source is not None and options.get(first.source) is not None
-        if source_given or (first.imports and run.manifest.run.imported):
+        stage, options = STAGES[name], given.get(name, {})
+        source_given = stage.source is not None and options.get(stage.source) is not None
+        if source_given or (imported and name == OF_GRAPH[0]):
             break
-        name = next(
-            (other for option, other in first.prerequisite_by_option.items() if options.get(option)), BEFORE.get(name)
-        )
-    if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
+        others = (other for option, other in stage.prerequisite_by_option.items() if options.get(option))
+        name = next(others, BEFORE.get(name))
+    unused = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
+    if imported and unused:
+        wrong = [option_name(STAGES[stage].kind.params, name) for stage in unused for name in given[stage]]
         raise UsageError(
-            f"{run.path} contains an external graph and no network, so {names[-1]} is not available; map, export, "
-            "report, compare, status and verify are"
-        )
-    others = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
-    if run.manifest.run.imported and others:
-        wrong = [option_name(STAGES[stage].kind.params, name) for stage in others for name in given[stage]]
-        raise UsageError(
-            f"{', '.join(wrong)}: of {others[0]}, and {run.path} contains an external graph and no network"
+            f"{', '.join(wrong)}: of {unused[0]}, and {run.path} contains an external graph and no network"
         )
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
@@ -330,7 +332,9 @@ class StageState:
     name: str  # the stage, or for one of many results its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
     reason: Optional[str]  # why it is stale
-    variant: Optional[str] = None  # options of an earlier stage that it was made with, if they are not the present ones
+    other_conversion: Optional[str] = (
+        None  # options of the conversion of a simulation that differ from the present ones
+    )
 
     @property
     def up_to_date(self) -> bool:
@@ -344,7 +348,7 @@ class StageState:
             return self.reason or ""
         if self.reason is not None:
             return f"stale: {self.reason}"
-        return UP_TO_DATE if self.variant is None else f"of {self.variant}"
+        return UP_TO_DATE if self.other_conversion is None else f"of conversion {self.other_conversion}"
 
 
 def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
@@ -355,7 +359,7 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
     states: List[StageState] = []
     causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
     for name, stage in STAGES.items():
-        if run.manifest.run.imported and stage.kind.names is None:
+        if run.manifest.run.imported and name not in OF_GRAPH:
             continue
         if stage.kind.names is None:
             records = {stage.kind.directory: run.record_of(name)}
@@ -363,26 +367,29 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
             results = run.records_of(name)
             records = {run.directory_of(name, key): results[key] for key in results if only is None or key in only}
         for directory, record in records.items():
-            reason, variant = _reason(run, stage, record, causes)
-            states.append(StageState(name if stage.kind.names is None else directory, record, reason, variant))
-            if reason is not None and stage.kind.names is not None:
+            state = _state(run, name if stage.kind.names is None else directory, stage, record, causes)
+            states.append(state)
+            if state.reason is not None and stage.kind.names is not None:
                 causes[directory] = f"{directory} is stale"
-            elif reason is not None:
-                causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
-        if not records and not stage.optional and (stage.imports or not run.manifest.run.imported):
+            elif state.reason is not None:
+                causes[directory] = state.reason if state.reason in causes.values() else f"{name} has to run first"
+        if not records and not stage.optional:
             states.append(StageState(name, None, "has not run"))
     return states
 
 
-def _reason(
-    run: RunDirectory, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
-) -> Tuple[Optional[str], Optional[str]]:
-    """Return why a result is stale, and its variant; files of a stage that ran with other options are not compared."""
+def _state(
+    run: RunDirectory, name: str, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
+) -> StageState:
+    """Return the state of a result.
+
+    A simulation holds a copy of its network, so it does not become stale when the conversion has other options.
+    """
     if record is None:
-        return stale_reason(run, None, {}), None
-    variant = stage.variant(run, record)
-    unread = () if variant is None else (f"{run.directory_of(BEFORE[stage.name])}/",)
+        return StageState(name, None, stale_reason(run, None, {}))
+    other = simulate.other_conversion(run, record) if stage is simulate.STAGE else None
+    unread = () if other is None else (f"{parse.KIND.directory}/",)
     inputs = [file for file in record.inputs if not file.path.startswith(unread)]
     reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
     made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))
-    return reason or next(made_of, None), variant
+    return StageState(name, record, reason or next(made_of, None), other)

@@ -62,7 +62,7 @@ class SimulateParams(SimulationSettings):
         Field(default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`.")
     )
     figures: Annotated[Figures, Flag(panel=RECORDING)] = None
-    swept: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
+    sweep_point: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
 
 
 class SimulateDetails(Record):
@@ -76,21 +76,21 @@ class SimulateDetails(Record):
     label: Optional[str] = Field(max_length=LONGEST_NAME)
     training: TrainParams
     conversion: ParseParams
-    swept: bool  # whether a sweep made it
+    sweep_point: bool  # made by a sweep in a run with other simulations
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
-def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
+def other_conversion(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
     """Return the options in which the simulated network's conversion differs from the present one, as text."""
     now = recorded(run, parse.KIND)
     if now is None:
         return None
     present, simulated = now.params.model_dump(), record.details.conversion.model_dump()
     different = {name: value for name, value in simulated.items() if value != present[name]}
-    return f"conversion {options_in_words(ParseParams, different)}" if different else None
+    return options_in_words(ParseParams, different) or None
 
 
 def resolve(
@@ -254,7 +254,7 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             output_coding=statistics.coding[result.network.output.name],
             fidelity=converted.details.fidelity,
             label=params.label,
-            swept=params.swept,
+            sweep_point=params.sweep_point,
             training=trained.params,
             conversion=converted.params,
         )
@@ -332,7 +332,6 @@ STAGE = Stage(
     resolve,
     execute,
     check=_check,
-    variant=_variant,
     defaults=_defaults,
     without_effect=_without_effect,
     always_new=True,

@@ -1,22 +1,22 @@
-"""Definition of a stage, the rules by which its result is up to date, and the effective options of a stage.
+"""Definition of a stage, the effective options of a stage, and the rules by which its result is up to date.
 
-A result is stale, and its stage runs, if one of these is the case; the first one is the reason that is printed
-(`stale_reason`):
+The effective value of an option is the given one, else the recorded one of the current result, else the default
+(`effective_params`). One-shot options (`Flag.inherited` is false) are not inherited from the recorded result.
+
+A result is stale, and its stage runs, in the first of these cases, which is printed as the reason (`stale_reason`):
 
 - there is no result: "has not run";
-- an option has another value than was recorded (`changed_options`): a given option, or a one-shot option
-  (`Flag.once`), whose default is the value if it is not given. Any other option that is not given keeps its recorded
-  value (`effective_params`). Options that do not change the result are not recorded, and never make it stale;
+- a given or a one-shot option has another value than was recorded (`changed_options`). Options that do not change the
+  result are not recorded;
 - an input is missing or has another hash. An input outside the run counts only if it exists on this machine;
 - an output is missing or has another hash.
 
-Of a stage with several results (simulate, graph, map), `Stage.selected` takes the first that is not stale, in the order
-of `RunDirectory.by_precedence`: results of sweeps last, those of files that the run has now first, then the latest. A
-result of a sweep must have all effective values, since later commands do not inherit its options.
+Other package versions are reported, and make nothing stale. `simulate` always makes a new result if it is requested by
+name (`Stage.always_new`).
 
-There are two exceptions. `simulate` always makes a new result if it is requested by name (`always_new`). A simulation
-whose conversion had other options than the present one remains valid (`variant`): `snnb status` states these options.
-Other package versions are reported, and make nothing stale.
+Of a stage with several results (simulate, graph, map), `Stage.selected` takes the first that is not stale, in the order
+of `RunDirectory.by_precedence`. The simulations of a sweep come last, and only with the effective value of every
+option, since later commands do not inherit their options.
 """
 
 from dataclasses import dataclass, field
@@ -29,9 +29,8 @@ from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
     drop_invalid,
-    is_kept,
+    is_inherited,
     merge_options,
-    once_options,
     option_name,
     validated,
 )
@@ -46,7 +45,7 @@ from snnb.rundir.manifest import (
     StageRecord,
     changed,
     current_environment,
-    is_swept,
+    is_sweep_point,
     now_utc,
 )
 
@@ -114,13 +113,9 @@ class Stage(Generic[P, D]):
     # Returns the name of the result; None for a single one.
     execute: Callable[[RunDirectory, P, Progress], Optional[str]]
     prerequisite_by_option: Mapping[str, str] = field(default_factory=dict)  # an earlier stage that is needed instead
-    imports: bool = False  # whether it reads an external file in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Of a stage whose results remain valid if a stage that it needs ran with other options: returns the options of a
-    # result, as text; None if they are the current ones.
-    variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
     # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
     # Returns why options of this stage have no effect with the given ones of all stages, by name.
@@ -142,12 +137,12 @@ class Stage(Generic[P, D]):
         if self.kind.names is None:
             return None, stale_reason(run, run.record_of(self.name), options)
         records, params = run.records_of(self.name), self.resolve(run, options, say_nothing).model_dump()
-        once = {name: params[name] for name in once_options(self.kind.params)}
-        wanted = {**options, **once}
+        one_shot = {name: value for name, value in params.items() if not is_inherited(self.kind.params, name)}
+        wanted = {**options, **one_shot}
         names = [
             name
             for name in run.by_precedence(self.name)
-            if not changed_options(records[name], params if is_swept(records[name]) else once)
+            if not changed_options(records[name], params if is_sweep_point(records[name]) else one_shot)
         ]
         names.sort(key=lambda name: len(changed_options(records[name], wanted)))
         for name in names:
@@ -247,9 +242,9 @@ def effective_params(
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
     """Return the recorded values that options keep where they are not given: the values of the current result."""
     record = run.record_of(kind.name)
-    if record is None or is_swept(record):
+    if record is None:
         return {}
-    return {name: value for name, value in record.params.model_dump().items() if is_kept(kind.params, name)}
+    return {name: value for name, value in record.params.model_dump().items() if is_inherited(kind.params, name)}
 
 
 def effective_value(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
