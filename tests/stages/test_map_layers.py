@@ -14,7 +14,7 @@ from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.results.report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
-from snnb.stages.map_layers import notes
+from snnb.stages.map import layer_notes
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 from tests.mapping.layers.test_assignment import Layers
@@ -76,10 +76,10 @@ def test_pooling_before_a_dense_layer_is_composed_by_calibration():
     layers.dense(3, name="out")
     speck, network = read_hardware("speck2f"), layers.network
     placement = assign_layers(network, speck)
-    _, composed, bits = notes(network, speck, placement, [])
+    _, composed, bits = layer_notes(network, speck, placement, [])
     assert composed.startswith("out: `parse --calibrate` composes the pooling with the Dense layer")
     assert "`parse --weight-bits 8`" in bits
-    assert len(list(notes(replace(network, steps=8, weight_bits=8), speck, placement, []))) == 1
+    assert len(list(layer_notes(replace(network, steps=8, weight_bits=8), speck, placement, []))) == 1
 
 
 def test_an_own_chip_and_a_changed_one(run, small):

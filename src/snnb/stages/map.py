@@ -1,21 +1,21 @@
-"""Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
+"""Stage `map`: assign the neurons of a graph, or the layers of its network, to cores of a chip; compute the cost."""
 
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from snnb.chips.hardware import AnyHardware, Hardware, LayerHardware
+from snnb.chips.hardware import Hardware, LayerHardware
 from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
-from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord, external_records
-from snnb.stages import graph, map_layers, simulate
+from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
+from snnb.stages import graph, simulate
 from snnb.stages.stage import (
     Given,
     PlannedRun,
@@ -24,15 +24,18 @@ from snnb.stages.stage import (
     effective_value,
     figure_format,
     recorded,
+    unaltered,
     write_log,
 )
 from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.files import MappingCost
-    from snnb.mapping.map_network import MappedNetwork
+    from snnb.mapping.layers.assignment import LayerAssignment
+    from snnb.network.network import Network
 
+# Options without effect on a chip that takes whole layers
+NO_EFFECT_ON_LAYERS = ("method", "objective", "partition", "placement", "allow_overfull", "split_overfull", "seed")
 UNKNOWN = "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
 
 
@@ -100,20 +103,6 @@ class MapDetails(Record):
     overfull_cores: int
     energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None, as the mesh, of whole layers
 
-    @classmethod
-    def of(cls, cost: "MappingCost") -> "MapDetails":
-        """Return the details of a mapping with this cost."""
-        return cls(
-            graph=cost.graph,
-            hardware=cost.hardware.name,
-            mesh=list(cost.hardware.mesh),
-            method=cost.method,
-            neurons=cost.neurons,
-            cores=cost.cores,
-            overfull_cores=len(cost.overfull_cores),
-            energy_of=cost.hardware.energy_of,
-        )
-
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
@@ -155,6 +144,20 @@ def _hardware_of(params: MapParams) -> str:
     return params.hardware
 
 
+def _parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
+    """Return the path of the parsed model of a graph's simulation; without a graph that of `parse`."""
+    return simulate.parsed_file(run, None if stamp is None else graph.simulation_of(run, stamp))
+
+
+def _assigned(run: RunDirectory, hardware: LayerHardware, stamp: Optional[str]) -> "Tuple[Network, LayerAssignment]":
+    """Return the network of a graph and the cores of its layers; for `stamp` see `_parsed_file`."""
+    from snnb.mapping.layers.assignment import assign_layers
+    from snnb.network.read_network import read_network
+
+    network = read_network(unaltered(run, _parsed_file(run, stamp)))
+    return network, assign_layers(network, hardware)
+
+
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check the options and the files that they name before earlier stages run."""
     if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
@@ -163,10 +166,18 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     params = effective_params(run, KIND, given)
     hardware = read_hardware(_hardware_of(params))
     if isinstance(hardware, LayerHardware):
-        map_layers.check_network(run, hardware)
+        if run.manifest.run.imported:
+            raise UsageError(
+                f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph and no network; "
+                "give a chip with a mesh"
+            )
         if planned.next is not None:  # the network exists; if it does not fit, it is not simulated
-            stamp = _resolve(run, given).graph if planned.next == KIND.name else None
-            map_layers.check_fit(run, hardware, stamp, planned.say)
+            from snnb.mapping.layers.assignment import text_table
+
+            _, assignment = _assigned(run, hardware, _resolve(run, given).graph if planned.next == KIND.name else None)
+            if assignment.reason is not None:
+                planned.say("\n".join([f"layers on {hardware.name}", *text_table(assignment.rows())]))
+                raise InputError(assignment.reason)
         return
     if planned.next is not None:
         return
@@ -188,7 +199,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     options, description = given.get(KIND.name, {}), effective_value(run, KIND, given, "hardware")
     if description is not None and isinstance(read_hardware(str(description)), LayerHardware):
-        return dict.fromkeys(map_layers.NO_EFFECT, f"no effect on {description}, where each layer has one core")
+        return dict.fromkeys(NO_EFFECT_ON_LAYERS, f"no effect on {description}, where each layer has one core")
     if options.get("partition") is None:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
         method = effective_value(run, KIND, given, "method")
@@ -200,60 +211,67 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
-    from snnb.graph.synapse_graph import SynapseGraph
-
-    began = time.monotonic()
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
-    stamp = same or run.new_stamp(KIND.name)
-    inputs = _read_inputs(run, params)
-    of_layers = isinstance(inputs.hardware, LayerHardware)
+    stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
+    # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
+    external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
+    hardware = read_hardware(description)
+    of_layers = isinstance(hardware, LayerHardware)
     figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
-    with run.stage("map", params, inputs=inputs.paths, name=stamp) as output:
-        output.external = inputs.external
-        if isinstance(inputs.hardware, LayerHardware):
-            _map_layers(run, params, inputs, output, figures)
-            return stamp
-        with SynapseGraph.open(run.path / inputs.graph, checked=True) as opened:
-            mapped = _map(opened, params, inputs.hardware, progress)
-            cost = _cost(run, params, mapped, inputs.spike_times, progress, began)
-            _write(run, params, mapped, cost, inputs.spike_times, output, figures)
+    spike_times, parsed = graph.spike_times_of(run, name), _parsed_file(run, name) if of_layers else None
+    inputs = [path for path in (graph.graph_file(run, name), spike_times, parsed) if path is not None]
+    times = None if spike_times is None else run.path / spike_times
+    with run.stage("map", params, inputs=inputs, name=stamp) as output:
+        output.external = external
+        if isinstance(hardware, LayerHardware):
+            _map_layers(run, params, hardware, times, output, figures)
+        else:
+            _map_neurons(run, params, hardware, times, output, figures, progress)
     return stamp
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    hardware: AnyHardware
-    external: List[FileRecord]  # files outside the run
-    graph: str  # path relative to the run
-    spike_times: Optional[str]  # likewise
-    parsed: Optional[str] = None  # likewise, of a mapping of layers
+def _map_layers(
+    run: RunDirectory,
+    params: MapParams,
+    hardware: LayerHardware,
+    spike_times: Optional[Path],
+    output: StageOutput,
+    figures: str,
+) -> None:
+    """Map the layers of a graph's network; write `cost.json`, the figure and the log."""
+    from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.io.figures import save
+    from snnb.mapping.layers.layer_cost import COST, LayerCost
+    from snnb.mapping.layers.layer_plots import plot_layers
+    from snnb.mapping.traffic import MappableNetwork
 
-    @property
-    def paths(self) -> List[str]:
-        """The files of the run."""
-        return [path for path in (self.graph, self.spike_times, self.parsed) if path is not None]
-
-
-def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
-    description = _hardware_of(params)
-    # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
-    external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
-    name = str(params.graph)
-    hardware = read_hardware(description)
-    parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
-    return _Inputs(hardware, external, graph.graph_file(run, name), graph.spike_times_of(run, name), parsed)
-
-
-def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:
-    assert isinstance(inputs.hardware, LayerHardware)
     stamp = str(params.graph)
-    cost, lines = map_layers.write_layers(run, stamp, inputs.hardware, inputs.spike_times, output, figures)
-    notes = [UNKNOWN] if cost.busiest_core is None else []
-    write_log(output.directory / "log.txt", run, shown_params(run, params), [*lines, *notes], dated=False)
+    network, assignment = _assigned(run, hardware, stamp)
+    if assignment.reason is not None:
+        raise InputError(assignment.reason)
+    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+        mappable = MappableNetwork.of(opened)
+        cost = LayerCost.of(
+            network,
+            hardware,
+            assignment,
+            {population.name: mappable.spikes_of(population) for population in mappable.sources},
+            model=run.model,
+            graph=stamp,
+            samples=mappable.samples,
+            spike_times=spike_times,
+        )
+        output.warnings = [*layer_notes(network, hardware, assignment, _current_notes(opened))]
+    cost.write(output.directory / COST)
+    save(plot_layers(cost), output.directory / f"layers.{figures}")
+    unknown = [UNKNOWN] if cost.busiest_core is None else []
+    lines = [*cost.log_lines(assignment), "", *output.warnings, *unknown]
+    write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+    output.metrics = cost.metrics()
     output.details = MapDetails(
         graph=stamp,
-        hardware=cost.hardware.name,
+        hardware=hardware.name,
         mesh=None,
         method="layers",
         neurons=cost.neurons,
@@ -263,85 +281,122 @@ def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: S
     )
 
 
-def _map(opened: "SynapseGraph", params: MapParams, hardware: Hardware, progress: Progress) -> "MappedNetwork":
-    from snnb.mapping.map_network import cost_partition, map_network
-    from snnb.mapping.traffic import MappableNetwork
-
-    network, seed = MappableNetwork.of(opened), params.seed
-    if params.partition is None:
-        method, objective = params.method, params.objective
-        return map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
-    return cost_partition(
-        network,
-        hardware,
-        params.partition,
-        params.placement,
-        allow_overfull=params.allow_overfull,
-        split_overfull=params.split_overfull,
-        seed=seed,
-        progress=progress,
-    )
-
-
-def _cost(
+def _map_neurons(
     run: RunDirectory,
     params: MapParams,
-    mapped: "MappedNetwork",
-    spike_times: Optional[str],
-    progress: Progress,
-    began: float,
-) -> "MappingCost":
-    from snnb.mapping.files import MappingCost
-    from snnb.mapping.time_costs import recorded_steps, step_loads
-
-    loads, steps, delayed = None, None, bool(run.manifest.run.imported)
-    if spike_times is not None:
-        loads = step_loads(mapped, run.path / spike_times, progress, delayed=delayed)
-        if mapped.hardware.counts_events:
-            steps = recorded_steps(mapped, run.path / spike_times, progress, delayed=delayed)
-    return MappingCost.of(
-        mapped,
-        model=run.model,
-        graph=str(params.graph),
-        objective=params.objective if params.partition is None else "spikes",
-        seed=params.seed,
-        by_step=loads,
-        recorded=steps,
-        seconds=round(time.monotonic() - began, 3),
-    )
-
-
-def _write(
-    run: RunDirectory,
-    params: MapParams,
-    mapped: "MappedNetwork",
-    cost: "MappingCost",
-    spike_times: Optional[str],
+    hardware: Hardware,
+    spike_times: Optional[Path],
     output: StageOutput,
     figures: str,
+    progress: Progress,
 ) -> None:
-    from snnb.mapping.files import write_mapping
+    """Map the neurons of a graph; write the files of the mapping, the figures and the log."""
+    from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.mapping.files import MappingCost, write_mapping
+    from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.plots import plot_all
-    from snnb.mapping.time_costs import recorded_messages
+    from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads
+    from snnb.mapping.traffic import MappableNetwork
 
-    messages = None
-    if spike_times is not None:
-        messages = recorded_messages(mapped, run.path / spike_times, delayed=bool(run.manifest.run.imported))
-    plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
-    assumed = [graph.ASSUMED] if cost.assumed_spikes else []
-    external = recorded(run, graph.KIND, cost.graph) if run.manifest.run.imported else None
-    if external is not None:
-        assumed += graph.rate_warnings(mapped.network.graph, external.params)
-    further = [
-        *map_layers.current_notes(mapped.network.graph),
-        *_weight_note(run, mapped.network.graph, mapped.hardware),
-    ]
-    notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []
-    lines = [*cost.log_lines(mapped.warnings), *assumed, *further, *notes]
+    began, stamp, imported = time.monotonic(), str(params.graph), bool(run.manifest.run.imported)
+    method, objective, seed = params.method, params.objective, params.seed
+    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+        network = MappableNetwork.of(opened)
+        if params.partition is None:
+            mapped = map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
+        else:
+            mapped = cost_partition(
+                network,
+                hardware,
+                params.partition,
+                params.placement,
+                allow_overfull=params.allow_overfull,
+                split_overfull=params.split_overfull,
+                seed=seed,
+                progress=progress,
+            )
+        loads = steps = messages = None
+        if spike_times is not None:
+            loads = step_loads(mapped, spike_times, progress, delayed=imported)
+            messages = recorded_messages(mapped, spike_times, delayed=imported)
+            if hardware.counts_events:
+                steps = recorded_steps(mapped, spike_times, progress, delayed=imported)
+        cost = MappingCost.of(
+            mapped,
+            model=run.model,
+            graph=stamp,
+            objective=objective if params.partition is None else "spikes",
+            seed=seed,
+            by_step=loads,
+            recorded=steps,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
+        notes = [graph.ASSUMED] if cost.assumed_spikes else []
+        external = recorded(run, graph.KIND, stamp) if imported else None
+        notes += [] if external is None else graph.rate_warnings(opened, external.params)
+        notes += [*_current_notes(opened), *_weight_note(run, opened, hardware)]
+    unknown = [UNKNOWN] if loads is None and not imported else []
+    lines = [*cost.log_lines(mapped.warnings), *notes, *unknown]
     write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
     output.metrics = cost.metrics()
-    output.warnings = [*mapped.warnings, *assumed, *further]
-    output.details = MapDetails.of(cost)
+    output.warnings = [*mapped.warnings, *notes]
+    output.details = MapDetails(
+        graph=stamp,
+        hardware=hardware.name,
+        mesh=list(hardware.mesh),
+        method=cost.method,
+        neurons=cost.neurons,
+        cores=cost.cores,
+        overfull_cores=len(cost.overfull_cores),
+        energy_of=hardware.energy_of,
+    )
+
+
+def _current_notes(network: "SynapseGraph") -> List[str]:
+    """Return a note about each input that carries currents, whose synapses the cost of a mapping does not have."""
+    synapses = {p.name: 0 for p in network.inputs if p.coding == "current"}
+    for projection in network.projections:
+        if projection.source.name in synapses:
+            synapses[projection.source.name] += projection.number_of_edges
+    return [
+        f"{name}: carries currents and no spikes; traffic and energy exclude its {number:,} of "
+        f"{network.number_of_edges():,} synapses"
+        for name, number in synapses.items()
+    ]
+
+
+def layer_notes(
+    network: "Network", hardware: LayerHardware, assignment: "LayerAssignment", currents: Sequence[str]
+) -> Iterator[str]:
+    """Yield where the chip computes something else than the simulation, or its weights are not those of the chip.
+
+    `currents` are the notes about inputs, see `_current_notes`.
+    """
+    if assignment.folded:
+        yield (
+            f"{', '.join(assignment.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
+            "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
+            "later layers are those of the simulation"
+        )
+    dense = [one.name for one in assignment.layers if one.kernel_size == one.input and one.terms[0].pooling > 1]
+    if dense and network.steps is None:
+        yield (
+            f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the Dense layer, so that the "
+            "simulation has no pooling neurons there either"
+        )
+    weight_bits = hardware.layer.weight_bits
+    if network.weight_bits is None and weight_bits is not None:
+        yield (
+            f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
+            f"{weight_bits}`"
+        )
+    yield from currents
+    if network.output.activation == "softmax":
+        yield (
+            f"{network.output.name}: a softmax, whose spikes are drawn at random in the simulation; the neurons of "
+            f"{hardware.name} integrate and fire"
+        )
 
 
 def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware) -> List[str]:
