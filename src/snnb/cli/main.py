@@ -265,9 +265,9 @@ def load(name: str) -> HelpfulCommand:
     module, text = COMMANDS[name]
     call: Callable[..., None]
     if module == ON_STAGES:
-        from snnb.cli.stage_command import command_of
+        from snnb.cli.stage_command import stage_command
 
-        call = command_of(name)
+        call = stage_command(name)
     else:
         call = getattr(import_module(f"snnb.cli.{module}"), name)
     alone = typer.Typer(add_completion=False)

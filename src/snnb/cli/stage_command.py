@@ -50,26 +50,23 @@ DATA_LOCATION = ("source", "data_dir")
 
 def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dict[str, List[str]]]:
     """Return the options of several stages by name, and the names of the options of each stage."""
-    options: Dict[str, inspect.Parameter] = {}
-    names: Dict[str, List[str]] = {}
-    for stage in stages:
-        own = stage_options(STAGES[stage].kind.params)
-        names[stage] = [parameter.name for parameter in own]
-        for parameter in own:
-            options.setdefault(parameter.name, parameter)
+    by_stage = {stage: stage_options(STAGES[stage].kind.params) for stage in ("prepare", *stages)}
     if "prepare" not in stages:
-        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in DATA_LOCATION]
-        names["prepare"] = list(DATA_LOCATION)
-        options.update({parameter.name: parameter for parameter in where})
+        by_stage["prepare"] = [parameter for parameter in by_stage["prepare"] if parameter.name in DATA_LOCATION]
+    names = {stage: [parameter.name for parameter in parameters] for stage, parameters in by_stage.items()}
+    options: Dict[str, inspect.Parameter] = {}
+    for stage in (*stages, "prepare"):
+        for parameter in by_stage[stage]:
+            options.setdefault(parameter.name, parameter)
     return options, names
 
 
-def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Callable[..., None]:
-    """Return the command that brings the stage `target` up to date.
+def stage_command(name: str) -> Callable[..., None]:
+    """Return the command of a stage, or `run`, which brings all stages up to date.
 
-    It has the options of `stages`; one of several stages is passed to each. `by_name`: the stage is requested by name,
-    not as the last of the chain of stages.
+    An option that several stages of `run` have applies to each.
     """
+    stages, by_name = (CHAIN, False) if name == "run" else ([name], True)
     options, names = options_of(stages)
 
     @with_options(options.values(), after=3)
@@ -95,7 +92,7 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         with run.locked(wait=not no_wait, say=console.say):
             results = bring_up_to_date(
                 run,
-                target,
+                stages[-1],
                 effective_options(run, given, from_defaults),
                 force=force,
                 upstream=not no_upstream,
@@ -107,13 +104,6 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         _print(run, results, by_name)
 
     return command
-
-
-def command_of(name: str) -> Callable[..., None]:
-    """Return the command of a stage, or `run`, which brings all stages up to date."""
-    if name == "run":
-        return stage_command(CHAIN[-1], CHAIN, by_name=False)
-    return stage_command(name, [name], by_name=True)
 
 
 def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:

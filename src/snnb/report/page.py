@@ -47,6 +47,7 @@ class Section:
     small: List[Figure] = field(default_factory=list)  # shown as a grid of small figures
     tables: List[Table] = field(default_factory=list)
     folded: Mapping[str, Table] = field(default_factory=dict)  # collapsed tables by their titles
+    key_figures: List[Tuple[str, str]] = field(default_factory=list)  # name and value, at the top of the page
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,6 @@ class Page:
     title: str
     simulation: str  # stamp, in the head of the page; empty without a simulation
     subtitle: str
-    figures: List[Tuple[str, str]]  # key figures: name and value
     sections: List[Section]
     made: str  # time and version of the report
 

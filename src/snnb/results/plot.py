@@ -4,7 +4,7 @@ import csv
 import io
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -21,13 +21,6 @@ from snnb.stages.stage import unaltered
 from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
 
 History = Dict[str, List[float]]
-
-
-class Plot(NamedTuple):
-    """A figure of the result of a stage."""
-
-    stage: str
-    draw: Callable[[RunDirectory, Path], Figure]  # of the directory of the result
 
 
 @styled
@@ -128,11 +121,12 @@ def _layers(run: RunDirectory, folder: Path) -> Figure:
     return plot_layers(LayerCost.read(folder / COST))
 
 
-PLOTS = {
-    "training": Plot("train", _training),
-    "accuracy": Plot("simulate", _accuracy),  # or mean squared error
-    "rates": Plot("simulate", _rates),
-    "raster": Plot("simulate", _raster),
-    **{name: Plot("map", partial(_mapping, name=name)) for name in ("mapping", "traffic", "events")},
-    "layers": Plot("map", _layers),
+Draw = Callable[[RunDirectory, Path], Figure]  # called with the directory of a result
+PLOTS: Dict[str, Tuple[str, Draw]] = {  # by name: the stage of the result
+    "training": ("train", _training),
+    "accuracy": ("simulate", _accuracy),  # or mean squared error
+    "rates": ("simulate", _rates),
+    "raster": ("simulate", _raster),
+    **{name: ("map", partial(_mapping, name=name)) for name in ("mapping", "traffic", "events")},
+    "layers": ("map", _layers),
 }

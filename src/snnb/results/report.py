@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
@@ -64,13 +64,6 @@ class ReportFile(Document):
     size_bytes: int
 
 
-class Part(NamedTuple):
-    """Sections of the page, and the key figures at its top: names and values."""
-
-    sections: Sequence[Section]
-    figures: Sequence[Tuple[str, str]] = ()
-
-
 def write_report(
     run: RunDirectory,
     *,
@@ -125,22 +118,12 @@ def _page(
     simulation = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
-    overview = Part([_overview(run, there, simulation, (graph, mapped))])
-    parts = [_network_part(run, graph)]
-    if not run.manifest.run.imported:
-        parsed = recorded(run, parse.KIND)
-        changes = [] if parsed is None else _changes(parsed.details.fidelity)
-        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it.", *changes]
-        nothing = Section("accuracy", "Simulation", words)
-        simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
-        parts = [Part([_training_section(run, simulation)]), *parts, simulated]
-    parts = [
-        overview,
-        *parts,
-        *_sweep_part(run),
-        _mapping_part(run, mapped),
-        Part([_provenance_section(run, stamp, graph, mapped)]),
-    ]
+    sections = [_overview(run, there, simulation, (graph, mapped))]
+    if run.manifest.run.imported:
+        sections += _network(run, graph)
+    else:
+        sections += [_training(run, simulation), *_network(run, graph), *_simulation(run, simulation, progress)]
+    sections += [*_sweep(run), _mapping(run, mapped), _provenance(run, stamp, graph, mapped)]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
@@ -148,8 +131,7 @@ def _page(
         title=info.title,
         simulation=stamp or "",
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
-        figures=[figure for part in parts for figure in part.figures],
-        sections=[section for part in parts for section in part.sections],
+        sections=sections,
         made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )
 
@@ -183,29 +165,24 @@ def _overview(
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
 
-def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
+def _network(run: RunDirectory, graph: Optional[str]) -> List[Section]:
     if graph is None:
-        words = [f"No graph: `{graph_command(run)}` creates it."]
-        return Part([Section("network", "The network", words)])
+        return [Section("network", "The network", [f"No graph: `{graph_command(run)}` creates it."])]
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
         network, *others = network_sections(opened, imported=bool(run.manifest.run.imported))
-        source = str(opened.attributes.get("source_sha256"))
+        arrays_sha256 = opened.attributes.get("source_sha256")
         neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
+    words = network.words
     if run.manifest.run.imported:
-        network = replace(network, words=[*_origin(run, graph, source), *network.words])
-    return Part([network, *others], figures)
+        record = run.records_of("graph")[graph]
+        files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
+        origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {arrays_sha256})"
+        words = [f"External graph, {origin}.", *(f"Warning: {warning}." for warning in record.warnings), *words]
+    return [replace(network, words=words, key_figures=figures), *others]
 
 
-def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
-    """Return paragraphs about the files of an external graph, or about its arrays, which have this SHA-256."""
-    record = run.records_of("graph")[graph]
-    files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
-    origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {sha256})"
-    return [f"External graph, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
-
-
-def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
+def _training(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
     record = run.record_of("train")
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
@@ -228,15 +205,20 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
     return Section("training", "Training", words, [Figure(picture)], tables=[last], folded=folded)
 
 
-def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progress) -> Part:
+def _simulation(run: RunDirectory, simulation: Optional[Simulation], progress: Progress) -> List[Section]:
     """Return the sections about a simulation: accuracy, confusions, rates, activations."""
+    if simulation is None:
+        parsed = recorded(run, parse.KIND)
+        changes = [] if parsed is None else _changes(parsed.details.fidelity)
+        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it.", *changes]
+        return [Section("accuracy", "Simulation", words)]
     statistics, counts = simulated_files(run, simulation.stamp)
     params, metrics = simulation.record.params, simulation.record.metrics
     steps = params.duration - params.warm_up
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
     classifies = metrics.get("snn_accuracy") is not None
     kind = "accuracy" if classifies else "mean_squared_error"
-    label, words, figures = kind.replace("_", " "), [], []
+    label, accuracies, figures = kind.replace("_", " "), [], []
     for side, name in (("ann", "analogue network"), ("snn", "spiking network"), ("readout", "read-out")):
         value = metrics.get(f"{side}_{kind}")
         if value is None:
@@ -244,14 +226,14 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
         if classifies:
             interval = " (95 % interval {:.2%} to {:.2%})".format(*statistics.interval(value) or ())
-        words.append(f"{name}: {shown}{interval}")
+        accuracies.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
     figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
     latency, between = statistics.latency_steps, statistics.interval_steps
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
-    summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
+    summary = [f"{'; '.join(accuracies)}; {took}, input {params.input}."]
     summary += _changes(simulation.record.details.fidelity)
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None:
@@ -261,7 +243,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     predicted = "spiking network" if confusion is statistics.confusion else "read-out"
     sections = [
         *_input(run, simulation),
-        Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
+        Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)], key_figures=figures),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
         _operations(statistics),
@@ -272,7 +254,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
         if random and activations:
             about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
         sections.append(activations_section(rates, activations, about))
-    return Part(sections, figures)
+    return sections
 
 
 def _operations(statistics: SimulationStatistics) -> Section:
@@ -355,13 +337,13 @@ def _samples_within(network: Network, samples: int) -> int:
     return max(1, min(samples, MOST_OPERATIONS // max(1, each)))
 
 
-def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
+def _mapping(run: RunDirectory, stamp: Optional[str]) -> Section:
     costs = mappings_of(run)
     rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
     every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7, 8))
     if stamp is None:
         words = [f"No mapping of this graph: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
-        return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
+        return Section("mapping", "Mapping", words, tables=[every] if rows else [])
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import COST, LayerCost
     from snnb.report.mapping_section import mapping_section
@@ -372,9 +354,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         unaltered(run, file.path)
     mesh = record.details.mesh
     if mesh is None:
-        return _layers_part(
-            LayerCost.read(run.path / run.directory_of("map", stamp) / COST), last.row[2], every, record
-        )
+        return _layers(LayerCost.read(run.path / run.directory_of("map", stamp) / COST), last.row[2], every, record)
     opened, details = Mapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak = record.metrics.get("link_load_peak")
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
@@ -388,10 +368,10 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
     section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity or 0.0)
-    return Part([section], [(f"cores of {last.row[2]}", f"{details.cores:,}")])
+    return replace(section, key_figures=[(f"cores of {last.row[2]}", f"{details.cores:,}")])
 
 
-def _sweep_part(run: RunDirectory) -> List[Part]:
+def _sweep(run: RunDirectory) -> List[Section]:
     """Return the section about the points of the last sweep, if there are any."""
     points = points_of_sweep(run)
     if not points:
@@ -399,10 +379,10 @@ def _sweep_part(run: RunDirectory) -> List[Part]:
     table = point_table(points)
     words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
     tables = [Table(table.head, table.rows, right=range(len(table.head)))]
-    return [Part([Section("sweep", "Sweep", words, tables=tables)])]
+    return [Section("sweep", "Sweep", words, tables=tables)]
 
 
-def _layers_part(cost: "LayerCost", chip: str, every: Table, record: mapping.MapRecord) -> Part:
+def _layers(cost: "LayerCost", chip: str, every: Table, record: mapping.MapRecord) -> Section:
     from snnb.mapping.layers.layer_plots import plot_layers
 
     head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
@@ -422,13 +402,11 @@ def _layers_part(cost: "LayerCost", chip: str, every: Table, record: mapping.Map
     ]
     tables = [every, Table(head, rows, right=(1, 2, 3, 4, 5, 6, 7))]
     figures = [Figure(drawn("layers on cores", plot_layers(cost)))]
-    section = Section("mapping", "Mapping", words, figures, tables=tables)
-    return Part([section], [(f"cores of {chip}", f"{cost.cores:,}")])
+    key_figures = [(f"cores of {chip}", f"{cost.cores:,}")]
+    return Section("mapping", "Mapping", words, figures, tables=tables, key_figures=key_figures)
 
 
-def _provenance_section(
-    run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]
-) -> Section:
+def _provenance(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
     """Return the section about the results shown, and about the data set: version, licence and source."""
     names = {"prepare": None, "train": None, "parse": None, "simulate": stamp, "graph": graph, "map": mapped}
     shown = [run.directory_of(stage, name) for stage, name in names.items()]
