@@ -52,6 +52,11 @@ def edge_buffer(edges: int, kind: np.dtype) -> EdgeBatch:
     return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
 
 
+def offsets_of(sizes: np.ndarray) -> np.ndarray:
+    """Return the offsets of consecutive lists of these sizes, and their end: int64, shape (lists + 1,)."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
 MAX_NEURONS = 1 << 16  # in a range, since neurons without edges need memory too
 
 
@@ -60,7 +65,7 @@ def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) 
 
     A neuron with more than `max_edges` edges is a range.
     """
-    ends = np.concatenate([[0], np.cumsum(degrees)])
+    ends = offsets_of(degrees)
     start = 0
     while start < degrees.size:
         stop = int(np.searchsorted(ends, ends[start] + max_edges, side="right")) - 1
@@ -192,14 +197,16 @@ class Connection:
         real = sources != PADDING
         return sources[real], weights[real]
 
-    def sources_of_range(self, start: int, stop: int, ids: np.ndarray, *, by_position: bool = False) -> None:
-        """Write the ids of the sources of the targets `start` to `stop - 1` into `ids`, ordered by target.
+    def sources_of_range(self, start: int, stop: int, *, by_position: bool = False) -> np.ndarray:
+        """Return the ids of the sources of the targets `start` to `stop - 1`, target after target: int64, flat.
 
         `by_position`: `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """
         from snnb.graph.edge_loops import list_sources
 
         geometry = self.geometry
+        targets_per_step = geometry.filters if by_position else 1
+        ids = np.empty(int(self.in_degrees[::targets_per_step][start:stop].sum()), np.int64)
         row_order, row_start = geometry.rows.by_output()
         column_order, column_start = geometry.columns.by_output()
         list_sources(
@@ -214,6 +221,7 @@ class Connection:
             stop,
             ids,
         )
+        return ids
 
     def stream(self, position: np.ndarray) -> "Stream":
         """Return the arguments of the loops that generate the edges of sources at these flat positions (int64)."""

@@ -13,7 +13,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.core.machine import mapped_zeros, require_declared
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph.connection import index_dtype, ranges
+from snnb.graph.connection import index_dtype, offsets_of, ranges
 from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION, SynapseGraph, list_name, seal
@@ -236,7 +236,7 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
             scatter(source, target, places.copy(), targets)
             scatter(source, weight, places, weights)
     start = np.zeros(nodes + 1, np.int64)
-    filled = unite_parallel(np.concatenate([[0], np.cumsum(degrees)]), targets, weights, start)
+    filled = unite_parallel(offsets_of(degrees), targets, weights, start)
     return _Rows(start, targets[:filled], weights[:filled])
 
 
@@ -276,4 +276,4 @@ def _write_lists(file: h5py.Group, populations: Sequence[ListedPopulation], rows
                 degrees[to] += np.bincount(ids[chosen] - firsts[k], minlength=population.size)
                 filled[to] = part.stop
         for to, group in groups.items():
-            write_array(group, "start", np.concatenate([[0], np.cumsum(degrees[to])]))
+            write_array(group, "start", offsets_of(degrees[to]))

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Iterator, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph.connection import Connection, EdgeBatch, Neighbours, check_values, edge_buffer, index_dtype, ranges
+from snnb.graph.connection import (
+    Connection,
+    EdgeBatch,
+    Neighbours,
+    check_values,
+    edge_buffer,
+    index_dtype,
+    offsets_of,
+    ranges,
+)
 from snnb.graph.populations import GraphPopulation
 from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import PADDING, Degrees, Reading, count_synapses
@@ -108,7 +117,7 @@ class GraphProjection:
         raise NotImplementedError
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat.
+        """Return the ids of the sources of the targets `start` to `stop - 1`, by target: int32 or int64, flat.
 
         If they do not follow from connections, the sources of all targets are held in memory.
         """
@@ -126,7 +135,7 @@ class GraphProjection:
 
     @cached_property
     def _in_start(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self.in_degrees)])
+        return offsets_of(self.in_degrees)
 
     def predecessors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
@@ -160,7 +169,7 @@ class GraphProjection:
             indices[part] = batch.target - self.target.first
             data[part] = getattr(batch, values)
             done = part.stop
-        indptr = np.concatenate([[0], np.cumsum(self.out_degrees)]).astype(dtype)
+        indptr = offsets_of(self.out_degrees).astype(dtype)
         return csr_matrix((data, indices, indptr), shape=(self.source.size, self.target.size), copy=False)
 
 
@@ -232,14 +241,12 @@ class KernelProjection(GraphProjection):
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
         """See `GraphProjection`."""
-        nodes = self.source.first + self.source.size
-        ids = []
-        for connection in self.connections:
-            degrees = connection.in_degrees[start:stop]
-            sources = np.empty(int(degrees.sum()), index_dtype(nodes))
-            connection.sources_of_range(start, stop, sources)
-            ids.append(sources if not self.merged else np.repeat(np.arange(stop - start), degrees) * nodes + sources)
-        return np.unique(np.concatenate(ids)) % nodes if self.merged else ids[0]
+        lists = [connection.sources_of_range(start, stop) for connection in self.connections]
+        if not self.merged:
+            return lists[0]
+        nodes, targets = self.source.first + self.source.size, np.arange(stop - start)
+        owners = [np.repeat(targets, connection.in_degrees[start:stop]) for connection in self.connections]
+        return np.unique(np.concatenate(owners) * nodes + np.concatenate(lists)) % nodes
 
     def predecessors(self, node: int) -> Neighbours:
         """See `GraphProjection`."""
@@ -353,7 +360,8 @@ def targets(
     float32.
     """
     leaving = [projection for projection in projections if projection.source is source]
-    indptr = _indptr([projection.out_degrees[start:stop] for projection in leaving], stop - start)
+    degrees = [projection.out_degrees[start:stop] for projection in leaving]
+    indptr = offsets_of(sum(degrees, np.zeros(stop - start, np.int64)))
     batches = [projection.edges_of(start, stop) for projection in leaving]
     if len(batches) == 1:
         return indptr, batches[0].target, batches[0].weight
@@ -369,7 +377,7 @@ def sources(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Return the sources of some neurons of a population in CSR form, as `targets` does, without weights."""
     arriving = [projection for projection in projections if projection.target is target]
-    lists = [(_indptr([p.in_degrees[start:stop]], stop - start), p.sources_of_range(start, stop)) for p in arriving]
+    lists = [(offsets_of(p.in_degrees[start:stop]), p.sources_of_range(start, stop)) for p in arriving]
     return joined_lists(lists, stop - start)
 
 
@@ -397,11 +405,7 @@ def distinct(indptr: np.ndarray, neighbours: np.ndarray) -> Tuple[np.ndarray, np
     first = np.ones(rows.size, bool)
     first[1:] = (np.diff(rows) != 0) | (np.diff(neighbours) != 0)
     degree = np.bincount(rows[first], minlength=indptr.size - 1)
-    return np.concatenate([[0], np.cumsum(degree)]), neighbours[first]
-
-
-def _indptr(degrees: Sequence[np.ndarray], neurons: int) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sum(degrees, np.zeros(neurons, np.int64)))])
+    return offsets_of(degree), neighbours[first]
 
 
 CHUNK = 1 << 22  # kernel elements in a block, so that large dense kernels are not copied

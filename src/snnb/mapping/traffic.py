@@ -16,7 +16,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled, inner
 from snnb.core.errors import UsageError
-from snnb.graph.connection import Connection, ranges
+from snnb.graph.connection import Connection, offsets_of, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import (
     LIST_EDGES,
@@ -179,15 +179,15 @@ NOTHING = np.empty(0, np.int32)
 def take_sets(start: np.ndarray, label: np.ndarray, which: np.ndarray) -> Sets:
     """Return some of the sets."""
     sizes = np.diff(start)[which]
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return offsets, label[np.repeat(start[which] - offsets[:-1], sizes) + np.arange(offsets[-1])]
+    taken = offsets_of(sizes)
+    return taken, label[np.repeat(start[which] - taken[:-1], sizes) + np.arange(taken[-1])]
 
 
 def joined_sets(found: Sequence[Sets]) -> Sets:
     """Concatenate lists of sets."""
-    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
-    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
-    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])
+    begins = offsets_of(np.array([label.size for _, label in found]))
+    starts = [start[:-1] + begin for (start, _), begin in zip(found, begins)]
+    return np.concatenate([*starts, begins[-1:]]), np.concatenate([label for _, label in found])
 
 
 def target_sets(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> TargetSets:
@@ -220,12 +220,17 @@ def target_sets(projections: Sequence[GraphProjection], label: np.ndarray, label
 
 def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> TargetSets:
     """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
-    source, every = projections[0].source, np.arange(label.size + 1)
+    source = projections[0].source
     sets = [(np.zeros(1, np.int64), NOTHING)]
     for start, stop in ranges(out_degrees(projections, source), LIST_EDGES):
         indptr, target, _ = targets(projections, source, start, stop)
-        sets.append(_collect(labels, stop - start, _united, indptr, target - first, every, label))
+        sets.append(_distinct_labels(indptr, target - first, label, labels))
     return TargetSets(np.arange(source.size), *joined_sets(sets))
+
+
+def _distinct_labels(start: np.ndarray, neuron: np.ndarray, label: np.ndarray, labels: int) -> Sets:
+    """Find the distinct labels of lists of neurons: list n is `neuron[start[n]:start[n + 1]]`."""
+    return _collect(labels, start.size - 1, _united, start, neuron, np.arange(label.size + 1), label)
 
 
 def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int) -> Sets:
@@ -234,7 +239,7 @@ def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int)
     label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
     channels, filters = (geometry.channels, geometry.multiplier) if diagonal else (1, geometry.filters)
-    at = _collect(labels, label.size // filters, _of_positions, label, filters)
+    at = _distinct_labels(np.arange(0, label.size + 1, filters), np.arange(label.size), label, labels)
     windows = Windows(rows.starts(), rows.output, columns.starts(), columns.output)
     return _collect(labels, rows.size * columns.size * channels, _in_windows, windows, columns.outputs, channels, *at)
 
@@ -273,26 +278,14 @@ def _units(connections: Sequence[Connection]) -> Sets:
 
 
 @inner
-def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
+def _note(found: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
     """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
-    if seen[this] != mark:
-        seen[this] = mark
+    if seen[found] != mark:
+        seen[found] = mark
         if label.size:
-            label[filled] = this
+            label[filled] = found
         filled += 1
     return filled
-
-
-@compiled
-def _of_positions(label_of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
-    """Find the distinct labels of each position, `length` consecutive neurons; `of` is the label of each neuron."""
-    filled = np.int64(0)
-    for position in range(label_of.size // length):
-        start[position] = filled
-        for neuron in range(position * length, (position + 1) * length):
-            filled = _note(label_of[neuron], position, seen, label, filled)
-    start[label_of.size // length] = filled
-    return filled  # type: ignore[return-value]
 
 
 class Windows(NamedTuple):

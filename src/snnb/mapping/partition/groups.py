@@ -34,8 +34,8 @@ def grouped(
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
         channels = min(settings.max_channels_per_group, limits.neurons, limits.synapses // synapses)
-        if lists.most_own and not lists.sparse:
-            channels = min(channels, (limits.axons - lists.most_shared) // lists.most_own)
+        if lists.max_further and not lists.sparse:
+            channels = min(channels, (limits.axons - lists.max_shared) // lists.max_further)
         grid = _thin_grid(network, population, thin, side)
         if grid is not None and channels >= few * side * side and lists.filters > few > 0:
             thin[population.name] = grid
@@ -43,7 +43,7 @@ def grouped(
         else:
             grid = None
         chunks = -(-lists.filters // channels)
-        while lists.sparse and chunks < lists.filters and lists.most_of(chunks) > limits.axons:
+        while lists.sparse and chunks < lists.filters and lists.max_of(chunks) > limits.axons:
             chunks = min(2 * chunks, lists.filters)
         chunk = np.arange(lists.filters) * chunks // lists.filters
         patch, number = patch_of(population.shape, grid)

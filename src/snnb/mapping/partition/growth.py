@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled
+from snnb.graph.connection import offsets_of
 from snnb.graph.projection import sources
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, nodes_of
@@ -29,7 +30,7 @@ def grown(network: MappableNetwork, loads: np.ndarray, limits: Limits, settings:
     spiking = [projection for projection in network.graph.projections if projection.source in network.sources]
     onto_each = [sources(spiking, target, 0, target.size) for target in network.populations]
     source = np.concatenate([listed for _, listed in onto_each])
-    start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))])
+    start = offsets_of(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))
     shape = network.neurons, weight.size
     onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
     edges = Edges(onto.indptr.astype(np.int64), onto.indices, start, source)
