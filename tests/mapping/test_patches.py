@@ -9,7 +9,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
 from snnb.mapping import limits as limits_module
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.partition.patches import _axis_parts, _Candidate, _chunks, _Grids, patches
+from snnb.mapping.partition.patches import _axis_parts, _Candidate, _candidates, _chunks, patches
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.geometry import window_axis
@@ -54,7 +54,7 @@ def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
         pairs = 0
         for population in network.populations:
             limits, sides = Limits(1024, 4096, 100_000), SearchSettings().patch_sides
-            found = _Grids(network, population, limits, sides, mixed=False).candidates()
+            found = _candidates(network, population, limits, sides, mixed=False)
             spikes = {one.grid: (one.to_chunk, one.to_channel) for one in found}
             for (down, across), received in spikes.items():
                 assert spikes.get((across, down), received) == received
@@ -88,7 +88,7 @@ def test_entries_along_an_axis_of_a_kernel_of_three(parts, entries, sources, all
 def test_inputs_of_a_pooling_in_the_part_of_their_output(parts, inside):
     """Windows of two: parts of 6 cut none, parts of 3 cut the second and the fifth, whose last inputs are outside."""
     found = _axis_parts(window_axis(12, 2, 2, 1, "valid"), parts, pooling=True)
-    assert (found.parts.sum(), found.own.sum()) == (12, inside)
+    assert (found.parts.sum(), found.inside.sum()) == (12, inside)
 
 
 def _fewest(candidates, channels):

@@ -7,6 +7,7 @@ take single rows, or all positions and few channels.
 """
 
 from collections import Counter
+from functools import partial
 from itertools import chain, product
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from snnb.chips.hardware import Limits
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.mapping.partition.groups import Grid
+from snnb.mapping.partition.groups import Grid, patch_of
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork
 from snnb.network.geometry import PADDING, Axis
@@ -31,7 +32,7 @@ class _AxisParts(NamedTuple):
     entries: int  # of the distinct lists
     sources: int
     parts: np.ndarray  # (inputs,) int64: number of parts
-    own: np.ndarray  # (inputs,) int64: 1 if the input is in one of them
+    inside: np.ndarray  # (inputs,) int64: 1 if the input is in one of them
 
 
 class _Candidate(NamedTuple):
@@ -70,8 +71,8 @@ def patches(
         outgoing = [c for p in network.projections_from(population) for c in p.connections]
         filters = _volume(network, population)[2]
         room = None if axons_out is None else (axons_out, _patches_reached(network, population, outgoing, chunks_of))
-        grids = _Grids(network, population, limits, settings.patch_sides, mixed)
-        candidates = grids.candidates(room)
+        find = partial(_candidates, network, population, limits, settings.patch_sides, mixed)
+        candidates = find(room)
         candidates_of.setdefault(_volume(network, population), {})[name] = candidates
         chunks_of[name], spikes = _chunks(candidates, filters, mixed)
         if pooling is not None:
@@ -82,7 +83,7 @@ def patches(
                 row, column = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
                 reached[row[:, None], column] += _patches_reached(network, pooling.target, onward, chunks_of)
                 room = axons_out, reached
-            chunks_joined, spikes_joined = _chunks(grids.candidates(room, pooling), filters, mixed)
+            chunks_joined, spikes_joined = _chunks(find(room, pooling), filters, mixed)
             if spikes_joined < spikes + _spikes_at(network, pooling, mixed).sum():
                 chunks_of[name], joined[name] = chunks_joined, pooling
     for (_, _, filters), by_name in candidates_of.items() if same_grid else ():
@@ -104,16 +105,16 @@ def _numbered(
         chunks, pooling, first = chunks_of[population.name], joined.get(population.name), 0
         rows, columns, filters = _volume(network, population)
         equal = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
-        for n, ((down, across), channels) in enumerate(chunks):
-            patch = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
-            patch = groups + (patch * len(chunks) + n if equal else patch)
+        for n, (grid, channels) in enumerate(chunks):
+            patch, patches_of_chunk = patch_of((rows, columns, filters), grid)
+            patch = groups + (patch * len(chunks) + n if equal else patch).reshape(rows, columns)
             chunk = slice(first, first + channels)
             group[network.part(population)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
             if pooling is not None:
                 patch = patch[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
                 group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
-            groups, first = groups + (0 if equal else down * across), first + channels
-        groups += down * across * len(chunks) if equal else 0
+            groups, first = groups + (0 if equal else patches_of_chunk), first + channels
+        groups += patches_of_chunk * len(chunks) if equal else 0
     return group, groups
 
 
@@ -166,64 +167,56 @@ def _poolings(network: MappableNetwork) -> Dict[str, Connection]:
     return poolings
 
 
-class _Grids:
-    """The grids of a population that keep the limits."""
+def _candidates(
+    network: MappableNetwork,
+    population: GraphPopulation,
+    limits: Limits,
+    sides: Sequence[int],
+    mixed: bool,
+    axons_out: Optional[Tuple[int, np.ndarray]] = None,
+    pooling: Optional[Connection] = None,
+) -> List[_Candidate]:
+    """Return the grids of a population that keep the limits; the smallest is always one of them.
 
-    def __init__(
-        self, network: MappableNetwork, population: GraphPopulation, limits: Limits, sides: Sequence[int], mixed: bool
-    ) -> None:
-        self._network, self._limits, self._sides, self._mixed = network, limits, sides, mixed
-        self._connections = [connection for p in network.projections_to(population) for connection in p.connections]
-
-    def candidates(
-        self, room: Optional[Tuple[int, np.ndarray]] = None, pooling: Optional[Connection] = None
-    ) -> List[_Candidate]:
-        """Return the grids that keep the limits; the smallest is always one of them.
-
-        `room` are the output axons of a core, and of a channel at each position; `pooling` joins the patches.
-        """
-        rows, columns, filters = self._connections[0].geometry.output_volume
-        connections = self._connections + ([] if pooling is None else [pooling])
-        spikes = [self._spikes_at(connection) for connection in connections]
-        by_rows = [
-            (parts, [_axis_parts(c.geometry.rows, parts, c is pooling) for c in connections])
-            for parts in self._numbers(rows)
-        ]
-        by_columns = [
-            (parts, [_axis_parts(c.geometry.columns, parts, c is pooling) for c in connections])
-            for parts in self._numbers(columns)
-        ]
-        found: List[_Candidate] = []
-        for (down, row_parts), (across, column_parts) in product(by_rows, by_columns):
-            # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
-            entries, separate, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
-            for connection, row, column, sent in zip(connections, row_parts, column_parts, spikes):
-                dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
-                entries += row.entries * column.entries * (channels if dense else 1)
-                if sent is not None:
-                    axons = row.sources * column.sources
-                    received = float(row.parts @ sent @ column.parts - row.own @ sent @ column.own)
-                    separate, to_all = (separate, to_all) if dense else (separate + axons, to_all + received)
-                    shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
-            neurons = row_parts[0].outputs * column_parts[0].outputs
-            neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
-            capacity = min(self._limits.neurons // neurons, self._limits.synapses // entries)
-            if separate or shared > self._limits.axons:
-                capacity = min(capacity, (self._limits.axons - shared) // max(separate, 1))
-            if room is not None:
-                capacity = min(capacity, room[0] // max(_largest_sum(room[1], down, across), 1))
-            if capacity > 0 or (down, across) == (rows, columns):
-                found.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
-        return found
-
-    def _spikes_at(self, connection: Connection) -> Optional[np.ndarray]:
-        """Return the spikes that a connection transmits, see `_spikes_at`; None for a constant current."""
-        spiking = connection.source in self._network.sources
-        return _spikes_at(self._network, connection, self._mixed) if spiking else None
-
-    def _numbers(self, length: int) -> List[int]:
-        """Return the numbers of patches along an axis."""
-        return sorted({-(-length // side) for side in (*self._sides, length)})
+    `axons_out` are the output axons of a core, and of a channel at each position; `pooling` joins the patches.
+    """
+    connections = [connection for p in network.projections_to(population) for connection in p.connections]
+    rows, columns, filters = connections[0].geometry.output_volume
+    connections += [] if pooling is None else [pooling]
+    spikes = [_spikes_at(network, c, mixed) if c.source in network.sources else None for c in connections]
+    by_rows, by_columns = (
+        {
+            parts: [_axis_parts(getattr(c.geometry, axis), parts, c is pooling) for c in connections]
+            for parts in sorted({-(-length // side) for side in (*sides, length)})
+        }
+        for axis, length in (("rows", rows), ("columns", columns))
+    )
+    found: List[_Candidate] = []
+    for down, across in product(by_rows, by_columns):
+        row_parts, column_parts = by_rows[down], by_columns[across]
+        # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
+        entries, axons, shared_axons, to_each, to_all = 0, 0, 0, 0.0, 0.0
+        for connection, row, column, sent in zip(connections, row_parts, column_parts, spikes):
+            dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
+            entries += row.entries * column.entries * (channels if dense else 1)
+            if sent is None:  # a constant current
+                continue
+            sources = row.sources * column.sources
+            received = float(row.parts @ sent @ column.parts - row.inside @ sent @ column.inside)
+            if dense:
+                shared_axons, to_each = shared_axons + sources * channels, to_each + received
+            else:
+                axons, to_all = axons + sources, to_all + received
+        neurons = row_parts[0].outputs * column_parts[0].outputs
+        neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
+        capacity = min(limits.neurons // neurons, limits.synapses // entries)
+        if axons or shared_axons > limits.axons:
+            capacity = min(capacity, (limits.axons - shared_axons) // max(axons, 1))
+        if axons_out is not None:
+            capacity = min(capacity, axons_out[0] // max(_largest_sum(axons_out[1], down, across), 1))
+        if capacity > 0 or (down, across) == (rows, columns):
+            found.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
+    return found
 
 
 def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
@@ -305,11 +298,11 @@ def _axis_parts(axis: Axis, parts: int, pooling: bool = False) -> _AxisParts:
     for source, output, tap in zip(axis.input.tolist(), axis.output.tolist(), axis.tap.tolist()):
         lists.setdefault((int(part[output]), source), []).append((output, tap))
     distinct: List[Set[Tuple[Tuple[int, int], ...]]] = [set() for _ in range(parts)]
-    for (this, _), pairs in lists.items():
-        distinct[this].add(tuple((output - pairs[0][0], tap) for output, tap in pairs))
-    sources = np.bincount([this for this, _ in lists]).max()
+    for (number, _), pairs in lists.items():
+        distinct[number].add(tuple((output - pairs[0][0], tap) for output, tap in pairs))
+    sources = np.bincount([number for number, _ in lists]).max()
     entries = max(sum(map(len, one)) for one in distinct)
     reached = np.bincount([source for _, source in lists], minlength=axis.size)
-    joined = [source for this, source in lists if pooling and equal[source] == this]
+    joined = [source for number, source in lists if pooling and equal[source] == number]
     inside = np.bincount(np.array(joined, np.int64), minlength=axis.size)
     return _AxisParts(int(np.bincount(part).max()), entries, int(sources), reached, inside)
