@@ -1,10 +1,11 @@
 """Leave out one mechanism of the mapping search at a time, on nine rows of the instances.
 
-    python benchmarks/mapping_ablation.py [--rows INSTANCE:CONSTRAINTS …] [--mechanisms NAME …] [--seeds 1]
+    python benchmarks/mapping_ablation.py [--rows INSTANCE:CONSTRAINTS …] [--changes NAME …] [--seeds 1]
 
-A mechanism is left out by the neutral value of its settings. The table has the lowest connectivity of the seeds, or the
-hops of the best known partition for mechanisms of the placement, as ratio to those with all mechanisms, and the ratio
-of the processor times. `SearchSettings` (src/snnb/mapping/partition/settings.py) states the effects.
+A mechanism is left out by the neutral value of its settings. `--changes` also takes other values of single settings,
+such as `penalty=1.0` (see `OTHER_VALUES`). The table has the lowest connectivity of the seeds, or the hops of the best
+known partition for mechanisms of the placement, as ratio to those without a change, and the ratio of the processor
+times. `SearchSettings` (src/snnb/mapping/partition/settings.py) states the effects.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -61,6 +62,54 @@ PLACEMENT: Dict[str, Dict[str, Any]] = {
     "rounds of placement": {"max_placement_rounds": 1},
     "annealing of placement": {"swaps_per_core": 0},
 }
+OTHER_VALUES: Tuple[Dict[str, Sequence[Any]], Dict[str, Sequence[Any]]] = (
+    {
+        "max_channels_per_group": (16, 256),
+        "side_of_thin_patch": (2, 8),
+        "patch_sides": ((1, 2, 4, 8, 16),),
+        "max_neurons_without_groups": (0, 10_000),
+        "max_nodes_of_quality": (0, 100_000),
+        "contraction_limit_of_large": (160,),
+        "max_pins": (100_000, 900_000),
+        "max_pins_after_groups": (0, 300_000),
+        "max_exact_pins": (0,),
+        "min_sources_of_set_hyperedge": (2, 32),
+        "max_passes": (1, 300),
+        "min_gain_of_pass": (0.0, 1e-2),
+        "max_cost_ratio_to_anneal": (1.0, 1e9),
+        "trials_per_group": (1_000, 4_000),
+        "max_trials": (3_000_000, 100_000_000),
+        "max_visits": (300_000_000, 3_000_000_000),
+        "max_visits_of_patches": (100_000_000, 1_000_000_000),
+        "visits_of_trial": (0, 200),
+        "penalty": (1.0, 100.0),
+        "hottest": (0.3, 3.0),
+        "coldest": (0.02, 0.2),
+        "max_increase_to_exchange": (0.0, 1e9),
+        "max_metric_ratio": (1.0, 1e9),
+        "max_exact_pins_of_v_cycle": (0,),
+    },
+    {
+        "spare_share_of_side": (0.0, 0.5),
+        "min_spare_positions": (0, 4),
+        "min_cores_for_eigenvectors": (1_000,),
+        "max_iterations_for_eigenvectors": (100,),
+        "eigenvector_tolerance": (1e-2, 1e-6),
+        "max_rounds_of_cores": (100_000,),
+        "temperature_steps": (60, 240),
+        "max_swaps": (1e7, 1e8),
+        "max_partners": (1e8, 1e10),
+        "hottest_swap": (1.0, 10.0),
+        "coldest_swap": (0.005, 0.1),
+        "probes": (200, 20_000),
+        "exponent_of_reach": (1.0, 3.0),
+        "reach_of_descent": (1, 4),
+    },
+)
+CHANGES_OF_PARTITION, CHANGES_OF_PLACEMENT = (
+    {**mechanisms, **{f"{name}={value}": {name: value} for name, values in others.items() for value in values}}
+    for mechanisms, others in zip((PARTITION, PLACEMENT), OTHER_VALUES)
+)
 
 
 def processor_seconds() -> float:
@@ -98,19 +147,25 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", default=ROWS)
-    parser.add_argument("--mechanisms", nargs="+", default=[*PARTITION, *PLACEMENT], choices=[*PARTITION, *PLACEMENT])
+    parser.add_argument(
+        "--changes",
+        nargs="+",
+        default=[*PARTITION, *PLACEMENT],
+        choices=[*CHANGES_OF_PARTITION, *CHANGES_OF_PLACEMENT],
+        metavar="NAME",
+    )
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
     measured("mini_network:loihi_32", {}, 1, placing=True)  # compiles the loops
     measured("mini_network:loihi_32", {}, 1, placing=False)
-    print(f"| left out | {' | '.join(given.rows)} |\n|---|{'---:|' * len(given.rows)}", flush=True)
-    for mechanisms, placing in ((PARTITION, False), (PLACEMENT, True)):
-        chosen = [name for name in given.mechanisms if name in mechanisms]
+    print(f"| change | {' | '.join(given.rows)} |\n|---|{'---:|' * len(given.rows)}", flush=True)
+    for changes, placing in ((CHANGES_OF_PARTITION, False), (CHANGES_OF_PLACEMENT, True)):
+        chosen = [name for name in given.changes if name in changes]
         whole = {row: measured(row, {}, given.seeds, placing=placing) for row in given.rows if chosen}
         for name in chosen:
             cells: List[str] = []
             for row, (value, seconds) in whole.items():
-                left, time = measured(row, mechanisms[name], given.seeds, placing=placing)
+                left, time = measured(row, changes[name], given.seeds, placing=placing)
                 cells.append(f"{left / value if value else 1:.3f}, {time / max(seconds, 0.1):.2f} s/s")
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

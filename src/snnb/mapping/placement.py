@@ -18,9 +18,8 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.refinement_loops import draw_below
 from snnb.mapping.partition.settings import SearchSettings
 
-PRODUCTS_OF_ITERATION = 20  # of the matrix with a vector, in ARPACK
+PRODUCTS_OF_ITERATION = 20  # of the matrix with a vector: the number of Lanczos vectors of ARPACK
 NOBODY = -1  # at a position without a core
-REACH = 2  # positions along each axis of a move in a descent
 
 
 class Links(NamedTuple):
@@ -61,20 +60,21 @@ def place(
     most as many cores as the hardware has.
     """
     cores = traffic.shape[0]
-    links, board = _links(traffic), _board(cores, hardware, hops)
+    links, board = _links(traffic), _board(cores, hardware, settings, hops)
     if cores < 2 or not links.other.size:
         return _positions(board)
     snake = _positions(board)
     lowest, best = board_cost(links, board), snake
-    for places in _by_eigenvectors(links, snake, settings.max_products_for_eigenvectors):
+    for places in _by_eigenvectors(links, snake, settings):
         _put(board, places)
         cost = board_cost(links, board)
         if cost < lowest:
             lowest, best = cost, places
     degree, partners = max(1.0, links.other.size / cores), settings.max_partners / 2
-    rounds = int(np.clip(1000 // cores, 1, settings.max_placement_rounds))
+    rounds = int(np.clip(settings.max_rounds_of_cores // cores, 1, settings.max_placement_rounds))
     swaps = int(min(settings.swaps_per_core * cores, settings.max_swaps / rounds, partners / (degree * rounds)))
-    passes = max(1, int(partners / (links.other.size * 2 * (2 * REACH + 1) ** 2)))
+    reach = settings.reach_of_descent
+    passes = max(1, int(partners / (links.other.size * 2 * (2 * reach + 1) ** 2)))
     state = np.array([2 * seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     throttle, steps = Throttle(), rounds * settings.temperature_steps
     for number in range(rounds):
@@ -84,7 +84,7 @@ def place(
             if throttle.due(last=done == steps):
                 progress(done, steps, f"spikes × distance {lowest:,.6g}")
         for _ in range(passes):  # or until no position within reach is better
-            if descend_swaps(links, board, REACH) >= 0:
+            if descend_swaps(links, board, reach) >= 0:
                 break
         cost = board_cost(links, board)
         if cost < lowest:
@@ -102,14 +102,15 @@ def _links(traffic: csr_matrix) -> Links:
     return Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data.astype(np.float64))
 
 
-def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
+def _board(cores: int, hardware: Hardware, settings: SearchSettings, hops: bool) -> Board:
     """Take a corner of the mesh, a little wider than the cores need, and place them in a snake."""
     most_x, most_y = sides = _sides(cores, hardware)
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
     if height > most_y:
         width, height = -(-cores // most_y), most_y
-    roomy = [min(side, length + length // 8 + 2) for side, length in zip(sides, (width, height))]
+    share, least = settings.spare_share_of_side, settings.min_spare_positions
+    roomy = [min(side, length + int(share * length) + least) for side, length in zip(sides, (width, height))]
     who = np.full(roomy, NOBODY, np.int32)
     x, y = np.empty((2, cores), np.int32)
     board = Board(x, y, who, *_coordinates(roomy, hardware, hops), *np.empty((2, cores)))
@@ -159,13 +160,13 @@ def _put(board: Board, places: np.ndarray) -> None:
     board.at_x[:], board.at_y[:] = board.column[board.x], board.row[board.y]
 
 
-def _by_eigenvectors(links: Links, positions: np.ndarray, max_products: float) -> Iterator[np.ndarray]:
+def _by_eigenvectors(links: Links, positions: np.ndarray, settings: SearchSettings) -> Iterator[np.ndarray]:
     """Yield two placements on these positions: columns by one eigenvector, rows within a column by another.
 
     The second and third eigenvectors of the normalised Laplacian bring partners together (Hall, 1970).
     """
     cores = links.indptr.size - 1
-    if cores < 8:
+    if cores < settings.min_cores_for_eigenvectors:
         return
     from scipy.sparse.linalg import ArpackError, eigsh
 
@@ -174,9 +175,10 @@ def _by_eigenvectors(links: Links, positions: np.ndarray, max_products: float) -
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
-    iterations = int(np.clip(max_products / (PRODUCTS_OF_ITERATION * matrix.nnz), 2, 2000))
+    affordable = settings.max_products_for_eigenvectors / (PRODUCTS_OF_ITERATION * matrix.nnz)
+    iterations = int(np.clip(affordable, 2, settings.max_iterations_for_eigenvectors))
     try:
-        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=iterations)
+        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=settings.eigenvector_tolerance, maxiter=iterations)
     except ArpackError:  # no convergence: the snake remains
         return
     order = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
@@ -196,7 +198,7 @@ def _anneal(links: Links, board: Board, state: np.ndarray, swaps: int, settings:
     _, increase = anneal_swaps(links, copy, state, 0.0, 1, settings.probes)
     temperature = settings.hottest_swap * (increase / settings.probes)
     for step in range(steps):
-        reach = max(1, round(longest * (1 - step / steps) ** 2))
+        reach = max(1, round(longest * (1 - step / steps) ** settings.exponent_of_reach))
         anneal_swaps(links, board, state, temperature, reach, max(1, swaps // steps))
         yield step
         temperature *= (settings.coldest_swap / settings.hottest_swap) ** (1 / steps)

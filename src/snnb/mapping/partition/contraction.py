@@ -31,7 +31,7 @@ class Contracted(NamedTuple):
     source_start: np.ndarray
     source: np.ndarray
     source_weight: np.ndarray
-    source_own: np.ndarray  # bool: whether the set reaches that group too
+    source_is_target: np.ndarray  # bool: whether the set reaches that group too
     # int64, int32: the sets that reach each group
     into_start: np.ndarray
     into: np.ndarray
@@ -39,7 +39,7 @@ class Contracted(NamedTuple):
     from_start: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray
-    from_own: np.ndarray
+    from_is_target: np.ndarray
 
     @property
     def groups(self) -> int:
@@ -65,7 +65,7 @@ class Problem:
 
 
 @compiled
-def own_sources(
+def mark_targets(
     source_start: np.ndarray,
     source: np.ndarray,
     target_start: np.ndarray,
@@ -73,12 +73,12 @@ def own_sources(
     mark: np.ndarray,
     is_target: np.ndarray,
 ) -> None:
-    """Set `own`, bool, to whether each source of a set is a target of it, too; `mark` has −1 for each group."""
-    for this in range(source_start.size - 1):
-        for k in range(target_start[this], target_start[this + 1]):
-            mark[target[k]] = this
-        for k in range(source_start[this], source_start[this + 1]):
-            is_target[k] = mark[source[k]] == this
+    """Write into `is_target` whether each source of a set is a target of the set; `mark` has −1 for each group."""
+    for number in range(source_start.size - 1):
+        for k in range(target_start[number], target_start[number + 1]):
+            mark[target[k]] = number
+        for k in range(source_start[number], source_start[number + 1]):
+            is_target[k] = mark[source[k]] == number
 
 
 def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
@@ -112,7 +112,7 @@ def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np
     sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
     start = sources.indptr.astype(np.int64)
     is_target = np.empty(sources.indices.size, np.bool_)
-    own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), is_target)
+    mark_targets(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), is_target)
     into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
     by_group = sources.tocsc()
     return Contracted(
@@ -125,11 +125,11 @@ def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np
         source_start=start,
         source=sources.indices,
         source_weight=sources.data,
-        source_own=is_target,
+        source_is_target=is_target,
         into_start=into.indptr.astype(np.int64),
         into=into.indices,
         from_start=by_group.indptr.astype(np.int64),
         from_set=by_group.indices,
         from_weight=by_group.data,
-        from_own=csr_matrix((is_target, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
+        from_is_target=csr_matrix((is_target, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
     )

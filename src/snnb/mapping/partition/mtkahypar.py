@@ -14,6 +14,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
+from snnb.graph.connection import offsets_of
 from snnb.mapping.partition import mtkahypar_process
 from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
@@ -46,8 +47,8 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
     # The targets of sets with few source groups, each followed by one of these groups unless it is a target
     start, pin = take_sets(net.target_start, net.target, owner[~many])
-    is_target, source = net.source_own[~many], net.source[~many]
-    added = np.concatenate([[0], np.cumsum(~is_target)])
+    is_target, source = net.source_is_target[~many], net.source[~many]
+    added = offsets_of(~is_target)
     start, pin = joined_sets(
         [
             (start + added, np.insert(pin, start[1:][~is_target], source[~is_target])),

@@ -122,12 +122,13 @@ class _Search:
 
     def _contract_single(self) -> Optional[Contracted]:
         """Return the network with a group for each neuron, or None if it is too large."""
-        network, max_pins = self._network, self._settings.max_single_pins
-        synapses = (2 if network.listed else 64) * max_pins  # sources at a position share their pins
-        if network.neurons > self._settings.max_single_neurons or network.in_degrees.sum() > synapses:
+        network, settings = self._network, self._settings
+        per_pin = settings.max_listed_synapses_per_pin if network.listed else settings.max_synapses_per_pin
+        too_many = network.in_degrees.sum() > per_pin * settings.max_single_pins
+        if too_many or network.neurons > settings.max_single_neurons:
             return None
         single = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, self._loads)
-        return single if single.pins <= max_pins else None
+        return single if single.pins <= settings.max_single_pins else None
 
     def phases(self) -> List[Tuple[str, Phase]]:
         """Return the phases of the method, each with the name of the method whose partitions it gives."""
@@ -141,7 +142,7 @@ class _Search:
                     phases.append(("groups", self._groups_without_memory))
                     if self._takes_neurons and not self._from_scratch:
                         phases.append(("hypergraph", self._v_cycle_without_memory))
-                phases.append(("groups", self._groups_with_estimates))
+                phases.append(("groups", self._groups))
             elif not (self._takes_neurons and small):
                 phases.append(("groups", self._groups))
         if self._takes_neurons:
@@ -239,7 +240,12 @@ class _Search:
         return [*([group] if whole else []), None if core is None else core[group]]
 
     def _groups(self, progress: Progress) -> Sequence[Cores]:
-        """Coarsen to groups, or let cores grow without kernels; then move single neurons if there are few."""
+        """Coarsen to groups, or let cores grow without kernels; then move single neurons if there are few.
+
+        Where sources share lists, synapse memory is estimated, if that helps.
+        """
+        if self._lists_are_shared and not self._estimates_help:
+            return []
         if self._network.listed:
             core: Cores = grown(self._network, self._loads, self._limits, self._settings)
         else:
@@ -254,10 +260,6 @@ class _Search:
     def _groups_without_memory(self, progress: Progress) -> Sequence[Cores]:
         """Coarsen to groups, and refine without the limit of synapse memory."""
         return [self._core_of_groups(np.zeros_like(self._loads), self._without_memory, progress)]
-
-    def _groups_with_estimates(self, progress: Progress) -> Sequence[Cores]:
-        """Coarsen to groups, and refine with the estimate of synapse memory, where that helps."""
-        return self._groups(progress) if self._estimates_help else []
 
     def _core_of_groups(self, loads: np.ndarray, limits: Limits, progress: Progress) -> Cores:
         """Return the cores of the neurons after a refinement of groups."""
@@ -283,11 +285,8 @@ class _Search:
         affordable = self._settings.max_cost_ratio_to_anneal * self._best_known_cost
         if not self.valid or self.valid[-1].connectivity * self._scale > affordable:
             return []
-        return [
-            self._refined_neurons(
-                self._unrepaired, progress, self._without_memory, self._settings.max_pins_after_groups
-            )
-        ]
+        max_pins = self._settings.max_pins_after_groups
+        return [self._refined_neurons(self._unrepaired, progress, self._without_memory, max_pins)]
 
     def _neurons(self, max_pins: int, progress: Progress) -> Sequence[Cores]:
         """Partition single neurons; `auto` improves the best partition, unless memory is scarce."""

@@ -11,7 +11,7 @@ from snnb.core.machine import processors
 from snnb.core.progress import Progress
 from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.initial import Start
-from snnb.mapping.partition.refinement_loops import State, anneal_moves, descend_moves, put_all
+from snnb.mapping.partition.refinement_loops import Annealing, State, anneal_moves, descend_moves, put_all
 
 TRIALS_OF_CALL = 1 << 20  # of compiled code, which signals cannot end
 Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid partition was found
@@ -79,12 +79,13 @@ class Refinement:
         order = self._order.permutation(self._net.groups)
         self.cost += descend_moves(self._state, self._limits, order, buffers, mending)
 
-    def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
+    def anneal(self, trials: int, hottest: float, coldest: float, penalty: float) -> None:
         """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""
         for done in range(0, trials, TRIALS_OF_CALL):
             now = min(TRIALS_OF_CALL, trials - done)
-            begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
-            self.cost += anneal_moves(self._state, self._limits, self._random, now, begin, end, penalty)
+            begin, end = (hottest * (coldest / hottest) ** (at / trials) for at in (done, done + now))
+            annealing = Annealing(begin, end, penalty, self._settings.max_increase_to_exchange)
+            self.cost += anneal_moves(self._state, self._limits, self._random, now, annealing)
 
 
 class Refined(NamedTuple):
@@ -112,16 +113,16 @@ def refine(
     number: int,
     best_known_cost: float,
     progress: Progress,
-    max_visits: Optional[int] = None,
+    max_visits: int,
 ) -> Cores:
     """Improve `number` initial partitions; return the best partition within the limits.
 
     A descent begins at each. The best are then annealed in rounds, unless even these cost much more than
     `best_known_cost`; of many groups only if no partition within the limits was found. The rounds end when all
-    annealings of one lead to the best cost. `max_visits` is by default that of the settings.
+    annealings of one lead to the best cost. An annealing visits at most about `max_visits` neighbouring groups.
     """
     settings = problem.settings
-    trials, rounds = _trials(problem, settings.max_visits if max_visits is None else max_visits)
+    trials, rounds = _trials(problem, max_visits)
     total = number + settings.starts_annealed_per_round * rounds + 1
     candidates: List[Refined] = []
     for refined in _in_parallel(partial(_descended, problem, *start) for start in starts):

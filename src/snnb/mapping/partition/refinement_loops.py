@@ -51,6 +51,18 @@ CORE = np.dtype([("neurons", "i8"), ("axons", "i8"), ("synapses", "i8"), ("size"
 TARGET_CORE = np.dtype([("core", "i4"), ("count", "i4")], align=True)
 SOURCE_CORE = np.dtype([("core", "i4"), ("count", "i4"), ("weight", "i8")], align=True)
 LARGEST = np.iinfo(np.int64).max
+# Trials of an annealing, of which one draws any core, not one of a neighbour. It is no setting, since a division by a
+# variable takes 20 % of the time of an annealing (lenet_t100)
+TRIALS_PER_RANDOM_CORE = np.int64(64)
+
+
+class Annealing(NamedTuple):
+    """Parameters of an annealing; costs are spikes over all samples."""
+
+    hottest: float  # temperature at the first trial
+    coldest: float  # and at the last
+    penalty: float  # an exceeded limit costs penalty × (load / limit − 1)
+    max_increase_to_exchange: float  # see `SearchSettings`
 
 
 class State(NamedTuple):
@@ -63,7 +75,7 @@ class State(NamedTuple):
     into: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray
-    from_own: np.ndarray
+    from_is_target: np.ndarray
     target_cores: np.ndarray  # TARGET_CORE: cores that hold targets of a set, and their number of targets
     source_cores: np.ndarray  # SOURCE_CORE: cores of the sources of a set, with their number of groups and their spikes
     member: np.ndarray  # (cores, groups_per_core) int32: the groups on each core
@@ -85,7 +97,7 @@ class State(NamedTuple):
             into=net.into,
             from_set=net.from_set,
             from_weight=net.from_weight,
-            from_own=net.from_own,
+            from_is_target=net.from_is_target,
             target_cores=np.empty(targets.sum(), TARGET_CORE),
             source_cores=np.empty(sources.sum(), SOURCE_CORE),
             member=np.empty((cores, groups_per_core), np.int32),
@@ -103,28 +115,28 @@ def _index(listed: np.ndarray, start: int, length: int, core: int) -> int:
 
 @inlined
 def _put(state: State, group: int, core: int) -> None:
-    here, this_group = state.cores[core], state.groups[group]
-    this_group.core = core
-    here.neurons += this_group.neurons
-    here.synapses += this_group.synapses
-    this_group.slot = here.size
-    state.member[core, here.size] = group
-    here.size += 1
-    for k in range(this_group.into, state.groups[group + 1].into):
-        this = state.sets[state.into[k]]
-        at = _index(state.target_cores, this.first_target_core, this.n_target_cores, core)
+    load, record = state.cores[core], state.groups[group]
+    record.core = core
+    load.neurons += record.neurons
+    load.synapses += record.synapses
+    record.slot = load.size
+    state.member[core, load.size] = group
+    load.size += 1
+    for k in range(record.into, state.groups[group + 1].into):
+        target_set = state.sets[state.into[k]]
+        at = _index(state.target_cores, target_set.first_target_core, target_set.n_target_cores, core)
         if at < 0:
-            at = this.first_target_core + this.n_target_cores
-            this.n_target_cores += 1
+            at = target_set.first_target_core + target_set.n_target_cores
+            target_set.n_target_cores += 1
             state.target_cores[at].core, state.target_cores[at].count = core, 0
-            here.axons += this.axons
+            load.axons += target_set.axons
         state.target_cores[at].count += 1
-    for k in range(this_group.out, state.groups[group + 1].out):
-        this = state.sets[state.from_set[k]]
-        at = _index(state.source_cores, this.first_source_core, this.n_source_cores, core)
+    for k in range(record.out, state.groups[group + 1].out):
+        target_set = state.sets[state.from_set[k]]
+        at = _index(state.source_cores, target_set.first_source_core, target_set.n_source_cores, core)
         if at < 0:
-            at = this.first_source_core + this.n_source_cores
-            this.n_source_cores += 1
+            at = target_set.first_source_core + target_set.n_source_cores
+            target_set.n_source_cores += 1
             state.source_cores[at].core, state.source_cores[at].count, state.source_cores[at].weight = core, 0, 0
         state.source_cores[at].count += 1
         state.source_cores[at].weight += state.from_weight[k]
@@ -132,32 +144,32 @@ def _put(state: State, group: int, core: int) -> None:
 
 @inlined
 def _take(state: State, group: int) -> None:
-    this_group = state.groups[group]
-    core = np.int64(this_group.core)
-    here = state.cores[core]
-    here.neurons -= this_group.neurons
-    here.synapses -= this_group.synapses
-    here.size -= 1
-    last = state.member[core, here.size]
-    state.member[core, this_group.slot] = last
-    state.groups[last].slot = this_group.slot
-    for k in range(this_group.into, state.groups[group + 1].into):
-        this = state.sets[state.into[k]]
-        at = _index(state.target_cores, this.first_target_core, this.n_target_cores, core)
+    record = state.groups[group]
+    core = np.int64(record.core)
+    load = state.cores[core]
+    load.neurons -= record.neurons
+    load.synapses -= record.synapses
+    load.size -= 1
+    last = state.member[core, load.size]
+    state.member[core, record.slot] = last
+    state.groups[last].slot = record.slot
+    for k in range(record.into, state.groups[group + 1].into):
+        target_set = state.sets[state.into[k]]
+        at = _index(state.target_cores, target_set.first_target_core, target_set.n_target_cores, core)
         state.target_cores[at].count -= 1
         if state.target_cores[at].count == 0:
-            this.n_target_cores -= 1
-            moved = state.target_cores[this.first_target_core + this.n_target_cores]
+            target_set.n_target_cores -= 1
+            moved = state.target_cores[target_set.first_target_core + target_set.n_target_cores]
             state.target_cores[at].core, state.target_cores[at].count = moved.core, moved.count
-            here.axons -= this.axons
-    for k in range(this_group.out, state.groups[group + 1].out):
-        this = state.sets[state.from_set[k]]
-        at = _index(state.source_cores, this.first_source_core, this.n_source_cores, core)
+            load.axons -= target_set.axons
+    for k in range(record.out, state.groups[group + 1].out):
+        target_set = state.sets[state.from_set[k]]
+        at = _index(state.source_cores, target_set.first_source_core, target_set.n_source_cores, core)
         state.source_cores[at].count -= 1
         state.source_cores[at].weight -= state.from_weight[k]
         if state.source_cores[at].count == 0:
-            this.n_source_cores -= 1
-            moved = state.source_cores[this.first_source_core + this.n_source_cores]
+            target_set.n_source_cores -= 1
+            moved = state.source_cores[target_set.first_source_core + target_set.n_source_cores]
             state.source_cores[at].core, state.source_cores[at].count, state.source_cores[at].weight = (
                 moved.core,
                 moved.count,
@@ -171,13 +183,12 @@ def put_all(state: State, core: np.ndarray) -> int:
     for group in range(core.size):
         _put(state, group, np.int64(core[group]))
     cost = 0
-    for this in range(state.sets.size):
-        one = state.sets[this]
-        cost += one.total * one.n_target_cores
-        for k in range(one.first_target_core, one.first_target_core + one.n_target_cores):
-            at = _index(
-                state.source_cores, one.first_source_core, one.n_source_cores, np.int64(state.target_cores[k].core)
-            )
+    for number in range(state.sets.size):
+        target_set = state.sets[number]
+        cost += target_set.total * target_set.n_target_cores
+        for k in range(target_set.first_target_core, target_set.first_target_core + target_set.n_target_cores):
+            target_core = np.int64(state.target_cores[k].core)
+            at = _index(state.source_cores, target_set.first_source_core, target_set.n_source_cores, target_core)
             cost -= state.source_cores[at].weight if at >= 0 else 0
     return cost
 
@@ -192,51 +203,49 @@ def _move(state: State, group: int, core: int) -> None:
 @inlined
 def _move_change(state: State, group: int, core: int) -> Tuple[int, int, int]:
     """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
-    here, cost, left, found = np.int64(state.groups[group].core), 0, 0, 0
+    old_core, change, old_axons, new_axons = np.int64(state.groups[group].core), 0, 0, 0
     for k in range(state.groups[group].into, state.groups[group + 1].into):
-        this = state.sets[state.into[k]]
-        alone = met = False  # it is the only target of the set on its core; there is one on the new core
-        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
-            if state.target_cores[at].core == here:
-                alone = state.target_cores[at].count == 1
+        target_set = state.sets[state.into[k]]
+        is_last = has_target = False  # it is the only target of the set on its core; there is one on the new core
+        for at in range(target_set.first_target_core, target_set.first_target_core + target_set.n_target_cores):
+            if state.target_cores[at].core == old_core:
+                is_last = state.target_cores[at].count == 1
             elif state.target_cores[at].core == core:
-                met = True
-        if alone:
-            cost -= this.total
-            left -= this.axons
-        if not met:
-            cost += this.total
-            found += this.axons
-        if met and not alone:
+                has_target = True
+        if is_last:
+            change -= target_set.total
+            old_axons -= target_set.axons
+        if not has_target:
+            change += target_set.total
+            new_axons += target_set.axons
+        if has_target and not is_last:
             continue
-        for at in range(this.first_source_core, this.first_source_core + this.n_source_cores):
-            if alone and state.source_cores[at].core == here:
-                cost += state.source_cores[at].weight
-            elif not met and state.source_cores[at].core == core:
-                cost -= state.source_cores[at].weight
+        for at in range(target_set.first_source_core, target_set.first_source_core + target_set.n_source_cores):
+            if is_last and state.source_cores[at].core == old_core:
+                change += state.source_cores[at].weight
+            elif not has_target and state.source_cores[at].core == core:
+                change -= state.source_cores[at].weight
     for k in range(state.groups[group].out, state.groups[group + 1].out):
-        this, weight = state.sets[state.from_set[k]], state.from_weight[k]
-        if state.from_own[k]:  # its own targets move too
-            if (
-                state.target_cores[_index(state.target_cores, this.first_target_core, this.n_target_cores, here)].count
-                == 1
-            ):
-                cost -= weight
+        target_set, weight = state.sets[state.from_set[k]], state.from_weight[k]
+        if state.from_is_target[k]:  # its own targets move too
+            at = _index(state.target_cores, target_set.first_target_core, target_set.n_target_cores, old_core)
+            if state.target_cores[at].count == 1:
+                change -= weight
             continue
-        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
-            if state.target_cores[at].core == here:
-                cost += weight
+        for at in range(target_set.first_target_core, target_set.first_target_core + target_set.n_target_cores):
+            if state.target_cores[at].core == old_core:
+                change += weight
             elif state.target_cores[at].core == core:
-                cost -= weight
-    return cost, left, found
+                change -= weight
+    return change, old_axons, new_axons
 
 
 @inlined
 def _excess(limits: np.ndarray, neurons: int, axons: int, synapses: int) -> float:
     """Return the sum of (load / limit − 1) over the limits that the load of a core exceeds."""
-    over = max(neurons - limits[0], 0) / limits[0]
-    over += max(axons - limits[1], 0) / limits[1]
-    return over + max(synapses - limits[2], 0) / limits[2]
+    excess = max(neurons - limits[0], 0) / limits[0]
+    excess += max(axons - limits[1], 0) / limits[1]
+    return excess + max(synapses - limits[2], 0) / limits[2]
 
 
 @inlined
@@ -248,17 +257,18 @@ def _excess_of(state: State, limits: np.ndarray, core: int) -> float:
 
 @inlined
 def _excess_change(
-    state: State, limits: np.ndarray, group: int, core: int, left: int, found: int, before: float
+    state: State, limits: np.ndarray, group: int, core: int, old_axons: int, new_axons: int, excess_before: float
 ) -> float:
-    """Return the excess of the core of a group and of a new core after a move, minus that `before`.
+    """Return the excess of the core of a group and of a new core after a move, minus that `excess_before`.
 
-    `left` and `found` are the changes of their axons, see `_move_change`.
+    `old_axons` and `new_axons` are the changes of their axons, see `_move_change`.
     """
-    this_group, load = state.groups[group], state.cores[core]
-    here = state.cores[np.int64(this_group.core)]
-    neurons, synapses = this_group.neurons, this_group.synapses
-    change = _excess(limits, load.neurons + neurons, load.axons + found, load.synapses + synapses) - before
-    return change + _excess(limits, here.neurons - neurons, here.axons + left, here.synapses - synapses)
+    record, new_load = state.groups[group], state.cores[core]
+    old_load = state.cores[np.int64(record.core)]
+    neurons, synapses = record.neurons, record.synapses
+    new = _excess(limits, new_load.neurons + neurons, new_load.axons + new_axons, new_load.synapses + synapses)
+    old = _excess(limits, old_load.neurons - neurons, old_load.axons + old_axons, old_load.synapses - synapses)
+    return new - excess_before + old
 
 
 @inlined
@@ -284,46 +294,44 @@ def _gather(
     axons that it needs, and those of them that no other group of its core needs.
     """
     gain, shared = buffers[0], buffers[1]
-    here, stay, base, axons, freed = np.int64(state.groups[group].core), 0, 0, 0, 0
+    old_core, old_cost, new_cost, axons, freed_axons = np.int64(state.groups[group].core), 0, 0, 0, 0
     for k in range(state.groups[group].into, state.groups[group + 1].into):
-        this = state.sets[state.into[k]]
-        base += this.total
-        axons += this.axons
-        alone = False
-        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+        target_set = state.sets[state.into[k]]
+        new_cost += target_set.total
+        axons += target_set.axons
+        is_last = False
+        for at in range(target_set.first_target_core, target_set.first_target_core + target_set.n_target_cores):
             core = np.int64(state.target_cores[at].core)
             count = _meet(buffers, count, core)
-            gain[core] += this.total
-            shared[core] += this.axons
-            alone |= core == here and state.target_cores[at].count == 1
-        if alone:
-            stay += this.total
-            freed += this.axons
-        for at in range(this.first_source_core, this.first_source_core + this.n_source_cores):
+            gain[core] += target_set.total
+            shared[core] += target_set.axons
+            is_last |= core == old_core and state.target_cores[at].count == 1
+        if is_last:
+            old_cost += target_set.total
+            freed_axons += target_set.axons
+        for at in range(target_set.first_source_core, target_set.first_source_core + target_set.n_source_cores):
             core, spikes = np.int64(state.source_cores[at].core), state.source_cores[at].weight
-            if core == here:
-                if alone:
-                    stay -= spikes
+            if core == old_core:
+                if is_last:
+                    old_cost -= spikes
                 continue
-            if _index(state.target_cores, this.first_target_core, this.n_target_cores, core) < 0:
+            if _index(state.target_cores, target_set.first_target_core, target_set.n_target_cores, core) < 0:
                 count = _meet(buffers, count, core)
                 gain[core] += spikes
     for k in range(state.groups[group].out, state.groups[group + 1].out):
-        this = state.sets[state.from_set[k]]
-        if state.from_own[k]:  # its own targets move too
-            if (
-                state.target_cores[_index(state.target_cores, this.first_target_core, this.n_target_cores, here)].count
-                == 1
-            ):
-                stay += state.from_weight[k]
+        target_set = state.sets[state.from_set[k]]
+        if state.from_is_target[k]:  # its own targets move too
+            at = _index(state.target_cores, target_set.first_target_core, target_set.n_target_cores, old_core)
+            if state.target_cores[at].count == 1:
+                old_cost += state.from_weight[k]
             continue
-        for at in range(this.first_target_core, this.first_target_core + this.n_target_cores):
+        for at in range(target_set.first_target_core, target_set.first_target_core + target_set.n_target_cores):
             core = np.int64(state.target_cores[at].core)
             count = _meet(buffers, count, core)
             gain[core] += state.from_weight[k]
-            if core == here:
-                stay -= state.from_weight[k]
-    return count, base, stay, axons, freed
+            if core == old_core:
+                old_cost -= state.from_weight[k]
+    return count, new_cost, old_cost, axons, freed_axons
 
 
 @compiled
@@ -347,101 +355,98 @@ def descend_moves(
         needs. 2: all groups.
     """
     total = 0
-    gain, shared, seen, touched = buffers[0], buffers[1], buffers[2], buffers[3]
+    gain, shared, is_touched, touched = buffers[0], buffers[1], buffers[2], buffers[3]
     for group in order:
-        here, count = np.int64(state.groups[group].core), np.int64(0)
+        old_core, count = np.int64(state.groups[group].core), np.int64(0)
         if mending > 0:
-            if _excess_of(state, limits, here) == 0:
+            if _excess_of(state, limits, old_core) == 0:
                 continue
-            least = 0
-            for other in range(1, gain.size):
-                if state.cores[other].neurons < state.cores[least].neurons:
-                    least = other
-            count = _meet(buffers, count, np.int64(least))
-        count, base, stay, axons, freed = _gather(state, group, buffers, count)
-        best, best_core = 0, np.int64(-1)
-        if mending > 1 or (mending > 0 and (freed > 0 or state.cores[here].axons <= limits[1])):
-            best = LARGEST
+            emptiest = 0
+            for number in range(1, gain.size):
+                if state.cores[number].neurons < state.cores[emptiest].neurons:
+                    emptiest = number
+            count = _meet(buffers, count, np.int64(emptiest))
+        count, new_cost, old_cost, axons, freed_axons = _gather(state, group, buffers, count)
+        best_change, best_core = 0, np.int64(-1)
+        if mending > 1 or (mending > 0 and (freed_axons > 0 or state.cores[old_core].axons <= limits[1])):
+            best_change = LARGEST
         for i in range(count):
             core = touched[i]
-            if core != here:
-                added = base - gain[core] - stay
-                if added < best:
-                    load, more = state.cores[core], state.groups[group]
+            if core != old_core:
+                change = new_cost - gain[core] - old_cost
+                if change < best_change:
+                    load, record = state.cores[core], state.groups[group]
                     needed = load.axons + axons - shared[core]
-                    if _excess(limits, load.neurons + more.neurons, needed, load.synapses + more.synapses) == 0:
-                        best, best_core = added, core
-            gain[core] = shared[core] = seen[core] = 0
+                    if _excess(limits, load.neurons + record.neurons, needed, load.synapses + record.synapses) == 0:
+                        best_change, best_core = change, core
+            gain[core] = shared[core] = is_touched[core] = 0
         if best_core >= 0:
             _move(state, group, best_core)
-            total += best
+            total += best_change
     return total
 
 
 @inlined
 def _neighbour(state: State, random: np.ndarray, group: int) -> int:
-    """Draw a core that holds a target or a source of a set of the group; one time in 64 any core."""
-    this_group, following = state.groups[group], state.groups[group + 1]
-    into, out = following.into - this_group.into, following.out - this_group.out
-    if into + out == 0 or draw_below(random, np.int64(64)) == 0:
+    """Draw a core that holds a target or a source of a set of the group; sometimes any core."""
+    record, next_record = state.groups[group], state.groups[group + 1]
+    n_into, n_out = next_record.into - record.into, next_record.out - record.out
+    if n_into + n_out == 0 or draw_below(random, TRIALS_PER_RANDOM_CORE) == 0:
         return draw_below(random, state.cores.size)
-    if out == 0 or (into > 0 and draw_below(random, np.int64(2)) == 0):
-        this = state.sets[state.into[this_group.into + draw_below(random, into)]]
-        if this.n_source_cores and draw_below(random, np.int64(2)) == 0:
-            return state.source_cores[this.first_source_core + draw_below(random, np.int64(this.n_source_cores))].core
+    if n_out == 0 or (n_into > 0 and draw_below(random, np.int64(2)) == 0):
+        target_set = state.sets[state.into[record.into + draw_below(random, n_into)]]
+        if target_set.n_source_cores and draw_below(random, np.int64(2)) == 0:
+            at = target_set.first_source_core + draw_below(random, np.int64(target_set.n_source_cores))
+            return state.source_cores[at].core
     else:
-        this = state.sets[state.from_set[this_group.out + draw_below(random, out)]]
-    return state.target_cores[this.first_target_core + draw_below(random, np.int64(this.n_target_cores))].core
+        target_set = state.sets[state.from_set[record.out + draw_below(random, n_out)]]
+    at = target_set.first_target_core + draw_below(random, np.int64(target_set.n_target_cores))
+    return state.target_cores[at].core
 
 
 @inlined
-def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
-    if added <= 0:
+def _accepts(increase: float, temperature: float, random: np.ndarray) -> bool:
+    if increase <= 0:
         return True
-    if temperature <= 0 or added > 30 * temperature:
+    if temperature <= 0 or increase > 30 * temperature:  # exp(−30) is less than the resolution of the random numbers
         return False
-    return draw_below(random, np.int64(1 << 30)) < np.exp(-added / temperature) * (1 << 30)
+    return draw_below(random, np.int64(1 << 30)) < np.exp(-increase / temperature) * (1 << 30)
 
 
 @compiled
-def anneal_moves(
-    state: State,
-    limits: np.ndarray,
-    random: np.ndarray,
-    trials: int,
-    hot: float,
-    cold: float,
-    penalty: float,
-) -> int:
+def anneal_moves(state: State, limits: np.ndarray, random: np.ndarray, trials: int, annealing: Annealing) -> int:
     """Try moves and exchanges; accept an increase of the cost with probability exp(−increase / temperature).
 
-    The temperature falls from `hot` to `cold`, in spikes over all samples. An exceeded limit costs penalty × (load /
-    limit − 1). `random` is the state of the random numbers. Return the change of the cost.
+    `random` is the state of the random numbers. Return the change of the cost.
     """
-    total, temperature = 0, hot
-    cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0
+    total, temperature, penalty = 0, annealing.hottest, annealing.penalty
+    cooling = (annealing.coldest / temperature) ** (1.0 / max(trials, 1)) if temperature > 0 else 1.0
     for _ in range(trials):
         temperature *= cooling
         group = draw_below(random, state.groups.size - 1)
-        here, core = np.int64(state.groups[group].core), _neighbour(state, random, group)
+        old_core, core = np.int64(state.groups[group].core), _neighbour(state, random, group)
         load = state.cores[core]
-        if core == here or load.size == state.member.shape[1]:
+        if core == old_core or load.size == state.member.shape[1]:
             continue
-        added, left, found = _move_change(state, group, core)
-        before = _excess_of(state, limits, core) + _excess_of(state, limits, here)
-        over = _excess_change(state, limits, group, core, left, found, before)
-        if _accepts(added + penalty * over, temperature, random):
+        change, old_axons, new_axons = _move_change(state, group, core)
+        excess_before = _excess_of(state, limits, core) + _excess_of(state, limits, old_core)
+        excess_change = _excess_change(state, limits, group, core, old_axons, new_axons, excess_before)
+        if _accepts(change + penalty * excess_change, temperature, random):
             _move(state, group, core)
-            total += added
-        elif over > 0 and added < 8 * temperature and load.size > 0 and load.size + state.cores[here].size > 2:
-            # not between cores of one group each, which would only exchange their numbers
-            other = np.int64(state.member[core, draw_below(random, load.size)])
+            total += change
+        elif (
+            excess_change > 0
+            and change < annealing.max_increase_to_exchange * temperature
+            and load.size > 0
+            and load.size + state.cores[old_core].size > 2  # cores of one group each would only exchange their numbers
+        ):
+            other_group = np.int64(state.member[core, draw_below(random, load.size)])
             _move(state, group, core)
-            back, left, found = _move_change(state, other, here)
-            over = _excess_change(state, limits, other, here, left, found, before)
-            if _accepts(added + back + penalty * over, temperature, random):
-                _move(state, other, here)
-                total += added + back
+            change_back, old_axons, new_axons = _move_change(state, other_group, old_core)
+            excess_change = _excess_change(state, limits, other_group, old_core, old_axons, new_axons, excess_before)
+            if _accepts(change + change_back + penalty * excess_change, temperature, random):
+                _move(state, other_group, old_core)
+                total += change + change_back
             else:
-                _move(state, group, here)
+                _move(state, group, old_core)
     return total

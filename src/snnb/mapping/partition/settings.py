@@ -37,6 +37,8 @@ class SearchSettings:
     max_neurons_without_groups: int = 3_000  # time: the method auto partitions fewer neurons without groups
     max_single_neurons: int = 1_000_000  # memory
     max_single_pins: int = 4_000_000  # memory
+    max_synapses_per_pin: int = 64  # time: pins are not counted of more; sources at a position share their pins
+    max_listed_synapses_per_pin: int = 2  # the same for listed edges, of which only parallel ones share pins
     max_weights_kept_for_scratch: float = 0.25  # share; below, neurons share few sources, and groups are poor
 
     # Initial partitions
@@ -67,6 +69,7 @@ class SearchSettings:
     penalty: float = 10.0  # of exceeded limits, mean costs of a core
     hottest: float = 1.0  # temperature, mean costs of a group
     coldest: float = 0.05
+    max_increase_to_exchange: float = 8.0  # of the cost by a move, temperatures; above, no exchange is tried
 
     # Refinement: V-cycle of Mt-KaHyPar on single neurons
     max_pins_of_v_cycle: int = 4_000_000  # time; effect 1.5 % (autoencoder_mnist, loihi_mesh)
@@ -74,7 +77,13 @@ class SearchSettings:
     max_exact_pins_of_v_cycle: int = 1_000_000  # as `max_exact_pins`, if the metric of the smaller hypergraph is wrong
 
     # Placement
+    spare_share_of_side: float = 1 / 8  # of the sides of the part of the mesh in use
+    min_spare_positions: int = 2  # along each side
+    min_cores_for_eigenvectors: int = 8
     max_products_for_eigenvectors: float = 2e9  # time; effect 0.2 % of the hops, 0.8 % without any other start
+    max_iterations_for_eigenvectors: int = 2_000
+    eigenvector_tolerance: float = 1e-4
+    max_rounds_of_cores: int = 1_000  # rounds × cores, time
     max_placement_rounds: int = 8  # effect 1.9 % (mobilenet_cifar10, loihi_mesh)
     temperature_steps: int = 120
     swaps_per_core: int = 20_000  # tried in a round; effect of annealing 18.6 % (resnet20_cifar10, loihi_mesh)
@@ -82,4 +91,6 @@ class SearchSettings:
     max_partners: float = 1e9  # that swaps look at, time
     hottest_swap: float = 3.0  # temperature, mean increases by a swap of neighbours
     coldest_swap: float = 0.02
+    exponent_of_reach: float = 2.0  # of the share of steps left: distance of swaps, sides of the mesh
+    reach_of_descent: int = 2  # positions along each axis
     probes: int = 2_000  # swaps that measure the mean increase

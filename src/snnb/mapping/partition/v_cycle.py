@@ -47,7 +47,7 @@ def refine_neurons(
     starts, number = initial_partitions(problem, baseline, graph, max_jobs)
     if graph.pin.size <= settings.max_pins_of_v_cycle and (number or measured is not None):
         starts, number = _then_v_cycle(problem, starts, graph, measured), number + 1
-    return refine(problem, starts, number, known_cost, progress) if number else None
+    return refine(problem, starts, number, known_cost, progress, settings.max_visits) if number else None
 
 
 def _then_v_cycle(
