@@ -360,8 +360,7 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
         if projection.source.name in synapses:
             synapses[projection.source.name] += projection.number_of_edges
     return [
-        f"{name}: carries currents and no spikes; traffic and energy exclude its {number:,} of "
-        f"{network.number_of_edges():,} synapses"
+        f"{name}: currents, no spikes; cost excludes {number:,} of {network.number_of_edges():,} synapses"
         for name, number in synapses.items()
     ]
 
@@ -387,10 +386,7 @@ def layer_notes(
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
-        yield (
-            f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
-            f"{weight_bits}`"
-        )
+        yield f"floating-point weights; {hardware.name} has {weight_bits} bits: `parse --weight-bits {weight_bits}`"
     yield from currents
     if network.output.activation == "softmax":
         yield (
@@ -406,8 +402,8 @@ def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware)
     if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):
         return []
     bits = hardware.synapse_memory.weight_bits
-    remedy = "" if run.manifest.run.imported or is_spiking(run) else f": `parse --weight-bits {bits}` rounds them"
-    return [f"weights are floating-point numbers, and a synapse of {hardware.name} has {bits} bits{remedy}"]
+    remedy = "" if run.manifest.run.imported or is_spiking(run) else f": `parse --weight-bits {bits}`"
+    return [f"floating-point weights; {hardware.name} has {bits} bits{remedy}"]
 
 
 STAGE = Stage(
