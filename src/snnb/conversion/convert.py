@@ -140,9 +140,9 @@ def with_averages(network: TrainedNetwork) -> TrainedNetwork:
 def check_outputs(
     outputs: np.ndarray, reference: np.ndarray, advice: str = "simplify the model and train it again"
 ) -> float:
-    """Compare the outputs of the parsed network with those of the trained one; return the largest absolute difference.
+    """Compare outputs of the parsed and the trained network; return the largest absolute difference.
 
-    Raise `VerificationError`, with advice, if they differ by more than its tolerance, or an output is not finite.
+    Raise `VerificationError`, with advice, if they differ by more than the tolerance, or an output is not finite.
     """
     largest, is_close = compare_outputs(outputs, reference)
     if not is_close:
@@ -155,7 +155,7 @@ def check_outputs(
 
 
 def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:
-    """Return the spiking network of one trained with quantised activations, a pruned or an integer network."""
+    """Return the spiking network of a network with quantised activations, a pruned or an integer network."""
     if network.levels is not None:
         network = quantised_network(network, x_norm, settings.firing)
     network = replace(network, zeros=zeros_of(settings))

@@ -103,7 +103,7 @@ def _steps(rows: Sequence[np.ndarray]) -> np.ndarray:
 def rounded(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
     """Return the population whose weights are integers of a bit width after × `sources` × `factors`.
 
-    If several projections are summed, the larger weights are such integers × a power of two for each projection.
+    If several projections are summed, the larger weights are integers × a power of two for each projection.
     """
     if population.projections[0].kernel is None:
         return population
@@ -122,7 +122,7 @@ def _factor(projection: Projection, source: np.ndarray, factors: np.ndarray) -> 
 
 
 def integer_network(network: Network, settings: ConversionSettings) -> Network:
-    """Return the integer network of one without calibration; raise `InputError` where a threshold would be 0."""
+    """Return the integer network of an uncalibrated one; raise `InputError` if a threshold would be 0."""
     assert settings.weight_bits is not None
     limit = largest_integer(settings.weight_bits)
     thresholds: Dict[str, np.ndarray] = {}

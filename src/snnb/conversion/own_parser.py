@@ -1,8 +1,8 @@
 """The parser of snnb: linear operations between two populations are composed into the projections of a population.
 
-Each relu, each pooling and the end of the network is a population; each layer that only moves values, a volume without
-neurons. Between two populations, a value is a sum of terms, each one kernel on one volume, and a bias per channel, or
-per position where a layer pads a value with a bias with zeros. Layers without weights that read such a sum are
+Each relu, each pooling and the end of the network is a population; each layer that only moves values is a volume
+without neurons. Between two populations, a value is a sum of terms, each one kernel on one volume, and a bias per
+channel, or per position where zeros are padded around a value with a bias. Layers without weights that read a sum are
 deferred: they are converted when the next activation is known.
 """
 
@@ -97,7 +97,7 @@ class Deferred:
     position: int
     inputs: Tuple["Value", ...]
     shape: Shape
-    title: str = ""  # kind and shape in the volume's name, if the toolbox writes others than those of `layer`
+    title: str = ""  # kind and shape in the volume's name, if the toolbox's name differs from that of `layer`
     # Values, by channel, that replace the zeros of a padding before which a batch normalisation was moved.
     outside: Optional[np.ndarray] = None
 
@@ -106,9 +106,9 @@ Value = Union[Volume, Affine, Deferred]
 
 
 class Step(NamedTuple):
-    """A layer of the parsed model's file, whose number in the file begins the name of a volume.
+    """A layer of the parsed model's file; its number in the file begins the name of a volume.
 
-    A population is one layer, or, of a sum of several terms, layers without activation, an `Add` and an activation.
+    A population is one layer; a sum of several terms is layers without activation, an `Add` and an activation.
     """
 
     title: str  # kind and shape
@@ -199,7 +199,7 @@ class _Parser:
     def _names(self, output: str) -> Dict[str, str]:
         """Return the names, `NNKind_shape`, of the steps that an output depends on, by key.
 
-        The order is topological; of several steps that could be next, those of the first trained layer come first.
+        The order is topological; among steps that could be next, the one of the earliest trained layer comes first.
         """
         readers: Dict[str, List[str]] = {}
         missing: Dict[str, int] = {}
@@ -504,7 +504,7 @@ class _Parser:
 def padded(value: Value) -> Optional[Affine]:
     """Return zero padding of a sum as a sum; None for any other value.
 
-    Raise `NotComposableError` if its kernels would see a part of their input in the padding.
+    Raise `NotComposableError` if its kernels would read a part of their input in the padding.
     """
     if not isinstance(value, Deferred) or not isinstance(value.layer, ZeroPadding2D):
         return None

@@ -1,7 +1,7 @@
 """snntoolbox 0.5: its parser and normalisation, and its INI simulator, `SNN.run`, as the reference for all engines.
 
-The simulation is not changed. The spikes that the toolbox copies out of each layer at each step are counted; the
-toolbox would keep all of them in memory and on disk.
+The simulation is not changed. The spikes of each layer are counted at each step; the toolbox would keep all of them in
+memory and on disk.
 """
 
 import tempfile
@@ -134,9 +134,9 @@ Frames = Callable[[int, int], np.ndarray]
 class ToolboxRun:
     """Result of a simulation by the toolbox; counts and input are summed over the steps after the warm-up."""
 
-    # Spikes per spiking layer, in network order, summed over the samples or not: int64 (*shape) or (samples, *shape).
+    # Spikes per spiking layer, in network order: int64 (*shape), summed over the samples, or (samples, *shape)
     counts: Dict[str, np.ndarray]
-    input_sum: np.ndarray  # float64, likewise: the current of constant input, the number of spikes of Poisson input
+    input_sum: np.ndarray  # float64, of such a shape: current of constant input, or number of spikes of Poisson input
     output: np.ndarray  # spikes of the last layer, cumulative over all steps: int32 (samples, units, steps)
 
 
@@ -159,10 +159,10 @@ def run_toolbox(
     are not counted. The toolbox's Poisson input is not used: it is scaled by the maximum of the batch, so that the
     spikes of an image depend on the other images.
 
-    `x` has the samples, float32 (samples, ...) in [0, 1]. From `seed` the softmax layer draws. `options` are further
-    options of the toolbox, such as the threshold, see `toolbox_config.configuration`. `frames` returns the input of
-    each step (Poisson spikes); without it, the input is a constant current. `per_sample` returns separate counts for
-    each sample. `progress` is called with the number of samples done.
+    `x` has the samples, float32 (samples, ...) in [0, 1]. `seed` is the seed of the softmax layer. `options` are
+    further options of the toolbox, such as the threshold, see `toolbox_config.configuration`. `frames` returns the
+    input of each step (Poisson spikes); without it, the input is a constant current. With `per_sample` the counts are
+    not summed over the samples. `progress` is called with the number of samples done.
     """
     batch_size = min(batch_size, len(x))
     filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
@@ -248,7 +248,7 @@ class _RecordingSNN(SNN):
         return frame
 
     def set_connectivity(self) -> None:
-        """Count neurons only. The toolbox would also count synapses, and fail at a strided convolution."""
+        """Count only the neurons, since the toolbox cannot count the synapses of a strided convolution."""
         shapes = [layer.output_shape for layer in self.parsed_model.layers if is_spiking(layer, self.config)]
         self.num_neurons = [int(np.prod(shape[1:])) for shape in [self.parsed_model.input_shape, *shapes]]
         self.fanin = self.fanout = self.num_neurons_with_bias = [0] * len(self.num_neurons)

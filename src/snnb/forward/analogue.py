@@ -1,7 +1,7 @@
 """The analogue forward pass, by ONNX Runtime: activations of a trained network, or of the populations of a network.
 
 A network becomes one ONNX graph (`Graph`). Values keep Keras's order of axes, (samples, height, width, channels);
-ONNX Runtime moves the transpositions around convolutions and poolings together, and most cancel out.
+ONNX Runtime cancels most of the transpositions around convolutions and poolings.
 
 All numbers are float32. Sums are rounded in another order than in TensorFlow; outputs of probabilities differ by some
 1e-6. Results depend neither on the number of threads, nor on the other samples.
@@ -40,14 +40,14 @@ TOLERANCE = 1e-3
 
 
 def batch_of(elements: int) -> int:
-    """Return the number of samples that are computed at a time, in a network of so many neurons or values."""
+    """Return the number of samples that are computed at a time in a network with this number of neurons or values."""
     return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_ELEMENTS // max(1, elements)))
 
 
 class Analogue:
     """Computes values of a network for samples: of its output, or of the layers or volumes `names`.
 
-    Activations are clipped and quantised as in training. Those of an integer network are in units of the threshold.
+    Activations are clipped and quantised as in training. The unit of those in an integer network is the threshold.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int
 class PopulationSums:
     """Computes the input current of one population without the bias of channels, given the values of its senders.
 
-    A bias of positions is added as far as it differs from that of channels, see `Population.position_bias`.
+    Of a bias of positions, the difference from the bias of channels is added, see `Population.position_bias`.
     """
 
     def __init__(self, network: Network, population: Population) -> None:

@@ -40,7 +40,7 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._inputs, self._outputs = inputs, list(outputs)
-        # It merges padding into a pooling that it does not fit.
+        # This optimiser also merges padding into poolings that it does not fit.
         off = ["Pad_Fusion"]
         providers = ["CPUExecutionProvider"]
         self._session = onnxruntime.InferenceSession(model, options, providers=providers, disabled_optimizers=off)
@@ -72,7 +72,7 @@ class Graph:
         self._values[name] = self._values.get(value, value)
 
     def session(self, names: Sequence[str], threads: int) -> Session:
-        """Return what runs the graph, with the values of these names as outputs."""
+        """Return a session of the graph, with the values of these names as outputs."""
         ends = [self.node("Identity", [self._values[name]]) for name in names]
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -97,7 +97,7 @@ class Graph:
     ) -> str:
         """Add a layer with neurons, without its activation, that reads a value of a shape without the batch axis.
 
-        `kernel` has the shape that the layer's has in a file, `bias` (channels,).
+        `kernel` has the shape of the layer's kernel in a file, `bias` the shape (channels,).
         """
         if isinstance(layer, Dense):
             assert kernel is not None
@@ -137,7 +137,7 @@ class Graph:
         raise TypeError(f"no rule for {layer.kind}")
 
     def rearranged(self, layer: Reindexing, values: Sequence[str], shapes: Sequence[Shape], shape: Shape) -> str:
-        """Add a layer without neurons, whose output has a shape; `shapes` are those of its inputs."""
+        """Add a layer without neurons whose output has the shape `shape`; `shapes` are the shapes of its inputs."""
         if isinstance(layer, (Flatten, Reshape)):
             return self.node("Reshape", [values[0], np.array([-1, *shape], np.int64)])
         if isinstance(layer, Permute):

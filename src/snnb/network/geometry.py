@@ -14,7 +14,7 @@ from snnb.core.machine import require_memory
 
 Shape = Tuple[int, ...]
 PADDING = -1  # in arrays of neuron ids: no neuron
-TAP_BYTES = 40  # of a tap of a window, while its position is computed
+TAP_BYTES = 40  # memory for a tap of a window while its position is computed
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def window_padding(size: int, kernel: int, stride: int, dilation: int, padding: 
 def window_zeros(
     shape: Shape, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
 ) -> Tuple[Tuple[int, int], Tuple[int, int]]:
-    """Return the number of zeros before and after the rows, and the columns, of an image; see `window_padding`."""
+    """Return the numbers of zeros before and after the rows and the columns of an image; see `window_padding`."""
     zeros = []
     for size, kernel, stride, dilation in zip(shape, sizes, strides, dilations):
         before, outputs = window_padding(size, kernel, stride, dilation, padding)
@@ -263,7 +263,7 @@ def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, int
 
 
 def _reached(position: np.ndarray, geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
-    """List the output positions that flat positions of the input reach: index of the latter, and output position."""
+    """List the output positions that flat positions of the input reach: index of the input position, and output."""
     rows, columns = geometry.rows, geometry.columns
     row, column = np.divmod(position // geometry.channels, columns.size)
     row_starts, column_starts = rows.starts(), columns.starts()

@@ -1,7 +1,7 @@
 """The layer kinds, each with the class name and configuration that Keras gives it.
 
-`Layer`: computes neurons, and connects them to an input. `Reindexing`: moves values. The others are layers of trained
-networks only: conversion makes them a part of a population, or drops them.
+A `Layer` computes neurons and connects them to an input; a `Reindexing` layer moves values. The other kinds occur in
+trained networks only: conversion makes them a part of a population, or removes them.
 """
 
 import math
@@ -22,7 +22,7 @@ Kind = TypeVar("Kind", bound="KerasLayer")
 
 
 class KerasLayer(BaseModel):
-    """The configuration of a layer of Keras; a subclass has the name of the Keras class, and its fields those there."""
+    """The configuration of a Keras layer; a subclass has the name of the Keras class, and its settings as fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -45,7 +45,7 @@ class KerasLayer(BaseModel):
         return shapes[0]
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
-        """Return the shape of each array of weights by Keras's name, in Keras's order, for an input of `shape`."""
+        """Return the shape of each array of weights by Keras's name and in Keras's order, for an input of `shape`."""
         return {}
 
 
@@ -73,7 +73,7 @@ class Layer(KerasLayer):
         return {} if self.KERNEL is None else {self.KERNEL: self.kernel_shape(self.geometry(shape))}
 
     def described(self) -> Dict[str, object]:
-        """Return strides, sizes and the like, under Keras's names, without those that follow from array shapes."""
+        """Return the settings that do not follow from array shapes, such as strides, by Keras's names."""
         return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
 
     def kernel_shape(self, geometry: Geometry) -> Shape:
@@ -94,7 +94,7 @@ class Weighted(Layer):
 
 
 class Dense(Weighted):
-    """Connections from every input to every unit; of several axes, the last one is summed over (Keras, `Dense`)."""
+    """Connections from every input to every unit; of several axes, the last one is summed over (Keras's `Dense`)."""
 
     KERNEL_AXES: ClassVar[int] = 2
     LEADING_AXES: ClassVar[int] = 1
@@ -108,7 +108,7 @@ class Dense(Weighted):
 
 
 class Scale(Weighted):
-    """A factor for each value, which is the same at all positions unless `by_position`; no layer of Keras."""
+    """A factor for each value, the same at all positions unless `by_position`; Keras has no such layer."""
 
     by_position: Annotated[bool, Field(strict=True)] = False
 

@@ -29,7 +29,7 @@ def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> 
 
 
 def of_most_positions(values: np.ndarray) -> np.ndarray:
-    """Return the middle of the values of each channel, the last axis, over all positions: shape (channels,)."""
+    """Return the upper median of the values of each channel, the last axis, over all positions: shape (channels,)."""
     rows = np.sort(values.reshape(-1, values.shape[-1]), axis=0)
     middle: np.ndarray = rows[len(rows) // 2]
     return middle
@@ -119,7 +119,7 @@ class Population(Volume):
 
     @property
     def coding(self) -> str:
-        """What it emits: `spikes`, `random` spikes of a softmax, or its `membrane` potential."""
+        """Kind of output: `spikes`, `random` spikes of a softmax, or the `membrane` potential."""
         return "random" if self.activation == "softmax" else "spikes" if self.spikes else MEMBRANE
 
     @property
@@ -146,13 +146,13 @@ class Population(Volume):
 
     @property
     def only(self) -> Projection:
-        """The projection of a population with one, such as a pooling."""
+        """The projection of a population that has exactly one, such as a pooling."""
         (projection,) = self.projections
         return projection
 
 
 def neuron_of(population: Population, options: NeuronOptions) -> Neuron:
-    """Return the neurons of a population: its neuron model, or those of a converted network with these options."""
+    """Return the neurons of a population: its neuron model, or converted neurons with these options."""
     if population.neuron is not None:
         return population.neuron
     return converted_neuron(
@@ -173,7 +173,7 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Volumes in network order: each comes after those it reads without delay; the input is the first."""
+    """Volumes in network order: each comes after the volumes that it reads without delay; the input is the first."""
 
     volumes: Tuple[Volume, ...]
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
@@ -217,10 +217,10 @@ class Network:
         return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
 
     def interval(self, duration: int) -> int:
-        """Return the time steps between the beginnings of two pictures, of which several are in the network at a time.
+        """Return the sample interval in time steps: several samples can be in the network at a time.
 
-        A neuron can take the next picture when its window has ended: its membrane potential holds one picture, from the
-        first window of its sources on. `duration` is the number of time steps of a sample, or of each window.
+        A neuron can process the next sample when its window has ended: its membrane potential holds one sample, from
+        the first window of its sources on. `duration` is the number of time steps of a sample, or of each window.
         """
         if not self.windowed:
             return duration
@@ -247,7 +247,7 @@ class Network:
         return depths
 
     def components(self) -> List[List[Volume]]:
-        """Return the strongly connected components, each after those that it reads; volumes in network order.
+        """Return the strongly connected components, each after the components that it reads; volumes in network order.
 
         A component of several volumes, or with a projection from its own population, is a cycle: its populations have
         to be simulated together, a time step at a time.

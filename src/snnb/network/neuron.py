@@ -1,7 +1,7 @@
 """The neuron model: condition for a spike, and reset. No other module defines them.
 
-Engines, cross-checks and exports read `Neuron`. Those of a converted network, which are the case without a leak, are
-made from options of the simulation by `converted_neuron`.
+Engines, cross-checks and exports read `Neuron`. The neurons of a converted network have no leak; `converted_neuron`
+makes them from options of the simulation.
 """
 
 from dataclasses import dataclass, fields
@@ -49,12 +49,12 @@ class Neuron:
 
     @classmethod
     def of(cls, numbers: Mapping[str, Numbers], *, spikes: bool = True) -> "Neuron":
-        """Make it of numbers under their names in files."""
+        """Make a neuron model from numbers by their names in files."""
         return cls(spikes=spikes, **{FIELDS[name]: values for name, values in numbers.items()})
 
     @property
     def given(self) -> Dict[str, np.ndarray]:
-        """The numbers that it has, under their names in files: float64."""
+        """The numbers that are not None, by their names in files: float64."""
         values = {name: getattr(self, field) for name, field in FIELDS.items()}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -84,7 +84,7 @@ class Neuron:
         return np.asarray(self._subtracted if self.reset is None else self.reset)
 
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
-        """Return the numbers under their names in files, each in the shape of the population: float64."""
+        """Return the numbers by their names in files, each in the shape of the population: float64."""
         values = {**self.given, "subtrahend": np.asarray(self._subtracted)}
         without = {"subtrahend"} if self.reset is not None else set()
         without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
@@ -124,7 +124,7 @@ class NeuronOptions(Protocol):
 
 @dataclass(frozen=True)
 class Normalised:
-    """The options in whose unit weights are: `NeuronOptions` without a simulation."""
+    """The default `NeuronOptions`, without a simulation: their threshold is the unit of the weights."""
 
     threshold: float = 1.0
     reset: str = "subtraction"
@@ -142,8 +142,8 @@ def converted_neuron(
     """Return the integrate-and-fire neurons of a population of a converted network.
 
     `integer_threshold` and `initial_potential` (a fraction of the threshold, or an integer with integer thresholds) are
-    those of its channels; without the latter `options` set it, except where a softmax draws the spikes (`random`), and
-    of an output that does not spike. All potentials are multiplied by `options.threshold`.
+    given for its channels. Without an `initial_potential`, `options` define it, except for a softmax, which draws the
+    spikes (`random`), and an output that does not spike. All potentials are multiplied by `options.threshold`.
     """
     threshold, start = 1.0 if integer_threshold is None else integer_threshold, initial_potential
     if start is None:

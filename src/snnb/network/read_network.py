@@ -28,9 +28,9 @@ from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, config
 from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import FIELDS, Neuron
 
-# Keras has no layer with a bias for each neuron: a batch normalisation over all axes, with nothing but a shift, adds it
+# Keras has no layer with a bias for each neuron: it is the shift of a batch normalisation over all axes
 POSITION_BIAS = "BatchNormalization"
-PARTS = {"Add", POSITION_BIAS, "Activation", "ReLU"}  # of a population, after its layers with kernels
+PARTS = {"Add", POSITION_BIAS, "Activation", "ReLU"}  # layers of a population after those with kernels
 STATES = {
     "initial_potential": "initial_potential",
     "threshold": "integer_threshold",
@@ -59,7 +59,7 @@ def assemble(entries: Sequence[StoredLayer]) -> Network:
 
 
 def _timed(entry: StoredLayer, population: Population) -> Population:
-    """Return the population with properties of its neurons that differ from the defaults of a converted network."""
+    """Return the population with the properties of its neurons that differ from the defaults."""
     start, threshold = (entry.arrays.get(name) for name in STATES)
     window = None if "window" not in entry.config else tuple(entry.config["window"])
     neuron = None
@@ -159,7 +159,7 @@ def _without_neurons(volume: Volume) -> StoredLayer:
 def _described(
     population: Population, shapes: Mapping[str, Shape], *, for_keras: bool = False
 ) -> Iterator[StoredLayer]:
-    """Yield the layers of a population; `for_keras`, a bias of neurons is one of them."""
+    """Yield the layers of a population; `for_keras`, a bias of neurons is a layer."""
     name, bias = population.name, population.bias
     shift = bias if for_keras and bias is not None and bias.ndim > 1 else None
     has_parts = len(population.projections) > 1 or population.max_value is not None or shift is not None
@@ -251,7 +251,7 @@ def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
 
 
 def spiking_attributes(path: Path) -> Dict[str, int]:
-    """Return `steps` and `weight_bits` of the spiking network in a parsed model's file, those that it has."""
+    """Return `steps` and `weight_bits` of the spiking network in a parsed model's file, as far as it has them."""
     with reading(path) as file:
         attributes = file[SPIKING].attrs if SPIKING in file else {}
         return {name: int(attributes[name]) for name in ("steps", "weight_bits") if name in attributes}
@@ -274,9 +274,9 @@ def write_network(network: Network, group: h5py.Group) -> None:
 
 
 def write_spiking(network: Network, path: Path) -> None:
-    """Add a network to the file of a parsed model, in place of which it is simulated; make a file that does not exist.
+    """Write a network into the file of a parsed model, instead of which it is simulated; create a missing file.
 
-    A spiking network that the file has is replaced.
+    It replaces a spiking network in the file.
     """
     with writing(path, "r+" if path.exists() else "w") as file:
         if SPIKING in file:

@@ -1,4 +1,4 @@
-"""The spikes of single samples, `spike_times.npz`: written by a simulation or an import, and read."""
+"""Read and write the spikes of single samples, `spike_times.npz`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from snnb.io.npy import load_archive
 
 SPIKE_TIMES = "spike_times.npz"
-_LENGTHS, _FIRST = ("num_samples", "num_steps"), "first_sample"  # the latter is written where it is not 0
+_LENGTHS, _FIRST = ("num_samples", "num_steps"), "first_sample"  # `first_sample` is written if it is not 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ class TrainedNetwork:
 
     @classmethod
     def ending_in(cls, output: TrainedLayer, layers: Sequence[TrainedLayer]) -> "TrainedNetwork":
-        """Return the network of the layers that an output depends on, and the input; `layers` are in such an order."""
+        """Return the network of the layers that an output depends on, and the input; `layers` are in this order."""
         needed, kept = {output.name, layers[0].name}, []
         for layer in reversed(layers):
             if layer.name in needed:

@@ -1,4 +1,4 @@
-"""How certain an accuracy is, and how it compares with chance."""
+"""Confidence interval of an accuracy, and its comparison with chance."""
 
 import math
 from typing import List, Optional, Sequence, Tuple
@@ -23,7 +23,7 @@ def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
 def chance_warning(confusion: np.ndarray, names: Sequence[str], remedy: Optional[str] = None) -> Optional[str]:
     """Return a sentence about an accuracy far below chance, or that other class numbers would raise; else None.
 
-    `confusion` has the number of samples by class and prediction, the last column those without a prediction: int64
+    `confusion` has the number of samples by class and prediction, in the last column without a prediction: int64
     (classes, predictions + 1). Chance is the accuracy of guesses with the frequencies of the predictions. With a
     `remedy`, an accuracy of little more than that of guessing the most frequent class is reported too.
     """
@@ -55,7 +55,7 @@ def chance_warning(confusion: np.ndarray, names: Sequence[str], remedy: Optional
 def _is_random(share: float, guessing: float, confusion: np.ndarray) -> bool:
     """Whether the best of all permutations may have this accuracy for guesses of the accuracy `guessing`.
 
-    The probability of one permutation is bounded by exp(-n D), of which D is the divergence of the two (Chernoff 1952).
+    The probability of one permutation is bounded by exp(-n D), where D is the divergence of the two (Chernoff 1952).
     """
     if share <= guessing:
         return True

@@ -1,7 +1,7 @@
-"""Operations, energy and size of a network as papers print them: counts of arithmetic, and metrics of NeuroBench.
+"""Operations, energy and size of a network as published: counts of arithmetic, and metrics of NeuroBench.
 
-The energies are those of Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit floating point in 45 nm: an
-addition 0.9 pJ, a multiplication 3.7 pJ. They leave out memory accesses, the leak, biases and updates of neurons.
+Energies are taken from Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit floating point in 45 nm: an
+addition 0.9 pJ, a multiplication 3.7 pJ. Memory accesses, the leak, biases and updates of neurons are not included.
 
 `footprint`, `connection_sparsity`, `activation_sparsity` and `membrane_updates` are defined by NeuroBench (Yik et al.
 2025, The neurobench framework for benchmarking neuromorphic computing algorithms and systems, Nature Communications;
@@ -28,9 +28,9 @@ def energy_45nm(multiply_accumulates: float, additions: float = 0.0) -> float:
 def footprint(network: Network) -> int:
     """Return the bytes of the parameters of a network; NeuroBench: all parameters and buffers of the torch module.
 
-    Weights, also those that are 0, once for all synapses that share them; biases; initial potentials and thresholds of
-    channels, and the numbers of a neuron model. Each takes 4 bytes, a weight of an integer network its bit width. Not
-    membrane potentials, as snnTorch allocates them when the network runs.
+    Parameters are weights, including zeros, once for all synapses that share them; biases; initial potentials and
+    thresholds of channels; and the numbers of a neuron model. Each takes 4 bytes, a weight of an integer network its
+    bit width. Membrane potentials are not included, since snnTorch allocates them when the network runs.
     """
     numbers = sum(array.size for population in network.populations for array in _parameters(population))
     weights = sum(kernel.size for kernel in _kernels(network))
@@ -51,8 +51,8 @@ def connection_sparsity(network: Network) -> float:
 def activation_sparsity(network: Network, counts: Mapping[str, np.ndarray], possible: int) -> float:
     """Return the fraction of activations that are 0, over all neurons that spike, steps and samples.
 
-    The activation of a neuron in a step is its spike. `counts` are the spikes of each neuron, of `possible` ones. The
-    input is no layer.
+    The activation of a neuron in a step is its spike. `counts` has the spikes of each neuron, `possible` is their
+    largest possible number. The input is not included.
     """
     spiking = [population for population in network.populations if population.spikes]
     activations = possible * sum(population.size for population in spiking)

@@ -12,7 +12,7 @@ from snnb.network.network import Network
 # Number of populations up to which histograms are lines with a legend; more populations are rows.
 MOST_LINES = 10
 RATE_BINS = 50
-# Neurons of a population that a raster shows at most and at least, and of all; evenly spaced among a population's.
+# Largest and smallest number of neurons of a population that a raster shows, evenly spaced, and largest number of all.
 MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
 # Height of a population and maximum height of a figure, in inches.
 ROW, HIGHEST = 0.12, 16.0
@@ -44,9 +44,9 @@ def plot_quality(
 
 @styled
 def plot_rates(rates: Dict[str, np.ndarray]) -> Figure:
-    """Plot how many neurons of each population have which firing rate (spikes per step), in the mean over samples.
+    """Plot a histogram of the firing rates of each population's neurons (spikes per step, mean over samples).
 
-    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean. Only an
+    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with the mean of each. Only an
     input of events has rates above 1.
     """
     bins = np.linspace(0, max(1.0, *(values.max() for values in rates.values())), RATE_BINS + 1)
@@ -82,7 +82,7 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
 
 @styled
 def plot_raster(network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> Figure:
-    """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
+    """Plot the spikes of one sample: populations that spike, from bottom to top.
 
     `spikes` has by population rows of sample, neuron, step, as in `spike_times.npz`.
     """

@@ -23,11 +23,11 @@ Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
 class SimulationSettings(Options):
-    """How a network is simulated; time steps of 1 ms, of a NIR file or of the bins of events.
+    """Settings of a simulation; a time step is 1 ms, or that of a NIR file or of the bins of events.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability pixel * input_rate / 1000 in each time step.
-    The threshold is also the amplitude of a spike, as in the toolbox. Half of it as initial potential makes the
-    expected error of a rate smallest (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
+    The threshold is also the amplitude of a spike, as in the toolbox. An initial potential of half the threshold
+    minimises the expected error of a rate (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
     spiking neural networks, AAAI); a softmax layer, which has no threshold, starts at 0. The results do not depend on
     `workers` and `scheduler`.
     """
@@ -124,7 +124,7 @@ class SimulationSettings(Options):
 def refuse_unsuitable(
     settings: SimulationSettings, *, integer: bool, calibrated: bool, windowed: bool, pruned: bool
 ) -> None:
-    """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not have."""
+    """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not support."""
     if settings.engine == "toolbox":
         kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
         refused = next((kind for kind, applies in kinds.items() if applies), None)

@@ -68,7 +68,7 @@ class SimulationResult:
 
 
 def _model(volume: Volume) -> str:
-    """Return threshold and reset of a population with a neuron model, to follow its size in the log."""
+    """Return threshold and reset of a population with a neuron model, which follow its size in the log."""
     if not isinstance(volume, Population) or volume.neuron is None:
         return ""
     threshold, reset = volume.neuron.in_words()
@@ -100,9 +100,9 @@ def simulate(
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`. Poisson input and integer networks need pixels in
     [0, 1]. `y` are their class ids, int64 (samples,).
-    `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
-    rate of 1 stands for. The analogue network is `trained`, or by default the parsed model, which computes the same
-    unless the conversion replaced max pooling; `fidelity` has the changes that it made.
+    `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output at a
+    rate of 1. The analogue network is `trained`, or by default the parsed model, which computes the same unless the
+    conversion replaced max pooling; `fidelity` describes the changes by the conversion.
 
     Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
     simulated or does not fit the samples.
@@ -146,7 +146,7 @@ def _check(
     num_classes: Optional[int],
     scale: float,
 ) -> None:
-    """Refuse options that contradict the network, and samples and classes that do not fit it."""
+    """Raise an error for options that contradict the network, and for samples or classes that do not fit it."""
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
     if num_classes is None and settings.output == "membrane":

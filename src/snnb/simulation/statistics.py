@@ -30,11 +30,11 @@ METRICS = (
     "snn_mean_squared_error",
     "readout_mean_squared_error",
 )
-# A rate that is in the last quarter of the time above that of the quarter before by this factor still rises.
+# A rate still rises if it is higher by this factor in the last quarter of the time than in the quarter before.
 RISING = 1.05
 TOP = 5
 TOP_FROM_CLASSES = 100
-# Errors are rounded to multiples of it, so that their sums are exact up to 130,000, in any order and any blocks.
+# Errors are rounded to multiples of this number, so that sums up to 130,000 are exact in any order and any blocks.
 UNIT = 2.0**-36
 
 
@@ -44,14 +44,14 @@ class Job:
 
     parsed: Path
     network: Network  # the network that is simulated
-    # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
-    # max pooling was replaced. None if the network is from a NIR file
+    # Reference of the outputs: the trained network in the file `parsed`, or the trained model if max pooling was
+    # replaced. None if the network is from a NIR file
     trained: Union[Network, TrainedNetwork, None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels
     classifies: bool  # the output is a class, not a reconstruction of the image
-    output_scale: float  # of a reconstruction: activation of the trained output that is 1 in the parsed network
+    output_scale: float  # of a reconstruction: activation of the trained output that is a rate of 1
     dt_ms: float = 1.0  # time step
 
     def pixels(self, values: np.ndarray) -> np.ndarray:
@@ -66,14 +66,14 @@ class Quality(NamedTuple):
     by_step: np.ndarray  # of the spiking network after each step
     ann: Optional[float]  # None if there is no analogue network
     readout: Optional[float]  # of the output layer's accumulated input; None if the engine does not provide it
-    readout_by_step: Optional[np.ndarray] = None  # likewise, after each step; None for a reconstruction
+    readout_by_step: Optional[np.ndarray] = None  # of the read-out after each step; None for a reconstruction
     differ: Optional[int] = 0  # samples for which the two networks guess differently
     ann_top: Optional[int] = 0  # samples whose class is among the five best
     snn_top: int = 0
     # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); the last
     # column has the samples without any spike. None for a reconstruction.
     confusion: Optional[np.ndarray] = None
-    readout_confusion: Optional[np.ndarray] = None  # likewise, by the class of the read-out; None without it
+    readout_confusion: Optional[np.ndarray] = None  # the same by class of the read-out; None without a read-out
 
 
 class Totals(NamedTuple):
@@ -89,7 +89,7 @@ class Totals(NamedTuple):
 
 
 def added(one: S, two: S) -> S:
-    """Add sums: numbers, arrays, lists, and dictionaries and named tuples of them; None where one of them is None."""
+    """Add sums: numbers, arrays, lists, and dictionaries and named tuples of these; None plus any sum is None."""
     sums: Any = None
     if isinstance(one, dict) and isinstance(two, dict):
         sums = {**one, **two, **{name: added(one[name], two[name]) for name in one.keys() & two.keys()}}
@@ -126,7 +126,7 @@ class Classification:
         self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
 
     def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
-        """Return the quality after the last step, given the analogue outputs, if there are any, and the read-out."""
+        """Return the quality after the last step, given the analogue outputs and the read-out; each may be missing."""
         guess = None if ann is None else ann.argmax(axis=1)
         scores = readout if self._membrane and readout is not None else self._counts
         units = self._counts.shape[1]
@@ -223,10 +223,10 @@ class SimulationStatistics(Document):
     saturated_neurons: Dict[str, float]  # fraction of the neurons that spiked at every step of every sample
     rising_populations: List[str]  # populations whose rate still rose at the end
     spikes_per_sample: float
-    # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
+    # Sum over neurons of spikes times out-degree, including the input's neurons if they spike
     synaptic_operations_per_sample: float
     ann_multiply_accumulates_per_sample: int  # one for each synapse, including the synapses from the input
-    # The synapses from an input that is not spikes, once for each of its currents.
+    # The number of synapses from an input that is not spikes, times the number of its currents
     input_multiply_accumulates_per_sample: int
     energy_45nm_pj: float
     energy_45nm_ann_pj: Optional[float] = None
@@ -307,7 +307,7 @@ class SimulationStatistics(Document):
 
     @property
     def operations(self) -> str:
-        """Additions and energy at 45 nm in a line, those of the trained network in brackets."""
+        """One line of additions and energy at 45 nm, with the figures of the trained network in brackets."""
         spiking = f"{self.synaptic_operations_per_sample:,.0f} additions, {energy(self.energy_45nm_pj)}"
         if self.energy_45nm_ann_pj is None:
             return f"per sample: {spiking}"
@@ -333,17 +333,17 @@ class SimulationStatistics(Document):
 
     @property
     def quoted_confusion(self) -> Optional[Confusion]:
-        """Confusion matrix of the guesses whose accuracy is to quote, see `quoted_by_step`."""
+        """Confusion matrix of the guesses whose accuracy is quoted, see `quoted_by_step`."""
         return (self.readout_confusion if self.is_random else None) or self.confusion
 
     @property
     def readout_interval(self) -> Optional[Tuple[float, float]]:
-        """95 % confidence interval of the read-out's accuracy if it is to quote, see `quoted_by_step`."""
+        """95 % confidence interval of the read-out's accuracy if that is quoted, see `quoted_by_step`."""
         return self.interval(self.readout_accuracy) if self.is_random else None
 
     @property
     def snn_interval(self) -> Optional[Tuple[float, float]]:
-        """95 % confidence interval of `snn_accuracy`; None if the read-out's accuracy is to quote instead."""
+        """95 % confidence interval of `snn_accuracy`; None if the read-out's accuracy is quoted instead."""
         return self.snn_accuracy_interval_95 if self.readout_interval is None else None
 
     @property
@@ -352,7 +352,7 @@ class SimulationStatistics(Document):
         return "random" in self.coding.values()
 
     def interval(self, accuracy: Optional[float]) -> Optional[Tuple[float, float]]:
-        """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None of None."""
+        """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None for None."""
         return None if accuracy is None else wilson_interval(accuracy * self.num_samples, self.num_samples)
 
     def metrics(self) -> Dict[str, float]:
@@ -392,7 +392,7 @@ def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
 
 
 def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
-    """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
+    """Return class, guess and number of samples of each pair that occurs; a guess of -1 is a sample without spikes."""
     if confusion is None:
         return None
     classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))
@@ -439,12 +439,12 @@ FULL_RATE = 1000.0
 SATURATED = 0.99
 FEW = 5  # names of layers in a message
 
-LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many samples there are
-# By coding of the output: which accuracy to quote, and why there are two.
+LEAST_LOSS = 0.01  # a smaller fraction of the samples is not reported as a loss
 TIES = (
     "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
     "a tool that spikes at v ≥ v_threshold, or rounds differently, has different spikes"
 )
+# By coding of the output: which of the two accuracies to quote, and why
 QUOTED = {
     "random": "report the read-out accuracy: the softmax output is stochastic",
     "spikes": "report the SNN accuracy (output spikes); the read-out uses their input",

@@ -1,4 +1,4 @@
-"""Interface of the engines, the choice of one, and values that they share: amplitudes, random numbers."""
+"""Interface of the engines, choice of an engine, and what they share: amplitudes, random numbers, spike tables."""
 
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
@@ -25,17 +25,16 @@ CHANGING = ("events", "steps")  # codings of an input that changes from step to 
 class BlockCounts:
     """Spike counts of a block of n samples; the input is among the populations if it is Poisson input."""
 
-    # Spikes of each population's neurons after the warm-up: int (n, *shape), or (1, *shape) from an engine that only
-    # knows the sum over the samples.
+    # Spikes of each population's neurons after the warm-up: int (n, *shape), or (1, *shape) summed over the samples.
     counts: Dict[str, np.ndarray]
     # Read-out of the output layer after all steps, see `Observe`: float32 (n, units); None if the engine has none.
     readout: Optional[np.ndarray]
     # Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
-    # neurons: int64 (populations, 2); None if the engine does not know it.
+    # neurons: int64 (populations, 2); None if the engine does not count them.
     late: Optional[np.ndarray]
     spikes: Dict[str, np.ndarray]  # of the recorded samples, see `spike_table`
-    # Membrane potentials, in all steps, that are the largest float32 number which does not reach the threshold, of
-    # neurons with a neuron model. NIR's neurons spike above the threshold only: this number is their threshold.
+    # Number of membrane potentials, in all steps, that are the largest float32 number below the threshold, of neurons
+    # with a neuron model. NIR's neurons spike only above the threshold: this number is their threshold.
     ties: int = 0
     # Changes of a membrane potential from the end of a step to that of the next, after the warm-up; in the first step
     # of a sample, each neuron's. None if the engine does not count them.
@@ -48,8 +47,8 @@ class Engine(Protocol):
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """Simulate images, float32 (samples, height, width, channels) in [0, 1], or integers as constant input.
 
-        With the input `events` or `steps`, `x` is `InputSteps`, which end in silence.
-        `first` is the index of the first one among the test samples. `observe` is called some steps at a time.
+        With the input `events` or `steps`, `x` is `InputSteps`, which are silent after their last entry. `first` is the
+        index of the first sample among the test samples. `observe` is called for several steps at a time.
         """
 
 
@@ -72,12 +71,12 @@ def spike_rows(spikes: np.ndarray, sample: int, step: int) -> np.ndarray:
 
 
 def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
-    """Return the number of samples of a block whose spike times are recorded."""
+    """Return the number of samples of a block whose spike times are recorded; `first` is the block's first index."""
     return max(0, min(samples, settings.first + settings.record_spikes - first))
 
 
 class Dynamics(NamedTuple):
-    """The numbers with which a `Neuron` integrates, for engines: float32, each in the shape of the population."""
+    """The numbers with which engines integrate a `Neuron`: float32, each in the shape of the population."""
 
     decay: np.ndarray  # 1 - λ
     gain: np.ndarray
@@ -106,7 +105,7 @@ def is_read_by_potential(network: Network) -> bool:
 
 
 def has_readout(network: Network) -> bool:
-    """Whether engines provide a read-out: not of spiking neurons with a leak, whose summed input has no meaning."""
+    """Whether engines provide a read-out: the summed input of spiking neurons with a leak has no meaning."""
     return network.output.neuron is None or not network.output.neuron.spikes
 
 

@@ -1,6 +1,6 @@
 """Currents of populations, and values of re-indexing layers, with TensorFlow.
 
-The operations are those of Keras, which the toolbox uses too: others would round differently, and shift some spikes. To
+The toolbox uses the same operations of Keras. Other operations would round differently and shift some spikes. To
 simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
@@ -35,7 +35,7 @@ def padded(x: np.ndarray, batch: int) -> np.ndarray:
     return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
 
 
-# TensorFlow does not have all strides with dilations; without them, there are more windows, from which some are taken.
+# TensorFlow does not support all strides with dilations: a convolution with strides of 1 is computed and subsampled.
 def _convolution(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
     if max(rows, columns) > 1 and max(dilations) > 1:
@@ -113,8 +113,8 @@ class Currents:
     ) -> tf.Tensor:
         """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
-        `read` has the values of volumes by name, `real` (samples, ...), `delayed` those of earlier steps by name and
-        delay. Projections from other volumes are ignored.
+        `read` has the values of volumes by name, `real` (samples, ...); `delayed` has values of earlier steps by name
+        and delay. Projections from other volumes are ignored.
         """
         kernels = zip(population.projections, self._kernels[population.name])
         values = {**{(name, 0): value for name, value in read.items()}, **delayed}

@@ -36,7 +36,7 @@ from snnb.simulation.engines.engine import (
 from snnb.simulation.engines.tensorflow_currents import Currents, largest, leading_spikes, padded, reindexed
 from snnb.simulation.settings import SimulationSettings
 
-# Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
+# Intended seconds of a call, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
 CALL_SECONDS = 0.5
 CALL_BYTES = 64_000_000
 
@@ -130,8 +130,8 @@ class TensorFlowEngine:
     def _draws(self, x: Samples, first: int) -> Dict[str, Callable[[int, int], np.ndarray]]:
         """Return by volume a function that makes the numbers of the next steps, given the first and their number.
 
-        They have the shape `(samples, steps, ...)`. The input has spikes, bool, or what the samples have in each step,
-        float32; a softmax layer has uniform random numbers.
+        The numbers have the shape `(samples, steps, ...)`: spikes of the input, bool, or its currents, float32; uniform
+        random numbers of a softmax layer.
         """
         seed, samples = self._settings.seed, range(first, first + len(x))
         draws: Dict[str, Callable[[int, int], np.ndarray]] = {}
@@ -146,7 +146,7 @@ class TensorFlowEngine:
         return draws
 
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each call, which is to take half a second."""
+        """Yield the first step and the number of steps of each call, so that a call takes about half a second."""
         duration, settings = self._duration, self._settings
         # A call ends where counts are taken separately.
         ends = sorted({settings.warm_up, *late_quarters(duration), duration})

@@ -21,7 +21,7 @@ class ToolboxEngine:
         self._parsed, self._settings, self._progress = parsed, settings, progress
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
-        """See `Engine`; there is no read-out, and the counts are of all samples together."""
+        """See `Engine`; the counts are summed over the samples, and there is no read-out."""
         from snnb.conversion.toolbox import run_toolbox
 
         assert isinstance(x, np.ndarray)

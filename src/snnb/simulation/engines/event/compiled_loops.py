@@ -2,12 +2,12 @@
 
 Weights are added only where there are spikes. The spikes of a step are listed in rising order. So a neuron's
 contributions arrive in the order of its inputs, and its current is a sequential float32 sum, which stays in registers
-while rows are added (see `vectors`). Why it is fast:
+while rows are added (see `vectors`). The form of a projection's table decides how weights are added:
 
-- where there are many filters, the rows of weights that a window of a convolution reads are summed in registers before
-  they are stored; a block of rows stays in the cache while all windows of some steps pass (`Windows`);
-- where there are few, the contributions of a position's spikes to all windows of a row are one run (`Runs`);
-- where a neuron reads few others, 64 neurons are added to at once, and bits choose which of them change (`Reach`).
+- `Windows`, for many filters: the rows of weights that a window of a convolution reads are summed in registers before
+  they are stored; a block of rows stays in the cache while all windows of some steps are computed;
+- `Runs`, for few filters: the contributions of a position's spikes to all windows of a row are one run;
+- `Reach`, if a neuron reads few others: 64 neurons are updated at once, and bits select which of them change.
 
 A population is simulated some steps at a time: first the currents of all of them, one projection after the other, then
 the neurons. All samples of a call are done one after the other, without Python between them.
@@ -71,7 +71,7 @@ def bit_indices(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
         left = bits[word]
         if left:
             end, first = n + bits_set(left), word * GROUP
-            for i in range(SLACK):  # the processor foresees this, as a loop that ends with the last bit it would not
+            for i in range(SLACK):  # a branch predictor knows the end of this loop, not of one that ends with the bits
                 lists[n + i] = first + lowest_bit(left)
                 left &= left - np.uint64(1)
             n += SLACK
@@ -123,7 +123,7 @@ def number_of(bits: np.ndarray, begin: int, end: int) -> int:
 
 @inlined
 def changed(before: np.ndarray, after: np.ndarray) -> int:
-    """Count the numbers of a vector that are not those of another."""
+    """Count the positions at which two vectors differ."""
     return bits_set(~(reached(before, after) & reached(after, before)))
 
 
@@ -136,7 +136,7 @@ def _softmax(
     powers: np.ndarray,
     bits: np.ndarray,
 ) -> None:
-    """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
+    """Spike where the random number is at most the softmax of the potential; reset neurons that spike to zero."""
     bits[:] = 0
     for first in range(0, uniforms.size, powers.size):  # groups of neurons of a softmax
         highest, total = np.float32(-np.inf), np.float32(0)
@@ -267,8 +267,8 @@ def _windows_loop(parts: int) -> Callable[..., None]:
     ) -> None:
         """Add to the currents of a step, which begin at `at`, the contributions of a block of weights to all windows.
 
-        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: those of unit u
-        are lists[begins[u] : begins[u + 1]].
+        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: the neurons of
+        unit u are lists[begins[u] : begins[u + 1]].
         """
         origin, number = windows.rows * done, windows.target.size
         last = element(windows.range_start, block * number)
@@ -364,7 +364,7 @@ ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
     """Add the currents of windows that read all channels in some steps, uint64 (steps, words).
 
-    `currents` is flat; those of step i begin at i × stride. `room` is a buffer for lists of spikes.
+    `currents` is flat; the currents of step i begin at i × stride. `room` is a buffer for lists of spikes.
     """
     steps, number, bounds = bits.shape[0], windows.target.size, windows.unit_start.size
     begins = np.empty(steps * bounds, np.int32)
@@ -546,7 +546,7 @@ def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray) -> None:
 def fire_at_once(currents: np.ndarray, numbers: np.ndarray, steps: int) -> None:
     """Replace the input of all steps, shape (samples, neurons or more), by the number of spikes in a window of `steps`.
 
-    `numbers`, shape (4, neurons), are bias of all steps, initial potential, threshold, and what a spike subtracts.
+    The rows of `numbers`, shape (4, neurons), are bias of all steps, initial potential, threshold and subtrahend.
     """
     bias, initial, threshold, subtrahend = numbers
     zero, one, most = numbers.dtype.type(0), numbers.dtype.type(1), numbers.dtype.type(steps)
@@ -575,11 +575,11 @@ def weighted(
 
     Without `currents`, its current is `base` in every step.
 
-    `sources` are the spikes that each of the projections reads, `arrivals` the input of projections that read the input
-    of each step, at least one, which may be empty; None, without such an input, takes less time to compile. `divisors`
-    of the sums are float32 (neurons,), or of length 0. `currents` is a flat buffer for the steps that are done at a
-    time, and `GROUP` numbers, or empty; `room` is one for the lists of all neurons of a source, int32: one for each of
-    these steps, and one more.
+    `sources` are the spikes that each of the projections reads. `arrivals` is the input of projections that read the
+    input of each step: at least one, which may be empty, or None if no population of the network has one, which takes
+    less time to compile. `divisors` of the sums are float32 (neurons,), or of length 0. `currents` is a flat buffer for
+    the steps that are simulated at a time and `GROUP` more numbers, or empty. `room`, int32, is a buffer for lists of
+    all neurons of a source: one list for each of these steps, and one more.
     """
     size, changes = neurons.potential.shape[1], currents.size > 0
     at_once = (currents.size - GROUP) // size if changes else spikes.shape[1]
@@ -621,7 +621,7 @@ def largest_count(
 ) -> None:
     """Simulate a max pooling: a window spikes in a step in which the largest spike count of its inputs rises.
 
-    The arguments are those of `leading_input`.
+    See `leading_input` for the arguments.
     """
     for sample in range(spikes.shape[0]):
         counts, highest = neurons.accumulated[sample], neurons.leader[sample]
@@ -647,11 +647,11 @@ def leading_input(
     windows: np.ndarray,
     amplitude: np.float32,
 ) -> None:
-    """Simulate a max pooling: a window's leader is the input that accumulated most so far; its present spike passes.
+    """Simulate a max pooling: a window forwards the spike of its leader, the input that accumulated most so far.
 
-    The leader is the first of several. `windows` is int32 (number, inputs): the neurons whose windows an input is in,
-    -1 where there are fewer; `amplitude` is the contribution of a spike; `room` is a buffer for a list of all inputs;
-    `source`, `neurons` and `spikes` are as in `weighted`.
+    Of equal inputs, the first is the leader. `windows` is int32 (number, inputs): the neurons whose windows contain an
+    input, filled up with -1. `amplitude` is the contribution of a spike. `room` is a buffer for a list of all inputs.
+    See `weighted` for `source`, `neurons` and `spikes`.
     """
     current = np.empty_like(neurons.potential[0])
     for sample in range(spikes.shape[0]):

@@ -1,8 +1,8 @@
 """A network prepared for the event-driven engine: the data that all samples and threads share.
 
-Counts depend neither on the machine nor on the version of a library, apart from those of a softmax, since the order of
-all sums is defined. A current is a sequential sum of numbers of one type: first the input, then spikes; of each, one
-projection after the other in the order of the population; and of a projection the inputs in rising order, which is C
+The order of all sums is defined. So counts depend neither on the machine nor on the version of a library, except counts
+of a softmax. A current is a sequential sum of numbers of one type: first the input, then spikes; within each, one
+projection after the other in the order of the population; within a projection, the inputs in rising order, which is C
 order of their volume. The sum is rounded after each addition; the product of a weight with a pixel, a current of the
 input, or a spike count of separated firing is not rounded before it is added (IEEE 754 fusedMultiplyAdd). Average
 pooling divides the sum. The bias is added last.
@@ -44,8 +44,8 @@ from snnb.simulation.settings import SimulationSettings
 # Runs of windows are faster up to this number of filters of a convolution, and of units of a Dense layer (one window).
 MOST_FILTERS, MOST_UNITS = 63, 96
 
-# Steps, and most neurons times steps, of a population before the next one reads its spikes: its weights and neurons
-# stay in the cache meanwhile.
+# Most steps, and most neurons times steps, that a population simulates before the next one reads its spikes: its
+# weights and neurons stay in the cache meanwhile.
 TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 # Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
 # if the weights take more than this multiple of them.
@@ -78,7 +78,7 @@ class WeightedSums:
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         self._read = {p.name: [q for q in p.projections if q.input in names] for p in network.populations}
         self._taps = {name: [self._taps_of(q) for q in read] for name, read in self._read.items()}
-        # Those that read the volumes.
+        # Populations that read the volumes
         self.populations = [population for population in network.populations if self._read[population.name]]
         self._add = typed_once(compiled_loops.add_values)
 
@@ -90,7 +90,7 @@ class WeightedSums:
     def of(self, population: Population, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the currents of a population, `real` (samples, neurons or more).
 
-        `values` are those of the input and of populations, of this type and shape; they are 0 where missing.
+        `values` has the values of the input and of populations, of this type and shape; a missing one is 0.
         """
         samples = len(next(iter(values.values())))
         if population.counts_largest:
@@ -147,7 +147,7 @@ class EventNetwork:
             network, network.input_volumes() if settings.input == "constant" else set(), self.real
         )
         self.tables = self._constant.tables
-        # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
+        # Places of the elements of the input in each volume that has the input of each step, as in `tables`
         self.entries: Dict[str, Optional[np.ndarray]] = _entry_tables(network, settings, self.tables)
         # Steps between a spike and its latest arrival, by volume that is read with a delay.
         self.history: Dict[str, int] = {}
@@ -259,9 +259,9 @@ def divisors_of(population: Population, real: Real) -> np.ndarray:
 
 
 def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:
-    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were.
+    """Return for each input of a volume the places of its elements in the volume, int32, flat; None if unchanged.
 
-    It is `PADDING` for an element that is left out.
+    The place of an element that is left out is `PADDING`.
     """
     shapes = [network.volume(name).shape for name in volume.inputs]
     tables: List[Optional[np.ndarray]] = []
@@ -286,7 +286,10 @@ def _is_stepped(component: Sequence[Volume]) -> bool:
 def _entry_tables(
     network: Network, settings: SimulationSettings, tables: Mapping[str, List[Optional[np.ndarray]]]
 ) -> Dict[str, Optional[np.ndarray]]:
-    """Return where the elements of the input are in each volume that has the input of each step; see `index_tables`."""
+    """Return the places of the elements of the input in each volume that has the input of each step.
+
+    See `index_tables` for the form.
+    """
     entries: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
     for volume in network.volumes:
         for name, table in zip(volume.inputs if isinstance(volume, Reindexed) else (), tables.get(volume.name, [])):

@@ -92,7 +92,7 @@ class EventEngine:
         )
 
     def _at_once(self, samples: int) -> int:
-        """Return how many samples a thread takes at a time, so that little is left to Python, and no thread idle."""
+        """Return the number of samples that a thread simulates at a time: little work in Python, and no idle thread."""
         fitting = GROUP_BYTES // (self._prepared.network.neurons // 8 * self._prepared.train_steps + 1)
         return max(1, min(samples // (GROUPS * self._threads), fitting))
 
@@ -105,10 +105,10 @@ class EventEngine:
 
 
 class Group:
-    """Some samples, which a thread simulates at a time: state of their neurons, random numbers, recorded spikes."""
+    """Samples that a thread simulates at a time: state of their neurons, random numbers, recorded spikes."""
 
     def __init__(self, prepared: EventNetwork, x: Samples, first: int, neurons: Dict[str, Neurons]) -> None:
-        """Prepare samples, the first of which has the index `first`, with the state of each population in them."""
+        """Prepare samples, from the index `first` on, with the state of each population in them."""
         self._prepared, self._x, self._first, self._neurons = prepared, x, first, neurons
         network, settings, n = prepared.network, prepared.settings, len(x)
         # Spikes in the last steps of volumes that are read with a delay: uint64 (n, steps, words).
@@ -184,9 +184,9 @@ class Group:
     def _add_spikes(
         self, volume: Volume, spikes: Dict[str, np.ndarray], start: int, part: slice, received: np.ndarray
     ) -> None:
-        """Set `spikes` of a volume to its spikes in some of the steps that begin at `start`.
+        """Set `spikes` of a volume to its spikes in a part of the steps that begin at `start`.
 
-        It is not set for a volume that has no spikes. `received` is the output array of a population's currents.
+        A volume without spikes has no entry. `received` is the output array of a population's currents.
         """
         name, prepared = volume.name, self._prepared
         if isinstance(volume, Reindexed):
@@ -211,7 +211,7 @@ class Group:
         spikes[name] = bits
 
     def _read(self, source: Source, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
-        """Return the spikes of a volume that arrive in some of the steps: uint64 (samples, steps, words)."""
+        """Return the spikes of a volume that arrive in a part of the steps: uint64 (samples, steps, words)."""
         name, delay = source
         if name not in spikes:  # an input without spikes
             words = filled_up(self._prepared.network.volume(name).size) // GROUP
@@ -224,7 +224,7 @@ class Group:
         return np.concatenate([from_history, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
     def _arriving(self, source: Source, table: Table, start: int, part: slice) -> Entries:
-        """Return the input of some of the steps that begin at `start`, as a projection reads it."""
+        """Return the input of a part of the steps that begin at `start`, as a projection reads it."""
         name, delay = source
         steps = np.arange(part.start, part.stop + 1) + (start - delay)
         assert isinstance(self._x, InputSteps)
@@ -247,7 +247,7 @@ class Group:
             bits[:, start : start + at_once] = packed.view("<u8")
 
     def _joined(self, volume: Reindexed, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
-        """Return the spikes that a volume reads in some steps, under their new numbers."""
+        """Return the spikes that a volume reads in a part of the steps, under their new numbers."""
         inputs = zip(volume.inputs, self._prepared.tables[volume.name])
         read = [(self._read((name, 0), spikes, part), table) for name, table in inputs if name in spikes]
         samples, steps, words = read[0][0].shape
@@ -274,12 +274,12 @@ def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) ->
 
 
 def _of_samples(neurons: Neurons, samples: int) -> Neurons:
-    """Return the state of a population in some samples before the first step, given that in one."""
+    """Return the state of a population in all samples before the first step, given the state in one sample."""
     return _with_state(neurons, lambda one: aligned(np.broadcast_to(one, (samples, one.shape[1]))) if one.size else one)
 
 
 def _part(neurons: Neurons, part: slice) -> Neurons:
-    """Return the state of a population in some of the samples; an array of one row holds for all of them."""
+    """Return the state of a population in a part of the samples; an array of one row holds for all samples."""
     return _with_state(neurons, lambda values: values[part] if len(values) > 1 else values)
 
 

@@ -23,8 +23,8 @@ LANES = 4  # windows whose values are multiplied at a time, by the weights of 32
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
-# Rows of the numbers of each neuron. `AFTER` is missing if a spike subtracts the threshold, which takes less time; from
-# `BELOW` on they are those of neurons with a neuron model: the largest number below the threshold, and `Dynamics`.
+# Rows of the numbers of each neuron. `AFTER` is missing if a spike subtracts the threshold, which takes less time. Only
+# neurons with a neuron model have the rows from `BELOW` on: the largest number below the threshold, and `Dynamics`.
 BIAS, THRESHOLD, AFTER, BELOW, DECAY, GAIN, OFFSET, CURRENT_DECAY, CURRENT_GAIN = range(9)
 
 
@@ -41,7 +41,7 @@ class Neurons(NamedTuple):
     # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold
     # is infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
     numbers: np.ndarray
-    to_value: bool  # whether it is the former
+    to_value: bool  # whether `AFTER` is a potential
     counts: np.ndarray  # int32 (samples, neurons)
     # Optional output, the current of each step, or the potential of leaky neurons: float32 (samples, steps, neurons)
     received: np.ndarray
@@ -103,7 +103,7 @@ class Reach(NamedTuple):
     window_start: np.ndarray
     target: np.ndarray  # int32: first neuron of each window
     weight_start: np.ndarray  # int32: of the tap of each window
-    channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
+    channels: int  # of the image; 1 if each neuron is a position; 0 if each neuron has one window, at the same index
 
 
 WINDOWS, RUNS, REACH = range(3)  # forms of a table
@@ -170,7 +170,7 @@ def neurons_of(values: np.ndarray) -> np.ndarray:
 
 
 class Scratch(threading.local):
-    """Buffers that each thread has for itself, and uses again for other samples; they are made, or grow, on demand."""
+    """Buffers of each thread, which are created or enlarged on demand and reused for other samples."""
 
     def __init__(self, real: Real) -> None:
         self._spikes: Dict[str, np.ndarray] = {}
@@ -213,7 +213,7 @@ def table_of_form(form: Union[Windows, Runs, Reach]) -> Table:
 
 
 def no_table(real: Real) -> Table:
-    """Return the table of a projection that nothing arrives by."""
+    """Return the table of a projection without spikes."""
     none = np.zeros(0, np.int32)
     return table_of_form(Reach(np.zeros(GROUP, real), none, none, none, 0))
 
@@ -259,7 +259,7 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Windows:
 
 
 def _by_width(rows: np.ndarray, filters: int, widths: Sequence[int] = WIDTHS) -> np.ndarray:
-    """Put the weights of filters that are added at once next to each other; fill up with zeros."""
+    """Make the weights of filters that are added at once adjacent, filled up with zeros."""
     flat, done = zeros((len(rows) * filters,), rows.dtype.type), 0
     while done < filters:
         width = next(width for width in widths if width <= filters - done)
@@ -290,7 +290,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Runs:
     stride = np.tile(np.array(sizes, np.int64)[of_block], len(rows.input))
     first = (rows.tap[:, np.newaxis] * origin[-1] + origin[of_block]).ravel() - position * channels * stride
     parts = np.tile(-(-length * filters // WIDTH), len(rows.input))
-    # Those that are too long are cut.
+    # Runs that are too long are cut.
     pieces = -(-parts // PARTS)
     piece = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     position, target, stride, first, parts = (np.repeat(a, pieces) for a in (position, target, stride, first, parts))
@@ -309,7 +309,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Runs:
 
 
 def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Reach:
-    """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
+    """List the windows of each position, or of each neuron if there are few channels; a window reads one channel.
 
     The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps. With `by_neuron` each
     neuron is a position, and no shortcut is taken.
@@ -329,7 +329,7 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
     if one_window_each and channels == 1:
         start = start[:0]
     if one_window_each and np.array_equal(target, places * channels):
-        # A shortcut: one weight for each neuron saves the way over position and channel.
+        # One weight for each neuron makes position and channel unnecessary.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
     return Reach(

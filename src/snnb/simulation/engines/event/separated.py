@@ -3,7 +3,7 @@
 A population that fires in a window of T steps, after all its input has arrived, with initial potential V0, threshold θ
 and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in the first steps of its window (Liu et al. 2022, SpikeConverter,
 AAAI). z is the sum of weights times spike counts in the order of `compiled_network`, plus T times the bias. The counts
-are equal to those of a simulation step by step if sums are exact; otherwise rounding may differ.
+are equal to the counts of a simulation step by step if sums are exact; otherwise rounding may differ.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +100,7 @@ class SeparatedEngine:
         return found
 
     def _pooled(self, population: Population, times: Arrays, number: int) -> np.ndarray:
-        """Return the spikes of a max pooling, bool (1, steps, neurons), in a sample, given those that it reads."""
+        """Return the spikes of a max pooling in a sample, bool (1, steps, neurons), given the spikes that it reads."""
         steps = self._network.latency(self._settings.duration)
         counts: Arrays = {}
         for name in self._network.senders(population):
@@ -122,7 +122,7 @@ class SeparatedEngine:
         amplitude = real(settings.threshold)
 
         def of_input(done: int) -> np.ndarray:
-            """Return what the input has sent in the first steps."""
+            """Return the sum of the input over the first steps."""
             if drawn is None:
                 return x.astype(real) * real(min(done, steps))
             sent: np.ndarray = drawn[:, :done].sum(axis=1, dtype=real) * real(network.pixel)
@@ -145,7 +145,7 @@ class SeparatedEngine:
         bias = self._each(output, np.zeros(1) if output.bias is None else output.bias)
 
         def arrived(name: str, done: int) -> np.ndarray:
-            """Return what the input or a population has sent in the first steps."""
+            """Return the sum of the input, or of the spikes of a population, over the first steps."""
             if name == source:
                 return of_input(done)
             population = network.volume(name)
