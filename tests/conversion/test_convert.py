@@ -92,9 +92,10 @@ def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, pixels):
         assert_computes(result.parsed, model, pixels)
 
 
-def test_exact_clip_without_a_clipped_layer_is_said(small, pixels):
-    warnings = conversion(small, pixels, exact_clip=True).warnings
-    assert warnings == ["--exact-clip: no layer has a clipped activation"]
+def test_options_without_effect_are_said(small, pixels):
+    assert conversion(small, pixels, exact_clip=True).warnings == ["--exact-clip: no layer has a clipped activation"]
+    [warning] = conversion(small, pixels, firing="free").warnings
+    assert warning.startswith("--firing free: ignored without --calibrate")
 
 
 def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(small, pixels):
@@ -119,11 +120,6 @@ def test_integer_biases_of_too_many_bits_are_said(small, pixels):
         warnings.append([line for line in result.warnings if "bits" in line])
     assert warnings == [[], ["00Conv2D_8x8x4 has biases of more than 24 bits: clipped"]]
     assert result.spiking.populations[0].bias[0] == 1 - 2**23
-
-
-def test_free_firing_without_a_calibration_is_said(small, pixels):
-    [warning] = conversion(small, pixels, firing="free").warnings
-    assert warning.startswith("--firing free: ignored without --calibrate")
 
 
 def test_a_percentile_that_scales_no_layer_is_said(randomise, pixels):

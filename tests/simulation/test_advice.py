@@ -72,6 +72,16 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
         assert silent[-1] in lines[-1]
 
 
+@pytest.mark.parametrize(("rate", "warned"), [(200, True), (1000, False)])
+def test_slow_poisson_input_is_warned_about(branched, rate, warned):
+    rates = {population.name: 0.5 for population in branched.network.populations}
+    statistics = SimulationStatistics.model_construct(
+        num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
+    )
+    lines = advice(statistics, SimulationSettings(input="poisson", input_rate=rate), branched.network)
+    assert ["outweigh" in line for line in lines] == [True] * warned
+
+
 HALF, CALIBRATE = "start at half the threshold (--initial-potential 0.5)", "calibrate (parse --calibrate)"
 LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
 

@@ -52,6 +52,8 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
 
 PARTS = {  # by case, constants of the event engine
     "steps": {"compiled_network.TRAIN_STEPS": 7},
+    # The currents of no step, and of some of the 60 steps, fit into the cache.
+    **{f"currents of {size} bytes": {"compiled_network.CURRENTS_BYTES": size} for size in (0, 7 * 64 * 4)},
     # Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one
     **{
         f"blocks of {size}": {

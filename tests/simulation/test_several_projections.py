@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams
@@ -115,7 +114,7 @@ CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _den
 
 @lru_cache(maxsize=None)
 def _built(name, exact=True):
-    """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each.
+    """The network of a Keras model's file, pictures, and the populations by name: matrices and bias of each.
 
     Not `exact`: weights and pixels of all bits, and no biases, so that the matrices have exactly these weights.
     """
@@ -148,7 +147,7 @@ def _built(name, exact=True):
     }
     pictures = random.integers(0, 17, (SAMPLES, *SHAPE)) / 16 if exact else random.random((SAMPLES, *SHAPE))
     pictures = pictures.astype(np.float32)
-    return model, network, pictures, connected
+    return network, pictures, connected
 
 
 def _eighths(random, shape):
@@ -219,7 +218,7 @@ def _stepped_in_windows(network, connected, frames, steps, starts):
     slow_except([("_three", "constant"), ("_dense", "poisson")], product(CASES, ["constant", "poisson"])),
 )
 def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding):
-    _, network, pictures, connected = _built(case)
+    network, pictures, connected = _built(case)
     steps, random = 8, np.random.default_rng(4)
     start = {p.name: random.choice([0.25, 0.5], p.shape[-1]).astype(np.float32) for p in network.populations}
     volumes = [replace(v, initial_potential=start[v.name]) if v.name in start else v for v in network.volumes]
@@ -248,7 +247,7 @@ def _in_stated_order(terms, active):
 
 @pytest.mark.parametrize("case", CASES)
 def test_sums_have_the_bits_of_the_stated_order(case):
-    _, network, pictures, connected = _built(case, exact=False)
+    network, pictures, connected = _built(case, exact=False)
     random = np.random.default_rng(1)
     biases = {p.name: random.normal(0, 0.1, p.shape[-1]).astype(np.float32) for p in network.populations}
     network = network.with_populations(replace(p, bias=biases[p.name]) for p in network.populations)
@@ -301,7 +300,7 @@ def _assert_counts(found, network, expected, readout):
 
 @pytest.mark.parametrize(("case", "options"), list(zip(CASES, [*OPTIONS, {}])), ids=str)
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
-    _, network, pictures, connected = _built(case)
+    network, pictures, connected = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
     expected, readout, updates = _stepped(connected, _frames(pictures, settings), settings)
     one, two = (run_engine(engine, network, settings, pictures) for engine in (TensorFlowEngine, EventEngine))
@@ -314,23 +313,3 @@ def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     for name, spikes in one.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
         np.testing.assert_array_equal(spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])])  # by sample, step, neuron
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_network_is_the_one_that_keras_computes(case):
-    model, network, pictures, connected = _built(case)
-    np.testing.assert_array_equal(Analogue(network).outputs(pictures), model.predict(pictures))
-    for name, terms in connected.items():
-        assert [projection.geometry.shape for projection in network.volume(name).projections] == [
-            network.volume(name).shape
-        ] * len(terms)
-
-
-@pytest.mark.parametrize("steps", [0, 1, 7])
-def test_a_small_cache_changes_nothing(monkeypatch, steps):
-    """The currents of 0, 1 or 7 of the 40 steps fit into the cache."""
-    _, network, pictures, connected = _built("_dense")
-    monkeypatch.setattr(event_network, "CURRENTS_BYTES", steps * 128 * 4)  # of the 70 neurons, filled up to 128
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
-    expected, readout, _ = _stepped(connected, _frames(pictures, settings), settings)
-    _assert_counts(run_engine(EventEngine, network, settings, pictures), network, expected, readout)

@@ -1,5 +1,7 @@
 """Guesses and rates by hand, intervals by their definition, errors of a reconstruction by numpy."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -74,20 +76,30 @@ def test_the_interval_is_where_the_share_is_one_quantile_away(right, samples):
     assert low <= share <= high
 
 
-def test_a_reconstruction_is_the_rate_in_the_outputs_unit():
+def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
     random = np.random.default_rng(1)
-    x, spikes = random.random((3, 2, 2, 1)).astype(np.float32), random.random((3, 5, 4)) < 0.5
-    judge = Reconstruction(x, scale=0.5 * 3, analogue_scale=3)
-    judge.observe(spikes[:, :2])
-    judge.observe(spikes[:, 2:])
-    ann, readout = random.random((3, 4)), random.normal(size=(3, 4))
-    quality = judge.quality(ann, readout)
-    flat = x.reshape(3, 4).astype(float)
-    for step in range(5):
+    x, spikes = random.random((37, 5, 5, 1), np.float32), random.random((37, 30, 25)) < 0.3
+    ann, readout = random.random((37, 25), np.float32), 30 * random.normal(size=(37, 25))
+
+    def quality(*blocks):
+        found = []
+        for block in blocks:
+            judge = Reconstruction(x[block], scale=0.5 * 3, analogue_scale=3)
+            judge.observe(spikes[block, :12])
+            judge.observe(spikes[block, 12:])
+            found.append(judge.quality(ann[block], readout[block]))
+        return functools.reduce(added, found)
+
+    whole, flat = quality(slice(0, 37)), x.reshape(37, 25).astype(float)
+    for step in range(30):
         rate = spikes[:, : step + 1].mean(axis=1)
-        assert quality.by_step[step] == pytest.approx(((1.5 * rate - flat) ** 2).mean(axis=1).sum())
-    assert quality.ann == pytest.approx(((3 * ann - flat) ** 2).mean(axis=1).sum())
-    assert quality.readout == pytest.approx(((3 * np.maximum(readout, 0) / 5 - flat) ** 2).mean(axis=1).sum())
+        assert whole.by_step[step] == pytest.approx(((1.5 * rate - flat) ** 2).mean(axis=1).sum())
+    assert whole.ann == pytest.approx(((3 * ann - flat) ** 2).mean(axis=1).sum())
+    assert whole.readout == pytest.approx(((3 * np.maximum(readout, 0) / 30 - flat) ** 2).mean(axis=1).sum())
+    for blocks in ([slice(0, 20), slice(20, 37)], [slice(i, i + 1) for i in range(37)]):
+        parts = quality(*blocks)
+        assert (parts.ann, parts.readout) == (whole.ann, whole.readout)
+        assert parts.by_step.tolist() == whole.by_step.tolist()
 
 
 def _found(network, spikes_per_step):

@@ -68,16 +68,13 @@ def test_counts_of_poisson_input_are_the_toolboxs(branched):
 
 
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
-    counted, spikes = simulated(TensorFlowEngine, trained, SETTINGS)
+    counted, spikes = simulated(TensorFlowEngine, trained, SETTINGS.changed(record_spikes=70))
     last = trained.network.output
     kernel = last.only.kernel
     uniform = Streams(SETTINGS.seed, range(70), 1).uniform(SETTINGS.duration, (10,))
     potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
-    # With a current that is the mean over time, the membrane is not the engine's: so replay the real one, from the
-    # recorded spikes of the layer before.
-    settings = SETTINGS.changed(record_spikes=70)
-    recorded, _ = simulated(TensorFlowEngine, trained, settings)
-    table = recorded.spikes[trained.network.populations[-2].name]
+    # The membrane is replayed from the recorded spikes of the layer before.
+    table = counted.spikes[trained.network.populations[-2].name]
     before = spike_trains(table, 70, SETTINGS.duration, len(kernel)).astype(bool)
     for step in range(SETTINGS.duration):
         potential += before[:, step] @ kernel + last.bias
