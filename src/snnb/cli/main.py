@@ -78,7 +78,7 @@ COMMANDS: Dict[str, Tuple[str, str]] = {
 LISTED = "`snnb --help` and `snnb COMMAND --help` list commands and options"
 COMMON = "Common"
 _COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
-# Options in the help of the commands that take the options of several stages, COMMON ones apart
+# Options in the help of the commands that take the options of several stages, besides the options of `COMMON`
 _SHOWN = {
     "run": ("model", "dataset", "run_dir", "epochs", "percentile", "samples", "duration", "engine", "input", "seed"),
     "sweep": ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler"),
@@ -148,7 +148,7 @@ class HelpfulCommand(TyperCommand):
 
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
         """Read the options; refuse an option given twice, and environment variables of options that do not exist."""
-        if not context.resilient_parsing:  # of a shell that completes a word
+        if not context.resilient_parsing:  # which is set while a shell completes a word
             _refuse_repeated(context, self.make_parser(context).parse_args(list(arguments))[2])
         left = super().parse_args(context, arguments)
         output.configure(*(context.params.pop(name) for name in ("json", "verbose", "quiet")))
@@ -216,7 +216,7 @@ def _refuse_unknown_variables(context: click.Context) -> None:
 
 
 class Commands(TyperGroup):
-    """All commands; one that is called is imported by `load`, the others have only a name and a help."""
+    """All commands. Only the called command is imported (`load`); the others have a name and a help text."""
 
     def __init__(self, **words: Any) -> None:
         super().__init__(**words)
@@ -231,7 +231,7 @@ class Commands(TyperGroup):
 
 
 INTERRUPTED = SIGNAL_EXIT_CODES[signal.SIGINT]
-failures: List[BaseException] = []  # kept until the process ends, with the frames that hold open files
+failures: List[BaseException] = []  # kept until the process ends, since their frames hold open files
 commands = typer.Typer(
     name="snnb",
     cls=Commands,
@@ -289,12 +289,12 @@ def _commands_with(option: str) -> List[str]:
 def _no_such_option(name: str, command: click.Command) -> str:
     """Return the message for an unknown option of a command: the option that is meant, or the commands that have it."""
     meant = SYNONYMS.get(name, name)
-    own = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
-    commands = [] if meant in own else _commands_with(meant)
+    options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+    commands = [] if meant in options else _commands_with(meant)
     if commands:
-        others = ", ".join(f"`snnb {other}`" for other in commands)
-        return f"no such option: {name}; {'it' if meant == name else meant} is an option of {others}"
-    near = [meant] if meant in own else get_close_matches(name, own, n=1)
+        listed = ", ".join(f"`snnb {other}`" for other in commands)
+        return f"no such option: {name}; {'it' if meant == name else meant} is an option of {listed}"
+    near = [meant] if meant in options else get_close_matches(name, options, n=1)
     return f"no such option: {name}; " + (f"did you mean {near[0]}?" if near else LISTED)
 
 

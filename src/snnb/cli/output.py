@@ -163,7 +163,7 @@ def _once(show: Say) -> Say:
 
 
 def _pace(pace: Pace, time_left: bool) -> str:
-    """Return the samples, batches or edges per second, and the time left; empty as long as they are not known."""
+    """Return the samples, batches or edges per second, and the time left; empty text before they are known."""
     if pace.per_second is None:
         return ""
     left = pace.seconds_left if time_left else None
@@ -180,10 +180,8 @@ def progress_lines(label: str, time_left: bool = True) -> Progress:
     def show(done: int, total: int, note: str = "") -> None:
         pace.update(done, total)
         if done and throttle.due():
-            of = f" of {total:,}" if total else ""
-            print_line(
-                sys.stderr, f"{label}: {', '.join(filter(None, [f'{done:,}{of}', _pace(pace, time_left), note]))}"
-            )
+            count = f"{done:,} of {total:,}" if total else f"{done:,}"
+            print_line(sys.stderr, f"{label}: {', '.join(filter(None, [count, _pace(pace, time_left), note]))}")
 
     return show
 
@@ -194,7 +192,7 @@ WIDTH = 80  # columns of blocks in a file or pipe
 def terminal_width() -> Optional[int]:
     """Return `COLUMNS` of the environment, else the number of columns of the terminal that stdout is.
 
-    None for a file or pipe without `COLUMNS`: there nothing is cut.
+    Return None for a file or pipe without `COLUMNS`, in which nothing is cut.
     """
     is_terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
     return shutil.get_terminal_size().columns if is_terminal or os.environ.get("COLUMNS") else None
@@ -210,8 +208,9 @@ def table_lines(
 ) -> List[str]:
     """Return rows as aligned columns that fit the terminal. Columns without values are omitted.
 
-    `right`, `drop` and `shorten` are indices of columns: aligned to the right; where the terminal is too narrow, left
-    out and named in a last line; and cut. The least important come first. `head`: the first row names the columns.
+    `right`, `drop` and `shorten` are indices of columns. Columns `right` are aligned to the right. If the terminal is
+    too narrow, columns `drop` are omitted, in this order, and named in a last line; then columns `shorten` are cut, in
+    this order. `head`: the first row names the columns.
     """
     from rich.cells import cell_len, set_cell_size
 

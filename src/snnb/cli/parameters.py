@@ -160,8 +160,9 @@ def with_options(options: Iterable[inspect.Parameter], *, after: int) -> Callabl
         def command(**values: object) -> None:
             call(**values)
 
-        own = [p for p in inspect.signature(call).parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        parameters = [*own[:after], *options, *own[after:]]
+        signature = inspect.signature(call).parameters.values()
+        named = [parameter for parameter in signature if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [*named[:after], *options, *named[after:]]
         command.__name__, command.__doc__ = call.__name__, call.__doc__
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

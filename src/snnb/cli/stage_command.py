@@ -27,7 +27,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.stage import StageResult
 
-# Names of metrics in the manifest whose words or unit the name itself does not give.
+# Words and units of metrics of the manifest whose names do not give them
 IN_WORDS = {
     "norm_samples": ("samples for normalisation", ""),
     "largest_difference": ("maximum deviation after parsing", ""),
@@ -84,7 +84,7 @@ def stage_command(name: str) -> Callable[..., None]:
         from snnb.stages.plan import bring_up_to_date, effective_options
 
         console = output.current
-        given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
+        given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in names.items()}
         graph = given.get("graph", {}).get("from_file")
         source = graph if isinstance(graph, Path) else None
         run = open_or_create(model, run_dir, dataset, source, wait=not no_wait, say=console.say)
@@ -107,7 +107,7 @@ def stage_command(name: str) -> Callable[..., None]:
 
 
 def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:
-    """Print the results, and of the chain of stages write the report."""
+    """Print the results; after `snnb run` also write the report."""
     from snnb.stages.plan import RunDocument, StagesDocument
 
     shown = results[-1:] if by_name else results

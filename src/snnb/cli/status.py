@@ -39,10 +39,10 @@ def status(run_dir: ExistingRun = None) -> None:
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:
-    """Return mappings as a table, after an empty line; nothing if there are none.
+    """Return an empty line and a table of mappings; nothing without mappings.
 
-    `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp. Otherwise a
-    graph that all mappings are of is stated below the table.
+    `by_graph`: the graph is the first column, which is not omitted on a narrow terminal, in place of the stamp of the
+    mapping. Otherwise a graph that all mappings have in common is stated below the table.
     """
     from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
 

@@ -36,18 +36,18 @@ def sweep(
 ) -> None:
     """Run `snnb sweep`."""
     console = output.current
-    from snnb.results import sweep as swept_grid
+    from snnb.results import sweep as results
     from snnb.results.grid import read_grid
     from snnb.stages.open_run import open_or_create
 
-    given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
+    given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
     axes = read_grid(grid, given)
     run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
-        swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
-    table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
-    lines = point_lines([one.row for one in swept])
-    document = swept_grid.Sweep(run_dir=run.path, table=table, figure=figure, points=swept)
+        points = results.sweep(run, axes, given, say=console.say, bar=console.bar)
+    table, figure = run.path / results.TABLE, run.path / results.FIGURE
+    lines = point_lines([point.row for point in points])
+    document = results.Sweep(run_dir=run.path, table=table, figure=figure, points=points)
     console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
 
 

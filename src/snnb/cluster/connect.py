@@ -214,10 +214,10 @@ def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
 
 def _require_equal_versions(client: "Client") -> None:
     versions: Any = client.get_versions(packages=["snnb", "numba"])
-    here = versions["client"]["packages"]
+    client_packages = versions["client"]["packages"]
     for worker, reply in versions["workers"].items():
         for name in COMPARED:
-            expected, found = (_release(name, packages[name]) for packages in (here, reply["packages"]))
+            expected, found = (_release(name, packages[name]) for packages in (client_packages, reply["packages"]))
             if found != expected:
                 raise InputError(f"worker {worker} has {name} {found}, this process {expected}; {SAME_ENVIRONMENT}")
 

@@ -21,14 +21,14 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 _CPU_INFO = Path("/proc/cpuinfo")
-# Flags of /proc/cpuinfo that a level has besides those of the level before (x86-64 psABI, section 3.1.1).
+# Flags of /proc/cpuinfo that a level adds to the previous level (x86-64 psABI, section 3.1.1)
 _FLAGS = {
     "x86-64-v2": "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3",
     "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
 }
 _IMPORTS = re.compile(r"^from (snnb(?:\.\w+)*) import (\([^)]*\)|.*)", re.MULTILINE)
-# Machine code that belongs to the environment, such as that of a container image: read, never written.
+# Machine code in the environment, for example in a container image: read, never written
 _COMPILED_BEFORE = Path(sys.prefix, "share", "snnb", "numba")
 
 
@@ -43,7 +43,7 @@ def compiled(function: F) -> F:
     """
     made: Any = numba.njit(**_OPTIONS)(function)
     chosen = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = chosen or _directory()  # for this function only, not for those of other packages
+    numba.config.CACHE_DIR = chosen or _directory()  # for this function only, not for functions of other packages
     with suppress(RuntimeError, OSError):  # no directory can be written, or no source is found
         made._cache = _Cache(function)
     numba.config.CACHE_DIR = chosen

@@ -96,7 +96,7 @@ OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate 
 
 
 def out_of_memory(error: Optional[BaseException]) -> bool:
-    """Whether an error of any library, or its cause, means that there was not enough memory."""
+    """Whether an error of any library, or its cause, was caused by a lack of memory."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True

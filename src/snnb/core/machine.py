@@ -142,7 +142,7 @@ def mapped_zeros(file: BinaryIO, shape: Tuple[int, ...], dtype: "DTypeLike") -> 
 
 def _groups(controller: str) -> Iterator[Path]:
     """Yield the directories of this process's cgroups that may limit a controller, and of their parents."""
-    paths: Dict[str, str] = {}  # by controller; that of version 2 has no controller
+    paths: Dict[str, str] = {}  # by controller, which is empty for version 2
     for line in _lines(PROCESS / "cgroup"):
         _, controllers, path = line.split(":", 2)
         paths.update(dict.fromkeys(controllers.split(","), path))

@@ -116,16 +116,16 @@ def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -
     """Return recorded values updated with given ones; a mapping of settings is updated setting by setting."""
     merged = {**recorded, **given}
     for name, value in given.items():
-        before = recorded.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            merged[name] = {**before, **value}
+        recorded_value = recorded.get(name)
+        if isinstance(value, Mapping) and isinstance(recorded_value, Mapping):
+            merged[name] = {**recorded_value, **value}
     return merged
 
 
 def drop_invalid(
     kind: Type[Options], recorded: Mapping[str, object], given: Mapping[str, object]
 ) -> Tuple[Dict[str, object], Dict[str, object]]:
-    """Split recorded values into those that are valid together with the given ones, and the others.
+    """Split recorded values into values that are valid together with the given ones, and values that are not.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
     """

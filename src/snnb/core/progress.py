@@ -11,7 +11,7 @@ def say_nothing(message: str) -> None:
 
 
 class Progress(Protocol):
-    """Called repeatedly with the units done, the total or 0 if it is not known, and a note such as the accuracy."""
+    """Called repeatedly with the units done, the total (0 if unknown), and a note, for example the accuracy."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Report that `done` of `total` units are done."""

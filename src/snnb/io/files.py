@@ -177,7 +177,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _own_directory(target: Path) -> Iterator[Path]:
-    """Yield a temporary directory of this process next to `target`, after removing those that killed processes left."""
+    """Yield a temporary directory of this process next to `target`; first remove directories of killed processes."""
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
         scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
@@ -192,8 +192,8 @@ def _own_directory(target: Path) -> Iterator[Path]:
 
 def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
     for scratch in folder.glob(f".*{PARTIAL}"):
-        of = target_of(scratch.name)
-        if of is not None and target in (None, of) and not _owned(scratch):
+        own_target = target_of(scratch.name)
+        if own_target is not None and target in (None, own_target) and not _owned(scratch):
             _discard(scratch)
 
 

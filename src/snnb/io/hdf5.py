@@ -108,7 +108,7 @@ class _Target(io.FileIO):
 
 @contextmanager
 def writing(path: Path, mode: str = "w", **options: int) -> Iterator[h5py.File]:
-    """Create an HDF5 file, or change one with mode `r+`, see `open_file` for what it may not contain.
+    """Create an HDF5 file, or change one with mode `r+`, which must not refer to other files (see `open_file`).
 
     Raise the error of a failed write when the block is done.
     """
@@ -128,7 +128,7 @@ def damaged(path: Path, error: BaseException) -> DamagedError:
 
 
 def json_attribute(file: h5py.Group, name: str, path: Path) -> JsonValue:
-    """Read JSON of an attribute of the root, None if there is none; raise `DamagedError` if it is not JSON."""
+    """Read JSON from an attribute of the root, or return None without it; raise `DamagedError` if it is not JSON."""
     try:
         value = file.attrs.get(name)
     except RAISED_BY_HDF5 as error:

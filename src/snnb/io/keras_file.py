@@ -84,8 +84,8 @@ def write_model(
 def _order_of_loading(layers: Sequence[StoredLayer]) -> List[str]:
     """Return the names of layers in the order of `Model.layers`, in which Keras loads their weights, not by name.
 
-    The order is that of `_map_graph_network` in `tensorflow/python/keras/engine/network.py`: by the longest path to the
-    output, then as a depth-first search from the output meets them.
+    Like `_map_graph_network` in `tensorflow/python/keras/engine/network.py`, it sorts layers by the longest path to the
+    output, then by the order in which a depth-first search from the output visits them.
     """
     inputs = {layer.name: layer.inputs for layer in layers}
     depths = dict.fromkeys(inputs, 0)

@@ -99,7 +99,7 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
-    """Raise `DamagedError` for a method of which zipfile unpacks gigabytes from kilobytes to read a first byte."""
+    """Raise `DamagedError` for other compression, of which zipfile may unpack gigabytes to read one byte."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DamagedError(path, f"{member.filename} is compressed, but not by deflate; pack it with deflate")
 
@@ -122,10 +122,10 @@ def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int,
     Return the number of values, and the bytes of one. `name` begins the message, with a space after it.
     """
     shape, dtype = read_header(file)
-    number, held = math.prod(shape), size - file.tell()
-    item_bytes = dtype.itemsize if dtype.itemsize > 0 else max(held, 1)  # numpy's number of bytes can overflow
-    if number * item_bytes > held and not dtype.hasobject:  # numpy refuses objects
-        raise DamagedError(path, f"{name}declares {number:,} values of {dtype}, and holds {held:,} bytes")
+    number, data_bytes = math.prod(shape), size - file.tell()
+    item_bytes = dtype.itemsize if dtype.itemsize > 0 else max(data_bytes, 1)  # numpy's number of bytes can overflow
+    if number * item_bytes > data_bytes and not dtype.hasobject:  # numpy refuses objects
+        raise DamagedError(path, f"{name}declares {number:,} values of {dtype}, and holds {data_bytes:,} bytes")
     return number, item_bytes
 
 

@@ -121,7 +121,7 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
 
 
 def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
-    """Raise `DamagedError` if a mapping has a key twice, of which YAML would use the last."""
+    """Raise `DamagedError` if a mapping has a key twice. YAML would silently use the last value."""
     nodes: List[Optional[yaml.Node]] = [root]
     seen: Set[int] = set()
     while nodes:
@@ -146,7 +146,7 @@ def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
 def refuse_deep_yaml(text: str) -> None:
     """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, or its aliases repeat too many values.
 
-    libyaml composes it on the stack of C, and a merge (`<<`) copies what aliases stand for.
+    libyaml composes nested values recursively on the stack of C, and a merge (`<<`) copies the values of aliases.
     """
     values = repeated = 0
     opened: List[Tuple[Optional[str], int]] = []  # anchors of lists and mappings, and the values before

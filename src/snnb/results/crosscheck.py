@@ -88,11 +88,20 @@ def crosscheck(
 ) -> Crosscheck:
     """Simulate the exported graph in another simulator, and compare all spike counts of the first samples.
 
-    Of more samples than have recorded spike times, but not all, these are recorded by simulating again; the default is
-    the recorded ones, or all. The graph with the stamp `graph` is by default that of the current simulation, made if
-    it is missing. With the stamp `map` of a mapping SANA-FE simulates its chip, and energies and times of the recorded
-    samples are compared. Raise `VerificationError` if spikes differ by more than rounding explains (see
-    `snnb.crosscheck.check.check`), or costs of a mapping differ.
+    Parameters
+    ----------
+    samples : int, optional
+        By default the samples with recorded spike times, or all if there are none. The spike times of more samples are
+        recorded by another simulation, unless all are compared.
+    graph : str, optional
+        Stamp of the graph. By default the graph of the current simulation, which is made if it is missing.
+    map : str, optional
+        Stamp of a mapping. SANA-FE simulates its chip, and energies and times of the recorded samples are compared too.
+
+    Raises
+    ------
+    VerificationError
+        Spikes differ by more than rounding explains (see `snnb.crosscheck.check.check`), or costs of a mapping differ.
     """
     if run.manifest.run.imported:
         raise UsageError(
@@ -176,12 +185,12 @@ def _expected(
     say: Say,
     progress: Progress,
 ) -> Expected:
-    """Return the spikes of samples, recorded or simulated again, or the counts of the simulation over all samples."""
+    """Return the spikes of each sample, from recorded or repeated simulations, or the spike counts of all samples."""
     assert graph.recording is not None
-    there, recorded = graph.recording.num_samples, simulated.recorded_samples
-    samples = wanted or recorded or there
-    if samples > there:
-        raise UsageError(f"--samples {samples}: the simulation has {there} samples; give at most that many")
+    available, recorded = graph.recording.num_samples, simulated.recorded_samples
+    samples = wanted or recorded or available
+    if samples > available:
+        raise UsageError(f"--samples {samples}: the simulation has {available} samples; give at most that many")
     if simulated.input == "poisson" and not recorded and wanted is None:
         raise UsageError(
             "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples "
@@ -189,11 +198,11 @@ def _expected(
         )
     folder = run.path / run.directory_of("simulate", stamp)
     counted_from, duration = graph.recording.warm_up, graph.latency
-    single = samples <= recorded or samples < there or simulated.input == "poisson"
+    single = samples <= recorded or samples < available or simulated.input == "poisson"
     with tempfile.TemporaryDirectory() as scratch:
         times = folder / SPIKE_TIMES
         if single and samples > recorded:
-            say(f"crosscheck: simulates the first {samples} of {there} samples again, to obtain spike times")
+            say(f"crosscheck: simulates the first {samples} of {available} samples again, to obtain spike times")
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
         inputs = inputs_of(run, times, simulated, graph.inputs[0], (samples, duration))
@@ -214,20 +223,20 @@ def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: Chi
     figures: List[ChipFigure] = []
     for name, (events, components) in PARTS.items():
         cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
-        mean_pj = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
+        mean_pj = float(np.mean([sum(energy[component] for component in components) for energy in trace.energy_pj]))
         differs = bool(components) and not np.isclose(cost, mean_pj, rtol=ROUNDING, atol=0)
         sanafe = mean_pj if components else None
         figures.append(ChipFigure(name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)))
-    here, there, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
-    if here.size:
-        differing = int(np.count_nonzero(~np.isclose(here, there, rtol=ROUNDING, atol=0)))
-        means = {"cost": float(here.mean()), "sanafe": float(there.mean())}
+    cost_ns, sanafe_ns, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
+    if cost_ns.size:
+        differing = int(np.count_nonzero(~np.isclose(cost_ns, sanafe_ns, rtol=ROUNDING, atol=0)))
+        means = {"cost": float(cost_ns.mean()), "sanafe": float(sanafe_ns.mean())}
         figures.append(ChipFigure(name="mean step", unit="ns", **means, differing=differing > 0))
     return ChipCheck(
         mapping=stamp,
         hardware=hardware,
         figures=figures,
-        steps=there.size,
+        steps=sanafe_ns.size,
         differing_steps=differing,
         detailed_ns=float(np.mean(trace.detailed_ns)),
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the current one; it is made first if it is missing.
 
-    In a run without simulations the graph is that of the weights, in one that begins with an external graph that
-    graph; None if there is none either. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
+    In a run that begins with an external graph it is that graph. In a run without simulations it is the graph of the
+    weights, or None if that does not exist. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
@@ -223,13 +223,13 @@ def remove_partials(run: RunDirectory) -> None:
 
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
-    here = run.path.resolve()
+    own_path = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
-    if place in (here, *here.parents, here / EXPORTS):
+    if place in (own_path, *own_path.parents, own_path / EXPORTS):
         raise UsageError(f"{target} is or contains the run {run.path}; give another path with --output")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
-        if (directory == here or _is_run(directory)) and inside[:1] != (EXPORTS,):
+        if (directory == own_path or _is_run(directory)) and inside[:1] != (EXPORTS,):
             raise UsageError(f"{target} is inside the run {directory}; give another path with --output")
 
 
@@ -242,7 +242,7 @@ def _is_run(directory: Path) -> bool:
 
 
 def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
-    """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
+    """Return the recorded SHA-256 of a graph's file; None if the graph does not exist."""
     record = run.records_of("graph").get(stamp)
     outputs = record.outputs if record is not None else []
     return next((file.sha256 for file in outputs if file.path == graph_file(run, stamp)), None)

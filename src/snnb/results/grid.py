@@ -1,4 +1,4 @@
-"""A grid of options: which option of which stage takes which values, and the points that they make."""
+"""A grid of options: its axes, each an option of a stage with its values, and its points."""
 
 import itertools
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Point:
     """A value of each axis."""
 
     values: Dict[str, object]  # by title of the axis
-    given: Given  # all options by stage: of the grid, and those that are equal for all points
+    given: Given  # all options by stage: of the grid, and options that are equal for all points
     hardware: Optional[str] = None  # name or file of the chip
 
 
@@ -56,9 +56,9 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     for title, values in grid:
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
-        asked = list(values)
-        text = f"{title}={','.join(map(str, asked))}"
-        axis = _axis(text, title, asked)
+        entries = list(values)
+        text = f"{title}={','.join(map(str, entries))}"
+        axis = _axis(text, title, entries)
         if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
             raise UsageError(f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once")
         if axis.name in given.get(axis.stage, {}):

@@ -29,10 +29,10 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     if name not in PLOTS:
         raise UsageError(f"plot {name!r} is unknown; use one of {', '.join(PLOTS)}")
     stage, draw = PLOTS[name]
-    there = {} if run.kind(stage).names is None else run.records_of(stage)
-    if result is not None and result not in there:
+    results = {} if run.kind(stage).names is None else run.records_of(stage)
+    if result is not None and result not in results:
         raise UsageError(f"{result}: no result of {stage} in {run.path}; omit it for the current one")
-    result = result or (run.current(stage) if there else None)
+    result = result or (run.current(stage) if results else None)
     record = run.record_of(stage, result)
     if record is None:
         raise UpstreamError(f"{run.path} has no result of {stage} to plot; run {stage} first")

@@ -23,17 +23,17 @@ class Removal(Document):
 def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False) -> Removal:
     """Return the results to remove, named by stamp or by directory, such as `graphs/<stamp>`.
 
-    Results made from them are removed too `with_dependents`; otherwise raise `UsageError` if there are any.
+    `with_dependents` also removes the results made from them; otherwise raise `UsageError` if there are any.
     """
     records = run.records()
-    asked = list(dict.fromkeys(_directory_named(run, name) for name in names))
-    others = _dependents(records, asked)
+    selected = list(dict.fromkeys(_directory_named(run, name) for name in names))
+    others = _dependents(records, selected)
     if others and not with_dependents:
         raise UsageError(
-            f"{', '.join(asked)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
+            f"{', '.join(selected)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
             "give --with-dependents to remove them too, or remove them first"
         )
-    directories = [directory for directory in records if directory in (*asked, *others)]
+    directories = [directory for directory in records if directory in (*selected, *others)]
     size = sum(file.size_bytes for directory in directories for file in records[directory].outputs)
     return Removal(run_dir=run.path, removed=directories, size_bytes=size, exports=exports_of(run, directories))
 

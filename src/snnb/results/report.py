@@ -87,16 +87,18 @@ def write_report(
         raise UsageError(f"{target} is a directory; give the path of a file")
     if not force:
         refuse_foreign(target, mark=GENERATOR)
-    there = {item.stamp: item for item in simulations_of(run)}
-    if simulation is not None and simulation not in there:
-        raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
+    simulations = {item.stamp: item for item in simulations_of(run)}
+    if simulation is not None and simulation not in simulations:
+        raise UsageError(
+            f"--simulation {simulation}: not in {run.path}; there are: {', '.join(simulations) or 'none yet'}"
+        )
     stamp, graph = simulation or run.current("simulate"), None
     with atomic_path(target, force=True) as temporary:  # first, since it fails where nothing can be written
         try:
             graph = current_graph(run, simulation, say)
         except ReadOnlyError as error:
             say(f"report: without its graph: {error}")
-        page = render(_page(run, list(there.values()), (stamp, graph), progress))
+        page = render(_page(run, list(simulations.values()), (stamp, graph), progress))
         temporary.write_text(page, encoding="utf-8")
     return target
 
@@ -111,14 +113,14 @@ def is_current(run: RunDirectory) -> bool:
 
 
 def _page(
-    run: RunDirectory, there: List[Simulation], shown: Tuple[Optional[str], Optional[str]], progress: Progress
+    run: RunDirectory, simulations: List[Simulation], shown: Tuple[Optional[str], Optional[str]], progress: Progress
 ) -> Page:
     """Return the page about the shown simulation and graph."""
     stamp, graph = shown
-    simulation = next((one for one in there if one.stamp == stamp), None)
+    simulation = next((one for one in simulations if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
-    sections = [_overview(run, there, simulation, (graph, mapped))]
+    sections = [_overview(run, simulations, simulation, (graph, mapped))]
     if run.manifest.run.imported:
         sections += _network(run, graph)
     else:
@@ -138,7 +140,7 @@ def _page(
 
 def _overview(
     run: RunDirectory,
-    there: Sequence[Simulation],
+    simulations: Sequence[Simulation],
     simulation: Optional[Simulation],
     shown: Tuple[Optional[str], Optional[str]],
 ) -> Section:
@@ -150,7 +152,7 @@ def _overview(
             *one.row[1:],
             states[run.directory_of("simulate", one.stamp)].in_words,
         )
-        for one in there
+        for one in simulations
     ]
     head = (*SIMULATION_HEAD, "state")
     filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
@@ -282,12 +284,12 @@ def _operations(statistics: SimulationStatistics) -> Section:
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
-    """Return a sentence about the changes of the trained network by its conversion, if there are any."""
+    """Return a sentence about the changes of the network by its conversion; nothing without changes."""
     return [] if fidelity is None else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
 
 
 def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
-    """Return the section about the input of the first sample, if it changes from step to step and is still there."""
+    """Return the section about the input of the first sample, if it changes from step to step and still exists."""
     read = next((file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"), None)
     if read is None or not run.hashes.matches(read):
         return []
@@ -322,12 +324,12 @@ def _activations(
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)
-    of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
+    selection = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
-        f"without spikes, over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line "
-        "both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the layer's "
-        "neurons."
+        f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
+        "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
+        "neurons of the layer."
     ]
 
 
@@ -372,7 +374,7 @@ def _mapping(run: RunDirectory, stamp: Optional[str]) -> Section:
 
 
 def _sweep(run: RunDirectory) -> List[Section]:
-    """Return the section about the points of the last sweep, if there are any."""
+    """Return the section about the points of the last sweep; nothing without points."""
     points = points_of_sweep(run)
     if not points:
         return []

@@ -1,9 +1,9 @@
 """`sweep`: a simulation for each point of a grid of options.
 
-A point whose training and conversion are those of the run, or a run without results, is simulated in the run. Each
-other training and conversion has a separate run in `sweep/`, with a copy of the data set, and of the training if it
-exists. Results that are up to date are not computed again, so that an interrupted sweep continues. The effective
-options of the run do not change: its simulations of a sweep are recorded with `sweep_point`.
+A point is simulated in the run if it has the run's training and conversion, or if the run has no results yet. Each
+other combination of training and conversion has a separate run in `sweep/`, with a copy of the data set, and of the
+training if it exists. Results that are up to date are not computed again, so an interrupted sweep continues. The
+effective options of the run do not change, since its simulations of a sweep are recorded as `sweep_point`.
 """
 
 import csv
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
 NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
 Bar = Callable[..., ContextManager[Progress]]
-Asked = Dict[str, Options]  # the parameters of a point by stage
+PointParams = Dict[str, Options]  # the parameters of a point by stage
 
 
 class ChipFigures(Document):
@@ -172,14 +172,14 @@ def sweep(
 ) -> List[Swept]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
-    The training, the conversion and the options that later commands inherit do not change. Only in a run
-    without results they become those of the first point.
+    The training, the conversion and the options that later commands inherit do not change. Only a run without results
+    takes them from its first point.
 
-    After an interruption it continues: a simulation with the options of a point, made of the present data set and
-    training, is that point's. The table has the rows of the points that are done.
+    An interrupted sweep continues: a simulation of the present data set and training that has the options of a point
+    is used for it. The table has the rows of all completed points.
 
-    The run is locked. `given` are options that are the same for all points, by stage; one that is not given keeps its
-    recorded value. The points are returned in the order of the grid; the last axis changes fastest.
+    The run is locked. `given` are options by stage that are the same for all points. An option that is not given keeps
+    its recorded value. The points are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
         raise UsageError(
@@ -192,22 +192,25 @@ def sweep(
         refuse_foreign(run.path / FIGURE)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
-    tell = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
+    say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_news(say, UP_TO_DATE), bar=bar)
     notes: List[List[str]] = []  # by point, about recorded values that are not valid with its options
     for point in points:
         notes.append([])
-        shared = cast("simulate.SimulateParams", _asked(run, point, notes[-1].append)[simulate.KIND.name])
-    unequal = next((note for of_point in notes for note in of_point if any(note not in other for other in notes)), None)
-    if unequal is not None:
-        raise UsageError(f"the points would differ in an option outside the grid ({unequal}); give it for all points")
+        shared = cast("simulate.SimulateParams", _point_params(run, point, notes[-1].append)[simulate.KIND.name])
+    every_note = [note for of_point in notes for note in of_point]
+    difference = next((note for note in every_note if any(note not in of_point for of_point in notes)), None)
+    if difference is not None:
+        raise UsageError(
+            f"the points would differ in an option outside the grid ({difference}); give it for all points"
+        )
     done: List[Swept] = []
     with ExitStack() as stack:
         if (shared.workers, shared.scheduler) != (1, None):
             stack.enter_context(connected(shared.workers, shared.scheduler))
         for number, point in enumerate(points, 1):
             say(f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}")
-            home, result = _simulate_point(run, point, axes, say=tell, bar=bar)
+            home, result = _simulate_point(run, point, axes, say=say_news, bar=bar)
             stamp, chip = result.directory.name, NO_CHIP
             if point.hardware is not None:
                 chip = _chip_figures(home, stamp, point.hardware, say, bar)
@@ -296,45 +299,48 @@ def _value_of(column: str, text: str) -> JsonValue:
 
 
 def _news(say: Say, *left_out: str) -> Say:
-    """Return a function that passes on all messages but those that contain one of some texts."""
+    """Return a function that passes on all messages except those that contain one of the texts `left_out`."""
 
-    def tell(message: str) -> None:
+    def say_news(message: str) -> None:
         if not any(text in message for text in left_out):
             say(message)
 
-    return tell
+    return say_news
 
 
 def _simulate_point(
     run: RunDirectory, point: Point, axes: Sequence[Axis], *, say: Say, bar: Bar
 ) -> Tuple[RunDirectory, StageResult]:
     """Bring the simulation of a point up to date; return it and the run that it is in."""
-    asked, name = _asked(run, point), simulate.KIND.name
-    # Every option is given, since the recorded ones may be those of another point.
-    given = {**point.given, **{stage: {**point.given.get(stage, {}), **asked[stage].model_dump()} for stage in NETWORK}}
+    network, name = _point_params(run, point), simulate.KIND.name
+    # Every option is given, since the recorded values may be from another point.
+    given = {
+        **point.given,
+        **{stage: {**point.given.get(stage, {}), **network[stage].model_dump()} for stage in NETWORK},
+    }
     home = run
     with ExitStack() as stack:
-        if not all(_is_free(run, stage, asked) for stage in NETWORK):
+        if not all(_is_free(run, stage, network) for stage in NETWORK):
             home = RunDirectory.create(run.path / FOLDER / _folder_name(point, axes), run.manifest.run, run.kinds)
             stack.enter_context(home.locked(say=say))
             home.take("prepare", run)
-            if run.record_of("train") is not None and _is_free(run, "train", asked):
+            if run.record_of("train") is not None and _is_free(run, "train", network):
                 bring_up_to_date(run, "train", point.given, say=say, bar=bar)
                 home.take("train", run)
-            elif not _is_free(home, "train", asked) or home.record_of("train") is None:
+            elif not _is_free(home, "train", network) or home.record_of("train") is None:
                 homes = (other for other in _runs_of_sweep(run) if other.record_of("train") is not None)
-                trained = next((other for other in homes if _is_free(other, "train", asked)), None)
+                trained = next((other for other in homes if _is_free(other, "train", network)), None)
                 if trained is not None:
                     home.take("train", trained)
         bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
-        params = _asked(run, point, parsed=home.path / simulate.parsed_file(home))[name]
+        params = _point_params(run, point, parsed=home.path / simulate.parsed_file(home))[name]
         sweep_point = home is run and run.current(name) is not None
         given[name] = {**point.given.get(name, {}), **params.model_dump(), "sweep_point": sweep_point}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
 
 
 def _folder_name(point: Point, axes: Sequence[Axis]) -> str:
-    """Return the name of the run of a training and conversion that are not those of the sweep's run."""
+    """Return the name of the folder in `sweep/` for the training and conversion of a point."""
     values = {axis.title: point.values[axis.title] for axis in axes if axis.stage in NETWORK}
     text = ",".join(f"{title}={value}" for title, value in values.items())
     return re.sub(r"[^\w.,=-]", "_", text, flags=re.ASCII)[:200] or "network"
@@ -347,22 +353,24 @@ def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
             yield RunDirectory.open(path, run.kinds)
 
 
-def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
+def _point_params(
+    run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None
+) -> PointParams:
     """Return the parameters of a point by stage, in order; an option that is not given has its effective value.
 
     `parsed` is the file of its network, which sets the duration if it is calibrated; by default the run's network.
     """
-    asked: Asked = {
+    params: PointParams = {
         stage.name: stage.resolve(run, point.given.get(stage.name, {}), say) for stage in (train.STAGE, parse.STAGE)
     }
     given = point.given.get(simulate.KIND.name, {})
-    return {**asked, simulate.KIND.name: simulate.resolve(run, given, say, parsed=parsed)}
+    return {**params, simulate.KIND.name: simulate.resolve(run, given, say, parsed=parsed)}
 
 
-def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
+def _is_free(run: RunDirectory, name: str, params: PointParams) -> bool:
     """Whether the run has no result of a stage, or one with the parameters of the point."""
     record = run.record_of(name)
-    return record is None or record.params.model_dump(mode="json") == asked[name].model_dump(mode="json")
+    return record is None or record.params.model_dump(mode="json") == params[name].model_dump(mode="json")
 
 
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:

@@ -200,11 +200,11 @@ class RunDirectory:
     def _begin(path: Path, info: RunInfo, kinds: Kinds, wait: bool, say: Say) -> None:
         """Write the first manifest of a run directory, unless another process writes it first."""
         path.mkdir(parents=True, exist_ok=True)
-        own = (*HOUSEKEEPING, manifest.NAME)
-        others = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in own]
-        if others:
+        expected = (*HOUSEKEEPING, manifest.NAME)
+        foreign = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in expected]
+        if foreign:
             raise UsageError(
-                f"{path} holds {min(others)} but no {manifest.NAME}, so it is not a run; "
+                f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
                 "give --run-dir a folder that is empty or does not exist"
             )
         with locked(path, wait=wait, say=say):
@@ -241,11 +241,11 @@ class RunDirectory:
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
         """Return the records of a stage that can have several results, by name."""
-        there: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
-        return there
+        records: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
+        return records
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """Return the record of a stage, or None; without a name, that of the one of several results `current`."""
+        """Return the record of a result, or None. The default of several results is `current`."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
@@ -253,21 +253,21 @@ class RunDirectory:
         return self.records_of(stage).get(name or self.current(stage) or "")
 
     def current(self, stage: str) -> Optional[str]:
-        """Return the name of the one of several results that later commands use by default; None if there is none."""
+        """Return the name of the result, of several, that later commands use by default; None without results."""
         return next(iter(self.by_precedence(stage)), None)
 
     def by_precedence(self, stage: str) -> List[str]:
         """Return the names of the results of a stage, the current one first.
 
-        It is the latest of the results that were made of files that the run has now, or if there is none of these the
-        latest. Results of sweeps, whose options are not kept, come last.
+        Results whose inputs are the present files of the run precede others, and later results precede earlier ones.
+        Results of sweeps, whose options are not inherited, come last.
         """
         results = self.records_of(stage)
-        now = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
+        present = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
 
         def precedence(name: str) -> Tuple[bool, bool, str, str]:
             record = results[name]
-            is_present = all(file.external or now.get(file.path) == file.sha256 for file in record.inputs)
+            is_present = all(file.external or present.get(file.path) == file.sha256 for file in record.inputs)
             return not is_sweep_point(record), is_present, record.timing.started_utc, name
 
         return sorted(results, key=precedence, reverse=True)
@@ -295,10 +295,10 @@ class RunDirectory:
     def stage(
         self, stage: str, params: Options, *, inputs: Sequence[str], name: Optional[str] = None
     ) -> Iterator[StageOutput]:
-        """Run the block as a stage, whose results replace the earlier ones on success; after an error nothing changes.
+        """Run the block as a stage, whose result replaces the earlier one on success; after an error nothing changes.
 
-        `inputs` are paths relative to the run directory; `name` is that of one of several results. Raise `DamagedError`
-        if an input that a stage has written does not have its recorded hash.
+        `inputs` are paths relative to the run directory; `name` is the name of one of several results. Raise
+        `DamagedError` if an input that a stage has written does not have its recorded hash.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative

@@ -72,9 +72,9 @@ D = TypeVar("D", bound=Record)
 class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder has one record. Its `sha256` is that of lines `sha256  relative/path` for all files that are not
-    hidden, in the order of the paths' parts; its `size_bytes` is their sum; its `listing` is the hash of their names,
-    sizes and modification times. While the listing is the same, no file is read again.
+    An external folder has one record of its files that are not hidden. `sha256` is the hash of a line `sha256  path`
+    for each file, in the order of the parts of the relative paths; `size_bytes` is the sum of the sizes; `listing` is
+    the hash of names, sizes and modification times. While the listing is the same, no file is read again.
     """
 
     path: str

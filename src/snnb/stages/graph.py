@@ -38,16 +38,16 @@ WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of an external graph
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 ASSUMED = "no spike counts: one spike per neuron is assumed"
-OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one external graph
+SPIKE_OPTIONS = ("rates", "rate_samples", "rate_steps")  # of an external graph; not inherited by another graph
 
 
 def _absolute(path: Path) -> Path:
-    """Return the absolute path of a file, or the name of an instance."""
+    """Return the absolute path of a file; the name of an instance is not changed."""
     return Path(os.path.abspath(path)) if named_instance(path) is None else path  # noqa: PTH100 - links stay
 
 
 def _each(files: object) -> object:
-    """Return a tuple of one file, and several files as they are."""
+    """Return one file as a tuple; several files are not changed."""
     return (files,) if isinstance(files, (str, Path)) else files
 
 
@@ -119,12 +119,12 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     """Return the effective parameters; by default the simulation is the current one."""
     params = effective_params(run, KIND, given, say)
     if run.manifest.run.imported:
-        before = recorded(run, KIND)
-        if params.from_file is None and before is None:
+        record = recorded(run, KIND)
+        if params.from_file is None and record is None:
             raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
-        if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
+        if record is not None and params.from_file != record.params.from_file:
             unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
-            params = params.model_copy(update={**{name: given.get(name) for name in OF_SPIKES}, "rate_unit": unit})
+            params = params.model_copy(update={**{name: given.get(name) for name in SPIKE_OPTIONS}, "rate_unit": unit})
         return params
     if params.weights_only:
         return params
@@ -139,7 +139,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 
 def imported_name(path: Path) -> str:
-    """Return the name of a run that begins with an external graph: of its file, or of an instance."""
+    """Return the name of a run that begins with an external graph: the name of the file or of the instance."""
     instance = named_instance(path)
     stem = path.stem if instance is None else find_instance(instance).name
     return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
@@ -243,13 +243,13 @@ def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent)
 
 
 def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
-    """Read an external graph; mappings of the one before become stale."""
+    """Read an external graph; mappings of the previous graph become stale."""
     from snnb.formats.import_graph import import_graph
 
     path = params.from_file
     if path is None:
         raise UsageError(f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph")
-    run.rename(imported_name(path))  # with --force, the graph before may be of another file
+    run.rename(imported_name(path))  # with --force, the previous graph may be from another file
     name = named_instance(path)
     path = path if name is None else find_instance(name).path
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
@@ -277,13 +277,13 @@ def import_arrays(
     *,
     force: bool = False,
 ) -> None:
-    """Write a graph that was made of arrays, whose SHA-256 is `sha256`; with `force` in place of that of a file."""
+    """Write a graph that was made of arrays, whose SHA-256 is `sha256`; `force` replaces a graph of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes
     from snnb.graph.listed import merged_note, write_listed
     from snnb.graph.populations import Recording
 
     if force:
-        run.rename(imported_name(run.path))  # the graph before may be of a file
+        run.rename(imported_name(run.path))  # the previous graph may be from a file
     else:
         _refuse_other_graph(run, None)
     if all(population.spikes is None for population in listed.populations):
@@ -352,7 +352,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
         reason = "only for the graph of a network; omit it with an external graph"
         return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
-    reasons = dict.fromkeys(OF_SPIKES, "only with --from")
+    reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
     if given.get(KIND.name, {}).get("weights_only"):
         reasons["rate_unit"] = "a graph of weights has no rates; omit it"
     return reasons

@@ -54,10 +54,10 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
     if dataset is None:
         raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
     on = _dataset_for(model, dataset)  # the name of a folder's data set has the absolute path
-    own = own_model(model)
-    if own.function is not None:
-        trust(own.path)
-    return own.name, on, f"{own.path}:{own.function}" if own.function else str(own.path)
+    opened = own_model(model)
+    if opened.function is not None:
+        trust(opened.path)
+    return opened.name, on, f"{opened.path}:{opened.function}" if opened.function else str(opened.path)
 
 
 def _dataset_for(model: str, dataset: str) -> str:
@@ -78,8 +78,8 @@ def model_of(run: RunDirectory) -> Model:
     if info.model_source is None:
         spec = find(info.model)
         return Model(spec.build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
-    own = _recorded_own_model(info.model_source)
-    return Model(own.build, Recipe(), own.settings, own.path, own.function is None, None)
+    model = _recorded_own_model(info.model_source)
+    return Model(model.build, Recipe(), model.settings, model.path, model.function is None, None)
 
 
 def packaged(info: RunInfo) -> Optional[ModelSpec]:
@@ -127,13 +127,13 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
         return given, "resize"
     dataset = find_dataset(info.dataset)
     described = dataset.spec
-    own = _recorded_own_model(info.model_source)
+    model = _recorded_own_model(info.model_source)
     pictures = given or described.shape
-    if pictures is None and own.takes_shape:
+    if pictures is None and model.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
         raise UsageError(f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
-    shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
+    shape = model.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
         raise InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
     return shape, "resize" if given else "exact"

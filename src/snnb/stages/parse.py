@@ -86,9 +86,9 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 
 def step_ms(run: RunDirectory) -> float:
-    """Return the time step in ms: of events the one that they are summed in, else that of a NIR file, otherwise 1.
+    """Return the time step in ms: the bin of events, else the time step of a NIR file, otherwise 1.
 
-    A time step of 1 is that of a file whose unit of time is the time step, which has no length in seconds.
+    In a NIR file whose unit of time is the time step, the time step is 1, which has no length in seconds.
     """
     prepared, parsed = recorded(run, prepare.KIND), recorded(run, KIND)
     assert prepared is not None
@@ -100,7 +100,7 @@ def step_ms(run: RunDirectory) -> float:
 
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
-    """Whether the network is for a number of time steps: calibrated, or trained with quantised activations."""
+    """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
     from snnb.io.keras_file import read_levels
 
     if effective_value(run, KIND, given, "calibrate"):

@@ -139,15 +139,23 @@ def bring_up_to_date(
 ) -> List[StageResult]:
     """Run the stage `target` of a locked run, and first the stages that it needs.
 
-    `given` are options by stage, as `read_options` returns them. One that is not given keeps its recorded value, or in
-    the stages `from_defaults` has its default. `asked_by_name`: the target was requested by name, not as the last stage
-    of `snnb run`; only then does a stage that always makes a new result make one. `force` also runs what is up to date:
-    the target, or every stage if it was not requested by name. Without `upstream`, an earlier stage that would have to
-    run raises `UpstreamError`. `bar` returns, for the name of a stage, a context manager with its progress.
+    Parameters
+    ----------
+    given : mapping
+        Options by stage, as `read_options` returns them. An option that is not given has its recorded value, or its
+        default in the stages `from_defaults`.
+    force : bool
+        Run the target, or every stage if the target was not requested by name, even if it is up to date.
+    upstream : bool
+        Run the earlier stages that are missing or stale; otherwise raise `UpstreamError`.
+    asked_by_name : bool
+        The target was requested by name, not as the last stage of `snnb run`. Otherwise `Stage.always_new` is ignored.
+    bar : callable
+        Returns, for the name of a stage, a context manager with its progress.
     """
     results: Dict[str, StageResult] = {}
-    asked = given
-    given = _from_defaults(run, asked, from_defaults)
+    given_options = given
+    given = _from_defaults(run, given_options, from_defaults)
     names = check_options(run, target, given, force=force)
     for name in names:
         stage = STAGES[name]
@@ -155,7 +163,7 @@ def bring_up_to_date(
         def tell(message: str, name: str = name) -> None:
             say(f"{name}: {message}")
 
-        given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
+        given = _from_defaults(run, given_options, from_defaults)  # defaults can depend on the stage before
         options = given.get(name, {})
         if stage.source is not None and BEFORE[name] in results:
             options = {**options, stage.source: results[BEFORE[name]].directory.name}
@@ -194,7 +202,7 @@ def bring_up_to_date(
 
 
 def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
-    """Return the effective options that differ from the defaults, the recorded ones apart; empty if there are none."""
+    """Return the effective options that differ from the defaults as text, given and recorded options separately."""
     kind, options = stage.kind.params, given.get(stage.name, {})
     defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
     values: Dict[str, object] = {}
@@ -204,9 +212,11 @@ def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: O
             value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
         if value != default and name not in idle and (name in options or is_inherited(kind, name)):
             values[name] = value
-    own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
-    recorded = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
-    return "; ".join(filter(None, [own and f"options: {own}", recorded and f"recorded options: {recorded}"]))
+    parts = []
+    for title, is_given in (("options", True), ("recorded options", False)):
+        words = options_in_words(kind, {name: value for name, value in values.items() if (name in options) == is_given})
+        parts += [f"{title}: {words}"] if words else []
+    return "; ".join(parts)
 
 
 @contextmanager
@@ -274,13 +284,14 @@ def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> 
 
 
 def _default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
-    """Return the default in this run of each option that keeps its recorded value."""
-    fields = {
-        name: field for name, field in stage.kind.params.model_fields.items() if is_inherited(stage.kind.params, name)
+    """Return the default in this run of each option that is inherited."""
+    kind = stage.kind.params
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in kind.model_fields.items()
+        if is_inherited(kind, name) and not field.is_required()
     }
-    own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    known = {name: value for name, value in own.items() if not fields[name].is_required()}
-    return {**known, **stage.defaults(run, given)}
+    return {**defaults, **stage.defaults(run, given)}
 
 
 def read_options(given: Given) -> Dict[str, Dict[str, object]]:

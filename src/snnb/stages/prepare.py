@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from snnb.network.event_samples import EventSamples
 
 
-# Of the test samples on which changes of a network are measured: their number, and that of their values
-FIDELITY_SAMPLES, FIDELITY_VALUES = 1000, 200_000_000
+FIDELITY_SAMPLES = 1000  # test samples on which changes of a network are measured, at most
+FIDELITY_VALUES = 200_000_000  # pixels of these samples, at most
 BYTE = 255.0
 NO_NORM_SAMPLES = "--norm-samples: ignored, because the data set has no training images"
 
@@ -80,9 +80,9 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the defaults of this run, without the shape where neither model nor data set fixes it.
+    """Return the defaults of this run, without the shape if neither model nor data set fixes it.
 
-    `fit` is that of the effective shape.
+    `fit` belongs to the effective shape.
     """
     from snnb.stages.model import input_shape
 

@@ -99,18 +99,19 @@ def resolve(
     """Return the effective parameters; `parsed` is the file of the network, by default the run's converted one."""
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
-    fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)
+    fixed, recorded_values = _fixed_defaults(run, parsed), recorded_params(run, KIND)
     for name, value in fixed.items():
-        if name not in given and before.get(name) not in (None, value, SimulateParams.model_fields[name].default):
+        before, default = recorded_values.get(name), SimulateParams.model_fields[name].default
+        if name not in given and before not in (None, value, default):
             option = option_name(SimulateParams, name)
-            say(f"{option} {before[name]} was recorded; {value} is used, as the network or the test set defines it")
+            say(f"{option} {before} was recorded; {value} is used, as the network or the test set defines it")
     given = {**fixed, **given}
     params = effective_params(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
     left = available - params.first
     if 0 < left < params.samples and "samples" not in given:
         used = min(DEFAULT_SAMPLES, left)
-        there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
-        say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
+        available_now = f"{left}" + (f" from --first {params.first} on" if params.first else "")
+        say(f"--samples {params.samples} was recorded, but the test set has {available_now}; {used} are used")
         params = effective_params(run, KIND, {**given, "samples": used}, say)
     if params.input not in details.codings:
         has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
@@ -128,13 +129,13 @@ def resolve(
 
 
 def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
-    """Return the path in the run of the converted network, or of that of a simulation."""
+    """Return the path in the run of the converted network, or of the copy in a simulation."""
     place = run.directory_of(parse.KIND.name) if stamp is None else run.directory_of(KIND.name, stamp)
     return f"{place}/{run.parsed_name}"
 
 
 def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
-    """Return the defaults for a calibrated or integer network and for events, which also precede recorded values."""
+    """Return the defaults for a calibrated or integer network and for events, which precede even recorded values."""
     from snnb.network.read_network import spiking_attributes
 
     details = recorded_details(run, prepare.KIND)
@@ -175,14 +176,14 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check the options before a data set is prepared, or a network trained, converted or simulated."""
-    before = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
-    if KIND.name not in planned.stages or planned.next not in (*before, KIND.name):
+    earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
+    if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
         return
-    given, own = planned.given, planned.given.get(KIND.name, {})
+    given, options = planned.given, planned.given.get(KIND.name, {})
     values: Dict[str, Any] = {name: effective_value(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
-    # Recorded values of these give way to those of the network, or there are none.
-    asked = ("threshold", "initial_potential", "workers", "scheduler")
-    values.update({name: own[name] for name in asked if name in own})
+    # Only given values count, since the network replaces recorded values of these options, or none are recorded.
+    only_given = ("threshold", "initial_potential", "workers", "scheduler")
+    values.update({name: options[name] for name in only_given if name in options})
     calibrated = parse.is_calibrated(run, given)
     refuse_unsuitable(
         SimulationSettings.model_construct(**values),
@@ -191,8 +192,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         windowed=calibrated and effective_value(run, parse.KIND, given, "firing") == "separated",
         pruned=bool(effective_value(run, parse.KIND, given, "prune")),
     )
-    if planned.next in before[1:]:
-        resolve(run, own)
+    if planned.next in earlier[1:]:
+        resolve(run, options)
 
 
 def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
@@ -262,7 +263,7 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
 
 
 def _own_settings(run: RunDirectory, params: SimulateParams, result: "SimulationResult") -> Dict[str, object]:
-    """Return what ran and the toolbox has no parameter for, the parameters of the conversion included."""
+    """Return the final values of the options of conversion and simulation that the toolbox does not have."""
     converted = recorded(run, parse.KIND)
     assert converted is not None
     given = {parse.KIND.name: converted.params.model_dump(), KIND.name: params.model_dump()}
@@ -316,7 +317,7 @@ def simulate_samples(
         scale=details.scale,
         class_names=details.class_names,
         num_classes=class_count(run.manifest.run, details.class_names),
-        # The activation of the last layer that corresponds to a firing rate of 1.
+        # The activation of the last layer that corresponds to a firing rate of 1
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,
         dt_ms=parse.step_ms(run),

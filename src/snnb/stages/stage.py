@@ -105,7 +105,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Stage(Generic[P, D]):
-    """Definition of a stage; its name is that of its kind of result."""
+    """Definition of a stage, which has the name of its kind of result."""
 
     kind: Kind[P, D]
     # Returns the effective parameters; the last argument is called for each recorded value that is not used.
@@ -200,7 +200,7 @@ def other_versions(record: AnyRecord) -> List[str]:
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a result with its types; without a name, that of the current one."""
+    """Return the record of a result with its types, by default of the current result."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -254,7 +254,7 @@ def effective_value(run: RunDirectory, kind: Kind[P, D], given: Given, name: str
 
 
 def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
-    """Return the format of figures: the given one, else that of the figure `stem` of the previous result, else PNG."""
+    """Return the format of figures: the given format, else the format of the figure `stem` in `record`, else PNG."""
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
     endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
     return given or cast(FigureFormat, endings[0][1:] if endings else "png")

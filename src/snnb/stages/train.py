@@ -112,8 +112,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     model = model_of(run)
     chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
-        before = _settings(recorded_params(run, KIND))
-        recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
+        recorded_settings = _settings(recorded_params(run, KIND))
+        recorded_settings = checked_hyperparameters(recorded_settings, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
@@ -129,7 +129,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 
 def is_spiking(run: RunDirectory) -> bool:
-    """Whether the model is a network from a NIR file, in a NIR file."""
+    """Whether the model is a spiking network, in a NIR file."""
     from snnb.stages.model import model_file
 
     return is_nir(str(model_file(run.manifest.run) or ""))
@@ -168,7 +168,7 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
-    """Return the parameters of a stage to display: those that apply to the model."""
+    """Return the parameters of a stage that apply to the model, for display."""
     left_out = set(inapplicable(run, params))
     return {name: value for name, value in params.model_dump(mode="json").items() if name not in left_out}
 
@@ -263,7 +263,7 @@ def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[
 
     details = recorded_details(run, prepare.KIND)
     assert model.build is not None
-    own = partial(
+    model_builder = partial(
         model.build,
         input_shape=tuple(details.splits["test"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
@@ -274,7 +274,7 @@ def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[
         from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
-        model = own()
+        model = model_builder()
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":
@@ -306,7 +306,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
 
 
 def _advice(prepared: prepare.PrepareDetails) -> str:
-    """Return what to try if an external model is little better than guessing."""
+    """Return advice for an external model whose accuracy is close to chance."""
     from snnb.datasets.preparation import dark_pixels
 
     if prepared.floats:
