@@ -284,12 +284,6 @@ class _Files(NamedTuple):
     virtual: Sequence[str] = ()  # populations that the configuration declares as virtual
     config: Optional[Path] = None
 
-    @property
-    def all(self) -> Tuple[Path, ...]:
-        """All files, each once."""
-        named = [path for pair in (*self.nodes, *self.edges) for path in pair] + [self.config]
-        return tuple(dict.fromkeys(path for path in named if path is not None))
-
 
 class _Nodes(NamedTuple):
     """A population of nodes."""
@@ -332,14 +326,14 @@ def read(path: Path) -> ListedGraph:
     if not nodes:
         raise DamagedError(path, "has no populations of nodes; put the file of nodes next to that of edges")
     names = sorted(nodes, key=lambda name: not nodes[name].virtual)  # stable
-    filled = [nodes[name] for name in names if nodes[name].size]
-    populations = [population for own in filled for population in own.typed or [own.together]]
-    if len({population.name for population in populations}) < len(populations):
-        populations = [own.together for own in filled]
     ends = np.cumsum([nodes[name].size for name in names]).tolist()
     ids = {name: range(end - nodes[name].size, end) for name, end in zip(names, ends)}
-    virtual = sum(nodes[name].size for name in names if nodes[name].virtual)
-    firsts = np.cumsum([0, *(population.size for population in populations)])
+    filled = [nodes[name] for name in names if nodes[name].size]
+    parts = [own.typed or [own.together] for own in filled]
+    titles = [population.name for part in parts for population in part]
+    if len(set(titles)) < len(titles):  # node types of different populations have one name
+        parts = [[own.together] for own in filled]
+    populations = [population for part in parts for population in part]
     edges: List[_EdgePopulation] = []
     notes = set() if described is None else set(described.notes)
     if described is None and any(population.spikes is not None for population in populations):
@@ -349,13 +343,15 @@ def read(path: Path) -> ListedGraph:
         with reading(file) as opened:
             for name, group in opened["edges"].items():
                 edges.append(_read_edge_population(file, name, group, ids, types, notes))
+    read_files = [path for pair in (*files.nodes, *files.edges) for path in pair]
+    read_files += [files.config, None if described is None else description]
     return ListedGraph(
         populations,
         _edges(edges),
-        inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
+        inputs=sum(len(part) for part, own in zip(parts, filled) if own.virtual),
         recording=None if described is None else described.recording,
         assumed=described is not None and described.assumed_spikes,
-        files=files.all if described is None else (*files.all, description),
+        files=tuple(dict.fromkeys(path for path in read_files if path is not None)),
         ranges=ids,
         notes=tuple(sorted(notes)),
     )
