@@ -22,7 +22,6 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.io.figures import save
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.keras import description_of, keras
-from snnb.io.keras_file import QCFS_LEVELS
 from snnb.io.npy import load_archive
 from snnb.io.text import parse_json
 from snnb.model_files.read_model import read_trained
@@ -122,7 +121,7 @@ def train(
     # Later stages do not use the state of the optimizer, which is up to twice the size of the weights.
     levels, written = levels_of(model), plain(model)
     compile_model(written, options, classes)
-    write_model(written, model_file, {} if levels is None else {QCFS_LEVELS: levels})
+    write_model(written, model_file, levels)
     test, confusion = evaluate(read_trained(model_file), test_set)
     check_finite(test, saved)
     metrics = named_metrics(test, classes)

@@ -5,7 +5,6 @@ import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import List, Mapping, Optional
 
 import numpy as np
@@ -14,7 +13,7 @@ from snnb.core.errors import DamagedError, InputError, VerificationError, first_
 from snnb.core.progress import say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
 from snnb.io.keras import NEWER, description_of, keras, older_description
-from snnb.io.keras_file import read_levels
+from snnb.io.keras_file import QCFS_LEVELS, read_levels
 from snnb.model_files.keras_files import read_description
 from snnb.model_files.kinds import NotReadError
 from snnb.network.trained import TrainedNetwork
@@ -72,17 +71,18 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
             )
 
 
-def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
+def write_model(model: keras.Model, path: Path, levels: Optional[int] = None) -> None:
     """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
 
-    `attributes` are additional attributes of the file.
+    `levels` is the number of levels of quantised activations, for `read_levels`.
     """
     with in_memory(path.name) as saved, writing(path) as file:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(saved, save_format="h5")
         copy_without_times(saved, file)
-        file.attrs.update(attributes)
+        if levels is not None:
+            file.attrs[QCFS_LEVELS] = levels
         if NEWER:  # so that TensorFlow 2.2 loads it
             description = older_description(json.loads(saved.attrs["model_config"]))
             file.attrs["model_config"] = json.dumps(description).encode()
