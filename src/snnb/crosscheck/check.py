@@ -35,12 +35,12 @@ def require_memory_of(graph: SynapseGraph, simulator: str) -> None:
         )
 
 
-ONE_IN = 1000  # of sums over samples, spikes of pairs of sample and neuron that may differ without a reason
+PAIRS = 1000  # of sample and neuron, in which sums over the samples may differ by one spike without a reason
 
 
 @dataclass(frozen=True)
 class CountDifference:
-    """A population in both simulators."""
+    """Differences of the spike counts of a population in two simulators."""
 
     population: str
     pairs: int  # of sample and neuron
@@ -66,13 +66,14 @@ def count_differences(
 
 
 def within_rounding(compared: CountDifference, samples: int) -> bool:
-    """Whether sums differ by at most a spike in a thousand pairs, or by one; of a neuron, by at most one a sample."""
-    return compared.differing <= max(1, compared.pairs // ONE_IN) and compared.largest <= samples
+    """Whether sums differ by one spike in `PAIRS`, or one in all, at most, and in each neuron by one per sample."""
+    return compared.differing <= max(1, compared.pairs // PAIRS) and compared.largest <= samples
 
 
 # Neurons × samples in a batch; of Brian2, which has a copy of the network for each sample, also synapses.
 AT_A_TIME = {"scipy": 1 << 21, "brian2": 1 << 19}
-FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
+# Largest difference of a membrane potential at the end of a sample, in thresholds; times √n for n samples
+LARGEST_SHIFT = 4.0
 ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and repeat the crosscheck"
 ALTERED = "check whether a file of the run was altered; otherwise please report it"
 
@@ -166,9 +167,10 @@ def check(
         if all(within_rounding(one, samples) for one in compared):
             return tuple(compared)
         _refuse_sums(network, compared, simulator_sums, expected.sums, samples, name)
+        shift = LARGEST_SHIFT * samples**0.5
         why = (
-            f"by the exported weights these spikes change no membrane potential by more than {FAR * samples**0.5:.3g} "
-            f"thresholds in {samples} samples, but a small error would not either. {ONLY_RECORDED}"
+            f"by the exported weights these spikes change no membrane potential by more than {shift:.3g} thresholds in "
+            f"{samples} samples, but a small error would not either. {ONLY_RECORDED}"
         )
     differing = sum(one.differing for one in compared)
     if differing:
@@ -262,7 +264,7 @@ def _refuse_sums(
         for projection in network.spiking_inbound(one.population):
             if projection.source in differences:
                 moved = moved + projection.weights @ differences[projection.source]
-        far = ~(np.abs(moved) <= FAR * threshold * samples**0.5)
+        far = ~(np.abs(moved) <= LARGEST_SHIFT * threshold * samples**0.5)
         if far.any():
             neuron = int(np.flatnonzero(far)[0])
             raise VerificationError(

@@ -43,8 +43,8 @@ FORMATS: Dict[str, Format] = {
     "axh": axoncuda.AXH,
     "graphml": graphml.FORMAT,
 }
-# By kind: whether a file is of it, and its reader, given the graph without its spikes, and the recording that the
-# options or the graph state
+# For each kind of file: a function that recognises it, and its reader, which gets the graph without its spikes and the
+# recording of the options or of the graph
 RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
     "SONATA reports": (sonata.is_report, sonata.read_report),
     "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),

@@ -1,7 +1,7 @@
 """`hmetis`: the hypergraph for hMETIS, KaHyPar, Mt-KaHyPar: a neuron and all its targets are one hyperedge.
 
 Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place. The source
-is the first pin, and the target of its synapse with itself once more, which partitioners ignore.
+is the first pin. A synapse of a neuron with itself adds the source once more, which partitioners ignore.
 The file has no populations and no weights of synapses; the description next to an export has the populations, and the
 weight of a spike.
 """

@@ -1,7 +1,7 @@
-"""Graphs that files describe: by the description of an export, a table of nodes and a table of edges.
+"""Graphs from tables of edges, and from the description and the table of nodes of an export.
 
-A table of edges has the columns source and target, whatever its format. Neurons are ids from 0, or names, in
-populations if there are columns of groups. Names get ids in their natural order, population after population, so that
+A table of edges has the columns `source` and `target` in each format, with ids of neurons from 0 or names; columns of
+groups assign the neurons to populations. Names get ids in their natural order, population after population, so that
 the order of the rows has no effect; names that are the integers 0 to n - 1 are ids. The populations of an export of
 `snnb` are read from its description, their biases, spikes and names from its table of nodes.
 """

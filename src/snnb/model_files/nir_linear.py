@@ -190,7 +190,7 @@ def _pads(node: Node, overlaps: List[int], axes: int) -> List[Pair]:
     return [(n // 2, n - n // 2) if str(padding) == "same" else (0, 0) for n in overlaps]
 
 
-def then(first: Linear, second: Linear, source: Channels, middle: Channels, target: Channels, node: Node) -> Linear:
+def compose(first: Linear, second: Linear, source: Channels, middle: Channels, target: Channels, node: Node) -> Linear:
     """Compose a map from `source` to `middle` with one from `middle` to `target`, the one of `node`."""
     if isinstance(second, Elementwise) and second.factor is None and (middle == target or isinstance(first, Matrix)):
         return first
@@ -218,7 +218,7 @@ def then(first: Linear, second: Linear, source: Channels, middle: Channels, targ
         factor = np.ones(1) if first.factor is None else first.factor.reshape(-1, 1)
         return Matrix(factor * second.weights)
     weights = matrix_of(first, source, middle, node).reshape(-1, *middle)
-    return Matrix(applied(second, weights, target).reshape(len(weights), -1))
+    return Matrix(apply(second, weights, target).reshape(len(weights), -1))
 
 
 def _require_matrix(source: Channels, target: Channels, node: Node) -> None:
@@ -245,10 +245,10 @@ def matrix_of(linear: Linear, source: Channels, target: Channels, node: Node) ->
         return linear.weights
     _require_matrix(source, target, node)
     rows = np.eye(math.prod(source)).reshape(-1, *source)
-    return applied(linear, rows, target).reshape(len(rows), -1)
+    return apply(linear, rows, target).reshape(len(rows), -1)
 
 
-def applied(linear: Linear, x: np.ndarray, target: Channels) -> np.ndarray:
+def apply(linear: Linear, x: np.ndarray, target: Channels) -> np.ndarray:
     """Return the output of a map, shape (rows, *target), for inputs of shape (rows, *source)."""
     if isinstance(linear, Matrix):
         return (x.reshape(len(x), -1) @ linear.weights).reshape(len(x), *target)

@@ -21,9 +21,9 @@ from snnb.model_files.nir_linear import (
     Matrix,
     Window,
     channel_values,
+    compose,
     linear_of,
     matrix_of,
-    then,
     volume_of,
 )
 from snnb.network.geometry import Shape
@@ -204,7 +204,9 @@ class _Reader:
             delays = np.unique(steps).tolist()
             parts = [(Elementwise() if len(delays) == 1 else Elementwise(1.0 * (steps == n)), n) for n in delays]
         terms = [
-            Term(term.source, term.volume, then(term.linear, part, term.volume, middle, target, node), term.delay + n)
+            Term(
+                term.source, term.volume, compose(term.linear, part, term.volume, middle, target, node), term.delay + n
+            )
             for term in self._arriving(node.name)
             for part, n in parts
         ]

@@ -24,7 +24,7 @@ from snnb.core.progress import Say
 from snnb.io.files import refuse_special
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
-from snnb.model_files.onnx_values import Attribute, Given, Layers, Node, Value, vector
+from snnb.model_files.onnx_values import Attribute, Layers, Node, Operand, Value, vector
 from snnb.network.trained import TrainedNetwork
 
 VALUE_BYTES = 8  # of a constant in memory
@@ -192,7 +192,7 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     axes = "NHWC" if _channels_last(graph) else "NCHW"
     lengths = dict(zip(axes[1:], graph.shape))
     layers = Layers(graph.batch, graph.input, tuple(lengths[axis] for axis in "HWC"))
-    values: Dict[str, Given] = {**graph.constants, graph.input: Value(layers.input, axes), "": None}
+    values: Dict[str, Operand] = {**graph.constants, graph.input: Value(layers.input, axes), "": None}
     for node in graph.nodes:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
@@ -234,7 +234,7 @@ def _refuse_unknown(graph: Graph) -> None:
         )
 
 
-def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
+def _computed(node: Node, layers: Layers, inputs: List[Operand]) -> Operand:
     """Return the output of an operator; from constants, by the reference implementation of the package onnx."""
     if any(isinstance(given, Value) for given in inputs):
         if node.kind in OF_CONSTANTS:

@@ -9,9 +9,9 @@ from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_values import (
     BATCH,
     POSITION_BYTES,
-    Given,
     Layers,
     Node,
+    Operand,
     Operator,
     Value,
     in_keras_order,
@@ -26,7 +26,7 @@ CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 
 
-def _constant(inputs: Sequence[Given], number: int, role: str) -> np.ndarray:
+def _constant(inputs: Sequence[Operand], number: int, role: str) -> np.ndarray:
     """Return an input of an operator that must be a constant; `role` describes it in the message."""
     given = inputs[number] if number < len(inputs) else None
     if not isinstance(given, np.ndarray):
@@ -34,12 +34,12 @@ def _constant(inputs: Sequence[Given], number: int, role: str) -> np.ndarray:
     return given
 
 
-def _optional(inputs: Sequence[Given], number: int, role: str) -> Optional[np.ndarray]:
+def _optional(inputs: Sequence[Operand], number: int, role: str) -> Optional[np.ndarray]:
     """Return an input that must be a constant, None if the operator does not have it."""
     return _constant(inputs, number, role) if number < len(inputs) and inputs[number] is not None else None
 
 
-def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _convolution(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Conv with one group, or with one for each channel."""
     value = picture(layers, node.name, inputs[0])
     weights = _constant(inputs, 1, "kernel").astype(np.float32)
@@ -80,7 +80,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(layer, "NCHW")
 
 
-def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """MaxPool or AveragePool; the padding of MaxPool is below every number: for nonnegative numbers, 0 is the same."""
     kind = "MaxPooling2D" if node.kind == "MaxPool" else "AveragePooling2D"
     value = picture(layers, node.name, inputs[0])
@@ -107,13 +107,13 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return value.like(layer, value.nonnegative)
 
 
-def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _global_average_pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """GlobalAveragePool; axes of length 1 are inserted again only where an operator needs them."""
     value = picture(layers, node.name, inputs[0])
     return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.layer]), value.nonnegative)
 
 
-def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _padding(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Pad a picture with zeros."""
     value = _value(inputs[0])
     if node.get("mode", "constant") != "constant":
@@ -134,7 +134,7 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return _zeros(layers, node, picture(layers, node.name, value), (pads.get("H", (0, 0)), pads.get("W", (0, 0))))
 
 
-def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _normalisation(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """BatchNormalization with its recorded mean and variance."""
     value = _value(inputs[0])
     if node.get("training_mode", 0):
@@ -210,13 +210,13 @@ def _zeros(layers: Layers, node: Node, value: Value, pads: Pads) -> Value:
     return value.like(layers.add("ZeroPadding2D", f"{node.name}_pad", [value.layer], padding=pads), value.nonnegative)
 
 
-def _relu(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _relu(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Relu."""
     value = _value(inputs[0])
     return value.like(layers.add("Activation", node.name, [value.layer], activation="relu"), True)
 
 
-def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _clip(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Clip from 0 on, as ReLU6 is."""
     value = _value(inputs[0])
     bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
@@ -232,7 +232,7 @@ def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return value.like(layers.add("ReLU", node.name, [value.layer], max_value=high), True)
 
 
-def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _add(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Add or Sum of values, or of a value and one constant a channel."""
     values = [given for given in inputs if isinstance(given, Value)]
     constants = [given for given in inputs if isinstance(given, np.ndarray)]
@@ -248,13 +248,13 @@ def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return values[0].like(layer, all(value.nonnegative for value in values))
 
 
-def _subtract(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _subtract(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Sub of a constant."""
     value = _value(inputs[0])
     return _shifted(layers, node, value, np.ones(1), -_constant(inputs, 1, "second input").astype(np.float64))
 
 
-def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _multiply(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Mul by a constant."""
     first, second = inputs
     value, factor = (first, second) if isinstance(first, Value) else (second, first)
@@ -263,7 +263,7 @@ def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return _shifted(layers, node, value, factor, np.zeros(1))
 
 
-def _divide(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _divide(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Div by a constant."""
     divisor = _constant(inputs, 1, "second input").astype(np.float64)
     if np.any(divisor == 0):
@@ -276,7 +276,7 @@ def _shifted(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift
     return _scaled(layers, node, value, factors, shifts)
 
 
-def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _concatenate(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Concat of channels or units."""
     axis = node.get("axis", 1)
     values = [_value(given) for given in inputs]
@@ -306,7 +306,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return values[0].like(layer, all(value.nonnegative for value in values))
 
 
-def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _dense(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Gemm or MatMul of a vector with constant weights."""
     value = _value(inputs[0])
     weights = _constant(inputs, 1, "second input").astype(np.float32)
@@ -330,7 +330,7 @@ def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(layers.add("Dense", node.name, [value.layer], arrays, units=units, use_bias=biased), "NF")
 
 
-def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _softmax(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Softmax over channels or units."""
     value = _value(inputs[0])
     axis = node.get("axis", -1 if node.opset >= 13 else 1)
@@ -341,7 +341,7 @@ def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return value.like(layers.add("Activation", node.name, [value.layer], activation="softmax"), True)
 
 
-def _flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _flatten(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Flatten a picture."""
     value = _value(inputs[0])
     if node.get("axis", 1) % len(value.axes) != 1:
@@ -349,7 +349,7 @@ def _flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return vector(layers, node.name, value)
 
 
-def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _reshape(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Reshape to a vector, or to a picture of 1×1."""
     shape = [int(length) for length in np.ravel(_constant(inputs, 1, "shape"))]
     value = _value(inputs[0])
@@ -378,7 +378,7 @@ def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; only flattening an image to a vector is supported")
 
 
-def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _squeeze(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Remove axes of length 1."""
     axes = _axes(node, inputs)
     value = _value(inputs[0])
@@ -388,7 +388,7 @@ def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return vector(layers, node.name, value)
 
 
-def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _unsqueeze(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Insert axes of length 1."""
     axes = _axes(node, inputs)
     value = _value(inputs[0])
@@ -397,7 +397,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(value.layer, "NCHW", None, value.nonnegative)
 
 
-def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _transpose(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Transpose the channels: only the meaning of ONNX's axes changes."""
     value = _value(inputs[0])
     order = node.get("perm", tuple(range(len(value.axes)))[::-1])
@@ -406,7 +406,7 @@ def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(value.layer, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
 
 
-def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _mean(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """ReduceMean over height and width."""
     value = _value(inputs[0])
     axes = _axes(node, inputs)
@@ -418,30 +418,30 @@ def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(layer, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
 
 
-def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+def _identity(layers: Layers, node: Node, inputs: List[Operand]) -> Operand:
     """Dropout and Identity."""
     return inputs[0]
 
 
-def _cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+def _cast(layers: Layers, node: Node, inputs: List[Operand]) -> Operand:
     """Cast to another floating-point type: Keras computes in float32 anyway."""
     if node.get("to", 1) not in (1, 10, 11, 16):
         raise NotReadError("it converts to another type of number")
     return inputs[0]
 
 
-def _shape_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
+def _shape_of(layers: Layers, node: Node, inputs: List[Operand]) -> np.ndarray:
     """Shape, with `BATCH` for the number of pictures."""
     shape = (BATCH, *_value(inputs[0]).shape)
     return np.array(shape[node.get("start", 0) : node.get("end", len(shape))], np.int64)
 
 
-def _axes(node: Node, inputs: Sequence[Given]) -> List[int]:
+def _axes(node: Node, inputs: Sequence[Operand]) -> List[int]:
     given = _optional(inputs, 1, "axes")
     return [int(axis) for axis in (node.get("axes", ()) if given is None else np.ravel(given))]
 
 
-def _value(given: Given) -> Value:
+def _value(given: Operand) -> Value:
     if not isinstance(given, Value):
         raise NotReadError("it takes a constant where a value is needed")
     return given

@@ -40,7 +40,7 @@ class Node:
         return cast(_T, self.attributes.get(name, default))
 
 
-Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a constant, or none
+Operand = Union["Value", np.ndarray, None]  # input of an operator: a value, a constant, or none
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ class Layers:
         return free
 
 
-Operator = Callable[[Layers, Node, List[Given]], Given]  # adds the layers of an operator that reads these inputs
+Operator = Callable[[Layers, Node, List[Operand]], Operand]  # adds the layers of an operator that reads these inputs
 
 
-def picture(layers: Layers, name: str, value: Given) -> Value:
+def picture(layers: Layers, name: str, value: Operand) -> Value:
     """Return the input of operator `name` as a picture with ONNX's axes NCHW; a vector gets axes of length 1."""
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
