@@ -29,6 +29,7 @@ from machine import cells, machine, spread, write_table
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.import_graph import import_graph
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.graph.projection import GraphProjection
@@ -241,7 +242,7 @@ def parts(folder: Path, rounds: int = 7) -> None:
         for format, workers in (("parquet", None), ("parts", 2)):
             settle(folder)
             begin = time.perf_counter()
-            done = export(graph, format, folder / "out", ExportOptions(workers=workers))
+            done = export(graph, format, folder / "out", Request(ExportOptions(workers=workers)))
             seconds.append(time.perf_counter() - begin)
         settle(folder)
         rate = done.size_bytes / seconds[-1]
@@ -262,7 +263,7 @@ def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, rou
     for _ in range(rounds):
         settle(folder)
         begin = time.perf_counter()
-        done = export(graph, format, folder / file, spike_times=times)
+        done = export(graph, format, folder / file, Request(spike_times=times))
         seconds = time.perf_counter() - begin
         settle(folder)
         measured.append((done.size_bytes / seconds, dd_rate(folder, max(64, done.size_bytes >> 20)), seconds))
@@ -310,7 +311,7 @@ def large(folder: Path) -> None:
         print(f"\nAlexNet, {graph.number_of_edges():,} synapses, without those of the constant input")
         for name in ("hmetis", "spinemap"):
             times, begin = spike_times(folder, graph), time.perf_counter()
-            done = export(graph, name, folder / "out", force=True, spike_times=times)
+            done = export(graph, name, folder / "out", Request(spike_times=times), force=True)
             minutes = (time.perf_counter() - begin) / 60
             print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {minutes:8.1f} minutes", flush=True)
 

@@ -18,7 +18,7 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import exported_network
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.request import Simulated
+from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.mapping.map_network import map_network
@@ -98,10 +98,10 @@ def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
     firing, _, _, graph = simulated
     if firing == "separated":
         with pytest.raises(UsageError, match="cannot state firing windows of populations"):
-            export(graph, format, tmp_path / "net", simulated=dynamics_of(256.0))
+            export(graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0)))
     elif format == "sanafe":
         with pytest.raises(UsageError, match="initial potentials other than 0"):
-            export(graph, format, tmp_path / "net", simulated=dynamics_of(256.0))
+            export(graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0)))
 
 
 @pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
@@ -120,12 +120,12 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
 @pytest.mark.parametrize("simulated", INTEGERS, indirect=True, ids=" ".join)
 def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     firing, folder, _, graph = simulated
-    given = {"options": ExportOptions(integers=True), "simulated": dynamics_of(255.0)}
+    request = Request(ExportOptions(integers=True), simulated=dynamics_of(255.0))
     network = read_network(folder / "net_parsed.h5")
     stored = {
         p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections])) for p in network.populations
     }
-    export(graph, "csv", tmp_path / "net.csv", **given)
+    export(graph, "csv", tmp_path / "net.csv", request)
     with (tmp_path / "net.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all(float(row["weight"]) in stored[row["dest_group"]] for row in rows)
@@ -137,7 +137,7 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (6, 255)
     if firing == "separated":
         return
-    export(graph, "nir", tmp_path / "net.nir", **given)
+    export(graph, "nir", tmp_path / "net.nir", request)
     arrays = {"weight": [], "bias": [], "v_threshold": []}
     with h5py.File(tmp_path / "net.nir", "r") as file:
         file.visititems(lambda name, item: arrays.get(name.split("/")[-1], []).append(item))
@@ -146,13 +146,13 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
             map(frozenset, thresholds.values())
         )
     if firing == "usual":  # all neurons start at 0
-        export(graph, "sanafe", tmp_path / "net.net", **given)
+        export(graph, "sanafe", tmp_path / "net.net", request)
         lines = (tmp_path / "net.net").read_text().splitlines()
         numbers = [
             float(word.split("=")[1]) for line in lines if line[0] in "ne" for word in line.split() if "=" in word
         ]
         assert np.array_equal(numbers, np.rint(numbers))
-    export(graph, "pynn", tmp_path / "pynn", **given)
+    export(graph, "pynn", tmp_path / "pynn", request)
     lists = [np.loadtxt(path, ndmin=2) for path in (tmp_path / "pynn").glob("*.txt")]
     assert all(np.array_equal(rows, np.rint(rows)) for rows in lists)
 

@@ -11,6 +11,7 @@ from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.exported import exported_network
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.model_files.fold_pixels import fold_pixels
@@ -139,7 +140,7 @@ def test_other_simulators_give_the_same_spikes(simulated, trained, simulator):
 
 def test_a_nir_file_that_is_read_again_has_the_same_spikes(simulated, parsed, tmp_path):
     x, stated, graph, _ = simulated
-    export(graph, "nir", tmp_path / "net.nir", simulated=stated)
+    export(graph, "nir", tmp_path / "net.nir", Request(simulated=stated))
     with h5py.File(tmp_path / "net.nir", "r") as file:
         kinds = [np.asarray(node["type"]).item() for node in file["node/nodes"].values()]
     assert sum("Scale" in str(kind) for kind in kinds) == 1

@@ -6,6 +6,7 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.all import FORMATS
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from tests.graph.networks import LAYERS, save
@@ -17,14 +18,15 @@ def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, 
     target = tmp_path / "out"
     target.write_text("precious")
     with pytest.raises(UsageError, match=r"out exists.*--force"):
-        export(graph, format, target, spike_times=spike_times)
+        export(graph, format, target, Request(spike_times=spike_times))
     assert target.read_text() == "precious"
     told = []
-    show = {"progress": lambda *how_far: told.append(how_far)}
-    export(graph, format, target, spike_times=spike_times, force=True, **show)
+    export(
+        graph, format, target, Request(spike_times=spike_times, progress=lambda *seen: told.append(seen)), force=True
+    )
     assert told[-1][0] == told[-1][1] > 0
     first = content(target)
-    export(graph, format, target, spike_times=spike_times, force=True)
+    export(graph, format, target, Request(spike_times=spike_times), force=True)
     assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
     assert content(target).keys() == first.keys()
 

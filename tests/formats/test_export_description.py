@@ -9,12 +9,13 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.request import Simulated
+from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
 from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 from tests.graph.networks import graph_of, save_spike_times
 
+ORIGIN = {"stamp": "s", "sha256": "0"}
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 
 
@@ -26,8 +27,8 @@ def described(target):
 @pytest.mark.parametrize("format", sorted(name for name, one in FORMATS.items() if not one.needs_mapping))
 def test_every_format_states_all_that_a_simulator_needs(graph, tmp_path, spike_times, format):
     target, has_units = tmp_path / "out", "rate_unit" in FORMATS[format].own_options
-    given = {"spike_times": spike_times, "origin": {"stamp": "s", "sha256": "0"}, "simulated": SIMULATED}
-    export(graph, format, target, ExportOptions(rate_unit="hz" if has_units else "step"), **given)
+    options = ExportOptions(rate_unit="hz" if has_units else "step")
+    export(graph, format, target, Request(options, spike_times, simulated=SIMULATED), origin=ORIGIN)
     stated = described(target)
     per = "second" if has_units else "time step"
     assert (stated["rate_unit"], stated["edge_unit"]) == (f"spikes per {per}", f"thresholds per {per}")
@@ -66,13 +67,14 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
     counts = {volume.name: np.ones(volume.shape) for volume in (network.input, *network.populations)}
     coding = {"input": "current"}
     with graph_of(network, tmp_path, counts, coding, num_samples=4, num_timesteps=25, warm_up=5) as graph:
-        given = {"spike_times": save_spike_times(graph, tmp_path / "times.npz")} if format == "spinemap" else {}
-        given.update(simulated=Simulated(1.0, "subtraction", "constant", None, 1.0, None, None, 30, 2, 7))
+        times = save_spike_times(graph, tmp_path / "times.npz") if format == "spinemap" else None
+        simulated = Simulated(1.0, "subtraction", "constant", None, 1.0, None, None, 30, 2, 7)
+        request = Request(spike_times=times, simulated=simulated)
         if format in ("nir", "sanafe"):
             with pytest.raises(UsageError, match=r"^highest .* --max-pool average"):
-                export(graph, format, target, **given)
+                export(graph, format, target, request)
             return
-        export(graph, format, target, origin={"stamp": "s", "sha256": "0"}, say=said.append, **given)
+        export(graph, format, target, request, origin=ORIGIN, say=said.append)
     stated = described(target)
     assert {p["target"]: p["weights"] for p in stated["projections"]}["highest"] == rule
     assert list(stated["max_pooling"]) == [rule]
@@ -86,7 +88,7 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
 def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_times):
     firsts = {}
     for format in ("csv", "metis", "sonata"):
-        export(graph, format, tmp_path / format, origin={"stamp": "s", "sha256": "0"})
+        export(graph, format, tmp_path / format, origin=ORIGIN)
         firsts[format] = [population["first_id"] for population in described(tmp_path / format)["populations"]]
     assert firsts == {"csv": [0, 84, 120, 144, 164], "metis": [0, 36, 60, 80], "sonata": [0, 0, 36, 60, 80]}
 

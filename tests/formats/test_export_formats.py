@@ -110,8 +110,8 @@ def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.formats.parts.PART", 150)
     monkeypatch.setattr("snnb.formats.parts.ROWS", 40)
     options = ExportOptions(rate_unit="sample")
-    written = export(graph, "parts", tmp_path / "parts", options=options.changed(workers=3))
-    export(graph, "parquet", tmp_path / "parquet", options=options)
+    written = export(graph, "parts", tmp_path / "parts", Request(options.changed(workers=3)))
+    export(graph, "parquet", tmp_path / "parquet", Request(options))
     assert written.edges == graph.number_of_edges()
     expected = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
     index = pandas.read_csv(tmp_path / "parts" / "index.csv")
@@ -144,7 +144,7 @@ def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path, dask_workers):
     options = ExportOptions(scheduler=dask_workers.cluster.scheduler_address)
-    there = export(graph, "parts", tmp_path / "there", options=options)
+    there = export(graph, "parts", tmp_path / "there", Request(options))
     here = export(graph, "parts", tmp_path / "here")
     assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
@@ -190,7 +190,7 @@ def test_refused_before_anything_is_written(graph, tmp_path, monkeypatch, format
     if limit is not None:
         monkeypatch.setattr(f"snnb.formats.{limit[0]}", limit[1])
     with pytest.raises(error, match=words) as raised:
-        export(graph, format, tmp_path / "net", options=ExportOptions(**options))
+        export(graph, format, tmp_path / "net", Request(ExportOptions(**options)))
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
 
@@ -290,7 +290,7 @@ def test_sonata_files_have_what_the_standard_asks_for(sonata):
 
 @pytest.mark.parametrize("with_input", [False, True])
 def test_spinemap_lists_the_spikes_of_each_neuron(graph, tmp_path, spike_times, with_input):
-    export(graph, "spinemap", tmp_path / "net", spike_times=spike_times, options=ExportOptions(with_input=with_input))
+    export(graph, "spinemap", tmp_path / "net", Request(ExportOptions(with_input=with_input), spike_times=spike_times))
     found = [
         [int(w) for w in line.split(" ")] for line in (tmp_path / "net" / "spike_info.txt").read_text().splitlines()
     ]
@@ -306,16 +306,16 @@ def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
     with pytest.raises(UsageError, match="--record-spikes"):
         export(graph, "spinemap", tmp_path / "net")
     with pytest.raises(UsageError, match="--record-spikes"):
-        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "none.npz")
+        export(graph, "spinemap", tmp_path / "net", Request(spike_times=tmp_path / "none.npz"))
     (tmp_path / "broken.npz").write_bytes(spike_times.read_bytes()[:100])
     with pytest.raises(InputError, match="not a complete npz file"):
-        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "broken.npz")
+        export(graph, "spinemap", tmp_path / "net", Request(spike_times=tmp_path / "broken.npz"))
     with np.load(str(spike_times)) as file:
         times = dict(file)
     times["07Dense_4"] = np.array([[0, 4, 0]], np.int32)
     np.savez(tmp_path / "other.npz", **times)
     with pytest.raises(InputError, match="07Dense_4 do not fit"):
-        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "other.npz")
+        export(graph, "spinemap", tmp_path / "net", Request(spike_times=tmp_path / "other.npz"))
     assert not (tmp_path / "net").exists()
 
 
@@ -335,10 +335,10 @@ def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
     [("snn", "BATCH"), ("axh", "BATCH"), ("hmetis", "TEXT_BATCH"), ("metis", "TEXT_BATCH"), ("spinemap", "TEXT_BATCH")],
 )
 def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_times, format, batch):
-    export(graph, format, tmp_path / "one", spike_times=spike_times)
+    export(graph, format, tmp_path / "one", Request(spike_times=spike_times))
     module = {"snn": "axoncuda", "axh": "axoncuda"}.get(format, format)
     monkeypatch.setattr(f"snnb.formats.{module}.{batch}", 7)
-    export(graph, format, tmp_path / "two", spike_times=spike_times)
+    export(graph, format, tmp_path / "two", Request(spike_times=spike_times))
     one, two = (tmp_path / name for name in ("one", "two"))
     for file in one.iterdir() if one.is_dir() else [one]:
         assert (two / file.name if one.is_dir() else two).read_bytes() == file.read_bytes()
@@ -346,7 +346,7 @@ def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_t
 
 def test_metis_for_64_bit_indices(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.formats.metis.LARGEST", 10)
-    assert export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(idx64=True)).edges > 10
+    assert export(graph, "metis", tmp_path / "net.graph", Request(ExportOptions(idx64=True))).edges > 10
 
 
 def test_biases_that_sanafe_reads(graph, tmp_path):

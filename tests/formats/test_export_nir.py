@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.formats.request import Simulated
+from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, branched, graph_of_model, residual, set_random_weights, varied
@@ -134,7 +134,7 @@ def test_a_graph_without_an_input_is_refused(tmp_path):
 
 def assert_same_synapses(graph, tmp_path, threshold):
     simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
-    export(graph, "nir", tmp_path / "net.nir", simulated=simulated, origin={})
+    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
     written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
     names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
     counted = 0
@@ -175,7 +175,7 @@ def test_layers_stay_layers(tmp_path):
 
 def test_losses_are_stated(graph, tmp_path):
     simulated = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
-    export(graph, "nir", tmp_path / "net.nir", simulated=simulated, origin={})
+    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
     stated = json.loads((tmp_path / "net.nir.json").read_text())
     assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == ["reset", "time", "random"]
     assert "reset by zero" in stated["nir"]["losses"][0]

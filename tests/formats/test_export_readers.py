@@ -22,6 +22,7 @@ import scipy.sparse
 from snnb.core.errors import UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from tests.crosscheck.sanafe_file import load
 from tests.graph.edges import all_edges, names_of
@@ -283,9 +284,8 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
     graph = request.getfixturevalue("listed")[name] if name in LISTED else request.getfixturevalue(name)
     options = ExportOptions(**options)
     assert name != "graph" or graph.attributes["pool_weight"] == "one"
-    given = {"options": options, "origin": {"stamp": "s", "sha256": "0"}}
-    if format == "spinemap":
-        given["spike_times"] = save_spike_times(graph, tmp_path / "times.npz")
+    times = save_spike_times(graph, tmp_path / "times.npz") if format == "spinemap" else None
+    given = {"request": Request(options, times), "origin": {"stamp": "s", "sha256": "0"}}
     if format in ("metis", "hmetis", "snn", "axh", "spinemap") and graph.recording is None:
         with pytest.raises(UsageError, match="has no spike counts, which this format requires"):
             export(graph, format, tmp_path / "net", **given)
@@ -369,7 +369,7 @@ NODE_READERS = {
 @pytest.mark.parametrize("format", sorted(NODE_READERS))
 def test_neurons_are_those_of_the_graph(graph, tmp_path, spike_times, format):
     """All numbers are the same float64."""
-    export(graph, format, tmp_path / "net", spike_times=spike_times)
+    export(graph, format, tmp_path / "net", Request(spike_times=spike_times))
     rows, first = NODE_READERS[format](tmp_path / "net"), 84 if format == "spinemap" else 0
     assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first))
     for row in rows:

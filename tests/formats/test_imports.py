@@ -16,6 +16,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.import_graph import import_graph
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph, seal
 from tests.formats.mapped import costs_of, imported, refused
@@ -352,7 +353,7 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
     format = "csv" if "csv" in target else target
     path = tmp_path / {"sonata": "net"}.get(target, f"net.{target}")
     options = ExportOptions(rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step")
-    export(original, format, path, options, origin=ORIGIN)
+    export(original, format, path, Request(options), origin=ORIGIN)
     again, notes = imported(path, tmp_path / "again")
     edges = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
     with again:
@@ -386,13 +387,8 @@ def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, 
     export(weights_graph, "csv", tmp_path / "weights.csv")
     assumed, _ = imported(tmp_path / "weights.csv", tmp_path / "first")
     with assumed:
-        export(
-            assumed,
-            format,
-            tmp_path / name,
-            ExportOptions(with_input=format in ("snn", "axh", "hmetis")),
-            origin=ORIGIN,
-        )
+        options = ExportOptions(with_input=FORMATS[format].partial)
+        export(assumed, format, tmp_path / name, Request(options), origin=ORIGIN)
         again, _ = imported(tmp_path / name, tmp_path / "again")
         with again:
             assert again.assumed_spikes
@@ -410,7 +406,7 @@ def _named_edges(graph):
 def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, missing):
     """Populations, spikes of sources and edges are the same; the recording is that of the options."""
     unit = "step" if missing == "json" else "hz"
-    export(residual_graph, "csv", tmp_path / "net.csv", ExportOptions(rate_unit=unit))
+    export(residual_graph, "csv", tmp_path / "net.csv", Request(ExportOptions(rate_unit=unit)))
     (tmp_path / f"net.csv.{missing}").unlink()
     recording = residual_graph.recording
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
@@ -451,7 +447,7 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
 @pytest.mark.parametrize("name", ["net.csv", "sonata"])
 def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
     format, path = {"net.csv": "csv"}.get(name, name), tmp_path / name
-    export(pruned_graph, format, path, ExportOptions(integers=True), origin=ORIGIN)
+    export(pruned_graph, format, path, Request(ExportOptions(integers=True)), origin=ORIGIN)
     _, notes = imported(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
 

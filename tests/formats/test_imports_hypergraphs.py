@@ -8,6 +8,7 @@ import pytest
 
 from snnb.core.errors import DamagedError
 from snnb.formats.export_options import ExportOptions
+from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
@@ -20,7 +21,7 @@ ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
 def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, format, unit):
     """All but the weights, the spikes of neurons without targets, and in .hgr silent neurons."""
     original, path = request.getfixturevalue(name), tmp_path / f"net.{'hgr' if format == 'hmetis' else format}"
-    export(original, format, path, ExportOptions(with_input=True, rate_unit=unit), origin=ORIGIN)
+    export(original, format, path, Request(ExportOptions(with_input=True, rate_unit=unit)), origin=ORIGIN)
     again, notes = imported(path, tmp_path)
     counts = np.concatenate([p.spike_count.ravel() for p in original.populations])
     if format == "hmetis":
@@ -98,7 +99,7 @@ def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text):
 
 
 def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
-    export(residual_graph, "hmetis", tmp_path / "net.hgr", ExportOptions(scale=0.25), origin=ORIGIN)
+    export(residual_graph, "hmetis", tmp_path / "net.hgr", Request(ExportOptions(scale=0.25)), origin=ORIGIN)
     found, notes = imported(tmp_path / "net.hgr", tmp_path)
     with found:
         for one, other in zip(found.populations[:-1], residual_graph.populations):
@@ -109,7 +110,7 @@ def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
 def test_the_description_alone_states_the_weight_of_a_spike(residual_graph, tmp_path):
     """Without it the weights are the spikes; one of an older version, which does not state the weight, is refused."""
     path = tmp_path / "net.hgr"
-    export(residual_graph, "hmetis", path, ExportOptions(scale=0.25), origin=ORIGIN)
+    export(residual_graph, "hmetis", path, Request(ExportOptions(scale=0.25)), origin=ORIGIN)
     described = json.loads((tmp_path / "net.hgr.json").read_text())
     assert described.pop("spike_weight") == 0.25
     (tmp_path / "net.hgr.json").write_text(json.dumps(described))

@@ -121,6 +121,9 @@ class Request:
         return Counter(self.progress, total)
 
 
+DEFAULT_REQUEST = Request()
+
+
 class Counter:
     """Report the number of edges written, throttled."""
 

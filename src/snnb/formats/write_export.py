@@ -6,7 +6,7 @@ from typing import Mapping, Optional
 
 from snnb.core.errors import UsageError
 from snnb.core.options import option_name
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Say, say_nothing
 from snnb.formats.all import FORMATS
 from snnb.formats.description import (
     DESCRIPTION,
@@ -18,7 +18,7 @@ from snnb.formats.description import (
     write_node_csv,
 )
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.request import DEFAULTS, Format, MeshTraffic, OnCores, Request, Simulated
+from snnb.formats.request import DEFAULT_REQUEST, DEFAULTS, Format, Request
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document
@@ -41,34 +41,27 @@ def export(
     graph: SynapseGraph,
     format: str,
     target: Path,
-    options: ExportOptions = DEFAULTS,
+    request: Request = DEFAULT_REQUEST,
     *,
     force: bool = False,
-    spike_times: Optional[Path] = None,
     origin: Optional[Mapping[str, str]] = None,
-    simulated: Optional[Simulated] = None,
-    on_cores: Optional[OnCores] = None,
-    traffic: Optional[MeshTraffic] = None,
     say: Say = say_nothing,
-    progress: Progress = silent,
 ) -> Export:
     """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
 
     `force` replaces a file, or a directory that an export has made. `origin` is the stamp of the graph and the SHA-256
-    of its file; without it, a file without a table of nodes has no description `NAME.json`. `spike_times` is the file
-    of spinemap, `simulated` the simulation of the spike counts.
+    of its file; without it, a file without a table of nodes has no description `NAME.json`.
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
-    request = Request(options, spike_times, progress, simulated, on_cores, traffic)
-    refuse_foreign_options(format, options)
+    refuse_foreign_options(format, request.options)
     described = not exporter.directory and (exporter.nodes_file or origin is not None)
     labelled = graph.names is not None and not (exporter.directory or exporter.nodes_file or exporter.has_names)
     siblings = {
         description_path(target): described,  # the first: it lets `--force` replace the others
         sibling(target, NODES_ENDING): exporter.nodes_file,
-        sibling(target, ARCHITECTURE_ENDING): on_cores is not None,
+        sibling(target, ARCHITECTURE_ENDING): request.on_cores is not None,
         sibling(target, NAMES_ENDING): labelled,
     }
     written = [path for path, is_written in siblings.items() if is_written]
@@ -80,7 +73,7 @@ def export(
     for path in () if own else written:
         refuse_foreign(path)
     outdated = [path for path in siblings if own and target.exists() and path not in written]
-    if options.integers:
+    if request.options.integers:
         graph = graph.with_integers()
     if exporter.simulates:
         graph = graph.with_pool_weight("mean")
@@ -101,8 +94,9 @@ def export(
             _write_description(temporary / DESCRIPTION, {**description, "files": files})
         if exporter.nodes_file:
             write_node_csv(sibling(temporary, NODES_ENDING), graph.populations)
-        if on_cores is not None:
-            sibling(temporary, ARCHITECTURE_ENDING).write_text(on_cores.architecture, encoding="utf-8")
+        if request.on_cores is not None:
+            architecture = request.on_cores.architecture
+            sibling(temporary, ARCHITECTURE_ENDING).write_text(architecture, encoding="utf-8")
         if labelled:
             part = exporter.part_of(graph, request)
             labels = (graph.names or [])[part.first : part.first + part.nodes]

@@ -66,7 +66,7 @@ def export_graph(
     is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
-    from snnb.formats.request import DEFAULTS
+    from snnb.formats.request import DEFAULTS, Request
     from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.stages.simulated_samples import simulated_by
@@ -88,20 +88,17 @@ def export_graph(
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = spike_times_of(run, stamp) if format == "spinemap" else None
-        return export(
-            opened,
-            format,
-            output or _default_directory(run, stamp) / f"{run.model}{exporter.suffix}",
+        request = Request(
             options,
-            spike_times=None if times is None else unaltered(run, times),
-            origin={"stamp": stamp, "sha256": str(recorded_hash(run, stamp))},
-            simulated=simulated_by(run, stamp),
-            on_cores=None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),
-            traffic=mesh_traffic(opened, mapping) if mapping is not None and exporter.needs_mapping else None,
-            force=force,
-            say=say,
-            progress=progress,
+            None if times is None else unaltered(run, times),
+            progress,
+            simulated_by(run, stamp),
+            None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),
+            mesh_traffic(opened, mapping) if mapping is not None and exporter.needs_mapping else None,
         )
+        target = output or _default_directory(run, stamp) / f"{run.model}{exporter.suffix}"
+        origin = {"stamp": stamp, "sha256": str(recorded_hash(run, stamp))}
+        return export(opened, format, target, request, force=force, origin=origin, say=say)
 
 
 def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":

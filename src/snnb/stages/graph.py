@@ -318,13 +318,14 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
 
 def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: "SynapseGraph") -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
+    from snnb.formats.request import Request
     from snnb.formats.write_export import export
     from snnb.graph.synapse_graph import log_lines
 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
     size = graph.number_of_nodes() + edges
     if size <= params.networkx_limit:
-        export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
+        export(graph, "networkx", output.directory / "graph", Request(ExportOptions(rate_unit=params.rate_unit)))
     else:
         output.warnings.append(
             f"networkx file not written: {size:,} nodes and edges are more than --networkx-limit "
