@@ -11,7 +11,7 @@ from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
-from snnb.mapping.time_costs import recorded_steps
+from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
@@ -42,7 +42,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
         drawn = {p.name: times[p.name].astype(np.int64) for p in network.populations if p.coding == "random"}
         for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
-            recorded = recorded_steps(mapped, tmp_path / "spike_times.npz")
+            recorded = recorded_steps(mapped, spikes_on_chip(placed, tmp_path / "spike_times.npz"))
             (tmp_path / method).mkdir()
             write_mapping(tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded))
             neurons = on_cores(graph, Mapping.open(tmp_path / method))

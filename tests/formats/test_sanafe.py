@@ -13,7 +13,7 @@ from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.time_costs import recorded_steps
+from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
 from tests.chips.test_sanafe_architecture import architecture
 from tests.formats.mapped import imported, refused
@@ -139,7 +139,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         hardware = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
         mapped = cost_partition(MappableNetwork.of(graph), hardware, *files)
-        recorded = recorded_steps(mapped, tmp_path / "in/spike_times.npz", delayed=True)
+        recorded = recorded_steps(mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz", delayed=True))
         cost = MappingCost.of(mapped, recorded=recorded)
     energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events
     assert (events["synapse"], events["axon_out"]) == (run["spikes"], run["packets_sent"])

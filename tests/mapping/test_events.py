@@ -18,7 +18,7 @@ from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
 from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_events
-from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads
+from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
 from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
@@ -113,7 +113,7 @@ def recorded(case, tmp_path):
 
 def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     mapped, path, expected, fired, steps = recorded
-    found, total = recorded_steps(mapped, path), defaultdict(float)
+    found, total = recorded_steps(mapped, spikes_on_chip(mapped.network, path)), defaultdict(float)
     assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, steps))
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
@@ -131,14 +131,13 @@ def test_the_memory_of_many_recorded_steps_is_required(recorded, monkeypatch):
     spikes = {population.name: np.zeros((0, 3), np.int32) for population in mapped.network.sources}
     np.savez(path, num_samples=2, num_steps=10**9, first_sample=7, **spikes)
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 10**11))
-    for costs in (recorded_steps, step_loads, recorded_messages):
-        with pytest.raises(ResourceError, match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory"):
-            costs(mapped, path)
+    with pytest.raises(ResourceError, match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory"):
+        spikes_on_chip(mapped.network, path)
 
 
 def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
     mapped, path, expected, fired, steps = recorded
-    found = step_loads(mapped, path)
+    found = step_loads(mapped, spikes_on_chip(mapped.network, path))
     loads = [defaultdict(float) for _ in range(steps)]
     for (_, step), sources in fired.items():
         for source in sources:
@@ -154,7 +153,7 @@ def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
 
 def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_reaches(recorded, tmp_path):
     mapped, path, expected, fired, steps = recorded
-    messages = recorded_messages(mapped, path)
+    messages = recorded_messages(mapped, spikes_on_chip(mapped.network, path))
     write_mapping(tmp_path, mapped, MappingCost.of(mapped), messages)
     with np.load(tmp_path / "messages.npz") as file:
         stored = {name: file[name] for name in file.files}

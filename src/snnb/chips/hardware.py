@@ -107,8 +107,8 @@ class TimesNs(EventFigures):
         """Return the time of the end of a step with a number of tiles in use, as SANA-FE's `LookupTable`."""
         if not isinstance(self.barrier, dict):
             return self.barrier or 0.0
-        least = [key for key in self.barrier if key <= tiles]
-        return self.barrier[max(least) if least else min(self.barrier)]
+        keys = [key for key in self.barrier if key <= tiles]
+        return self.barrier[max(keys) if keys else min(self.barrier)]
 
 
 class SynapseMemory(Description):
@@ -157,11 +157,11 @@ class Hardware(Description):
                 faults.append(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {part}")
         if (self.latency_ns is None) == (self.time_ns is None):
             faults.append("give latency_ns or time_ns, one of them")
-        given = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]
-        missing = [name for name in given if name not in (self.sources or {})]
+        stated = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]
+        missing = [name for name in stated if name not in (self.sources or {})]
         if missing:
             faults.append(f"{', '.join(missing)}: no source, name it under sources")
-        unknown = [name for name in self.sources or {} if name not in given]
+        unknown = [name for name in self.sources or {} if name not in stated]
         if unknown:
             faults.append(f"sources: there are no figures {', '.join(unknown)} that need one")
         if faults:

@@ -172,9 +172,9 @@ def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[s
     def figure(node: Node, name: str) -> float:
         return _scaled(float(node[f"{prefix}_{name}"]), unit)
 
-    for one, other in (("east", "west"), ("north", "south")):
-        if figure(tile, f"{one}_hop") != figure(tile, f"{other}_hop"):
-            raise ValueError(f"{prefix}_{one}_hop and {prefix}_{other}_hop differ")
+    for direction, opposite in (("east", "west"), ("north", "south")):
+        if figure(tile, f"{direction}_hop") != figure(tile, f"{opposite}_hop"):
+            raise ValueError(f"{prefix}_{direction}_hop and {prefix}_{opposite}_hop differ")
     if position not in ("soma", "dendrite"):
         raise ValueError(f"buffer_position {position}; it must be soma or dendrite")
     synapse, access = figure(units["synapse"], "process_spike"), figure(units["soma"], "access_neuron")

@@ -115,8 +115,8 @@ class Connection:
         """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
         position = np.full(self.source.size, PADDING, np.int64)
         flat = self.ids.ravel()
-        used = np.flatnonzero(flat != PADDING)
-        position[flat[used] - self.source.first] = used
+        real = np.flatnonzero(flat != PADDING)
+        position[flat[real] - self.source.first] = real
         return position
 
     @cached_property
@@ -202,25 +202,17 @@ class Connection:
 
         `by_position`: `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """
-        from snnb.graph.edge_loops import list_sources
+        from snnb.graph.edge_loops import Inputs, list_sources
 
         geometry = self.geometry
         targets_per_step = geometry.filters if by_position else 1
         ids = np.empty(int(self.in_degrees[::targets_per_step][start:stop].sum()), np.int64)
         row_order, row_start = geometry.rows.by_output()
         column_order, column_start = geometry.columns.by_output()
-        list_sources(
-            self.ids,
-            row_start,
-            geometry.rows.input[row_order],
-            column_start,
-            geometry.columns.input[column_order],
-            1 if by_position else geometry.filters,
-            0 if geometry.pairing == "dense" else geometry.multiplier,
-            start,
-            stop,
-            ids,
-        )
+        inputs = Inputs(row_start, geometry.rows.input[row_order], column_start, geometry.columns.input[column_order])
+        filters = 1 if by_position else geometry.filters
+        multiplier = 0 if geometry.pairing == "dense" else geometry.multiplier
+        list_sources(self.ids, inputs, filters, multiplier, start, stop, ids)
         return ids
 
     def stream(self, position: np.ndarray) -> "Stream":

@@ -50,7 +50,7 @@ def fill(
 
     `rate` is float32 (sources,). Return the number of edges written, and the index of the next source.
     """
-    filled, channels, together = 0, stream.channels, stream.multiplier
+    filled, channels, n_filters = 0, stream.channels, stream.multiplier
     kernel, scale = stream.kernel, stream.scale
     while start < stream.position.size:
         position = stream.position[start]
@@ -63,37 +63,37 @@ def fill(
         row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
         column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
         taps, run = (row_to - row_from) * (column_to - column_from), 1
-        if together == 1:  # as in poolings: the next channels of this position have the same taps
+        if n_filters == 1:  # as in poolings: the next channels of this position have the same taps
             last = min(channels - channel, stream.position.size - start)
             while run < last and stream.position[start + run] == position + run:
                 run += 1
-        run = min(run, (source.size - filled) // max(1, taps * together))
+        run = min(run, (source.size - filled) // max(1, taps * n_filters))
         if run == 0:
             break
-        node, value, end = stream.first_source + start, rate[start], filled + run * taps * together
+        node, value, end = stream.first_source + start, rate[start], filled + run * taps * n_filters
         for i in range(row_from, row_to):
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
                 first = stream.first_target + output * stream.filters + channel * stream.step
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
-                if together == 1:
+                if n_filters == 1:
                     rates, elements = rate[start:], kernel[tap * channels + channel :]
                     sources, targets = source[filled:end:taps], target[filled:end:taps]
                     weights, edges = weight[filled:end:taps], edge[filled:end:taps]
                     for k in range(run):
-                        only = scale[output] if scale.size else elements[k]
+                        weight_of_edge = scale[output] if scale.size else elements[k]
                         sources[k], targets[k] = node + k, first + k * stream.step
-                        weights[k], edges[k] = only, rates[k] * only
+                        weights[k], edges[k] = weight_of_edge, rates[k] * weight_of_edge
                     filled += 1
                     continue
-                elements, stop = kernel[(tap * channels + channel) * together :][:together], filled + together
+                elements, stop = kernel[(tap * channels + channel) * n_filters :][:n_filters], filled + n_filters
                 sources, targets = source[filled:stop], target[filled:stop]
                 weights, edges = weight[filled:stop], edge[filled:stop]
-                for f in range(together):
+                for f in range(n_filters):
                     sources[f] = node
-                for f in range(together):
+                for f in range(n_filters):
                     targets[f] = first + f
-                for f in range(together):
+                for f in range(n_filters):
                     weights[f] = elements[f]
                     edges[f] = value * elements[f]
                 filled = stop
@@ -101,30 +101,30 @@ def fill(
     return filled, start
 
 
+class Inputs(NamedTuple):
+    """The input rows and columns in the window of each output row and column, in CSR form."""
+
+    row_start: np.ndarray
+    row_input: np.ndarray
+    column_start: np.ndarray
+    column_input: np.ndarray
+
+
 @compiled
 def list_sources(
-    ids: np.ndarray,
-    row_start: np.ndarray,
-    row_input: np.ndarray,
-    column_start: np.ndarray,
-    column_input: np.ndarray,
-    filters: int,
-    multiplier: int,
-    start: int,
-    stop: int,
-    source: np.ndarray,
+    ids: np.ndarray, inputs: Inputs, filters: int, multiplier: int, start: int, stop: int, source: np.ndarray
 ) -> None:
     """Write the source ids of targets `start` to `stop`, target after target; `multiplier` is 0 for a dense pairing."""
     filled = 0
-    columns = column_start.size - 1
+    columns = inputs.column_start.size - 1
     for target in range(start, stop):
         output, in_output = target // filters, target % filters
         row, column = output // columns, output % columns
         first, last = (in_output // multiplier, in_output // multiplier + 1) if multiplier else (0, ids.shape[2])
-        for i in range(row_start[row], row_start[row + 1]):
-            for j in range(column_start[column], column_start[column + 1]):
+        for i in range(inputs.row_start[row], inputs.row_start[row + 1]):
+            for j in range(inputs.column_start[column], inputs.column_start[column + 1]):
                 for k in range(first, last):
-                    node = ids[row_input[i], column_input[j], k]
+                    node = ids[inputs.row_input[i], inputs.column_input[j], k]
                     if node >= 0:
                         source[filled] = node
                         filled += 1

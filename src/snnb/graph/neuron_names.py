@@ -136,8 +136,8 @@ def named_values(path: Path, lines: Sequence[str], ids: Mapping[str, int]) -> It
                 f"line {number:,}, {text[:SHOWN]!r}, has no name, and neurons of this graph have names; give a row "
                 f"`name value` for each, such as {f'{example},0'!r}",
             )
-        before, value = row.groups()
-        names = [before[:-1].strip(), before.rstrip(" \t;,")]  # a name may end in a comma
+        prefix, value = row.groups()
+        names = [prefix[:-1].strip(), prefix.rstrip(" \t;,")]  # a name may end in a comma
         name = next((one for text in names for one in (text, _unquoted(text)) if one in ids), names[-1])
         node = ids.get(name)
         head, first = first and node is None and re.search(r"\d", value) is None, False

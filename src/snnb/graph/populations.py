@@ -119,12 +119,12 @@ class GraphPopulation(Volume):
         """Return the neurons: the neuron model, or those of a converted network with these options, see `bias`."""
         if self.neuron is not None:
             return self.neuron
-        start, own = self.initial_potential, self.integer_threshold
-        if start is None and own is not None and not self.integers:  # the simulation starts at an integer
-            start = np.floor(np.float32(options.initial_potential) * own).astype(np.float64) / own
+        start, threshold = self.initial_potential, self.integer_threshold
+        if start is None and threshold is not None and not self.integers:  # the simulation starts at an integer
+            start = np.floor(np.float32(options.initial_potential) * threshold).astype(np.float64) / threshold
         return converted_neuron(
             options,
-            integer_threshold=own if self.integers else None,
+            integer_threshold=threshold if self.integers else None,
             initial_potential=start,
             random=self.coding == "random",
             spikes=self.coding != "membrane",

@@ -266,6 +266,11 @@ class SparseProjection(GraphProjection):
         self._all = KernelProjection(connections, nodes)
         super().__init__((self._all.source, self._all.target), nodes, self._all.rule, True, connections)
 
+    @property
+    def dropped(self) -> int:
+        """Number of synapses of weight 0, which the projection lacks."""
+        return self._all.number_of_edges - self.number_of_edges
+
     @cached_property
     def _counted(self) -> Degrees:
         out, into = np.zeros(self.source.size, np.int64), np.zeros(self.target.size, np.int64)
@@ -310,10 +315,10 @@ class ListedProjection(GraphProjection):
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """See `GraphProjection`."""
-        found = np.zeros(self.target.size, np.int64)
+        degrees = np.zeros(self.target.size, np.int64)
         for begin in range(0, self.ends.size, LIST_EDGES):  # bincount converts its input to int64
-            found += np.bincount(self.ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
-        return found
+            degrees += np.bincount(self.ends[begin : begin + LIST_EDGES] - self.target.first, minlength=degrees.size)
+        return degrees
 
     def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
         """See `GraphProjection`."""
@@ -335,8 +340,8 @@ class ListedProjection(GraphProjection):
 
 
 def _without_zeros(batch: EdgeBatch) -> EdgeBatch:
-    there = batch.weight != 0
-    return batch if there.all() else EdgeBatch(*(values[there] for values in batch))
+    is_synapse = batch.weight != 0
+    return batch if is_synapse.all() else EdgeBatch(*(values[is_synapse] for values in batch))
 
 
 def out_degrees(projections: Sequence[GraphProjection], source: GraphPopulation) -> np.ndarray:
@@ -478,9 +483,9 @@ def _group(weights: np.ndarray, edges: np.ndarray) -> Group:
 def _spread(groups: Sequence[Values], count: int) -> Spread:
     if not count:
         return Spread(0.0, 0.0, 0.0, 0.0)
-    sums, least, greatest = zip(*groups)
+    sums, minima, maxima = zip(*groups)
     total = float(sum(sums))
-    return Spread(float(min(least)), total / count, float(max(greatest)), total)
+    return Spread(float(min(minima)), total / count, float(max(maxima)), total)
 
 
 def _of_degrees(degrees: np.ndarray) -> Spread:
@@ -502,15 +507,15 @@ def _by_tap(connection: Connection) -> Iterator[Group]:
         for j in range(columns.taps):
             in_tap = columns.tap == j
             column_input, column_output = columns.input[in_tap], columns.output[in_tap]
-            here = row_input[:, None], column_input[None, :]
-            if not row_input.size or not column_input.size or not real[here].any():
+            positions = row_input[:, None], column_input[None, :]
+            if not row_input.size or not column_input.size or not real[positions].any():
                 continue
             if connection.kernel is None:
                 scale = connection.scale[row_output[:, None], column_output[None, :]]
-                weights = np.broadcast_to(scale[:, :, None], real[here].shape)[real[here]]
-                yield _group(weights, rates[here][real[here]] * weights)
+                weights = np.broadcast_to(scale[:, :, None], real[positions].shape)[real[positions]]
+                yield _group(weights, rates[positions][real[positions]] * weights)
             else:
-                yield from _of_kernel(rates[here], real[here], connection.kernel[i, j])
+                yield from _of_kernel(rates[positions], real[positions], connection.kernel[i, j])
 
 
 def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Iterator[Group]:
@@ -518,8 +523,8 @@ def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Itera
     uses = real.sum(axis=(0, 1))
     sums = rates.sum(axis=(0, 1), dtype=np.float64)
     active = np.count_nonzero(rates, axis=(0, 1))
-    least = np.min(rates, axis=(0, 1), where=real, initial=np.inf)
-    greatest = np.max(rates, axis=(0, 1), where=real, initial=-np.inf)
+    min_rates = np.min(rates, axis=(0, 1), where=real, initial=np.inf)
+    max_rates = np.max(rates, axis=(0, 1), where=real, initial=-np.inf)
     step = max(1, CHUNK // kernel.shape[1])
     for begin in range(0, uses.size, step):
         part = begin + np.flatnonzero(uses[begin : begin + step])
@@ -527,7 +532,7 @@ def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Itera
             continue
         weights = kernel[part] if part.size < len(uses[begin : begin + step]) else kernel[begin : begin + step]
         total, low, high = weights.sum(axis=1, dtype=np.float64), weights.min(axis=1), weights.max(axis=1)
-        corners = np.stack([least[part], greatest[part]])[:, None] * np.stack([low, high])
+        corners = np.stack([min_rates[part], max_rates[part]])[:, None] * np.stack([low, high])
         yield (
             (uses[part] @ total, low.min(), high.max()),
             (sums[part] @ total, corners.min(), corners.max()),

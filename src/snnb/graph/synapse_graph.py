@@ -222,10 +222,10 @@ class SynapseGraph:
         steps = {p.name: 0 for p in self.layers}
         steps.update({p.name: 0 if p.coding == "spikes" else -1 for p in self.inputs})
         for _ in self.populations:
-            before = dict(steps)
+            previous = dict(steps)
             for p in self.projections:
                 steps[p.target.name] = max(steps[p.target.name], steps[p.source.name] + 1 - p.delay)
-            if steps == before:
+            if steps == previous:
                 return steps
         return {population.name: 0 for population in self.populations}
 
@@ -367,10 +367,10 @@ class SynapseGraph:
             names += indices
             rates += [{} if self.recording is None else {"rate": rate} for rate in population.edge_rate(scale).tolist()]
         for projection in self.projections:
-            own = {"delay": projection.delay} if several else {}
+            delay = {"delay": projection.delay} if several else {}
             for batch in projection.edge_batches(rate_scale=scale):
                 result.add_edges_from(
-                    (names[s], names[t], {"weight": weight, **rates[s], "edge": edge, **own})
+                    (names[s], names[t], {"weight": weight, **rates[s], "edge": edge, **delay})
                     for s, t, weight, edge in zip(*(values.tolist() for values in batch))
                 )
         return result
@@ -498,7 +498,7 @@ def read_connections(
             weights = weighting(layer, pool_weight)
             kernel = None if layer.KERNEL is None else group["kernel"]
             delay = int(group.attrs.get("delay", 0))
-            for k in map(int, group.attrs.get("sources", [source for source, of, _ in links if of == number])):
+            for k in map(int, group.attrs.get("sources", [source for source, to, _ in links if to == number])):
                 unit = None
                 if integers and kernel is not None and target.integer_threshold is not None:
                     unit = target.integer_threshold / (1 if k else np.float32(file.attrs["pixel"]))
@@ -537,9 +537,9 @@ def log_lines(graph: SynapseGraph) -> List[str]:
     ]
     if graph.has_average_pooling:
         text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
-    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "source file or arrays of the graph")):
+    for name, content in (("parsed_sha256", "parsed model"), ("source_sha256", "source file or arrays of the graph")):
         if name in graph.attributes:
-            text.append(f"SHA-256 of the {of}: {graph.attributes[name]}")
+            text.append(f"SHA-256 of the {content}: {graph.attributes[name]}")
     if graph.recording is None:
         text.append("weights only, no spike counts: edge = weight")
     else:

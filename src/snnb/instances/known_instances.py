@@ -90,10 +90,10 @@ def instances() -> List[Instance]:
 
 def find_instance(name: str) -> Instance:
     """Return an instance by its name; raise `UsageError` if there is none."""
-    known = {one.name: one for one in instances()}
-    if name not in known:
-        raise UsageError(f"{PREFIX}{name}: no such instance; there are {', '.join(known)}")
-    return known[name]
+    by_name = {one.name: one for one in instances()}
+    if name not in by_name:
+        raise UsageError(f"{PREFIX}{name}: no such instance; there are {', '.join(by_name)}")
+    return by_name[name]
 
 
 def named_instance(path: Path) -> Optional[str]:

@@ -256,11 +256,11 @@ def _external_degrees(sums: TrafficSums) -> float:
         spikes = network.spikes_of(population)
         spiking = np.flatnonzero(spikes)
         reached = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), (sets.start.size - 1, sums.cores))
-        others = (
+        n_others = (
             np.diff(sets.start)[sets.set_of[spiking]]
             - np.asarray(reached[sets.set_of[spiking], source_core[spiking]]).ravel()
         )
-        total += float((spikes[spiking] * (1 + network.fan_out[network.part(population)][spiking])) @ others)
+        total += float((spikes[spiking] * (1 + network.fan_out[network.part(population)][spiking])) @ n_others)
     return total
 
 
@@ -307,7 +307,7 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
 def updated_neurons(sums: TrafficSums) -> np.ndarray:
     """Count the active neurons of each core, and the others: int64, shape (2, cores)."""
     active = active_neurons(sums.network)
-    return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
+    return np.stack([np.bincount(sums.core[mask], minlength=sums.cores) for mask in (active, ~active)])
 
 
 def active_neurons(network: MappableNetwork) -> np.ndarray:

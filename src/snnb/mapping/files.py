@@ -10,7 +10,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from pydantic import Field
@@ -215,9 +215,9 @@ class MappingCost(Cost):
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
     numbers = mapped.cost.per_core[name]
     limit: int = getattr(Limits.of(mapped.hardware), name)
-    largest, used = int(numbers.max(initial=0)), mapped.cost.per_core["neurons"] > 0
+    largest, is_used = int(numbers.max(initial=0)), mapped.cost.per_core["neurons"] > 0
     return Contents(
-        mean=float(numbers[used].mean()) if used.any() else 0.0,
+        mean=float(numbers[is_used].mean()) if is_used.any() else 0.0,
         max=largest,
         core=int(np.argmax(numbers)),
         limit=None if limit == NO_LIMIT else limit,
@@ -345,19 +345,13 @@ def write_mapping(
     """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()), encoding="utf-8")
     names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
-    columns: List[Sequence[Number]] = [
-        range(len(mapped.place)),
-        *mapped.place.T.tolist(),
-        *(one.tolist() for one in cost.per_core.values()),
-    ]
-    rows = [",".join(["core", "x", "y", *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
+    x, y = mapped.place.T.tolist()
+    figures = {name: numbers.tolist() for name, numbers in cost.per_core.items()}
+    columns: Dict[str, Sequence[object]] = {"core": range(len(x)), "x": x, "y": y, **figures}
     if names is not None:
-        with (directory / NAMES).open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["name", "core"])
-            table.writerows(zip(names, mapped.core.tolist()))
-        rows = [f"{row},{text}" for row, text in zip(rows, ["names", *_names_by_core(names, mapped)])]
-    (directory / CORES).write_text("\n".join(rows) + "\n", encoding="utf-8")
+        _write_csv(directory / NAMES, {"name": names, "core": mapped.core.tolist()})
+        columns["names"] = _names_by_core(names, mapped)
+    _write_csv(directory / CORES, columns)
     traffic = mapped.partition.best.matrix
     save_npz(directory / TRAFFIC, traffic)  # numpy sets a fixed time: the same bytes each time
     write_links(directory / LINKS, mapped.partition.best, mapped.hardware.router_of(mapped.place))
@@ -368,17 +362,19 @@ def write_mapping(
     return Mapping(directory, mapped.core, mapped.place, traffic, cost, names)
 
 
-def _names_by_core(names: Sequence[str], mapped: MappedNetwork) -> Iterator[str]:
-    """Yield the names of the neurons of each core, separated by semicolons, as a field of a CSV."""
-    order = np.argsort(mapped.core, kind="stable")
+def _write_csv(path: Path, columns: Dict[str, Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *zip(*columns.values())])
+
+
+def _names_by_core(names: Sequence[str], mapped: MappedNetwork) -> List[str]:
+    """Return the names of the neurons of each core, a row of a CSV that is separated by semicolons."""
+    rows, order = [], np.argsort(mapped.core, kind="stable")
     for ids in np.split(order, np.cumsum(np.bincount(mapped.core, minlength=len(mapped.place)))[:-1]):
-        yield _csv_line([_csv_line([names[k] for k in ids.tolist()], ";")], ",")
-
-
-def _csv_line(fields: Sequence[str], delimiter: str) -> str:
-    line = io.StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
-    return line.getvalue()
+        row = io.StringIO()
+        csv.writer(row, delimiter=";", lineterminator="").writerow([names[k] for k in ids.tolist()])
+        rows.append(row.getvalue())
+    return rows
 
 
 def _read_names(path: Path) -> Optional[List[str]]:

@@ -33,10 +33,10 @@ def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> s
     texts, limits = [], Limits.of(hardware)
     for name, cores in overfull_cores(contents, hardware).items():
         if cores.size:
-            numbers, limit, others = contents[name], getattr(limits, name), cores.size - 1
+            numbers, limit, n_others = contents[name], getattr(limits, name), cores.size - 1
             fullest = int(np.argmax(numbers))
-            more = f" (and {others:,} cores more than {limit:,})" if others else ""
-            texts.append(f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{more}")
+            note = f" (and {n_others:,} cores more than {limit:,})" if n_others else ""
+            texts.append(f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{note}")
     return "; ".join(texts)
 
 
@@ -49,14 +49,14 @@ def check_possible(network: MappableNetwork, hardware: Hardware) -> None:
 
 def too_few_cores(network: MappableNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs `cores` cores, more than there are."""
-    others = _alternatives(network, cores)
-    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would suffice{others}")
+    alternatives = _alternatives(network, cores)
+    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would suffice{alternatives}")
 
 
 def _alternatives(network: MappableNetwork, cores: int) -> str:
     """Name the descriptions of the package with at least `cores` cores that could hold the network."""
-    able = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
-    return f"; {', '.join(able)} could hold it" if able else ""
+    names = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
+    return f"; {', '.join(names)} could hold it" if names else ""
 
 
 def _obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
@@ -72,9 +72,9 @@ def _obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
                 f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, {numbers[neuron] - limit:,} more than "
                 f"the {limit:,} {name} of a core"
             )
-    least = max(least_cores(network, hardware).values())
-    if least > hardware.cores:
-        return f"has {hardware.cores:,} cores, but the network requires at least {least:,}"
+    n_cores = max(least_cores(network, hardware).values())
+    if n_cores > hardware.cores:
+        return f"has {hardware.cores:,} cores, but the network requires at least {n_cores:,}"
     return None
 
 
@@ -87,7 +87,7 @@ def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
     """
     limits, memory = Limits.of(hardware), hardware.synapse_memory
     reached, needed = -(-network.fan_out // limits.neurons), int(network.in_degrees.sum())
-    least = {"neurons": -(-network.neurons // limits.neurons), "synapses": -(-needed // limits.synapses)}
+    bounds = {"neurons": -(-network.neurons // limits.neurons), "synapses": -(-needed // limits.synapses)}
     if memory is not None and memory.sharing == "kernel":
         needed = 0
         for population, connections in network.distinct_kernels:  # equal weights can be one entry
@@ -99,9 +99,9 @@ def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
                 if connection.source in network.populations:
                     part = network.part(connection.source)
                     reached[part] = np.maximum(reached[part], np.where(connection.out_degrees > 0, cores, 0))
-        least["memory_bits"] = -(-needed // memory.entries)
+        bounds["memory_bits"] = -(-needed // memory.entries)
     total = int(reached.sum())
-    return {**least, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
+    return {**bounds, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
 
 
 def memory_bits(sums: TrafficSums, memory: Optional[SynapseMemory]) -> Optional[np.ndarray]:
@@ -130,8 +130,8 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
     neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
     blocks: List[Block] = []
     for population in network.graph.populations:
-        every = network.projections_from(population)
-        projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
+        leaving = network.projections_from(population)
+        projections = [p for p in leaving if chosen[sums.core[network.part(p.target)]].any()]
         degrees = out_degrees(projections, population)
         for projection in projections:  # cached properties are not computed by several threads at once
             projection.edges_of(0, 1)
@@ -149,14 +149,14 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
         return hashes[first], contents[first]
 
     hashes = contents = np.empty(0, np.int64)
-    added: List[Tuple[np.ndarray, np.ndarray]] = []
+    parts: List[Tuple[np.ndarray, np.ndarray]] = []
     with ThreadPoolExecutor(processors()) as pool:
         for part in pool.map(distinct, blocks):
-            added.append(part)
-            if sum(one.size for one, _ in added) > max(hashes.size, EDGES):  # most are duplicates
-                hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *added)))
-                added = []
-    hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *added)))
+            parts.append(part)
+            if sum(one.size for one, _ in parts) > max(hashes.size, EDGES):  # most are duplicates
+                hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *parts)))
+                parts = []
+    hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *parts)))
     return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
 
 

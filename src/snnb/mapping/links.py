@@ -116,13 +116,13 @@ def _add_multicast(
     """
     at = 0
     while at < order.size:
-        source_core, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
+        source_core, set_number, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
         at += 1
-        while at < order.size and core[order[at]] == source_core and sets.set_of[order[at]] == this:
+        while at < order.size and core[order[at]] == source_core and sets.set_of[order[at]] == set_number:
             weight += spikes[order[at]]
             at += 1
         if weight != 0:
-            cores = sets.label[sets.start[this] : sets.start[this + 1]]
+            cores = sets.label[sets.start[set_number] : sets.start[set_number + 1]]
             _add_tree(weight, source_core, x, y, cores, columns, loads)
 
 
@@ -141,7 +141,7 @@ def _add_tree(
     All routes share the row of the core and leave it in the columns of the others. The union is the row from the
     leftmost to the rightmost column, and each column from its lowest to its highest core.
     """
-    low, high, used = columns[0], columns[1], columns[2]
+    low, high, used_columns = columns[0], columns[1], columns[2]
     begin, own_row = x[core], y[core]
     left = right = begin
     number = 0
@@ -152,7 +152,7 @@ def _add_tree(
         left, right = min(left, column), max(right, column)
         if low[column] < 0:
             low[column] = high[column] = own_row
-            used[number] = column
+            used_columns[number] = column
             number += 1
         low[column], high[column] = min(low[column], row), max(high[column], row)
     for link in range(begin, right):
@@ -160,7 +160,7 @@ def _add_tree(
     for link in range(left, begin):
         loads[1, own_row, link] += weight
     for i in range(number):
-        column = used[i]
+        column = used_columns[i]
         for link in range(own_row, high[column]):
             loads[2, link, column] += weight
         for link in range(low[column], own_row):
@@ -182,5 +182,8 @@ def write_links(path: Path, sums: TrafficSums, place: np.ndarray) -> None:
     order = np.lexsort(links.T[::-1])
     order = order[crossed[order] > 0]
     rows = zip(links[order].tolist(), unicast[order].tolist(), crossed[order].tolist())
-    lines = (f"{x},{y},{to_x},{to_y},{one!r},{other!r}" for (x, y, to_x, to_y), one, other in rows)
+    lines = (
+        f"{x},{y},{to_x},{to_y},{unicast_load!r},{multicast_load!r}"
+        for (x, y, to_x, to_y), unicast_load, multicast_load in rows
+    )
     path.write_text("\n".join(["x,y,to_x,to_y,unicast,multicast", *lines]) + "\n", encoding="utf-8")

@@ -121,8 +121,8 @@ def cost_partition(
     notes = [f"invalid mapping, it exceeds the limits of {hardware.name}: {exceeded}"] if exceeded else []
     if divided:
         parts = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
-        more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
-        names = "; ".join(parts[:NAMED]) + more
+        rest = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
+        names = "; ".join(parts[:NAMED]) + rest
         notes.append(f"cores of {partition_file} that exceed the limits of {hardware.name} are divided: {names}")
     baseline = sequential_baseline(network, hardware, progress, allow_alone=allow_overfull)
     imported = Partition(replace(sums, method="file"), (), baseline)

@@ -109,11 +109,11 @@ def _board(cores: int, hardware: Hardware, settings: SearchSettings, hops: bool)
     height = -(-cores // width)
     if height > most_y:
         width, height = -(-cores // most_y), most_y
-    share, least = settings.spare_share_of_side, settings.min_spare_positions
-    roomy = [min(side, length + int(share * length) + least) for side, length in zip(sides, (width, height))]
-    who = np.full(roomy, NOBODY, np.int32)
+    share, min_spare = settings.spare_share_of_side, settings.min_spare_positions
+    sides_in_use = [min(side, length + int(share * length) + min_spare) for side, length in zip(sides, (width, height))]
+    who = np.full(sides_in_use, NOBODY, np.int32)
     x, y = np.empty((2, cores), np.int32)
-    board = Board(x, y, who, *_coordinates(roomy, hardware, hops), *np.empty((2, cores)))
+    board = Board(x, y, who, *_coordinates(sides_in_use, hardware, hops), *np.empty((2, cores)))
     column, row = np.divmod(np.arange(cores), height)
     _put(board, np.stack([column, np.where(column % 2, height - 1 - row, row)], axis=1))
     return board
@@ -145,8 +145,8 @@ def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
     width, height = hardware.chip
     columns, rows = hardware.mesh[0] // width, hardware.mesh[1] // height
     grids = ((x, -(-cores // (x * width * height))) for x in range(1, columns + 1))  # the fewest rows that are enough
-    enough = [(x * width, y * height) for x, y in grids if y <= rows]
-    return min(enough, key=lambda sides: (sides[0] * sides[1], max(sides)))
+    candidates = [(x * width, y * height) for x, y in grids if y <= rows]
+    return min(candidates, key=lambda sides: (sides[0] * sides[1], max(sides)))
 
 
 def _positions(board: Board) -> np.ndarray:
@@ -210,9 +210,9 @@ def board_cost(links: Links, board: Board) -> float:
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
-            other = links.other[k]
-            if other > core:
-                distance = abs(board.at_x[core] - board.at_x[other]) + abs(board.at_y[core] - board.at_y[other])
+            partner = links.other[k]
+            if partner > core:
+                distance = abs(board.at_x[core] - board.at_x[partner]) + abs(board.at_y[core] - board.at_y[partner])
                 total += links.spikes[k] * distance
     return total
 
@@ -225,17 +225,17 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
     from_x, from_y = board.at_x[core], board.at_y[core]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
-        other = links.other[k]
-        if other != occupant:
-            at_x, at_y = board.at_x[other], board.at_y[other]
+        partner = links.other[k]
+        if partner != occupant:
+            at_x, at_y = board.at_x[partner], board.at_y[partner]
             now = abs(from_x - at_x) + abs(from_y - at_y)
             total += links.spikes[k] * (abs(to_x - at_x) + abs(to_y - at_y) - now)
     if occupant == NOBODY:
         return total
     for k in range(links.indptr[occupant], links.indptr[occupant + 1]):
-        other = links.other[k]
-        if other != core:
-            at_x, at_y = board.at_x[other], board.at_y[other]
+        partner = links.other[k]
+        if partner != core:
+            at_x, at_y = board.at_x[partner], board.at_y[partner]
             now = abs(to_x - at_x) + abs(to_y - at_y)
             total += links.spikes[k] * (abs(from_x - at_x) + abs(from_y - at_y) - now)
     return total
@@ -310,17 +310,17 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
             if around == 1:
                 at_x = _median(board.x, links, first, last, weight[:width])
                 at_y = _median(board.y, links, first, last, weight[:height])
-            most = 0.0
+            largest = 0.0
             for k in range(first, last):
-                most = max(most, links.spikes[k])
-            best, best_x, best_y = -1e-12 * most, at_x, at_y
+                largest = max(largest, links.spikes[k])
+            best, best_x, best_y = -1e-12 * largest, at_x, at_y
             for x in range(max(0, at_x - reach), min(width, at_x + reach + 1)):
                 for y in range(max(0, at_y - reach), min(height, at_y + reach + 1)):
                     if board.who[x, y] != core:
                         difference = swap_change(links, board, core, x, y)
                         if difference < best:
                             best, best_x, best_y = difference, x, y
-            if best < -1e-12 * most:
+            if best < -1e-12 * largest:
                 swap(board, core, best_x, best_y)
                 total += best
     return total

@@ -198,10 +198,10 @@ def _loads(mapping: Mapping, view: View) -> Tuple[np.ndarray, np.ndarray, np.nda
     links = link_loads(mapping.traffic, place, (view.width, view.height))
     across, along = links.right + links.left, links.up + links.down
     cores = np.full((view.height, view.width), -1.0)
-    used = mapping.per_core["neurons"] > 0
-    x, y = place[used].T
+    is_used = mapping.per_core["neurons"] > 0
+    x, y = place[is_used].T
     cores[y, x] = 0.0
-    np.add.at(cores, (y, x), (mapping.per_core["spikes_in"] + mapping.per_core["spikes_out"])[used])
+    np.add.at(cores, (y, x), (mapping.per_core["spikes_in"] + mapping.per_core["spikes_out"])[is_used])
     return cores, across, along
 
 

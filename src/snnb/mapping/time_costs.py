@@ -37,10 +37,24 @@ class StepLoads(Document):
         )
 
 
-def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *, delayed: bool = False) -> StepLoads:
-    """Compute the link loads of each step of the samples in `spike_times.npz`; see `recorded_steps`."""
+def spikes_on_chip(network: MappableNetwork, path: Path, *, delayed: bool = False) -> SpikeTimes:
+    """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `RecordedSteps`).
+
+    Times of a simulator in which a synapse takes a step are `delayed`, and are not shifted. Raise `InputError` if the
+    file is damaged, or lacks a population.
+    """
+    names = [population.name for population in network.sources]
+    read = read_spike_times(path, names)
+    steps = len(read.samples) * read.steps
+    require_memory(STEP_BYTES * steps, f"{path}: the costs of {steps:,} time steps of recorded samples")
+    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
+    spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
+    return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)
+
+
+def step_loads(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> StepLoads:
+    """Compute the link loads of each step of recorded samples; see `spikes_on_chip`."""
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    recorded = _spikes_on_chip(network, path, delayed=delayed)
     samples, steps, spikes = recorded.samples, recorded.steps, recorded.spikes
     nodes, router, loads = network.spikes.size, hardware.router_of(mapped.place), []
     at = np.concatenate([spikes[population.name][:, 2] for population in network.sources])
@@ -52,17 +66,6 @@ def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *
         progress(step + 1, steps)
     peak = int(np.argmax(loads))
     return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
-
-
-def _spikes_on_chip(network: MappableNetwork, path: Path, *, delayed: bool) -> SpikeTimes:
-    """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `recorded_steps`)."""
-    names = [population.name for population in network.sources]
-    read = read_spike_times(path, names)
-    steps = len(read.samples) * read.steps
-    require_memory(STEP_BYTES * steps, f"{path}: the costs of {steps:,} time steps of recorded samples")
-    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
-    spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
-    return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)
 
 
 class Messages(NamedTuple):
@@ -84,10 +87,9 @@ class Messages(NamedTuple):
 TARGET_BYTES = 100  # of a packet and of each of its targets, while they are listed
 
 
-def recorded_messages(mapped: MappedNetwork, path: Path, *, delayed: bool = False) -> Messages:
-    """List the packets of the samples in `spike_times.npz`; see `recorded_steps`."""
-    network, sums = mapped.network, mapped.partition.best
-    recorded = _spikes_on_chip(network, path, delayed=delayed)
+def recorded_messages(mapped: MappedNetwork, recorded: SpikeTimes) -> Messages:
+    """List the packets of recorded samples; see `spikes_on_chip`."""
+    sums = mapped.partition.best
     spikes, reached = [np.empty((0, 3), np.int64)], [csr_matrix((0, sums.cores), dtype=np.int8)]
     for population, source_core, sets in sums.placed_sets():
         sample, neuron, step = recorded.spikes[population.name].T.astype(np.int64)
@@ -95,8 +97,8 @@ def recorded_messages(mapped: MappedNetwork, path: Path, *, delayed: bool = Fals
         require_memory(TARGET_BYTES * (neuron.size + sent), "the messages of the recorded samples")
         start, label = take_sets(sets.start, sets.label, sets.set_of[neuron])
         spike = np.repeat(np.arange(neuron.size), np.diff(start))
-        other = label != source_core[neuron[spike]]
-        ends = spike[other], label[other]
+        is_other = label != source_core[neuron[spike]]
+        ends = spike[is_other], label[is_other]
         reached.append(csr_matrix((np.ones(ends[0].size, np.int8), ends), (neuron.size, sums.cores)))
         spikes.append(np.stack([sample, step, source_core[neuron]], axis=1))
     packets, targets = np.concatenate(spikes), vstack(reached, "csr")
@@ -137,16 +139,9 @@ class RecordedSteps(Document):
         )
 
 
-def recorded_steps(
-    mapped: MappedNetwork, path: Path, progress: Progress = silent, *, delayed: bool = False
-) -> RecordedSteps:
-    """Compute the cost of the samples in `spike_times.npz` of a simulation, on hardware with figures of events.
-
-    Times of a simulator in which a synapse takes a step are `delayed`, and are not shifted (see `RecordedSteps`). Raise
-    `InputError` if the file is damaged, or lacks a population.
-    """
+def recorded_steps(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> RecordedSteps:
+    """Compute the cost of recorded samples on hardware with figures of events; see `spikes_on_chip`."""
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    recorded = _spikes_on_chip(network, path, delayed=delayed)
     samples, total, spikes = recorded.samples, recorded.steps, recorded.spikes
     updates = updated_neurons(sums)
     summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)

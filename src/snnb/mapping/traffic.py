@@ -95,7 +95,7 @@ class MappableNetwork:
     @cached_property
     def distinct_kernels(self) -> List[Tuple[GraphPopulation, List[Connection]]]:
         """Populations onto which all weights of shared kernels differ, and the connections with these kernels."""
-        found = []
+        result = []
         for population in self.populations:
             projections = [p for p in self.projections_to(population) if not p.enumerated]
             connections = [c for p in projections for c in p.connections if c.geometry.pairing == "dense"]
@@ -103,8 +103,8 @@ class MappableNetwork:
             if kernels and len(kernels) == len(connections):
                 weights = np.concatenate(kernels)
                 if np.unique(weights).size == weights.size:
-                    found.append((population, connections))
-        return found
+                    result.append((population, connections))
+        return result
 
     @cached_property
     def fan_out(self) -> np.ndarray:
@@ -484,8 +484,8 @@ def spikes_between(
         return np.zeros(2), csr_matrix((cores, cores))
     core, set_of, sizes = core[first], set_of[first], np.diff(sets.start)
     cores_of_sets = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), shape=(sizes.size, cores))
-    others = sizes[set_of] - np.asarray(cores_of_sets[set_of, core]).ravel()
-    totals = np.bincount(np.repeat((0, 1), sent.size), np.concatenate([sent * others, sent * (others > 0)]), 2)
+    n_others = sizes[set_of] - np.asarray(cores_of_sets[set_of, core]).ravel()
+    totals = np.bincount(np.repeat((0, 1), sent.size), np.concatenate([sent * n_others, sent * (n_others > 0)]), 2)
     begins = np.searchsorted(core, np.arange(cores + 1))
     between = (csr_matrix((sent, set_of, begins), shape=(cores, sizes.size)) @ cores_of_sets).tocoo()
     away = between.row != between.col

@@ -295,7 +295,7 @@ def _map_neurons(
     from snnb.mapping.files import MappingCost, write_mapping
     from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.plots import plot_all
-    from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads
+    from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
     from snnb.mapping.traffic import MappableNetwork
 
     began, stamp, imported = time.monotonic(), str(params.graph), bool(run.manifest.run.imported)
@@ -317,10 +317,10 @@ def _map_neurons(
             )
         loads = steps = messages = None
         if spike_times is not None:
-            loads = step_loads(mapped, spike_times, progress, delayed=imported)
-            messages = recorded_messages(mapped, spike_times, delayed=imported)
+            on_chip = spikes_on_chip(network, spike_times, delayed=imported)
+            loads, messages = step_loads(mapped, on_chip, progress), recorded_messages(mapped, on_chip)
             if hardware.counts_events:
-                steps = recorded_steps(mapped, spike_times, progress, delayed=imported)
+                steps = recorded_steps(mapped, on_chip, progress)
         cost = MappingCost.of(
             mapped,
             model=run.model,

@@ -126,22 +126,22 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     layers = _with_targets(network, layers, limits.targets)
     fits = [[number for number, core in enumerate(cores) if layer.fits(core)] for layer in layers]
     layers = [
-        layer if able else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
-        for layer, able in zip(layers, fits)
+        layer if cores_of_layer else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
+        for layer, cores_of_layer in zip(layers, fits)
     ]
-    fits = [[] if layer.faults else able for layer, able in zip(layers, fits)]
+    fits = [[] if layer.faults else cores_of_layer for layer, cores_of_layer in zip(layers, fits)]
     core = maximum_matching(fits, len(cores))
     reasons = []
     if len(layers) > len(cores):
-        more = len(layers) - len(cores)
+        excess = len(layers) - len(cores)
         name = "core" if len(cores) == 1 else "cores"
         reasons.append(
-            f"{len(layers):,} layers, {more:,} more than the {len(cores):,} {name}, which take one layer each"
+            f"{len(layers):,} layers, {excess:,} more than the {len(cores):,} {name}, which take one layer each"
         )
     faulty = [layer for layer in layers if layer.faults]
     if faulty:
-        others = f" (and {len(faulty) - 1:,} more in the table)" if len(faulty) > 1 else ""
-        reasons.append(f"layer {faulty[0].name} has {faulty[0].faults[0].text}{others}")
+        rest = f" (and {len(faulty) - 1:,} more in the table)" if len(faulty) > 1 else ""
+        reasons.append(f"layer {faulty[0].name} has {faulty[0].faults[0].text}{rest}")
     if not reasons and None in core:
         reasons.append(_shared(layers, cores, fits, core))
     reason = f"{hardware.name}: {'; '.join(reasons)}" if reasons else None
@@ -158,8 +158,8 @@ def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional
     number = len(fits)
     cost = np.arange(number, 0.0, -1.0)[:, np.newaxis] * np.arange(cores)
     unfit = np.ones(cost.shape, bool)
-    for layer, able in enumerate(fits):
-        unfit[layer, able] = False
+    for layer, fitting in enumerate(fits):
+        unfit[layer, fitting] = False
     cost[unfit] += number * number * cores  # more than all others cost together
     # Not `maximum_bipartite_matching`: that of scipy 1.4.1 is not always maximum.
     core: List[Optional[int]] = [None] * number
@@ -175,29 +175,29 @@ def _shared(
     core: Sequence[Optional[int]],
 ) -> str:
     """Return why layers that each fit some core have no matching: a set of layers with fewer cores than layers."""
-    among: Set[int] = {core.index(None)}  # and the layers that compete with it (Hall's theorem)
+    rivals: Set[int] = {core.index(None)}  # and the layers that compete with it (Hall's theorem)
     reached: Set[int] = set()  # cores that they fit
     while True:
-        found = {number for layer in among for number in fits[layer]} - reached
-        if not found:
+        new_cores = {number for layer in rivals for number in fits[layer]} - reached
+        if not new_cores:
             break
-        reached |= found
-        among |= {layer for layer, number in enumerate(core) if number in found}
-    names = ", ".join(layers[layer].name for layer in sorted(among))
-    text = f"layers {names} fit cores {_listed(sorted(reached))} only, {len(among) - len(reached):,} too few"
-    for layer in sorted(among, key=lambda one: layers[one].filters):
+        reached |= new_cores
+        rivals |= {layer for layer, number in enumerate(core) if number in new_cores}
+    names = ", ".join(layers[layer].name for layer in sorted(rivals))
+    text = f"layers {names} fit cores {_listed(sorted(reached))} only, {len(rivals) - len(reached):,} too few"
+    for layer in sorted(rivals, key=lambda one: layers[one].filters):
 
         def works(filters: int, layer: int = layer) -> bool:
             smaller = layers[layer].with_filters(filters)
-            able = [number for number, one in enumerate(cores) if smaller.fits(one)]
+            fitting_cores = [number for number, one in enumerate(cores) if smaller.fits(one)]
             return None not in maximum_matching(
-                [able if one == layer else fitting for one, fitting in enumerate(fits)], len(cores)
+                [fitting_cores if one == layer else fitting for one, fitting in enumerate(fits)], len(cores)
             )
 
-        most = _most(layers[layer].filters, works)
-        if most:
+        max_filters = _most(layers[layer].filters, works)
+        if max_filters:
             one = layers[layer]
-            return f"{text}; with at most {most:,} of the {one.filters:,} output channels of {one.name} all fit"
+            return f"{text}; with at most {max_filters:,} of the {one.filters:,} output channels of {one.name} all fit"
     return f"{text}; use fewer or smaller layers"
 
 
@@ -218,9 +218,9 @@ def _memory_fault(layer: CoreLayer, cores: Sequence[CoreMemory]) -> Fault:
     """Return the memory that a layer exceeds on every core, by how much, and what would fit."""
     largest = {name: max(getattr(core, name) for core in cores) for name in MEMORIES}
     name = max(MEMORIES, key=lambda name: getattr(layer, name) / largest[name])
-    needed, most = getattr(layer, name), largest[name]
-    if needed > most:
-        what = f"{needed:,} entries of {name}, {needed - most:,} more than the {most:,} of the largest core"
+    needed, capacity = getattr(layer, name), largest[name]
+    if needed > capacity:
+        what = f"{needed:,} entries of {name}, {needed - capacity:,} more than the {capacity:,} of the largest core"
     else:
         what = f"{layer.kernel:,} entries of kernel and {layer.neurons:,} of neurons, and no core holds both"
 
@@ -229,10 +229,10 @@ def _memory_fault(layer: CoreLayer, cores: Sequence[CoreMemory]) -> Fault:
 
     filters = _most(layer.filters, lambda number: holds(layer.with_filters(number)))
     channels = _most(layer.channels, lambda number: holds(replace(layer, channels=number)))
-    able = [f"at most {filters:,} of its {layer.filters:,} output channels"] if filters else []
-    able += [f"{channels:,} of its {layer.channels:,} input channels"] if channels else []
-    smaller = name == "neurons" or needed <= most or 1 < max(layer.kernel_size) == max(layer.input)  # with pooling
-    remedies = [*([f"{' or '.join(able)} fit"] if able else []), *(["pool before it"] if smaller else [])]
+    limits = [f"at most {filters:,} of its {layer.filters:,} output channels"] if filters else []
+    limits += [f"{channels:,} of its {layer.channels:,} input channels"] if channels else []
+    smaller = name == "neurons" or needed <= capacity or 1 < max(layer.kernel_size) == max(layer.input)  # with pooling
+    remedies = [*([f"{' or '.join(limits)} fit"] if limits else []), *(["pool before it"] if smaller else [])]
     return Fault(name, f"{what}; {', or '.join(remedies) or 'use fewer channels'}")
 
 
@@ -351,8 +351,8 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
                 if isinstance(layer, (Conv2D, DepthwiseConv2D)):
                     taps, stride = layer.kernel_size[axis], layer.strides[axis]
                     padded = projection.geometry.input_volume[axis]
-                    before, _ = window_padding(padded, taps, stride, layer.dilation_rate[axis], layer.padding)
-                    of_axis.append(_Side(size, (rows, columns)[axis], taps, stride, before + term.before[axis]))
+                    padding_before, _ = window_padding(padded, taps, stride, layer.dilation_rate[axis], layer.padding)
+                    of_axis.append(_Side(size, (rows, columns)[axis], taps, stride, padding_before + term.before[axis]))
                 elif isinstance(layer, (AveragePooling2D, MaxPooling2D)):
                     of_axis.append(_Side(size, (rows, columns)[axis], layer.pool_size[axis], layer.strides[axis], 0))
                 else:  # a Dense layer reads all positions, or each alone
@@ -382,8 +382,8 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
 def _kernel_side(sides: Sequence[_Side]) -> Pair:
     """Return side and padding of the kernel that has zeros where it is padded on one side only, or is smaller."""
     padding = max(max(side.before, side.after) for side in sides)
-    least = [max(s.taps + padding - s.before, s.size + 2 * padding - s.outputs * s.stride + 1) for s in sides]
-    return max(least), padding
+    sizes = [max(s.taps + padding - s.before, s.size + 2 * padding - s.outputs * s.stride + 1) for s in sides]
+    return max(sizes), padding
 
 
 def _of_kind(network: Network, population: Population, layer: Layer, limits: LayerLimits) -> Iterator[Fault]:
@@ -450,8 +450,8 @@ def _of_neurons(network: Network, population: Population, limits: LayerLimits) -
     if network.weight_bits is None:
         return faults
     if weight_bits is not None and network.weight_bits > weight_bits:
-        more = network.weight_bits - weight_bits
-        text = f"weights of {network.weight_bits} bits, {more} more than {weight_bits}"
+        excess = network.weight_bits - weight_bits
+        text = f"weights of {network.weight_bits} bits, {excess} more than {weight_bits}"
         faults.append(Fault("weights", f"{text}; `parse --weight-bits {weight_bits}`"))
     for what, values in (("threshold", population.integer_threshold), ("bias", population.bias)):
         largest = 0 if values is None else int(np.abs(values).max(initial=0))

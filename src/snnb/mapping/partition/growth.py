@@ -77,42 +77,42 @@ def _grow(
         for k in range(edges.in_start[v], edges.in_start[v + 1]):
             total[v] += weight[edges.source[k]]
     part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
-    met = np.full(neurons, -1, np.int32)  # the core that `part` is about
+    core_of_part = np.full(neurons, -1, np.int32)  # the core that `part` is about
     grown_at, grown_neurons = np.zeros(neurons, np.int32), np.empty(neurons, np.int32)
     has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
     # Negated parts and neurons; also former parts of a neuron whose part has grown, which are never first
     heap = [(0.0, np.int64(0)) for _ in range(0)]
-    following, current = 0, 0
-    used = np.zeros(3, np.int64)
+    next_neuron, current = 0, 0
+    load = np.zeros(3, np.int64)
     refused, spare, placed = 0, -1, 0
     while placed < neurons:
         if heap:
             v = int(heappop(heap)[1])
             while heap and heap[0][0] != -part[heap[0][1]]:
                 heappop(heap)
-        elif spare >= 0 and used[0] == 0:
+        elif spare >= 0 and load[0] == 0:
             v = spare
         else:
-            while core[following] >= 0:
-                following += 1
-            v = following
+            while core[next_neuron] >= 0:
+                next_neuron += 1
+            v = next_neuron
         axons = 0
         for k in range(edges.in_start[v], edges.in_start[v + 1]):
             axons += has_axon[edges.source[k]] != current
-        full = used[0] == bounds[0]
-        if used[0] and (full or used[1] + axons > bounds[1] or used[2] + loads[v] > bounds[2]):
+        full = load[0] == bounds[0]
+        if load[0] and (full or load[1] + axons > bounds[1] or load[2] + loads[v] > bounds[2]):
             if refused == 0:
                 spare = v
             refused += 1
             if full or refused >= bounds[3] or not heap:
                 current, refused = current + 1, 0
                 heap.clear()
-                used[:] = 0
+                load[:] = 0
             continue
         core[v] = current
         placed += 1
         refused, spare = 0, -1
-        used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
+        load[0], load[1], load[2] = load[0] + 1, load[1] + axons, load[2] + loads[v]
         number = 0  # of the neurons whose parts grow
         for k in range(edges.in_start[v] - 1, edges.in_start[v + 1]):
             s = first + v if k < edges.in_start[v] else edges.source[k]
@@ -128,8 +128,8 @@ def _grow(
                 u = s - first if t < begin else edges.target[t]
                 if u < 0 or core[u] >= 0:
                     continue
-                if met[u] != current:
-                    met[u], part[u] = current, 0.0
+                if core_of_part[u] != current:
+                    core_of_part[u], part[u] = current, 0.0
                 if grown_at[u] != placed:
                     grown_at[u] = placed
                     grown_neurons[number] = u

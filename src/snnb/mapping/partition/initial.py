@@ -22,12 +22,12 @@ def sequential(network: MappableNetwork, limits: Limits, progress: Progress = si
     """
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
-    state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
+    state, bounds, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
     for population in network.populations:
         lists = SourceLists(network, population)
         for first, last in lists.parts():
             part = slice(*(population.first - network.first + lists.filters * at for at in (first, last)))
-            _fill_cores(state, most, lists.filters, lists.of(first, last), network.in_degrees[part], seen, core[part])
+            _fill_cores(state, bounds, lists.filters, lists.of(first, last), network.in_degrees[part], seen, core[part])
             if throttle.due(last=part.stop == network.neurons):
                 progress(part.stop, network.neurons, f"{state[0] + 1} cores")
     return core
@@ -97,11 +97,11 @@ def initial_partitions(
     without `graph`. With 0 jobs there are no initial partitions.
     """
     net, limits, settings = problem.net, problem.limits, problem.settings
-    fewest = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
-    used = int(baseline.max()) + 1
-    more = max(1, int(used * settings.extra_cores))
-    wanted = [min(cores, problem.max_cores) for cores in (used + more, fewest, used)]
-    numbers = [cores for n, cores in enumerate(wanted) if cores >= fewest and cores not in wanted[:n]]
+    min_cores = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
+    n_baseline = int(baseline.max()) + 1
+    extra = max(1, int(n_baseline * settings.extra_cores))
+    candidates = [min(cores, problem.max_cores) for cores in (n_baseline + extra, min_cores, n_baseline)]
+    numbers = [cores for n, cores in enumerate(candidates) if cores >= min_cores and cores not in candidates[:n]]
     jobs: List[Job] = []
     if graph is not None:
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
@@ -109,11 +109,11 @@ def initial_partitions(
         jobs = [(cores, (problem.seed + n) % SEED_END) for n in seeds for cores in possible][:max_jobs]
 
     def starts() -> Iterator[Start]:
-        found = False
+        has_start = False
         for start in () if graph is None else partitions(graph, jobs, settings, problem.warn):
-            found = True
+            has_start = True
             yield start
-        for cores in () if found or max_jobs == 0 else numbers:
+        for cores in () if has_start or max_jobs == 0 else numbers:
             yield cores, np.minimum(baseline, cores - 1).astype(np.int32)
 
     return starts(), len(jobs) or (len(numbers) if max_jobs else 0)

@@ -40,23 +40,27 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     net, limits, settings = problem.net, problem.limits, problem.settings
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
-    crowded = (sources > settings.min_sources_of_set_hyperedge) & (degrees > 2) & (degrees @ sources > max_exact_pins)
-    many = crowded[owner]
+    is_large_set = (
+        (sources > settings.min_sources_of_set_hyperedge) & (degrees > 2) & (degrees @ sources > max_exact_pins)
+    )
+    in_large_set = is_large_set[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
-    paired = np.flatnonzero(many & (middle[owner] != net.source))
-    pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
+    pair_sources = np.flatnonzero(in_large_set & (middle[owner] != net.source))
+    pairs = np.stack([middle[owner[pair_sources]], net.source[pair_sources]], axis=1).ravel()
     # The targets of sets with few source groups, each followed by one of these groups unless it is a target
-    start, pin = take_sets(net.target_start, net.target, owner[~many])
-    is_target, source = net.source_is_target[~many], net.source[~many]
-    added = offsets_of(~is_target)
+    start, pin = take_sets(net.target_start, net.target, owner[~in_large_set])
+    is_target, source = net.source_is_target[~in_large_set], net.source[~in_large_set]
+    n_inserted = offsets_of(~is_target)
     start, pin = joined_sets(
         [
-            (start + added, np.insert(pin, start[1:][~is_target], source[~is_target])),
-            take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
+            (start + n_inserted, np.insert(pin, start[1:][~is_target], source[~is_target])),
+            take_sets(net.target_start, net.target, np.flatnonzero(is_large_set)),
             (2 * np.arange(pairs.size // 2 + 1), pairs),
         ]
     )
-    weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
+    weight = np.concatenate(
+        [net.source_weight[~in_large_set], net.total[is_large_set], net.source_weight[pair_sources]]
+    )
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
     node_weight, capacity = net.neurons, limits.neurons
     cores = net.neurons.sum() / limits.neurons, net.synapses.sum() / limits.synapses
@@ -128,10 +132,10 @@ def _as_text(job: Job, graph: Hypergraph, settings: SearchSettings) -> str:
 
 def _start_process(folder: Path, capacity: int, jobs: Sequence[str]) -> "subprocess.Popen[str]":
     """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
-    given = (os.getpid(), folder, capacity, *jobs)
+    arguments = (os.getpid(), folder, capacity, *jobs)
     with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
-            [sys.executable, "-S", "-m", mtkahypar_process.__name__, *map(str, given)],
+            [sys.executable, "-S", "-m", mtkahypar_process.__name__, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=messages,

@@ -9,7 +9,7 @@ import numpy as np
 from snnb.chips.hardware import Hardware, Limits
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.graph.projection import KernelProjection
+from snnb.graph.projection import SparseProjection
 from snnb.mapping.limits import shared_entries, synapse_loads, too_few_cores
 from snnb.mapping.partition import mtkahypar
 from snnb.mapping.partition.contraction import Contracted, Problem, contract
@@ -76,9 +76,9 @@ def partition(
     phases = search.phases()
     methods: Dict[str, None] = {}  # with a result, valid or not, in order
     for number, (name, phase) in enumerate(phases):
-        found = phase(search.progress_of(progress, number, len(phases), name))
-        methods.update({name: None} if found else {})
-        for core in found:
+        cores_found = phase(search.progress_of(progress, number, len(phases), name))
+        methods.update({name: None} if cores_found else {})
+        for core in cores_found:
             if core is not None:
                 search.keep(name, core)
     if not search.valid:
@@ -188,17 +188,15 @@ class _Search:
         that synapse memory is limited, since patches suppose that sources share lists of synapses.
         """
         network = self._network
-        sparse = [p for p in network.graph.projections if p.enumerated and p.connections]
+        sparse = [projection for projection in network.graph.projections if isinstance(projection, SparseProjection)]
         if self._lists_are_shared:
             suits = self._memory_is_ample
         else:
-            fewest = -(-network.neurons // self._limits.neurons)
-            suits = self._baseline.cores <= fewest * (1 + self._settings.extra_cores)
+            min_cores = -(-network.neurons // self._limits.neurons)
+            suits = self._baseline.cores <= min_cores * (1 + self._settings.extra_cores)
         if not (self._takes_neurons and sparse and suits):
             return False
-        kept, nodes = sum(projection.number_of_edges for projection in sparse), network.graph.number_of_nodes()
-        dropped = sum(KernelProjection(p.connections, nodes).number_of_edges for p in sparse) - kept
-        synapses = int(network.in_degrees.sum())
+        synapses, dropped = int(network.in_degrees.sum()), sum(projection.dropped for projection in sparse)
         return synapses < self._settings.max_weights_kept_for_scratch * (synapses + dropped)
 
     @property

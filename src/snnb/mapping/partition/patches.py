@@ -77,8 +77,8 @@ def patches(
         chunks_of[name], spikes = _chunks(candidates, filters, mixed)
         if pooling is not None:
             if axons_out is not None:
-                others = [connection for connection in outgoing if connection is not pooling]
-                reached = _patches_reached(network, population, others, chunks_of) + 1
+                other_connections = [connection for connection in outgoing if connection is not pooling]
+                reached = _patches_reached(network, population, other_connections, chunks_of) + 1
                 onward = [c for p in network.projections_from(pooling.target) for c in p.connections]
                 row, column = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
                 reached[row[:, None], column] += _patches_reached(network, pooling.target, onward, chunks_of)
@@ -140,10 +140,10 @@ def _patches_reached(
             parts = [(_axis_parts(geometry.rows, n).parts, _axis_parts(geometry.columns, m).parts) for n, m in grids]
             each = np.array([np.outer(*pair) for pair in parts])
         dense = geometry.pairing == "dense"  # each channel reaches all chunks, otherwise one
-        most = np.tensordot(list(grids.values()) or [1], each, 1) if dense else each.max(axis=0)
-        used = ids != PADDING
-        at = np.broadcast_to(most[:, :, None], ids.shape)[used]
-        reached += np.bincount(ids[used] - connection.source.first, at, population.size)
+        patches_at = np.tensordot(list(grids.values()) or [1], each, 1) if dense else each.max(axis=0)
+        is_real = ids != PADDING
+        at = np.broadcast_to(patches_at[:, :, None], ids.shape)[is_real]
+        reached += np.bincount(ids[is_real] - connection.source.first, at, population.size)
     reached_by: np.ndarray = reached.reshape(_volume(network, population)).max(axis=2).astype(np.int64)
     return reached_by
 
@@ -155,10 +155,10 @@ def _poolings(network: MappableNetwork) -> Dict[str, Connection]:
     """
     poolings: Dict[str, Connection] = {}
     for population in network.populations:
-        (connection, *others) = [c for p in network.projections_to(population) for c in p.connections]
+        (connection, *further_connections) = [c for p in network.projections_to(population) for c in p.connections]
         geometry, source = connection.geometry, connection.source
         taken = source.name in poolings or source in [pooling.target for pooling in poolings.values()]
-        if others or taken or source not in network.populations or geometry.pairing == "dense":
+        if further_connections or taken or source not in network.populations or geometry.pairing == "dense":
             continue
         apart = all(np.unique(axis.input).size == axis.input.size for axis in (geometry.rows, geometry.columns))
         ordered = np.array_equal(connection.ids.ravel(), source.first + np.arange(source.size))
@@ -191,7 +191,7 @@ def _candidates(
         }
         for axis, length in (("rows", rows), ("columns", columns))
     )
-    found: List[_Candidate] = []
+    candidates: List[_Candidate] = []
     for down, across in product(by_rows, by_columns):
         row_parts, column_parts = by_rows[down], by_columns[across]
         # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
@@ -215,8 +215,8 @@ def _candidates(
         if axons_out is not None:
             capacity = min(capacity, axons_out[0] // max(_largest_sum(axons_out[1], down, across), 1))
         if capacity > 0 or (down, across) == (rows, columns):
-            found.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
-    return found
+            candidates.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
+    return candidates
 
 
 def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
@@ -247,14 +247,14 @@ def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> T
             min(candidates, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)
         ]
     capacity, to_chunk, to_channel = (np.array([one[n] for one in candidates]) for n in (1, 2, 3))
-    least, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
+    fewest_spikes, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
     for channels in range(1, filters + 1):
         taken = np.minimum(capacity, channels)
-        spikes = least[channels - taken] + to_chunk + to_channel * taken
+        spikes = fewest_spikes[channels - taken] + to_chunk + to_channel * taken
         chosen[channels] = np.argmin(spikes)
-        least[channels] = spikes[chosen[channels]]
+        fewest_spikes[channels] = spikes[chosen[channels]]
     numbers: Dict[int, List[int]] = {}  # of channels of the chunks, by index of the candidate
-    received = float(least[filters])
+    received = float(fewest_spikes[filters])
     while filters > 0:
         index = int(chosen[filters])
         numbers.setdefault(index, []).append(min(int(capacity[index]), filters))

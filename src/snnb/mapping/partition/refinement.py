@@ -56,17 +56,17 @@ class Refinement:
     def descend(self) -> None:
         """Move groups where that lowers the cost most within the limits, until the cost hardly changes."""
         for _ in range(self._settings.max_passes):
-            before = self.cost
+            cost_before = self.cost
             self._pass(mending=0)
-            if self.cost >= before * (1 - self._settings.min_gain_of_pass):
+            if self.cost >= cost_before * (1 - self._settings.min_gain_of_pass):
                 break
 
     def mend(self) -> None:
         """Move groups from overfull cores to where it costs least within the limits, as long as the excess falls."""
         for mending in (1, 2):
-            before = self._excess + 1
-            while 0 < self._excess < before:
-                before = self._excess
+            excess_before = self._excess + 1
+            while 0 < self._excess < excess_before:
+                excess_before = self._excess
                 self._pass(mending)
 
     @property

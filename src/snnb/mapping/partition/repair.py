@@ -34,14 +34,14 @@ def split_overfull(
     entries = np.full(int(core.max(initial=-1)) + 1, UNKNOWN)
     while True:
         sums = replace(count_traffic(network, core, entries.size), entries=entries)
-        used = _used(sums, hardware)
-        share = np.max(list(used.values()), axis=0)
+        utilisation = _used(sums, hardware)
+        share = np.max(list(utilisation.values()), axis=0)
         pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
         alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
         if (pieces == 1).all() and (allow_alone or not alone.size):
             return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
         if alone.size and not allow_alone:
-            shares = {name: shares[alone[0]] for name, shares in used.items()}
+            shares = {name: shares[alone[0]] for name, shares in utilisation.items()}
             name = max(shares, key=shares.__getitem__)
             neuron, limit = int(np.flatnonzero(core == alone[0])[0]), getattr(Limits.of(hardware), name)
             layer = network.graph.nodes.population(neuron + network.first).name
@@ -65,11 +65,11 @@ def divide_overfull(
     """
     part = split_overfull(network, core, hardware).core
     (old, new), cores = np.unique(np.stack([core, part]), axis=1), int(core.max(initial=-1)) + 1
-    added = np.diff(old, prepend=-1) == 0
+    is_new = np.diff(old, prepend=-1) == 0
     number = np.empty(new.size, np.int32)  # of each part
-    number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
+    number[new] = np.where(is_new, cores + np.cumsum(is_new) - 1, old)
     return number[part], {
-        core_number: number[new[old == core_number]].tolist() for core_number in np.unique(old[added]).tolist()
+        core_number: number[new[old == core_number]].tolist() for core_number in np.unique(old[is_new]).tolist()
     }
 
 

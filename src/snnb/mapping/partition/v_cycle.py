@@ -64,7 +64,7 @@ def _then_v_cycle(
     if best is None or best.metric == 0:
         return
     needed = graph.node_weight.sum() / graph.capacity
-    roomy = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
-    cores = max(int(best.core.max()) + 1, roomy)
+    min_cores = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
+    cores = max(int(best.core.max()) + 1, min_cores)
     if cores < graph.node_weight.size:
         yield from partitions(graph, [(cores, problem.seed % SEED_END)], settings, problem.warn, best.core)
