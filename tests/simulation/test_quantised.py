@@ -10,7 +10,6 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError, UsageError
 from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
-from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import read_network, spiking_attributes
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
@@ -110,7 +109,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
         load_weights(residual(), tmp_path / "other.h5")
     quantised_weights = plain(quantised(residual(), LEVELS, seed=0))
     compile_model(quantised_weights, Recipe(), 3)
-    write_model(quantised_weights, tmp_path / "qcfs.h5", {QCFS_LEVELS: LEVELS})
+    write_model(quantised_weights, tmp_path / "qcfs.h5", LEVELS)
     with pytest.raises(InputError, match="--activation qcfs, it has convolutions instead of average pooling"):
         load_weights(residual(), tmp_path / "qcfs.h5")
 
