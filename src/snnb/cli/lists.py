@@ -9,6 +9,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import beginning
 from snnb.core.errors import UsageError
+from snnb.core.formatting import times
 
 
 def models() -> None:
@@ -17,9 +18,7 @@ def models() -> None:
     from snnb.architectures.registry import ModelRow
 
     entries = [ModelRow.of(find(name)) for name in names()]
-    rows = [
-        [m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries
-    ]
+    rows = [[m.name, m.dataset, times(m.input_shape), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries]
     head = ["model", "data set", "input", "neurons", "synapses"]
     output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), entries)
 
@@ -40,7 +39,7 @@ def datasets(
     rows = []
     for one in entries:
         where = "yes" if one.path is not None else "downloads" if one.download else "needs --source"
-        shape = "×".join(map(str, one.shape or ("of the model",)))
+        shape = "of the model" if one.shape is None else times(one.shape)
         rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
     head = ["data set", "shape", "classes", "on this machine", "title"]
     output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
@@ -92,7 +91,7 @@ def hardware(
         link = chip.energy_pj
         links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
         energy = "/".join(f"{value:g}" for value in (link.router, *links))
-        rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
+        rows.append([chip.name, times(chip.mesh), *shown, energy])
     lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1,))
     notes = [
         "one core per mesh node; limits per core; out: pairs of neuron and target core;",

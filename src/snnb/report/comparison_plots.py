@@ -7,6 +7,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
 from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, styled
@@ -33,13 +34,9 @@ class Course:
 
 @styled
 def plot_courses(courses: Sequence[Course], label: str) -> Figure:
-    """Plot the accuracy or error of simulations over time, and that of the analogue network as a dashed line."""
+    """Plot the accuracy or error of simulations over time, with a dashed line for the analogue network."""
     names = ["\n".join(wrap(plain(course.name, NAME_LENGTH), NAME_LINE)) for course in courses]
-    lines = [line for name in names for line in name.split("\n")]
-    columns = -(-len(lines) // MOST_ROWS)
-    rows = min(len(lines), MOST_ROWS)
-    figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
-    axes = figure.subplots()
+    figure, axes, columns = _beside_legend([line for name in names for line in name.split("\n")])
     for course, name, colour in zip(courses, names, _colours(len(courses))):
         axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=name)
         if course.analogue is not None:
@@ -65,12 +62,12 @@ def plot_sweep(
     mean over the seeds, with a band from the minimum to the maximum. Lines are shifted by a few points, so that their
     bars do not overlap.
 
-    `measured` and `analogue`, of shape (*grid), are of the spiking and of the analogue network, if there is one.
-    `intervals`, of shape (*grid, 2), are the ends of the 95 % interval of each simulation, in [0, 1]; over seeds, their
-    means are drawn.
+    `measured` and `analogue`, of shape (*grid), are values of the spiking and of the analogue network, which may be
+    missing. `intervals`, of shape (*grid, 2), are the ends of the 95 % interval of each simulation, in [0, 1]. Over
+    seeds, the means of the ends are drawn.
     """
     titles, grid = list(axes), list(axes.values())
-    # Horizontal is `along`; `spread` is the axis over which the mean is taken.
+    # `along` is the horizontal axis; `spread` is the axis over which the mean is taken.
     spread = next((i for i, title in enumerate(titles) if title.endswith(SPREAD) and len(axes) > 1), None)
     free = [i for i in range(len(axes)) if i != spread]
     along = max(free, key=lambda i: (_are_numbers(grid[i]), len(grid[i]), -i))
@@ -79,10 +76,8 @@ def plot_sweep(
     values = measured.transpose(order).reshape(-1, 1 if spread is None else len(grid[spread]), len(grid[along]))
     combinations = itertools.product(*([f"{titles[i]} {value}" for value in grid[i]] for i in others))
     names = [", ".join(values_of_line) for values_of_line in combinations]
-    columns, rows = -(-len(names) // MOST_ROWS), min(len(names), MOST_ROWS)
     ends = None if intervals is None else np.moveaxis(intervals, -1, 0).transpose([0, *(i + 1 for i in order)])
-    figure = Figure(figsize=(6.5 + (legend_width(names, columns) if others else 0), max(4.0, 0.9 + 0.19 * rows)))
-    plot = figure.subplots()
+    figure, plot, columns = _beside_legend(names if others else [])
     numbers = _are_numbers(grid[along])
     places = np.array(grid[along] if numbers else range(len(grid[along])), float)  # words are at equal distances
     if not numbers:
@@ -132,7 +127,7 @@ def y_limits(
 
     The axis of an accuracy spans at least `LEAST_SPAN`, so that a difference within the intervals does not look large.
     """
-    values = np.concatenate([np.ravel(of) for of in (measured, analogue, intervals) if of is not None])
+    values = np.concatenate([np.ravel(array) for array in (measured, analogue, intervals) if array is not None])
     low, high = float(values.min()), float(values.max())
     if intervals is None:
         return 0.0, 1.08 * high or 1.0
@@ -156,7 +151,7 @@ class OnChip(NamedTuple):
 
 
 def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
-    """Return the indices of the Pareto-optimal points, by energy; `energy` and `loss`, (points,), are to be small."""
+    """Return the indices of the Pareto-optimal points, by energy; `energy` and `loss`, (points,), are minimised."""
     front: List[int] = []
     for point in np.lexsort((loss, energy)).tolist():
         if not front or loss[point] < loss[front[-1]]:
@@ -168,12 +163,11 @@ def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
 def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> Figure:
     """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
 
-    Chips without energies of neurons and messages are hollow points, which the front leaves out if there are others.
+    Chips without energies of neurons and messages are hollow points, which are in the front only without other chips.
     There are no points if the network fits on no chip.
     """
     chips = sorted({point.chip for point in points})
-    figure = Figure(figsize=(6.5 + legend_width([f"{chip} (network only)" for chip in chips], 1), 4.0))
-    plot = figure.subplots()
+    figure, plot, columns = _beside_legend(["Pareto front", *(f"{chip} (network only)" for chip in chips)])
     energy, measured = (np.array([getattr(point, name) for point in points]) for name in ("energy_pj", "measured"))
     partial = np.array([point.network_only for point in points], bool)
     compared = np.flatnonzero(~partial if not partial.all() else partial)
@@ -181,20 +175,27 @@ def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -
     rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
     plot.plot(energy[front], measured[front], color="black", label="Pareto front", **rings)
     for i, chip in enumerate(chips):
-        own = [k for k, point in enumerate(points) if point.chip == chip]
-        hollow = points[own[0]].network_only
+        on_chip = [k for k, point in enumerate(points) if point.chip == chip]
+        hollow = points[on_chip[0]].network_only
         fill = {"fillstyle": "none" if hollow else "full", "label": plain(chip) + (" (network only)" if hollow else "")}
-        plot.plot(energy[own], measured[own], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
+        plot.plot(energy[on_chip], measured[on_chip], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
     if points and energy.min() > 0:
         plot.set_xscale("log")
     plot.set_xlabel("energy per sample (pJ)")
     plot.set_ylabel(label)
     plot.grid()
-    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
     if len(points) <= MOST_NAMED:
         colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
         label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
     return figure
+
+
+def _beside_legend(lines: Sequence[str]) -> Tuple[Figure, Axes, int]:
+    """Return a figure with room on the right for a legend of these lines, its axes, and the columns of the legend."""
+    columns, rows = -(-len(lines) // MOST_ROWS), min(len(lines), MOST_ROWS)
+    figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
+    return figure, figure.subplots(), columns
 
 
 def _colours(lines: int) -> Sequence[object]:

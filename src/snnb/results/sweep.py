@@ -58,6 +58,7 @@ from snnb.stages.plan import (
 from snnb.stages.stage import Given, StageResult
 
 if TYPE_CHECKING:
+    from snnb.io.figures import Figure
     from snnb.report.comparison_plots import Value
 
 TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
@@ -108,7 +109,7 @@ class SimulationFigures(Document):
 NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
 TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
-MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # columns in the tables of all versions
+MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # part of the first line, marks a table of a sweep
 
 
 class Swept(ChipFigures, SimulationFigures):
@@ -443,12 +444,16 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept])
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
     from snnb.io.figures import save
-    from snnb.report.comparison_plots import plot_sweep
 
     kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
-    if CHIPS in swept[0].values:
-        _draw_chips(run, swept, kind)
-        return
+    figure = _plot_chips(swept, kind) if CHIPS in swept[0].values else _plot_grid(axes, swept, kind)
+    with atomic_path(run.path / FIGURE, force=True) as temporary:
+        save(figure, temporary)
+
+
+def _plot_grid(axes: Sequence[Axis], swept: Sequence[Swept], kind: str) -> "Figure":
+    from snnb.report.comparison_plots import plot_sweep
+
     shape = [len(axis.values) for axis in axes]
     measured, ann = (
         np.array([getattr(one, name) for one in swept], float).reshape(shape) for name in ("quoted", f"ann_{kind}")
@@ -458,12 +463,10 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     if kind == "accuracy":
         intervals = np.array([one.quoted_interval for one in swept], float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
-    with atomic_path(run.path / FIGURE, force=True) as temporary:
-        save(plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals), temporary)
+    return plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals)
 
 
-def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
-    from snnb.io.figures import save
+def _plot_chips(swept: Sequence[Swept], kind: str) -> "Figure":
     from snnb.report.comparison_plots import OnChip, plot_chips
 
     chips = {one.values[CHIPS]: one.chip for one in swept}
@@ -474,5 +477,4 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
             others = {name: value for name, value in one.values.items() if name != CHIPS}
             name, network_only = str(one.chip if unique else one.values[CHIPS]), one.energy_of == "network"
             points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
-    with atomic_path(run.path / FIGURE, force=True) as temporary:
-        save(plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy"), temporary)
+    return plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy")

@@ -149,8 +149,13 @@ def refuse_unknown_file(path: Path) -> None:
     """Raise an error if an external graph, a file or `instance:NAME`, does not exist or is of no known kind."""
     from snnb.formats.import_graph import find_reader
 
-    instance = named_instance(path)
-    find_reader(path if instance is None else find_instance(instance).path)
+    find_reader(_file_of(path))
+
+
+def _file_of(named: Path) -> Path:
+    """Return the file of an external graph, which may have the name of an instance."""
+    instance = named_instance(named)
+    return named if instance is None else find_instance(instance).path
 
 
 def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
@@ -250,11 +255,9 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     if path is None:
         raise UsageError(f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph")
     run.rename(imported_name(path))  # with --force, the previous graph may be from another file
-    name = named_instance(path)
-    path = path if name is None else find_instance(name).path
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
-            path,
+            _file_of(path),
             output.directory / run.graph_name,
             rates=params.rates or (),
             samples=params.rate_samples,
