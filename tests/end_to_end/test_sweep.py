@@ -87,7 +87,7 @@ def _own_results(run):
     return {path: path.read_bytes() for path in files}, stages.prepare, stages.train, stages.parse
 
 
-def test_the_options_in_force_are_those_of_before_the_sweep(run):
+def test_a_sweep_does_not_change_the_effective_options(run):
     face = Run(path=run.path)
     own = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
     before = _own_results(open_run(run.path))

@@ -276,12 +276,15 @@ def test_a_changed_test_set_gives_no_activations(run, document):
 
 def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     face = Run(path=run.path)
-    face.parse(calibrate=4, calibration_samples=20)
-    face.simulate(samples=20)
+    parsed = face.parse(calibrate=4, calibration_samples=20).metrics
+    simulated = face.simulate(samples=20)
     face.graph()
     text = document(face.report().read_text()).text("accuracy")
-    # Windows of 4 steps: those of 4 layers and the input, and of a layer and its source
+    # Windows of 4 steps: of 4 layers and the input, and of a layer and its source
     assert "20 samples of 20 time steps, one every 8 time steps" in text
+    assert (parsed["calibrated_steps"], parsed["latency_steps"], parsed["interval_steps"]) == (4, 20, 8)
+    assert (simulated.metrics["latency_steps"], simulated.metrics["interval_steps"]) == (20, 8)
+    assert simulated.record.details.output_coding == "spikes"
 
 
 def test_rates_of_quantised_activations_are_compared_with_these(run, document):

@@ -26,9 +26,12 @@ def held_elsewhere(run):
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_the_lock_of_an_empty_folder_is_waited_for_only_without_no_wait(run, held_elsewhere, wait):
+@pytest.mark.parametrize("folder", ["empty", "without results"])
+def test_a_folder_without_results_is_taken_after_its_lock_is_free_unless_no_wait(run, held_elsewhere, folder, wait):
     child, release = held_elsewhere
-    (run.path / "manifest.yaml").unlink()
+    info = run.manifest.run.model_copy(update={"model": "other"})
+    if folder == "empty":
+        (run.path / "manifest.yaml").unlink()
     said = []
 
     def say(message):
@@ -37,19 +40,11 @@ def test_the_lock_of_an_empty_folder_is_waited_for_only_without_no_wait(run, hel
 
     outcome = contextlib.nullcontext() if wait else pytest.raises(UpstreamError, match=f"in use by process {child}")
     with outcome:
-        RunDirectory.create(run.path, run.manifest.run, run.kinds, wait=wait, say=say)
-    assert (run.path / "manifest.yaml").exists() == wait
+        RunDirectory.create(run.path, info, run.kinds, wait=wait, say=say)
+    assert (run.path / "manifest.yaml").exists() == (wait or folder != "empty")
+    if wait or folder != "empty":
+        assert RunDirectory.open(run.path, run.kinds).model == ("other" if wait else "mini_network")
     assert [f"waiting for {run.path}, in use by process {child}" in line for line in said] == [True] * wait
-
-
-@pytest.mark.parametrize("wait", [False, True])
-def test_a_run_without_results_is_taken_over_after_its_lock_is_free(run, held_elsewhere, wait):
-    child, release = held_elsewhere
-    info = run.manifest.run.model_copy(update={"model": "other"})
-    outcome = contextlib.nullcontext() if wait else pytest.raises(UpstreamError, match=f"in use by process {child}")
-    with outcome:
-        RunDirectory.create(run.path, info, run.kinds, wait=wait, say=lambda message: os.write(release, b"x"))
-    assert RunDirectory.open(run.path, run.kinds).model == ("other" if wait else run.model)
 
 
 SECOND = """

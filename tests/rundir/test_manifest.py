@@ -84,7 +84,7 @@ def test_stamps_are_stamps(stored, folder, stamp):
         RunDirectory.open(file.parent, KINDS)
 
 
-def test_the_one_in_force_of_results_that_started_in_one_second_has_the_last_name(run, stored):
+def test_of_results_that_started_in_one_second_the_last_name_is_current(run, stored):
     record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
     timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
     later = record.model_copy(update={"timing": timing})

@@ -93,7 +93,7 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tm
                "hidden": np.count_nonzero(NODES["second"]["weight"], axis=0)}  # fmt: skip
 
     def mapped(dtype, options=""):
-        """Return the input in force, the synaptic events of a sample on a chip, those expected, and the messages."""
+        """Return the effective input, the synaptic events of a sample on a chip, those expected, and the messages."""
         np.save(tmp_path / "x_test.npy", x.astype(dtype))
         code, out, _ = snnb("simulate", f"--json {options}", f"steps:{tmp_path}")
         assert code == 0

@@ -212,7 +212,7 @@ def test_it_says_which_graph_it_took(run):
     assert said[0] == "export: graph weights, made of the weights only"
 
 
-def test_every_command_reads_the_graph_of_the_simulation_in_force(run, tmp_path):
+def test_every_command_reads_the_graph_of_the_current_simulation(run, tmp_path):
     """It is made if it is missing, and a graph of an older simulation that is made later changes nothing."""
     said, old = [], next(iter(run.records_of("simulate")))
     face = Run(path=run.path, say=said.append)

@@ -10,11 +10,11 @@ from snnb.stages.open_run import open_run
 from snnb.stages.simulate import resolve
 
 
-def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):
+def test_the_first_sample_is_inherited_and_bounds_the_samples(run):
     face = Run(path=run.path)
     face.simulate(samples=5, first=350, duration=10)
     opened = open_run(run.path)
-    assert resolve(opened, {"samples": 10}).first == 350  # it stays in force, as every option does
+    assert resolve(opened, {"samples": 10}).first == 350  # inherited, as every option
     assert resolve(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
 
 

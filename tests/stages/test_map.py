@@ -143,7 +143,7 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert found.place.tolist() == [[core % 4, core // 4] for core in range(13)]
     assert found.hardware.name == result.record.details.hardware == "chip"
     assert result.record.details.method == "file"
-    assert (result.record.params.objective, found.cost.objective) == ("hops", "spikes")  # in force, and used
+    assert (result.record.params.objective, found.cost.objective) == ("hops", "spikes")  # effective, and used
     assert face.map(**options).record.timing == result.record.timing
     placement.write_text(placement.read_text() + "3 3\n")
     assert stale(run) == {f"maps/{result.directory.name}": f"{placement} has changed"}

@@ -132,7 +132,7 @@ def test_a_sweep_point_is_not_inherited_and_serves_only_with_all_effective_optio
     assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the effective engine is another
 
 
-def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
+def test_effective_options_are_printed_and_defaults_replaces_recorded_ones(run):
     said = []
     python = Run(path=run.path, say=said.append)
     python.simulate(samples=20, record_spikes=0, initial_potential=0.5, engine="event")
@@ -197,16 +197,6 @@ def test_a_file_cut_in_half_is_seen_and_made_again(run):
         bring_up_to_date(run, "graph", {})
     assert verify_run(open_run(run.path)).problems == []
     assert "parse" not in stale(run)
-
-
-def test_a_conversion_states_its_latency(run):
-    python = Run(path=run.path)
-    parsed = python.parse(calibrate=8, weight_bits=2).record.metrics
-    simulated = python.simulate(samples=20).record
-    depth = len([name for name in simulated.details.mean_rates if name != "input"])  # a chain
-    assert (parsed["calibrated_steps"], parsed["latency_steps"]) == (8, 8 * (depth + 1))
-    assert {name: parsed[name] for name in ("latency_steps", "interval_steps")}.items() <= simulated.metrics.items()
-    assert simulated.details.output_coding == "spikes"
 
 
 def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and_is_named(run):
