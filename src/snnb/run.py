@@ -167,29 +167,30 @@ class Run:
             or a directed graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or
             none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their natural order.
         path : str or Path, optional
-            The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
-            if that was made of the same file, or of arrays as well, or with `force`.
+            The run directory; by default `runs/NAME` for the name of a file. Its graph is replaced if both graphs come
+            from the same file or from arrays, or with `force`.
         source, target : (edges,) array of int
             Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
         weight : (edges,) array, optional
             By default 1.
         spikes : (neurons,) array, optional
-            Spikes of each neuron over all samples and steps, not negative. By default each neuron counts as one spike,
-            and results say so.
+            Number of spikes of each neuron over all samples and steps. By default one spike per neuron is assumed, and
+            results say so.
         rates : str, Path or sequence of them, optional
-            File with the spikes of a graph in a file, or several, which are added up; `FILE:POPULATION` is that
-            population of a SONATA report.
+            One or several files with spike counts, for a graph in a file; the counts are summed. `FILE:POPULATION`
+            selects a population of a SONATA report.
         populations : mapping of str to int or tuple of int, optional
             Names and sizes or shapes, in the order of the ids, of a graph that is not a file. By default all neurons
             are one population.
         inputs : int
-            Number of these populations, from the first, that are inputs: they are not placed on cores.
+            The first `inputs` populations are inputs, which are not placed on cores.
         samples, steps : int, optional
-            Samples, and time steps of each, that the spikes were counted in. By default as the file states, or 1.
+            Number of samples, and of time steps per sample, in which the spikes were counted. By default as the file
+            states, or 1.
         force : bool
-            Replace a graph of another origin, and read a file anew.
+            Replace a graph of another origin, and read the file again.
         say : callable
-            As of `Run`.
+            As for `Run`.
 
         Raises
         ------
@@ -262,7 +263,7 @@ class Run:
 
     @property
     def graphs(self) -> Dict[str, StageResult]:
-        """All graphs by stamp of their simulation, or "weights", as `graph` returns them."""
+        """All graphs by the stamp of their simulation, or "weights", as `graph` returns them."""
         return self._results("graph")
 
     @property

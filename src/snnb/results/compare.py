@@ -1,4 +1,4 @@
-"""Simulations of one or several runs side by side: parameters in which they differ, figures, mappings."""
+"""Comparison of simulations of one or several runs: differing parameters, figures and mappings."""
 
 import json
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulation of a run, and the parameters of it and of its network that are not equal in all simulations."""
+    """A simulation of a run, with the parameters of simulation and network that are not equal in all simulations."""
 
     stamp: str
     record: SimulationRecord
@@ -40,7 +40,7 @@ class Simulation:
 
     @property
     def row(self) -> Tuple[str, ...]:
-        """The cells of a table for people, whose head is `SIMULATION_HEAD`."""
+        """Cells of a table with the head `SIMULATION_HEAD`."""
         figures = ("snn_accuracy", "snn_mean_squared_error", "readout_accuracy")
         accuracy, error, readout = map(self.record.metrics.get, figures)
         quality = f"{accuracy:.2%}" if accuracy is not None else "" if error is None else f"error {error:.4g}"
@@ -136,7 +136,7 @@ OPERATIONS = (
     *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
-MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
+MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / spikes of sequential"
 NETWORK_ENERGY = "energy*: without neurons and messages, not comparable with energy"
 
 
@@ -169,8 +169,8 @@ class MappingSummary(Document):
             quantity(self.connectivity),
             ratio,
             *(
-                energy(self.energy_pj) if self.energy_pj is not None and self.energy_of == of else ""
-                for of in ("events", "network")
+                energy(self.energy_pj) if self.energy_pj is not None and self.energy_of == scope else ""
+                for scope in ("events", "network")
             ),
         )
 
@@ -178,7 +178,7 @@ class MappingSummary(Document):
 class Compared(Document):
     """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input.
 
-    An external graph has no accuracies and errors, and the spikes that were given with it.
+    An external graph has no accuracies and errors; its spikes were given with it, or are assumed.
     """
 
     run: Path
@@ -186,7 +186,7 @@ class Compared(Document):
     model: str
     dataset: str
     label: Optional[str]
-    differs: Dict[str, JsonValue]  # the parameters that are not equal in all simulations; of one, not the defaults
+    differs: Dict[str, JsonValue]  # parameters that are not equal in all simulations; of a single one, not the defaults
     samples: int
     steps: int  # counted in each sample
     ann_accuracy: Optional[float]
@@ -194,7 +194,7 @@ class Compared(Document):
     readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
     ann_interval: Optional[Interval]  # 95 % interval (Wilson)
     readout_interval: Optional[Interval]  # of a softmax with a read-out, whose spikes are random
-    snn_interval: Optional[Interval]  # of others
+    snn_interval: Optional[Interval]  # of other outputs
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
     fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
@@ -223,7 +223,7 @@ class Comparison(Document):
 
 
 def prefixes(compared: Sequence[Compared]) -> List[str]:
-    """Return the name of the run of each simulation, or its path if runs have equal names: `NAME:`; empty for one."""
+    """Return `NAME:` of the run of each simulation, `PATH:` if runs have equal names, or empty text for one run."""
     runs = {one.run: one.run.resolve().name for one in compared}
     names = list(runs.values())
     if len(runs) == 1:
@@ -232,9 +232,9 @@ def prefixes(compared: Sequence[Compared]) -> List[str]:
 
 
 def names_apart(compared: Sequence[Compared]) -> List[str]:
-    """Return a distinct name for each simulation: its label, or else the parameters that differ.
+    """Return a distinct name for each simulation: its label, or without a label the differing parameters.
 
-    The name has the stamp if these are equal, and the name of the run if there are several runs.
+    Equal names are followed by the stamp. With several runs, the name of the run comes first.
     """
     names = [
         f"{prefix} {one.label or in_words(one.differs if len(compared) > 1 else {})}".strip().rstrip(":")
@@ -248,7 +248,7 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
 def compare(places: Sequence[str]) -> List[Compared]:
     """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run.
 
-    A run that begins with an external graph has that graph in their place.
+    In a run that begins with an external graph, the graph takes the place of simulations.
     """
     selected: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
     for place in places:
@@ -291,7 +291,7 @@ def _without_meaning(run: RunDirectory, record: Optional[SimulationRecord]) -> S
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
-    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may contain a colon."""
+    """Return run and stamp of `RUN:STAMP`. The path of a run, which may contain a colon, has no stamp."""
     path, _, stamp = text.rpartition(":")
     if path and (Path(path) / manifest.NAME).exists() and not (Path(text) / manifest.NAME).exists():
         return Path(path), stamp
@@ -332,7 +332,8 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
 
 def mean_rate(statistics: SimulationStatistics, counts: Mapping[str, np.ndarray]) -> float:
     """Return the spikes per neuron and step, without the input, given the files of a simulation."""
-    spikes, neurons = (sum(int(total(of)) for of in counts.values()) for total in (np.sum, np.size))
+    spikes = sum(int(np.sum(of_population)) for of_population in counts.values())
+    neurons = sum(np.size(of_population) for of_population in counts.values())
     return spikes / max(1, neurons * statistics.num_samples * statistics.num_timesteps)
 
 

@@ -362,11 +362,11 @@ def _mapping(run: RunDirectory, stamp: Optional[str]) -> Section:
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
-        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
-        f"that of the spikes to those of the sequential mapping; {NETWORK_ENERGY}.",
+        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio "
+        f"divides the spikes by the spikes of the sequential mapping; {NETWORK_ENERGY}.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
-        f"({mesh[0]}×{mesh[1]}), method {details.method}. The filled height of a core is its share of "
-        "the limit of neurons, its colours are those of its layers.",
+        f"({mesh[0]}×{mesh[1]}), method {details.method}. The filled height of a core shows its "
+        "number of neurons relative to the limit, its colours show its layers.",
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
     section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity or 0.0)
