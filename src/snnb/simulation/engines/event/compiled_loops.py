@@ -55,7 +55,6 @@ from snnb.simulation.engines.event.vectors import (
     load,
     lowest_bit,
     reached,
-    reset,
     store,
     where,
 )
@@ -182,7 +181,7 @@ def _fire_leaky(
             fired = reached(values, thresholds)
             bits[start + step, word] = fired
             ties += bits_set(reached(values, below) & ~fired)
-            values = reset(values, thresholds, after, neurons.to_value)
+            values = where(fired, after if neurons.to_value else values - after, values)
             if step >= counted:
                 updates += changed(before, values)
             if units > at:
@@ -224,20 +223,17 @@ def fire(
                 updates += 1 if held[i] != potential[i] else 0
         neurons.updates[sample, 0] += updates + counted
         return
-    resets = numbers.shape[0] > AFTER  # otherwise a spike subtracts the threshold, which takes less time
     for word in range(words):
         at = word * GROUP
         values, thresholds = load(potential, at, 4), load(numbers, THRESHOLD * size + at, 4)
         added = load(numbers, BIAS * size + at, 4)
-        after = load(numbers, AFTER * size + at, 4) if resets else thresholds
+        after = load(numbers, AFTER * size + at, 4)
         for step in range(steps):
             before = values
             values = values + (load(currents, step * stride + at, 4) + added)
-            bits[start + step, word] = reached(values, thresholds)
-            if resets:
-                values = reset(values, thresholds, after, neurons.to_value)
-            else:
-                values = reset(values, thresholds, thresholds, False)
+            fired = reached(values, thresholds)
+            bits[start + step, word] = fired
+            values = where(fired, after if neurons.to_value else values - after, values)
             if step >= counted:
                 updates += changed(before, values)
         store(potential, at, values)

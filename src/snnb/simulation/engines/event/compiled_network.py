@@ -174,10 +174,8 @@ class EventNetwork:
         size, neuron, none = population.size, neuron_of(population, self.settings), np.zeros((1, 0), self.real)
         threshold = self._each(population, neuron.firing_threshold)
         threshold[size if population.spikes else 0 :] = NEVER
-        numbers = [self._each(population, np.zeros(1) if population.bias is None else population.bias), threshold]
-        leaky = population.neuron is not None
-        if leaky or neuron.reset is not None or neuron.subtrahend is not None:
-            numbers.append(self._each(population, neuron.after))
+        bias = self._each(population, np.zeros(1) if population.bias is None else population.bias)
+        numbers, leaky = [bias, threshold, self._each(population, neuron.after)], population.neuron is not None
         if leaky:
             numbers.append(np.nextafter(threshold, self.real(-np.inf)))
             numbers += [neurons_of(each.ravel()) for each in dynamics(population)]

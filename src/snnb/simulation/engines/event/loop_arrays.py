@@ -23,8 +23,8 @@ LANES = 4  # windows whose values are multiplied at a time, by the weights of 32
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
-# Rows of the numbers of each neuron. `AFTER` is missing if a spike subtracts the threshold, which takes less time. Only
-# neurons with a neuron model have the rows from `BELOW` on: the largest number below the threshold, and `Dynamics`.
+# Rows of the numbers of each neuron. Only neurons with a neuron model have the rows from `BELOW` on: the largest number
+# below the threshold, and `Dynamics`.
 BIAS, THRESHOLD, AFTER, BELOW, DECAY, GAIN, OFFSET, CURRENT_DECAY, CURRENT_GAIN = range(9)
 
 
@@ -38,7 +38,7 @@ class Neurons(NamedTuple):
 
     potential: np.ndarray  # float32 (samples, neurons)
     base: np.ndarray  # the current of the constant input: float32 (samples, neurons or more), or zeros (1, neurons)
-    # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold
+    # float32 (3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold
     # is infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
     numbers: np.ndarray
     to_value: bool  # whether `AFTER` is a potential

@@ -152,12 +152,6 @@ def where(typing, bits, a, b):  # type: ignore[no-untyped-def]
     return a(types.uint64, a, b), generate
 
 
-def _reached(builder, values, thresholds, part):  # type: ignore[no-untyped-def]
-    """Return a part of the values, of the thresholds, and which of these values reach them."""
-    values, thresholds = builder.extract_value(values, part), builder.extract_value(thresholds, part)
-    return values, thresholds, builder.fcmp_ordered(">=", values, thresholds)
-
-
 @intrinsic
 def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
     """Return a uint64 whose bit i is set if the i-th value is at least its threshold."""
@@ -165,28 +159,13 @@ def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         bits = ir.IntType(64)(0)
         for part in range(values.parts):
-            *_, fires = _reached(builder, args[0], args[1], part)
+            value, threshold = (builder.extract_value(arg, part) for arg in args)
+            fires = builder.fcmp_ordered(">=", value, threshold)
             of_part = builder.zext(builder.bitcast(fires, _PART), bits.type)
             bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
         return bits
 
     return types.uint64(values, values), generate
-
-
-@intrinsic
-def reset(typing, values, thresholds, after, to_value):  # type: ignore[no-untyped-def]
-    """Return the values; for a value of at least its threshold, `after` if `to_value`, else the value less `after`."""
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def of_part(part):  # type: ignore[no-untyped-def]
-            value, _, fires = _reached(builder, args[0], args[1], part)
-            after = builder.extract_value(args[2], part)
-            new = builder.select(args[3], after, builder.fsub(value, after))
-            return builder.select(fires, new, value)
-
-        return _each_part(builder, values, of_part)
-
-    return values(values, values, values, types.boolean), generate
 
 
 @intrinsic
