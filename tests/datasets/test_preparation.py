@@ -1,5 +1,3 @@
-import hashlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,13 +35,13 @@ def test_x_norm_is_the_whole_training_set_when_that_is_smaller(run_prepare):
     assert np.load(target / "x_norm.npz")["arr_0"].shape == (20, 8, 8, 1)
 
 
-def test_the_same_seed_gives_the_same_bytes(run_prepare):
-    def digest(target):
-        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())]
-
-    first, again, other = (digest(run_prepare("digits", seed=seed)[0]) for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
+def test_the_same_seed_gives_the_same_bytes_and_another_one_another_order_of_the_same_test_set(run_prepare):
+    first, again, other = (run_prepare("digits", seed=seed)[0] for seed in (1, 1, 2))
+    for path in first.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes()
+    images = [np.load(target / "x_test.npy").reshape(360, 64) for target in (first, other)]
+    assert not np.array_equal(*images)
+    assert np.array_equal(*(rows[np.lexsort(rows.T)] for rows in images))
 
 
 def test_a_limit_keeps_the_classes_in_proportion_and_the_official_order(run_prepare, mnist_folder, mnist_arrays):
@@ -120,11 +118,3 @@ def test_digits_are_those_of_scikit_learn_each_in_one_of_the_two_sets(run_prepar
     expected = zip(official.target, official.images.astype(np.uint8))
     assert found == sorted((label, image.tobytes()) for label, image in expected)
     assert digits.SPEC.scale == official.images.max()
-
-
-def test_another_seed_changes_the_order_but_not_which_digits_are_for_the_test(run_prepare):
-    first, _ = run_prepare("digits", seed=1)
-    second, _ = run_prepare("digits", seed=2)
-    images = [np.load(target / "x_test.npy").reshape(360, 64) for target in (first, second)]
-    assert not np.array_equal(*images)
-    assert np.array_equal(*(rows[np.lexsort(rows.T)] for rows in images))

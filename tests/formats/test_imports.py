@@ -113,8 +113,9 @@ def by_networkx(source, target, weight):
     return graph
 
 
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "npz", "parquet"])
-@pytest.mark.parametrize("block", [64, 1 << 24])
+@pytest.mark.parametrize(
+    ("kind", "block"), [("csv", 64), ("csv", 1 << 24), ("csv.gz", 64), ("npz", 64), ("parquet", 64)]
+)
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
     monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     source, target, weight, rate = parallel_edges()

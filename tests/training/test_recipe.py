@@ -10,14 +10,6 @@ def test_a_cycle_takes_turns_every_two_epochs():
     assert [recipe.learning_rate_at(epoch) for epoch in (0, 1, 1.9, 2, 3.5, 4)] == [1e-4, 1e-4, 1e-4, 1e-3, 1e-3, 1e-4]
 
 
-def test_a_cosine_falls_from_the_whole_through_the_half_to_nothing():
-    recipe = Recipe(learning_rate=0.5, schedule="cosine", epochs=4)
-    assert recipe.learning_rate_at(0) == 0.5
-    assert recipe.learning_rate_at(2) == pytest.approx(0.25)
-    assert recipe.learning_rate_at(4) == 0
-    assert Recipe(learning_rate=0.5).learning_rate_at(7) == 0.5
-
-
 def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
     sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
     kept, dropped = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
