@@ -137,8 +137,7 @@ def _format(name: Name) -> Format:
         need_counts,
         partial=True,
         own_options=("rate_unit", "with_input"),
-        recognises=partial(recognises, name),
-        read=partial(read, name),
+        reader=(partial(recognises, name), partial(read, name)),
     )
 
 

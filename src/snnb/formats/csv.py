@@ -237,4 +237,4 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     return columns
 
 
-FORMAT = Format(".csv", write, nodes_file=True, own_options=("rate_unit", "exact"), recognises=recognises, read=read)
+FORMAT = Format(".csv", write, nodes_file=True, own_options=("rate_unit", "exact"), reader=(recognises, read))

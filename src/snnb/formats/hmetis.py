@@ -175,6 +175,5 @@ FORMAT = Format(
     partial=True,
     own_options=("scale", "with_input"),
     extra_description=_describe,
-    recognises=recognises,
-    read=read,
+    reader=(recognises, read),
 )

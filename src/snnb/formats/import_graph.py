@@ -118,7 +118,7 @@ def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
     refuse_special(path)
     if graph_file.recognises(path):
         return None
-    readers = {n: (f.recognises, f.read) for n, f in FORMATS.items() if f.recognises is not None and f.read is not None}
+    readers = {name: format.reader for name, format in FORMATS.items() if format.reader is not None}
     return _reader_of(path, readers, "a graph that snnb reads; it reads MODEL_graph.h5,")
 
 

@@ -145,4 +145,4 @@ def _edges_of(matrix: "coo_matrix", first_row: int = 0, first_column: int = 0) -
         yield matrix.row[part] + np.int64(first_row), matrix.col[part] + np.int64(first_column), weight
 
 
-FORMAT = Format("_npz", write, directory=True, own_options=("rate_unit",), recognises=recognises, read=read)
+FORMAT = Format("_npz", write, directory=True, own_options=("rate_unit",), reader=(recognises, read))

@@ -175,4 +175,4 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     return {name: np.array(table[name], kind) for name, kind in kinds.items() if name in table}
 
 
-FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",), recognises=recognises, read=read)
+FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",), reader=(recognises, read))

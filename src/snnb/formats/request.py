@@ -213,8 +213,8 @@ class Format:
     has_names: bool = False  # whether it holds the names of neurons, which otherwise a file next to it does
     own_options: Tuple[str, ...] = ()  # options that only some formats have, including this one; others refuse them
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None  # entries
-    recognises: Optional[Callable[[Path], bool]] = None  # None if it is only written
-    read: Optional[Callable[[Path], ListedGraph]] = None
+    # Functions that recognise a file or directory, and read it; None if the format is only written
+    reader: Optional[Tuple[Callable[[Path], bool], Callable[[Path], ListedGraph]]] = None
 
     def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
         """Return the part of a graph that is written."""

@@ -577,6 +577,5 @@ FORMAT = Format(
     simulates=True,
     own_options=("map",),
     extra_description=_describe,
-    recognises=recognises,
-    read=read,
+    reader=(recognises, read),
 )

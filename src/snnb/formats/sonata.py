@@ -643,6 +643,5 @@ FORMAT = Format(
     simulates=True,
     input_apart=True,
     own_options=("rate_unit",),
-    recognises=recognises,
-    read=read,
+    reader=(recognises, read),
 )
