@@ -289,17 +289,16 @@ class _Calibration:
             return
         shape = (self._simulated, self._samples, -(-population.size // 8))
         train = self._trains[population.name] = scratch_array(shape, np.uint8)
-        searched = self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED)
-        for block in (*searched, *self._blocks(population, STEP_ARRAYS * self._steps, OTHERS)):
-            steps = self._simulated if block.start < SEARCHED.stop else self._steps
-            currents = self._currents(sums, population, block, steps)
-            if population.counts_largest:
-                spikes = np.diff(currents, axis=0, prepend=0) > 0
-            else:
-                spikes, flat = np.empty(currents.shape, np.bool_), (steps, -1, len(scale))
-                fire((currents / scale).reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
-                values[block] = spikes[: self._steps].mean(axis=0, dtype=np.float32) * scale
-            train[:steps, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
+        for samples, steps in ((SEARCHED, self._simulated), (OTHERS, self._steps)):
+            for block in self._blocks(population, STEP_ARRAYS * steps, samples):
+                currents = self._currents(sums, population, block, steps)
+                if population.counts_largest:
+                    spikes = np.diff(currents, axis=0, prepend=0) > 0
+                else:
+                    spikes, flat = np.empty(currents.shape, np.bool_), (steps, -1, len(scale))
+                    fire((currents / scale).reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
+                    values[block] = spikes[: self._steps].mean(axis=0, dtype=np.float32) * scale
+                train[:steps, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
 
     def _add_output(
         self,
