@@ -53,13 +53,13 @@ from snnb.network.network import Network, Population
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 FINE_LEVELS = 1000  # levels of activations before they are rounded to spikes
-# ½ minus the candidates of the initial potential, and the spikes that the bias adds for it in the calibrated steps
-SHARES_PAID, LARGER = (0, 0.5, 1), (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
-DELAYS = np.array([(0, 0), *((delay, share * delay) for delay in LARGER for share in SHARES_PAID)], np.float32)
+# Candidates (D, B): the initial potential is ½ − D; the bias adds B spikes in the calibrated steps, a share of D
+BIAS_SHARES, POSITIVE_DELAYS = (0, 0.5, 1), (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
+DELAYS = np.array([(0, 0), *((delay, share * delay) for delay in POSITIVE_DELAYS for share in BIAS_SHARES)], np.float32)
 OUTPUT_DELAYS = (0.25, 0.5, 0.75, 1.0)
 TIMES = (0.75, 1, 1.5)  # multiples of the calibrated number of steps after which errors of free firing are measured
-SEARCHED, OTHERS = slice(0, 32), slice(32, None)  # samples: candidates are simulated on the first ones
-SEARCHED_POSITIONS = 64
+SEARCH_SAMPLES, OTHER_SAMPLES = slice(0, 32), slice(32, None)  # candidates are simulated on the former
+SEARCH_POSITIONS = 64
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
 
@@ -217,11 +217,11 @@ class _Calibration:
         missing = np.empty((len(numbers), channels), np.float32)
         done, positions = 0, population.size // channels
         for block in self._blocks(population, -(-weights // channels)):
-            own, read = sums.with_inputs(self._spiking, block)
+            spiking_sums, read = sums.with_inputs(self._spiking, block)
             rows = slice(-block.start * positions % numbers.step, None, numbers.step)
             inputs = windows(population, read)[rows]
             x[done : done + len(inputs)] = inputs
-            missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
+            missing[done : done + len(inputs)] = (wanted[block] - spiking_sums).reshape(-1, channels)[rows]
             done += len(inputs)
         before = None if population.activation == "softmax" else wanted.reshape(-1, channels)[taken] + bias
         fitted = with_change(population, fitted_change(x, missing, before))
@@ -289,7 +289,7 @@ class _Calibration:
             return
         shape = (self._simulated, self._samples, -(-population.size // 8))
         train = self._trains[population.name] = scratch_array(shape, np.uint8)
-        for samples, steps in ((SEARCHED, self._simulated), (OTHERS, self._steps)):
+        for samples, steps in ((SEARCH_SAMPLES, self._simulated), (OTHER_SAMPLES, self._steps)):
             for block in self._blocks(population, STEP_ARRAYS * steps, samples):
                 currents = self._currents(sums, population, block, steps)
                 if population.counts_largest:
@@ -346,9 +346,9 @@ class _Calibration:
         """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some images."""
         channels = population.shape[-1]
         positions = population.size // channels
-        taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
+        taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCH_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
-        for block in self._blocks(population, STEP_ARRAYS * self._simulated, SEARCHED):
+        for block in self._blocks(population, STEP_ARRAYS * self._simulated, SEARCH_SAMPLES):
             currents = self._currents(sums, population, block, self._simulated)
             parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
         currents = np.concatenate(parts, axis=1)

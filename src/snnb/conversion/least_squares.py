@@ -59,9 +59,9 @@ def _patches(layer: Conv2D, x: np.ndarray) -> np.ndarray:
     rows, columns = window_zeros(x.shape[1:3], layer.kernel_size, strides, rates, layer.padding)
     x = np.pad(x, [(0, 0), rows, columns, (0, 0)])
     reach = [rate * (size - 1) + 1 for rate, size in zip(rates, layer.kernel_size)]
-    found = sliding_window_view(x, reach, (1, 2))  # type: ignore[call-overload]  # numpy 1.23 names one axis
-    found = found[:, :: strides[0], :: strides[1], :, :: rates[0], :: rates[1]]
-    return found.transpose(0, 1, 2, 4, 5, 3).reshape(-1, x.shape[-1] * found.shape[-1] * found.shape[-2])
+    patches = sliding_window_view(x, reach, (1, 2))  # type: ignore[call-overload]  # numpy 1.23 names one axis
+    patches = patches[:, :: strides[0], :: strides[1], :, :: rates[0], :: rates[1]]
+    return patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, x.shape[-1] * patches.shape[-1] * patches.shape[-2])
 
 
 def with_change(population: Population, change: np.ndarray) -> Population:
@@ -103,11 +103,11 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
     change = _solution(inputs, cross, ridge)
     if wanted is None:
         return change
-    aimed, found = missing, wanted - missing
+    aimed, spiking_sums = missing, wanted - missing
     for _ in range(RECTIFICATIONS):
         changed: np.ndarray = x @ change.astype(np.float32)
-        sums = found + changed + (aimed - changed).mean(axis=0)
-        aimed = np.where(wanted > 0, missing, np.minimum(sums, 0) - found)
+        sums = spiking_sums + changed + (aimed - changed).mean(axis=0)
+        aimed = np.where(wanted > 0, missing, np.minimum(sums, 0) - spiking_sums)
         change = _solution(inputs, _covariance(x, aimed), ridge)
     return change
 
