@@ -31,7 +31,7 @@ from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
 from snnb.results.remove import Removal, carry_out, plan_removal
-from snnb.results.sweep import Swept, sweep
+from snnb.results.sweep import SweepPoint, sweep
 from snnb.results.verify import Verification, verify_run
 from snnb.run_keywords import (
     ExportKeywords,
@@ -359,7 +359,7 @@ class Run:
         train: Optional[TrainKeywords] = None,
         parse: Optional[ParseKeywords] = None,
         simulate: Optional[SimulateKeywords] = None,
-    ) -> List[Swept]:
+    ) -> List[SweepPoint]:
         """Simulate each point of a grid of options: `run.sweep({"percentile": [99, 99.9]})`.
 
         Simulations that the run already has are used. Writes `sweep.csv` and `sweep.png` in the run directory.
@@ -374,7 +374,7 @@ class Run:
 
         Returns
         -------
-        list of Swept
+        list of SweepPoint
             In the order of the grid; the last option changes fastest.
         """
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}

@@ -25,9 +25,9 @@ def app() -> None:
     """
     _end_on_signals()
     _prepare_streams()
-    # multiprocessing starts a process that warns of the semaphores it removes when this one has ended without doing so.
+    # multiprocessing starts a process that warns of semaphores which this process has not removed at its end.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    # Idle threads of OpenBLAS, of which numpy and scipy each start some, otherwise spin for 0.1 s.
+    # Otherwise, idle threads of OpenBLAS, which numpy and scipy start, spin for 0.1 s.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     gc.set_threshold(50_000)  # imports make few cycles: a tenth less processor time for `snnb run` of a small network
     from snnb.cli import output

@@ -9,7 +9,7 @@ from snnb.cli import output
 from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
-NO_TENSORFLOW = "not installed (required by train, parse and simulate)"
+NO_TENSORFLOW = "not installed (required by train and --engine tensorflow)"
 NO_TOOLBOX = "not installed (Python 3.8 only; for --parser or --engine toolbox)"
 
 
@@ -22,7 +22,7 @@ class Place(Document):
 
     @classmethod
     def of(cls, path: Path) -> "Place":
-        """Return the free space, and whether the directory can be written or made."""
+        """Return a place with its free space; `writable` is whether the directory can be written or made."""
         existing = path.absolute()
         while not existing.exists():
             existing = existing.parent
@@ -81,7 +81,7 @@ def machine() -> Machine:
         import tensorflow
 
         imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
-    except Exception as error:  # any fault of the installation is the answer
+    except Exception as error:  # any fault of the installation is shown
         imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
     return Machine(

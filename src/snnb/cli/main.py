@@ -30,8 +30,8 @@ from snnb.core.options import SYNONYMS
 from snnb.version import __version__
 
 ON_STAGES = "stage_command"
-# The commands in the order of the help: the module in snnb.cli of their function, which has their name, and their help.
-# A module is imported when its command is called: `snnb --help` imports none of them, nor the stages.
+# The commands in the order of the help. Each has the module in snnb.cli whose function has the name of the command, and
+# its help. A module is imported when its command is called: `snnb --help` imports none of them, nor the stages.
 COMMANDS: Dict[str, Tuple[str, str]] = {
     "prepare": (ON_STAGES, "Convert a data set to arrays; write dataset/."),
     "train": (ON_STAGES, "Train the Keras network; write train/."),

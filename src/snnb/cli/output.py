@@ -72,9 +72,9 @@ class Output:
             compilation.show = say_nothing
 
 
-at_work: Optional[str] = None  # the stage whose bar is shown, or was last
-compilation_shown = False  # in this command
-write_errors: List[OSError] = []  # of results that could not be written to stdout, except to a pipe without reader
+at_work: Optional[str] = None  # the stage whose progress bar is shown, or was shown last
+compilation_shown = False  # whether this command has reported a compilation
+write_errors: List[OSError] = []  # errors of results on stdout, except those of a pipe without reader
 
 
 def print_line(stream: Optional[TextIO], text: str) -> None:
@@ -121,7 +121,7 @@ def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
     from rich.text import Text
 
     class Note(ProgressColumn):
-        """The only column that is cut where the terminal is narrow."""
+        """The only column that is cut on a narrow terminal."""
 
         def render(self, task: Task) -> Text:
             return Text(printable(str(task.fields["note"])), no_wrap=True, overflow="ellipsis")

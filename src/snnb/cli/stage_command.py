@@ -152,7 +152,7 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     return lines
 
 
-MOST_DECAYS = 2  # of a population: of the membrane potential, and of the synaptic current
+MOST_DECAYS = 2  # decay factors of a population: of membrane potential and synaptic current
 
 
 def _decay(result: StageResult) -> List[str]:

@@ -130,7 +130,7 @@ QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
     *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
-# Keys of `sim_accuracies.json` that are here under the same names
+# Keys of `sim_accuracies.json` that `Compared` has under the same names
 OPERATIONS = (
     *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
     *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
@@ -148,9 +148,9 @@ class MappingSummary(Document):
     method: str
     cores: int  # number of cores with neurons
     connectivity: float  # spikes between cores
-    hops_unicast: Optional[float]  # links crossed by them; None, as energy and baseline: of layers on cores
+    hops_unicast: Optional[float]  # links that they cross; like energy and baseline None for layers on cores
     energy_pj: Optional[float]
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None: of layers on cores
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None for layers on cores
     graph: str  # its stamp
     hardware_file: Optional[str]  # path of the description; None for a description of the package
     sequential_connectivity: Optional[float]  # spikes between cores of the sequential mapping
@@ -193,15 +193,15 @@ class Compared(Document):
     snn_accuracy: Optional[float]
     readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
     ann_interval: Optional[Interval]  # 95 % interval (Wilson)
-    readout_interval: Optional[Interval]  # of a softmax with a read-out, whose spikes are random
-    snn_interval: Optional[Interval]  # of other outputs
+    readout_interval: Optional[Interval]  # for a softmax with a read-out, whose spikes are random
+    snn_interval: Optional[Interval]  # for other outputs
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
     fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
     mean_rate: float  # spikes per neuron and step, without the input
     latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
-    # As in `sim_accuracies.json`; None of an external graph
+    # As in `sim_accuracies.json`; None for an external graph
     input_multiply_accumulates_per_sample: Optional[int]
     energy_45nm_pj: Optional[float]
     energy_45nm_ann_pj: Optional[float]

@@ -175,7 +175,7 @@ def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str) -> str:
-    """Return the stamp of the given graph, or of the current graph; print which it is, and whether it is stale.
+    """Return the stamp of the given graph, or of the current graph; print its name, and whether it is stale.
 
     Messages begin with the name of the command.
     """

@@ -11,8 +11,8 @@ from snnb.core.options import SYNONYMS, flag_of, option_name, own_flags, value_o
 from snnb.stages.all import STAGES
 from snnb.stages.stage import Given
 
-SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
-CHIPS = "hardware"  # an option of map that can be in a grid too: simulations are mapped onto each
+GRID_STAGES = ("train", "parse", "simulate")  # stages whose options can be in a grid
+CHIPS = "hardware"  # option of `map` that can be in a grid: each simulation is mapped onto each chip
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
             read_hardware(name)
         return Axis(CHIPS, "map", CHIPS, tuple(names))
     before, dot, name = title.replace("-", "_").rpartition(".")
-    if dot and before not in SWEPT:
+    if dot and before not in GRID_STAGES:
         raise UsageError(
-            f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not options of {before!r}"
+            f"--grid {text}: the options of {', '.join(GRID_STAGES)} can be in a grid, not options of {before!r}"
         )
-    stage, name = _option(text, name, (before,) if dot else SWEPT)
+    stage, name = _option(text, name, (before,) if dot else GRID_STAGES)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
         raise UsageError(f"--grid {text}: {name} does not change the results; give it outside of --grid")

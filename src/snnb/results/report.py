@@ -73,7 +73,7 @@ def write_report(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Path:
-    """Write one HTML page about a run: its training, a simulation, the graph of it and the latest mapping of that.
+    """Write one HTML page about a run: its training, a simulation, the graph of the simulation and its latest mapping.
 
     By default the page is `report.html` of the run, about the current simulation, whose graph is made if it is
     missing; without it in a run that is read-only. `force` replaces a file that is not a report. `progress` is called
@@ -93,7 +93,7 @@ def write_report(
             f"--simulation {simulation}: not in {run.path}; there are: {', '.join(simulations) or 'none yet'}"
         )
     stamp, graph = simulation or run.current("simulate"), None
-    with atomic_path(target, force=True) as temporary:  # first, since it fails where nothing can be written
+    with atomic_path(target, force=True) as temporary:  # first, since it fails if the target cannot be written
         try:
             graph = current_graph(run, simulation, say)
         except ReadOnlyError as error:

@@ -68,9 +68,9 @@ PointParams = Dict[str, Options]  # the parameters of a point by stage
 
 
 class ChipFigures(Document):
-    """Cost of a simulation on a chip; where it does not fit, only the chip and a note with the reason."""
+    """Cost of a simulation on a chip. If it does not fit, only `chip` and `note`, the reason, have values."""
 
-    chip: Optional[str]  # see `shown_name`
+    chip: Optional[str]  # name of the chip, see `shown_name`
     cores: Optional[int]
     chips: Optional[int]
     energy_pj: Optional[float]
@@ -86,33 +86,33 @@ NO_CHIP = ChipFigures(**dict.fromkeys(ChipFigures.model_fields))
 class SimulationFigures(Document):
     """A point of the grid and the figures of its simulation."""
 
-    values: Dict[str, JsonValue]  # of the options, by title of the axis
+    values: Dict[str, JsonValue]  # values of the options by title of the axis
     ran: bool  # whether the simulation was made now
-    run: str  # that the simulation is in, relative to the run of the sweep: `.`, or a folder in `sweep/`
+    run: str  # run of the simulation, relative to the run of the sweep: `.`, or a folder in `sweep/`
     simulation: str  # stamp
     samples: int
     ann_accuracy: Optional[float]
     readout_accuracy: Optional[float]
-    readout_accuracy_low: Optional[float]  # 95 % interval, of a softmax with a read-out, whose spikes are random
+    readout_accuracy_low: Optional[float]  # 95 % interval; only for a softmax with a read-out, whose spikes are random
     readout_accuracy_high: Optional[float]
     snn_accuracy: Optional[float]
-    snn_accuracy_low: Optional[float]  # 95 % interval, of others
+    snn_accuracy_low: Optional[float]  # 95 % interval; only for other outputs
     snn_accuracy_high: Optional[float]
     ann_mean_squared_error: Optional[float]
     snn_mean_squared_error: Optional[float]
     spikes_per_step_and_neuron: float
     synaptic_operations_per_sample: float
-    quoted: float = Field(exclude=True)  # accuracy (or error) in the figure: of the read-out if spikes are random
-    quoted_interval: Optional[Interval] = Field(exclude=True)  # None of an error
+    quoted: float = Field(exclude=True)  # accuracy or error in the figure; of the read-out if spikes are random
+    quoted_interval: Optional[Interval] = Field(exclude=True)  # None for an error
 
 
 NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
-TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns
+TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns of text
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
 MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # part of the first line, marks a table of a sweep
 
 
-class Swept(ChipFigures, SimulationFigures):
+class SweepPoint(ChipFigures, SimulationFigures):
     """A point of the grid, its simulation, and the cost on its chip."""
 
     @property
@@ -160,7 +160,7 @@ class Sweep(Document):
     run_dir: Path
     table: Path
     figure: Path
-    points: List[Swept]
+    points: List[SweepPoint]
 
 
 def sweep(
@@ -170,7 +170,7 @@ def sweep(
     *,
     say: Say = say_nothing,
     bar: Bar = no_bar,
-) -> List[Swept]:
+) -> List[SweepPoint]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
     The training, the conversion and the options that later commands inherit do not change. Only a run without results
@@ -195,7 +195,7 @@ def sweep(
         check_options(run, simulate.KIND.name, point.given)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_news(say, UP_TO_DATE), bar=bar)
-    notes: List[List[str]] = []  # by point, about recorded values that are not valid with its options
+    notes: List[List[str]] = []  # by point: messages about recorded values that are not valid with its options
     for point in points:
         notes.append([])
         shared = cast("simulate.SimulateParams", _point_params(run, point, notes[-1].append)[simulate.KIND.name])
@@ -205,7 +205,7 @@ def sweep(
         raise UsageError(
             f"the points would differ in an option outside the grid ({difference}); give it for all points"
         )
-    done: List[Swept] = []
+    done: List[SweepPoint] = []
     with ExitStack() as stack:
         if (shared.workers, shared.scheduler) != (1, None):
             stack.enter_context(connected(shared.workers, shared.scheduler))
@@ -215,7 +215,7 @@ def sweep(
             stamp, chip = result.directory.name, NO_CHIP
             if point.hardware is not None:
                 chip = _chip_figures(home, stamp, point.hardware, say, bar)
-            done.append(_swept(run, home, point, stamp, result.reason is not None, chip))
+            done.append(_sweep_point(run, home, point, stamp, result.reason is not None, chip))
             _write_table(run, axes, done)
     _draw(run, axes, done)
     return done
@@ -232,7 +232,7 @@ def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
         notes.append(NETWORK_ENERGY)
     hidden = [*NOT_SHOWN, *_needless_names(points)]
     names = [name for name in points[0] if name not in hidden and any(point[name] is not None for point in points)]
-    names.sort(key=lambda name: name != "chip")  # stable
+    names.sort(key=lambda name: name != "chip")  # the chip comes first
     bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
     return PointTable(
         [HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names],
@@ -406,13 +406,15 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     return ChipFigures(**{name: recorded[name] for name in ChipFigures.model_fields})
 
 
-def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
+def _sweep_point(
+    run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures
+) -> SweepPoint:
     statistics, counts = simulated_files(home, stamp)
     readout = statistics.readout_interval or (None, None)
     low, high = statistics.snn_interval or (None, None)
     quoted = statistics.quoted_by_step[-1]
     same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
-    return Swept(
+    return SweepPoint(
         values=point.values,
         ran=ran,
         run=home.path.relative_to(run.path).as_posix(),
@@ -430,7 +432,7 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
     )
 
 
-def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
+def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[SweepPoint]) -> None:
     with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open(
         "w", newline="", encoding="utf-8"
     ) as file:
@@ -442,39 +444,39 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept])
         rows.writerows(one.row for one in done)
 
 
-def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
+def _draw(run: RunDirectory, axes: Sequence[Axis], points: Sequence[SweepPoint]) -> None:
     from snnb.io.figures import save
 
-    kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
-    figure = _plot_chips(swept, kind) if CHIPS in swept[0].values else _plot_grid(axes, swept, kind)
+    kind = "accuracy" if points[0].snn_accuracy is not None else "mean_squared_error"
+    figure = _plot_chips(points, kind) if CHIPS in points[0].values else _plot_grid(axes, points, kind)
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         save(figure, temporary)
 
 
-def _plot_grid(axes: Sequence[Axis], swept: Sequence[Swept], kind: str) -> "Figure":
+def _plot_grid(axes: Sequence[Axis], points: Sequence[SweepPoint], kind: str) -> "Figure":
     from snnb.report.comparison_plots import plot_sweep
 
     shape = [len(axis.values) for axis in axes]
     measured, ann = (
-        np.array([getattr(one, name) for one in swept], float).reshape(shape) for name in ("quoted", f"ann_{kind}")
+        np.array([getattr(point, name) for point in points], float).reshape(shape) for name in ("quoted", f"ann_{kind}")
     )
     analogue = None if np.isnan(ann).any() else ann
     intervals = None
     if kind == "accuracy":
-        intervals = np.array([one.quoted_interval for one in swept], float).reshape(*shape, 2)
+        intervals = np.array([point.quoted_interval for point in points], float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     return plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals)
 
 
-def _plot_chips(swept: Sequence[Swept], kind: str) -> "Figure":
+def _plot_chips(points: Sequence[SweepPoint], kind: str) -> "Figure":
     from snnb.report.comparison_plots import OnChip, plot_chips
 
-    chips = {one.values[CHIPS]: one.chip for one in swept}
+    chips = {point.values[CHIPS]: point.chip for point in points}
     unique = len({*chips.values()}) == len(chips)
-    points = []
-    for one in swept:
-        if one.energy_pj is not None:
-            others = {name: value for name, value in one.values.items() if name != CHIPS}
-            name, network_only = str(one.chip if unique else one.values[CHIPS]), one.energy_of == "network"
-            points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
-    return plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy")
+    on_chips = []
+    for point in points:
+        if point.energy_pj is not None:
+            others = {name: value for name, value in point.values.items() if name != CHIPS}
+            name, network_only = str(point.chip if unique else point.values[CHIPS]), point.energy_of == "network"
+            on_chips.append(OnChip(name, in_words(others), point.energy_pj, point.quoted, network_only=network_only))
+    return plot_chips(on_chips, kind.replace("_", " "), highest_is_best=kind == "accuracy")
