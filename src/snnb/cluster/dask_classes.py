@@ -43,7 +43,7 @@ class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):
         self._run: Optional[Callable[[A], R]] = None
 
     def compute(self, argument: A) -> R:
-        """Compute a call in the worker that runs this task, with the data of the plugin `name`."""
+        """Compute a call in this worker."""
         with self._lock:
             if self._run is None:
                 prepare, call, shared = pickle.loads(self._pickled)  # noqa: S301 - from the user's own process

@@ -69,7 +69,7 @@ is used later; a conditional expression does not have this effect. `inspect_asm(
 
 
 def typed_once(function: Callable[..., object]) -> Callable[..., object]:
-    """Return a call of the compiled `function` that finds the types of its arguments at the first call only.
+    """Return a callable for the compiled `function` that determines the types of its arguments only once.
 
     They must be the same in all calls: dtypes, and contiguous arrays. Numba finds the types of named tuples in every
     call, by a key that has uninitialised bytes in numba 0.58, so that half of the calls take 0.2 ms more in some runs.
@@ -146,7 +146,7 @@ def _directory() -> str:
 
 
 def processor_levels() -> List[str]:
-    """Return the levels of x86-64 that this processor has, lowest first; none on another or if they are not known."""
+    """Return the levels of x86-64 that this processor has, lowest first; none on other or unknown processors."""
     flags: Set[str] = set()
     if platform.machine() == "x86_64":
         with suppress(OSError), _CPU_INFO.open(encoding="utf-8") as lines:

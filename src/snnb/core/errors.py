@@ -75,7 +75,7 @@ SIGNAL_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def interruption_message(stage: Optional[str]) -> str:
-    """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
+    """Return the line that is printed when a command is interrupted, while `stage` runs if it is given."""
     if stage is None:
         return "interrupted; the run is unchanged"
     again = "continues after the last epoch" if stage == "train" else f"begins `{stage}` again"
@@ -83,7 +83,7 @@ def interruption_message(stage: Optional[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of the message of a library's error, at most 200 characters; its type without one."""
+    """Return at most 200 characters of the first line of an error's message, or its type without a message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -18,7 +18,7 @@ def times(shape: Sequence[int]) -> str:
 
 
 def label_outside(labels: "np.ndarray", outputs: int) -> str:
-    """Return the first label that is not the number of an output, for the end of a message; empty without one."""
+    """Return the end of a message about the first label that is not the number of an output; empty without one."""
     (positions,) = (labels >= outputs).nonzero()
     if not positions.size:
         return ""
@@ -26,7 +26,7 @@ def label_outside(labels: "np.ndarray", outputs: int) -> str:
 
 
 def energy(picojoules: float) -> str:
-    """Return an energy with four digits and the prefix that suits it: `4.483 nJ`."""
+    """Return an energy with four digits and a unit prefix: `4.483 nJ`."""
     if not picojoules:
         return "0 pJ"
     for unit in ("pJ", "nJ", "µJ", "mJ"):

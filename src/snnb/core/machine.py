@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 PROCESS = Path("/proc/self")
 SCRATCH_BYTES = 64_000_000
-SMALL_BYTES = 1_000_000  # up to which the available memory is not read
-LARGEST_RATIO = 1032  # of deflate (zlib.net/zlib_tech.html)
-MEMORY_FILES = (  # of version 2 and 1: limit, use, and prefix of the keys in memory.stat
+SMALL_BYTES = 1_000_000  # smaller needs are not compared with the available memory
+LARGEST_RATIO = 1032  # largest compression ratio of deflate (zlib.net/zlib_tech.html)
+MEMORY_FILES = (  # limit, use, and prefix of the keys in memory.stat; version 2, version 1
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
 )

@@ -38,7 +38,8 @@ SYNONYMS = {
     "--time-steps": "--duration",
     "--timesteps": "--duration",
 }
-# Of options, records and documents. A command declares all models and uses few: each is built when it is first used.
+# Configuration of options, records and documents. A command declares all models and uses few, so each is built when it
+# is first used.
 STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
 Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format; initially png.")]
 
@@ -113,7 +114,7 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
 
 
 def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting."""
+    """Return recorded values updated with given values; mappings of settings are merged."""
     merged = {**recorded, **given}
     for name, value in given.items():
         recorded_value = recorded.get(name)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import get_args
 
 LONGEST_PLACE, LONGEST_FAULT, LONGEST_VALUE = 200, 1000, 60  # characters
-MOST_FAULTS = 30  # that are listed
+MOST_FAULTS = 30  # faults in a message, at most
 # By pydantic's type of a fault: `{value}` is the value in the document, other names are in the context of the fault.
 WORDS = {
     "missing": "missing",
@@ -88,7 +88,7 @@ def _shown(value: object) -> str:
 
 
 def _meant(place: Place, kind: Type[BaseModel]) -> str:
-    """Return a hint at the key of a document of `kind` that is meant by an unknown one."""
+    """Return a hint for an unknown key: the most similar key of a document of `kind`, or all keys."""
     kinds = [kind]
     for part in place[:-1]:
         fields = [one.model_fields[part] for one in kinds if part in one.model_fields]

@@ -45,11 +45,11 @@ STYLE = {
 styled = matplotlib.style.context(["default", STYLE])
 LABEL = 0.16  # inches that the label of a row needs
 MARKER, LINE = 6.0, 9.0  # points: size of a marker, and height of a line of small text
-ROWS = 12  # in which the label of a point is tried, above and below it
+ROWS = 12  # rows of possible places for the label of a point, above and below it
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that a notebook shows as it is; matplotlib's need pyplot for that."""
+    """A figure that a notebook displays without pyplot."""
 
     @styled
     def _repr_png_(self) -> bytes:

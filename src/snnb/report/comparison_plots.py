@@ -13,13 +13,13 @@ from matplotlib.transforms import ScaledTranslation
 from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, styled
 
 FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
-MOST_ROWS = 40  # of a column of the legend
+MOST_ROWS = 40  # rows of a column of the legend
 NAME_LENGTH, NAME_LINE = 200, 44  # characters of a name in the legend of courses, and of a line of it
 SPREAD = "seed"  # name of the axis over which a line is the mean
-LEAST_SPAN = 0.1  # of the axis of an accuracy
+LEAST_SPAN = 0.1  # smallest length of the axis of an accuracy
 APART = 4  # points between lines
 WIDE = 20  # ratio of the largest to the smallest value from which an axis is logarithmic
-MOST_NAMED = 40  # simulations on chips that are named
+MOST_NAMED = 40  # simulations on chips up to which all are named
 Value = Union[bool, int, float, str]
 
 
@@ -145,7 +145,7 @@ class OnChip(NamedTuple):
 
     chip: str
     options: str
-    energy_pj: float  # of a sample
+    energy_pj: float  # energy of a sample
     measured: float
     network_only: bool = False  # whether the energy is without neurons and messages
 

@@ -1,4 +1,4 @@
-"""Section of the page about mappings: a table of all mappings of the run, and the contents of the latest."""
+"""Section of the page about mappings: a table of all mappings of the run, and details of the latest mapping."""
 
 from typing import Dict, List, Sequence, Tuple
 
@@ -18,7 +18,7 @@ Row = Tuple[str, ...]
 def mapping_section(
     mapping: Mapping, every: Table, words: List[str], further: Sequence[Row], sequential: float
 ) -> Section:
-    """Return the section about mappings: the table `every` of all of them, and the latest one.
+    """Return the section about mappings: the table `every` of all mappings, and details of the latest mapping.
 
     `further` are rows (cost, value, unit) of its table of costs, `sequential` the spikes between cores per sample of
     the sequential mapping.

@@ -10,8 +10,8 @@ from snnb.report.diagram import Arrow, Box, diagram
 from snnb.report.page import Figure, Section, Table, drawn
 from snnb.report.report_plots import plot_distribution
 
-MOST_BOXES, MOST_ROWS = 300, 1000  # of a diagram, of a table
-Rows = Sequence[Tuple[float, Sequence[str]]]  # of a table, each with its traffic: spikes per step
+MOST_BOXES, MOST_ROWS = 300, 1000  # boxes of a diagram, and rows of a table
+Rows = Sequence[Tuple[float, Sequence[str]]]  # rows of a table, each with its traffic in spikes per step
 
 
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:

@@ -10,11 +10,11 @@ from matplotlib.ticker import MaxNLocator
 from snnb.io.figures import HUES, Figure, count_decades, plain, styled
 from snnb.network.event_samples import InputSteps
 
-BINS = 40  # of a distribution
-BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
+BINS = 40  # bins of a distribution
+BASELINE = 0.7  # base of bars on a logarithmic axis, so that the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written
 MOST_PIXELS = 250  # rows of a confusion matrix
-FEWEST_BINS, MOST_BINS = 20, 50  # of activations and of rates
+FEWEST_BINS, MOST_BINS = 20, 50  # bins of activations and of rates
 LIGHTEST = 0.15  # opacity of a pixel with the smallest count
 
 

@@ -140,7 +140,7 @@ def _acquire(descriptor: int) -> bool:
     return True
 
 
-STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of results of which a run can have several
+STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have several
 HOUSEKEEPING = (LOCK, HASHES, "lost+found")  # allowed in an empty run directory
 
 
@@ -342,7 +342,7 @@ class RunDirectory:
         self.hashes.save()
 
     def take(self, stage: str, other: "RunDirectory") -> None:
-        """Copy the single result of a stage of another run, unless it is here; after an error nothing has changed."""
+        """Copy the single result of a stage of another run unless it is equal; after an error nothing has changed."""
         relative, record = self.directory_of(stage), other.record_of(stage)
         assert record is not None
         if record == self.record_of(stage):
@@ -452,7 +452,7 @@ class RunDirectory:
 
 
 def _replace(incomplete: Path, directory: Path) -> None:
-    """Rename a complete directory to its place, and an earlier one aside; `RunDirectory.recover` removes that."""
+    """Rename an existing directory aside, which `RunDirectory.recover` removes, and a complete one to its place."""
     aside = directory.with_name(REPLACED + directory.name)
     if directory.exists():
         directory.rename(aside)
@@ -463,7 +463,7 @@ def _replace(incomplete: Path, directory: Path) -> None:
 
 
 def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord], say: Say) -> None:
-    """Keep the recorded one of the directories in place and aside.
+    """Keep the directory that is recorded, either in place or aside.
 
     Without a record, an empty directory aside marks that a new result was not recorded yet, and any other is of a
     result that was removed.
@@ -484,7 +484,7 @@ def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord
 
 
 def _undamaged(directory: Path, relative: str, record: AnyRecord) -> int:
-    """Return the number of outputs of a record that lie in a directory as they were written."""
+    """Return the number of outputs of a record that a directory contains unchanged."""
     count = 0
     for file in record.outputs:
         path = directory / file.path[len(relative) + 1 :]

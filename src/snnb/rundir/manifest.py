@@ -160,7 +160,7 @@ class RunInfo(Record):
 class Kind(Generic[P, D]):
     """A kind of result, of which a run holds one or several."""
 
-    name: str  # of the stage that makes it
+    name: str  # name of the stage that makes it
     directory: str  # relative to the run; for several results, the folder of their directories
     params: Type[P]
     details: Type[D]
@@ -331,7 +331,7 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
-    """Return how a file or folder outside the run differs from its record; None if it does not or is not readable here.
+    """Return how a file or folder outside the run differs from its record; None if it is equal or cannot be read.
 
     With `read_all`, compare the content of a folder even if its listing is the recorded one.
     """
@@ -368,7 +368,7 @@ def folder_listing(folder: Path) -> Tuple[str, Dict[str, int]]:
 
 
 def _content(folder: Path, sizes: Mapping[str, int], progress: Progress) -> str:
-    """Return the hash of the lines of a folder, which holds files of these sizes."""
+    """Return the hash of a folder, see `FileRecord`; `sizes` has its files."""
     digest, done, total = hashlib.sha256(), 0, sum(sizes.values())
     for name in sorted(sizes, key=lambda name: name.split("/")):
         digest.update(f"{sha256_of(folder / name)}  ".encode() + os.fsencode(name) + b"\n")
@@ -410,7 +410,7 @@ def now_utc() -> datetime:
 
 
 def reset_peak_memory() -> None:
-    """Reset `peak_memory` where the system allows it (proc(5): clear_refs 5)."""
+    """Reset `peak_memory` if the system allows it (proc(5): clear_refs 5)."""
     try:
         CLEAR_REFS.write_text("5", encoding="ascii")
     except OSError:

@@ -36,7 +36,7 @@ PoolWeight = Literal["mean", "one"]
 FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of an external graph
-NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
+NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # characters that names of models do not have
 ASSUMED = "no spike counts: one spike per neuron is assumed"
 SPIKE_OPTIONS = ("rates", "rate_samples", "rate_steps")  # of an external graph; not inherited by another graph
 
@@ -116,7 +116,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the effective parameters; by default the simulation is the current one."""
+    """Return the effective parameters; the default of `simulation` is the current simulation."""
     params = effective_params(run, KIND, given, say)
     if run.manifest.run.imported:
         record = recorded(run, KIND)
@@ -363,7 +363,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the default file of an external graph: the recorded one, which `--defaults` keeps like the model."""
+    """Return the recorded file of an external graph as its default; like the model, `--defaults` does not change it."""
     record = recorded(run, KIND) if run.manifest.run.imported else None
     return {} if record is None else {"from_file": record.params.from_file}
 

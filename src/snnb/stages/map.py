@@ -101,7 +101,7 @@ class MapDetails(Record):
     neurons: int
     cores: int
     overfull_cores: int
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None, as the mesh, of whole layers
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None like the mesh for whole layers
 
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
@@ -109,7 +109,7 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
-    """Return the effective parameters; by default the graph is that of the current simulation."""
+    """Return the effective parameters; the default of `graph` is the graph of the current simulation."""
     params = effective_params(run, KIND, given, say)
     hardware = read_hardware(_hardware_of(params))
     unknown = params.objective == "step" and isinstance(hardware, Hardware) and hardware.time_ns is None
@@ -145,7 +145,7 @@ def _hardware_of(params: MapParams) -> str:
 
 
 def _parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
-    """Return the path of the parsed model of a graph's simulation; without a graph that of `parse`."""
+    """Return the path of the parsed network in the simulation of a graph, or without a graph in `parse/`."""
     return simulate.parsed_file(run, None if stamp is None else graph.simulation_of(run, stamp))
 
 
@@ -210,7 +210,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
-    """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
+    """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
@@ -354,7 +354,7 @@ def _map_neurons(
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:
-    """Return a note about each input that carries currents, whose synapses the cost of a mapping does not have."""
+    """Return a note about each input that carries currents, whose synapses the cost of a mapping excludes."""
     synapses = {p.name: 0 for p in network.inputs if p.coding == "current"}
     for projection in network.projections:
         if projection.source.name in synapses:
@@ -368,7 +368,7 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
 def layer_notes(
     network: "Network", hardware: LayerHardware, assignment: "LayerAssignment", currents: Sequence[str]
 ) -> Iterator[str]:
-    """Yield where the chip computes something else than the simulation, or its weights are not those of the chip.
+    """Yield a note for each difference between the chip and the simulation.
 
     `currents` are the notes about inputs, see `_current_notes`.
     """
@@ -396,7 +396,7 @@ def layer_notes(
 
 
 def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware) -> List[str]:
-    """Return a note if weights are floating-point numbers, and the synapses of the chip have a number of bits."""
+    """Return a note if weights are floating-point numbers, but synapses of the chip have a limited number of bits."""
     if hardware.synapse_memory is None or "weight_bits" in network.attributes:
         return []
     if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):

@@ -33,7 +33,7 @@ _this_process: Set[str] = set()  # lines that this process has added to the list
 
 @dataclass(frozen=True)
 class Model:
-    """A model as the stages use it."""
+    """The model of a run."""
 
     # Keywords: `input_shape`, `num_classes` and the keys of `settings`. None for a trained model
     build: Optional[Callable[..., "keras.Model"]]
@@ -41,7 +41,7 @@ class Model:
     settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
     file: Optional[Path]  # the user's file, or a trained network of this package; None for its other models
     trained: bool  # whether the file has weights, so that there is nothing to train
-    num_classes: Optional[int]  # if the model fixes it
+    num_classes: Optional[int]  # None if the model does not fix it
 
 
 def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
@@ -83,7 +83,7 @@ def model_of(run: RunDirectory) -> Model:
 
 
 def packaged(info: RunInfo) -> Optional[ModelSpec]:
-    """Return the specification of the run's model if it is one of this package."""
+    """Return the specification of the run's model if the package contains it."""
     return None if info.imported or info.model_source is not None else find(info.model)
 
 

@@ -23,7 +23,7 @@ def open_run(path: Path) -> RunDirectory:
 
 
 def described_with_repair(error: BaseException) -> str:
-    """Return the message of an error; for a damaged file of a run with the command that makes the file again."""
+    """Return the message of an error. For a damaged file of a run it names the command that recreates the file."""
     if isinstance(error, DamagedError):
         path = Path(os.path.abspath(error.path))  # noqa: PTH100 - links stay
         for folder in path.parents:
@@ -39,7 +39,7 @@ def described_with_repair(error: BaseException) -> str:
 
 
 def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
-    """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
+    """Return the command that recreates a result of a stage; `name` is empty for a stage with one result."""
     path = _quoted(run.path)
     if not name:
         return f"`snnb {kind.name} {path}` recreates it"

@@ -343,9 +343,7 @@ class StageState:
     name: str  # the stage, or for one of many results its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
     reason: Optional[str]  # why it is stale
-    other_conversion: Optional[str] = (
-        None  # options of the conversion of a simulation that differ from the present ones
-    )
+    other_conversion: Optional[str] = None  # differing options of the conversion of a simulation
 
     @property
     def up_to_date(self) -> bool:

@@ -42,7 +42,7 @@ class PrepareDetails(Record):
 
     @property
     def floats(self) -> bool:
-        """Whether the images are float32, which a model reads as they are."""
+        """Whether the images are float32, which a model reads without scaling."""
         return self.content == "pictures" and self.splits["test"].dtype == "float32"
 
     @property
@@ -53,7 +53,7 @@ class PrepareDetails(Record):
 
     @property
     def pixel_scale(self) -> float:
-        """The integer of a pixel of 1 in an integer network, which reads the rounded products of it and the pixels."""
+        """Factor by which an integer network multiplies pixels before it rounds them."""
         return BYTE if self.floats else self.scale
 
     @property
@@ -70,7 +70,7 @@ KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
-    """Return the effective parameters; the shape is the model's unless another is given."""
+    """Return the effective parameters; the default of `shape` is the shape that the model requires."""
     from snnb.stages.model import input_shape
 
     if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both

@@ -66,12 +66,12 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """Result of a simulation, with the parameters of the simulated network, since the run's may change."""
+    """Result of a simulation, with the parameters of training and conversion, which may change in the run."""
 
     engine: str
     engine_reason: str  # why it was chosen
     mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
-    fidelity: Optional[Fidelity]  # of the conversion
+    fidelity: Optional[Fidelity]  # changes of accuracy by the conversion
     output_coding: str  # spikes, random (softmax) or membrane
     label: Optional[str] = Field(max_length=LONGEST_NAME)
     training: TrainParams
@@ -96,7 +96,7 @@ def other_conversion(run: RunDirectory, record: SimulationRecord) -> Optional[st
 def resolve(
     run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
 ) -> SimulateParams:
-    """Return the effective parameters; `parsed` is the file of the network, by default the run's converted one."""
+    """Return the effective parameters; `parsed` is the file of the network, by default in `parse/`."""
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
     fixed, recorded_values = _fixed_defaults(run, parsed), recorded_params(run, KIND)

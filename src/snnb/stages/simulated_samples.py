@@ -26,7 +26,7 @@ SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
-    """Return the facts that another simulator needs of the simulation of a graph; None if the run has none."""
+    """Return the properties of a graph's simulation that another simulator needs; None without a simulation."""
     from snnb.formats.request import Simulated
     from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
@@ -75,7 +75,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
 
 @dataclass(frozen=True)
 class StepInputs:
-    """Inputs of samples that change from step to step, of which a slice is read: float64 (samples, inputs, steps)."""
+    """Inputs that change from step to step. A slice reads some samples: float64 (samples, inputs, steps)."""
 
     samples: EventSamples
     steps: int

@@ -108,17 +108,18 @@ class Stage(Generic[P, D]):
     """Definition of a stage, which has the name of its kind of result."""
 
     kind: Kind[P, D]
-    # Returns the effective parameters; the last argument is called for each recorded value that is not used.
+    # Returns the effective parameters; the last argument is called with a message about each unused recorded value.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
-    # Returns the name of the result; None for a single one.
+    # Makes a result and returns its name, or None for a stage with a single result
     execute: Callable[[RunDirectory, P, Progress], Optional[str]]
-    prerequisite_by_option: Mapping[str, str] = field(default_factory=dict)  # an earlier stage that is needed instead
-    source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
+    # By option: the stage that is needed instead of the stage before
+    prerequisite_by_option: Mapping[str, str] = field(default_factory=dict)
+    source: Optional[str] = None  # option that names the result to read; if it is given, no earlier stage is needed
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
+    # Returns the defaults that depend on the run and the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
-    # Returns why options of this stage have no effect with the given ones of all stages, by name.
+    # Returns, by name, why options of this stage have no effect together with the given options of all stages.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
     optional: bool = False  # whether `snnb run` omits the stage
@@ -130,7 +131,7 @@ class Stage(Generic[P, D]):
         return self.kind.name
 
     def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
-        """Return the name of the result for these options, None for a single result, and None as reason.
+        """Return the name of the result for these options, or None for a stage with a single result, and no reason.
 
         If none is up to date, return None and the reason of the result that differs in the fewest options.
         """
@@ -240,7 +241,7 @@ def effective_params(
 
 
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
-    """Return the recorded values that options keep where they are not given: the values of the current result."""
+    """Return the values that options inherit from the current result."""
     record = run.record_of(kind.name)
     if record is None:
         return {}

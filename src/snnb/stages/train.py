@@ -105,7 +105,7 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
-    """Return the effective parameters; defaults come from the model's recipe where they are valid together."""
+    """Return the effective parameters; values of the model's recipe are defaults if they are valid together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
@@ -174,7 +174,7 @@ def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
 
 
 def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
-    """Return the names of the options that have no meaning for the model of a run."""
+    """Return the names of the options that do not apply to the model of a run."""
     spiking = not run.manifest.run.imported and is_spiking(run)
     if isinstance(params, TrainParams):
         kept = set() if spiking else {"pixels"}
@@ -258,7 +258,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
 
 
 def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[[], "keras.Model"]:
-    """Return a function without arguments that builds the run's model, to be trained, for its prepared data set."""
+    """Return a function without arguments that builds the untrained model of the run for its prepared data set."""
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
