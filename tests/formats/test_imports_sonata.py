@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping.map_network import cost_partition, map_network
+from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork
 from tests.formats.mapped import CHIP, costs_of, imported, refused
 from tests.graph.edges import all_edges
@@ -225,7 +225,6 @@ REPORTS = {
     "part": ({"cells/node_ids": [1]}, None, [0, 0, 0, 1, 0]),
     "none": ({"cells/node_ids": []}, None, [0, 0, 0, 0, 0]),
     "older, unknown": (OLDER, None, "names no population of its spikes, and the graph has from, cells; give --rates s"),
-    "plain, unknown": (PLAIN, None, "names no population of its spikes"),
     "both": ({**PLAIN, "cells/node_ids": [1]}, "cells", "has spikes of cells, and spikes of no named population"),
     "no such": (OLDER, "x", "spikes.h5:x: no such population; the graph has from, cells"),
     "not in it": ({"cells/node_ids": [1]}, "from", "has no spikes of from; it has spikes of cells"),
@@ -266,27 +265,15 @@ def test_reports_of_spikes(tmp_path, case):
 
 
 def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
-    """Against the columns of the files, and the cost against a list of the synapses between cores."""
-    folder, expected = small(tmp_path / "net"), np.zeros(5, int)
-    given = []
+    folder, given = small(tmp_path / "net"), []
     for name, columns, population in (("old", OLDER, "from"), ("new", PLAIN, "cells"), ("named", NAMED, None)):
         path = report(tmp_path / f"{name}.h5", columns)
         given.append(path if population is None else path.with_name(f"{path.name}:{population}"))
-        with h5py.File(path, "r") as file:
-            for first, owner in ((0, "from"), (2, "cells")):
-                columns = file["spikes"] if population == owner else file["spikes"].get(owner, {})
-                for key in {"gids", "node_ids"} & set(columns):
-                    np.add.at(expected, first + columns[key][()], 1)
-    assert expected.tolist() == [1, 4, 1, 2, 2]
     found, notes = imported(folder, tmp_path, rates=given, steps=100)
     with found:
-        assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected.tolist()
+        # [1, 2] of gids, [0, 2, 0] of node_ids, and [0, 2] and [1, 0, 2] by name
+        assert [p.spike_count.tolist() for p in found.populations] == [[1, 4], [1, 2, 2]]
         assert found.recording.num_timesteps == 100
-        edges = set(zip(*(column.tolist() for column in all_edges(found)[:2])))
-        (tmp_path / "cores").write_text("0\n1\n1\n")
-        cost = cost_partition(MappableNetwork.of(found), CHIP, tmp_path / "cores").cost
-    assert edges == {(0, 4), (1, 2), (2, 3), (4, 2), (4, 4)}
-    assert (cost.connectivity, cost.outside_spikes) == (expected[2] + expected[4], expected[0] + expected[1])
     assert notes == ("delays are not read", MERGED)
     twice = [given[0], given[1], tmp_path / "new.h5:cells"]
     refused(folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError)
