@@ -106,18 +106,17 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
         number = np.argsort(order)
         source, target, names = number[source], number[target], names[order]
         spikes = None if spikes is None else spikes[order]
-    columns = (spikes, names)
-    parts = zip(*([None] * len(shapes) if column is None else np.split(column, ends[:-1]) for column in columns))
+    labels = [None] * len(shapes) if names is None else np.split(names, ends[:-1])
     listed_populations = [
-        ListedPopulation(name, shape, spikes=own, names=labels)
-        for (name, shape), (own, labels) in zip(shapes.items(), parts)
+        ListedPopulation(name, shape, names=own) for (name, shape), own in zip(shapes.items(), labels)
     ]
+    graph = ListedGraph(listed_populations, [(source, target, weight)], inputs, notes=edges.notes)
     described = (shapes, inputs) if names is None else (shapes, inputs, names.tolist())
     digest = hashlib.sha256(repr(described).encode())
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return ListedGraph(listed_populations, [(source, target, weight)], inputs, notes=edges.notes), digest.hexdigest()
+    return graph if spikes is None else graph.with_spikes(spikes), digest.hexdigest()
 
 
 def _ids(name: str, values: "ArrayLike") -> np.ndarray:

@@ -135,9 +135,9 @@ def describe(
         }
         for projection in projections
     ]
-    rules = {weighting_of(projection) for projection in projections}
-    if rules & set(MAX_POOLING):
-        description["max_pooling"] = {rule: MAX_POOLING[rule] for rule in sorted(rules & set(MAX_POOLING))}
+    rules = MAX_POOLING.keys() & {weighting_of(projection) for projection in projections}
+    if rules:
+        description["max_pooling"] = {rule: MAX_POOLING[rule] for rule in sorted(rules)}
     return description
 
 
@@ -149,15 +149,17 @@ def weighting_of(projection: GraphProjection) -> str:
     return connection.weighting if others or not isinstance(connection.layer, MaxPooling2D) else connection.layer.rule
 
 
+def _max_poolings(graph: SynapseGraph) -> List[str]:
+    """Return the names of the populations that are max poolings."""
+    names = [p.target.name for p in graph.projections if weighting_of(p) in MAX_POOLING]
+    return list(dict.fromkeys(names))
+
+
 def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
     """Return the warning that neurons of a program do not have the rule of max pooling; None without max pooling."""
-    pools = [p.target.name for p in graph.projections if weighting_of(p) in MAX_POOLING]
-    if not pools:
-        return None
-    return (
-        f"max pooling ({', '.join(dict.fromkeys(pools))}): {program} has no neuron with its rule, which the "
-        "description states as max_pooling"
-    )
+    names = ", ".join(_max_poolings(graph))
+    rule = f"{program} has no neuron with its rule, which the description states as max_pooling"
+    return f"max pooling ({names}): {rule}" if names else None
 
 
 def unsupported_property(population: GraphPopulation, rule: Rule, has_later_bias: bool = False) -> Optional[str]:
@@ -187,12 +189,11 @@ def refuse_properties(
 
 def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
     """Raise `UsageError` for max pooling, since a program has no neuron with its rule."""
-    for projection in graph.projections:
-        if weighting_of(projection) in MAX_POOLING:
-            raise UsageError(
-                f"{projection.target.name} is a max pooling, which {program} does not have: use parse --max-pool "
-                "average, or formats sonata or npz, whose description states the rule"
-            )
+    for name in _max_poolings(graph):
+        raise UsageError(
+            f"{name} is a max pooling, which {program} does not have: use parse --max-pool average, or formats sonata "
+            "or npz, whose description states the rule"
+        )
 
 
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
