@@ -70,8 +70,8 @@ def within_rounding(compared: CountDifference, samples: int) -> bool:
     return compared.differing <= max(1, compared.pairs // PAIRS) and compared.largest <= samples
 
 
-# Neurons × samples in a batch; of Brian2, which has a copy of the network for each sample, also synapses.
-AT_A_TIME = {"scipy": 1 << 21, "brian2": 1 << 19}
+# Largest number of neurons × samples in a batch; for Brian2, which copies the network for each sample, also synapses
+BATCH_SIZES = {"scipy": 1 << 21, "brian2": 1 << 19}
 # Largest difference of a membrane potential at the end of a sample, in thresholds; times √n for n samples
 LARGEST_SHIFT = 4.0
 ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and repeat the crosscheck"
@@ -114,9 +114,7 @@ class Expected:
     counted_from: int  # first step whose spikes are counted
     inputs: Inputs
     spikes: Optional[Spikes] = None  # recorded spikes, in order
-    sums: Optional[Mapping[str, np.ndarray]] = (
-        None  # without recorded spikes, counts over all samples: int64 (neurons,)
-    )
+    sums: Optional[Mapping[str, np.ndarray]] = None  # without them, counts over all samples: int64 (neurons,)
 
 
 def samples_at_a_time(network: ExportedNetwork, simulator: str) -> int:
@@ -124,7 +122,7 @@ def samples_at_a_time(network: ExportedNetwork, simulator: str) -> int:
     size = sum(population.size for population in network.simulated)
     if simulator == "brian2":
         size += sum(projection.weights.nnz for projection in network.projections)
-    return int(np.clip(AT_A_TIME.get(simulator, 0) // size, 1, 64))
+    return int(np.clip(BATCH_SIZES.get(simulator, 0) // size, 1, 64))
 
 
 def check(

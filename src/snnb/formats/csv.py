@@ -70,8 +70,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"\n\r') else name
 
 
-BLOCK = 1 << 22  # bytes in memory at a time, and in a line
-MOST_EMPTY = 100_000  # lines after the header
+BLOCK = 1 << 22  # bytes that are in memory at a time; a line has at most as many
+MOST_EMPTY = 100_000  # empty lines after the header
 ENCODING = "utf-8-sig"  # with or without a byte order mark
 IDS_OR_NAMES = "give ids in all lines, or a name in the first line after the header"
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name

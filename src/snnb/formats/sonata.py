@@ -50,8 +50,8 @@ NEURON, SYNAPSE = "neuron.json", "synapse.json"
 MODELS = {"subtraction": "nest:eprop_iaf", "zero": "nest:iaf_psc_delta"}
 NEVER = 1e300  # threshold of a neuron that does not spike
 NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
-CONFIGS = ("circuit_config.json", "config.json")  # of a folder
-LONGEST_PATH = 4096  # characters
+CONFIGS = ("circuit_config.json", "config.json")  # names of the configuration in a folder
+LONGEST_PATH = 4096  # characters of a path in a configuration
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
 Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
