@@ -80,7 +80,7 @@ def load(place: Path) -> LoadedDataset:
         [str(number) for number in range(classes)],
         parts.get("train"),
         parts["test"],
-        "as it is on disk",
+        SPEC.version,
         # Without a training set the folder, so that one that is added makes the prepared arrays stale.
         _files(place) if trained else [place],
         dtype="float32" if floats else "uint8",

@@ -41,7 +41,7 @@ def load(where: Path) -> LoadedDataset:
     if not classes:
         raise InputError(f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.")
     *train, test = [_recordings(part, classes) for part in folders]
-    return LoadedDataset(classes, train[0] if train else None, test, "as it is on disk", folders)
+    return LoadedDataset(classes, train[0] if train else None, test, SPEC.version, folders)
 
 
 def _recordings(part: Path, classes: List[str]) -> EventRecordings:

@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union, cast
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from snnb.datasets.catalogue import data_directory, find_dataset
 from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.io.files import refuse_special
+from snnb.io.npy import write_header
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
@@ -219,7 +220,7 @@ def _write_pictures(
         unreadable: List[str] = []
         # The file is not memory-mapped, since mapped pages count as memory of the process.
         with (target / f"x_{part}.npy").open("wb") as stream:
-            _write_header(stream, dtype, (len(positions), *shape))
+            write_header(stream, np.dtype(dtype), (len(positions), *shape))
             for batch in _chunks(positions, np.dtype(dtype).itemsize * math.prod(shape)):
                 images, reasons = samples.read(batch, shape, settings.fit)
                 if not np.isfinite(images).all():
@@ -240,7 +241,7 @@ def _write_pictures(
             if unreadable:
                 # The header is padded to 128 bytes for any number of images, so it can be overwritten.
                 stream.seek(0)
-                _write_header(stream, dtype, (len(positions) - len(unreadable), *shape))
+                write_header(stream, np.dtype(dtype), (len(positions) - len(unreadable), *shape))
                 named = "; ".join(unreadable[:UNREADABLE_NAMED])
                 rest = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
                 ignored = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
@@ -265,7 +266,7 @@ def _write_scaled(
     """
     shape = np.load(images, mmap_mode="r").shape[1:]
     with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
-        _write_header(stream, "float32", (len(positions), *shape))
+        write_header(stream, np.dtype(np.float32), (len(positions), *shape))
         for batch in _chunks(positions, 4 * math.prod(shape)):
             # Mapped again for each chunk, so that the pages of earlier chunks are released.
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
@@ -276,11 +277,6 @@ def _write_scaled(
 def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:
     size = max(1, CHUNK_BYTES // bytes_each)
     return [positions[start : start + size] for start in range(0, len(positions), size)]
-
-
-def _write_header(stream: IO[bytes], dtype: str, shape: Tuple[int, ...]) -> None:
-    fields = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, fields)
 
 
 class WrittenRecordings(NamedTuple):

@@ -112,7 +112,7 @@ def load(where: Path) -> LoadedDataset:
         class_names=[str(number) for number in range(classes)],
         train=parts.get("train"),
         test=parts["test"],
-        version="as it is on disk",
+        version=SPEC.version,
         sources=[where / f"{kind}_{part}.npy" for part in parts for kind in "xy"],
     )
 

@@ -19,7 +19,7 @@ from snnb.graph.connection import index_dtype
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.npy import RAISED_BY_NUMPY, check_archive, load_archive, write_member
+from snnb.io.npy import RAISED_BY_NUMPY, check_archive, load_archive, write_header, write_member
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_matrix
@@ -47,10 +47,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 def _write_array(
     archive: zipfile.ZipFile, name: str, dtype: np.dtype, projection: GraphProjection, scale: float, counter: Counter
 ) -> None:
-    """Write an array of the edges, some at a time: npz is a zip of npy files, and npy a short head and the values."""
+    """Write an array of the edges, some at a time; an npz file is a zip archive of npy files."""
     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-        head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(file, {**head, "shape": (projection.number_of_edges,)})
+        write_header(file, dtype, (projection.number_of_edges,))
         for batch in projection.edge_batches(BATCH, scale):
             counter.add(batch.source.size)
             arrays = {"indices": batch.target - projection.target.first, "data": batch.weight, "edge": batch.edge}

@@ -133,3 +133,9 @@ def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> Non
     """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, values, allow_pickle=False)
+
+
+def write_header(file: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) -> None:
+    """Write the header of an npy file, which the values follow in any number of parts."""
+    description = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(file, {"descr": description, "fortran_order": False, "shape": shape})
