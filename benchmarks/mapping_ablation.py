@@ -93,7 +93,6 @@ OTHER_VALUES: Tuple[Dict[str, Sequence[Any]], Dict[str, Sequence[Any]]] = (
         "spare_share_of_side": (0.0, 0.5),
         "min_spare_positions": (0, 4),
         "min_cores_for_eigenvectors": (1_000,),
-        "max_iterations_for_eigenvectors": (100,),
         "eigenvector_tolerance": (1e-2, 1e-6),
         "max_rounds_of_cores": (100_000,),
         "temperature_steps": (60, 240),

@@ -44,17 +44,8 @@ def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeyp
         assert wide.predecessors(150).tolist() == graph.predecessors(150).tolist()
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (lambda: chain((4, 4, 2), LAYERS.Conv2D(2, 2), LAYERS.LeakyReLU(name="leak")), "layer leak .LeakyReLU."),
-        (
-            lambda: chain((2, 4, 4), LAYERS.AveragePooling2D(2, data_format="channels_first", name="p")),
-            "layer p: data_format is .channels_first.: build the model with channels last",
-        ),
-    ],
-)
-def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
-    with pytest.raises(InputError, match=message):
-        graph_of_model(model(), tmp_path)
+def test_a_layer_without_a_rule_is_named_before_anything_is_written(tmp_path):
+    model = chain((4, 4, 2), LAYERS.Conv2D(2, 2), LAYERS.LeakyReLU(name="leak"))
+    with pytest.raises(InputError, match=r"layer leak .LeakyReLU."):
+        graph_of_model(model, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["net_parsed.h5"]

@@ -22,12 +22,19 @@ def random_mapping(network, rng, cores, mesh):
 
 
 @pytest.mark.parametrize(
-    "cores", [pytest.param(2, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), 30]
+    ("cores", "mesh", "corner"),
+    [
+        pytest.param(2, (5, 8), (0, 0), marks=pytest.mark.slow),
+        pytest.param(5, (5, 8), (0, 0), marks=pytest.mark.slow),
+        (30, (5, 8), (0, 0)),
+        (30, (32_768, 32_768), (32_763, 20_000)),  # a billion cores need no array of all
+    ],
 )
-def test_every_figure_is_that_of_its_definition(case, cores):
+def test_every_figure_is_that_of_its_definition(case, cores, mesh, corner):
     graph, edges, network = case
-    chip = hardware(mesh=(5, 8), synapse_energy=0.7)
-    core, place = random_mapping(network, np.random.default_rng(cores), cores, chip.mesh)
+    chip = hardware(mesh=mesh, synapse_energy=0.7)
+    core, place = random_mapping(network, np.random.default_rng(cores), cores, (5, 8))
+    place += np.array(corner, np.int32)
     expected = Expected(graph, edges, core, chip, place)
     sums = count_traffic(network, core, cores)
     compared(cost(sums, chip, place), expected)
@@ -41,14 +48,6 @@ def test_cores_of_neighbouring_neurons_and_one_without_neurons(case):
     core = np.repeat(np.array([0, 1, 2, 4], np.int32), -(-network.neurons // 4))[: network.neurons]
     place = np.array([[3, 0], [0, 0], [2, 0], [4, 0], [1, 0]], np.int32)
     compared(cost(count_traffic(network, core, 5), chip, place), Expected(graph, edges, core, chip, place))
-
-
-def test_a_mesh_of_a_billion_cores_needs_no_array_of_all(case):
-    graph, edges, network = case
-    chip = hardware(mesh=(32_768, 32_768))
-    core, place = random_mapping(network, np.random.default_rng(0), 30, (5, 8))
-    place += np.array([32_763, 20_000], np.int32)
-    compared(cost(count_traffic(network, core, 30), chip, place), Expected(graph, edges, core, chip, place))
 
 
 def test_one_core_costs_nothing(case):

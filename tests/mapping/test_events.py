@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
 from snnb.chips.hardware import Hardware
 from snnb.core.errors import ResourceError
@@ -16,7 +15,6 @@ from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
-from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_events
 from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
@@ -208,23 +206,6 @@ def test_limits_that_a_partition_exceeds_are_named(case):
     message = exceeded_limits(mapped.cost.contents, small)
     assert f"{mapped.cost.per_core['axons_out'].max():,} axons_out of 3" in message
     assert f"{mapped.cost.per_core['memory_bits'].max():,} memory_bits of 20" in message
-
-
-@pytest.mark.parametrize(
-    ("cores", "sides"), [(8, (2, 4)), (9, (4, 4)), (16, (4, 4)), (20, (6, 4)), (30, (4, 8)), (64, (8, 8))]
-)
-def test_cores_are_placed_on_the_fewest_chips(cores, sides):
-    chip = full_chip(chip=[2, 4], tile=None)
-    ring = csr_matrix((np.ones(cores), (np.arange(cores), np.roll(np.arange(cores), 1))), shape=(cores, cores))
-    places = place(ring, chip)
-    assert (places < sides).all()
-    assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 8)
-
-
-def test_routes_avoid_links_along_y_where_only_these_take_energy():
-    chip = full_chip(chip=None, tile=None, energy_pj={**ENERGY, "router": 0.0, "link_x": 0.0})
-    traffic = csr_matrix(np.triu(np.random.default_rng(0).integers(0, 9, (20, 20)), 1).astype(float))
-    assert len(np.unique(place(traffic, chip)[:, 1])) == 3  # of rows of 7 cores, as few as hold all
 
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])

@@ -118,11 +118,7 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
 def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, bits, kept, anew):
     """If neurons alone need the cores, or the memory is abundant; otherwise the partition of groups is improved."""
     asked = _asked_partitions(monkeypatch)
-    settings = SearchSettings(
-        max_neurons_without_groups=0,
-        max_pins_after_groups=0,
-        max_weights_kept_for_scratch=kept,
-    )
+    settings = SearchSettings(max_neurons_without_groups=0, max_pins_after_groups=0, max_weights_kept_for_scratch=kept)
     network, chip = MappableNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
     if bits is not None:
         chip = chip.model_copy(

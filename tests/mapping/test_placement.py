@@ -77,13 +77,19 @@ def test_with_tiles_and_chips_the_energy_or_the_links_of_routes_are_near_the_opt
     assert traffic.data @ distance[at[traffic.row], at[traffic.col]] <= 1.1 * np.min(costs)
 
 
-@pytest.mark.parametrize("cores", [1, 5, 12, 23, 72])
+@pytest.mark.parametrize("cores", [2, 5, 12, 23, 72])
 def test_the_fewest_chips_are_used_in_the_most_square_arrangement(cores):
     chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2))
     grids = [(3 * x, 2 * y) for x, y in product(range(1, 5), range(1, 4)) if 6 * x * y >= cores]
-    assert placement._sides(cores, chip) == min(grids, key=lambda sides: (sides[0] * sides[1], max(sides)))
-    large = full_chip(mesh=(32_768, 32_768), tile=None, chip=(1, 1))
-    assert sorted(placement._sides(cores, large)) in [[1, 1], [1, 5], [3, 4], [1, 23], [8, 9]]
+    places = place(random_traffic(cores, 1.0, cores), chip)
+    assert (places < min(grids, key=lambda sides: (sides[0] * sides[1], max(sides)))).all()
+    assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 6)
+
+
+def test_routes_avoid_links_along_y_where_only_these_take_energy():
+    chip = full_chip(chip=None, tile=None, energy_pj={**ENERGY, "router": 0.0, "link_x": 0.0})
+    traffic = csr_matrix(np.triu(np.random.default_rng(0).integers(0, 9, (20, 20)), 1).astype(float))
+    assert len(np.unique(place(traffic, chip)[:, 1])) == 3  # of rows of 7 cores, as few as hold all
 
 
 def test_a_scrambled_grid_is_found_again():

@@ -175,8 +175,7 @@ def _by_eigenvectors(links: Links, positions: np.ndarray, settings: SearchSettin
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
-    affordable = settings.max_products_for_eigenvectors / (PRODUCTS_OF_ITERATION * matrix.nnz)
-    iterations = int(np.clip(affordable, 2, settings.max_iterations_for_eigenvectors))
+    iterations = max(2, int(settings.max_products_for_eigenvectors / (PRODUCTS_OF_ITERATION * matrix.nnz)))
     try:
         _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=settings.eigenvector_tolerance, maxiter=iterations)
     except ArpackError:  # no convergence: the snake remains

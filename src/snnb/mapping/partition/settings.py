@@ -81,7 +81,6 @@ class SearchSettings:
     min_spare_positions: int = 2  # along each side
     min_cores_for_eigenvectors: int = 8
     max_products_for_eigenvectors: float = 2e9  # time; effect 0.2 % of the hops, 0.8 % without any other start
-    max_iterations_for_eigenvectors: int = 2_000
     eigenvector_tolerance: float = 1e-4
     max_rounds_of_cores: int = 1_000  # rounds × cores, time
     max_placement_rounds: int = 8  # effect 1.9 % (mobilenet_cifar10, loihi_mesh)
