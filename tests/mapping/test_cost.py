@@ -41,12 +41,13 @@ def test_every_figure_is_that_of_its_definition(case, cores, mesh, corner):
     np.testing.assert_allclose(sums.matrix.toarray(), expected.traffic)
 
 
-def test_cores_of_neighbouring_neurons_and_one_without_neurons(case):
+@pytest.mark.parametrize("mesh", [(5, 1), (1, 5)])
+def test_cores_of_neighbouring_neurons_in_a_row_and_one_without_neurons(case, mesh):
     """As mappings really are: most neurons and their targets share a core."""
     graph, edges, network = case
-    chip = hardware(mesh=(5, 1))
+    chip = hardware(mesh=mesh)
     core = np.repeat(np.array([0, 1, 2, 4], np.int32), -(-network.neurons // 4))[: network.neurons]
-    place = np.array([[3, 0], [0, 0], [2, 0], [4, 0], [1, 0]], np.int32)
+    place = np.outer([3, 0, 2, 4, 1], np.array(mesh) == 5).astype(np.int32)
     compared(cost(count_traffic(network, core, 5), chip, place), Expected(graph, edges, core, chip, place))
 
 

@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from snnb.mapping.links import multicast_loads, used_link_loads, write_links
-from snnb.mapping.traffic import MappableNetwork, count_traffic
-from tests.mapping.brute_force import Expected, route
+from snnb.mapping.links import write_links
+from snnb.mapping.traffic import count_traffic
+from tests.mapping.brute_force import Expected
 from tests.mapping.networks import hardware
 from tests.mapping.test_cost import random_mapping
 from tests.mapping.test_events import ENERGY, full_chip
@@ -41,18 +41,3 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
         assert unicast == pytest.approx(expected.loads[link])
         assert multicast == pytest.approx(expected.multicast_loads[link])
     assert any(multicast < unicast for unicast, multicast in found.values())
-
-
-@pytest.mark.parametrize("end", [(4, 1), (0, 1), (2, 3), (2, 0)], ids=["right", "left", "up", "down"])
-def test_a_straight_route_loads_each_of_its_links(graphs, end):
-    """Spikes between two cores of a row or a column cross the links between them, unicast and multicast alike."""
-    network = MappableNetwork.of(graphs("chained", "current")[0])
-    place, core = np.array([(2, 1), end], np.int32), np.ones(network.neurons, np.int32)
-    core[network.part(network.populations[0])] = 0
-    sums = count_traffic(network, core, 2)
-    spikes = sums.matrix[0, 1]
-    links = len(route((2, 1), end))
-    for loads in (used_link_loads(sums.matrix, place), multicast_loads(sums, place)):
-        assert (np.sort(loads.all)[-links:] == spikes).all()
-        assert loads.all.sum() == pytest.approx(spikes * links)
-        assert spikes > 0
