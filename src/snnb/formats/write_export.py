@@ -65,14 +65,14 @@ def export(
         sibling(target, NAMES_ENDING): labelled,
     }
     written = [path for path, is_written in siblings.items() if is_written]
-    own = find_description(description_path(target)) is not None
+    is_exported = find_description(description_path(target)) is not None
     content = find_description(target / DESCRIPTION)
     refuse_link(target)
     if target.is_dir():
         refuse_foreign(target, () if content is None else (*(content.files or ()), DESCRIPTION))
-    for path in () if own else written:
+    for path in () if is_exported else written:
         refuse_foreign(path)
-    outdated = [path for path in siblings if own and target.exists() and path not in written]
+    outdated = [path for path in siblings if is_exported and target.exists() and path not in written]
     if request.options.integers:
         graph = graph.with_integers()
     if exporter.simulates:
