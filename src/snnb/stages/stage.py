@@ -166,12 +166,12 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     if options:
         return ", ".join(options)
     for file in record.inputs:
-        is_there = (run.path / file.path).exists()
+        exists = (run.path / file.path).exists()
         if file.external and not Path(file.path).is_file():
             if changed(file):
                 return f"{file.path} has changed"
         elif not run.hashes.matches(file):
-            return f"{file.path} {'has changed' if file.external or is_there else 'is missing'}"
+            return f"{file.path} {'has changed' if file.external or exists else 'is missing'}"
     for file in record.outputs:
         if not run.hashes.matches(file):
             exists = (run.path / file.path).exists()
@@ -181,23 +181,22 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
     """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
-    recorded = record.params.model_dump()
-    differences = []
-    for name, now in given.items():
-        then = recorded.get(name)
-        if isinstance(now, Mapping) and isinstance(then, Mapping):  # only the keys that differ
-            keys = [key for key in now if key not in then or now[key] != then[key]]
-            now, then = {key: now[key] for key in keys}, {key: then.get(key) for key in keys}
-        if name in recorded and now != then:
-            then, now = ("not given" if value is None else value for value in (then, now))
-            differences.append(f"{name}: {then} → {now}")
+    params, differences = record.params.model_dump(), []
+    for name, new in given.items():
+        old = params.get(name)
+        if isinstance(new, Mapping) and isinstance(old, Mapping):  # only the keys that differ
+            keys = [key for key in new if key not in old or new[key] != old[key]]
+            new, old = {key: new[key] for key in keys}, {key: old.get(key) for key in keys}
+        if name in params and new != old:
+            old, new = ("not given" if value is None else value for value in (old, new))
+            differences.append(f"{name}: {old} → {new}")
     return differences
 
 
 def other_versions(record: AnyRecord) -> List[str]:
     """Return the packages that had other versions when the stage ran."""
-    then, now = record.environment.model_dump(exclude={"device"}), current_environment().model_dump()
-    return [name for name in then if name in now and then[name] != now[name]]
+    old, new = record.environment.model_dump(exclude={"device"}), current_environment().model_dump()
+    return [name for name in old if name in new and old[name] != new[name]]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
