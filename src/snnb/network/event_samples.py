@@ -120,8 +120,7 @@ class EventSamples:
         return part
 
     def __getitem__(self, rows: slice) -> InputSteps:
-        first, stop, _ = rows.indices(len(self))
-        bounds = self._bounds[first : max(first, stop) + 1]
+        bounds = self.part(rows)._bounds
         with reading(self._path) as file:
             step, neuron, value = (file[name][bounds[0] : bounds[-1]] for name in ELEMENTS)
         return InputSteps(self.shape, bounds - bounds[0], step, neuron, value.astype(np.float32))

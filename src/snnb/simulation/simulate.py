@@ -190,7 +190,7 @@ def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progres
     """Simulate the samples of a job, in this process or on the workers that its settings name.
 
     The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
-    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`). `x` and `y` are
+    are sums of integers, or of numbers rounded to multiples of one unit (`statistics.UNIT`). `x` and `y` are
     as in `simulate`; `progress` is called with the number of samples done, and the accuracy so far.
     """
     settings, throttle, note = job.settings, Throttle(), ""

@@ -1,7 +1,7 @@
 """The engine `tensorflow`: every synapse in every step, with the arithmetic of the toolbox's INI simulator.
 
-The time steps of a call are one `tf.while_loop`. Compilation with XLA would be faster, but rounds differently: it stays
-off.
+The time steps of a call are one `tf.while_loop`. XLA is off: it would be faster, but rounds differently. Membrane
+updates are not counted: on LeNet that would take 45 % more time.
 """
 
 import time

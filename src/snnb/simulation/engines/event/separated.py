@@ -3,7 +3,8 @@
 A population that fires in a window of T steps, after all its input has arrived, with initial potential V0, threshold θ
 and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in the first steps of its window (Liu et al. 2022, SpikeConverter,
 AAAI). z is the sum of weights times spike counts in the order of `compiled_network`, plus T times the bias. The counts
-are equal to the counts of a simulation step by step if sums are exact; otherwise rounding may differ.
+are equal to the counts of a simulation step by step if sums are exact; otherwise rounding may differ. Membrane updates
+are not counted, since the potentials of single steps are not computed.
 """
 
 from concurrent.futures import ThreadPoolExecutor
