@@ -15,7 +15,7 @@ from snnb.stages import graph, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
-from snnb.stages.stage import stale_reason, unaltered
+from snnb.stages.stage import require_result, stale_reason, unaltered
 
 if TYPE_CHECKING:
     from snnb.formats.request import MeshTraffic, OnCores
@@ -106,8 +106,7 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
     from snnb.mapping.files import Mapping
 
     records = run.records_of(mapping_stage.KIND.name)
-    if stamp not in records:
-        raise UsageError(f"--map {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
+    require_result(run, "--map", stamp, records)
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
         raise UsageError(f"--map {stamp} is of graph {record.details.graph}; omit --graph {graph}")
@@ -183,8 +182,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
     if stamp is None:
         raise UpstreamError(f"{run.path} has no graph yet; `{graph_command(run)}` makes it")
     records = run.records_of("graph")
-    if stamp not in records:
-        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
+    require_result(run, "--graph", stamp, records)
     others = [name for name in records if name != stamp]
     say(
         f"{command}: graph {stamp}"

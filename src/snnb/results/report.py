@@ -46,7 +46,7 @@ from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.plan import state_of_stages
 from snnb.stages.prepare import dataset_array
 from snnb.stages.simulate import parsed_file
-from snnb.stages.stage import recorded, recorded_details, unaltered
+from snnb.stages.stage import recorded, recorded_details, require_result, unaltered
 from snnb.stages.train import is_spiking, shown_params
 from snnb.version import __version__
 
@@ -88,10 +88,8 @@ def write_report(
     if not force:
         refuse_foreign(target, mark=GENERATOR)
     simulations = {item.stamp: item for item in simulations_of(run)}
-    if simulation is not None and simulation not in simulations:
-        raise UsageError(
-            f"--simulation {simulation}: not in {run.path}; there are: {', '.join(simulations) or 'none yet'}"
-        )
+    if simulation is not None:
+        require_result(run, "--simulation", simulation, simulations)
     stamp, graph = simulation or run.current("simulate"), None
     with atomic_path(target, force=True) as temporary:  # first, since it fails if the target cannot be written
         try:

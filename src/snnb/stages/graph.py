@@ -23,6 +23,7 @@ from snnb.stages.stage import (
     Stage,
     effective_params,
     recorded,
+    require_result,
     unaltered,
     write_log,
 )
@@ -132,9 +133,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     path = Path(str(stamp))
     if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
         stamp = path.name  # given by its path
-    if stamp not in records:
-        existing = ", ".join(records) or "none yet"
-        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {existing}")
+    require_result(run, "--simulation", stamp, records)
     return params.model_copy(update={"simulation": stamp})
 
 

@@ -24,6 +24,7 @@ from snnb.stages.stage import (
     effective_value,
     figure_format,
     recorded,
+    require_result,
     unaltered,
     write_log,
 )
@@ -117,11 +118,10 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         params = params.changed(objective="spikes")
         say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = params.graph or run.current((graph if run.manifest.run.imported else simulate).KIND.name)
+    stamp = str(params.graph or run.current((graph if run.manifest.run.imported else simulate).KIND.name))
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
-    if stamp not in known:
-        raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    require_result(run, "--graph", stamp, known)
     if say is not say_nothing:
         others = ", ".join(name for name in known if name != stamp)
         say(_graph_in_words(run, stamp) + (f"; others, for --graph: {others}" if others else ""))

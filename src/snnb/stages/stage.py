@@ -21,9 +21,9 @@ option, since later commands do not inherit their options.
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Collection, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import figure
 from snnb.core.options import (
     FIGURE_ENDINGS,
@@ -209,6 +209,12 @@ def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
     record = recorded(run, kind)
     assert record is not None
     return record.details
+
+
+def require_result(run: RunDirectory, option: str, name: Optional[str], names: Collection[str]) -> None:
+    """Raise `UsageError` if `option` names a result that is not among the `names` of the run."""
+    if name not in names:
+        raise UsageError(f"{option} {name}: not in {run.path}; there are: {', '.join(names) or 'none yet'}")
 
 
 def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> StageResult:
