@@ -175,17 +175,18 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     }
     if hardware.axons_out_per_core is not None:
         per_core["axons_out"] = sums.axons_out
-    bits = memory_bits(sums, hardware.synapse_memory)
-    if bits is not None:
-        per_core["memory_bits"] = bits
+    if hardware.synapse_memory is not None:
+        per_core["memory_bits"] = memory_bits(sums, hardware.synapse_memory)
     counts: Optional[Dict[str, float]] = None
     by_event: Optional[Dict[str, float]] = None
+    by_part: Optional[Dict[str, float]] = None
     step_ns: Optional[float] = None
     step_bound: Optional[StepBound] = None
     if hardware.counts_events:
         updates = updated_neurons(sums)
         counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
         by_event = energies(counts, energy)
+        by_part = {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
         if hardware.time_ns is not None:
             per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
             end = barrier(sums, hardware, place)
@@ -234,7 +235,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         per_projection=_projections(sums),
         events=counts,
         energy_by_event_pj=by_event,
-        energy_by_part_pj=None if by_event is None else energy_by_part(by_event),
+        energy_by_part_pj=by_part,
         per_core=per_core,
     )
 
@@ -242,11 +243,6 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
 def _max_over_mean(loads: Mapping[str, Tuple[np.ndarray, int]]) -> Dict[str, float]:
     """Return the largest over the mean of loads that are not all 0, given the non-zero ones and the number of all."""
     return {name: float(load.max() / (load.sum() / number)) for name, (load, number) in loads.items() if load.any()}
-
-
-def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
-    """Sum up the energies of events by the parts of `PARTS`."""
-    return {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
 
 
 def _external_degrees(sums: TrafficSums) -> float:

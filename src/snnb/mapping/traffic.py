@@ -8,7 +8,7 @@ their labels are looked up.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -83,13 +83,8 @@ class MappableNetwork:
         """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
         projections = tuple(p for p in self.graph.projections if p.source in self.sources)
         degrees = self._onto(projections)
-        if not repeats(projections):
-            return degrees
-        for target in self.populations:  # a source with several delays is one
-            part = degrees[self.part(target)]
-            for start, stop in ranges(part, LIST_EDGES):
-                listed = sources_of(projections, target, start, stop)
-                part[start:stop] = np.diff(distinct(*listed)[0])
+        for target in self.populations if repeats(projections) else ():  # a source with several delays is one
+            _count_distinct(degrees[self.part(target)], partial(sources_of, projections, target))
         return degrees
 
     @cached_property
@@ -113,10 +108,7 @@ class MappableNetwork:
         for source in self.populations:
             projections = self.projections_from(source)
             if repeats(projections):
-                part = degrees[self.part(source)]
-                for start, stop in ranges(part, LIST_EDGES):
-                    indptr, target, _ = targets(projections, source, start, stop)
-                    part[start:stop] = np.diff(distinct(indptr, target)[0])
+                _count_distinct(degrees[self.part(source)], partial(targets, projections, source))
         return degrees
 
     @property
@@ -154,6 +146,13 @@ class MappableNetwork:
     def projections_to(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
         """Return the projections to a population, in the order of the graph."""
         return tuple(p for p in self.graph.projections if p.target is population)
+
+
+def _count_distinct(degrees: np.ndarray, neighbours: Callable[[int, int], Tuple[np.ndarray, ...]]) -> None:
+    """Replace degrees by numbers of distinct neighbours, which are given in CSR form for a range of neurons."""
+    for start, stop in ranges(degrees, LIST_EDGES):
+        indptr, ids = neighbours(start, stop)[:2]
+        degrees[start:stop] = np.diff(distinct(indptr, ids)[0])
 
 
 def nodes_of(population: GraphPopulation) -> slice:

@@ -111,9 +111,16 @@ class _Search:
         self._loads, capacity = synapse_loads(network, hardware)
         self._without_memory = Limits.of(hardware)
         self._limits = self._without_memory._replace(synapses=capacity)
+        # Whether the memory is limited, and sources share lists of it, so that `synapse_loads` are an estimate
+        self._lists_are_shared = capacity < self._without_memory.synapses and not network.listed
+        # Whether the neurons need many times as many cores as the memory
+        cores_for_memory, cores_for_neurons = self._loads.sum() / capacity, network.neurons / self._limits.neurons
+        self._memory_is_ample = settings.min_ratio_of_ample_memory * cores_for_memory < cores_for_neurons
         spikes = network.spikes[network.first :].sum()
         self._scale = network.counts.sum() / spikes if spikes else 1.0  # of the costs of the search
         self._single = self._contract_single()
+        # Whether Mt-KaHyPar partitions single neurons
+        self._takes_neurons = method != "groups" and self._single is not None and self._installed
         if method == "hypergraph" and self._single is None:
             raise InputError(
                 f"the network has more than {settings.max_single_neurons:,} neurons or "
@@ -175,11 +182,6 @@ class _Search:
     def _best_known_cost(self) -> float:
         return self.best.connectivity * self._scale if self.valid else np.inf
 
-    @property
-    def _takes_neurons(self) -> bool:
-        """Whether Mt-KaHyPar partitions single neurons."""
-        return self._method != "groups" and self._single is not None and self._installed
-
     @cached_property
     def _from_scratch(self) -> bool:
         """Whether to partition single neurons from scratch: if most weights were dropped, they share few sources.
@@ -198,17 +200,6 @@ class _Search:
             return False
         synapses, dropped = int(network.in_degrees.sum()), sum(projection.dropped for projection in sparse)
         return synapses < self._settings.max_weights_kept_for_scratch * (synapses + dropped)
-
-    @property
-    def _lists_are_shared(self) -> bool:
-        """Whether the memory is limited, and sources share lists of it, so that `synapse_loads` are an estimate."""
-        return self._limits.synapses < self._without_memory.synapses and not self._network.listed
-
-    @property
-    def _memory_is_ample(self) -> bool:
-        """Whether the neurons need many times as many cores as the memory."""
-        needed = self._loads.sum() / self._limits.synapses
-        return self._settings.min_ratio_of_ample_memory * needed < self._network.neurons / self._limits.neurons
 
     @property
     def _estimates_help(self) -> bool:

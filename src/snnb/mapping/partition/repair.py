@@ -90,6 +90,4 @@ def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
     assert sums.entries is not None
     unknown = sums.entries == UNKNOWN
     sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
-    bits = memory_bits(sums, memory)
-    assert bits is not None
-    return {**shares, "memory_bits": bits / limits.memory_bits}
+    return {**shares, "memory_bits": memory_bits(sums, memory) / limits.memory_bits}
