@@ -34,8 +34,8 @@ def grouped(
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
         channels = min(settings.max_channels_per_group, limits.neurons, limits.synapses // synapses)
-        if lists.max_further and not lists.sparse:
-            channels = min(channels, (limits.axons - lists.max_shared) // lists.max_further)
+        if lists.max_neuron_sources and not lists.sparse:
+            channels = min(channels, (limits.axons - lists.max_position_sources) // lists.max_neuron_sources)
         grid = _thin_grid(network, population, thin, side)
         if grid is not None and channels >= few * side * side and lists.filters > few > 0:
             thin[population.name] = grid

@@ -64,20 +64,22 @@ def _fill_cores(
     seen : (nodes,) int32 array; the last core with an axon for each source; updated
     core : (neurons,) int32 array; output
     """
-    shared = -1  # the position whose sources are all seen
+    seen_position = -1  # the position whose sources are all seen
     for neuron in range(core.size):
         position = neuron // filters
-        at_position = sources.position_source[sources.position_start[position] : sources.position_start[position + 1]]
-        further = sources.neuron_source[sources.neuron_start[neuron] : sources.neuron_start[neuron + 1]]
-        new = _newly_seen(further, seen, state[0])
-        if position != shared:
-            new += _newly_seen(at_position, seen, state[0])
+        position_sources = sources.position_source[
+            sources.position_start[position] : sources.position_start[position + 1]
+        ]
+        neuron_sources = sources.neuron_source[sources.neuron_start[neuron] : sources.neuron_start[neuron + 1]]
+        new = _newly_seen(neuron_sources, seen, state[0])
+        if position != seen_position:
+            new += _newly_seen(position_sources, seen, state[0])
         full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
         if full and state[1]:
             state[0] += 1
             state[1:] = 0
-            new = _newly_seen(further, seen, state[0]) + _newly_seen(at_position, seen, state[0])
-        shared = position
+            new = _newly_seen(neuron_sources, seen, state[0]) + _newly_seen(position_sources, seen, state[0])
+        seen_position = position
         core[neuron] = state[0]
         state[1] += 1
         state[2] += new

@@ -32,28 +32,30 @@ class SourceLists:
         connections = [connection for p in projections if not p.enumerated for connection in p.connections]
         self.filters, self._nodes = max(1, population.shape[-1]), network.graph.number_of_nodes()
         self.positions = population.size // self.filters
-        self._shared = [connection for connection in connections if connection.geometry.pairing == "dense"]
-        self._further: List[Union[GraphProjection, Connection]] = [*self.sparse]
-        self._further += [connection for connection in connections if connection.geometry.pairing != "dense"]
+        self._position_inputs = [connection for connection in connections if connection.geometry.pairing == "dense"]
+        self._neuron_inputs: List[Union[GraphProjection, Connection]] = [*self.sparse]
+        self._neuron_inputs += [connection for connection in connections if connection.geometry.pairing != "dense"]
         # Numbers of sources that the neurons at each position share, and of further sources of each neuron
-        shared = [connection.in_degrees[:: self.filters] for connection in self._shared]
-        self._n_shared = sum(shared, np.zeros(self.positions, np.int64))
-        self._n_further = sum((one.in_degrees for one in self._further), np.zeros(population.size, np.int64))
+        shared = [connection.in_degrees[:: self.filters] for connection in self._position_inputs]
+        self._n_position_sources = sum(shared, np.zeros(self.positions, np.int64))
+        self._n_neuron_sources = sum(
+            (one.in_degrees for one in self._neuron_inputs), np.zeros(population.size, np.int64)
+        )
 
     @property
-    def max_shared(self) -> int:
+    def max_position_sources(self) -> int:
         """Largest number of sources that the neurons at a position share."""
-        return int(self._n_shared.max())
+        return int(self._n_position_sources.max())
 
     @property
-    def max_further(self) -> int:
+    def max_neuron_sources(self) -> int:
         """Largest number of further sources of a neuron: over enumerated projections and those of diagonal pairing."""
-        return int(self._n_further.max())
+        return int(self._n_neuron_sources.max())
 
     def parts(self) -> List[Tuple[int, int]]:
         """Return ranges of positions with at most about `MOST_SOURCES` sources each."""
-        further = self._n_further.reshape(self.positions, self.filters).sum(axis=1)
-        groups = np.cumsum(1 + self._n_shared + further) // MOST_SOURCES
+        n_neuron_sources = self._n_neuron_sources.reshape(self.positions, self.filters).sum(axis=1)
+        groups = np.cumsum(1 + self._n_position_sources + n_neuron_sources) // MOST_SOURCES
         ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), self.positions]
         return list(zip([0, *ends], ends))
 
@@ -65,16 +67,18 @@ class SourceLists:
             group += np.tile(np.arange(self.filters) * chunks // self.filters, last - first)
             owner = np.repeat(group, np.diff(sources.neuron_start))
             pairs = np.unique(owner * self._nodes + sources.neuron_source) // self._nodes
-            further = np.bincount(pairs, minlength=(last - first) * chunks).reshape(last - first, chunks)
-            largest = max(largest, int((further.max(axis=1) + np.diff(sources.position_start)).max()))
+            n_sources = np.bincount(pairs, minlength=(last - first) * chunks).reshape(last - first, chunks)
+            largest = max(largest, int((n_sources.max(axis=1) + np.diff(sources.position_start)).max()))
         return largest
 
     def of(self, first: int, last: int) -> Sources:
         """List the sources of the neurons at positions `first` to `last` − 1."""
-        shared = [
+        position_lists = [
             (offsets_of(c.in_degrees[:: self.filters][first:last]), c.sources_of_range(first, last, by_position=True))
-            for c in self._shared
+            for c in self._position_inputs
         ]
         begin, end = first * self.filters, last * self.filters
-        further = [(offsets_of(one.in_degrees[begin:end]), one.sources_of_range(begin, end)) for one in self._further]
-        return Sources(*joined_lists(shared, last - first), *joined_lists(further, end - begin))
+        neuron_lists = [
+            (offsets_of(one.in_degrees[begin:end]), one.sources_of_range(begin, end)) for one in self._neuron_inputs
+        ]
+        return Sources(*joined_lists(position_lists, last - first), *joined_lists(neuron_lists, end - begin))
