@@ -297,7 +297,7 @@ def _run_loop(parts: int) -> Callable[..., None]:
     return add
 
 
-_RUN_1, _RUN_2, _RUN_3, _RUN_4 = (_run_loop(parts) for parts in range(1, 5))
+_RUN_1, _RUN_2, _RUN_3, _RUN_4, _RUN_5, _RUN_6 = (_run_loop(parts) for parts in range(1, 7))
 
 
 @inlined
@@ -319,8 +319,12 @@ def add_run(
         _RUN_2(target, at, weights, first, stride, lists, begin, end)
     elif parts == 3:
         _RUN_3(target, at, weights, first, stride, lists, begin, end)
-    else:
+    elif parts == 4:
         _RUN_4(target, at, weights, first, stride, lists, begin, end)
+    elif parts == 5:
+        _RUN_5(target, at, weights, first, stride, lists, begin, end)
+    else:
+        _RUN_6(target, at, weights, first, stride, lists, begin, end)
 
 
 @inlined
