@@ -380,18 +380,29 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, r
 
     `currents` has room for a group after the last.
     """
+    positions, channels = runs.position_start.size - 1, runs.position_start[1]
+    begins = np.empty(positions + 1, np.int32)
     for step in range(bits.shape[0]):
         at, number = step * stride, bit_indices(bits[step], room, np.int64(0))
-        end = np.int64(0)
+        few = number < positions // 4  # a division for each spike is faster than a loop over all positions
+        if not few:
+            counted_below(bits[step], runs.position_start, begins, np.int64(0))
+        position, end = -1, np.int64(0)
         while end < number:
-            begin, position = end, element(room, end) // runs.channels
-            while end < number and element(room, end) < (position + 1) * runs.channels:
-                end += 1
-            for k in range(element(runs.run_start, position), element(runs.run_start, position + 1)):
-                add_run(
-                    currents, at + element(runs.target, k), runs.weights, element(runs.weight_start, k),
-                    element(runs.weight_stride, k), room, begin, end, element(runs.parts, k),
-                )  # fmt: skip
+            begin = end
+            if few:
+                position = element(room, begin) // channels
+                while end < number and element(room, end) < (position + 1) * channels:
+                    end += 1
+            else:
+                position += 1
+                end = element(begins, position + 1)
+            if begin < end:
+                for k in range(element(runs.run_start, position), element(runs.run_start, position + 1)):
+                    add_run(
+                        currents, at + element(runs.target, k), runs.weights, element(runs.weight_start, k),
+                        element(runs.weight_stride, k), room, begin, end, element(runs.parts, k),
+                    )  # fmt: skip
 
 
 @inner
@@ -444,8 +455,8 @@ def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np
             i, value = element(entries.neuron, e), entries.value[e]
             if i < 0:  # left out
                 continue
-            if runs.channels:
-                position = i // runs.channels
+            if runs.position_start.size:
+                position = i // runs.position_start[1]
                 for k in range(element(runs.run_start, position), element(runs.run_start, position + 1)):
                     target = at + element(runs.target, k)
                     begin = element(runs.weight_start, k) + i * element(runs.weight_stride, k)

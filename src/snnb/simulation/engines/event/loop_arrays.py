@@ -85,12 +85,12 @@ class Runs(NamedTuple):
     # float32, flat: by row of the kernel, taps that windows of a run have at a position, channel, window, and filter;
     # filled up to a multiple of `WIDTH`
     weights: np.ndarray
+    position_start: np.ndarray  # int64: position p holds the neurons position_start[p] to before position_start[p + 1]
     run_start: np.ndarray  # int32: position p has the runs run_start[p] to before run_start[p + 1]
     target: np.ndarray  # int32: first neuron of the first window of each run
     weight_start: np.ndarray  # int64: the weights of neuron i begin at weight_start + i × weight_stride
     weight_stride: np.ndarray  # int32
     parts: np.ndarray  # int32: multiples of `WIDTH` weights, `PARTS` at most: longer runs are listed as several
-    channels: int  # neurons of a position; 0 without runs
 
 
 class Reach(NamedTuple):
@@ -204,7 +204,7 @@ def table_of_form(form: Union[Windows, Runs, Reach]) -> Table:
     """Return a table of one form."""
     weights, bounds, indices = np.zeros(0, form.weights.dtype), np.zeros(0, np.int64), np.zeros(0, np.int32)
     windows = Windows(weights, bounds, indices, indices, indices, indices, indices, 0, 0)
-    runs = Runs(weights, indices, indices, bounds, indices, indices, 0)
+    runs = Runs(weights, bounds, indices, indices, bounds, indices, indices)
     reach = Reach(weights, indices, indices, indices, 0)
     if isinstance(form, Windows):
         return Table(WINDOWS, form, runs, reach)
@@ -298,12 +298,12 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Runs:
     order = np.lexsort((target, position))
     return Runs(
         weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
+        position_start=np.arange(rows.size * columns.size + 1) * channels,
         run_start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
         target=target[order].astype(np.int32),
         weight_start=first[order],
         weight_stride=stride[order].astype(np.int32),
         parts=parts[order].astype(np.int32),
-        channels=channels,
     )
 
 
