@@ -384,7 +384,7 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, r
     begins = np.empty(positions + 1, np.int32)
     for step in range(bits.shape[0]):
         at, number = step * stride, bit_indices(bits[step], room, np.int64(0))
-        few = number < positions // 4  # a division for each spike is faster than a loop over all positions
+        few = number < positions  # a division for each spike is faster than a loop over all positions
         if not few:
             counted_below(bits[step], runs.position_start, begins, np.int64(0))
         position, end = -1, np.int64(0)
