@@ -33,6 +33,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     LANES,
     OFFSET,
     RUNS,
+    SLACK,
     THRESHOLD,
     WIDTH,
     WIDTHS,
@@ -61,13 +62,23 @@ from snnb.simulation.engines.event.vectors import (
 
 @inner
 def bit_indices(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
-    """Write the neurons that spike in a step to `lists` from index `n` on, and return the index after them."""
+    """Write the neurons that spike in a step to `lists` from index `n` on, and return the index after them.
+
+    There must be room for all neurons and `SLACK` more.
+    """
     for word in range(bits.size):
         left = bits[word]
-        while left:
-            lists[n] = word * GROUP + lowest_bit(left)
-            left &= left - np.uint64(1)
-            n += 1
+        if left:
+            end, first = n + bits_set(left), word * GROUP
+            for i in range(SLACK):  # a branch predictor knows the end of this loop, not of one that ends with the bits
+                lists[n + i] = first + lowest_bit(left)
+                left &= left - np.uint64(1)
+            n += SLACK
+            while left:
+                lists[n] = first + lowest_bit(left)
+                left &= left - np.uint64(1)
+                n += 1
+            n = end
     return n
 
 
@@ -574,8 +585,8 @@ def weighted(
     `sources` are the spikes that each of the projections reads. `arrivals` is the input of projections that read the
     input of each step: at least one, which may be empty, or None if no population of the network has one, which takes
     less time to compile. `divisors` of the sums are float32 (neurons,), or of length 0. `currents` is a flat buffer for
-    the steps that are simulated at a time and `GROUP` more numbers, or empty. `room`, int32, is a buffer for a list of
-    all neurons of a source in each of these steps.
+    the steps that are simulated at a time and `GROUP` more numbers, or empty. `room`, int32, is a buffer for lists of
+    all neurons of a source: one list for each of these steps, and one more.
     """
     size, changes = neurons.potential.shape[1], currents.size > 0
     at_once = (currents.size - GROUP) // size if changes else spikes.shape[1]

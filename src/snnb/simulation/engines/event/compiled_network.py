@@ -21,6 +21,7 @@ from snnb.simulation.engines.event import compiled_loops
 from snnb.simulation.engines.event.loop_arrays import (
     BIAS,
     GROUP,
+    SLACK,
     Entries,
     Neurons,
     Scratch,
@@ -210,9 +211,9 @@ class EventNetwork:
 
             def pool(read: Sequence[np.ndarray], _: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
                 if counts_largest:
-                    largest(read[0], neurons, spikes, scratch.room(most), windows)
+                    largest(read[0], neurons, spikes, scratch.room(most + SLACK), windows)
                 else:
-                    leading(read[0], neurons, spikes, scratch.room(most), windows, amplitude)
+                    leading(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
 
             return Work(sources, (), pool)
         arrivals = [
@@ -236,7 +237,7 @@ class EventNetwork:
             trains = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
             steps = min(at_once, spikes.shape[1])
             currents = scratch.currents(steps * size + GROUP if changes else 0)
-            room = scratch.room(steps * most)
+            room = scratch.room((steps + 1) * (most + SLACK))
             weighted(trains, tables, entries or missing, neurons, spikes, divisors, currents, room)
 
         return Work(sources, tuple(arrivals), add)

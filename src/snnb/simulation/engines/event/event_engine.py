@@ -30,7 +30,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.engines.event.compiled_loops import number_of, renumbered
 from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
-from snnb.simulation.engines.event.loop_arrays import GROUP, Entries, Neurons, Table, aligned, filled_up
+from snnb.simulation.engines.event.loop_arrays import GROUP, SLACK, Entries, Neurons, Table, aligned, filled_up
 from snnb.simulation.settings import SimulationSettings
 
 # A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
@@ -259,7 +259,7 @@ class Group:
             if table is None:
                 joined[..., : bits.shape[2]] |= bits
             else:
-                renumbered(bits, table, joined, self._prepared.scratch.room(len(table)))
+                renumbered(bits, table, joined, self._prepared.scratch.room(len(table) + SLACK))
         return joined
 
 

@@ -17,6 +17,7 @@ from snnb.simulation.engines.engine import Real
 
 LINE = 64  # bytes of a cache line
 GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
+SLACK = 8  # spare numbers after each list of spikes
 WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
 LANES = 4  # windows whose values are multiplied at a time, by the weights of 32 or 16 filters
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
