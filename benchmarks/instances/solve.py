@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("instances", nargs="*")
     parser.add_argument("--constraints", nargs="+")
-    parser.add_argument("--methods", nargs="+", default=[*FLOOR, *OWN], choices=[*FLOOR, *OWN, *OTHERS])
+    parser.add_argument("--methods", nargs="+", default=[*FLOOR, "auto"], choices=[*FLOOR, *OWN, *OTHERS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the other partitioners")
     parser.add_argument("--kahypar-config", type=Path)
