@@ -79,7 +79,6 @@ def solve(name: str, given: argparse.Namespace) -> None:
             empty = dict.fromkeys(next(iter(rows.values())))
             rows[name, constraints, method] = {**empty, **row}
             write_csv(list(rows.values()))
-            # Of equal results, the first remains the best
             best = best_of(by_case(list(rows.values()))[name, constraints])
             if best["method"] == method and (not stored.exists() or best["connectivity"] < recorded(stored)):
                 record = {key: row[key] for key in ("method", "seed", "program")}

@@ -192,10 +192,9 @@ def ratio_table(rows: List[Row]) -> List[str]:
 
 
 def best_of(by_method: Dict[str, Row]) -> Row:
-    """Return the row of least connectivity."""
-    return min(
-        (row for row in by_method.values() if row["connectivity"] is not None), key=lambda row: row["connectivity"]
-    )
+    """Return the row of least connectivity; of equal ones, that of `auto`."""
+    mapped = (row for row in by_method.values() if row["connectivity"] is not None)
+    return min(mapped, key=lambda row: (round(row["connectivity"], 6), row["method"] != "auto"))
 
 
 if __name__ == "__main__":
