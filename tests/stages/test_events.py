@@ -107,13 +107,13 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tm
         return simulated["params"]["input"], cost["events"]["synapse"], expected, err
 
     coding, events, expected, err = mapped(np.uint8)
-    assert (coding, "currents, no spikes" in err) == ("events", False)
+    assert (coding, "sends currents" in err) == ("events", False)
     assert events == pytest.approx(sum(expected.values()))
     code, _, err = snnb("simulate", "--input steps", f"steps:{tmp_path}")
     assert (code, "the test set has numbers of spikes; use --input events" in err) == (2, True)
     coding, events, _, err = mapped(np.float32)
     assert (coding, events) == ("steps", pytest.approx(expected["hidden"]))
-    assert f"input: currents, no spikes; cost excludes {leaving['input'].sum():,} of" in err
+    assert f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
     assert mapped(np.float32, "--input events")[:2] == ("events", pytest.approx(sum(expected.values())))
     assert mapped(np.float32)[0] == "steps"  # as for the duration, the test set precedes the recorded value
     np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)

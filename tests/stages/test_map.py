@@ -87,10 +87,10 @@ def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
 def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb):
     """Of a first layer of 4 kernels of 3 × 3 on 8 × 8 pixels with zero padding: borders have fewer synapses."""
     synapses = run.records_of("graph")[stamp_of(run)].metrics["synapses"]
-    excluded = f"cost excludes {4 * (3 * 8 - 2) ** 2:,} of {synapses:,} synapses"
+    excluded = f"the cost excludes {4 * (3 * 8 - 2) ** 2:,} of {synapses:,} synapses"
     for chip, advice in (("loihi", "--weight-bits 9"), ("speck2f", "--weight-bits 8"), ("spinemap_5x5", None)):
         lines = snnb("map", "--run-dir", run.path, "--hardware", chip).stderr.splitlines()
-        assert f"map: input: currents, no spikes; {excluded}" in lines
+        assert f"map: input sends currents: {excluded}" in lines
         assert [advice in line for line in lines if "floating-point" in line] == [True] * (advice is not None)
 
 

@@ -48,7 +48,7 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     pooled, bits, current, softmax = result.record.warnings
     assert pooled.startswith("01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums")
     assert "`parse --weight-bits 8`" in bits
-    assert current.startswith("input: currents, no spikes")
+    assert current.startswith("input sends currents: ")
     assert softmax.startswith("04Dense_10: a softmax")
     log = (result.directory / "log.txt").read_text()
     assert (

@@ -360,7 +360,7 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
         if projection.source.name in synapses:
             synapses[projection.source.name] += projection.number_of_edges
     return [
-        f"{name}: currents, no spikes; cost excludes {number:,} of {network.number_of_edges():,} synapses"
+        f"{name} sends currents: the cost excludes {number:,} of {network.number_of_edges():,} synapses"
         for name, number in synapses.items()
     ]
 
