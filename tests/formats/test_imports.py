@@ -55,6 +55,8 @@ BAD_RATES = {
         "1\n-2\n": "line 2: -2 spikes; give finite non-negative numbers",
         "1\n\n2\n": "line 2 is empty; give a number for each neuron",
         "1\nnan\n": "line 2: nan spikes",
+        "1\ninf\n": "line 2: inf spikes",
+        "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
         "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
         "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes in total; give at most 2^53",
         "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",

@@ -171,6 +171,7 @@ BAD = {
     START + "  - a.0 -> b.0: [much]\n": "a.0 -> b.0: 'much' is not a mapping of attributes",
     START + "  - a.0 -> b.0: {weight: inf}\n": 'a.0 -> b.0: weight: "inf" is not a finite number',
     START + "  - a -> b: {weight: [1]}\n": "a -> b: type: missing",
+    START + "  - a -> b: {type: dense}\n": "a -> b: weight: missing",
     START + "  - a -> b: {type: all, weight: [1]}\n": "a -> b: type: \"all\" is not 'dense', 'sparse' or 'conv2d'",
     START + "  - a -> b: {type: dense, weight: [1, 2]}\n": "a -> b: weight has 2 numbers, not one for each of 3",
     START
@@ -188,6 +189,7 @@ BAD = {
     START + "   []\nmappings:\n- a: [core: 3]\n": 'mappings.0.a.core: "3" does not match the pattern',
     "network:\n  edges: []\n": "network.groups: missing",
     "network: " + 999 * "[": "nested too deeply",
+    START + "   []\nmappings:\n- a\n": 'mappings.0: "a" is not a mapping',
     "network: [1]\n": "network: a list is not a mapping",
     "mappings: []\n": "network: missing",
     GROUP + "[0..1: {bias: x}]\n": 'network.groups.0.neurons.0.0..1.bias: "x" is not a number',
