@@ -386,7 +386,7 @@ def layer_notes(
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
-        yield f"floating-point weights; {hardware.name} has {weight_bits} bits: `parse --weight-bits {weight_bits}`"
+        yield _precision_note(hardware.name, weight_bits)
     yield from currents
     if network.output.activation == "softmax":
         yield (
@@ -401,9 +401,14 @@ def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware)
         return []
     if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):
         return []
-    bits = hardware.synapse_memory.weight_bits
-    remedy = "" if run.manifest.run.imported or is_spiking(run) else f": `parse --weight-bits {bits}`"
-    return [f"floating-point weights; {hardware.name} has {bits} bits{remedy}"]
+    converted = not run.manifest.run.imported and not is_spiking(run)
+    return [_precision_note(hardware.name, hardware.synapse_memory.weight_bits, with_remedy=converted)]
+
+
+def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
+    """Return the note about floating-point weights on a chip whose weights have a number of bits."""
+    remedy = f": `parse --weight-bits {bits}`" if with_remedy else ""
+    return f"floating-point weights; {chip} has {bits} bits{remedy}"
 
 
 STAGE = Stage(
