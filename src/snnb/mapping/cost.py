@@ -109,23 +109,21 @@ class Cost(Document):
         description="spikes per sample over a link in one direction, mean over all links of the mesh"
     )
     link_load_max: float = Field(description="spikes per sample over a link in one direction")
-    # With multicast routing; None: an older mapping
-    multicast_link_load_mean: Optional[float] = Field(
-        default=None, description="spikes per sample over a link in one direction, mean over all links (multicast)"
+    # With multicast routing
+    multicast_link_load_mean: float = Field(
+        description="spikes per sample over a link in one direction, mean over all links (multicast)"
     )
-    multicast_link_load_max: Optional[float] = Field(
-        default=None, description="spikes per sample over a link in one direction (multicast)"
-    )
+    multicast_link_load_max: float = Field(description="spikes per sample over a link in one direction (multicast)")
     # Largest over mean of the loads of links (`link_load`, `multicast_link_load`), and over the cores with neurons
-    # (`synaptic_operations`, `spikes_in`, `spikes_out`); without the ones whose mean is 0. None: an older mapping
-    max_over_mean: Optional[Dict[str, float]] = None
+    # (`synaptic_operations`, `spikes_in`, `spikes_out`); without the ones whose mean is 0
+    max_over_mean: Dict[str, float]
     cores: int = Field(description="cores with neurons")
     reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
     # As AxonCUDA's grader defines them, without a spiking input: Σ n(s)·|D(s)|·(1 + distinct targets of s); and the
-    # means over the cores with neurons of synapses / axons, of distinct spiking sources. None: an older mapping
-    external_degrees: Optional[float] = Field(default=None, description="sum of external degrees × spikes per sample")
-    overlap_mean: Optional[float] = Field(default=None, description="hyperedge overlap, arithmetic mean")
-    overlap_geometric_mean: Optional[float] = Field(default=None, description="hyperedge overlap, geometric mean")
+    # means over the cores with neurons of synapses / axons, of distinct spiking sources
+    external_degrees: float = Field(description="sum of external degrees × spikes per sample")
+    overlap_mean: float = Field(description="hyperedge overlap, arithmetic mean")
+    overlap_geometric_mean: float = Field(description="hyperedge overlap, geometric mean")
     # Σ n(s)·|D(s)| over the neurons of the input
     outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
     chips: Optional[int] = Field(default=None, description="chips with neurons")
@@ -136,7 +134,7 @@ class Cost(Document):
     step_ns: Optional[float] = Field(default=None, description="ns per time step with the mean number of events")
     sample_ns: Optional[float] = Field(default=None, description="ns, sample interval")
     sample_latency_ns: Optional[float] = Field(default=None, description="ns, latency of a sample")
-    step_bound: Optional[StepBound] = None  # None: no times, or an older mapping
+    step_bound: Optional[StepBound] = None  # None: no times
     per_projection: List[ProjectionCost]  # in the order of the graph
     events: Optional[Dict[str, float]] = None
     energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy

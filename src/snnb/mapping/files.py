@@ -69,7 +69,7 @@ class MappingCost(Cost):
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
     limits: Dict[str, Optional[int]]
-    least_cores: Optional[Dict[str, int]] = None  # lower bound by each limit; None: an older mapping
+    least_cores: Dict[str, int]  # lower bound by each limit
     valid: bool
     overfull: Dict[str, List[int]]  # cores that exceed each limit
     method: str
@@ -390,8 +390,7 @@ def checksum(directory: Path, cost: MappingCost) -> str:
         k: v for k, v in cost.model_dump(mode="json").items() if k not in ("seconds", "sha256")
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    # An older mapping has no LINKS
-    optional = [name for name in (NAMES, LINKS, MESSAGES) if (directory / name).exists()]
-    for name in (PARTITION, CORES, TRAFFIC, *optional):
+    optional = [name for name in (NAMES, MESSAGES) if (directory / name).exists()]
+    for name in (PARTITION, CORES, TRAFFIC, LINKS, *optional):
         digest.update(read_bytes(directory / name))
     return digest.hexdigest()
