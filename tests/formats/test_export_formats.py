@@ -135,7 +135,7 @@ def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts, "_write_part", fail)
+    monkeypatch.setattr(parts, "write_edges", fail)
     with pytest.raises(ResourceError, match="the disk is full"):
         export(graph, "parts", tmp_path / "parts")
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from typing import Iterator, Literal
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.formats.request import BATCH, Format, Request, SpikingPart, need_counts
+from snnb.formats.request import BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, Edges, ListedGraph, require_neurons
@@ -40,19 +40,13 @@ def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None
         for node, indptr, target, _ in part.rows(BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            file.write(_records(name, node, np.diff(indptr), target, rate[node]).data)
+            filled, starts = nonempty_rows(indptr)
+            source, number = node[filled], np.diff(starts)
+            header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
+            words = [*header, source, rate[source].astype("<f4").view(NUMBER)]
+            places = np.stack([starts[:-1]] * (len(words) - 1) + [starts[1:]], axis=1)
+            file.write(np.insert(target.astype(NUMBER), places.ravel(), np.stack(words, axis=1).ravel()).data)
             counter.add(target.size)
-
-
-def _records(name: Name, node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Return the hyperedges (uint32) of some neurons, given all their targets, neuron after neuron."""
-    sources = np.flatnonzero(degree)
-    number = degree[sources]
-    end = np.cumsum(number)
-    header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
-    words = [*header, node[sources], rate[sources].astype("<f4").view(NUMBER)]
-    places = np.stack([end - number] * (len(words) - 1) + [end], axis=1)
-    return np.insert(target.astype(NUMBER), places.ravel(), np.stack(words, axis=1).ravel())
 
 
 def recognises(name: Name, path: Path) -> bool:

@@ -22,6 +22,7 @@ from snnb.core.errors import DamagedError, first_line
 from snnb.formats.description import NODES_ENDING, description_path, read_description, sibling
 from snnb.formats.request import TEXT_BATCH, Format, Request
 from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
+from snnb.formats.text_lines import lines, texts
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
@@ -34,8 +35,6 @@ HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one line per synapse; see `Format`."""
     import pyarrow
-
-    from snnb.formats.text_lines import lines, texts
 
     exact = request.options.exact
     counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)

@@ -75,7 +75,8 @@ def describe(
             "reset": request.reset,
             "spike_amplitude": request.amplitude,
             "initial_potential": float(default.initial),
-            "input_spike_amplitude": request.input_amplitude(graph),
+            # Of a Poisson spike of the input, or of a pixel of 1
+            "input_spike_amplitude": float(str(graph.attributes["pixel"])) if graph.integers else 1.0,
             "refractory_steps": 0,
             "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
             "delay_steps": 0,

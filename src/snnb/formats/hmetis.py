@@ -17,6 +17,7 @@ from snnb.formats.description import description_path
 from snnb.formats.metis import scaled
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
+from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.listed import Edges, ListedGraph, require_neurons
 from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
@@ -27,8 +28,6 @@ LARGEST = np.iinfo(np.int64).max  # as which numpy reads larger numbers of text
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron; see `Format`."""
-    from snnb.formats.text_lines import lines, rows, texts
-
     part = SpikingPart.of(graph, request)
     degrees, weights, scale = _weights(part, request)
     counter = request.counter(part.edges)

@@ -28,8 +28,7 @@ from snnb.io.files import refuse_special, sha256_of
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 
 DT_MS = 1.0  # of a time step, where the file does not state it
-
-
+RateFile = Tuple[Path, Optional[str]]  # a file of spikes, and the population whose spikes they are if it is given
 Reader = TypeVar("Reader")
 
 
@@ -59,9 +58,9 @@ def import_graph(
     kind, or not valid, `UsageError` for `samples` or `steps` without spikes.
     """
     reader = find_reader(path)
-    given = [rate_file(one) for one in ([rates] if isinstance(rates, Path) else rates)]
+    given = [_rate_file(one) for one in ([rates] if isinstance(rates, Path) else rates)]
     # Before the files are read: a graph of a file that is changed meanwhile is stale. Files next to it follow below.
-    first = {file: sha256_of(file) for file in (path, *(one.path for one in given)) if file.is_file()}
+    first = {file: sha256_of(file) for file in (path, *(file for file, _ in given)) if file.is_file()}
     if reader is None:
         return _import_file(path, target, given, samples, steps, first)
     read = reader(path)
@@ -78,7 +77,7 @@ def import_graph(
         found = _read_rates(given, read, recording)
         recording = _recording(found.recording or recording, samples, steps)
         read = read.with_spikes(found.spikes)
-        files, notes, times = (*files, *(one.path for one in given)), (*notes, *found.notes), found.times
+        files, notes, times = (*files, *(file for file, _ in given)), (*notes, *found.notes), found.times
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
     hashes = {file: first.get(file) or sha256_of(file) for file in files}
@@ -129,21 +128,14 @@ def _reader_of(path: Path, readers: Mapping[str, Tuple[Callable[[Path], bool], R
     raise InputError(f"{path}: not {expected} {', '.join(readers)}")
 
 
-class RateFile(NamedTuple):
-    """A file of spikes, and the population whose spikes they are if it is given."""
-
-    path: Path
-    population: Optional[str]
-
-
-def rate_file(given: Path) -> RateFile:
+def _rate_file(given: Path) -> RateFile:
     """Split FILE:POPULATION; a file whose name has a colon is that file."""
     refuse_special(given)
     text = str(given)
     for end in [len(text), *(k for k, sign in enumerate(text) if sign == ":")]:
         path = Path(text[:end])
         if path.is_file():
-            return RateFile(path, text[end + 1 :] if end < len(text) else None)
+            return path, text[end + 1 :] if end < len(text) else None
     raise InputError(f"{given}: no such file")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
+from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.connection import ranges
 from snnb.graph.projection import distinct, in_degrees, out_degrees, repeats, sources, targets
 from snnb.graph.synapse_graph import SynapseGraph
@@ -22,8 +23,6 @@ LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, each neuron with its neighbours; see `Format`."""
-    from snnb.formats.text_lines import lines, rows, texts
-
     part = SpikingPart.of(graph, request)
     assert graph.recording is not None
     traffic = np.concatenate([population.traffic() for population in part.populations])

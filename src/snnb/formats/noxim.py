@@ -7,7 +7,7 @@ number y × width + x (src/Utils.h, `coord2Id`). `mesh.yaml` is the configuratio
 """
 
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict
 
 import numpy as np
 import yaml
@@ -94,7 +94,7 @@ def _scale(request: Request) -> float:
     return 1.0 if not step_ns else 1.0 / step_ns
 
 
-def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
+def _check(graph: SynapseGraph, request: Request) -> None:
     traffic, scale = _traffic(request), _scale(request)
     senders, sender = np.unique(traffic.source, axis=0, return_inverse=True)
     sent = np.bincount(sender.ravel(), traffic.spikes, len(senders))
@@ -105,7 +105,6 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
             f"noxim: router {x}, {y} would send {busiest * scale:.4g} packets per cycle, at most 1 is possible; give "
             f"--scale (packets per cycle / spikes per time step), at most {_rounded_down(1 / busiest)}"
         )
-    return None
 
 
 def _rounded_down(number: float) -> str:

@@ -74,17 +74,17 @@ def _write_with_threads(
     """Write parts with several threads; yield the number of edges of each."""
     for projection in graph.projections:  # cached properties are not computed by several threads at once
         projection.edges_of(0, 1)
+    scale = request.rate_scale(graph)
+
+    def write_part(part: Part) -> int:
+        projection = graph.projections[part.projection]
+        sources = ranges(projection.out_degrees[part.start : part.stop], ROWS)
+        batches = (projection.edges_of(part.start + start, part.start + stop, scale) for start, stop in sources)
+        write_edges(folder / part.name, graph, request, batches, ROWS)
+        return part.edges
+
     with ThreadPoolExecutor(threads) as pool:
-        written = pool.map(lambda part: _write_part(graph, folder, part, request), parts)
-        for part, _ in zip(parts, written):
-            yield part.edges
-
-
-def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
-    scale, projection = request.rate_scale(graph), graph.projections[part.projection]
-    sources = ranges(projection.out_degrees[part.start : part.stop], ROWS)
-    batches = (projection.edges_of(part.start + start, part.start + stop, scale) for start, stop in sources)
-    write_edges(folder / part.name, graph, request, batches, ROWS)
+        yield from pool.map(write_part, parts)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Optional
 
 from snnb.formats.description import NODES_FILE, only_described, refuse_fast_cycles, write_node_csv
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
+from snnb.formats.text_lines import lines, texts
 from snnb.graph.synapse_graph import SynapseGraph
 
 HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
@@ -19,8 +20,6 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, with lists of the connections of each projection; see `Format`."""
-    from snnb.formats.text_lines import lines, texts
-
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
     write_node_csv(path / NODES_FILE, graph.populations)

@@ -108,10 +108,6 @@ class Request:
             return self.reset
         return "subtraction" if population.neuron.reset is None and population.neuron.spikes else "zero"
 
-    def input_amplitude(self, graph: SynapseGraph) -> float:
-        """Return the amplitude of a Poisson spike of the input, or of a pixel of 1."""
-        return float(str(graph.attributes["pixel"])) if graph.integers else 1.0
-
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""
         return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)

@@ -13,7 +13,6 @@ consecutive ids. Virtual nodes are inputs.
 """
 
 import csv
-import json
 import re
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,7 +41,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.hdf5 import reading, text_of, whole, writing
-from snnb.io.text import JsonValue, load_json, read_lines
+from snnb.io.text import JsonValue, load_json, read_lines, write_json
 from snnb.network.neuron import Numbers
 
 INPUT, NODES = "input", "snn"
@@ -68,8 +67,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     neuron.update(tau_m=NO_LEAK_MS, I_e=0.0, t_ref=0.0)
     if request.reset == "zero":
         neuron["V_reset"] = 0.0
-    _write_json(path / NEURON, neuron)
-    _write_json(path / SYNAPSE, {})
+    write_json(path / NEURON, neuron)
+    write_json(path / SYNAPSE, {})
     populations: Dict[str, object] = {
         "nodes": {**({INPUT: {"type": "virtual"}} if graph.inputs else {}), NODES: {"type": "point_neuron"}},
         "edges": {name: {} for name in edge_populations},
@@ -81,7 +80,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         networks[kind] = [{**files, "populations": named}]
     components = {"point_neuron_models_dir": "$BASE_DIR", "synaptic_models_dir": "$BASE_DIR"}
     circuit = {"manifest": {"$BASE_DIR": "."}, "components": components, "networks": networks}
-    _write_json(path / "circuit_config.json", circuit)
+    write_json(path / "circuit_config.json", circuit)
 
 
 def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
@@ -107,10 +106,6 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     refuse_properties(graph, "NEST", _unsupported_number)
     refuse_fast_cycles(graph, request)
     return only_described(graph, "NEST")
-
-
-def _write_json(path: Path, values: Dict[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -6,13 +6,14 @@ sample k offset by k × the steps of a sample. `nodes.csv` has population, index
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Tuple
+from typing import TYPE_CHECKING, Iterator
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.description import NODES_FILE, write_node_csv
 from snnb.formats.request import BATCH, TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
+from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write connections, weights and spike times; see `Format`."""
-    from snnb.formats.text_lines import lines, rows, texts
-
     assert request.spike_times is not None
     path.mkdir()
     part, exact = SpikingPart.of(graph, request), request.options.exact
@@ -43,10 +42,17 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterator["pyarrow.Buffer"]:
-    """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.formats.text_lines import lines, rows, texts
+    """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`.
 
-    spikes, steps = _spikes_of(path, population)
+    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
+    """
+    spikes, steps = np.empty((0, 3), np.int64), 1  # sample, neuron and step of each spike; steps of a sample
+    if population.coding != "current":
+        recorded = read_spike_times(path, [population.name])
+        spikes, steps = recorded.spikes[population.name].astype(np.int64), recorded.steps
+        spikes -= [recorded.samples.start, 0, 0]
+        if (spikes < 0).any() or (spikes >= [len(recorded.samples), population.size, steps]).any():
+            raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
@@ -54,20 +60,6 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterato
         neuron, own = first + np.arange(start, stop), begin[start : stop + 1]
         numbers = np.insert(times[own[0] : own[-1]], own[:-1] - own[0], neuron)
         yield lines(rows(own - own[0] + np.arange(own.size), texts(numbers)))
-
-
-def _spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
-    """Read the spikes of a population, int64 of shape (spikes, 3): sample, neuron, step; and the steps of a sample.
-
-    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
-    """
-    if population.coding == "current":
-        return np.empty((0, 3), np.int64), 1
-    recorded = read_spike_times(path, [population.name])
-    spikes = recorded.spikes[population.name].astype(np.int64) - [recorded.samples.start, 0, 0]
-    if (spikes < 0).any() or (spikes >= [len(recorded.samples), population.size, recorded.steps]).any():
-        raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
-    return spikes, recorded.steps
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

@@ -1,6 +1,5 @@
 """Write a graph in the format of another program."""
 
-import json
 from pathlib import Path
 from typing import Mapping, Optional
 
@@ -21,7 +20,7 @@ from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import DEFAULT_REQUEST, DEFAULTS, Format, Request
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
-from snnb.io.text import Document
+from snnb.io.text import Document, write_json
 
 ARCHITECTURE_ENDING = ".yaml"  # of a mapped export
 NAMES_ENDING = ".names.txt"  # names of the neurons if the format has no place for them: line n is node n
@@ -91,7 +90,7 @@ def export(
         exporter.write(graph, temporary, request)
         if exporter.directory:
             files = sorted(entry.name for entry in temporary.iterdir())
-            _write_description(temporary / DESCRIPTION, {**description, "files": files})
+            write_json(temporary / DESCRIPTION, {**description, "files": files})
         if exporter.nodes_file:
             write_node_csv(sibling(temporary, NODES_ENDING), graph.populations)
         if request.on_cores is not None:
@@ -102,7 +101,7 @@ def export(
             labels = (graph.names or [])[part.first : part.first + part.nodes]
             sibling(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         if described:
-            _write_description(description_path(temporary), description)
+            write_json(description_path(temporary), description)
     return Export(
         path=target,
         graph=(origin or {}).get("stamp"),
@@ -110,10 +109,6 @@ def export(
         size_bytes=sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target])),
         format=format,
     )
-
-
-def _write_description(path: Path, description: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def find_format(name: str) -> Format:

@@ -101,13 +101,14 @@ def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
         raise DamagedError(path, f"{which}not valid JSON ({first_line(error)})") from None
 
 
+def write_json(path: Path, value: JsonValue) -> None:
+    """Write a JSON file that people read."""
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
 def load_yaml(path: Path) -> JsonValue:
-    """Read a YAML file; raise `DamagedError` if it is not valid YAML."""
-    return parse_yaml(read_text(path), path)
-
-
-def parse_yaml(text: str, path: Path) -> JsonValue:
-    """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid, or repeats a key."""
+    """Read a YAML file with a safe loader; raise `DamagedError` if it is not valid, or repeats a key."""
+    text = read_text(path)
     try:
         refuse_deep_yaml(text)
         loader = YAML_LOADER(text)
