@@ -12,6 +12,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
 from snnb.datasets.events import EventRecordings, Events
+from snnb.datasets.folder import locate
 from snnb.io.npy import load_archive, load_array
 
 SUFFIXES = (".npy", ".npz")
@@ -24,13 +25,6 @@ SPEC = OwnSpec(
     how_to_get="Make DIR/test/ with one folder of recordings per class.",
     content="events",
 )
-
-
-def locate(folder: Path) -> Path:
-    """Return `folder`; raise `InputError` if it does not hold test/."""
-    if not (folder / "test").is_dir():
-        raise InputError(f"{folder} lacks test/." if folder.is_dir() else f"{folder} does not exist.")
-    return folder
 
 
 def load(where: Path) -> LoadedDataset:

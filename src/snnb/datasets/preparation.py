@@ -313,7 +313,8 @@ def _write_recordings(
                 early.append(f"{part.names[position]} at {sample.first_us} µs")
             if sample.short:
                 short.append(part.names[position])
-            whole = whole and (name != "test" or _are_whole(sample.value))
+            if name == "test":
+                whole = whole and bool((sample.value >= 0).all() and (sample.value == np.rint(sample.value)).all())
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
             late += sample.late
             yield sample
@@ -352,7 +353,3 @@ def _write_recordings(
             "one silent time step"
         )
     return WrittenRecordings(longest, outside, whole, warnings)
-
-
-def _are_whole(values: np.ndarray) -> bool:
-    return bool((values >= 0).all() and (values == np.rint(values)).all())

@@ -14,7 +14,7 @@ from typing import Iterator, Literal
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.formats.request import BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
+from snnb.formats.request import BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, Edges, ListedGraph, require_neurons
@@ -47,11 +47,6 @@ def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None
             places = np.stack([starts[:-1]] * (len(words) - 1) + [starts[1:]], axis=1)
             file.write(np.insert(target.astype(NUMBER), places.ravel(), np.stack(words, axis=1).ravel()).data)
             counter.add(target.size)
-
-
-def recognises(name: Name, path: Path) -> bool:
-    """Whether a path is a file of the format."""
-    return path.suffix == f".{name}" and path.is_file()
 
 
 def read(name: Name, path: Path) -> ListedGraph:
@@ -131,7 +126,7 @@ def _format(name: Name) -> Format:
         need_counts,
         partial=True,
         own_options=("rate_unit", "with_input"),
-        reader=(partial(recognises, name), partial(read, name)),
+        reader=(file_ending_in(f".{name}"), partial(read, name)),
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.formats.description import NODES_ENDING, description_path, read_description, sibling
-from snnb.formats.request import TEXT_BATCH, Format, Request
+from snnb.formats.request import TEXT_BATCH, Format, Request, file_ending_in
 from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.formats.text_lines import lines, texts
 from snnb.graph.listed import ListedGraph
@@ -75,11 +75,6 @@ ENCODING = "utf-8-sig"  # with or without a byte order mark
 IDS_OR_NAMES = "give ids in all lines, or a name in the first line after the header"
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
 ID = re.compile(r"([+-]?[0-9]+(\.0*|(\.[0-9]*)?e[+-]?[0-9]+)?)?", re.IGNORECASE)
-
-
-def recognises(path: Path) -> bool:
-    """Whether a file is CSV by its ending, compressed or not."""
-    return path.is_file() and path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz"))
 
 
 def read(path: Path) -> ListedGraph:
@@ -236,4 +231,10 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     return columns
 
 
-FORMAT = Format(".csv", write, nodes_file=True, own_options=("rate_unit", "exact"), reader=(recognises, read))
+FORMAT = Format(
+    ".csv",
+    write,
+    nodes_file=True,
+    own_options=("rate_unit", "exact"),
+    reader=(file_ending_in(".csv", ".csv.gz", ".tsv", ".tsv.gz"), read),
+)

@@ -15,7 +15,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
 from snnb.formats.metis import scaled
-from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
+from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.listed import Edges, ListedGraph, require_neurons
@@ -57,11 +57,6 @@ def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarra
 
 def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     return {"spike_weight": _weights(SpikingPart.of(graph, request), request)[2]}
-
-
-def recognises(path: Path) -> bool:
-    """Whether a path is a .hgr file."""
-    return path.suffix == ".hgr" and path.is_file()
 
 
 def read(path: Path) -> ListedGraph:
@@ -174,5 +169,5 @@ FORMAT = Format(
     partial=True,
     own_options=("scale", "with_input"),
     extra_description=_describe,
-    reader=(recognises, read),
+    reader=(file_ending_in(".hgr"), read),
 )

@@ -192,6 +192,11 @@ def need_counts(graph: SynapseGraph, request: "Request") -> None:
         raise UsageError(f"{graph.path} has no spike counts, which this format requires; simulate first")
 
 
+def file_ending_in(*endings: str) -> Callable[[Path], bool]:
+    """Return a function that recognises files by the ends of their names."""
+    return lambda path: path.is_file() and path.name.lower().endswith(endings)
+
+
 @dataclass(frozen=True)
 class Format:
     """A format and its properties."""

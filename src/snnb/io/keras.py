@@ -28,13 +28,11 @@ for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
 
 # Keys that a newer Keras 2 adds to a description, with the values that TensorFlow 2.2 implies.
 _ADDED = {"groups": 1, "keepdims": False, "synchronized": False}
-_VARIANCES = {"He": 2.0, "Lecun": 1.0}
-_DISTRIBUTIONS = {"Normal": "truncated_normal", "Uniform": "uniform"}
 # Initializers and regularizers that are separate classes since TensorFlow 2.3, as TensorFlow 2.2 describes them.
 _OLDER = {
     f"{who}{shape}": ("VarianceScaling", {"scale": scale, "mode": "fan_in", "distribution": distribution})
-    for who, scale in _VARIANCES.items()
-    for shape, distribution in _DISTRIBUTIONS.items()
+    for who, scale in (("He", 2.0), ("Lecun", 1.0))
+    for shape, distribution in (("Normal", "truncated_normal"), ("Uniform", "uniform"))
 }
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.network.geometry import Shape, window_zeros
+from snnb.network.geometry import window_zeros
 from snnb.network.layers import BatchNormalization, Convolution2D
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
@@ -150,21 +150,17 @@ def _readers(network: TrainedNetwork, origin: str) -> Dict[str, Optional[str]]:
         elif layer.kind == "ZeroPadding2D":
             passing[layer.name] = pads or layer.name
         elif layer.kind in WEIGHTED:
-            readers[layer.name] = pads or (layer.name if _pads(layer, shapes[sources[0]]) else None)
+            kind, zeros = layer.layer, ((0, 0), (0, 0))
+            if isinstance(kind, Convolution2D):
+                shape = shapes[sources[0]]
+                zeros = window_zeros(shape, kind.kernel_size, kind.strides, kind.dilation_rate, kind.padding)
+            readers[layer.name] = pads or (layer.name if np.any(zeros) else None)
         else:
             raise InputError(
                 f"{origin}: layer {layer.label} reads the input, and has no weights into which the pixel scaling can "
                 "be folded: begin with a convolution, a dense layer or a batch normalisation"
             )
     return readers
-
-
-def _pads(layer: TrainedLayer, shape: Shape) -> bool:
-    """Return whether a layer pads an input of a shape."""
-    kind = layer.layer
-    return isinstance(kind, Convolution2D) and bool(
-        np.any(window_zeros(shape, kind.kernel_size, kind.strides, kind.dilation_rate, kind.padding))
-    )
 
 
 def _folded(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:

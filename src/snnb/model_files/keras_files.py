@@ -23,7 +23,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import h5py
 import numpy as np
@@ -122,7 +122,12 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
-            names = _weight_names(group) if isinstance(group, h5py.Group) else []
+            if not isinstance(group, h5py.Group):
+                return []
+            # Keras splits a list of names that is too long for one attribute.
+            parts = [key for key in group.attrs if key.startswith("weight_names")]
+            parts.sort(key=lambda key: (len(key), key))
+            names = [text_of(name) for part in parts for name in group.attrs[part]]
             return [group[name] for name in names if name in group]
 
         network, pixels = read_description(description, arrays_of, warn)
@@ -171,12 +176,6 @@ def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Opti
 def _require_declared(path: Path, group: h5py.Group) -> None:
     """Check the declared size of all arrays in a group, since arrays without values take no space in the file."""
     require_declared(path, sum(item.size or 0 for item in datasets_in(group)), "weights", WEIGHT_BYTES)
-
-
-def _weight_names(group: h5py.Group) -> List[str]:
-    """Return the names of a layer's arrays in order; Keras splits a list that is too long for one attribute."""
-    parts = sorted((key for key in group.attrs if key.startswith("weight_names")), key=lambda key: (len(key), key))
-    return [text_of(name) for part in parts for name in group.attrs[part]]
 
 
 def _snake_case(name: str) -> str:
@@ -415,8 +414,12 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     if not module.startswith(OF_KERAS) or ("keras.src.ops" in module and kind != "Add"):
         raise NotReadError(f"is of {module[:100]}, and not loaded from a file, since it may run code")
     config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
-    if "dtype" in config:
-        _check_dtype(config.pop("dtype"), mixed)
+    numbers = config.pop("dtype", None)
+    numbers = numbers["config"]["name"] if isinstance(numbers, dict) else numbers  # of a policy, or of the type
+    if numbers in MIXED:
+        mixed.add(numbers)
+    elif numbers not in ("float32", None):
+        raise NotReadError(f"computes in {numbers}, float32 is needed")
     if kind in IDENTITIES:
         return []
     if kind in ("Rescaling", "Normalization"):
@@ -444,15 +447,6 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
     if activation not in ACTIVATIONS:
         raise NotReadError(f"activation {str(activation)[:100]}: a spike rate represents relu, softmax and linear only")
     return [("", layer), *added]
-
-
-def _check_dtype(value: JsonValue, mixed: Set[str]) -> None:
-    """Check the type of the numbers of a layer, which may be written as a policy."""
-    name = value["config"]["name"] if isinstance(value, dict) else value
-    if name in MIXED:
-        mixed.add(name)
-    elif name not in ("float32", None):
-        raise NotReadError(f"computes in {name}, float32 is needed")
 
 
 def _label(entry: KerasObject) -> str:
@@ -509,7 +503,15 @@ def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
             if step.kind == "Rescaling":
                 scale, offset = _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
             else:
-                scale, offset = _normalization(config, step.weights)
+                axis = config.get("axis", -1)
+                if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
+                    raise ValueError
+                if config.get("mean") is not None:
+                    mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
+                else:  # the arrays of a layer in a model inside are not known: KeyError
+                    mean, variance = (np.asarray(step.weights[key], np.float64).reshape(-1) for key in "01")
+                scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+                offset = -mean * scale
             factor, shift = factor * scale, shift * scale + offset
         except MALFORMED:
             raise NotReadError(f"layer {step.label} cannot be folded into the first weights", ADVICE) from None
@@ -517,18 +519,6 @@ def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
             raise NotReadError(f"layer {step.label} does not multiply by positive numbers", ADVICE)
     return Pixels(factor, shift, layers=", ".join(f"layer {step.label}" for step in steps))
-
-
-def _normalization(config: KerasObject, arrays: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
-    axis = config.get("axis", -1)
-    if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
-        raise ValueError
-    if config.get("mean") is not None:
-        mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
-    else:  # the arrays of a layer in a model inside are not known: KeyError
-        mean, variance = (np.asarray(arrays[key], np.float64).reshape(-1) for key in "01")
-    scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
-    return scale, -mean * scale
 
 
 def _numbers(value: JsonValue) -> np.ndarray:

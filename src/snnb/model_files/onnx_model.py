@@ -122,8 +122,13 @@ def read_graph(path: Path) -> Graph:
     if not OLDEST <= opset <= NEWEST:
         raise NotReadError(f"it is of opset {opset}, and {OLDEST} to {NEWEST} are supported")
     nodes = [_node(node, number, opset) for number, node in enumerate(graph.node)]
+    wanted, needed = {end.name}, []  # values that the output depends on, and the operators that compute them
+    for node in reversed(nodes):
+        if wanted & set(node.outputs):
+            wanted.update(node.inputs)
+            needed.append(node)
     fixed = batch if batch > 0 else None
-    return Graph(_needed(nodes, end.name), constants, entry.name, fixed, tuple(shape), end.name)
+    return Graph(needed[::-1], constants, entry.name, fixed, tuple(shape), end.name)
 
 
 def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
@@ -167,16 +172,6 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
         raise NotReadError(f"{tensor.name or 'a constant'} is damaged ({error})") from error
 
 
-def _needed(nodes: List[Node], output: str) -> List[Node]:
-    """Return the operators that the output depends on, in order."""
-    wanted, needed = {output}, []
-    for node in reversed(nodes):
-        if wanted & set(node.outputs):
-            wanted.update(node.inputs)
-            needed.append(node)
-    return needed[::-1]
-
-
 OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are constants, as of a computed shape
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
@@ -188,7 +183,14 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     `read_graph`, and `NotReadError` if an operator is not read.
     """
     graph = read_graph(path)
-    _refuse_unknown(graph)
+    unknown = sorted({node.kind for node in graph.nodes} - {*OPERATORS, *OF_CONSTANTS})
+    if unknown:
+        first = next(node for node in graph.nodes if node.kind == unknown[0])
+        more = f", and {', '.join(unknown[1:])}" if unknown[1:] else ""
+        raise NotReadError(
+            f"operator {unknown[0]} ({first.name}, opset {first.opset}){more}: not read",
+            f"build the model of {', '.join(OPERATORS)}, and export it again",
+        )
     axes = "NHWC" if _channels_last(graph) else "NCHW"
     lengths = dict(zip(axes[1:], graph.shape))
     layers = Layers(graph.batch, graph.input, tuple(lengths[axis] for axis in "HWC"))
@@ -221,17 +223,6 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     if output.order is not None:
         raise NotReadError("it ends in a flattened image, not in classes")
     return layers.network(output.layer)
-
-
-def _refuse_unknown(graph: Graph) -> None:
-    unknown = sorted({node.kind for node in graph.nodes} - {*OPERATORS, *OF_CONSTANTS})
-    if unknown:
-        first = next(node for node in graph.nodes if node.kind == unknown[0])
-        more = f", and {', '.join(unknown[1:])}" if unknown[1:] else ""
-        raise NotReadError(
-            f"operator {unknown[0]} ({first.name}, opset {first.opset}){more}: not read",
-            f"build the model of {', '.join(OPERATORS)}, and export it again",
-        )
 
 
 def _computed(node: Node, layers: Layers, inputs: List[Operand]) -> Operand:

@@ -1,6 +1,6 @@
 """ONNX's operators (https://onnx.ai/onnx/operators) as Keras's layers, by name in `OPERATORS`."""
 
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -55,28 +55,19 @@ def _convolution(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
         raise NotReadError("it has strides and dilations, which are not supported together")
     same = _same(value, size, strides, dilations)
     value, padding = _padded(layers, node, value, _pads(node, same), same)
-    settings = {"strides": strides, "dilation_rate": dilations, "padding": padding, "use_bias": bias is not None}
-    biases = [] if bias is None else [bias]
+    settings: Dict[str, object] = {"kernel_size": size, "strides": strides, "dilation_rate": dilations}
     if groups == 1:
-        kernel = weights.transpose(2, 3, 1, 0)
-        layer = layers.add(
-            "Conv2D", node.name, [value.layer], [kernel, *biases], filters=filters, kernel_size=size, **settings
-        )
-        return Value(layer, "NCHW")
-    if channels != 1 or filters % groups:
+        kind, kernel = "Conv2D", weights.transpose(2, 3, 1, 0)
+        settings["filters"] = filters
+    elif channels != 1 or filters % groups:
         raise NotReadError(f"it has {groups} groups of {channels} channels; only one, or one per channel, is read")
-    if strides[0] != strides[1]:
+    elif strides[0] != strides[1]:
         raise NotReadError("it has one group per channel and unequal strides, which are not supported together")
-    kernel = weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)
-    layer = layers.add(
-        "DepthwiseConv2D",
-        node.name,
-        [value.layer],
-        [kernel, *biases],
-        kernel_size=size,
-        depth_multiplier=filters // groups,
-        **settings,
-    )
+    else:
+        kind, kernel = "DepthwiseConv2D", weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)
+        settings["depth_multiplier"] = filters // groups
+    arrays = [kernel] if bias is None else [kernel, bias]
+    layer = layers.add(kind, node.name, [value.layer], arrays, padding=padding, use_bias=bias is not None, **settings)
     return Value(layer, "NCHW")
 
 
@@ -287,8 +278,6 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     if axes == "NF" and joined == "F":
         layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
         nonnegative = all(value.nonnegative for value in values)
-        if all(value.order is None for value in values):
-            return Value(layer, "NF", None, nonnegative)
         starts = np.cumsum([0, *(value.shape[0] for value in values)])
         require_memory(POSITION_BYTES * int(starts[-1]), f"the {starts[-1]:,} values that {node.name} concatenates")
         orders = [

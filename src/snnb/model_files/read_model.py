@@ -37,7 +37,13 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
     for layer in network.layers:
         size = math.prod(layer.shape)
         require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
-    return fold_pixels(_with_softmax(network, warn), pixels, warn, preprocessing)
+    last = network.output
+    linear = getattr(last.layer, "activation", "linear") == "linear" and not isinstance(last.layer, ReLU)
+    if linear and len(last.shape) == 1:
+        warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
+        softmax = TrainedLayer.reading("softmax_of_logits", Activation(activation="softmax"), [last])
+        network = replace(network, layers=(*network.layers, softmax))
+    return fold_pixels(network, pixels, warn, preprocessing)
 
 
 def read_trained(path: Path) -> TrainedNetwork:
@@ -64,13 +70,3 @@ def _read_keras(path: Path, warn: Say) -> Tuple[TrainedNetwork, Optional[Pixels]
 def files_of(path: Path) -> List[Path]:
     """Return the files that a model is read from: `path`, and the external weight files of an ONNX model."""
     return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]
-
-
-def _with_softmax(network: TrainedNetwork, warn: Say) -> TrainedNetwork:
-    """Append a softmax to a classifier that ends in logits: in a vector without an activation."""
-    last = network.output
-    if len(last.shape) != 1 or isinstance(last.layer, ReLU) or getattr(last.layer, "activation", "linear") != "linear":
-        return network
-    warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
-    softmax = TrainedLayer.reading("softmax_of_logits", Activation(activation="softmax"), [last])
-    return replace(network, layers=(*network.layers, softmax))
