@@ -302,12 +302,11 @@ def joined(group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], 
     return " / ".join(text(group[key]) if key in group else "–" for key in keys)
 
 
-def having(found: Found, *methods: str) -> Iterator[Tuple[Cells, Group, Row]]:
-    """Yield name and pictures, all rows, and any row of the networks with rows of a method, but of the JPEG copy."""
-    for (network, pictures, samples), group in found.items():
-        row = next(iter(group.values()))
+def having(found: Found, *methods: str) -> Iterator[Tuple[str, Group, Row]]:
+    """Yield name, all rows, and any row of the networks with rows of a method, but of the JPEG copy."""
+    for (network, pictures, _), group in found.items():
         if pictures != "JPEG" and any(method in methods for method, _ in group):
-            yield [f"`{network}`", f"{samples:,} {PICTURES[pictures]}"], group, row
+            yield f"`{network}`", group, next(iter(group.values()))
 
 
 FEW = [("calibrated", steps) for steps in CALIBRATED]
@@ -316,8 +315,9 @@ FEW = [("calibrated", steps) for steps in CALIBRATED]
 def accuracy_table(found: Found) -> List[str]:
     """Return the table of the networks and their accuracy in few time steps."""
     table = [["network", "trained", "test pictures", "trained network", "T = 8", "T = 16", "T = 32", "same class"]]
-    for (name, pictures), group, row in having(found, "calibrated"):
+    for name, group, row in having(found, "calibrated"):
         low, high = wilson(row.ann, row.samples)
+        pictures = f"{row.samples:,} {PICTURES[row.pictures]}"
         ann = f"{percent(row.ann)} ({percent(low)}–{percent(high)})"
         few = [joined(group, [key], both) for key in FEW]
         table.append([name, row.trained, pictures, ann, *few, joined(group, FEW, lambda row: percent(row.same))])
@@ -326,28 +326,27 @@ def accuracy_table(found: Found) -> List[str]:
 
 def cost_table(found: Found) -> List[str]:
     """Return the table of losses and costs of the calibrated networks."""
-    head = ["network", "test pictures", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]
-    table = [head]
-    for names, group, _ in having(found, "calibrated"):
+    table = [["network", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]]
+    for name, group, _ in having(found, "calibrated"):
         lost = [joined(group, [key], points) for key in FEW]
         row = next(row for (method, _), row in group.items() if method == "calibrated")
         times = [f"{time // row.steps} T" for time in (row.latency, row.interval)]
-        table.append([*names, *lost, *times, joined(group, FEW, lambda row: quantity(row.operations))])
+        table.append([name, *lost, *times, joined(group, FEW, lambda row: quantity(row.operations))])
     return markdown(table)
 
 
 def free_table(found: Found) -> List[str]:
     """Return the table of free firing: losses by latency, and operations."""
     keys = [("free", steps) for steps in FREE]
-    head = ["network", "test pictures", "trained network", *(f"lost at {steps}" for steps in FREE)]
+    head = ["network", "trained network", *(f"lost at {steps}" for steps in FREE)]
     longer = [("free8", steps) for steps in LONGER]
     head += [f"calibrated for 8, lost after {' / '.join(map(str, LONGER))}", "operations at 8 / 16 / 32"]
     table = [head]
-    for names, group, row in having(found, "free"):
+    for name, group, row in having(found, "free"):
         lost = [joined(group, [key], points) for key in keys]
         on = joined(group, longer, lambda row: points(row).split(" ±")[0])
         operations = joined(group, [("free", steps) for steps in CALIBRATED], lambda row: quantity(row.operations))
-        table.append([*names, percent(row.ann), *lost, on, operations])
+        table.append([name, percent(row.ann), *lost, on, operations])
     return markdown(table)
 
 
@@ -362,10 +361,10 @@ def integer_table(found: Found) -> List[str]:
     keys += [(bits, steps) for bits in BITS for steps in INTEGER_STEPS]
     names = {"calibrated": "float32", "8bits": "8 bits", "4bits": "4 bits"}
     head = [f"{names[method]}, T = {steps}" for method, steps in keys]
-    table = [["network", "test pictures", "trained network", *head, "same class"]]
+    table = [["network", "trained network", *head, "same class"]]
     for name, group, row in having(found, *BITS):
         shares = [joined(group, [key], both) for key in keys]
-        table.append([*name, percent(row.ann), *shares, joined(group, keys, lambda row: percent(row.same))])
+        table.append([name, percent(row.ann), *shares, joined(group, keys, lambda row: percent(row.same))])
     return markdown(table)
 
 
@@ -373,11 +372,11 @@ def parsed_table(found: Found) -> List[str]:
     """Return the table of networks as parsed."""
     keys = [(start, steps) for start in STARTS for steps in PARSED]
     head = [f"{start.replace('=', ' = ')}, {steps} steps" for start, steps in keys]
-    table = [["network", "test pictures", "trained network", *head, f"operations, {PARSED[-1]} steps"]]
-    for names, group, row in having(found, *STARTS):
+    table = [["network", "trained network", *head, f"operations, {PARSED[-1]} steps"]]
+    for name, group, row in having(found, *STARTS):
         shares = [joined(group, [key], both) for key in keys]
         longest = [row for (method, steps), row in group.items() if method in STARTS and steps == PARSED[-1]]
-        table.append([*names, percent(row.ann), *shares, quantity(longest[0].operations) if longest else "–"])
+        table.append([name, percent(row.ann), *shares, quantity(longest[0].operations) if longest else "–"])
     return markdown(table)
 
 
@@ -468,7 +467,7 @@ def draw(found: Found) -> None:
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "snnb", "font.size": 8})
     from matplotlib import pyplot
 
-    drawn = [(names[0].strip("`"), group, row) for names, group, row in having(found, "free")]
+    drawn = [(name.strip("`"), group, row) for name, group, row in having(found, "free")]
     for file, networks in (
         ("free-firing.svg", drawn),
         ("free-firing-resnet20.svg", [one for one in drawn if one[0] == "resnet20"]),
