@@ -177,7 +177,7 @@ REFUSED = [
     ("hmetis", {"exact": True}, None, UsageError, "--exact applies to --format csv, spinemap, pynn, not to hmetis"),
     ("csv", {"with_input": True}, None, UsageError, "--with-input applies to --format spinemap, metis, .*, not to csv"),
     ("snn", {"scale": 3.0}, None, UsageError, "--scale applies to --format noxim, metis, hmetis, not to snn"),
-    ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "GraphML programs"),
+    ("graphml", {}, ("networkx.NETWORKX_LIMIT", 10), ResourceError, "GraphML programs"),
     ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),
     ("metis", {}, ("metis.LARGEST", 10), UsageError, "--idx64"),
     ("metis", {}, ("metis.LARGEST_SUM", 10), UsageError, "too large for this format"),

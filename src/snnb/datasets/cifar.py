@@ -210,15 +210,6 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
-def _check_operations(content: bytes) -> None:
-    """Raise `_RefusedError` if a pickle has an operation that no CIFAR batch has, or a memo of any size."""
-    for number, (operation, argument, _) in enumerate(pickletools.genops(content)):
-        if operation.name not in OPERATIONS:
-            raise _RefusedError(f"has the operation {operation.name}")
-        if operation.name.endswith("PUT") and int(argument or 0) > number:  # Python allocates a list of this length
-            raise _RefusedError(f"stores object {argument:,} after {number:,} operations")
-
-
 def _as_array(stored: object) -> Optional[np.ndarray]:
     """Return an array of a pickle, uint8 (n, 3072), as `numpy.ndarray.__setstate__` would; None for anything else."""
     if not isinstance(stored, _NumpyObject) or not isinstance(stored.state, tuple) or len(stored.state) != 5:
@@ -236,7 +227,11 @@ def _read_batch(path: Path) -> Dict[str, object]:
     """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys; for arrays see `_as_array`."""
     try:
         content = read_bytes(path)
-        _check_operations(content)
+        for number, (operation, argument, _) in enumerate(pickletools.genops(content)):
+            if operation.name not in OPERATIONS:
+                raise _RefusedError(f"has the operation {operation.name}")
+            if operation.name.endswith("PUT") and int(argument or 0) > number:  # Python allocates a list of this length
+                raise _RefusedError(f"stores object {argument:,} after {number:,} operations")
         loaded = _Unpickler(content).load()
         texts = {key: value for key, value in loaded.items() if isinstance(key, (bytes, str))}
         return {key.decode() if isinstance(key, bytes) else key: value for key, value in texts.items()}

@@ -1,7 +1,7 @@
 """Events of a recording, summed into the time steps of a simulation."""
 
 from dataclasses import dataclass
-from typing import Callable, Optional, Sequence
+from typing import Callable, ClassVar, Optional, Sequence
 
 import numpy as np
 
@@ -36,15 +36,11 @@ class EventRecordings:
     or one for both.
     """
 
+    dtype: ClassVar[str] = "uint32"  # see `Recordings`
     labels: np.ndarray  # int64 (n,)
     names: Sequence[str]
     events: Callable[[int], Events]
     sensor: Optional[ImageShape] = None
-
-    @property
-    def dtype(self) -> str:
-        """See `Recordings`."""
-        return "uint32"
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""

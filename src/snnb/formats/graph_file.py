@@ -48,7 +48,22 @@ def copy(
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
             with writing(temporary, "r+") as file:
-                _replace_spikes(file, spikes, recording)
+                first = 0
+                for number in range(len(file["populations"])):
+                    group = file["populations"][f"{number:04d}"]
+                    shape = tuple(group.attrs["shape"].tolist())
+                    size = int(np.prod(shape, dtype=np.int64))
+                    group.attrs.setdefault("coding", "spikes")
+                    if "spike_count" in group:
+                        del group["spike_count"]
+                    write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
+                    first += size
+                file.attrs.update(asdict(recording))
+                unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
+                file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
+                for name in ("counts_sha256", "assumed_spikes"):
+                    if name in file.attrs:
+                        del file.attrs[name]
                 if assumed:
                     file.attrs["assumed_spikes"] = 1
             seal(temporary)
@@ -174,22 +189,3 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
         if not np.isfinite(weights[part]).all():
             return "weight has numbers that are not finite"
     return None
-
-
-def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) -> None:
-    first = 0
-    for number in range(len(file["populations"])):
-        group = file["populations"][f"{number:04d}"]
-        shape = tuple(group.attrs["shape"].tolist())
-        size = int(np.prod(shape, dtype=np.int64))
-        group.attrs.setdefault("coding", "spikes")
-        if "spike_count" in group:
-            del group["spike_count"]
-        write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
-        first += size
-    file.attrs.update(asdict(recording))
-    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
-    file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
-    for name in ("counts_sha256", "assumed_spikes"):
-        if name in file.attrs:
-            del file.attrs[name]

@@ -10,9 +10,9 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
-from snnb.formats import graph_file, sonata
-from snnb.formats.all import FORMATS, RATE_READERS
-from snnb.formats.rates import Rates
+from snnb.formats import graph_file, sanafe, sonata
+from snnb.formats.all import FORMATS
+from snnb.formats.rates import Rates, is_text_file, read_npy, read_text_file
 from snnb.graph.listed import (
     NEURON_BYTES,
     Edges,
@@ -30,6 +30,14 @@ from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 DT_MS = 1.0  # of a time step, where the file does not state it
 RateFile = Tuple[Path, Optional[str]]  # a file of spikes, and the population whose spikes they are if it is given
 Reader = TypeVar("Reader")
+# For each kind of file of spikes: a function that recognises it, and its reader, which gets the graph without its
+# spikes, and the recording of the options or of the graph
+RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
+    "SONATA reports": (sonata.is_report, sonata.read_report),
+    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
+    "npy": (lambda path: path.suffix == ".npy", read_npy),
+    "text or CSV": (is_text_file, read_text_file),
+}
 
 
 class Imported(NamedTuple):
@@ -98,7 +106,11 @@ def import_graph(
     for name, text in read.text_files.items():
         (target.parent / name).write_text(text, encoding="utf-8")
     if times is not None:
-        _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
+        rows = {}  # sample, neuron and step of each spike, as of a simulation of one sample
+        for population in graph.populations:
+            own = times[:, (times[0] >= population.first) & (times[0] < population.first + population.size)]
+            rows[population.name] = np.stack([np.zeros_like(own[0]), own[0] - population.first, own[1]], axis=1)
+        SpikeTimes(range(1), recording.num_timesteps, rows).write(target.with_name(SPIKE_TIMES), compressed=True)
     return Imported(graph, hashes, (*notes, *merged_note(edges, graph.number_of_edges())))
 
 
@@ -165,15 +177,6 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
     if silent:
         notes.append(f"no spike counts for {', '.join(silent)}")
     return Rates(spikes, found[0].recording, tuple(notes), found[0].times if len(found) == 1 else None)
-
-
-def _write_times(path: Path, graph: SynapseGraph, times: np.ndarray, steps: int) -> None:
-    """Write the spike times of a sample as a simulation does: sample, neuron and step, by population."""
-    rows = {}
-    for population in graph.populations:
-        own = times[:, (times[0] >= population.first) & (times[0] < population.first + population.size)]
-        rows[population.name] = np.stack([np.zeros_like(own[0]), own[0] - population.first, own[1]], axis=1)
-    SpikeTimes(range(1), steps, rows).write(path, compressed=True)
 
 
 def _import_file(

@@ -42,7 +42,6 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.hdf5 import reading, text_of, whole, writing
 from snnb.io.text import JsonValue, load_json, read_lines, write_json
-from snnb.network.neuron import Numbers
 
 INPUT, NODES = "input", "snn"
 NEURON, SYNAPSE = "neuron.json", "synapse.json"
@@ -154,21 +153,15 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return parameters of each neuron, which replace the values in `neuron.json`: float64."""
-    populations = graph.layers
     if graph.neuron_model:
-        states = [_nest(population, graph) for population in populations]
-        resets = any(population.neuron.reset is not None for population in populations if population.neuron is not None)
+        states = [_nest(population, graph) for population in graph.layers]
+        resets = any(p.neuron.reset is not None for p in graph.layers if p.neuron is not None)
         names = [name for name in states[0] if resets or name != "V_reset"]  # which eprop_iaf does not have
         return {name: np.concatenate([state[name] for state in states]) for name in names}
-
-    def in_spikes(values: List[Tuple[GraphPopulation, Numbers]]) -> np.ndarray:
-        """Return a number for each neuron, in units of the amplitude of a spike."""
-        return np.concatenate([np.resize(number / request.amplitude, p.size) for p, number in values])
-
-    return {
-        "V_th": in_spikes([(p, request.neuron_of(p).firing_threshold) for p in populations]),
-        "V_m": in_spikes([(p, request.neuron_of(p).initial) for p in populations]),
-    }
+    unit, neurons = request.amplitude, [(request.neuron_of(p), p.size) for p in graph.layers]
+    thresholds = [np.resize(neuron.firing_threshold / unit, size) for neuron, size in neurons]
+    potentials = [np.resize(neuron.initial / unit, size) for neuron, size in neurons]
+    return {"V_th": np.concatenate(thresholds), "V_m": np.concatenate(potentials)}
 
 
 def _nest(population: GraphPopulation, graph: SynapseGraph) -> Dict[str, np.ndarray]:

@@ -45,15 +45,13 @@ class Window:
     @property
     def reach(self) -> Pair:
         """Rows and columns from the first to the last tap."""
-        rows, columns = (d * (taps - 1) + 1 for d, taps in zip(self.dilations, self.kernel.shape))
-        return rows, columns
+        return _pair([d * (taps - 1) + 1 for d, taps in zip(self.dilations, self.kernel.shape)])
 
     @property
     def after(self) -> Pair:
         """Zeros after the last used row and column; 0 where windows end before it."""
         ends = zip(self.outputs, self.strides, self.reach, self.before, self.used)
-        rows, columns = (max(0, (n - 1) * stride + reach - before - used) for n, stride, reach, before, used in ends)
-        return rows, columns
+        return _pair([max(0, (n - 1) * stride + reach - before - used) for n, stride, reach, before, used in ends])
 
     @property
     def filters(self) -> int:
@@ -87,20 +85,15 @@ def linear_of(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Opti
         return Elementwise(), shape, None
     if node.kind == "Scale":
         return Elementwise(node.of_shape("scale", shape).reshape(volume_of(shape))), shape, None
-    if node.kind == "Flatten":
-        return Elementwise(), _flat(node, shape), None
+    if node.kind == "Flatten":  # its axes do not count the batch axis
+        (first,), (last,) = node.whole("start_dim", 1), node.whole("end_dim", 1)
+        first, last = (axis + len(shape) if axis < 0 else axis for axis in (first, last))
+        if not 0 <= first <= last < len(shape):
+            raise node.refuse(f"flattens the axes {first} to {last} of an input {times(shape)}")
+        return Elementwise(), (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]), None
     if node.kind in ("Affine", "Linear"):
         return _matrix(node, shape)
     return _window(node, shape, path)
-
-
-def _flat(node: Node, shape: Shape) -> Shape:
-    """Return the shape after `Flatten`, whose axes do not count the batch axis."""
-    (first,), (last,) = node.whole("start_dim", 1), node.whole("end_dim", 1)
-    first, last = (axis + len(shape) if axis < 0 else axis for axis in (first, last))
-    if not 0 <= first <= last < len(shape):
-        raise node.refuse(f"flattens the axes {first} to {last} of an input {times(shape)}")
-    return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
 
 
 def _matrix(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:

@@ -110,15 +110,12 @@ class _Reader:
         self._linear: Dict[str, Tuple[Linear, Optional[np.ndarray]]] = {}  # linear nodes, with their bias
         self._terms: Dict[str, List[Term]] = {}  # of the outputs of linear nodes
         self._open: List[str] = []  # nodes whose terms are being computed
-        self._find_shapes()
         height, width, channels = _samples(graph.nodes[graph.input], samples)
         self._samples = (channels, height, width)
         self._neurons: Dict[str, Shape] = {graph.input: (height, width, channels)}  # shapes of volumes with neurons
         self._moved: Dict[str, List[Reindexed]] = {}  # by node, volumes that others read of its neurons
-
-    def _find_shapes(self) -> None:
-        nodes, graph, total = self._graph.nodes, self._graph, 0
-        for name, node in nodes.items():
+        total = 0
+        for name, node in graph.nodes.items():
             if name == graph.input:
                 shape = self._outer[name] = _declared_shape(node)
             else:
@@ -135,7 +132,7 @@ class _Reader:
         for name, sources in graph.sources.items():
             for source in sources:
                 if self._outer[source] != self._inner[name]:
-                    raise nodes[name].refuse(
+                    raise graph.nodes[name].refuse(
                         f"reads {times(self._inner[name])}, but from node {source} {times(self._outer[source])}"
                     )
 
@@ -149,7 +146,11 @@ class _Reader:
         output = self._output(arriving)
         names = [*(name for name in names if name != output), output]
         biases = {name: self._biases(nodes[name], arriving[name]) for name in names}
-        terms = {name: _weighing(arriving[name]) for name in names}
+        terms: Dict[str, List[Term]] = {}
+        for name in names:
+            read = [term for term in arriving[name] if term.source != CONSTANT]
+            # Convolutions of zeros only add biases.
+            terms[name] = [t for t in read if not isinstance(t.linear, Window) or t.linear.kernel.any()] or read
         self._neurons.update({name: self._population_shape(nodes[name], terms[name], biases[name]) for name in names})
         populations = {name: self._population(nodes[name], terms[name], biases[name]) for name in names}
         volumes: List[Volume] = [Volume(INPUT, self._neurons[first]), *self._moved.get(first, [])]
@@ -366,12 +367,6 @@ class _Reader:
                 moved += same
             volume = same[0]
         return volume
-
-
-def _weighing(terms: Sequence[Term]) -> List[Term]:
-    """Return the terms of spikes, without convolutions of zeros if there are others: these only add biases."""
-    read = [term for term in terms if term.source != CONSTANT]
-    return [term for term in read if not isinstance(term.linear, Window) or term.linear.kernel.any()] or read
 
 
 def _rows_first(values: np.ndarray) -> np.ndarray:
