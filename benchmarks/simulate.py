@@ -173,9 +173,11 @@ def _counts(run: Callable[[], Iterator[Any]]) -> Dict[str, np.ndarray]:
 
 
 def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.ndarray]:
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.simulation.engines.toolbox import ToolboxEngine
+    from snnb.simulation.settings import SimulationSettings
 
-    return run_toolbox(folder / PARSED, x, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
+    settings = SimulationSettings(duration=duration, batch_size=TOOLBOX_BATCH)
+    return ToolboxEngine(folder / PARSED, settings, per_sample=True).simulate(x, 0, lambda *_: None).counts
 
 
 def _memory(name: str, folder: Path, samples: int, options: argparse.Namespace) -> str:

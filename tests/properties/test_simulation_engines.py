@@ -233,13 +233,13 @@ def _flat(counts):
 @settings(**OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.simulation.engines.toolbox import ToolboxEngine
 
     options = SimulationSettings(samples=SAMPLES, duration=STEPS)
     with TemporaryDirectory() as folder:
         parsed = Path(folder) / "r_parsed.h5"
         network, pictures = _network(architecture, parsed, rounded, toolbox=True)
-        toolbox = run_toolbox(parsed, pictures, duration=STEPS, batch_size=SAMPLES, per_sample=True).counts
+        toolbox = ToolboxEngine(parsed, options, per_sample=True).simulate(pictures, 0, lambda *_: None).counts
         by_graph = _step_by_graph(parsed, _frames(network, pictures, options, None), options)
     toolbox.pop(network.output.name)  # its spikes are random
     exact = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)

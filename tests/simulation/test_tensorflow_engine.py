@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.simulation.engines.engine import INPUT, Streams
+from snnb.simulation.engines.engine import Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
 from snnb.simulation.settings import SimulationSettings
@@ -19,52 +19,28 @@ from tests.simulation.alike import (
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 
 
-def _toolbox(case, settings=SETTINGS, **options):
-    from snnb.conversion.toolbox import run_toolbox
-
-    return run_toolbox(
-        case.parsed,
-        case.x[:70],
-        duration=settings.duration,
-        warm_up=settings.warm_up,
-        options=[settings],
-        batch_size=35,
-        per_sample=True,
-        **options,
-    )
-
-
-def _assert_identical(counted, reference):
-    *fixed, softmax = reference.counts
-    for name in fixed:
-        np.testing.assert_array_equal(counted.counts[name], reference.counts[name], err_msg=name)
-    assert counted.counts[softmax].shape == reference.counts[softmax].shape
-
-
 @pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("name", "change"),
     [
         ("trained", {}),
         ("branched", {"threshold": 0.7, "warm_up": 20}),
+        ("branched", {"input": "poisson", "input_rate": 600}),
         *(pytest.param("branched", c, marks=pytest.mark.slow) for c in [{}, {"warm_up": 20}, {"reset": "zero"}]),
     ],
     ids=str,
 )
 def test_counts_are_the_toolboxs(request, name, change):
-    case, settings = request.getfixturevalue(name), SETTINGS.changed(**change)
-    counted, _ = simulated(TensorFlowEngine, case, settings)
-    _assert_identical(counted, _toolbox(case, settings))
+    from snnb.simulation.engines.toolbox import ToolboxEngine
 
-
-@pytest.mark.toolbox
-def test_counts_of_poisson_input_are_the_toolboxs(branched):
-    settings = SETTINGS.changed(input="poisson", input_rate=600.0)
-    frames = Streams(settings.seed, range(70), INPUT).poisson(branched.x, 600.0, settings.duration)
-    counted, _ = simulated(TensorFlowEngine, branched, settings)
-    reference = _toolbox(branched, frames=lambda first, step: frames[first : first + 35, step].astype(np.float32))
-    _assert_identical(counted, reference)
-    np.testing.assert_array_equal(counted.counts["input"], frames.sum(axis=1))
+    case, settings = request.getfixturevalue(name), SETTINGS.changed(batch_size=35, **change)
+    counts = simulated(TensorFlowEngine, case, settings)[0].counts
+    reference = ToolboxEngine(case.parsed, settings, per_sample=True).simulate(case.x[:70], 0, lambda *_: None).counts
+    assert list(counts) == list(reference)
+    *fixed, softmax = reference
+    for layer in fixed:
+        np.testing.assert_array_equal(counts[layer], reference[layer], err_msg=layer)
+    assert counts[softmax].shape == reference[softmax].shape
 
 
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):

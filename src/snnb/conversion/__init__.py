@@ -1,1 +1,1 @@
-"""Trained Keras model to parsed, verified and normalised network; the only package that imports snntoolbox."""
+"""Trained Keras model to parsed, verified and normalised network."""
