@@ -126,40 +126,35 @@ def _array(entry: StoredLayer, name: str, shape: Shape) -> np.ndarray:
     return array
 
 
-def described(network: Network) -> List[StoredLayer]:
+def described(network: Network, *, for_keras: bool = False) -> List[StoredLayer]:
     """Return the layers of a network, so that `assemble` makes an equal one.
 
     A population of several projections becomes a layer for each, named `NAME_0`, `NAME_1` …, their sum, and an
-    activation.
+    activation. `for_keras`, a bias of neurons is a layer, and the properties of neurons are left out.
     """
     shapes = {volume.name: volume.shape for volume in network.volumes}
     layers: List[StoredLayer] = []
     for volume in network.volumes:
-        if not isinstance(volume, Population):
-            layers.append(_without_neurons(volume))
-            continue
-        *parts, end = _described(volume, shapes)
-        states = {name: getattr(volume, field) for name, field in STATES.items()}
-        config: Dict[str, object] = {} if volume.window is None else {"window": volume.window}
-        if volume.neuron is not None:
-            config["spikes"] = volume.neuron.spikes
-            states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
-        states = {name: values for name, values in states.items() if values is not None}
-        layers += [*parts, end._replace(arrays={**end.arrays, **states}, config={**end.config, **config})]
+        if isinstance(volume, Reindexed):
+            layers.append(StoredLayer(volume.name, volume.layer.kind, volume.layer.model_dump(), volume.inputs, {}))
+        elif not isinstance(volume, Population):
+            layers.append(StoredLayer(volume.name, "InputLayer", {"batch_input_shape": (None, *volume.shape)}, (), {}))
+        elif for_keras:
+            layers += _layers_of(volume, shapes, for_keras=True)
+        else:
+            *parts, end = _layers_of(volume, shapes, for_keras=False)
+            states = {name: getattr(volume, field) for name, field in STATES.items()}
+            config: Dict[str, object] = {} if volume.window is None else {"window": volume.window}
+            if volume.neuron is not None:
+                config["spikes"] = volume.neuron.spikes
+                states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
+            states = {name: values for name, values in states.items() if values is not None}
+            layers += [*parts, end._replace(arrays={**end.arrays, **states}, config={**end.config, **config})]
     return layers
 
 
-def _without_neurons(volume: Volume) -> StoredLayer:
-    """Return the layer of the input, or of a volume without neurons."""
-    if isinstance(volume, Reindexed):
-        return StoredLayer(volume.name, volume.layer.kind, volume.layer.model_dump(), volume.inputs, {})
-    return StoredLayer(volume.name, "InputLayer", {"batch_input_shape": (None, *volume.shape)}, (), {})
-
-
-def _described(
-    population: Population, shapes: Mapping[str, Shape], *, for_keras: bool = False
-) -> Iterator[StoredLayer]:
-    """Yield the layers of a population; `for_keras`, a bias of neurons is a layer."""
+def _layers_of(population: Population, shapes: Mapping[str, Shape], *, for_keras: bool) -> Iterator[StoredLayer]:
+    """Yield the layers of a population; see `described`."""
     name, bias = population.name, population.bias
     shift = bias if for_keras and bias is not None and bias.ndim > 1 else None
     has_parts = len(population.projections) > 1 or population.max_value is not None or shift is not None
@@ -197,14 +192,7 @@ def _described(
 
 def write_parsed(network: Network, path: Path, name: str) -> None:
     """Write a converted network as a Keras model of this name, which Keras and snntoolbox load."""
-    shapes = {volume.name: volume.shape for volume in network.volumes}
-    layers: List[StoredLayer] = []
-    for volume in network.volumes:
-        if isinstance(volume, Population):
-            layers += _described(volume, shapes, for_keras=True)
-        else:
-            layers.append(_without_neurons(volume))
-    write_model(path, name, layers, levels=network.levels, compiled=True)
+    write_model(path, name, described(network, for_keras=True), levels=network.levels, compiled=True)
 
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
@@ -222,7 +210,7 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
     with reading(path) as file:
         try:
             if SPIKING in file and not trained:
-                return _read_stored(path, file[SPIKING])
+                return _read_stored(file[SPIKING])
             levels = file.attrs.get(QCFS_LEVELS)
             parsed = assemble(_entries(path, file))
             return replace(parsed, levels=None if levels is None else int(levels))
@@ -284,7 +272,7 @@ def write_spiking(network: Network, path: Path) -> None:
         write_network(network, file.create_group(SPIKING))
 
 
-def _read_stored(path: Path, group: h5py.Group) -> Network:
+def _read_stored(group: h5py.Group) -> Network:
     """Read a network that `write_network` has written, its weights into memory."""
     entries = []
     for name in json.loads(group.attrs["layers"]):
@@ -304,14 +292,9 @@ def _entries(path: Path, file: h5py.Group) -> List[StoredLayer]:
         name, kind, uses = str(entry["config"]["name"]), str(entry["class_name"]), entry["inbound_nodes"]
         names[name] = INPUT if kind == "InputLayer" else name
         inputs = tuple(names[tensor[0]] for tensor in uses[0]) if uses else ()
-        layers.append(StoredLayer(names[name], kind, entry["config"], inputs, _arrays(file, name)))
+        group, arrays = file["model_weights"][name], {}
+        for written in map(text_of, group.attrs.get("weight_names", [])):
+            short = written.rsplit("/", 1)[-1].split(":")[0]  # `kernel`, `depthwise_kernel`, `bias`
+            arrays[short] = whole(group[written]).astype(np.float32, copy=False)
+        layers.append(StoredLayer(names[name], kind, entry["config"], inputs, arrays))
     return layers
-
-
-def _arrays(file: h5py.Group, layer: str) -> Dict[str, np.ndarray]:
-    """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
-    group, arrays = file["model_weights"][layer], {}
-    for written in group.attrs.get("weight_names", []):
-        name = text_of(written)
-        arrays[name.rsplit("/", 1)[-1].split(":")[0]] = whole(group[name]).astype(np.float32, copy=False)
-    return arrays
