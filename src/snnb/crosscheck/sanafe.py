@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import numpy as np
 import yaml
@@ -37,33 +37,26 @@ def build(network: ExportedNetwork) -> Simulate:
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         spikes: Dict[str, List[Tuple[int, int, int]]] = {name: [] for name in firsts}
         for sample, values in enumerate(inputs):
-            chip.reset()
-            arriving = {
-                p.name: network.input_current(p, values[np.newaxis]).T
-                if constant
-                else network.changing_current(p, values)
-                for p in network.simulated
-            }
-            biases = {population.name: np.full(population.size, np.nan) for population in network.simulated}
-            for at in range(steps + max(firsts.values())):
-                for population in network.simulated:  # input and bias are the bias of SANA-FE
-                    name, step = population.name, at - population.first_step
-                    current = np.zeros(population.size)  # SANA-FE's neurons are at 0 before their first step
-                    if 0 <= step < steps:
-                        current = population.bias + arriving[name][0 if constant else step]
-                        if not step:
-                            current = current + population.start
-                        elif population.later_bias is not None:
-                            current = current + population.later_bias
-                        current = current + population.numbers["offset"][:, 0]
-                    changed = np.flatnonzero(current != biases[name])
-                    neurons = chip.mapped_neuron_groups[name] if changed.size else []
-                    for i, bias in zip(changed.tolist(), current[changed].tolist()):
-                        _change(neurons[i], bias=bias)
-                    biases[name] = current
-                with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
-                    trace = chip.sim(1, timing_model="simple", spike_trace=True)["spike_trace"]
-                for address in chain.from_iterable(trace):
+            changes: Changes = defaultdict(list)
+            end = steps + max(firsts.values())
+            for population in network.simulated:
+                if constant:
+                    arriving = network.input_current(population, values[np.newaxis]).T
+                else:
+                    arriving = network.changing_current(population, values)[:steps]
+                # Input and bias are the bias of SANA-FE, whose neurons are at 0 before their first step.
+                biases = np.zeros((end, population.size))
+                own = biases[population.first_step :][:steps]
+                own += population.bias + arriving
+                own[0] += population.start
+                if population.later_bias is not None:
+                    own[1:] += population.later_bias
+                own += population.numbers["offset"][:, 0]
+                neurons = chip.mapped_neuron_groups[population.name]
+                for step, i in np.argwhere(np.diff(biases, axis=0, prepend=np.nan) != 0).tolist():
+                    changes[step].append((neurons[i], {"bias": float(biases[step, i])}))
+            for at, fired in enumerate(_spikes_of(_simulate(chip, changes, end, "simple"))):
+                for address in fired:
                     step = at - firsts[address.group_name]
                     if 0 <= step < steps:
                         spikes[address.group_name].append((sample, address.neuron_offset, step))
@@ -203,13 +196,12 @@ def build_chip(
             of_sample = {name: rows[rows[:, 0] == len(trace.step_ns)] for name, rows in drawn.items()}
             changes = _changes(chip, network, pixels, steps, of_sample)
             end = steps + max(population.first_step for population in network.populations)
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
-                simple, detailed = (_simulate(chip, changes, end, timing) for timing in ("simple", "detailed"))
+            simple, detailed = (_simulate(chip, changes, end, timing) for timing in ("simple", "detailed"))
             energies = {name: sum(part["energy"][name] for part in simple) * 1e12 for name in simple[0]["energy"]}
             trace.energy_pj.append(energies)
             for rows, parts in ((trace.step_ns, simple), (trace.detailed_ns, detailed)):
                 rows.append([seconds * 1e9 for part in parts for seconds in part["perf_trace"]["sim_time"]])
-            for step, fired in enumerate(fired for part in simple for fired in part["spike_trace"]):
+            for step, fired in enumerate(_spikes_of(simple)):
                 for address in fired:
                     population = network.populations[int(address.group_name)]
                     if population.name in spikes:
@@ -254,5 +246,11 @@ def _simulate(chip: Any, changes: Changes, end: int, timing: str) -> List[Dict[s
     for begin, until in zip(begins, [*begins[1:], end]):
         for neuron, attributes in changes.get(begin, ()):
             _change(neuron, **attributes)
-        results.append(chip.sim(until - begin, timing_model=timing, spike_trace=True, perf_trace=True))
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+            results.append(chip.sim(until - begin, timing_model=timing, spike_trace=True, perf_trace=True))
     return results
+
+
+def _spikes_of(results: List[Dict[str, Any]]) -> Iterator[List[Any]]:
+    """Yield the addresses of the neurons that spike in each step."""
+    return chain.from_iterable(part["spike_trace"] for part in results)
