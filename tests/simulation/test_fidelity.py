@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import CHANGES, Fidelity, measure_fidelity
+from snnb.conversion.convert import measure_fidelity
+from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.simulation.settings import SimulationSettings

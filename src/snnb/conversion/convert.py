@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.conversion.calibrate import CalibratedLayer, Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import Change
+from snnb.conversion.fidelity import Change, Fidelity
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.normalise import (
     Activity,
@@ -106,7 +106,7 @@ def convert(
         calibration = calibrate(network, x_norm[: settings.samples_to_calibrate], settings, progress, pixel_scale)
         warnings += calibration.warnings
         layers = _in_trained_units(calibration, factors)
-        spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
+        spiking, weights = calibration.network, calibration.weights
     elif levels is not None or rounded:
         spiking = weights = spiking_network(network, x_norm, settings, pixel_scale)
     if spiking is not None and settings.weight_bits is not None:
@@ -115,7 +115,12 @@ def convert(
             if population.bias is not None and np.abs(population.bias).max() == bias_limit:
                 warnings.append(f"{population.name} has biases of more than {BIAS_BITS} bits: clipped")
     if rounded:
-        changes[_change_of_weights(settings)] = rectified(weights.as_trained(levels))
+        change: Change = "pruning"
+        if settings.weight_bits is not None:
+            change = "pruning_and_rounding" if settings.prune else "rounding"
+        changes[change] = rectified(weights.as_trained(levels))
+    if spiking is not None and settings.prune:
+        spiking = replace(spiking, zeros=DROPPED)
     return Conversion(
         parsed=network,
         spiking=spiking,
@@ -158,7 +163,6 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     """Return the spiking network of a network with quantised activations, a pruned or an integer network."""
     if network.levels is not None:
         network = quantised_network(network, x_norm, settings.firing)
-    network = replace(network, zeros=zeros_of(settings))
     if settings.weight_bits is not None and network.output.activation == "softmax":
         network = spiking_output(network, x_norm, OUTPUT_STEPS)
     if settings.prune:
@@ -166,17 +170,6 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     if settings.weight_bits is None:
         return network
     return integer_network(prepared_for_integers(network, settings, pixel_scale), settings)
-
-
-def _change_of_weights(settings: ConversionSettings) -> Change:
-    if settings.weight_bits is None:
-        return "pruning"
-    return "pruning_and_rounding" if settings.prune else "rounding"
-
-
-def zeros_of(settings: ConversionSettings) -> Optional[str]:
-    """Return the meaning of a weight of 0; see `Network.zeros`."""
-    return DROPPED if settings.prune else None
 
 
 def _in_trained_units(calibration: Calibration, factors: Mapping[str, float]) -> Dict[str, CalibratedLayer]:
@@ -225,3 +218,27 @@ def _warnings(
         yield "--exact-clip: no layer has a clipped activation"
     if settings.max_pool != "exact" and not trained.has("MaxPooling2D"):
         yield f"--max-pool {settings.max_pool} has no effect: the network has no max pooling"
+
+
+def measure_fidelity(
+    trained: TrainedNetwork,
+    changes: Mapping[Change, Network],
+    x: np.ndarray,
+    y: Optional[np.ndarray],
+    output_scale: float = 1.0,
+) -> Fidelity:
+    """Measure the trained network and the network after each change on the same samples.
+
+    `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network
+    that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
+    """
+    figures = []
+    analogues = [(Analogue(trained), 1.0), *((Analogue(network), output_scale) for network in changes.values())]
+    for analogue, unit in analogues:
+        values = analogue.outputs(x)
+        if y is not None:
+            figures.append(float((values.argmax(axis=1) == y).mean()))
+        else:
+            figures.append(float(np.square(values.astype(np.float64) * unit - x.reshape(len(x), -1)).mean()))
+    ann, *after = figures
+    return Fidelity(samples=len(x), classifies=y is not None, trained=ann, after=dict(zip(changes, after)))

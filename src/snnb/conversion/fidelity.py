@@ -1,14 +1,8 @@
 """Accuracy of the trained network, and of the network after each change until its conversion."""
 
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional
+from typing import Dict, List, Literal
 
 from snnb.io.text import Document
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from snnb.network.network import Network
-    from snnb.network.trained import TrainedNetwork
 
 Change = Literal["average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
 CHANGES: Dict[Change, str] = {  # in the order in which they are made
@@ -53,31 +47,3 @@ class Fidelity(Document):
             lines.append(f"{kind} after {CHANGES[change]}: {form.format(now)} ({difference})")
             before = now
         return lines
-
-
-def measure_fidelity(
-    trained: "TrainedNetwork",
-    changes: Mapping[Change, "Network"],
-    x: "np.ndarray",
-    y: "Optional[np.ndarray]",
-    output_scale: float = 1.0,
-) -> Fidelity:
-    """Measure the trained network and the network after each change on the same samples.
-
-    `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network
-    that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
-    """
-    import numpy as np
-
-    from snnb.forward.analogue import Analogue
-
-    figures = []
-    analogues = [(Analogue(trained), 1.0), *((Analogue(network), output_scale) for network in changes.values())]
-    for analogue, unit in analogues:
-        values = analogue.outputs(x)
-        if y is not None:
-            figures.append(float((values.argmax(axis=1) == y).mean()))
-        else:
-            figures.append(float(np.square(values.astype(np.float64) * unit - x.reshape(len(x), -1)).mean()))
-    ann, *after = figures
-    return Fidelity(samples=len(x), classifies=y is not None, trained=ann, after=dict(zip(changes, after)))

@@ -146,8 +146,7 @@ def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent)
 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
-    from snnb.conversion.convert import convert
-    from snnb.conversion.fidelity import measure_fidelity
+    from snnb.conversion.convert import convert, measure_fidelity
     from snnb.conversion.rewriting import refuse_pooled_input
     from snnb.conversion.toolbox_config import require_toolbox
     from snnb.model_files.read_model import read_trained
