@@ -235,7 +235,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     from snnb.core.machine import processors
     from snnb.network.read_network import read_network
     from snnb.simulation.settings import SimulationSettings
-    from snnb.simulation.simulate import block_size
+    from snnb.simulation.simulate import blocks_of
     from snnb.simulation.statistics import Job
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
@@ -244,11 +244,11 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     else:
         from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine as Engine
     engine = Engine(network, settings)
-    block = block_size(Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0), 1, processors())
+    blocks = blocks_of(Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0), 1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
-        for first in range(0, len(x), block):
-            yield engine.simulate(x[first : first + block], first, lambda *_: None).counts
+        for block in blocks:
+            yield engine.simulate(x[block], block.start, lambda *_: None).counts
 
     return run
 

@@ -167,7 +167,8 @@ def test_refusals(trained, tmp_path):
 def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, engine, blocks):
     settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40)
     _simulate(trained, tmp_path / "alone", settings)
-    monkeypatch.setattr("snnb.simulation.simulate.block_size", lambda *_: 60 // blocks)
+    ends = range(0, 61, 60 // blocks)
+    monkeypatch.setattr("snnb.simulation.simulate.blocks_of", lambda *_: list(map(slice, ends, ends[1:])))
     _simulate(trained, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name

@@ -21,32 +21,29 @@ INI_FORMAT, INI_VERSION = "snnb converted network", 2
 def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
     """Write `spike_rate_sums.npz`.
 
-    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. `x` has the
-    samples, images before scaling.
+    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or the sum of its currents
+    over samples and counted steps. `x` has the samples, images before scaling.
     """
-    source = job.network.input
-    inputs = totals.counts[source.name].astype(np.float64) if source.name in totals.counts else _input_current(job, x)
+    source, settings = job.network.input, job.settings
+    if source.name in totals.counts:
+        inputs = totals.counts[source.name].astype(np.float64)
+    else:
+        inputs = np.zeros(source.shape)
+        for number in range(len(x)):
+            sample = x[number : number + 1]
+            if isinstance(sample, np.ndarray):
+                inputs += settings.counted_steps * job.pixels(sample[0]).astype(np.float64)
+            else:
+                inputs += sample.sums(settings.warm_up, settings.duration)[0]
     np.savez(
         path,
         input=inputs,
         **{p.name: totals.counts[p.name] for p in job.network.populations},
         num_samples=totals.samples,
-        num_timesteps=job.settings.counted_steps,
-        warm_up=job.settings.warm_up,
+        num_timesteps=settings.counted_steps,
+        warm_up=settings.warm_up,
         dt_ms=job.dt_ms,
     )
-
-
-def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
-    """Sum the currents of the input neurons over samples and counted steps: float64, in the shape of the input."""
-    settings, current = job.settings, np.zeros(job.network.input.shape)
-    for number in range(len(x)):
-        sample = x[number : number + 1]
-        if isinstance(sample, np.ndarray):
-            current += settings.counted_steps * job.pixels(sample[0]).astype(np.float64)
-        else:
-            current += sample.sums(settings.warm_up, settings.duration)[0]
-    return current
 
 
 def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:

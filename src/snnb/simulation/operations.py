@@ -13,7 +13,7 @@ from typing import Iterator, Mapping
 
 import numpy as np
 
-from snnb.network.network import Network, Population
+from snnb.network.network import Network
 
 ADDITION_PJ = 0.9
 MULTIPLY_ACCUMULATE_PJ = 3.7 + ADDITION_PJ
@@ -32,7 +32,12 @@ def footprint(network: Network) -> int:
     thresholds of channels; and the numbers of a neuron model. Each takes 4 bytes, a weight of an integer network its
     bit width. Membrane potentials are not included, since snnTorch allocates them when the network runs.
     """
-    numbers = sum(array.size for population in network.populations for array in _parameters(population))
+    numbers = 0
+    for population in network.populations:
+        neuron = {} if population.neuron is None else population.neuron.given
+        biases = [population.bias, *(projection.bias for projection in population.projections)]
+        arrays = [*biases, population.initial_potential, population.integer_threshold, *neuron.values()]
+        numbers += sum(array.size for array in arrays if array is not None)
     weights = sum(kernel.size for kernel in _kernels(network))
     bits = 8 * FLOAT_BYTES if network.weight_bits is None else network.weight_bits
     return FLOAT_BYTES * numbers + math.ceil(bits * weights / 8)
@@ -62,11 +67,3 @@ def activation_sparsity(network: Network, counts: Mapping[str, np.ndarray], poss
 def _kernels(network: Network) -> Iterator[np.ndarray]:
     projections = (projection for population in network.populations for projection in population.projections)
     return (projection.kernel for projection in projections if projection.kernel is not None)
-
-
-def _parameters(population: Population) -> Iterator[np.ndarray]:
-    """Yield the parameters of a population other than weights."""
-    neuron = {} if population.neuron is None else population.neuron.given
-    biases = [projection.bias for projection in population.projections]
-    arrays = [population.bias, *biases, population.initial_potential, population.integer_threshold, *neuron.values()]
-    return (array for array in arrays if array is not None)

@@ -1,9 +1,8 @@
 """Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from snnb.io.figures import HUES, Figure, count_decades, label_rows, plain, styled
@@ -55,29 +54,24 @@ def plot_rates(rates: Dict[str, np.ndarray]) -> Figure:
     few = len(rates) <= MOST_LINES
     figure = Figure(figsize=(7, 4.5) if few else (8, min(HIGHEST, 2 + ROW * len(rates))))
     axes = figure.subplots()
-    (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
     axes.set_xlabel("firing rate (spikes per step)")
+    if few:
+        for name, counted, mean in zip(rates, neurons, means):
+            axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
+        count_decades(axes, "y")
+        axes.grid()
+        axes.set_ylabel("neurons")
+        axes.legend(title="mean, population", fontsize="small", title_fontsize="small")
+    else:
+        rows, shown = np.arange(len(rates)), np.ma.masked_equal(neurons, 0)
+        norm = LogNorm(1, max(2, neurons.max()))
+        drawn = axes.pcolormesh(bins, np.append(rows, len(rates)) - 0.5, shown, norm=norm, cmap="viridis_r")
+        axes.plot(means, rows, color=HUES[1], marker=".", linewidth=0.8, clip_on=False, label="mean")
+        axes.invert_yaxis()
+        label_rows(axes, rows, list(rates))
+        figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * figure.get_figheight())
+        axes.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1))
     return figure
-
-
-def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
-    for name, counted, mean in zip(names, neurons, means):
-        axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
-    count_decades(axes, "y")
-    axes.grid()
-    axes.set_ylabel("neurons")
-    axes.legend(title="mean, population", fontsize="small", title_fontsize="small")
-
-
-def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
-    edges = np.arange(len(names) + 1) - 0.5
-    shown = np.ma.masked_equal(neurons, 0)
-    drawn = axes.pcolormesh(bins, edges, shown, norm=LogNorm(1, max(2, neurons.max())), cmap="viridis_r")
-    axes.plot(means, np.arange(len(names)), color=HUES[1], marker=".", linewidth=0.8, clip_on=False, label="mean")
-    axes.invert_yaxis()
-    label_rows(axes, np.arange(len(names)), names)
-    axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
-    axes.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1))
 
 
 @styled

@@ -16,7 +16,7 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.forward.analogue import Analogue, batch_of
 from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
-from snnb.network.network import MEMBRANE, Network, Population, Volume
+from snnb.network.network import MEMBRANE, Network, Population
 from snnb.network.read_network import read_networks
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 from snnb.network.trained import TrainedNetwork
@@ -59,20 +59,17 @@ class SimulationResult:
 
     def log_lines(self) -> List[str]:
         """Return the lines of the log: shapes of the populations, size of the network, statistics."""
-        volumes = [self.network.input, *self.network.populations]
-        lines = [f"{v.name} {'×'.join(map(str, v.shape))}: {v.size:,} neurons{_model(v)}" for v in volumes]
+        lines = []
+        for volume in (self.network.input, *self.network.populations):
+            line = f"{volume.name} {'×'.join(map(str, volume.shape))}: {volume.size:,} neurons"
+            if isinstance(volume, Population) and volume.neuron is not None:
+                threshold, reset = volume.neuron.in_words()
+                line += f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
+            lines.append(line)
         lines.append(f"neurons, without the input: {self.network.neurons:,}")
         lines.append(f"synapses: {self.statistics.ann_multiply_accumulates_per_sample:,}")
         changes = [] if self.fidelity is None else ["", *self.fidelity.lines()]
         return [*lines, "", *self.statistics.log_lines(), *changes]
-
-
-def _model(volume: Volume) -> str:
-    """Return threshold and reset of a population with a neuron model, which follow its size in the log."""
-    if not isinstance(volume, Population) or volume.neuron is None:
-        return ""
-    threshold, reset = volume.neuron.in_words()
-    return f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
 
 
 def simulate(
@@ -170,19 +167,14 @@ def _check(
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
 
 
-def block_size(job: Job, workers: int, threads: int) -> int:
-    """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
-    if job.engine == "toolbox":
-        return job.settings.samples
-    size = batch_of(job.network.neurons)
-    if job.engine == "event":
-        size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
-    return min(size, -(-job.settings.samples // workers))
-
-
-def _blocks(job: Job, workers: int, threads: int) -> List[slice]:
-    """Return the sample ranges of the blocks."""
-    size, samples = block_size(job, workers, threads), job.settings.samples
+def blocks_of(job: Job, workers: int, threads: int) -> List[slice]:
+    """Return the sample ranges of the blocks, for processes with `threads` threads; the last may have fewer samples."""
+    samples = size = job.settings.samples
+    if job.engine != "toolbox":
+        size = batch_of(job.network.neurons)
+        if job.engine == "event":
+            size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
+        size = min(size, -(-samples // workers))
     return [slice(first, min(first + size, samples)) for first in range(0, samples, size)]
 
 
@@ -215,7 +207,7 @@ def _in_this_process(
 ) -> Iterator[Totals]:
     threads = processors()
     runner = Runner(job, threads, progress)
-    for block in _blocks(job, 1, threads):
+    for block in blocks_of(job, 1, threads):
         first, last, done = block.start, block.stop, 0
 
         def tick(steps: int, first: int = first, last: int = last) -> None:
@@ -229,7 +221,7 @@ def _in_this_process(
 def _on_workers(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as client:
         threads = client.ncores().values()
-        blocks = _blocks(job, len(threads), max(threads))
+        blocks = blocks_of(job, len(threads), max(threads))
         parts = ((block, x[block]) for block in blocks)  # of images without a copy, mapped into memory
         samples = (
             (block.start, np.array(part) if isinstance(part, np.ndarray) else part, np.array(y[block]))
@@ -278,7 +270,11 @@ class Runner:
         if isinstance(x, InputSteps) and settings.input == "events":
             counts = {network.input.name: x.sums(settings.warm_up, settings.duration).astype(np.int64), **counts}
             if spikes:
-                spikes[network.input.name] = [_event_table(x, number, settings)]
+                part = x[: recorded_of(settings, number, len(x))]
+                chosen = part.between(0, settings.duration)
+                rows = np.stack([part.sample[chosen] + number, part.neuron[chosen], part.step[chosen]], axis=1)
+                events = part.value[chosen].astype(np.int64)
+                spikes[network.input.name] = [np.repeat(rows.astype(np.int32), events, axis=0)]
         readout = counted.readout
         if readout is not None and output.integer_threshold is not None:  # to units of the threshold
             readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
@@ -294,14 +290,6 @@ class Runner:
             ties=counted.ties,
             membrane_updates=counted.membrane_updates,
         )
-
-
-def _event_table(x: InputSteps, first: int, settings: SimulationSettings) -> np.ndarray:
-    """Return the events of the recorded samples of a block as a table of spikes; `first` is its first index."""
-    part = x[: recorded_of(settings, first, len(x))]
-    chosen = part.between(0, settings.duration)
-    rows = np.stack([part.sample[chosen] + first, part.neuron[chosen], part.step[chosen]], axis=1).astype(np.int32)
-    return np.repeat(rows, part.value[chosen].astype(np.int64), axis=0)
 
 
 def _engine(job: Job, threads: int, progress: Progress) -> Engine:

@@ -235,7 +235,7 @@ class SimulationStatistics(Document):
     activation_sparsity: float
     # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
     membrane_updates: Optional[float] = None
-    tie_share: Optional[float] = None
+    tie_share: Optional[float] = None  # fraction of potentials that equal the threshold, in a network from a NIR file
     engine: str
     engine_reason: str
     seed: int
@@ -282,6 +282,10 @@ class SimulationStatistics(Document):
         if job.trained is not None:
             figures["energy_45nm_ann_pj"] = energy_45nm(rates["ann_multiply_accumulates_per_sample"])
         coding.update({population.name: population.coding for population in network.populations})
+        tie_share = None
+        if network.trained_spiking:
+            spiking = sum(population.size for population in network.populations if population.spikes)
+            tie_share = totals.ties / max(1, samples * settings.duration * spiking)
         return cls(
             num_samples=samples,
             first_sample=settings.first,
@@ -295,7 +299,7 @@ class SimulationStatistics(Document):
             engine=job.engine,
             engine_reason=engine_reason,
             seed=settings.seed,
-            tie_share=_tie_share(network, totals, settings.duration),
+            tie_share=tie_share,
             **rates,
             **figures,
         )
@@ -383,14 +387,6 @@ class SimulationStatistics(Document):
         return lines
 
 
-def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
-    """Return the fraction of potentials that equal the threshold of a NIR file; None for a converted network."""
-    if not network.trained_spiking:
-        return None
-    neurons = sum(population.size for population in network.populations if population.spikes)
-    return totals.ties / max(1, totals.samples * steps * neurons)
-
-
 def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
     """Return class, guess and number of samples of each pair that occurs; a guess of -1 is a sample without spikes."""
     if confusion is None:
@@ -459,8 +455,14 @@ def advice(
     fidelity: Optional[Fidelity] = None,
 ) -> List[str]:
     """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
-    warning = None if statistics.quoted_confusion is None else _chance_warning(statistics)
-    lines = [] if warning is None else [warning]
+    lines = []
+    if statistics.quoted_confusion is not None:
+        names, rows = list(statistics.class_counts), statistics.quoted_confusion
+        confusion = np.zeros((len(names), 1 + max(len(names), *(guess + 1 for _, guess, _ in rows))), np.int64)
+        for true, guess, samples in rows:
+            confusion[true, guess] = samples  # -1 is the last column
+        warning = chance_warning(confusion, names)
+        lines += [] if warning is None else [warning]
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         lines.append(
             f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh "
@@ -484,15 +486,6 @@ def advice(
         if rates[population.name] > SATURATED and population is not network.output:
             lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
     return lines + loss_advice(statistics, settings, network, fidelity)
-
-
-def _chance_warning(statistics: SimulationStatistics) -> Optional[str]:
-    """Return a warning of an accuracy that is far below chance, or of other class numbers."""
-    names, rows = list(statistics.class_counts), statistics.quoted_confusion or []
-    confusion = np.zeros((len(names), 1 + max(len(names), *(guess + 1 for _, guess, _ in rows))), np.int64)
-    for true, guess, samples in rows:
-        confusion[true, guess] = samples  # -1 is the last column
-    return chance_warning(confusion, names)
 
 
 def loss_advice(

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from snnb.core.errors import UsageError
 from snnb.io.keras import description_of, keras
-from snnb.io.text import JsonValue
 from snnb.network.network import quantised as rounded
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
@@ -114,11 +113,6 @@ def plain(model: keras.Model) -> keras.Model:
             kept = {key: config[key] for key in ("name", "strides", "padding")}
             new = {"kernel_size": config["pool_size"], "use_bias": False, "depthwise_initializer": mean}
             entry.update(class_name="DepthwiseConv2D", config={**kept, **new})
-    return _with_weights(description, model)
-
-
-def _with_weights(description: JsonValue, model: keras.Model) -> keras.Model:
-    """Return a model of a description, with the weights of a model whose layers have the same names."""
     made = keras.models.model_from_json(json.dumps(description))
     for layer in model.layers:
         if layer.weights and not isinstance(layer, QCFS):

@@ -34,7 +34,7 @@ from snnb.simulation.engines.event.loop_arrays import GROUP, SLACK, Entries, Neu
 from snnb.simulation.settings import SimulationSettings
 
 # A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
-# most this number of bytes of a group's spikes.
+# most this number of bytes of a group's spikes. So there is little work in Python, and no idle thread.
 GROUPS, GROUP_BYTES = 4, 1 << 20
 # Random numbers of Poisson input that are drawn at a time.
 DRAWN = 1_000_000
@@ -52,12 +52,23 @@ class EventEngine:
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         network, settings, prepared = self._prepared.network, self._settings, self._prepared
-        reads, at_once = has_readout(network), self._at_once(len(x))
-        block = {name: _of_samples(neurons, len(x)) for name, neurons in prepared.neurons.items()}
+        reads = has_readout(network)
+        fitting = GROUP_BYTES // (network.neurons // 8 * prepared.train_steps + 1)
+        at_once = max(1, min(len(x) // (GROUPS * self._threads), fitting))
+
+        def in_all_samples(one: np.ndarray) -> np.ndarray:
+            return aligned(np.broadcast_to(one, (len(x), one.shape[1]))) if one.size else one
+
+        block = {name: _with_state(neurons, in_all_samples) for name, neurons in prepared.neurons.items()}
         parts = [slice(start, start + at_once) for start in range(0, len(x), at_once)]
 
         def group_of(part: slice) -> Group:
-            samples, neurons = x[part], {name: _part(of_block, part) for name, of_block in block.items()}
+            samples = x[part]
+            # An array of one row holds for all samples.
+            neurons = {
+                name: _with_state(of_block, lambda values: values[part] if len(values) > 1 else values)
+                for name, of_block in block.items()
+            }
             if isinstance(samples, np.ndarray):
                 for name, current in prepared.constant_currents(samples).items():
                     neurons[name] = neurons[name]._replace(base=current)
@@ -90,11 +101,6 @@ class EventEngine:
             ties=sum(int(neurons.ties.sum()) for neurons in block.values()),
             membrane_updates=in_first_step + sum(int(neurons.updates.sum()) for neurons in block.values()),
         )
-
-    def _at_once(self, samples: int) -> int:
-        """Return the number of samples that a thread simulates at a time: little work in Python, and no idle thread."""
-        fitting = GROUP_BYTES // (self._prepared.network.neurons // 8 * self._prepared.train_steps + 1)
-        return max(1, min(samples // (GROUPS * self._threads), fitting))
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each chunk; a chunk begins after the warm-up."""
@@ -271,16 +277,6 @@ def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) ->
     """Return the neurons with `change` applied to each array of their state."""
     changed: Dict[str, Any] = {name: change(getattr(neurons, name)) for name in STATE}
     return neurons._replace(**changed)
-
-
-def _of_samples(neurons: Neurons, samples: int) -> Neurons:
-    """Return the state of a population in all samples before the first step, given the state in one sample."""
-    return _with_state(neurons, lambda one: aligned(np.broadcast_to(one, (samples, one.shape[1]))) if one.size else one)
-
-
-def _part(neurons: Neurons, part: slice) -> Neurons:
-    """Return the state of a population in a part of the samples; an array of one row holds for all samples."""
-    return _with_state(neurons, lambda values: values[part] if len(values) > 1 else values)
 
 
 def _booleans(bits: np.ndarray, neurons: Optional[int] = None) -> np.ndarray:
