@@ -9,6 +9,7 @@ from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.io.keras_file import StoredLayer
+from snnb.network.network import neuron_of
 from snnb.network.read_network import assemble
 from snnb.simulation.engines.engine import number_type
 from snnb.simulation.settings import SimulationSettings
@@ -41,6 +42,12 @@ def test_factors_use_all_bits_of_each_channel():
     np.testing.assert_array_equal(two.integer_threshold, [7, 7])  # one factor for all channels of the output
     np.testing.assert_array_equal(two.only.kernel, [[4, 1], [-2, 7]])
     assert (network.weight_bits, network.pixel) == (4, 255)
+
+
+def test_neurons_start_at_the_integer_below_a_share_of_the_threshold():
+    one, _ = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255).populations
+    start = neuron_of(one, SimulationSettings(initial_potential=0.3)).initial
+    np.testing.assert_array_equal(start, [535, 267])  # 0.3 · 1785 = 535.5, 0.3 · 892 = 267.6
 
 
 def test_pruning_leaves_the_largest_weights():

@@ -2,12 +2,21 @@
 
 import numpy as np
 
+from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import read_network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import write_model
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
+
+
+def weighted(random, name, kind, config, inputs, *shape, spread=(0.5, 0.1)):
+    """A layer with a random kernel of a shape, and random biases, of these standard deviations."""
+    depthwise = kind == "DepthwiseConv2D"
+    kernel, bias = random.normal(0, spread[0], shape), random.normal(0, spread[1], shape[-1 - depthwise])
+    arrays = {"depthwise_kernel" if depthwise else "kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
+    return StoredLayer(name, kind, config, inputs, arrays)
 
 
 def network_of(model, folder):

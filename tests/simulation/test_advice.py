@@ -22,6 +22,13 @@ def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9
     return loss_advice(statistics, SimulationSettings(samples=samples, **settings), network)
 
 
+def of_rates(rates):
+    """Statistics without a loss."""
+    return SimulationStatistics.model_construct(
+        num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
+    )
+
+
 @pytest.mark.parametrize(
     ("accuracies", "named"),
     [
@@ -63,10 +70,7 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
     assert len(names) > FEW + 1
     for silent in (names[1 : FEW + 1], names[1:]):
         rates = {name: float(name not in silent) / 2 for name in names}
-        statistics = SimulationStatistics.model_construct(
-            num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
-        )
-        lines = advice(statistics, SimulationSettings(samples=10), branched.network)
+        lines = advice(of_rates(rates), SimulationSettings(samples=10), branched.network)
         assert len(lines) == (FEW if len(silent) == FEW else 1)
         assert silent[0] in lines[0]
         assert silent[-1] in lines[-1]
@@ -75,10 +79,7 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
 @pytest.mark.parametrize(("rate", "warned"), [(200, True), (1000, False)])
 def test_slow_poisson_input_is_warned_about(branched, rate, warned):
     rates = {population.name: 0.5 for population in branched.network.populations}
-    statistics = SimulationStatistics.model_construct(
-        num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
-    )
-    lines = advice(statistics, SimulationSettings(input="poisson", input_rate=rate), branched.network)
+    lines = advice(of_rates(rates), SimulationSettings(input="poisson", input_rate=rate), branched.network)
     assert ["outweigh" in line for line in lines] == [True] * warned
 
 
@@ -104,10 +105,7 @@ def test_remedies_are_those_that_the_network_takes(branched, fixed, remedies):
 def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
     network, (silent, full, *others) = replace(branched.network, **fixed), branched.network.populations
     rates = {silent.name: 0.0, full.name: 1.0, **{population.name: 0.5 for population in others}}
-    statistics = SimulationStatistics.model_construct(
-        num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
-    )
-    lines = advice(statistics, SimulationSettings(samples=10, duration=8), network)
+    lines = advice(of_rates(rates), SimulationSettings(samples=10, duration=8), network)
     assert [name in line for name, line in zip((silent.name, full.name), lines)] == [True, True]
     assert ("--threshold" in lines[1]) == (not fixed)
     assert ("--duration" in lines[0]) == ("steps" not in fixed)

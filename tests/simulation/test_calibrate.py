@@ -15,7 +15,7 @@ from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.simulation.alike import run_engine, simulate_calibrated
+from tests.simulation.alike import run_engine, simulate_calibrated, weighted
 
 STEPS = 8
 
@@ -28,29 +28,22 @@ def random():
 @pytest.fixture(scope="module")
 def network(random):
     """A sum of two branches, a padded convolution, pooling behind both, and a softmax that reads a pooling."""
-
-    def layer(name, kind, config, inputs, *shape):
-        axis = "depthwise_kernel" if kind == "DepthwiseConv2D" else "kernel"
-        outputs = shape[-1] * (shape[-2] if kind == "DepthwiseConv2D" else 1)
-        arrays = {axis: random.normal(0, 0.5, shape).astype(np.float32), "bias": random.normal(0, 0.1, outputs)}
-        return StoredLayer(name, kind, config, inputs, {**arrays, "bias": arrays["bias"].astype(np.float32)})
-
     relu, same = {"activation": "relu"}, {"kernel_size": [3, 3], "padding": "same"}
     pool = {"pool_size": [2, 2], "strides": [2, 2]}
     entries = [
         StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
-        layer("first", "Conv2D", {"filters": 4, **same, **relu}, ("input",), 3, 3, 2, 4),
-        layer("left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4),
-        layer("right", "DepthwiseConv2D", same, ("first",), 3, 3, 4, 1),
+        weighted(random, "first", "Conv2D", {"filters": 4, **same, **relu}, ("input",), 3, 3, 2, 4),
+        weighted(random, "left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4),
+        weighted(random, "right", "DepthwiseConv2D", same, ("first",), 3, 3, 4, 1),
         StoredLayer("sum", "Add", {}, ("left", "right"), {}),
         StoredLayer("rectified", "Activation", relu, ("sum",), {}),
         StoredLayer("pool", "AveragePooling2D", pool, ("rectified",), {}),
         StoredLayer("padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}),
         StoredLayer("joined", "Concatenate", {"axis": 3}, ("padded", "padded"), {}),
-        layer("third", "Conv2D", {"filters": 5, "kernel_size": [2, 2], **relu}, ("joined",), 2, 2, 8, 5),
+        weighted(random, "third", "Conv2D", {"filters": 5, "kernel_size": [2, 2], **relu}, ("joined",), 2, 2, 8, 5),
         StoredLayer("last", "AveragePooling2D", pool, ("third",), {}),
         StoredLayer("flat", "Flatten", {}, ("last",), {}),
-        layer("out", "Dense", {"units": 3, "activation": "softmax"}, ("flat",), 20, 3),
+        weighted(random, "out", "Dense", {"units": 3, "activation": "softmax"}, ("flat",), 20, 3),
     ]
     return assemble(entries)
 

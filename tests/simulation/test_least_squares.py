@@ -1,5 +1,7 @@
 """Kernels fitted to firing rates, against numpy's least squares."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from snnb.forward.analogue import Analogue, PopulationSums
 from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from tests.simulation.alike import simulate_calibrated
+from tests.simulation.alike import simulate_calibrated, weighted
 
 SAMPLES = 60
 
@@ -20,20 +22,14 @@ SAMPLES = 60
 @pytest.fixture(scope="module")
 def network():
     """A convolution, and a population that sums a strided convolution, a 1×1 and a depthwise one."""
-    random = np.random.default_rng(3)
-
-    def layer(name, kind, config, read, *shape):
-        key = "depthwise_kernel" if kind == "DepthwiseConv2D" else "kernel"
-        arrays = {key: random.normal(0, 0.4, shape).astype(np.float32), "bias": np.zeros(4, np.float32)}
-        return StoredLayer(name, kind, config, (read,), arrays)
-
+    layer = partial(weighted, np.random.default_rng(3), spread=(0.4, 0))
     window, half = {"kernel_size": [3, 3], "padding": "same"}, {"kernel_size": [1, 1], "strides": [2, 2]}
     entries = [
         StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
-        layer("first", "Conv2D", {"filters": 4, "activation": "relu", **window}, "input", 3, 3, 2, 4),
-        layer("left", "Conv2D", {"filters": 4, "strides": [2, 2], **window}, "first", 3, 3, 4, 4),
-        layer("middle", "Conv2D", {"filters": 4, **half}, "first", 1, 1, 4, 4),
-        layer("right", "DepthwiseConv2D", half, "first", 1, 1, 4, 1),
+        layer("first", "Conv2D", {"filters": 4, "activation": "relu", **window}, ("input",), 3, 3, 2, 4),
+        layer("left", "Conv2D", {"filters": 4, "strides": [2, 2], **window}, ("first",), 3, 3, 4, 4),
+        layer("middle", "Conv2D", {"filters": 4, **half}, ("first",), 1, 1, 4, 4),
+        layer("right", "DepthwiseConv2D", half, ("first",), 1, 1, 4, 1),
         StoredLayer("sum", "Add", {}, ("left", "middle", "right"), {}),
         StoredLayer("rectified", "Activation", {"activation": "relu"}, ("sum",), {}),
     ]
