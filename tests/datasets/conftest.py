@@ -4,7 +4,6 @@ import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Dict, List, Optional
 
 import numpy as np
 import pytest
@@ -74,20 +73,13 @@ def refused(run_prepare):
     return run
 
 
-class Server:
-    """Files that the web server offers, and the paths that were requested."""
-
-    def __init__(self) -> None:
-        self.files: Dict[str, bytes] = {}
-        self.cut_after: Optional[int] = None  # bytes of an answer before the connection breaks
-        self.requests: List[str] = []
-        self.url = ""
-
-
 @pytest.fixture
 def server(monkeypatch):
-    """A web server on the loopback interface."""
-    state = Server()
+    """A web server on the loopback interface: the files that it offers, and the paths that were requested.
+
+    An answer has `cut_after` bytes before the connection breaks.
+    """
+    state = SimpleNamespace(files={}, cut_after=None, requests=[])
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

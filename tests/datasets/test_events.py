@@ -43,11 +43,6 @@ def random_events(seed, count=400, shape=SENSOR, last=30_000):
     return Events(np.sort(rng.integers(50, last, count)), x, y, p)
 
 
-def nmnist_bytes(events):
-    rows = zip(*(values.tolist() for values in (events.time, events.x, events.y, events.polarity)))
-    return b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in rows)
-
-
 def structured(events, fields="txyp"):
     kinds = {"t": ("t", "<i8"), "x": ("x", "<u2"), "y": ("y", "<u2"), "p": ("p", "?")}
     array = np.zeros(events.time.size, [kinds[field] for field in fields])
@@ -117,10 +112,11 @@ def nmnist(tmp_path):
     """One recording of each digit, of different lengths, and their events by digit."""
     folder, recordings = tmp_path / "nmnist", {}
     for digit in range(10):
-        recordings[digit] = random_events(digit, last=5000 + 1000 * digit)
+        recordings[digit] = events = random_events(digit, last=5000 + 1000 * digit)
+        rows = zip(*(values.tolist() for values in (events.time, events.x, events.y, events.polarity)))
         path = folder / "Test" / str(digit) / f"{9 - digit:05d}.bin"
         path.parent.mkdir(parents=True)
-        path.write_bytes(nmnist_bytes(recordings[digit]))
+        path.write_bytes(b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in rows))
     return folder, recordings
 
 

@@ -86,11 +86,7 @@ def test_a_damaged_gzip_stream_is_named(refused, mnist_folder):
     ("name", "content", "message"),
     [
         ("train-images-idx3-ubyte", b"<html>404</html>", "is not a complete IDX file .*does not begin with 000008"),
-        (
-            "train-images-idx3-ubyte",
-            idx_bytes(np.zeros((40, 28, 28)))[:1000],
-            "is not a complete IDX file",
-        ),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 28, 28)))[:1000], "is not a complete IDX file"),
         ("train-labels-idx1-ubyte", idx_bytes(np.zeros(39)), "39 labels for the 40 images"),
         ("train-labels-idx1-ubyte", idx_bytes(np.repeat([3, 10], 20)), "label 10 of sample 20 .* 0 to 9"),
         ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 20, 20))), r"\(20, 20\), not MNIST's uint8 of 28×28"),

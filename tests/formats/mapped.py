@@ -26,18 +26,15 @@ def costs_of(graph, partition):
     Numbers have nine digits, since kernels and lists are summed in different orders.
     """
     if graph.path not in KNOWN:
-        KNOWN[graph.path] = _costs(graph, partition)
+        network = MappableNetwork.of(graph)
+        partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
+        with patch("snnb.mapping.map_network.place", partial(place, settings=SearchSettings(swaps_per_core=100))):
+            mapped = map_network(network, CHIP, method="sequential")
+            again = cost_partition(network, CHIP, partition, allow_overfull=True)
+        texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
+        rounded = [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
+        KNOWN[graph.path] = rounded
     return KNOWN[graph.path]
-
-
-def _costs(graph, partition):
-    network = MappableNetwork.of(graph)
-    partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
-    with patch("snnb.mapping.map_network.place", partial(place, settings=SearchSettings(swaps_per_core=100))):
-        mapped = map_network(network, CHIP, method="sequential")
-        again = cost_partition(network, CHIP, partition, allow_overfull=True)
-    texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
-    return [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
 
 
 def refused(path, expected, *, error=InputError, **options):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snnb.core.errors import ResourceError, UsageError
+from snnb.core.errors import UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.request import Request
 from snnb.formats.write_export import export
@@ -34,12 +34,6 @@ def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, 
 def test_a_target_without_a_name(graph):
     with pytest.raises(UsageError, match="is not a file name"):
         export(graph, "csv", Path())
-
-
-def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000, "total": 1 << 34})())
-    with pytest.raises(ResourceError, match="memory"):
-        export(graph, "networkx", tmp_path / "out")
 
 
 def test_names_that_are_no_names_of_files(tmp_path):

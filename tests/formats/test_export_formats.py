@@ -20,6 +20,7 @@ import yaml
 from bmtk.utils.sonata.file import File
 
 from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.machine import Memory
 from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.parts import _open, _Shared
@@ -177,6 +178,7 @@ REFUSED = [
     ("hmetis", {"exact": True}, None, UsageError, "--exact applies to --format csv, spinemap, pynn, not to hmetis"),
     ("csv", {"with_input": True}, None, UsageError, "--with-input applies to --format spinemap, metis, .*, not to csv"),
     ("snn", {"scale": 3.0}, None, UsageError, "--scale applies to --format noxim, metis, hmetis, not to snn"),
+    ("networkx", {}, ("networkx.memory", lambda: Memory(1 << 34, 1000)), ResourceError, "use npz, parquet or csv"),
     ("graphml", {}, ("networkx.NETWORKX_LIMIT", 10), ResourceError, "GraphML programs"),
     ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),
     ("metis", {}, ("metis.LARGEST", 10), UsageError, "--idx64"),

@@ -88,13 +88,6 @@ def test_rates_that_are_refused(name, content, graph_path, tmp_path):
 # Tables
 
 
-def parallel_edges():
-    """Random directed edges with self-connections, cycles, parallel edges, and neurons without any."""
-    rng = np.random.default_rng(7)
-    source, target = rng.integers(0, 60, (2, 400))
-    return source, target, rng.normal(size=400).astype(np.float32), rng.integers(0, 9, 60).astype(np.float32) / 8
-
-
 def table(folder, kind, columns):
     """Write columns as pandas, numpy or pyarrow do."""
     path = folder / f"table.{kind}"
@@ -107,22 +100,20 @@ def table(folder, kind, columns):
     return path
 
 
-def by_networkx(source, target, weight):
-    graph = networkx.DiGraph()
-    for edge in zip(source.tolist(), target.tolist(), weight.astype(float).tolist()):
-        known = graph.get_edge_data(*edge[:2], {"weight": 0.0})
-        graph.add_edge(*edge[:2], weight=known["weight"] + edge[2])
-    return graph
-
-
 @pytest.mark.parametrize(
     ("kind", "block"), [("csv", 64), ("csv", 1 << 24), ("csv.gz", 64), ("npz", 64), ("parquet", 64)]
 )
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
+    """Of random edges with self-connections, cycles, parallel edges, and neurons without any, as networkx has them."""
     monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
-    source, target, weight, rate = parallel_edges()
+    rng = np.random.default_rng(7)
+    source, target = rng.integers(0, 60, (2, 400))
+    weight, rate = rng.normal(size=400).astype(np.float32), rng.integers(0, 9, 60).astype(np.float32) / 8
     path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
-    expected = by_networkx(source, target, weight)
+    expected = networkx.DiGraph()
+    for edge in zip(source.tolist(), target.tolist(), weight.astype(float).tolist()):
+        known = expected.get_edge_data(*edge[:2], {"weight": 0.0})
+        expected.add_edge(*edge[:2], weight=known["weight"] + edge[2])
     found = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
     with found.graph as graph:
         assert graph.number_of_nodes() == 60
@@ -501,12 +492,7 @@ BAD_EXPORTS = [
         Path.unlink,
         "has no matrix 0001_*.npz, the synapses from input to 02Conv2D",
     ),
-    (
-        "npz",
-        "0001_input__02Conv2D_4x3x2.npz",
-        lambda path: np.savez(path, **csr()),
-        "a matrix of shape (2, 2), not",
-    ),
+    ("npz", "0001_input__02Conv2D_4x3x2.npz", lambda path: np.savez(path, **csr()), "a matrix of shape (2, 2), not"),
     ("npz", "description.json", Path.unlink, "no such file"),
     ("parquet", "edges.parquet", Path.unlink, "has no file of edges"),
     ("parquet", "nodes.parquet", lambda path: path.write_bytes(b"PAR1"), "not a complete Parquet file"),

@@ -18,7 +18,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.graph.synapse_graph import FORMAT, SynapseGraph, seal
 from snnb.io.hdf5 import reading
 from snnb.model_files.nir_file import read_nir_graph
-from snnb.model_files.read_model import read_trained
+from snnb.model_files.read_model import read_model, read_trained
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.read_network import read_network, write_spiking
 from tests.nir_interpreter import write
@@ -98,39 +98,24 @@ def _spoken(folder):
     return folder / "shd_test.h5"
 
 
-def _sonata(folder):
-    with h5py.File(folder / "nodes.h5", "w") as file:
-        file["nodes/snn/node_type_id"], file["nodes/snn/0/bias"] = np.zeros(3, "i8"), np.ones(3)
-    with h5py.File(folder / "edges.h5", "w") as file:
-        for end in ("source", "target"):
-            file[f"edges/e/{end}_node_id"] = np.arange(3)
-            file[f"edges/e/{end}_node_id"].attrs["node_population"] = "snn"
-        file["edges/e/0/syn_weight"], file["edges/e/edge_type_id"] = np.ones(3), np.zeros(3, int)
+def _sonata(name):
+    def make(folder):
+        with h5py.File(folder / "nodes.h5", "w") as file:
+            file["nodes/snn/node_type_id"], file["nodes/snn/0/bias"] = np.zeros(3, "i8"), np.ones(3)
+        with h5py.File(folder / "edges.h5", "w") as file:
+            for end in ("source", "target"):
+                file[f"edges/e/{end}_node_id"] = np.arange(3)
+                file[f"edges/e/{end}_node_id"].attrs["node_population"] = "snn"
+            file["edges/e/0/syn_weight"], file["edges/e/edge_type_id"] = np.ones(3), np.zeros(3, int)
+        with h5py.File(folder / "spikes.h5", "w") as file:
+            file["spikes/snn/node_ids"] = np.array([0, 1, 1])
+        return folder / name
 
-
-def _nodes(folder):
-    _sonata(folder)
-    return folder / "nodes.h5"
-
-
-def _edges(folder):
-    _sonata(folder)
-    return folder / "edges.h5"
-
-
-def _report(folder):
-    _sonata(folder)
-    with h5py.File(folder / "spikes.h5", "w") as file:
-        file["spikes/snn/node_ids"] = np.array([0, 1, 1])
-    return folder / "spikes.h5"
+    return make
 
 
 def _import(path, **options):
     import_graph(path, path.parent / "imported_graph.h5", **options)
-
-
-def _read_trained(path):
-    import_module("snnb.model_files.read_model").read_model(path, len)
 
 
 def _read_weights(path):
@@ -142,36 +127,32 @@ def _read_weights(path):
 # By reader: the function that makes a file in a folder, the one that reads it, and a dataset that it reads, by default
 # the first array of two dimensions
 READERS = {
-    "trained .h5": (_copied(TRAINED), _read_trained, None),
-    "trained .keras": (_copied(ARCHIVE), _read_trained, None),
+    "trained .h5": (_copied(TRAINED), lambda path: read_model(path, len), None),
+    "trained .keras": (_copied(ARCHIVE), lambda path: read_model(path, len), None),
     "initial weights": (_weights, _read_weights, None),
     "model of a run": (_copied(PARSED), read_trained, None),
     "NIR": (_nir, read_nir_graph, "node/nodes/if/r"),
     "parsed network": (_copied(PARSED), read_network, None),
     "parsed network, changed": (_copied(PARSED), lambda path: write_spiking(read_network(PARSED), path), None),
-    "parsed network, copied": (
-        _copied(PARSED),
-        lambda path: copy_for_toolbox(path, path.with_name("copy.h5"), 1),
-        None,
-    ),
+    "parsed network, copied": (_copied(PARSED), lambda path: copy_for_toolbox(path, path.with_name("x.h5"), 1), None),
     "graph": (_copied(GRAPH), SynapseGraph.open, None),
     "graph from elsewhere": (_copied(GRAPH), _import, None),
     "event samples": (_samples, EventSamples, "bounds"),
     "event data": (_spoken, lambda path: shd.load(path.parent), "labels"),
-    "SONATA nodes": (_nodes, lambda path: _import(path.parent), "nodes/snn/node_type_id"),
-    "SONATA edges": (_edges, lambda path: _import(path.parent), "edges/e/target_node_id"),
-    "SONATA spikes": (_report, lambda path: _import(path.parent, rates=path), "spikes/snn/node_ids"),
-    "crosscheck, nodes": (_nodes, lambda path: exported._read(path.parent, EMPTY), "nodes/snn/0/bias"),
+    "SONATA nodes": (_sonata("nodes.h5"), lambda path: _import(path.parent), "nodes/snn/node_type_id"),
+    "SONATA edges": (_sonata("edges.h5"), lambda path: _import(path.parent), "edges/e/target_node_id"),
+    "SONATA spikes": (_sonata("spikes.h5"), lambda path: _import(path.parent, rates=path), "spikes/snn/node_ids"),
+    "crosscheck, nodes": (_sonata("nodes.h5"), lambda path: exported._read(path.parent, EMPTY), "nodes/snn/0/bias"),
     "crosscheck, edges": (
-        _edges,
-        lambda path: exported._projections(path, {"populations": []}, {}),
+        _sonata("edges.h5"),
+        lambda path: exported._projections(path, EMPTY, {}),
         "edges/e/edge_type_id",
     ),
 }
 
 
-def _first_array(file):
-    return file.visititems(lambda name, item: name if isinstance(item, h5py.Dataset) and item.ndim > 1 else None)
+def _if_array(name, item):
+    return name if isinstance(item, h5py.Dataset) and item.ndim > 1 else None
 
 
 def refer(path, dataset, reference, canary):
@@ -188,7 +169,7 @@ def refer(path, dataset, reference, canary):
         return name
     is_graph = path.read_bytes().startswith(FORMAT.encode())
     with h5py.File(path, "r+") as file:
-        name = dataset or _first_array(file)
+        name = dataset or file.visititems(_if_array)
         REFERENCES[reference](file, name, canary)
     if is_graph:
         seal(path)

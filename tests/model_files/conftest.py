@@ -48,6 +48,16 @@ def setting(layer, **values):
     return lambda layers, model: layers[layer]["config"].update(values)
 
 
+def entry(layer, **values):
+    """A change, for `altered`, of the entry of a layer."""
+    return lambda layers, model: layers[layer].update(values)
+
+
+def called(layer, **arguments):
+    """A change, for `altered`, of the arguments with which a layer is called."""
+    return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(arguments)
+
+
 def outputs(network, x):
     """Return what a network makes of pictures, in the shape of its output."""
     return Analogue(network).outputs(x).reshape(-1, *network.output.shape)

@@ -9,7 +9,7 @@ import pytest
 
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import outputs, refused, setting
+from tests.model_files.conftest import called, entry, outputs, refused, setting
 
 OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
 OTHERS += ["plain_keras215.keras", "plain_keras305.keras"]
@@ -26,10 +26,6 @@ def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     assert warnings == []
 
 
-def called(layer, **arguments):
-    return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(arguments)
-
-
 REFUSED = {
     "a grouped convolution": (setting("project", groups=2), r"layer project \(Conv2D\): groups 2: grouped"),
     "a key of the future": (setting("stem", gating="soft"), r"layer stem \(Conv2D\): gating soft: snnb does not know"),
@@ -44,23 +40,21 @@ REFUSED = {
         "activation gelu: a spike rate represents relu, ",
     ),
     "an activation of one's own": (setting("hidden", activation="Own>swish2"), "activation Own>swish2: a sp"),
-    "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
+    "a layer of one's own": (entry("stem", class_name="Own>Conv"), "may run code"),
     "a recurrent layer": (
-        lambda layers, model: layers["stem"].update(class_name="LSTM"),
+        entry("stem", class_name="LSTM"),
         r"layer stem \(LSTM\): recurrent layers are not supported: build .* Den",
     ),
     "another normalisation": (
-        lambda layers, model: layers["stem"].update(class_name="GroupNormalization"),
+        entry("stem", class_name="GroupNormalization"),
         r"layer stem \(GroupNormalization\): snnb has no spiking form of it: build .* Conv2D",
     ),
     "a normalisation of today": (
-        lambda layers, model: layers["stem"].update(
-            class_name="LayerNormalization", config={"name": "stem", "rms_scaling": False}
-        ),
+        entry("stem", class_name="LayerNormalization", config={"name": "stem", "rms_scaling": False}),
         r"layer stem \(LayerNormalization\): snnb has no spiking form of it: build .* Conv2D",
     ),
     "a class of another module": (
-        lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
+        entry("stem", module="mine", registered_name="Conv2D"),
         r"layer stem \(Conv2D\): is of mine, and not loaded from a file, since it may run code",
     ),
     "other weights": (setting("hidden", units=7), r"layer hidden needs weights of the shapes 11×7, 7, but .* 11×8"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import outputs, refused, setting
+from tests.model_files.conftest import called, entry, outputs, refused, setting
 
 NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
 PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
@@ -31,14 +31,10 @@ def fixed(mean, variance):
     return setting("statistics", mean=mean, variance=variance)
 
 
-def as_array(values):
-    return {"class_name": "__numpy__", "config": {"value": values, "dtype": "float32"}}
-
-
 @pytest.mark.parametrize(
     "write",
     [
-        as_array,
+        lambda values: {"class_name": "__numpy__", "config": {"value": values, "dtype": "float32"}},
         pytest.param(list, marks=pytest.mark.slow),
         pytest.param(lambda values: [[[values]]], marks=pytest.mark.slow),
     ],
@@ -96,27 +92,22 @@ def skipped(layers, model):
     layers["flat"]["inbound_nodes"][0].append(["picture", 0, 0, {}])
 
 
-def called_for_training(layers, model):
-    layers["contrast"]["inbound_nodes"][0][0][3]["training"] = True
-
-
-def resized(layers, model):
-    layers["contrast"]["class_name"] = "Resizing"
-
-
 @pytest.mark.parametrize(
-    ("name", "change", "message"),
+    ("change", "message"),
     [
-        (PREPROCESSED, moved, rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255"),
-        (PREPROCESSED, skipped, rf"{RESCALING} is skipped by another layer; remove it"),
-        (PREPROCESSED, called_for_training, r"layer contrast \(RandomContrast\) is called with training=True; remove"),
-        (PREPROCESSED, resized, r"layer contrast \(Resizing\): changes the size of images: remove it"),
-        (PREPROCESSED, setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
-        (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
-        (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
-        (PREPROCESSED, setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
-        (PREPROCESSED, fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),
+        (moved, rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255"),
+        (skipped, rf"{RESCALING} is skipped by another layer; remove it"),
+        (called("contrast", training=True), r"layer contrast \(RandomContrast\) is called with training=True; remove"),
+        (
+            entry("contrast", class_name="Resizing"),
+            r"layer contrast \(Resizing\): changes the size of images: remove it",
+        ),
+        (setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
+        (setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
+        (setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
+        (setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
+        (fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),
     ],
 )
-def test_what_cannot_be_folded_is_named(altered, name, change, message):
-    refused(altered(name, change), message)
+def test_what_cannot_be_folded_is_named(altered, change, message):
+    refused(altered(PREPROCESSED, change), message)
