@@ -3,8 +3,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from snnb.datasets.catalogue import available
-
 CAT, DOG = (250, 0, 0), (0, 0, 250)
 
 
@@ -76,8 +74,3 @@ def test_one_class_alone_is_told(refused, kaggle):
     for path in (kaggle / "train").glob("dog.*"):
         path.unlink()
     refused(r"holds 0 image\(s\) of a dog", "catsvsdogs", source=kaggle)
-
-
-def test_it_is_found_below_the_data_directory(kaggle):
-    kaggle.rename(kaggle.with_name("catsvsdogs"))
-    assert available("catsvsdogs", kaggle.parent) == kaggle.with_name("catsvsdogs") / "train"

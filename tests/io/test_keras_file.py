@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -138,14 +137,6 @@ BROKEN = {
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
 def test_a_description_that_is_none_is_refused(altered, change):
     refusal(altered(change), r"net\.h5")
-
-
-def test_weights_that_are_missing_are_refused(saved, tmp_path):
-    path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
-    with h5py.File(str(path), "r+") as file:
-        for name in [name for name in file["model_weights"] if "conv" in name]:
-            del file["model_weights"][name]
-    refusal(path, r"net\.h5")
 
 
 def test_what_is_no_model_file_is_refused(saved, tmp_path):

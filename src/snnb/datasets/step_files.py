@@ -39,16 +39,12 @@ def locate(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class StepSamples:
-    """Samples of an array (samples, steps, …): currents, float32, or numbers of spikes; `labels` as in `Recordings`."""
+    """Samples of an array (samples, steps, …): currents, float32, or numbers of spikes; the rest as in `Recordings`."""
 
     path: Path
     values: np.ndarray
     labels: np.ndarray
-
-    @property
-    def names(self) -> List[str]:
-        """See `Recordings`."""
-        return [f"{self.path}: sample {position}" for position in range(len(self.labels))]
+    names: List[str]
 
     @property
     def dtype(self) -> str:
@@ -106,7 +102,9 @@ def load(where: Path) -> LoadedDataset:
         remedy = f"write a class number from 0 on for each of the {len(values)} samples"
         if labels.shape != (len(values),):
             raise InputError(f"{where}: y_{part} has the shape {labels.shape}: {remedy}.")
-        parts[part] = StepSamples(path, values, class_numbers(labels, MOST_CLASSES, f"{where}: y_{part}", remedy))
+        numbers = class_numbers(labels, MOST_CLASSES, f"{where}: y_{part}", remedy)
+        names = [f"{path}: sample {position}" for position in range(len(numbers))]
+        parts[part] = StepSamples(path, values, numbers, names)
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
     return LoadedDataset(
         class_names=[str(number) for number in range(classes)],

@@ -9,7 +9,7 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
@@ -41,7 +41,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the parts, their index and the nodes; see `Format`."""
     path.mkdir()
     write_nodes(graph, path, request)
-    parts = list(parts_of(graph))
+    parts: List[Part] = []
+    for number, projection in enumerate(graph.projections):
+        name = file_name(number, projection)
+        for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
+            edges = int(projection.out_degrees[start:stop].sum())
+            parts.append(Part(f"{name}_{k:04d}.parquet", number, start, stop, edges))
     counter = request.counter(graph.number_of_edges())
     largest_first = sorted(parts, key=lambda part: -part.edges)
     if request.options.scheduler is None:
@@ -57,15 +62,6 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             source, target = graph.projections[part.projection].source, graph.projections[part.projection].target
             ids = source.first + part.start, source.first + part.stop - 1
             rows.writerow([part.name, source.name, target.name, part.edges, *ids])
-
-
-def parts_of(graph: SynapseGraph) -> Iterator[Part]:
-    """Yield the parts in order."""
-    for number, projection in enumerate(graph.projections):
-        name = file_name(number, projection)
-        for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
-            edges = int(projection.out_degrees[start:stop].sum())
-            yield Part(f"{name}_{k:04d}.parquet", number, start, stop, edges)
 
 
 def _write_with_threads(

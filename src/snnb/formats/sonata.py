@@ -276,7 +276,6 @@ class _Files(NamedTuple):
 class _Nodes(NamedTuple):
     """A population of nodes."""
 
-    size: int
     virtual: bool
     together: ListedPopulation
     typed: Sequence[ListedPopulation]  # one for each type; empty if the types are no populations
@@ -314,9 +313,9 @@ def read(path: Path) -> ListedGraph:
     if not nodes:
         raise DamagedError(path, "has no populations of nodes; put the file of nodes next to that of edges")
     names = sorted(nodes, key=lambda name: not nodes[name].virtual)  # stable
-    ends = np.cumsum([nodes[name].size for name in names]).tolist()
-    ids = {name: range(end - nodes[name].size, end) for name, end in zip(names, ends)}
-    filled = [nodes[name] for name in names if nodes[name].size]
+    ends = np.cumsum([nodes[name].together.size for name in names]).tolist()
+    ids = {name: range(end - nodes[name].together.size, end) for name, end in zip(names, ends)}
+    filled = [nodes[name] for name in names if nodes[name].together.size]
     parts = [own.typed or [own.together] for own in filled]
     titles = [population.name for part in parts for population in part]
     if len(set(titles)) < len(titles):  # node types of different populations have one name
@@ -477,7 +476,7 @@ def _read_nodes(
     if len(starts) == len(used) and all(titles):
         parts = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], size])]
         typed = [population(title, part) for title, part in zip(titles, parts)]
-    return _Nodes(size, virtual or kinds == {"virtual"}, population(name, slice(0, size)), typed)
+    return _Nodes(virtual or kinds == {"virtual"}, population(name, slice(0, size)), typed)
 
 
 def _read_edge_population(

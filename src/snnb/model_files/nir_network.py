@@ -189,30 +189,25 @@ class _Reader:
         if name in self._open:
             cycle = " → ".join([*self._open[self._open.index(name) :], name])
             raise node.refuse(f"is in a cycle without neurons: {cycle}")
-        if name not in self._terms:
-            self._open.append(name)
-            self._terms[name] = self._passed(node)
-            self._open.pop()
-        return self._terms[name]
-
-    def _passed(self, node: Node) -> List[Term]:
-        """Return the terms of a linear node's output."""
-        linear, bias = self._linear[node.name]
-        middle, target = volume_of(self._inner[node.name]), volume_of(self._outer[node.name])
+        if name in self._terms:
+            return self._terms[name]
+        linear, bias = self._linear[name]
+        middle, target = volume_of(self._inner[name]), volume_of(self._outer[name])
         parts = [(linear, 0)]
         if node.kind == "Delay":
             steps = self._steps(node)
             delays = np.unique(steps).tolist()
             parts = [(Elementwise() if len(delays) == 1 else Elementwise(1.0 * (steps == n)), n) for n in delays]
-        terms = [
-            Term(
-                term.source, term.volume, compose(term.linear, part, term.volume, middle, target, node), term.delay + n
-            )
-            for term in self._arriving(node.name)
-            for part, n in parts
-        ]
+        self._open.append(name)
+        terms: List[Term] = []
+        for term in self._arriving(name):
+            for part, n in parts:
+                composed = compose(term.linear, part, term.volume, middle, target, node)
+                terms.append(Term(term.source, term.volume, composed, term.delay + n))
+        self._open.pop()
         if bias is not None and bias.any():
             terms.append(Term(CONSTANT, (1, 1, 1), Matrix(np.reshape(bias, (1, -1)))))
+        self._terms[name] = terms
         return terms
 
     def _steps(self, node: Node) -> np.ndarray:

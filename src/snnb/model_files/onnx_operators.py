@@ -90,10 +90,8 @@ def _pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
             raise NotReadError("it pads numbers that may be negative: put a ReLU before the max pooling")
         if kind == "AveragePooling2D" and (not counted or node.get("ceil_mode", 0)):
             raise NotReadError(f"it excludes its padding {pads} from the average, which Keras supports for `same` only")
-    if counted and np.any(pads):
-        value, padding = _zeros(layers, node, value, pads), "valid"
-    else:
-        value, padding = _padded(layers, node, value, pads, same)
+    # Keras leaves its own padding out of an average.
+    value, padding = _padded(layers, node, value, pads, None if counted else same)
     layer = layers.add(kind, node.name, [value.layer], pool_size=size, strides=strides, padding=padding)
     return value.like(layer, value.nonnegative)
 
@@ -188,8 +186,8 @@ def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequen
     return ends[0], ends[1]
 
 
-def _padded(layers: Layers, node: Node, value: Value, pads: Pads, same: Pads) -> Tuple[Value, str]:
-    """Return the value, padded where Keras's `same` differs from ONNX's padding, and the padding of the layer."""
+def _padded(layers: Layers, node: Node, value: Value, pads: Pads, same: Optional[Pads]) -> Tuple[Value, str]:
+    """Return the value, padded unless the layer does it by Keras's padding `same`, and the padding of the layer."""
     if not np.any(pads):
         return value, "valid"
     if pads == same:
