@@ -34,8 +34,9 @@ def grouped(
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
         channels = min(settings.max_channels_per_group, limits.neurons, limits.synapses // synapses)
-        if lists.max_neuron_sources and not lists.sparse:
-            channels = min(channels, (limits.axons - lists.max_position_sources) // lists.max_neuron_sources)
+        n_neuron_sources = int(lists.n_neuron_sources.max())
+        if n_neuron_sources and not lists.sparse:
+            channels = min(channels, (limits.axons - int(lists.n_position_sources.max())) // n_neuron_sources)
         grid = _thin_grid(network, population, thin, side)
         if grid is not None and channels >= few * side * side and lists.filters > few > 0:
             thin[population.name] = grid

@@ -97,9 +97,11 @@ def partitions(
             getattr(graph, name).astype(kind).tofile(folder / name)
         if improved is not None:
             improved.astype(mtkahypar_process.BLOCK).tofile(folder / mtkahypar_process.FIRST)
-        process = stack.enter_context(
-            _start_process(folder, graph.capacity, [_as_text(job, graph, settings) for job in jobs])
-        )
+        small = graph.node_weight.size <= settings.max_nodes_of_quality
+        preset = "quality" if small else f"{settings.contraction_limit_of_large}"
+        presets = [preset if blocks <= settings.max_blocks_of_quality else "large_k" for blocks, _ in jobs]
+        texts = [f"{blocks},{seed},{preset}" for (blocks, seed), preset in zip(jobs, presets)]
+        process = stack.enter_context(_start_process(folder, graph.capacity, texts))
         stack.callback(process.kill)
         assert process.stdout is not None
         codes: Dict[int, int] = {}  # of the jobs that have ended
@@ -120,14 +122,6 @@ def partitions(
                 killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
                 memory = "; possibly out of memory" if killed else ""
                 warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}")
-
-
-def _as_text(job: Job, graph: Hypergraph, settings: SearchSettings) -> str:
-    """Return a job with its preset, as `mtkahypar_process` reads it."""
-    blocks, seed = job
-    small = graph.node_weight.size <= settings.max_nodes_of_quality
-    preset = "quality" if small else f"{settings.contraction_limit_of_large}"
-    return f"{blocks},{seed},{preset if blocks <= settings.max_blocks_of_quality else 'large_k'}"
 
 
 def _start_process(folder: Path, capacity: int, jobs: Sequence[str]) -> "subprocess.Popen[str]":

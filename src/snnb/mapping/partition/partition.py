@@ -20,7 +20,7 @@ from snnb.mapping.partition.patches import patches
 from snnb.mapping.partition.refinement import Cores, Refinement, refine
 from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.partition.settings import SearchSettings
-from snnb.mapping.partition.v_cycle import refine_neurons
+from snnb.mapping.partition.v_cycle import Measured, then_v_cycle
 from snnb.mapping.traffic import MappableNetwork, TrafficSums, count_traffic
 
 NOT_INSTALLED = "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: pip install mtkahypar"
@@ -286,16 +286,28 @@ class _Search:
         return [self._refined_neurons(best, progress, self._limits, max_pins)]
 
     def _refined_neurons(self, best: Cores, progress: Progress, limits: Limits, max_pins: int) -> Cores:
-        """Refine single neurons, see `refine_neurons`."""
+        """Return the best partition of single neurons within the limits that Mt-KaHyPar finds and moves improve.
+
+        Mt-KaHyPar partitions from scratch, also if `best` is None or the hypergraph has at most `max_pins` pins. It
+        then improves the best partition, which can be `best`, by a V-cycle, if the hypergraph represents cost and
+        limits.
+        """
         assert self._single is not None
-        return refine_neurons(
-            self._problem(self._single, limits),
-            self._baseline.core,
-            best,
-            progress,
-            max_pins=max_pins,
-            from_scratch=self._from_scratch,
-        )
+        settings, problem = self._settings, self._problem(self._single, limits)
+        graph, known_cost, measured = mtkahypar.hypergraph(problem, settings.max_exact_pins), np.inf, None
+        if best is not None:
+            start = Refinement(problem, best, int(best.max()) + 1)
+            known_cost, metric = start.cost, mtkahypar.connectivity_metric(graph, best)
+            if metric > settings.max_metric_ratio * graph.scale * known_cost:
+                graph = mtkahypar.hypergraph(problem, settings.max_exact_pins_of_v_cycle)
+                metric = mtkahypar.connectivity_metric(graph, best)
+            if start.legal and metric <= settings.max_metric_ratio * graph.scale * known_cost:
+                measured = Measured(metric, best)
+        max_jobs = max(int(self._from_scratch or best is None), max_pins // max(graph.pin.size, 1))
+        starts, number = initial_partitions(problem, self._baseline.core, graph, max_jobs)
+        if graph.pin.size <= settings.max_pins_of_v_cycle and (number or measured is not None):
+            starts, number = then_v_cycle(problem, starts, graph, measured), number + 1
+        return refine(problem, starts, number, known_cost, progress, settings.max_visits) if number else None
 
     def _problem(self, net: Contracted, limits: Limits) -> Problem:
         return Problem(net, limits, self._hardware.cores, self._seed, self._settings, self.warnings.append)

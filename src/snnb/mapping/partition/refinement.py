@@ -97,15 +97,6 @@ class Refined(NamedTuple):
     penalised: float  # see `Refinement`
     legal: bool
 
-    @classmethod
-    def of(cls, refinement: Refinement, cores: int) -> "Refined":
-        """Return the result of a refinement after a last descent, within the limits if moves suffice for it."""
-        refinement.descend()
-        if not refinement.legal:
-            refinement.mend()
-            refinement.descend()
-        return cls(refinement.core.copy(), cores, refinement.cost, refinement.penalised, refinement.legal)
-
 
 def refine(
     problem: Problem,
@@ -125,7 +116,7 @@ def refine(
     trials, rounds = _trials(problem, max_visits)
     total = number + settings.starts_annealed_per_round * rounds + 1
     candidates: List[Refined] = []
-    for refined in _in_parallel(partial(_descended, problem, *start) for start in starts):
+    for refined in _in_parallel(partial(_refined, problem, *start, problem.seed) for start in starts):
         candidates.append(refined)
         progress(min(len(candidates), total), total)
     valid, done, seed = [one for one in candidates if one.legal], len(candidates), problem.seed
@@ -136,7 +127,8 @@ def refine(
         kept = candidates[: settings.starts_annealed_per_round]
         seed += settings.starts_annealed_per_round
         lowest = min((one.cost for one in valid), default=np.inf)
-        annealed = list(_in_parallel(partial(_annealed, problem, one, seed + n, trials) for n, one in enumerate(kept)))
+        calls = [partial(_refined, problem, one.cores, one.core, seed + n, trials) for n, one in enumerate(kept)]
+        annealed = list(_in_parallel(calls))
         valid += [one for one in annealed if one.legal]
         rounds -= 1
         candidates = candidates[len(kept) :] + (annealed if rounds > 0 else [])
@@ -172,14 +164,14 @@ def _in_parallel(calls: Iterable[Callable[[], Refined]]) -> Iterator[Refined]:
             yield running.popleft().result()
 
 
-def _descended(problem: Problem, cores: int, start: np.ndarray) -> Refined:
-    """Descend from a start."""
-    return Refined.of(Refinement(problem, start, cores, problem.seed), cores)
-
-
-def _annealed(problem: Problem, start: Refined, seed: int, trials: int) -> Refined:
-    """Anneal, and descend."""
-    refinement, settings = Refinement(problem, start.core, start.cores, seed), problem.settings
-    mean, penalty = max(refinement.cost / problem.net.groups, 1e-9), settings.penalty * max(refinement.cost, 1)
-    refinement.anneal(trials, mean * settings.hottest, mean * settings.coldest, penalty / start.cores)
-    return Refined.of(refinement, start.cores)
+def _refined(problem: Problem, cores: int, start: np.ndarray, seed: int, trials: int = 0) -> Refined:
+    """Anneal, unless there are no trials, and descend; the result is within the limits if moves suffice for it."""
+    refinement, settings = Refinement(problem, start, cores, seed), problem.settings
+    if trials:
+        mean, penalty = max(refinement.cost / problem.net.groups, 1e-9), settings.penalty * max(refinement.cost, 1)
+        refinement.anneal(trials, mean * settings.hottest, mean * settings.coldest, penalty / cores)
+    refinement.descend()
+    if not refinement.legal:
+        refinement.mend()
+        refinement.descend()
+    return Refined(refinement.core.copy(), cores, refinement.cost, refinement.penalised, refinement.legal)

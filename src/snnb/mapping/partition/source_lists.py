@@ -35,27 +35,17 @@ class SourceLists:
         self._position_inputs = [connection for connection in connections if connection.geometry.pairing == "dense"]
         self._neuron_inputs: List[Union[GraphProjection, Connection]] = [*self.sparse]
         self._neuron_inputs += [connection for connection in connections if connection.geometry.pairing != "dense"]
-        # Numbers of sources that the neurons at each position share, and of further sources of each neuron
+        # Number of sources that the neurons at each position share, and of further sources of each neuron: over
+        # enumerated projections and those of diagonal pairing
         shared = [connection.in_degrees[:: self.filters] for connection in self._position_inputs]
-        self._n_position_sources = sum(shared, np.zeros(self.positions, np.int64))
-        self._n_neuron_sources = sum(
-            (one.in_degrees for one in self._neuron_inputs), np.zeros(population.size, np.int64)
-        )
-
-    @property
-    def max_position_sources(self) -> int:
-        """Largest number of sources that the neurons at a position share."""
-        return int(self._n_position_sources.max())
-
-    @property
-    def max_neuron_sources(self) -> int:
-        """Largest number of further sources of a neuron: over enumerated projections and those of diagonal pairing."""
-        return int(self._n_neuron_sources.max())
+        further = [one.in_degrees for one in self._neuron_inputs]
+        self.n_position_sources = sum(shared, np.zeros(self.positions, np.int64))
+        self.n_neuron_sources = sum(further, np.zeros(population.size, np.int64))
 
     def parts(self) -> List[Tuple[int, int]]:
         """Return ranges of positions with at most about `MOST_SOURCES` sources each."""
-        n_neuron_sources = self._n_neuron_sources.reshape(self.positions, self.filters).sum(axis=1)
-        groups = np.cumsum(1 + self._n_position_sources + n_neuron_sources) // MOST_SOURCES
+        n_neuron_sources = self.n_neuron_sources.reshape(self.positions, self.filters).sum(axis=1)
+        groups = np.cumsum(1 + self.n_position_sources + n_neuron_sources) // MOST_SOURCES
         ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), self.positions]
         return list(zip([0, *ends], ends))
 
