@@ -6,9 +6,8 @@ line, one line for each core; or, after the line `tile core`, these numbers of S
 """
 
 import re
-import warnings
 from pathlib import Path
-from typing import Sequence, Tuple
+from typing import List, Tuple
 
 import numpy as np
 
@@ -63,8 +62,7 @@ def _read_named_partition(path: Path, network: MappableNetwork, hardware: Hardwa
         if node < network.first:
             continue
         if NUMBER.fullmatch(text) is None:
-            is_number = text.isascii() and text.isdecimal()
-            fault = "is too large" if is_number else "is not a core, a whole number from 0"
+            fault = "is too large" if _is_number(text) else "is not a core, a whole number from 0"
             raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} {fault}")
         if int(text) >= hardware.cores:
             raise _no_such_core(path, line, int(text), hardware)
@@ -139,26 +137,22 @@ def read_number_lines(path: Path, columns: int, expected: str, header: str = "")
     """
     lines = read_lines(path)
     has_header = bool(header) and bool(lines) and lines[0].strip() == header
-    rows = lines[1:] if has_header else lines
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
-            numbers = np.loadtxt((row.replace(",", " ") for row in rows), np.int64, comments=None, ndmin=2)
-    except (ValueError, Warning):
-        numbers = np.empty((0, 0), np.int64)
-    if numbers.shape != (len(rows), columns) or (numbers < 0).any():
-        raise InputError(f"{path}: {_first_error(rows, columns, 1 + has_header)}; {expected}")
-    return numbers, has_header
-
-
-def _first_error(rows: Sequence[str], columns: int, first: int) -> str:
-    good = re.compile(r"\s*" + r"[\s,]\s*".join([NUMBER.pattern] * columns) + r"\s*")
-    expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
-    for number, row in enumerate(rows, first):
+    what = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
+    numbers: List[int] = []
+    for line, row in enumerate(lines[has_header:], 1 + has_header):
+        fields = row.replace(",", " ").split()
         if not row.strip():
-            return f"line {number:,} is empty"
-        if good.fullmatch(row) is None:
+            raise InputError(f"{path}: line {line:,} is empty; {expected}")
+        if len(fields) != columns or not all(map(NUMBER.fullmatch, fields)):
             shown = row.strip() if len(row.strip()) <= SHOWN else f"{row.strip()[:SHOWN]}…"
-            too_large = good.fullmatch(re.sub(r"\d{19,}", "0", row)) is not None
-            return f"line {number:,}, {shown!r}, is {'too large' if too_large else f'not {expected}'}"
-    return "the file has no numbers"
+            are_numbers = len(fields) == columns and all(map(_is_number, fields))
+            fault = "too large" if are_numbers else f"not {what}"
+            raise InputError(f"{path}: line {line:,}, {shown!r}, is {fault}; {expected}")
+        numbers.extend(map(int, fields))
+    if not numbers:
+        raise InputError(f"{path}: the file has no numbers; {expected}")
+    return np.array(numbers, np.int64).reshape(-1, columns), has_header
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
