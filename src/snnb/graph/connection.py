@@ -120,7 +120,7 @@ class Connection:
         return position
 
     @cached_property
-    def _sorted(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def positions(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index of each source's first entry, and the entries: sources, ascending, and their flat positions."""
         flat = self.ids.ravel()
         position = np.flatnonzero(flat != PADDING)
@@ -169,7 +169,7 @@ class Connection:
         """Return the edges of the sources `start` to `stop - 1` for a rate of 1, by source, position, target."""
         from snnb.graph.edge_loops import fill
 
-        begin, index, position = self._sorted
+        begin, index, position = self.positions
         part = slice(begin[start], begin[stop])
         index, position = index[part], position[part]
         batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))

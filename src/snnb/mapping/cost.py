@@ -12,7 +12,7 @@ processes received messages at the same time; the core with the largest of both 
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Literal, Mapping, Optional, Tuple
+from typing import Dict, List, Literal, Optional, Tuple
 
 import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
 from snnb.chips.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
-from snnb.graph.projection import GraphProjection, out_degrees
+from snnb.graph.projection import out_degrees
 from snnb.io.text import Document
 from snnb.mapping.limits import memory_bits
 from snnb.mapping.links import multicast_loads, used_link_loads
@@ -30,7 +30,6 @@ from snnb.mapping.traffic import (
     TrafficSums,
     count_messages,
     nodes_of,
-    offsets,
     spikes_between,
     target_sets,
 )
@@ -60,7 +59,9 @@ class Routes:
     @classmethod
     def of(cls, traffic: csr_matrix, hardware: Hardware, place: np.ndarray) -> "Routes":
         """Return the distances between cores at `place` (int32, shape (cores, 2))."""
-        return cls(offsets(traffic, hardware.router_of(place)), offsets(traffic, hardware.chip_of(place)))
+        cores = traffic.tocoo()
+        positions = (hardware.router_of(place).astype(np.int64), hardware.chip_of(place).astype(np.int64))
+        return cls(*(np.abs(at[cores.row] - at[cores.col]).T for at in positions))
 
 
 class StepBound(Document):
@@ -200,6 +201,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     of_cores = {name: per_core[name][neurons > 0] for name in ("synaptic_operations", "spikes_in", "spikes_out")}
     loads = {"link_load": (unicast, hardware.links), "multicast_link_load": (multicast, hardware.links)}
     loads.update({name: (values, values.size) for name, values in of_cores.items()})
+    max_over_mean = {name: float(load.max() / (load.sum() / n)) for name, (load, n) in loads.items() if load.any()}
     overlap = np.bincount(sums.core, network.fan_in, sums.cores)[neurons > 0] / np.maximum(1, axons[neurons > 0])
     assert graph.recording is not None  # a mapping needs spikes
     sample_steps = graph.recording.warm_up + graph.interval
@@ -216,7 +218,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         link_load_max=float(unicast.max(initial=0.0)),
         multicast_link_load_mean=float(multicast.sum()) / max(1, hardware.links),
         multicast_link_load_max=float(multicast.max(initial=0.0)),
-        max_over_mean=_max_over_mean(loads),
+        max_over_mean=max_over_mean,
         cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
         external_degrees=_external_degrees(sums),
@@ -236,11 +238,6 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         energy_by_part_pj=by_part,
         per_core=per_core,
     )
-
-
-def _max_over_mean(loads: Mapping[str, Tuple[np.ndarray, int]]) -> Dict[str, float]:
-    """Return the largest over the mean of loads that are not all 0, given the non-zero ones and the number of all."""
-    return {name: float(load.max() / (load.sum() / number)) for name, (load, number) in loads.items() if load.any()}
 
 
 def _external_degrees(sums: TrafficSums) -> float:
@@ -332,29 +329,21 @@ def received(network: MappableNetwork, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
     counts = np.zeros((len(spikes), network.neurons))
     for projection in network.graph.projections:
-        if projection.source in network.sources:
-            over = _over_edges if projection.merged else _over_windows
-            counts[:, network.part(projection.target)] += over(projection, spikes[:, nodes_of(projection.source)])
+        source, target = projection.source, projection.target
+        if source not in network.sources:
+            continue
+        sent, onto = spikes[:, nodes_of(source)], np.zeros((len(spikes), target.size))
+        if projection.merged:  # list the synapses
+            for batch in projection.edge_batches(EDGES):
+                ends = batch.source - source.first, batch.target - target.first
+                onto += (csr_matrix((np.ones(ends[0].size), ends), (source.size, target.size)).T @ sent.T).T
+        else:  # sum up the windows of the only connection
+            (connection,) = projection.connections
+            index = np.where(connection.ids == PADDING, source.size, connection.ids - source.first)
+            padded: np.ndarray = np.concatenate([sent, np.zeros((len(spikes), 1))], axis=1)
+            onto = connection.geometry.sums(padded[:, index]).reshape(onto.shape)
+        counts[:, network.part(target)] += onto
     return counts
-
-
-def _over_edges(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
-    """Count the spikes at the targets of a projection by listing its synapses, a batch at a time."""
-    source, target = projection.source, projection.target
-    counts = np.zeros((len(spikes), target.size))
-    for batch in projection.edge_batches(EDGES):
-        ends = batch.source - source.first, batch.target - target.first
-        counts += (csr_matrix((np.ones(ends[0].size), ends), (source.size, target.size)).T @ spikes.T).T
-    return counts
-
-
-def _over_windows(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
-    """Count the spikes at the targets of a projection in the windows of its only connection."""
-    (connection,) = projection.connections
-    ids = connection.ids
-    index = np.where(ids == PADDING, spikes.shape[1], ids - connection.source.first)
-    padded: np.ndarray = np.concatenate([spikes, np.zeros((len(spikes), 1))], axis=1)
-    return connection.geometry.sums(padded[:, index]).reshape(len(spikes), -1)
 
 
 def event_counts(

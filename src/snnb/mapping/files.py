@@ -168,9 +168,8 @@ class MappingCost(Cost):
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
         ]
-        if self.least_cores:
-            name, cores = max(self.least_cores.items(), key=lambda one: one[1])
-            text.append(f"no mapping has fewer than {cores:,} cores, by the limit of {name}")
+        name, cores = max(self.least_cores.items(), key=lambda one: one[1])
+        text.append(f"no mapping has fewer than {cores:,} cores, by the limit of {name}")
         if empty:
             text.append(f"{empty:,} core numbers of the partition have no neurons; these cores remain empty")
         text += ["", "a core                      mean         max   limit"]
@@ -278,13 +277,17 @@ class Mapping:
         cost = read_document(MappingCost, directory / COST)
         if cost.sha256 != checksum(directory, cost):
             raise DamagedError(directory, "a file is damaged, its checksum does not match")
+        names = None
+        if (directory / NAMES).exists():
+            with (directory / NAMES).open(encoding="utf-8", newline="") as file:
+                names = [name for name, _ in list(csv.reader(file))[1:]]
         return cls(
             directory,
             np.loadtxt(directory / PARTITION, np.int32, ndmin=1),
             np.loadtxt(directory / CORES, np.int32, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2),
             load_npz(directory / TRAFFIC),
             cost,
-            _read_names(directory / NAMES),
+            names,
         )
 
     def __repr__(self) -> str:
@@ -350,7 +353,13 @@ def write_mapping(
     columns: Dict[str, Sequence[object]] = {"core": range(len(x)), "x": x, "y": y, **figures}
     if names is not None:
         _write_csv(directory / NAMES, {"name": names, "core": mapped.core.tolist()})
-        columns["names"] = _names_by_core(names, mapped)
+        by_core, sizes = np.argsort(mapped.core, kind="stable"), np.bincount(mapped.core, minlength=len(x))
+        cells = []  # of each core: a row of a CSV that is separated by semicolons
+        for ids in np.split(by_core, np.cumsum(sizes)[:-1]):
+            row = io.StringIO()
+            csv.writer(row, delimiter=";", lineterminator="").writerow([names[k] for k in ids.tolist()])
+            cells.append(row.getvalue())
+        columns["names"] = cells
     _write_csv(directory / CORES, columns)
     traffic = mapped.partition.best.matrix
     save_npz(directory / TRAFFIC, traffic)  # numpy sets a fixed time: the same bytes each time
@@ -365,23 +374,6 @@ def write_mapping(
 def _write_csv(path: Path, columns: Dict[str, Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([columns, *zip(*columns.values())])
-
-
-def _names_by_core(names: Sequence[str], mapped: MappedNetwork) -> List[str]:
-    """Return the names of the neurons of each core, a row of a CSV that is separated by semicolons."""
-    rows, order = [], np.argsort(mapped.core, kind="stable")
-    for ids in np.split(order, np.cumsum(np.bincount(mapped.core, minlength=len(mapped.place)))[:-1]):
-        row = io.StringIO()
-        csv.writer(row, delimiter=";", lineterminator="").writerow([names[k] for k in ids.tolist()])
-        rows.append(row.getvalue())
-    return rows
-
-
-def _read_names(path: Path) -> Optional[List[str]]:
-    if not path.exists():
-        return None
-    with path.open(encoding="utf-8", newline="") as file:
-        return [name for name, _ in list(csv.reader(file))[1:]]
 
 
 def checksum(directory: Path, cost: MappingCost) -> str:

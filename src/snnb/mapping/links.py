@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.core.compiled import compiled, inner
 from snnb.core.machine import require_memory
-from snnb.mapping.traffic import TargetSets, TrafficSums, pairs
+from snnb.mapping.traffic import TargetSets, TrafficSums
 
 ROUTER_BYTES = 500  # of a router in the loads of links and in figures
 
@@ -58,8 +58,8 @@ def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) ->
     """
     width, height = mesh
     require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
-    source, target = pairs(traffic)
-    (x, y), (to_x, to_y) = place[source].T.astype(np.int64), place[target].T.astype(np.int64)
+    cores = traffic.tocoo()
+    (x, y), (to_x, to_y) = place[cores.row].T.astype(np.int64), place[cores.col].T.astype(np.int64)
     right = _line_loads(y, x, to_x, traffic.data, height, width)
     left = _line_loads(y, to_x, x, traffic.data, height, width)
     up = _line_loads(to_x, y, to_y, traffic.data, width, height)

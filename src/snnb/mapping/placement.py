@@ -10,7 +10,7 @@ Rose, FPL 1997); and a descent.
 from typing import Iterator, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, diags, identity
+from scipy.sparse import csr_matrix, diags, identity, tril, triu
 
 from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inlined
@@ -60,10 +60,14 @@ def place(
     most as many cores as the hardware has.
     """
     cores = traffic.shape[0]
-    links, board = _links(traffic), _board(cores, hardware, settings, hops)
-    if cores < 2 or not links.other.size:
-        return _positions(board)
+    between_cores = triu(traffic, 1) + tril(traffic, -1)
+    both = (between_cores + between_cores.T).tocsr()
+    both.sort_indices()
+    links = Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data)
+    board = _board(cores, hardware, settings, hops)
     snake = _positions(board)
+    if cores < 2 or not links.other.size:
+        return snake
     lowest, best = board_cost(links, board), snake
     for places in _by_eigenvectors(links, snake, settings):
         _put(board, places)
@@ -90,16 +94,6 @@ def place(
         if cost < lowest:
             lowest, best = cost, _positions(board)
     return best
-
-
-def _links(traffic: csr_matrix) -> Links:
-    between = traffic.tocoo()
-    apart = (between.row != between.col) & (between.data > 0)
-    row, column, spikes = between.row[apart], between.col[apart], between.data[apart]
-    both = coo_matrix((spikes, (row, column)), shape=traffic.shape).tocsr()
-    both = (both + both.T).tocsr()
-    both.sort_indices()
-    return Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data.astype(np.float64))
 
 
 def _board(cores: int, hardware: Hardware, settings: SearchSettings, hops: bool) -> Board:

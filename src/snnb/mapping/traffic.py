@@ -23,6 +23,7 @@ from snnb.graph.projection import (
     GraphProjection,
     distinct,
     in_degrees,
+    joined_lists,
     out_degrees,
     repeats,
     targets,
@@ -195,8 +196,12 @@ def target_sets(projections: Sequence[GraphProjection], label: np.ndarray, label
     `label` (int32, shape (neurons,)) is the label of each placed neuron, less than `labels`, and `first` the id of the
     first of them.
     """
-    if any(projection.enumerated for projection in projections):
-        return _over_synapses(projections, label, labels, first)
+    if any(projection.enumerated for projection in projections):  # a pruned network lacks synapses of the geometry
+        source, found = projections[0].source, [(np.zeros(1, np.int64), NOTHING)]
+        for begin, end in ranges(out_degrees(projections, source), LIST_EDGES):
+            indptr, target, _ = targets(projections, source, begin, end)
+            found.append(_distinct_labels(indptr, target - first, label, labels))
+        return TargetSets(np.arange(source.size), *joined_sets(found))
     connections = [connection for projection in projections for connection in projection.connections]
     sets = [_by_unit(connection, label, labels, first) for connection in connections]
     if len(connections) == 1 and not connections[0].parallel:  # each source has one input position, or none
@@ -215,16 +220,6 @@ def target_sets(projections: Sequence[GraphProjection], label: np.ndarray, label
     units = take_sets(unit_start, unit, np.flatnonzero(begins))
     united = _collect(labels, units[0].size - 1, _united, *units, *joined_sets(sets))
     return TargetSets(np.cumsum(begins) - 1, *united)
-
-
-def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> TargetSets:
-    """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
-    source = projections[0].source
-    sets = [(np.zeros(1, np.int64), NOTHING)]
-    for start, stop in ranges(out_degrees(projections, source), LIST_EDGES):
-        indptr, target, _ = targets(projections, source, start, stop)
-        sets.append(_distinct_labels(indptr, target - first, label, labels))
-    return TargetSets(np.arange(source.size), *joined_sets(sets))
 
 
 def _distinct_labels(start: np.ndarray, neuron: np.ndarray, label: np.ndarray, labels: int) -> Sets:
@@ -263,17 +258,12 @@ def _depth(connection: Connection) -> int:
 
 def _units(connections: Sequence[Connection]) -> Sets:
     """List the units of each source over all connections; numbers continue from connection to connection."""
-    sources, units, offset = [], [], 0
+    lists, offset = [], 0
     for connection in connections:
-        depth = _depth(connection)
-        ids = connection.ids.ravel()
-        position = np.flatnonzero(ids != PADDING)
-        sources.append(ids[position] - connection.source.first)
-        units.append(offset + position // depth)
-        offset += int(np.prod(connection.geometry.input_volume)) // depth
-    source, unit = np.concatenate(sources), np.concatenate(units)
-    order = np.argsort(source, kind="stable")
-    return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
+        start, _, position = connection.positions
+        lists.append((start, offset + position // _depth(connection)))
+        offset += connection.ids.size // _depth(connection)
+    return joined_lists(lists, connections[0].source.size)
 
 
 @inner
@@ -490,14 +480,3 @@ def spikes_between(
     away = between.row != between.col
     elements = between.data[away], (between.row[away], between.col[away])
     return totals, coo_matrix(elements, shape=(cores, cores)).tocsr()
-
-
-def offsets(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the distances along x and y between the cores of each element of the traffic: int64, (2, elements)."""
-    source, target = pairs(traffic)
-    return np.abs(place[source].astype(np.int64) - place[target]).T
-
-
-def pairs(traffic: csr_matrix) -> Tuple[np.ndarray, np.ndarray]:
-    """Return the sending and the receiving core of each element of the traffic: int, shape (elements,)."""
-    return np.repeat(np.arange(traffic.shape[0]), np.diff(traffic.indptr)), traffic.indices
