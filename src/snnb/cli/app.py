@@ -23,8 +23,12 @@ def app() -> None:
     The process ends without Python's finalisation, in which TensorFlow 2.2 may crash if one of its threads still waits.
     By then all files are closed and the output is flushed.
     """
-    _end_on_signals()
-    _prepare_streams()
+    for number in SIGNAL_EXIT_CODES:  # from now on, as soon as compiled code returns
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `snnb … &`
+            signal.signal(number, partial(_end, _copy_of_stderr()))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # print any text in any encoding
     # multiprocessing starts a process that warns of semaphores which this process has not removed at its end.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     # Otherwise, idle threads of OpenBLAS, which numpy and scipy start, spin for 0.1 s.
@@ -35,13 +39,6 @@ def app() -> None:
 
     sys.unraisablehook = _hide_in_destructors
     os._exit(output.flushed_exit_code(main()))
-
-
-def _end_on_signals() -> None:
-    """End the process on SIGINT or SIGTERM as soon as compiled code returns."""
-    for number in SIGNAL_EXIT_CODES:
-        if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `snnb … &`
-            signal.signal(number, partial(_end, _copy_of_stderr()))
 
 
 def _copy_of_stderr() -> int:
@@ -59,13 +56,6 @@ def _end(stderr: int, number: int, _: object) -> None:
         os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
     finally:
         os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
-
-
-def _prepare_streams() -> None:
-    """Print any text in any encoding."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _hide_in_destructors(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -115,29 +115,23 @@ def _blocks(rows: List[List[str]]) -> List[str]:
 
 
 def _rows(compared: "List[Compared]") -> List[List[str]]:
-    from snnb.results.compare import in_words, prefixes
+    from snnb.results.compare import prefixes, value_in_words
 
-    names = list(dict.fromkeys(name for one in compared for name in one.differs if name != "samples"))
-    parameters = [
-        [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in compared] for name in names
-    ]
-    figures = []
-    for title, form, name in ROWS:
-        values = [getattr(one, name) for one in compared]
-        figures.append([title, *("" if value is None else form.format(value) for value in values)])
-        if name in ("ann_interval", "ann_error"):
-            figures += _changes(compared, classifies=name == "ann_interval")
-    return [
+    rows = [
         ["", *(f"{prefix}{one.stamp}" for prefix, one in zip(prefixes(compared), compared))],
         ["label", *(one.label or "" for one in compared)],
-        *(
-            [["model", *(one.model for one in compared)], ["data set", *(one.dataset for one in compared)]]
-            if len({one.run for one in compared}) > 1
-            else []
-        ),
-        *([name, *values] for name, values in zip(names, parameters)),
-        *figures,
     ]
+    if len({one.run for one in compared}) > 1:
+        rows += [["model", *(one.model for one in compared)], ["data set", *(one.dataset for one in compared)]]
+    for name in dict.fromkeys(name for one in compared for name in one.differs if name != "samples"):
+        words = (value_in_words(one.differs[name]) if name in one.differs else "" for one in compared)
+        rows.append([name, *words])
+    for title, form, name in ROWS:
+        values = [getattr(one, name) for one in compared]
+        rows.append([title, *("" if value is None else form.format(value) for value in values)])
+        if name in ("ann_interval", "ann_error"):
+            rows += _changes(compared, classifies=name == "ann_interval")
+    return rows
 
 
 def _changes(compared: "List[Compared]", *, classifies: bool) -> List[List[str]]:

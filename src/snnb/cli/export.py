@@ -1,7 +1,8 @@
 """`snnb export`: the graph in another program's format."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 import typer
 from typing_extensions import Annotated
@@ -12,12 +13,6 @@ from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 
 
-def _formats() -> List[str]:
-    from snnb.formats.all import FORMATS
-
-    return list(FORMATS)
-
-
 @with_options(stage_options(ExportOptions), after=4)
 def export(
     format: Annotated[
@@ -26,7 +21,7 @@ def export(
             "--format",
             help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, noxim, metis, "
             "hmetis, snn, axh, graphml.",
-            autocompletion=beginning(_formats),
+            autocompletion=beginning(lambda: import_module("snnb.formats.all").FORMATS),
             show_default=False,
         ),
     ],

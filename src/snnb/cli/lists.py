@@ -1,7 +1,8 @@
 """Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Union
 
 import typer
 from typing_extensions import Annotated
@@ -45,41 +46,33 @@ def datasets(
     output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
 
 
-def _hardware_names() -> Sequence[str]:
-    from snnb.chips.read_hardware import hardware_names
-
-    return hardware_names()
-
-
-def _show_hardware(name: str) -> None:
-    """Print the file of a description in the package."""
-    from snnb.chips.hardware import Hardware, HardwareRow
-    from snnb.chips.read_hardware import description_file, hardware_names, read_hardware
-
-    if name not in hardware_names():
-        raise UsageError(f"--show {name}: no such description; there are {', '.join(hardware_names())}")
-    chip = read_hardware(name)
-    lines = description_file(name).read_text(encoding="utf-8").splitlines()
-    output.current.result(lines, [HardwareRow(**dict(chip)) if isinstance(chip, Hardware) else chip])
-
-
 def hardware(
     show: Annotated[
         Optional[str],
         typer.Option(
             metavar="NAME",
             help="Print the YAML file of a description, to start from.",
-            autocompletion=beginning(_hardware_names),
+            autocompletion=beginning(lambda: import_module("snnb.chips.read_hardware").hardware_names()),
         ),
     ] = None,
 ) -> None:
     """Run `snnb hardware`."""
-    if show is not None:
-        _show_hardware(show)
-        return
     from snnb.chips.hardware import MEMORIES, NO_LIMIT, HardwareRow, LayerHardware, Limits
-    from snnb.chips.read_hardware import descriptions, layer_descriptions
+    from snnb.chips.read_hardware import (
+        description_file,
+        descriptions,
+        hardware_names,
+        layer_descriptions,
+        read_hardware,
+    )
 
+    if show is not None:
+        if show not in hardware_names():
+            raise UsageError(f"--show {show}: no such description; there are {', '.join(hardware_names())}")
+        description = read_hardware(show)
+        row = description if isinstance(description, LayerHardware) else HardwareRow(**dict(description))
+        output.current.result(description_file(show).read_text(encoding="utf-8").splitlines(), [row])
+        return
     chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "neurons", "axons", "out", "synapses", "energy (pJ)"]]
     for chip in chips:

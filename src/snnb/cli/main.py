@@ -277,23 +277,17 @@ def load(name: str) -> HelpfulCommand:
     return command
 
 
-def _commands_with(option: str) -> List[str]:
-    """Return the names of the commands that have an option."""
-    return [
-        name
-        for name in COMMANDS
-        if any(option in (*parameter.opts, *parameter.secondary_opts) for parameter in load(name).params)
-    ]
+def _options_of(command: click.Command) -> List[str]:
+    return [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
 
 
 def _no_such_option(name: str, command: click.Command) -> str:
     """Return the message for an unknown option of a command: the option that is meant, or the commands that have it."""
-    meant = SYNONYMS.get(name, name)
-    options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
-    commands = [] if meant in options else _commands_with(meant)
-    if commands:
-        listed = ", ".join(f"`snnb {other}`" for other in commands)
-        return f"no such option: {name}; {'it' if meant == name else meant} is an option of {listed}"
+    meant, options = SYNONYMS.get(name, name), _options_of(command)
+    if meant not in options:
+        others = [f"`snnb {other}`" for other in COMMANDS if meant in _options_of(load(other))]
+        if others:
+            return f"no such option: {name}; {'it' if meant == name else meant} is an option of {', '.join(others)}"
     near = [meant] if meant in options else get_close_matches(name, options, n=1)
     return f"no such option: {name}; " + (f"did you mean {near[0]}?" if near else LISTED)
 

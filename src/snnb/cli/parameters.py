@@ -2,8 +2,9 @@
 
 import inspect
 import os
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Type, Union
 
 import click
 import typer
@@ -25,8 +26,8 @@ BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 RUN_DIR, _ARGUMENT = "run_dir", "run"
 
 
-def beginning(names: Callable[[], Sequence[str]]) -> Callable[[str], List[str]]:
-    """Return a function that completes the beginning of a name."""
+def beginning(names: Callable[[], Iterable[str]]) -> Callable[[str], List[str]]:
+    """Return a function that completes the beginning of a name. `names` is called then, and imports what it needs."""
 
     def complete(incomplete: str) -> List[str]:
         return [name for name in names() if name.startswith(incomplete)]
@@ -34,24 +35,12 @@ def beginning(names: Callable[[], Sequence[str]]) -> Callable[[str], List[str]]:
     return complete
 
 
-def _models() -> Sequence[str]:
-    from snnb.architectures import names
-
-    return names()
-
-
-def _datasets() -> Sequence[str]:
-    from snnb.datasets.catalogue import dataset_names
-
-    return dataset_names()
-
-
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir.",
         show_default=False,
-        autocompletion=beginning(_models),
+        autocompletion=beginning(lambda: import_module("snnb.architectures").names()),
     ),
 ]
 DatasetOption = Annotated[
@@ -59,7 +48,7 @@ DatasetOption = Annotated[
     typer.Option(
         help="Name (`snnb datasets`), or folder:, arrays:, events:, steps:PATH.",
         show_default=False,
-        autocompletion=beginning(_datasets),
+        autocompletion=beginning(lambda: import_module("snnb.datasets.catalogue").dataset_names()),
     ),
 ]
 
@@ -114,7 +103,7 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
         "envvar": flag.environment,
         "rich_help_panel": flag.panel,
     }
-    if flag.complete or choices:
+    if flag.complete or choices:  # otherwise a shell completes paths
         words["autocompletion"] = beginning(flag.complete or (lambda: choices))
     if flag.repeated:
         wanted = List[str]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Set, Tuple, cast
+from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
@@ -72,9 +72,8 @@ def default_parameters(run: RunDirectory) -> ByStage:
     info = run.manifest.run
     own = find(info.model) if info.model_source is None else None
     recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}
-    train = shown_params(run, TrainParams(**recipe))
     return {
-        "train": train,
+        "train": shown_params(run, TrainParams(**recipe)),
         "parse": ParseParams.model_validate(parse.STAGE.defaults(run, {})).model_dump(mode="json"),
         "simulate": SimulateParams.model_validate(simulate.STAGE.defaults(run, {})).model_dump(mode="json"),
     }
@@ -115,26 +114,18 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
 
 def in_words(parameters: Mapping[str, JsonValue]) -> str:
     """Return parameters as one line: `percentile 99, duration 50`."""
-    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
+    return ", ".join(f"{name} {value_in_words(value)}" for name, value in parameters.items())
 
 
-def _value(value: JsonValue) -> str:
+def value_in_words(value: JsonValue) -> str:
+    """Return the value of a parameter as text."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
         return f"{value:g}"
-    return ",".join(map(_value, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(value_in_words, value)) if isinstance(value, list) else str(value)
 
 
-QUALITY = (
-    *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
-    *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
-)
-# Keys of `sim_accuracies.json` that `Compared` has under the same names
-OPERATIONS = (
-    *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
-    *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
-)
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / spikes of sequential"
 NETWORK_ENERGY = "energy*: without neurons and messages, not comparable with energy"
@@ -269,25 +260,10 @@ def compare(places: Sequence[str]) -> List[Compared]:
     parameters = [{} if record is None else parameters_of(run, record) for run, record in selected.values()]
     if len(selected) == 1:  # compared with the defaults
         parameters += [default_parameters(run) for run, record in selected.values() if record is not None]
-    differences = differing(parameters)
-    compared = [
-        outside_one(run, name) if record is None else compared_one(run, name, record)
-        for (_, name), (run, record) in selected.items()
-    ]
-    left_out = [_without_meaning(run, record) for run, record in selected.values()]
     return [
-        one.model_copy(update={"differs": {name: value for name, value in differs.items() if name not in names}})
-        for one, differs, names in zip(compared, differences, left_out)
+        outside_one(run, name) if record is None else compared_one(run, name, record, differs)
+        for ((_, name), (run, record)), differs in zip(selected.items(), differing(parameters))
     ]
-
-
-def _without_meaning(run: RunDirectory, record: Optional[SimulationRecord]) -> Set[str]:
-    """Return the recorded parameters of a simulation that have no meaning for its network, named as in `differing`."""
-    if record is None:
-        return set()
-    params = {"parse": record.details.conversion, "simulate": record.params}
-    names = {(stage, name) for stage, one in params.items() for name in inapplicable(run, one)}
-    return {name for _, name in names} | {f"{stage} {name}" for stage, name in names}
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
@@ -298,21 +274,22 @@ def split_place(text: str) -> Tuple[Path, Optional[str]]:
     return Path(text), None
 
 
-def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
-    """Return the figures of a simulation; `differs` is empty."""
+def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord, differs: Mapping[str, JsonValue]) -> Compared:
+    """Return the figures of a simulation, and its parameters in `differs` that have a meaning for its network."""
     statistics, counts = simulated_files(run, stamp)
+    params = {"parse": record.details.conversion, "simulate": record.params}
+    unused = [(stage, name) for stage, options in params.items() for name in inapplicable(run, options)]
+    names = {text for stage, name in unused for text in (name, f"{stage} {name}")}  # as `differing` returns them
+    same = Compared.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return Compared(
         run=run.path,
         stamp=stamp,
         model=run.model,
         dataset=run.manifest.run.dataset,
         label=record.details.label,
-        differs={},
+        differs={name: value for name, value in differs.items() if name not in names},
         samples=statistics.num_samples,
         steps=statistics.num_timesteps,
-        ann_accuracy=statistics.ann_accuracy,
-        snn_accuracy=statistics.snn_accuracy,
-        readout_accuracy=statistics.readout_accuracy,
         ann_interval=statistics.interval(statistics.ann_accuracy),
         readout_interval=statistics.readout_interval,
         snn_interval=statistics.snn_interval,
@@ -322,7 +299,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         mean_rate=mean_rate(statistics, counts),
         latency=statistics.latency_steps,
         synaptic_operations=statistics.synaptic_operations_per_sample,
-        **{name: getattr(statistics, name) for name in OPERATIONS},
+        **{name: getattr(statistics, name) for name in same},
         neurons=sum(of_neurons.size for of_neurons in counts.values()),
         synapses=statistics.ann_multiply_accumulates_per_sample,
         mappings=mappings_of(run, stamp),
@@ -338,7 +315,7 @@ def mean_rate(statistics: SimulationStatistics, counts: Mapping[str, np.ndarray]
 
 
 def outside_one(run: RunDirectory, name: str) -> Compared:
-    """Return the figures of an external graph; `differs` is empty."""
+    """Return the figures of an external graph, which has no parameters."""
     from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
@@ -346,7 +323,8 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
         recording = opened.recording
         assert recording is not None  # an external graph has spikes, given or assumed
         carried = sum(float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections)
-        return Compared(
+        figures: Dict[str, Any] = dict.fromkeys(Compared.model_fields)  # it has no accuracies, errors and operations
+        figures.update(
             run=run.path,
             stamp=name,
             model=run.model,
@@ -355,7 +333,6 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             differs={},
             samples=recording.num_samples,
             steps=recording.num_timesteps,
-            **dict.fromkeys((*QUALITY, *OPERATIONS)),
             mean_rate=sum(spikes[p.name].sum() for p in opened.layers) / max(1, opened.number_of_neurons()),
             latency=recording.num_timesteps,
             synaptic_operations=carried * recording.num_timesteps,
@@ -364,6 +341,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             mappings=mappings_of(run, name),
             by_step=[],
         )
+        return Compared(**figures)
 
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
