@@ -81,10 +81,13 @@ def export_graph(
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "export")
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
-        if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
-        if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it")
+        if options.rate_unit != DEFAULTS.rate_unit and (opened.recording is None or opened.assumed_spikes):
+            why = (
+                "the spikes of the graph are assumed, so there are"
+                if opened.assumed_spikes
+                else "a graph of weights has"
+            )
+            raise UsageError(f"--rate-unit: {why} no rates; omit it")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = spike_times_of(run, stamp) if format == "spinemap" else None
@@ -96,9 +99,14 @@ def export_graph(
             None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),
             mesh_traffic(opened, mapping) if mapping is not None and exporter.needs_mapping else None,
         )
-        target = output or _default_directory(run, stamp) / f"{run.model}{exporter.suffix}"
+        if output is None:
+            folder = run.path / EXPORTS / stamp
+            for directory in (folder.parent, folder):
+                refuse_link(directory)
+                directory.mkdir(exist_ok=True)
+            output = folder / f"{run.model}{exporter.suffix}"
         origin = {"stamp": stamp, "sha256": str(recorded_hash(run, stamp))}
-        return export(opened, format, target, request, force=force, origin=origin, say=say)
+        return export(opened, format, output, request, force=force, origin=origin, say=say)
 
 
 def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":
@@ -199,15 +207,6 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
     return stamp
 
 
-def _default_directory(run: RunDirectory, stamp: str) -> Path:
-    """Return `exports/<graph's stamp>/`, which is made if it does not exist; a link is refused."""
-    place = run.path / EXPORTS / stamp
-    for directory in (place.parent, place):
-        refuse_link(directory)
-        directory.mkdir(exist_ok=True)
-    return place
-
-
 def remove_partials(run: RunDirectory) -> None:
     """Remove partial files of killed exports in the run, and restore the directories that they were replacing."""
     if not (run.path / EXPORTS).is_symlink():
@@ -238,9 +237,8 @@ def _is_run(directory: Path) -> bool:
 
 def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
     """Return the recorded SHA-256 of a graph's file; None if the graph does not exist."""
-    record = run.records_of("graph").get(stamp)
-    outputs = record.outputs if record is not None else []
-    return next((file.sha256 for file in outputs if file.path == graph_file(run, stamp)), None)
+    file = run.outputs().get(graph_file(run, stamp))
+    return None if file is None else file.sha256
 
 
 def stale_exports(run: RunDirectory) -> List[str]:

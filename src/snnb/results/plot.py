@@ -50,7 +50,7 @@ def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, Hist
     """
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     path = f"{folder}/training_history.csv"
-    if path not in {file.path for record in run.records().values() for file in record.outputs}:
+    if path not in run.outputs():
         return metrics, {}
     rows = list(csv.DictReader(io.StringIO(read_text(unaltered(run, path)))))
     try:

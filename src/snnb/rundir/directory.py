@@ -239,6 +239,10 @@ class RunDirectory:
         """Return the records of all results by directory."""
         return manifest.records(self.manifest, self.kinds)
 
+    def outputs(self) -> Dict[str, FileRecord]:
+        """Return the records of all files that stages have written, by path."""
+        return {file.path: file for record in self.records().values() for file in record.outputs}
+
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
         """Return the records of a stage that can have several results, by name."""
         records: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
@@ -263,11 +267,11 @@ class RunDirectory:
         Results of sweeps, whose options are not inherited, come last.
         """
         results = self.records_of(stage)
-        present = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
+        present = self.outputs()
 
         def precedence(name: str) -> Tuple[bool, bool, str, str]:
             record = results[name]
-            is_present = all(file.external or present.get(file.path) == file.sha256 for file in record.inputs)
+            is_present = all(file.external or present.get(file.path) == file for file in record.inputs)
             return not is_sweep_point(record), is_present, record.timing.started_utc, name
 
         return sorted(results, key=precedence, reverse=True)
@@ -304,9 +308,9 @@ class RunDirectory:
         place = self.path / relative
         self._refuse_foreign_files(relative)
         input_records = [self.hashes.read(path) for path in inputs]
-        written = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
+        written = self.outputs()
         for read in input_records:
-            if written.get(read.path, read.sha256) != read.sha256:
+            if written.get(read.path, read) != read:
                 raise DamagedError(self.path / read.path, "not as it was written")
         target = place.with_name(INCOMPLETE + place.name)
         started, clock = now_utc(), time.monotonic()

@@ -276,7 +276,8 @@ class HashMemory:
         file = self.directory / path
         if not file.is_file():
             return None
-        stamp = _stamp(file)
+        status = file.stat()
+        stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
         if path not in self.remembered or self.remembered[path][0] != stamp:
             self.remembered[path] = (stamp, sha256_of(file))
             self._computed.add(path)
@@ -303,11 +304,6 @@ class HashMemory:
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
         with suppress(OSError):
             write_text_atomically(self.directory / HASHES, json.dumps(existing, sort_keys=True))
-
-
-def _stamp(file: Path) -> Stamp:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:

@@ -23,7 +23,6 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
-    Type,
     Union,
 )
 
@@ -78,14 +77,16 @@ class StageDocument(Document):
     details: Record
 
 
-def _document_of(name: str) -> Type[StageDocument]:
-    """Return the type of the results of a stage, such as `TrainResult`, with its parameters and details."""
-    kind, of_name = STAGES[name].kind, Literal.__getitem__(name)
-    fields: Any = {"stage": (of_name, ...), "params": (kind.params, ...), "details": (kind.details, ...)}
-    return create_model(f"{name.title()}Result", __base__=StageDocument, **fields)
-
-
-_OF_STAGE = {name: _document_of(name) for name in STAGES}
+_OF_STAGE: Dict[str, Any] = {  # such as `TrainResult`
+    name: create_model(
+        f"{name.title()}Result",
+        __base__=StageDocument,
+        stage=(Literal.__getitem__(name), ...),
+        params=(stage.kind.params, ...),
+        details=(stage.kind.details, ...),
+    )
+    for name, stage in STAGES.items()
+}
 AnyStageDocument: Any = Union[tuple(_OF_STAGE.values())]
 
 
@@ -225,8 +226,10 @@ def extra_named(stage: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a library of another version, for example, raises errors of any type in an import
-        package = _not_imported(error)
-        if package is None:
+        modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        packages = {name.split(".")[0] for name in (*modules, getattr(error, "name", None) or "")}
+        package = next((name for name in ("tensorflow", "tf_keras") if name in packages - sys.modules.keys()), None)
+        if package is None:  # the error has not ended their import
             raise
         remedy = how_to_install("train")
         if isinstance(error, ModuleNotFoundError) and error.name == package:
@@ -236,13 +239,6 @@ def extra_named(stage: str) -> Iterator[None]:
         raise InputError(
             f"{stage} needs {package}, which cannot be imported ({reason}); install it again: {remedy}"
         ) from error
-
-
-def _not_imported(error: BaseException) -> Optional[str]:
-    """Return the package, TensorFlow or Keras, whose import an error has ended; None for any other error."""
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    packages = {name.split(".")[0] for name in (*modules, getattr(error, "name", None) or "")}
-    return next((name for name in ("tensorflow", "tf_keras") if name in packages and name not in sys.modules), None)
 
 
 def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
@@ -256,15 +252,12 @@ def effective_options(run: RunDirectory, given: Given, from_defaults: Collection
         fields, idle = STAGES[stage].kind.params.model_fields, STAGES[stage].without_effect(run, filled)
         changed = [name for name in options if name in idle and options[name] != fields[name].default]
         without[stage] = {name: idle[name] for name in changed}
+    used = {name for stage, options in given.items() for name in options if name not in without[stage]}
     for stage, reasons in without.items():
-        others = [other for other in given if other != stage]
-        alone = {
-            name: reason
-            for name, reason in reasons.items()
-            if not any(name in given[other] and name not in without[other] for other in others)
-        }
-        for reason in alone.values():
-            names = [option_name(STAGES[stage].kind.params, name) for name in alone if alone[name] == reason]
+        unused = [name for name in reasons if name not in used]
+        if unused:
+            reason = reasons[unused[0]]
+            names = [option_name(STAGES[stage].kind.params, name) for name in unused if reasons[name] == reason]
             raise UsageError(f"{', '.join(names)}: {reason}")
     return {
         stage: {name: value for name, value in options.items() if name not in without[stage]}
@@ -370,35 +363,23 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
     for name, stage in STAGES.items():
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
-        if stage.kind.names is None:
-            records = {stage.kind.directory: run.record_of(name)}
-        else:
-            results = run.records_of(name)
-            records = {run.directory_of(name, key): results[key] for key in results if only is None or key in only}
+        several = stage.kind.names is not None
+        records = {place: one for place, one in run.records().items() if place.split("/")[0] == stage.kind.directory}
         for directory, record in records.items():
-            state = _state(run, name if stage.kind.names is None else directory, stage, record, causes)
-            states.append(state)
-            if state.reason is not None and stage.kind.names is not None:
+            if several and only is not None and directory.split("/")[1] not in only:
+                continue
+            other = simulate.other_conversion(run, record) if stage is simulate.STAGE else None
+            # A simulation holds a copy of its network: it is not stale when the conversion has other options.
+            unread = () if other is None else (f"{parse.KIND.directory}/",)
+            inputs = [file for file in record.inputs if not file.path.startswith(unread)]
+            made_of = (causes[place] for place in causes if any(file.path.startswith(f"{place}/") for file in inputs))
+            reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {}) or next(made_of, None)
+            states.append(StageState(directory if several else name, record, reason, other))
+            if reason is not None and several:
                 causes[directory] = f"{directory} is stale"
-            elif state.reason is not None:
-                causes[directory] = state.reason if state.reason in causes.values() else f"{name} has to run first"
+            elif reason is not None:
+                causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
         if not records and not stage.optional:
             states.append(StageState(name, None, "has not run"))
+            causes[stage.kind.directory] = f"{name} has to run first"
     return states
-
-
-def _state(
-    run: RunDirectory, name: str, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
-) -> StageState:
-    """Return the state of a result.
-
-    A simulation holds a copy of its network, so it does not become stale when the conversion has other options.
-    """
-    if record is None:
-        return StageState(name, None, stale_reason(run, None, {}))
-    other = simulate.other_conversion(run, record) if stage is simulate.STAGE else None
-    unread = () if other is None else (f"{parse.KIND.directory}/",)
-    inputs = [file for file in record.inputs if not file.path.startswith(unread)]
-    reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
-    made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))
-    return StageState(name, record, reason or next(made_of, None), other)

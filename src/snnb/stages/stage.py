@@ -271,7 +271,7 @@ def unaltered(run: RunDirectory, path: str) -> Path:
 
     Raise `DamagedError` if the file is missing or does not have its recorded hash.
     """
-    written = next((file for record in run.records().values() for file in record.outputs if file.path == path), None)
+    written = run.outputs().get(path)
     if written is None or not run.hashes.matches(written):
         raise DamagedError(run.path / path, "modified")
     return run.path / path
