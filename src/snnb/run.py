@@ -44,8 +44,8 @@ from snnb.run_keywords import (
 )
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
-from snnb.stages.graph import GraphParams, import_arrays
-from snnb.stages.open_run import begin_with_graph, open_or_create, open_run
+from snnb.stages.graph import GraphParams, import_arrays, imported_name
+from snnb.stages.open_run import create_run, open_or_create, open_run
 from snnb.stages.plan import bring_up_to_date, effective_options, read_options
 from snnb.stages.stage import StageResult, key_figures, result_of
 
@@ -233,7 +233,8 @@ class Run:
             edges = EdgeArrays(source, target, weight, spikes)
         made, sha256 = listed(edges, populations, inputs)
         params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
-        directory = begin_with_graph(Path(path), Path(path), say=_warn if say is say_nothing else say)
+        name = imported_name(Path(path))
+        directory = create_run(name, Path(path), imported=True, say=_warn if say is say_nothing else say)
         run = cls(path=directory.path, say=say)
         with directory.locked(say=run._say_waiting):
             import_arrays(directory, made, sha256, params, force=force)

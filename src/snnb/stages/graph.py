@@ -144,14 +144,7 @@ def imported_name(path: Path) -> str:
     return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
 
 
-def refuse_unknown_file(path: Path) -> None:
-    """Raise an error if an external graph, a file or `instance:NAME`, does not exist or is of no known kind."""
-    from snnb.formats.import_graph import find_reader
-
-    find_reader(_file_of(path))
-
-
-def _file_of(named: Path) -> Path:
+def file_of(named: Path) -> Path:
     """Return the file of an external graph, which may have the name of an instance."""
     instance = named_instance(named)
     return named if instance is None else find_instance(instance).path
@@ -176,19 +169,6 @@ def graph_command(run: RunDirectory) -> str:
     """Return the command that makes the graph of a run."""
     from_file = "--from FILE " if run.manifest.run.imported else ""
     return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
-
-
-def options_of(name: str) -> List[str]:
-    """Return the options of `snnb graph` that make the graph of this name."""
-    if name in (WEIGHTS, IMPORTED):
-        return ["--weights-only"] if name == WEIGHTS else []
-    return ["--simulation", name]
-
-
-def made_of_arrays(run: RunDirectory) -> bool:
-    """Whether the run begins with a graph that `Run.from_graph` has made of arrays."""
-    record = recorded(run, KIND, IMPORTED) if run.manifest.run.imported else None
-    return record is not None and record.params.from_file is None
 
 
 def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
@@ -256,7 +236,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     run.rename(imported_name(path))  # with --force, the previous graph may be from another file
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
-            _file_of(path),
+            file_of(path),
             output.directory / run.graph_name,
             rates=params.rates or (),
             samples=params.rate_samples,

@@ -123,19 +123,15 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     require_result(run, "--graph", stamp, known)
     if say is not say_nothing:
+        from snnb.graph.synapse_graph import SynapseGraph
+
+        with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+            recording = opened.recording
+        assert recording is not None  # a mapping needs spikes
+        size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
         others = ", ".join(name for name in known if name != stamp)
-        say(_graph_in_words(run, stamp) + (f"; others, for --graph: {others}" if others else ""))
+        say(f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else ""))
     return params.model_copy(update={"graph": stamp})
-
-
-def _graph_in_words(run: RunDirectory, stamp: str) -> str:
-    """Return stamp, samples and time steps of a graph as text."""
-    from snnb.graph.synapse_graph import SynapseGraph
-
-    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
-        recording = opened.recording
-    assert recording is not None  # a mapping needs spikes
-    return f"graph {stamp}, {recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
 
 
 def _hardware_of(params: MapParams) -> str:

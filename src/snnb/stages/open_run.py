@@ -13,6 +13,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
 from snnb.stages import graph as graph_stage
 from snnb.stages.all import KINDS
+from snnb.stages.graph import IMPORTED, WEIGHTS
+from snnb.stages.stage import recorded
 from snnb.stages.train import CHECKPOINT
 from snnb.version import __version__
 
@@ -43,11 +45,12 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     path = _quoted(run.path)
     if not name:
         return f"`snnb {kind.name} {path}` recreates it"
-    if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
-        return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
-        options = map(shlex.quote, graph_stage.options_of(name))
-        return f"`{' '.join(['snnb graph', path, *options])}` recreates it"
+        record = recorded(run, graph_stage.KIND, name)
+        if name == IMPORTED and record is not None and record.params.from_file is None:  # made of arrays
+            return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
+        options = {WEIGHTS: " --weights-only", IMPORTED: ""}.get(name, f" --simulation {shlex.quote(name)}")
+        return f"`snnb graph {path}{options}` recreates it"
     return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
 
@@ -83,8 +86,10 @@ def open_or_create(
     if graph is not None:
         if model is not None or dataset is not None:
             raise UsageError("--from: an external graph has no model and no data set; omit --model, --dataset")
-        graph_stage.refuse_unknown_file(graph)
-        return begin_with_graph(graph, run_dir, wait=wait, say=say)
+        from snnb.formats.import_graph import find_reader
+
+        find_reader(graph_stage.file_of(graph))  # raises for a file that does not exist or is of no known kind
+        return create_run(graph_stage.imported_name(graph), run_dir, imported=True, wait=wait, say=say)
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:
@@ -98,26 +103,20 @@ def open_or_create(
     from snnb.stages.model import identify_model
 
     name, on, source = identify_model(model, dataset)
-    return _create(name, on, source, run_dir, wait=wait, say=say)
+    return create_run(name, run_dir, on, source, wait=wait, say=say)
 
 
-def begin_with_graph(
-    named: Path, run_dir: Optional[Path], *, wait: bool = True, say: Say = say_nothing
-) -> RunDirectory:
-    """Open or create a run that begins with an external graph, which has the name of a file or an instance."""
-    return _create(graph_stage.imported_name(named), "", None, run_dir, imported=True, wait=wait, say=say)
-
-
-def _create(
+def create_run(
     model: str,
-    dataset: str,
-    source: Optional[str],
     run_dir: Optional[Path],
+    dataset: str = "",
+    source: Optional[str] = None,
     *,
     imported: Optional[bool] = None,
-    wait: bool,
+    wait: bool = True,
     say: Say,
 ) -> RunDirectory:
+    """Open or create a run with the fields of its `RunInfo`; for the other parameters see `open_or_create`."""
     info = RunInfo(
         model=model,
         dataset=dataset,

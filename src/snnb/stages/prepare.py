@@ -1,7 +1,7 @@
 """Stage `prepare`: convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
 
 import math
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, cast
 
 from pydantic import Field
 
@@ -17,7 +17,6 @@ from snnb.stages.stage import Given, Stage, effective_params, recorded, recorded
 if TYPE_CHECKING:
     import numpy as np
 
-    from snnb.network.event_samples import EventSamples
 
 
 FIDELITY_SAMPLES = 1000  # test samples on which changes of a network are measured, at most
@@ -160,14 +159,6 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
 def samples_file(run: RunDirectory) -> str:
     """Return the path of the prepared test samples in the run."""
     return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
-
-
-def samples_to_simulate(run: RunDirectory) -> "Union[np.ndarray, EventSamples]":
-    """Open the prepared test samples."""
-    from snnb.network.event_samples import EventSamples
-
-    path = run.path / samples_file(run)
-    return EventSamples(path) if path.suffix == ".h5" else dataset_array(run, "x_test")
 
 
 def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":

@@ -299,10 +299,11 @@ def simulate_samples(
 
     `fidelity` has the changes of its conversion.
     """
+    from snnb.network.event_samples import EventSamples
     from snnb.simulation.simulate import simulate
     from snnb.stages.model import class_count
 
-    details = recorded_details(run, prepare.KIND)
+    details, samples = recorded_details(run, prepare.KIND), run.path / prepare.samples_file(run)
     trained = None
     if fidelity is not None and "average_pooling" in fidelity.after:
         from snnb.model_files.read_model import read_trained
@@ -312,7 +313,7 @@ def simulate_samples(
         parsed,
         target,
         name=run.model,
-        x=prepare.samples_to_simulate(run),
+        x=EventSamples(samples) if samples.suffix == ".h5" else prepare.dataset_array(run, "x_test"),
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,
