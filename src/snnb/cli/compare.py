@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import NonEmptyPath
+from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
 from snnb.conversion.fidelity import CHANGES
 from snnb.core.errors import UsageError
@@ -51,18 +51,11 @@ def compare(
     simulations: Annotated[
         List[str],
         typer.Argument(
-            metavar="RUN[:STAMP]...",
-            help="Simulations; a run without a stamp selects all of its simulations.",
-            show_default=False,
+            metavar="RUN[:STAMP]...", help="Simulations; a run without a stamp selects all of its simulations."
         ),
     ],
     figure: Annotated[
-        Optional[Path],
-        typer.Option(
-            help="Write a figure of accuracy over time to this .png, .svg or .pdf file.",
-            click_type=NonEmptyPath(),
-            show_default=False,
-        ),
+        Optional[Path], path_option(help="Write a figure of accuracy over time to this .png, .svg or .pdf file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing figure file.")] = False,
 ) -> None:

@@ -55,7 +55,28 @@ class Machine(Document):
 
 def doctor() -> None:
     """Run `snnb doctor`."""
-    info = machine()
+    from snnb.datasets.catalogue import data_directory
+    from snnb.rundir.manifest import current_environment, version_of
+
+    gpus: List[str] = []
+    try:
+        import tensorflow
+
+        imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
+    except Exception as error:  # any fault of the installation is shown
+        imports = f"import fails: {type(error).__name__}: {error}"
+    total, available = memory()
+    info = Machine(
+        **{name: version for name, version in current_environment() if name != "device"},
+        tensorflow_imports=imports,
+        tf_keras=version_of("tf-keras"),
+        gpus=gpus,
+        cores=processors(),
+        memory_bytes=total,
+        memory_available_bytes=available,
+        runs=Place.of(Path(os.environ.get("SNNB_RUNS") or "runs")),
+        data=Place.of(data_directory()),
+    )
     keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
     gib = 2**30
     rows = [
@@ -69,29 +90,3 @@ def doctor() -> None:
         ("data sets", str(info.data)),
     ]
     output.current.result(output.table_lines(rows, head=False), info)
-
-
-def machine() -> Machine:
-    """Return the versions and resources that this process has."""
-    from snnb.datasets.catalogue import data_directory
-    from snnb.rundir.manifest import current_environment, version_of
-
-    gpus: List[str] = []
-    try:
-        import tensorflow
-
-        imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
-    except Exception as error:  # any fault of the installation is shown
-        imports = f"import fails: {type(error).__name__}: {error}"
-    total, available = memory()
-    return Machine(
-        **{name: version for name, version in current_environment() if name != "device"},
-        tensorflow_imports=imports,
-        tf_keras=version_of("tf-keras"),
-        gpus=gpus,
-        cores=processors(),
-        memory_bytes=total,
-        memory_available_bytes=available,
-        runs=Place.of(Path(os.environ.get("SNNB_RUNS") or "runs")),
-        data=Place.of(data_directory()),
-    )

@@ -8,7 +8,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, NonEmptyPath, beginning, chosen, opened, stage_options, with_options
+from snnb.cli.parameters import ExistingRun, beginning, chosen, opened, path_option, stage_options, with_options
 from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 
@@ -22,18 +22,11 @@ def export(
             help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, noxim, metis, "
             "hmetis, snn, axh, graphml.",
             autocompletion=beginning(lambda: import_module("snnb.formats.all").FORMATS),
-            show_default=False,
         ),
     ],
     run_dir: ExistingRun = None,
     output_path: Annotated[
-        Optional[Path],
-        typer.Option(
-            "--output",
-            help="Output path. Default: in exports/ of the run.",
-            click_type=NonEmptyPath(),
-            show_default=False,
-        ),
+        Optional[Path], path_option("--output", help="Output path. Default: in exports/ of the run.")
     ] = None,
     graph: Annotated[
         Optional[str],

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Type, Union
@@ -39,7 +40,6 @@ ModelOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir.",
-        show_default=False,
         autocompletion=beginning(lambda: import_module("snnb.architectures").names()),
     ),
 ]
@@ -47,7 +47,6 @@ DatasetOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb datasets`), or folder:, arrays:, events:, steps:PATH.",
-        show_default=False,
         autocompletion=beginning(lambda: import_module("snnb.datasets.catalogue").dataset_names()),
     ),
 ]
@@ -65,17 +64,10 @@ class NonEmptyPath(click.ParamType):
         return Path(str(value))
 
 
-RunDir = Annotated[
-    Optional[Path],
-    typer.Option(
-        help="Same as RUN. Default: $SNNB_RUNS/MODEL or runs/MODEL.", click_type=NonEmptyPath(), show_default=False
-    ),
-]
-ExistingRun = Annotated[
-    Optional[Path],
-    typer.Option("--run-dir", help="Run directory (same as RUN).", click_type=NonEmptyPath(), show_default=False),
-]
-Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath(), show_default=False)]
+path_option: Any = partial(typer.Option, click_type=NonEmptyPath())
+RunDir = Annotated[Optional[Path], path_option(help="Same as RUN. Default: $SNNB_RUNS/MODEL or runs/MODEL.")]
+ExistingRun = Annotated[Optional[Path], path_option("--run-dir", help="Run directory (same as RUN).")]
+Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath())]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail if another process has locked the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
 Defaults = Annotated[bool, typer.Option("--defaults", help="Use the defaults for options that are not given.")]

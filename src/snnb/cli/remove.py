@@ -16,9 +16,7 @@ def remove(
     stamps: Annotated[
         List[str],
         typer.Argument(
-            metavar="STAMP...",
-            help="Stamp of a simulation or mapping, or `graphs/STAMP` (see `snnb status`).",
-            show_default=False,
+            metavar="STAMP...", help="Stamp of a simulation or mapping, or `graphs/STAMP` (see `snnb status`)."
         ),
     ],
     with_dependents: Annotated[

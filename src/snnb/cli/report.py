@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, NonEmptyPath, opened
+from snnb.cli.parameters import ExistingRun, opened, path_option
 
 
 def report(
@@ -16,13 +16,7 @@ def report(
         Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation. Default: the current one.")
     ] = None,
     output_path: Annotated[
-        Optional[Path],
-        typer.Option(
-            "--output",
-            help="Output file. Default: report.html in the run.",
-            click_type=NonEmptyPath(),
-            show_default=False,
-        ),
+        Optional[Path], path_option("--output", help="Output file. Default: report.html in the run.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
 ) -> None:

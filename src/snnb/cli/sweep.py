@@ -25,7 +25,6 @@ def sweep(
             metavar="OPTION=VALUE,VALUE",
             help="Option of train, parse or simulate, and its values; repeatable. For an option of several stages: "
             "`train.seed=0,1`. `hardware=NAME,FILE` maps each simulation.",
-            show_default=False,
         ),
     ],
     model: ModelOption = None,
