@@ -1,6 +1,7 @@
 """Report messages and progress through callables, so that no package depends on how they are shown."""
 
 import time
+from dataclasses import dataclass
 from typing import Callable, Optional, Protocol
 
 Say = Callable[[str], None]  # called with one line of text
@@ -37,14 +38,11 @@ class Throttle:
         return True
 
 
+@dataclass
 class Compilation:
-    """Report that this process compiles loops.
+    """Report that this process compiles loops."""
 
-    `show` is called with a note when it begins, and with an empty one when it ends.
-    """
-
-    def __init__(self) -> None:
-        self.show: Say = say_nothing
+    show: Say = say_nothing  # called with a note when it begins, and with an empty one when it ends
 
 
 compilation = Compilation()

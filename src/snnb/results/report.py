@@ -160,7 +160,7 @@ def _overview(
     warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
     for stage, name in zip(("graph", "map"), shown):
         state = None if name is None else states[run.directory_of(stage, name)]
-        if state is not None and not state.up_to_date:
+        if state is not None and state.reason is not None:
             warnings.append(f"Warning: {state.name} is {state.in_words}.")
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 

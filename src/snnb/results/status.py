@@ -54,7 +54,7 @@ def status_of(run: RunDirectory) -> Status:
         stages.append(
             StageStatus(
                 stage=state.name,
-                up_to_date=state.up_to_date,
+                up_to_date=state.reason is None,
                 reason=state.reason,
                 other_conversion=state.other_conversion,
                 started_utc=record.timing.started_utc if record is not None else None,

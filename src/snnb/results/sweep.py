@@ -230,7 +230,9 @@ def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
     if any(point.get("energy_of") == "network" for point in points):
         points = [_split_energy(point) for point in points]
         notes.append(NETWORK_ENERGY)
-    hidden = [*NOT_SHOWN, *_needless_names(points)]
+    # The chip has its name, unless two values of `hardware` are files of chips with equal names.
+    chips = {point.get(CHIPS): point.get("chip") for point in points}
+    hidden = [*NOT_SHOWN, CHIPS if len({*chips.values()}) == len(chips) else "chip"]
     names = [name for name in points[0] if name not in hidden and any(point[name] is not None for point in points)]
     names.sort(key=lambda name: name != "chip")  # the chip comes first
     bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
@@ -240,12 +242,6 @@ def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
         [names.index(name) for name in LESS_IMPORTANT if name in names],
         notes,
     )
-
-
-def _needless_names(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
-    """Return the column of the values of `hardware`, unless two of them are files of chips with equal names."""
-    chips = {point.get(CHIPS): point.get("chip") for point in points}
-    return [CHIPS] if len({*chips.values()}) == len(chips) else ["chip"]
 
 
 def _split_energy(point: Mapping[str, JsonValue]) -> Dict[str, JsonValue]:

@@ -320,7 +320,6 @@ class RunDirectory:
             target.mkdir(parents=True)
             with raise_on_full_disk(target):
                 yield output
-            sync_tree(target)
             files = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(
                 started_utc=started.isoformat(timespec="seconds"),
@@ -357,7 +356,6 @@ class RunDirectory:
         try:
             with raise_on_full_disk(self.path):
                 shutil.copytree(str(other.path / relative), str(incomplete))
-            sync_tree(incomplete)
             _replace(incomplete, place)
             self._save_record(stage, None, record)
         finally:
@@ -457,6 +455,7 @@ class RunDirectory:
 
 def _replace(incomplete: Path, directory: Path) -> None:
     """Rename an existing directory aside, which `RunDirectory.recover` removes, and a complete one to its place."""
+    sync_tree(incomplete)
     aside = directory.with_name(REPLACED + directory.name)
     if directory.exists():
         directory.rename(aside)

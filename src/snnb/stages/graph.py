@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from snnb.graph.listed import ListedGraph
     from snnb.graph.synapse_graph import SynapseGraph
 
-PoolWeight = Literal["mean", "one"]
 FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of an external graph
@@ -61,7 +60,7 @@ class GraphParams(Options):
     weights_only: Annotated[bool, Flag(inherited=False)] = Field(
         default=False, description="Use weights as edge values; requires no simulation."
     )
-    pool_weight: PoolWeight = Field(
+    pool_weight: Literal["mean", "one"] = Field(
         default="mean",
         description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
     )

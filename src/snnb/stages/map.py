@@ -207,6 +207,8 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
+    from snnb.graph.synapse_graph import SynapseGraph
+
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
@@ -218,12 +220,15 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
     spike_times, parsed = graph.spike_times_of(run, name), _parsed_file(run, name) if of_layers else None
     inputs = [path for path in (graph.graph_file(run, name), spike_times, parsed) if path is not None]
     times = None if spike_times is None else run.path / spike_times
-    with run.stage("map", params, inputs=inputs, name=stamp) as output:
+    with run.stage("map", params, inputs=inputs, name=stamp) as output, SynapseGraph.open(
+        run.path / inputs[0], checked=True
+    ) as opened:
         output.external = external
         if isinstance(hardware, LayerHardware):
-            _map_layers(run, params, hardware, times, output, figures)
+            lines = _map_layers(run, params, hardware, opened, times, output, figures)
         else:
-            _map_neurons(run, params, hardware, times, output, figures, progress)
+            lines = _map_neurons(run, params, hardware, opened, times, output, figures, progress)
+        write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
     return stamp
 
 
@@ -231,12 +236,12 @@ def _map_layers(
     run: RunDirectory,
     params: MapParams,
     hardware: LayerHardware,
+    opened: "SynapseGraph",
     spike_times: Optional[Path],
     output: StageOutput,
     figures: str,
-) -> None:
-    """Map the layers of a graph's network; write `cost.json`, the figure and the log."""
-    from snnb.graph.synapse_graph import SynapseGraph
+) -> List[str]:
+    """Map the layers of a graph's network; write `cost.json` and the figure, and return the lines of the log."""
     from snnb.io.figures import save
     from snnb.mapping.layers.layer_cost import COST, LayerCost
     from snnb.mapping.layers.layer_plots import plot_layers
@@ -246,24 +251,20 @@ def _map_layers(
     network, assignment = _assigned(run, hardware, stamp)
     if assignment.reason is not None:
         raise InputError(assignment.reason)
-    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
-        mappable = MappableNetwork.of(opened)
-        cost = LayerCost.of(
-            network,
-            hardware,
-            assignment,
-            {population.name: mappable.spikes_of(population) for population in mappable.sources},
-            model=run.model,
-            graph=stamp,
-            samples=mappable.samples,
-            spike_times=spike_times,
-        )
-        output.warnings = [*layer_notes(network, hardware, assignment, _current_notes(opened))]
+    mappable = MappableNetwork.of(opened)
+    cost = LayerCost.of(
+        network,
+        hardware,
+        assignment,
+        {population.name: mappable.spikes_of(population) for population in mappable.sources},
+        model=run.model,
+        graph=stamp,
+        samples=mappable.samples,
+        spike_times=spike_times,
+    )
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    unknown = [UNKNOWN] if cost.busiest_core is None else []
-    lines = [*cost.log_lines(assignment), "", *output.warnings, *unknown]
-    write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+    output.warnings = [*layer_notes(network, hardware, assignment, _current_notes(opened))]
     output.metrics = cost.metrics()
     output.details = MapDetails(
         graph=stamp,
@@ -275,19 +276,20 @@ def _map_layers(
         overfull_cores=0,
         energy_of=None,
     )
+    return [*cost.log_lines(assignment), "", *output.warnings, *([UNKNOWN] if cost.busiest_core is None else [])]
 
 
 def _map_neurons(
     run: RunDirectory,
     params: MapParams,
     hardware: Hardware,
+    opened: "SynapseGraph",
     spike_times: Optional[Path],
     output: StageOutput,
     figures: str,
     progress: Progress,
-) -> None:
-    """Map the neurons of a graph; write the files of the mapping, the figures and the log."""
-    from snnb.graph.synapse_graph import SynapseGraph
+) -> List[str]:
+    """Map the neurons of a graph; write the files of the mapping and the figures, and return the lines of the log."""
     from snnb.mapping.files import MappingCost, write_mapping
     from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.plots import plot_all
@@ -296,45 +298,41 @@ def _map_neurons(
 
     began, stamp, imported = time.monotonic(), str(params.graph), bool(run.manifest.run.imported)
     method, objective, seed = params.method, params.objective, params.seed
-    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
-        network = MappableNetwork.of(opened)
-        if params.partition is None:
-            mapped = map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
-        else:
-            mapped = cost_partition(
-                network,
-                hardware,
-                params.partition,
-                params.placement,
-                allow_overfull=params.allow_overfull,
-                split_overfull=params.split_overfull,
-                seed=seed,
-                progress=progress,
-            )
-        loads = steps = messages = None
-        if spike_times is not None:
-            on_chip = spikes_on_chip(network, spike_times, delayed=imported)
-            loads, messages = step_loads(mapped, on_chip, progress), recorded_messages(mapped, on_chip)
-            if hardware.counts_events:
-                steps = recorded_steps(mapped, on_chip, progress)
-        cost = MappingCost.of(
-            mapped,
-            model=run.model,
-            graph=stamp,
-            objective=objective if params.partition is None else "spikes",
+    network = MappableNetwork.of(opened)
+    if params.partition is None:
+        mapped = map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
+    else:
+        mapped = cost_partition(
+            network,
+            hardware,
+            params.partition,
+            params.placement,
+            allow_overfull=params.allow_overfull,
+            split_overfull=params.split_overfull,
             seed=seed,
-            by_step=loads,
-            recorded=steps,
-            seconds=round(time.monotonic() - began, 3),
+            progress=progress,
         )
-        plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
-        notes = [graph.ASSUMED] if cost.assumed_spikes else []
-        external = recorded(run, graph.KIND, stamp) if imported else None
-        notes += [] if external is None else graph.rate_warnings(opened, external.params)
-        notes += [*_current_notes(opened), *_weight_note(run, opened, hardware)]
-    unknown = [UNKNOWN] if loads is None and not imported else []
-    lines = [*cost.log_lines(mapped.warnings), *notes, *unknown]
-    write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+    loads = steps = messages = None
+    if spike_times is not None:
+        on_chip = spikes_on_chip(network, spike_times, delayed=imported)
+        loads, messages = step_loads(mapped, on_chip, progress), recorded_messages(mapped, on_chip)
+        if hardware.counts_events:
+            steps = recorded_steps(mapped, on_chip, progress)
+    cost = MappingCost.of(
+        mapped,
+        model=run.model,
+        graph=stamp,
+        objective=objective if params.partition is None else "spikes",
+        seed=seed,
+        by_step=loads,
+        recorded=steps,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
+    notes = [graph.ASSUMED] if cost.assumed_spikes else []
+    external = recorded(run, graph.KIND, stamp) if imported else None
+    notes += [] if external is None else graph.rate_warnings(opened, external.params)
+    notes += [*_current_notes(opened), *_weight_note(run, opened, hardware)]
     output.metrics = cost.metrics()
     output.warnings = [*mapped.warnings, *notes]
     output.details = MapDetails(
@@ -347,6 +345,8 @@ def _map_neurons(
         overfull_cores=len(cost.overfull_cores),
         energy_of=hardware.energy_of,
     )
+    unknown = [UNKNOWN] if loads is None and not imported else []
+    return [*cost.log_lines(mapped.warnings), *notes, *unknown]
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:

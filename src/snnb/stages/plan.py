@@ -335,13 +335,8 @@ class StageState:
 
     name: str  # the stage, or for one of many results its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
-    reason: Optional[str]  # why it is stale
+    reason: Optional[str]  # why it is stale; None if it is up to date
     other_conversion: Optional[str] = None  # differing options of the conversion of a simulation
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether it is complete and not stale."""
-        return self.reason is None
 
     @property
     def in_words(self) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-
 FIDELITY_SAMPLES = 1000  # test samples on which changes of a network are measured, at most
 FIDELITY_VALUES = 200_000_000  # pixels of these samples, at most
 BYTE = 255.0
