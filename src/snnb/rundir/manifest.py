@@ -33,14 +33,7 @@ from typing import (
 )
 
 import yaml
-from pydantic import (
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-    model_validator,
-)  # fmt: skip
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, create_model, model_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError, InputError, advising

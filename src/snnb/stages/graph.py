@@ -17,16 +17,7 @@ from snnb.instances.known_instances import find_instance, named_instance
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
-from snnb.stages.stage import (
-    Given,
-    PlannedRun,
-    Stage,
-    effective_params,
-    recorded,
-    require_result,
-    unaltered,
-    write_log,
-)
+from snnb.stages.stage import Given, PlannedRun, Stage, effective_params, recorded, require_result, unaltered, write_log
 from snnb.stages.train import shown_params
 
 if TYPE_CHECKING:

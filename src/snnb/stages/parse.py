@@ -17,15 +17,7 @@ from snnb.model_files.kinds import NirSettings
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
-from snnb.stages.stage import (
-    Given,
-    PlannedRun,
-    Stage,
-    effective_params,
-    effective_value,
-    recorded,
-    recorded_details,
-)
+from snnb.stages.stage import Given, PlannedRun, Stage, effective_params, effective_value, recorded, recorded_details
 
 if TYPE_CHECKING:
     from snnb.conversion.convert import Conversion

@@ -15,12 +15,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord
-from snnb.simulation.settings import (
-    OF_CONVERTED,
-    RECORDING,
-    SimulationSettings,
-    refuse_unsuitable,
-)
+from snnb.simulation.settings import OF_CONVERTED, RECORDING, SimulationSettings, refuse_unsuitable
 from snnb.stages import parse, prepare, train
 from snnb.stages.parse import ParseParams
 from snnb.stages.stage import (

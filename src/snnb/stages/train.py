@@ -2,19 +2,7 @@
 
 import shutil
 from functools import partial
-from typing import (
-    TYPE_CHECKING,
-    Callable,
-    ClassVar,
-    Dict,
-    Iterable,
-    Literal,
-    Mapping,
-    Optional,
-    Tuple,
-    Union,
-    cast,
-)
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Iterable, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
