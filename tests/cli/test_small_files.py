@@ -214,7 +214,6 @@ ROWS = [
     (f"{PREPARE} net.py:net --dataset arrays:pictures.npz", 3, "pictures.npz", "640,000,000,000"),
     (f"{PREPARE} small.nir --dataset events:recordings", 3, "a.npz", "100,000,000,000 values"),
     ("status deep", 3, "manifest.yaml", "YAML"),
-    ("verify deep", 3, "manifest.yaml", "YAML"),
     ("map imported --hardware deep.yaml", 3, "deep.yaml", "YAML"),
     ("map imported --hardware blocks.yaml", 3, "blocks.yaml", "YAML"),
     ("map imported --hardware merged.yaml", 3, "merged.yaml", "aliases"),

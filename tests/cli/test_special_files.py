@@ -43,7 +43,6 @@ ROWS = [
     (f"prepare {NEW} --model small.nir --dataset events:recorded", "recorded/test/0/a.npy"),
     (f"prepare {NEW} --model small.nir --dataset steps:steps", "steps"),
     ("status run", "run/manifest.yaml"),
-    ("verify run", "run/manifest.yaml"),
     ("compare imported run", "run/manifest.yaml"),
 ]
 

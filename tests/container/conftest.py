@@ -13,12 +13,11 @@ Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def docker() -> Docker:
-    """Run a docker command; unless told otherwise, it must succeed."""
+    """Run a docker command, which must succeed."""
 
-    def run(*arguments: str, succeeds: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=600)
-        if succeeds:
-            assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done
 
     return run

@@ -28,12 +28,13 @@ def run(tmp_path):
 
 @pytest.fixture
 def snnb(capsys):
-    """Run a command in this process; return its exit code, stdout and stderr."""
+    """Run a command in this process, which ends with the exit code `code`; return its stdout and stderr."""
 
-    def call(*arguments):
+    def call(*arguments, code=0):
         capsys.readouterr()
-        code = main(list(map(str, arguments)))
+        found = main(list(map(str, arguments)))
         captured = capsys.readouterr()
-        return SimpleNamespace(returncode=code, stdout=captured.out, stderr=captured.err)
+        assert found == code, captured.err
+        return SimpleNamespace(stdout=captured.out, stderr=captured.err)
 
     return call

@@ -9,6 +9,7 @@ import re
 import runpy
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 import click
@@ -120,21 +121,13 @@ def _graphs_are_written():
         runpy.run_path(name)
 
 
-def _network_is_trained():
-    shutil.copy(str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir")
-
-
-def _torch_has_run():
-    shutil.copy(str(MODEL_FILES / "digits_net.onnx"), ".")
-
-
 BEFORE = {
     "README.md": _start_empty,
     "your-own-model.md": _pictures,
     "graphs-from-elsewhere.md": _graphs_are_written,
     "mapping.md": _partitions,
-    "models-from-elsewhere.md": _torch_has_run,
-    "spiking-networks.md": _network_is_trained,
+    "models-from-elsewhere.md": partial(shutil.copy, str(MODEL_FILES / "digits_net.onnx"), "."),
+    "spiking-networks.md": partial(shutil.copy, str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir"),
 }
 
 

@@ -7,7 +7,6 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.core.errors import UpstreamError
 from snnb.results.verify import verify_run
 from snnb.simulation.files import SUMS
 from snnb.stages.plan import bring_up_to_date, state_of_stages
@@ -106,14 +105,6 @@ def test_another_option_makes_that_stage_and_all_after_it_run(run):
     assert "parse/" in reasons["simulate"]
     assert reasons["graph"] is not None
     assert len(run.records_of("simulate")) == 2
-
-
-def test_without_upstream_a_stale_stage_is_named(run):
-    (run.path / "train" / "mini_network.h5").unlink()
-    with run.locked(), pytest.raises(
-        UpstreamError, match=r"train must run before parse \(train/mini_network.h5 is missing"
-    ):
-        bring_up_to_date(run, "parse", {}, upstream=False)
 
 
 def test_a_graph_of_an_older_simulation_needs_nothing_else(run):

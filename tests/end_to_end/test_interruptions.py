@@ -27,10 +27,6 @@ def start(run, stage):
     return process
 
 
-def leftovers(run):
-    return [p for p in run.path.rglob(".*") if p.name not in SETTLED and ".checkpoint" not in p.parts]
-
-
 @pytest.mark.parametrize(
     ("stage", "sent", "code", "promise"),
     [
@@ -53,5 +49,6 @@ def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(run, stage,
     after = open_run(run.path)
     assert verify_run(after).problems == []
     with after.locked(wait=False):
-        assert leftovers(after) == []
+        hidden = [path for path in run.path.rglob(".*") if ".checkpoint" not in path.parts]
+        assert [path.name for path in hidden if path.name not in SETTLED] == []
     assert verify_run(after).problems == []

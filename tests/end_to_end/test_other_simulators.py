@@ -84,17 +84,22 @@ def enlarged_digits(folder):
     return "--source", str(folder)
 
 
+def record(folder, model, *options):
+    """Write the programs into a folder, and a run of a network with the spikes of two samples."""
+    for file, program in PROGRAMS.items():
+        (folder / file).write_text(program)
+    samples = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2")
+    snnb(folder, "run", "--model", model, *samples, *options, "--run-dir", "run")
+
+
 @pytest.fixture(scope="session", params=[(name, reset) for name in NETWORKS for reset in ("subtraction", "zero")])
 def trained(request, tmp_path_factory):
     """A folder with a trained network's run in it, its exports, the programs; and the pairs that crosscheck finds."""
     name, reset = request.param
     folder = tmp_path_factory.mktemp(f"{name}_{reset}")
     (folder / "net.py").write_text(NETS)
-    for file, program in PROGRAMS.items():
-        (folder / file).write_text(program)
     data = enlarged_digits(folder) if name == "lenet" else DIGITS
-    options = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2", "--reset", reset)
-    snnb(folder, "run", "--model", NETWORKS[name], *data, *options, "--run-dir", "run")
+    record(folder, NETWORKS[name], *data, "--reset", reset)
     for format in EXACT:
         snnb(folder, "export", "run", "--format", format, *EXACT[format], "--output", format)
     checked = json.loads(snnb(folder, "crosscheck", "--run-dir", "run", "--with", "scipy", "--json"))
@@ -111,10 +116,7 @@ def snnb(folder, *arguments):
 @pytest.mark.parametrize("reset", INTEGERS)
 def test_integers(python, tmp_path, reset):
     """The same integers give the same spikes, bit for bit, in each program that takes initial potentials."""
-    for file, program in PROGRAMS.items():
-        (tmp_path / file).write_text(program)
-    options = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2", "--reset", reset)
-    snnb(tmp_path, "run", "--model", "mini_network", *options, *INTEGERS[reset], "--run-dir", "run")
+    record(tmp_path, "mini_network", "--reset", reset, *INTEGERS[reset])
     for format in ("sonata", "pynn"):
         snnb(tmp_path, "export", "run", "--format", format, *EXACT[format], "--integers", "--output", format)
     for simulator in SIMULATORS[:-1]:
@@ -124,11 +126,7 @@ def test_integers(python, tmp_path, reset):
 
 @pytest.mark.parametrize("simulator", ["nest", "bmtk"])
 def test_a_calibrated_network_starts_at_its_potentials(python, tmp_path, simulator):
-    for file, program in PROGRAMS.items():
-        (tmp_path / file).write_text(program)
-    options = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2")
-    calibrated = ("--calibrate", "16", "--firing", "free")
-    snnb(tmp_path, "run", "--model", "mini_network", *options, *calibrated, "--run-dir", "run")
+    record(tmp_path, "mini_network", "--calibrate", "16", "--firing", "free")
     snnb(tmp_path, "export", "run", "--format", "sonata", "--output", "sonata")
     assert simulated(python, tmp_path, simulator).startswith("0 of 7")
 

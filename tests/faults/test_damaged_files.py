@@ -14,6 +14,7 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
+from snnb.stages import train
 from snnb.stages.open_run import open_run
 
 pytestmark = pytest.mark.slow
@@ -61,18 +62,14 @@ def record_checkpoint(path):
     """Leave a checkpoint as a training of the same options leaves it that is interrupted after its first epoch."""
     other = path.with_name("other")
     shutil.copytree(path, other)
-    done = []
 
     def progress(*_):
-        done.append(1)
         if (other / ".checkpoint" / "state.npz").exists():
             raise KeyboardInterrupt
 
-    import snnb.stages.train as train
-
     run = open_run(other)
     with contextlib.suppress(KeyboardInterrupt), run.locked():
-        train.run(run, train.resolve(run, {"epochs": 2}), progress)
+        train.execute(run, train.resolve(run, {"epochs": 2}), progress)
     shutil.move(str(other / ".checkpoint"), str(path))
     shutil.rmtree(other)
 

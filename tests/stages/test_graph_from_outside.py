@@ -14,9 +14,9 @@ from snnb.cli.main import main
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.formats import import_graph
 from snnb.stages.open_run import described_with_repair, open_run
-from snnb.stages.plan import state_of_stages
 from tests.chips.test_sanafe_architecture import architecture
 from tests.stages.test_map import CHIP
+from tests.stages.test_up_to_date import stale
 
 # A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets
 EDGES = [(0, 3, 1.5), (0, 3, 0.25), (0, 4, 2), (1, 1, -1), (3, 1, 0.5), (4, 6, 1), (5, 0, 3), (6, 5, 1), (7, 2, 0)]
@@ -37,10 +37,6 @@ def folder(tmp_path, monkeypatch):
 def snnb(capsys, line, code=0):
     assert main(line.split()) == code, capsys.readouterr().err
     return capsys.readouterr()
-
-
-def stale(path):
-    return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
 
 
 def spikes_between_cores(edges):
@@ -230,7 +226,6 @@ def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):
     assert outside.synaptic_operations == pytest.approx(simulated.synaptic_operations)
     assert outside.mean_rate == pytest.approx(simulated.mean_rate)
     assert (outside.snn_accuracy, outside.differs) == (None, {})
-    assert "--figure" in snnb(capsys, f"compare {run.path} theirs --figure x.svg", 2).err
 
 
 def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, capsys):

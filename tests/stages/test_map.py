@@ -15,7 +15,7 @@ from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from tests.stages.test_up_to_date import stale
 
 NEURONS = 362
 FILES = {"partition.txt", "cores.csv", "links.csv", "messages.npz", "cost.json", "traffic.npz", "log.txt"}
@@ -33,10 +33,6 @@ source: a test
 
 def stamp_of(run):
     return next(iter(run.records_of("graph")))
-
-
-def stale(run):
-    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
 
 
 @pytest.fixture
@@ -58,18 +54,18 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.connectivity
     assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
     assert verify_run(open_run(run.path)).problems == []
-    assert stale(run) == {}
+    assert stale(run.path) == {}
     again = face.map(hardware="spinemap_5x5", method="sequential")
     assert again.record.timing == record.timing
     assert face.map().record.timing == record.timing  # the hardware is the recorded one
     face.graph(pool_weight="mean")
-    (name, reason), *others = stale(run).items()
+    (name, reason), *others = stale(run.path).items()
     assert (name, reason) == (f"maps/{first.directory.name}", f"{record.inputs[0].path} has changed")
     assert others == []
     third = face.map()
     assert third.directory == first.directory  # the one that was stale is replaced
     assert third.record.timing != record.timing
-    assert stale(run) == {}
+    assert stale(run.path) == {}
 
 
 def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
@@ -78,7 +74,7 @@ def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
     said = snnb("map", *options).stderr.splitlines()
     assert f"map: graph {first}, 60 samples of 60 time steps" in said
     assert f"map: up to date, of graph {first}" in snnb("map", *options).stderr.splitlines()
-    assert snnb("simulate", "--run-dir", run.path, "--samples", 5, "--duration", 20).returncode == 0
+    snnb("simulate", "--run-dir", run.path, "--samples", 5, "--duration", 20)
     said = snnb("map", *options).stderr.splitlines()
     (second,) = set(open_run(run.path).records_of("graph")) - {first}
     assert f"map: graph {second}, 5 samples of 20 time steps; others, for --graph: {first}" in said
@@ -146,12 +142,12 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert (result.record.params.objective, found.cost.objective) == ("hops", "spikes")  # effective, and used
     assert face.map(**options).record.timing == result.record.timing
     placement.write_text(placement.read_text() + "3 3\n")
-    assert stale(run) == {f"maps/{result.directory.name}": f"{placement} has changed"}
+    assert stale(run.path) == {f"maps/{result.directory.name}": f"{placement} has changed"}
     longer = face.map(**options)
     assert longer.directory == result.directory
     assert len(Mapping.open(longer.directory).place) == 14
     placement.unlink()
-    assert stale(run) == {}  # it may be on another machine
+    assert stale(run.path) == {}  # it may be on another machine
 
 
 def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(run):
@@ -160,8 +156,6 @@ def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(ru
     face.map(hardware="loihi", method="groups", objective="step")
     assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
     assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
-    with pytest.raises(InputError, match="no time_ns"):
-        face.map(hardware="spinemap_5x5", objective="step")
 
 
 def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp_path, monkeypatch):
@@ -228,7 +222,7 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
     stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
     assert (stage["stage"], stage["reason"], stage["directory"]) == ("map", "forced", str(directory))
-    assert snnb("export", run.path, "--format", "snn", "--output", tmp_path / "net.snn").returncode == 0
+    snnb("export", run.path, "--format", "snn", "--output", tmp_path / "net.snn")
     assert int(np.fromfile(tmp_path / "net.snn", "<u4", 1)[0]) == NEURONS  # numbered as in the partition
     partition = shutil.copy(directory / "partition.txt", tmp_path)
     again = snnb("map", run.path, "--hardware", "spinemap_5x5", "--partition", partition, "--json").stdout

@@ -19,13 +19,6 @@ def simulated(tmp_path_factory):
     return run, run.simulate(samples=40, duration=STEPS, engine="event", record_spikes=SAMPLES)
 
 
-@pytest.fixture(scope="module")
-def spikes(simulated):
-    """By population: rows of sample, neuron, step."""
-    with np.load(simulated[1].directory / "spike_times.npz") as file:
-        return {name: file[name] for name in file.files if file[name].ndim == 2}
-
-
 def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_path):
     """Its figures are checked in tests/mapping/test_events.py."""
     run, _ = simulated
@@ -43,8 +36,10 @@ def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_
     assert "link load peak" in run.report(tmp_path / "page.html").read_text()
 
 
-def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated, spikes):
+def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated):
     run, made = simulated
+    with np.load(made.directory / "spike_times.npz") as file:  # by population: rows of sample, neuron, step
+        spikes = {name: len(file[name]) for name in file.files if file[name].ndim == 2}
     graph = run.graph(simulation=made.directory.name).directory.name
     mapped = run.map(hardware="loihi", method="sequential", graph=graph)
     recorded = json.loads((mapped.directory / "cost.json").read_text())["recorded"]
@@ -52,8 +47,8 @@ def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated, spikes):
         placed = [population.name for population in opened.populations[1:]]
     assert recorded["samples"] == [0, 1, 2]
     assert np.shape(recorded["step_ns"]) == (SAMPLES, STEPS + len(placed) - 1)
-    assert recorded["events"]["spike"] == pytest.approx(sum(len(spikes[name]) for name in placed) / SAMPLES)
-    sent = sum(len(spikes[name]) for name in placed[:-1])  # the last layer sends none
+    assert recorded["events"]["spike"] == pytest.approx(sum(map(spikes.get, placed)) / SAMPLES)
+    sent = sum(map(spikes.get, placed[:-1]))  # the last layer sends none
     assert recorded["events"]["axon_out"] == pytest.approx(sent / SAMPLES)  # all on one core
     assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == ["spike_times.npz", "loihi.yaml"]
     assert "3 recorded samples: " in (mapped.directory / "log.txt").read_text()

@@ -47,9 +47,7 @@ def copied(run):
 
 def test_a_simulation_is_removed_and_the_run_verifies(copied, snnb):
     run, other = copied
-    result = snnb("remove", run.path, other, "--yes", "--json")
-    assert result.returncode == 0, result.stderr
-    document = json.loads(result.stdout)
+    document = json.loads(snnb("remove", run.path, other, "--yes", "--json").stdout)
     assert document["removed"] == [f"simulations/{other}"]
     assert document["size_bytes"] == sum(file.size_bytes for file in run.records()[f"simulations/{other}"].outputs)
     assert not (run.path / "simulations" / other).exists()
@@ -88,7 +86,6 @@ def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     result = snnb("remove", run.path, other)
-    assert result.returncode == 0, result.stderr
     assert f"remove simulations/{other}" in result.stderr
     assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
     assert ("nothing removed" in result.stdout) == (answer != "y")
@@ -98,8 +95,7 @@ def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
 def test_a_file_that_is_not_the_runs_own_is_not_removed(copied, snnb):
     run, other = copied
     (run.path / "simulations" / other / "notes.txt").write_text("mine")
-    result = snnb("remove", run.path, other, "--yes")
-    assert result.returncode == 3
+    result = snnb("remove", run.path, other, "--yes", code=3)
     assert "notes.txt was not written by `snnb`" in result.stderr
     assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
     assert other in open_run(run.path).records_of("simulate")
@@ -108,11 +104,11 @@ def test_a_file_that_is_not_the_runs_own_is_not_removed(copied, snnb):
 def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
     run, other = copied
     (run.path / "simulations" / other / "log.txt").write_text("damaged")
-    assert snnb("remove", run.path, other, "--yes").returncode == 0
+    snnb("remove", run.path, other, "--yes")
     assert whole(run)
     stamp = stamp_of(open_run(run.path))
     shutil.rmtree(run.path / "graphs")
-    assert snnb("remove", run.path, f"graphs/{stamp}", "--yes").returncode == 0
+    snnb("remove", run.path, f"graphs/{stamp}", "--yes")
     assert whole(run)
 
 

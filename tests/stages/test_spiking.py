@@ -145,6 +145,16 @@ def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, show
     assert "a threshold of" not in parse("--time-step 1e-3 --force")[2]
 
 
+def parse_steps(folder, nodes, edges, x, options=""):
+    """Convert a network, given as nodes and edges, on inputs of each step, with labels 0, 1, 0."""
+    write(folder / FILE, nodes, edges)
+    (folder / "steps").mkdir()
+    for part in ("train", "test"):
+        np.save(folder / f"steps/x_{part}.npy", x.astype(np.float32))
+        np.save(folder / f"steps/y_{part}.npy", np.array([0, 1, 0]))
+    assert main(f"parse --model {FILE} --dataset steps:steps {RUN} {options}".split()) == 0
+
+
 def recurrent(random):
     """Nodes and edges of a network with a cycle of its own and one of two populations, whose spikes are not trivial."""
 
@@ -176,13 +186,8 @@ def recurrent_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(5)
     nodes, edges = recurrent(random)
-    write(tmp_path / FILE, nodes, edges)
-    (tmp_path / "steps").mkdir()
     x = random.integers(0, 5, (3, 40, 6)).astype(np.float32) / 8
-    for part in ("train", "test"):
-        np.save(tmp_path / f"steps/x_{part}.npy", x)
-        np.save(tmp_path / f"steps/y_{part}.npy", np.array([0, 1, 0]))
-    assert main(f"parse --model {FILE} --dataset steps:steps {RUN} --time-step 1e-3".split()) == 0
+    parse_steps(tmp_path, nodes, edges, x, "--time-step 1e-3")
     assert main(f"graph {RUN}".split()) == 0
     return nodes, edges, x
 
@@ -279,12 +284,7 @@ def whole_numbers(tmp_path, monkeypatch):
         "out": {"type": "IF", "r": 1.0, "v_threshold": np.float32(0.7)},
         "output": {"type": "Output", "shape": np.array([2])},
     }
-    write(tmp_path / FILE, nodes, list(zip(nodes, list(nodes)[1:])))
-    (tmp_path / "steps").mkdir()
-    for part in ("train", "test"):
-        np.save(tmp_path / f"steps/x_{part}.npy", x.astype(np.float32))
-        np.save(tmp_path / f"steps/y_{part}.npy", np.array([0, 1, 0]))
-    assert main(f"parse --model {FILE} --dataset steps:steps {RUN}".split()) == 0
+    parse_steps(tmp_path, nodes, list(zip(nodes, list(nodes)[1:])), x)
     ties, spikes, v = 0, np.zeros((3, 8), np.int64), np.zeros((3, 8), np.int64)
     for step in range(30):
         v = v + x[:, step] @ weights.T

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from snnb import Run
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.results.compare import compare
 from snnb.results.verify import verify_run
 from snnb.stages import train
@@ -23,8 +23,9 @@ from snnb.stages.simulate import resolve as resolve_simulation
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
 
-def stale(run):
-    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
+def stale(path):
+    """Return the reason of each stale result of a run, by stage or directory."""
+    return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
 
 
 def alter_in_secret(path):
@@ -46,7 +47,7 @@ def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_t
 def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
     path = run.path / "dataset" / "x_train.npy"
     whole = path.read_bytes()
-    assert stale(run) == {}  # its hash is remembered now
+    assert stale(run.path) == {}  # its hash is remembered now
     alter_in_secret(path)
     outcomes = Run(path=run.path).directory
     with outcomes.locked():
@@ -61,12 +62,12 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
     face = Run(path=run.path)
     face.graph(weights_only=True)
     mapped = face.map(hardware="spinemap_5x5", method="sequential").directory.name
-    assert stale(run) == {}
+    assert stale(run.path) == {}
     stamp = next(iter(run.records_of("simulate")))
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
     (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
-    found = stale(run)
+    found = stale(run.path)
     assert found.pop("train") == "dataset/x_train.npy has changed"
     assert found == {
         "parse": "train has to run first",
@@ -189,14 +190,19 @@ def test_more_samples_than_there_are_are_refused_before_training(tmp_path):
     assert not (run.path / "train").exists()
 
 
-def test_a_file_cut_in_half_is_seen_and_made_again(run):
+def test_a_file_that_is_cut_or_missing_is_seen_and_made_again(run):
     path = run.path / "parse" / "mini_network_parsed.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert stale(run)["parse"] == "parse/mini_network_parsed.h5 has been modified"
+    assert stale(run.path)["parse"] == "parse/mini_network_parsed.h5 has been modified"
+    path.unlink()
     with run.locked():
+        with pytest.raises(
+            UpstreamError, match=r"parse must run before graph \(parse/mini_network_parsed.h5 is missing"
+        ):
+            bring_up_to_date(run, "graph", {}, upstream=False)
         bring_up_to_date(run, "graph", {})
     assert verify_run(open_run(run.path)).problems == []
-    assert "parse" not in stale(run)
+    assert "parse" not in stale(run.path)
 
 
 def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and_is_named(run):
