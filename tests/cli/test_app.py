@@ -102,7 +102,7 @@ def test_a_stage_names_the_extra_that_it_needs(tmp_path, fault, reason):
 
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.stages.model.identify_model", lambda *_: 1 / 0)
+    monkeypatch.setattr("snnb.stages.open_run.identify_model", lambda *_: 1 / 0)
     for verbose in (False, True):
         assert main(["train", "--model", "mini_network", *["--verbose"] * verbose]) == 1
         errors = capsys.readouterr().err
@@ -115,7 +115,7 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.stages.model.identify_model", interrupt)
+    monkeypatch.setattr("snnb.stages.open_run.identify_model", interrupt)
     monkeypatch.setattr("snnb.cli.output.at_work", None)  # as in a new process
     assert main(["train", "--model", "mini_network"]) == 130
     assert capsys.readouterr().err.startswith("snnb: interrupted; the run is unchanged")

@@ -25,6 +25,8 @@ from snnb.core.options import FIGURE_ENDINGS
 from snnb.io.text import read_document
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
+from snnb.stages.open_run import described_with_repair, open_or_create
+from snnb.stages.plan import RunDocument, StagesDocument, bring_up_to_date, effective_options
 from snnb.stages.stage import StageResult
 
 # Words and units of metrics of the manifest whose names do not give them
@@ -80,8 +82,6 @@ def stage_command(name: str) -> Callable[..., None]:
         no_wait: NoWait = False,
         **values: Any,
     ) -> None:
-        from snnb.stages.open_run import open_or_create
-        from snnb.stages.plan import bring_up_to_date, effective_options
 
         console = output.current
         given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in names.items()}
@@ -108,8 +108,6 @@ def stage_command(name: str) -> Callable[..., None]:
 
 def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:
     """Print the results; after `snnb run` also write the report."""
-    from snnb.stages.plan import RunDocument, StagesDocument
-
     shown = results[-1:] if by_name else results
     drawn = {
         f.sha256: run.path / f.path
@@ -188,7 +186,6 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
 def _report(run: RunDirectory) -> Optional[Path]:
     """Write the HTML page about the run unless it is current; an error does not fail the command."""
     from snnb.results.report import REPORT, is_current, write_report
-    from snnb.stages.open_run import described_with_repair
 
     try:
         if is_current(run):

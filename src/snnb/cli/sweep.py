@@ -9,11 +9,11 @@ from snnb.cli import output
 from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
 from snnb.io.text import JsonValue
+from snnb.results.grid import GRID_STAGES, read_grid
 from snnb.stages.all import STAGES
+from snnb.stages.open_run import open_or_create
 
-STAGES_BEFORE = ("train", "parse", "simulate")
-
-_options, _names = options_of(STAGES_BEFORE)
+_options, _names = options_of(GRID_STAGES)
 
 
 @with_options(_options.values(), after=4)
@@ -36,8 +36,6 @@ def sweep(
     """Run `snnb sweep`."""
     console = output.current
     from snnb.results import sweep as results
-    from snnb.results.grid import read_grid
-    from snnb.stages.open_run import open_or_create
 
     given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
     axes = read_grid(grid, given)

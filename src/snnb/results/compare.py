@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple,
 
 import numpy as np
 
+from snnb.architectures import find
 from snnb.chips.read_hardware import is_file, shown_name
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
@@ -67,8 +68,6 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 
 def default_parameters(run: RunDirectory) -> ByStage:
     """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
-    from snnb.architectures import find
-
     info = run.manifest.run
     own = find(info.model) if info.model_source is None else None
     recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}

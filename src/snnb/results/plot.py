@@ -76,10 +76,6 @@ def _training(run: RunDirectory, folder: Path) -> Figure:
     return plot_training(metrics, history, run.model)
 
 
-def _accuracy(run: RunDirectory, folder: Path) -> Figure:
-    return plot_quality(*simulated_files(run, folder.name)[0].course)
-
-
 def _rates(run: RunDirectory, folder: Path) -> Figure:
     statistics, counts = simulated_files(run, folder.name)
     source, coding = next(iter(statistics.coding.items()))
@@ -124,7 +120,8 @@ def _layers(run: RunDirectory, folder: Path) -> Figure:
 Draw = Callable[[RunDirectory, Path], Figure]  # called with the directory of a result
 PLOTS: Dict[str, Tuple[str, Draw]] = {  # by name: the stage of the result
     "training": ("train", _training),
-    "accuracy": ("simulate", _accuracy),  # or mean squared error
+    # Or the mean squared error
+    "accuracy": ("simulate", lambda run, folder: plot_quality(*simulated_files(run, folder.name)[0].course)),
     "rates": ("simulate", _rates),
     "raster": ("simulate", _raster),
     **{name: ("map", partial(_mapping, name=name)) for name in ("mapping", "traffic", "events")},

@@ -183,7 +183,17 @@ class RunDirectory:
         `wait` and `say` see `locked`.
         """
         if not os.path.lexists(path / manifest.NAME):
-            cls._begin(path, info, kinds, wait, say)
+            path.mkdir(parents=True, exist_ok=True)
+            expected = (*HOUSEKEEPING, manifest.NAME)
+            foreign = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in expected]
+            if foreign:
+                raise UsageError(
+                    f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
+                    "give --run-dir a folder that is empty or does not exist"
+                )
+            with locked(path, wait=wait, say=say):
+                if not os.path.lexists(path / manifest.NAME):  # another process may have written it first
+                    manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
         run = cls.open(path, kinds)
         different = run.manifest.run.difference(info)
         if different is None:
@@ -195,21 +205,6 @@ class RunDirectory:
                     manifest.save_manifest(run.manifest, path / manifest.NAME)
                     return run
         raise UsageError(f"{path} is a run of {different}; give another --run-dir")
-
-    @staticmethod
-    def _begin(path: Path, info: RunInfo, kinds: Kinds, wait: bool, say: Say) -> None:
-        """Write the first manifest of a run directory, unless another process writes it first."""
-        path.mkdir(parents=True, exist_ok=True)
-        expected = (*HOUSEKEEPING, manifest.NAME)
-        foreign = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in expected]
-        if foreign:
-            raise UsageError(
-                f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
-                "give --run-dir a folder that is empty or does not exist"
-            )
-        with locked(path, wait=wait, say=say):
-            if not os.path.lexists(path / manifest.NAME):
-                manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
 
     @property
     def model(self) -> str:

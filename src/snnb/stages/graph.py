@@ -14,6 +14,7 @@ from snnb.core.options import AbsolutePath, Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import find_instance, named_instance
+from snnb.io.text import read_document
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
@@ -186,7 +187,6 @@ def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
 def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
-    from snnb.io.text import read_document
     from snnb.simulation.files import SUMS
     from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 

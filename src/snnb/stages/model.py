@@ -9,7 +9,7 @@ import fcntl
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Mapping, Optional, Set, Tuple
 
 import platformdirs
 
@@ -137,12 +137,6 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     if given and given != shape:
         raise InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
     return shape, "resize" if given else "exact"
-
-
-def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
-    """Return the number of classes of the data set; None for a model that reconstructs its input."""
-    reconstructs = info.model_source is None and find(info.model).num_classes is None
-    return None if reconstructs else len(class_names)
 
 
 def _list_file() -> Path:

@@ -14,6 +14,7 @@ from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
 from snnb.stages import graph as graph_stage
 from snnb.stages.all import KINDS
 from snnb.stages.graph import IMPORTED, WEIGHTS
+from snnb.stages.model import identify_model
 from snnb.stages.stage import recorded
 from snnb.stages.train import CHECKPOINT
 from snnb.version import __version__
@@ -100,7 +101,6 @@ def open_or_create(
         if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
         raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
-    from snnb.stages.model import identify_model
 
     name, on, source = identify_model(model, dataset)
     return create_run(name, run_dir, on, source, wait=wait, say=say)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.fidelity import Fidelity
+from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -17,6 +18,7 @@ from snnb.model_files.kinds import NirSettings
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
+from snnb.stages.model import model_file, model_of, packaged
 from snnb.stages.stage import Given, PlannedRun, Stage, effective_params, effective_value, recorded, recorded_details
 
 if TYPE_CHECKING:
@@ -71,8 +73,6 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
     """Return the time step of a spiking network of this package."""
-    from snnb.stages.model import packaged
-
     spec = packaged(run.manifest.run)
     return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
 
@@ -140,9 +140,7 @@ def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent)
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.convert import convert, measure_fidelity
     from snnb.conversion.rewriting import refuse_pooled_input
-    from snnb.conversion.toolbox_config import require_toolbox
     from snnb.model_files.read_model import read_trained
-    from snnb.stages.model import class_count
 
     file, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
@@ -171,7 +169,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
-            classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
+            classes = None if prepare.class_count(run) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
             fidelity = measure_fidelity(trained, result.changes, x, classes, output_scale)
         output.warnings = list(result.warnings)
@@ -187,7 +185,6 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
 
 def write_conversion(result: "Conversion", directory: Path, name: str, settings: ConversionSettings) -> None:
     """Write `NAME_parsed.h5`, `config`, `scale_factors.json` and, of a calibration, `calibration.json`."""
-    from snnb.conversion.toolbox_config import configuration, write_changes
     from snnb.network.read_network import write_parsed, write_spiking
 
     write_parsed(result.parsed, parsed := directory / f"{name}_parsed.h5", f"{name}_parsed")
@@ -248,7 +245,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     params = resolve(run, planned.given.get("parse", {}))
     if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
         from snnb.model_files.nir_network import read_nir
-        from snnb.stages.model import model_file
 
         file = model_file(run.manifest.run)
         assert file is not None
@@ -266,7 +262,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     from snnb.conversion.own_parser import parse_own
     from snnb.model_files.read_model import read_model
-    from snnb.stages.model import model_of
 
     training, model = train.resolve(run, planned.given.get("train", {})), model_of(run)
     if model.trained:

@@ -7,11 +7,13 @@ from pydantic import Field
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Content, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_nir
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
+from snnb.stages.model import input_shape, model_file, model_of, packaged
 from snnb.stages.stage import Given, Stage, effective_params, recorded, recorded_details
 
 if TYPE_CHECKING:
@@ -69,8 +71,6 @@ KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
     """Return the effective parameters; the default of `shape` is the shape that the model requires."""
-    from snnb.stages.model import input_shape
-
     if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
         shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
@@ -82,8 +82,6 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
     `fit` belongs to the effective shape.
     """
-    from snnb.stages.model import input_shape
-
     defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
     try:
         defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
@@ -96,9 +94,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def execute(run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
-    from snnb.datasets.catalogue import find_dataset
     from snnb.datasets.preparation import open_dataset, write_arrays
-    from snnb.stages.model import model_of
 
     spec = find_dataset(params.dataset).spec
     with run.stage("prepare", params, inputs=[]) as output:
@@ -128,8 +124,6 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    from snnb.datasets.catalogue import find_dataset
-    from snnb.stages.model import model_file
 
     if run.manifest.run.imported:  # the directory may be in the environment
         names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
@@ -147,12 +141,16 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def require_training_set(run: RunDirectory, purpose: str) -> None:
     """Raise `InputError`, which names the purpose, if the prepared data set has no training set."""
-    from snnb.datasets.catalogue import find_dataset
-
     details = recorded_details(run, KIND)
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
         raise InputError(f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})")
+
+
+def class_count(run: RunDirectory) -> Optional[int]:
+    """Return the number of classes of the prepared data set; None for a model that reconstructs its input."""
+    spec = packaged(run.manifest.run)
+    return None if spec is not None and spec.num_classes is None else len(recorded_details(run, KIND).class_names)
 
 
 def samples_file(run: RunDirectory) -> str:

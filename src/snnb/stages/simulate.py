@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.conversion.fidelity import Fidelity
+from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words, toolbox_keys
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -193,7 +194,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
-    from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
     from snnb.network.read_network import read_network, write_spiking
 
     progress(0, params.samples)
@@ -296,7 +296,6 @@ def simulate_samples(
     """
     from snnb.network.event_samples import EventSamples
     from snnb.simulation.simulate import simulate
-    from snnb.stages.model import class_count
 
     details, samples = recorded_details(run, prepare.KIND), run.path / prepare.samples_file(run)
     trained = None
@@ -312,7 +311,7 @@ def simulate_samples(
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,
-        num_classes=class_count(run.manifest.run, details.class_names),
+        num_classes=prepare.class_count(run),
         # The activation of the last layer that corresponds to a firing rate of 1
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,

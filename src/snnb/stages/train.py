@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Iterable, Literal, M
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
+from snnb.architectures import checked_hyperparameters
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
@@ -18,6 +19,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
 from snnb.stages import prepare
+from snnb.stages.model import Model, model_file, model_of
 from snnb.stages.stage import (
     Given,
     PlannedRun,
@@ -33,7 +35,6 @@ from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.stages.model import Model
     from snnb.training.batches import LabelledPictures
 
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
@@ -94,9 +95,6 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
     """Return the effective parameters; values of the model's recipe are defaults if they are valid together."""
-    from snnb.architectures import checked_hyperparameters
-    from snnb.stages.model import model_of
-
     model = model_of(run)
     chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
@@ -110,7 +108,6 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    from snnb.stages.model import model_of
 
     model = model_of(run)
     return drop_invalid(TrainParams, {**model.recipe.model_dump(), "settings": dict(model.settings)}, given)[0]
@@ -118,8 +115,6 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def is_spiking(run: RunDirectory) -> bool:
     """Whether the model is a spiking network, in a NIR file."""
-    from snnb.stages.model import model_file
-
     return is_nir(str(model_file(run.manifest.run) or ""))
 
 
@@ -150,8 +145,6 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
     """Whether the model is from a file that holds its weights, so that `train` only evaluates it."""
-    from snnb.stages.model import model_file
-
     return model_file(run.manifest.run) is not None
 
 
@@ -181,8 +174,6 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
-    from snnb.stages.model import model_of
-
     model = model_of(run)
     if is_spiking(run):
         assert model.file is not None
@@ -245,16 +236,14 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
-def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[[], "keras.Model"]:
+def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the untrained model of the run for its prepared data set."""
-    from snnb.stages.model import class_count
-
     details = recorded_details(run, prepare.KIND)
     assert model.build is not None
     model_builder = partial(
         model.build,
         input_shape=tuple(details.splits["test"].shape[1:]),
-        num_classes=class_count(run.manifest.run, details.class_names),
+        num_classes=prepare.class_count(run),
         **params.settings,
     )
 
@@ -284,13 +273,10 @@ def pixels_of(run: RunDirectory, params: TrainParams) -> Optional[str]:
 
 def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     """Return the prepared pictures of "train" or "test", mapped into memory."""
-    from snnb.stages.model import class_count
     from snnb.training.batches import LabelledPictures
 
-    details = recorded_details(run, prepare.KIND)
-    classes = class_count(run.manifest.run, details.class_names)
     x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
-    return LabelledPictures(x, y, details.scale, classes)
+    return LabelledPictures(x, y, recorded_details(run, prepare.KIND).scale, prepare.class_count(run))
 
 
 def _advice(prepared: prepare.PrepareDetails) -> str:
