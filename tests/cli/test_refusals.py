@@ -16,7 +16,6 @@ from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
 from tests.nir_interpreter import write
 from tests.stages.test_map import CHIP, NEURONS
-from tests.stages.test_map_layers import SMALL
 from tests.stages.test_spiking import EDGES, NODES
 
 NEW = "--model mini_network --run-dir new"
@@ -88,7 +87,6 @@ REFUSED = {
         (f"{EVENTS} --batch-size 5", 2, "--batch-size", "omit it"),
         (f"{EVENTS} --threshold 2 --output membrane", 2, "--threshold, --output", "omit it"),
         ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
-        ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
         ("run --scheduler nowhere", 2, "--scheduler", "address"),
         ("run --scheduler tcp://h:1 --workers 2", 2, "--scheduler", "--workers"),
         ("run --scheduler tcp://h:1 --engine toolbox", 2, "--scheduler", "--engine toolbox"),
@@ -101,14 +99,10 @@ REFUSED = {
         (f"run --label {'x' * 201}", 2, "--label", "200"),
     ],
     "graph": [
-        ("run --simulation 20200101T000000Z", 2, "20200101T000000Z", STAMP),
         ("run --weights-only --simulation 20200101T000000Z", 2, "--simulation", "--weights-only"),
-        ("run --rates zero", 2, "--rates", "--from"),
         ("run --weights-only --rate-unit hz", 2, "--rate-unit", "no rates"),
-        ("run --rate-samples 3", 2, "--rate-samples", "--from"),
+        ("run --rates zero --rate-samples 3", 2, "--rates, --rate-samples", "--from"),
         ("--from edges.csv --run-dir run", 2, "mini_network", "another --run-dir"),
-        ("--from far.csv --run-dir outside", 2, "edges.csv", "another --run-dir, or --force"),
-        ("--from instance:mini_network --run-dir outside", 2, "edges.csv", "--force"),
         ("--from edges.csv --model mini_network", 2, "--from", "omit --model"),
         ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
@@ -133,19 +127,15 @@ REFUSED = {
         ("outside --hardware loihi --graph 20200101T000000Z", 2, "--graph", "imported"),
         ("run", 2, "--hardware", "loihi"),
         ("run --hardware lohi", 2, "--hardware", "loihi"),
-        ("run --hardware ''", 2, "no such description", "loihi"),
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
         ("run --hardware ../descriptions/loihi", 3, "no such file", "give a YAML file"),
         ("run --hardware narrow.yaml", 3, "02Conv2D_2x2x8", "36 sources of spikes, 1 more than the 35 axons"),
         ("outside --hardware one_axon.yaml", 3, "2 sources of spikes", "1 more than the 1 axons"),
-        ("run --hardware twofold.yaml", 3, "name is given several times, again in line", "keep one"),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
         ("run --hardware one_core.yaml", 3, "3 layers, 2 more than the 1 core,", "take one layer each"),
         ("run --hardware speck2f --method groups", 2, "--method: no effect on speck2f", "each layer has one core"),
         ("outside --hardware speck2f", 2, "takes layers, and", "give a chip with a mesh"),
         ("run --hardware core_unknown.yaml", 3, "cores.0.bits: unknown key", "--show speck2f` prints"),
-        ("run --hardware cores_mesh.yaml", 3, "mesh: unknown key (the keys are name, cores", "--show speck2f`"),
-        ("run --hardware layer_padding.yaml", 3, "layer.padding: -1 is below 0", "--show speck2f` prints"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
         ("named --hardware loihi --partition long", 3, "line 1: '12345678901234567890' is too large", "too large"),
         ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "one core number per line"),
@@ -186,7 +176,6 @@ REFUSED = {
         ("run --format csv --graph ../../victim", 2, "../../victim", STAMP),
         ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe, noxim"),
         ("run --format noxim", 2, "requires a mapping", "--map STAMP"),
-        ("run --format noxim --map 20200101T000000Z", 2, "20200101T000000Z", "there are"),
         ("run --format noxim --map 20200101T000000Z --scale 0", 2, "--scale", "0"),
         ("run --format noxim --with-input", 2, "--with-input", "spinemap"),
     ],
@@ -195,7 +184,6 @@ REFUSED = {
         ("run --output missing/page.html", 2, "missing", "make it first"),
     ],
     "compare": [
-        ("outside:20200101T000000Z", 2, "20200101T000000Z", "imported"),
         ("outside --figure new.svg", 2, "--figure", "no accuracy"),
         ("nowhere", 3, "nowhere", "run directory"),
         ("run:20200101T000000Z", 2, "20200101T000000Z", STAMP),
@@ -253,11 +241,8 @@ def folder(tmp_path_factory):
         "net.py": "def net(input_shape, num_classes):\n    return None\n",
         "narrow.yaml": CHIP.replace("300", "35"),
         "one_axon.yaml": CHIP.replace("300", "1"),
-        "twofold.yaml": f"{CHIP}name: another\n",
         "one_core.yaml": "name: c\ncores: [{kernel: 64, neurons: 64, biases: 9}]\nlayer: {pooling: [2]}\nsource: s\n",
         "core_unknown.yaml": "name: c\ncores: [{kernel: 1, neurons: 1, biases: 1, bits: 1}]\nsource: s\n",
-        "cores_mesh.yaml": f"{SMALL}mesh: [2, 2]\n",
-        "layer_padding.yaml": SMALL.replace("{pooling: [2]}", "{padding: -1}"),
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
         "edges.csv": "source,target\n0,1\n1,2\n0,2\n",
         "named.csv": "source,target\na,b\nb,c\na,c\n",
@@ -316,7 +301,6 @@ DAMAGED = [
     ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
     ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, REMOVE),
     ("report run", f"{SIMULATION}/training_history.csv", 3, REMOVE),
-    ("report run", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
     ("report run", "maps/*/cost.json", 3, "then run `snnb map` again"),
 ]
 

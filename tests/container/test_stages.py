@@ -94,14 +94,7 @@ def test_the_line_that_stands_on_the_users_card(docker, data, runs):
     docker("run", "--rm", "--network", "none", *mounts, "snnb", "train", "--model", "lenet_cifar10")
     stages = {stage["stage"]: stage for stage in outside("status", str(runs / "lenet_cifar10"))["stages"]}
     assert stages["train"]["up_to_date"]
-    again = (
-        "make",
-        "parse",
-        "IN=docker",
-        f"RUN={runs / 'by_make'}",
-        "MODEL=mini_network",
-        "ARGS=--max-pool exact",
-    )
+    again = ("make", "parse", "IN=docker", f"RUN={runs / 'by_make'}", "MODEL=mini_network", "ARGS=--max-pool exact")
     done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "SNNB_DATA": str(data)})
     assert done.returncode == 0, done.stderr
     stages = {stage["stage"]: stage for stage in outside("status", str(runs / "by_make"))["stages"]}

@@ -22,22 +22,11 @@ def params():
 
 
 @pytest.fixture
-def details():
-    split = PreparedSplit(shape=(1,), dtype="uint8", class_counts={"0": 1})
-    return PrepareDetails(
-        dataset="digits",
-        version="1",
-        licence="none",
-        source="test",
-        scale=16,
-        class_names=["0"],
-        splits={"train": split},
-    )
-
-
-@pytest.fixture
-def write(params, details):
+def write(params):
     """Run a `prepare` that writes `content` to two files."""
+    split = PreparedSplit(shape=(1,), dtype="uint8", class_counts={"0": 1})
+    origin = {"dataset": "digits", "version": "1", "licence": "none", "source": "test"}
+    details = PrepareDetails(**origin, scale=16, class_names=["0"], splits={"train": split})
 
     def prepare(run, content):
         with run.stage("prepare", params, inputs=[]) as output:
