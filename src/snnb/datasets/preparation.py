@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union, cast
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union, cast
 
 import numpy as np
 
@@ -113,24 +113,23 @@ def write_arrays(
     scale = spec.scale if loaded.dtype == "uint8" else 1.0
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
-        images = _write_pictures(target, pictures, settings, loaded.dtype, scale, progress)
-        labels, values = images.labels, images.values
-        warnings = [*warnings, *images.warnings, *_pixel_warnings(values, scale)]
+        labels, values, unreadable = _write_pictures(target, pictures, settings, loaded.dtype, scale, progress)
+        warnings = [*warnings, *unreadable, *_pixel_warnings(values, scale)]
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
         splits = {part: split(of, shape, "float32" if part == "norm" else loaded.dtype) for part, of in labels.items()}
         splits.update({part: splits[part].model_copy(update={"values": values[part]}) for part in values})
     else:
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        written = _write_recordings(target, recordings, settings, progress)
+        longest, counted, whole, faults = _write_recordings(target, recordings, settings, progress)
         labels = {part: samples.labels[positions] for part, (samples, positions) in recordings.items()}
         splits = {
-            part: split(labels[part], (written.longest[part], *shape), samples.dtype)
+            part: split(labels[part], (longest[part], *shape), samples.dtype)
             for part, (samples, _) in recordings.items()
         }
-        whole = written.whole and splits["test"].dtype == "float32"
+        whole = whole and splits["test"].dtype == "float32"
         if spec.content == "events":
-            outside = written.outside
-        warnings = [*warnings, *written.warnings, *([MAY_BE_SPIKES] if whole else [])]
+            outside = counted
+        warnings = [*warnings, *faults, *([MAY_BE_SPIKES] if whole else [])]
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
     return PreparedArrays(splits, warnings, scale, outside, whole)
@@ -183,14 +182,6 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
 
 
-class WrittenPictures(NamedTuple):
-    """Description of the images that were written."""
-
-    labels: Dict[str, np.ndarray]  # of the images in each array
-    values: Dict[str, Range]  # of the training and the test images, before scaling
-    warnings: List[str]  # of unreadable images
-
-
 def _write_pictures(
     target: Path,
     parts: Mapping[str, Tuple[Samples, np.ndarray]],
@@ -198,10 +189,12 @@ def _write_pictures(
     dtype: str,
     scale: float,
     progress: Progress,
-) -> WrittenPictures:
+) -> Tuple[Dict[str, np.ndarray], Dict[str, Range], List[str]]:
     """Write the images at some positions of the training and the test set, and the copies for the toolbox.
 
-    More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`, and so is a value that is not finite.
+    Return the labels of the images in each array, the range of the training and the test images before scaling, and
+    warnings of unreadable images. More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`, and so
+    is a value that is not finite.
     """
     train, test = (len(parts[part][1]) if part in parts else 0 for part in ("train", "test"))
     norm_samples, shape = min(settings.norm_samples, train), settings.shape
@@ -253,7 +246,7 @@ def _write_pictures(
         _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
-    return WrittenPictures(labels, values, warnings)
+    return labels, values, warnings
 
 
 def _write_scaled(
@@ -279,22 +272,14 @@ def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
-class WrittenRecordings(NamedTuple):
-    """Description of the recordings that were written."""
-
-    longest: Dict[str, int]  # number of time steps of the longest sample, by part
-    outside: int  # number of events outside the sensor
-    whole: bool  # whether all values of the test samples are whole numbers from 0 on
-    warnings: List[str]
-
-
 def _write_recordings(
-    target: Path,
-    parts: Mapping[str, Tuple[Recordings, np.ndarray]],
-    settings: PreparationSettings,
-    progress: Progress,
-) -> WrittenRecordings:
-    """Write the samples at some positions of each part."""
+    target: Path, parts: Mapping[str, Tuple[Recordings, np.ndarray]], settings: PreparationSettings, progress: Progress
+) -> Tuple[Dict[str, int], int, bool, List[str]]:
+    """Write the samples at some positions of each part.
+
+    Return the number of time steps of the longest sample by part, the number of events outside the sensor, whether all
+    values of the test samples are whole numbers from 0 on, and warnings.
+    """
     total = sum(len(positions) for _, positions in parts.values())
     done, outside, inside, late, whole = 0, 0, 0, 0, True
     early: List[str] = []
@@ -352,4 +337,4 @@ def _write_recordings(
             f"{len(empty):,} of {total:,} recordings hold no events, the first {printable(empty[0])}: each becomes "
             "one silent time step"
         )
-    return WrittenRecordings(longest, outside, whole, warnings)
+    return longest, outside, whole, warnings

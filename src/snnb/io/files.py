@@ -200,17 +200,12 @@ def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
 def _owned(scratch: Path) -> bool:
     """Whether a temporary directory is of a running process, or of another user."""
     try:
-        descriptor = os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+        with os.fdopen(os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW), "rb") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
     return False
 
 
