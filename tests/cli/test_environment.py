@@ -1,12 +1,17 @@
-"""Environment variables in place of options: those of docs/cli.md are taken, one that names no option is refused."""
+"""Environment variables in place of options, and the run as first argument and as `--run-dir`.
+
+The variables of docs/cli.md are taken; one that names no option is refused.
+"""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from snnb.cli.main import main
+from tests.end_to_end.conftest import RECORDED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 # For each command its options, each with the name of the variable if the page states it
@@ -43,3 +48,26 @@ def test_every_variable_of_the_page_is_known(monkeypatch, capsys, command):
         monkeypatch.setenv(stated or f"SNNB_{command}_{option}".upper().replace("-", "_"), "")
     main([command])
     assert "is not an option of" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(shutil.copytree(RECORDED, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "parse"])
+def test_the_run_is_the_first_argument_or_an_option(path, command, capsys):
+    for words in ([path], ["--run-dir", path], [path, "--run-dir", f"{path}/"]):
+        assert main([command, *words, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["run_dir"].startswith(path)
+
+
+def test_an_argument_wins_over_the_environment(path, capsys, monkeypatch):
+    monkeypatch.setenv("SNNB_STATUS_RUN_DIR", "elsewhere")
+    assert main(["status", path]) == 0
+    assert main(["status"]) == 3
+    monkeypatch.delenv("SNNB_STATUS_RUN_DIR")
+    assert main(["status"]) == 2
+    assert "give the directory of a run" in capsys.readouterr().err
+    monkeypatch.setenv("SNNB_STATUS_RUN", path)  # an argument has no variable
+    assert main(["status", path]) == 2

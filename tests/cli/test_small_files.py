@@ -133,8 +133,6 @@ FILES = {
     ),
     **{f"pictures/{part}/{name}/a.png": png(10_000) for part in ("train", "test") for name in "ab"},
     "net.py": b"def net(input_shape, num_classes):\n    return None\n",
-    "deep.yaml": b"[" * 100_000,
-    "blocks.yaml": b"- " * 100_000,
     "merged.yaml": b"a0: &a0 {x: 1}\n"
     + b"".join(b"a%d: &a%d {<<: [%s]}\n" % (k, k, b", ".join([b"*a%d" % (k - 1)] * 10)) for k in range(1, 20)),
     "mesh.yaml": b"""name: mesh
@@ -214,8 +212,6 @@ ROWS = [
     (f"{PREPARE} net.py:net --dataset arrays:pictures.npz", 3, "pictures.npz", "640,000,000,000"),
     (f"{PREPARE} small.nir --dataset events:recordings", 3, "a.npz", "100,000,000,000 values"),
     ("status deep", 3, "manifest.yaml", "YAML"),
-    ("map imported --hardware deep.yaml", 3, "deep.yaml", "YAML"),
-    ("map imported --hardware blocks.yaml", 3, "blocks.yaml", "YAML"),
     ("map imported --hardware merged.yaml", 3, "merged.yaml", "aliases"),
     ("map imported --hardware mesh.yaml --partition cores.txt", 3, "cores.txt", "1,073,741,824 cores"),
 ]

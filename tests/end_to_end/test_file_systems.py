@@ -37,10 +37,12 @@ def options(stage):
     return [*chip, "--force", "--no-upstream", "--quiet"]
 
 
-def in_a_process(stage, place):
-    """Run a stage as a user does."""
-    words = [*SNNB, stage, "--run-dir", str(place / "run"), *options(stage)]
-    return subprocess.run(words, capture_output=True, text=True)
+def find_full(*words):
+    """Run a command in a process, which ends with the exit code of a full disk and one line."""
+    done = subprocess.run([*SNNB, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 6, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "the disk is full" in line
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -48,13 +50,12 @@ def test_on_a_full_disk_a_stage_changes_nothing_and_runs_when_there_is_room(disk
     used = shutil.disk_usage(disk).used
     remount(disk, f"size={used // 1024 + 12}k")
     before = (disk / "run" / "manifest.yaml").read_bytes()
-    result = in_a_process(stage, disk)
-    assert result.returncode == 6, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    command = (stage, "--run-dir", str(disk / "run"), *options(stage))
+    find_full(*command)
     assert (disk / "run" / "manifest.yaml").read_bytes() == before
     assert verify_run(open_run(disk / "run")).problems == []
     remount(disk, "size=64M")
-    assert in_a_process(stage, disk).returncode == 0
+    subprocess.run([*SNNB, *command], check=True)
     assert verify_run(open_run(disk / "run")).problems == []
 
 
@@ -111,12 +112,7 @@ def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
 @pytest.mark.parametrize("format", ["csv", "npz", "parquet", "parts", "sonata"])  # text, arrays, Parquet, HDF5
 def test_a_disk_that_becomes_full_during_an_export(disk, format):
     remount(disk, f"size={shutil.disk_usage(disk).used // 1024 + 8}k")
-    command = [*SNNB, "export", str(disk / "run")]
-    command += ["--format", format, "--output", str(disk / "out"), "--quiet"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 6, result.stderr
-    assert "the disk is full" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    find_full("export", disk / "run", "--format", format, "--output", disk / "out", "--quiet")
     assert [path.name for path in disk.iterdir()] == ["run"]
 
 
@@ -127,10 +123,7 @@ def test_a_disk_that_cannot_hold_the_sorted_edges_of_a_graph(disk, tmp_path):
     np.savetxt(tmp_path / "edges.csv", listed, "%d", ",", header="source,target", comments="")
     room = shutil.disk_usage(disk).used + 12 * len(edges) + 8 * len(edges) // 2  # of the read edges, half of the sorted
     remount(disk, f"size={room // 1024}k")
-    command = [*SNNB, "graph", "--from", str(tmp_path / "edges.csv"), "--run-dir", str(disk / "new"), "--quiet"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 6, result.stderr
-    assert "the disk is full" in result.stderr
+    find_full("graph", "--from", tmp_path / "edges.csv", "--run-dir", disk / "new", "--quiet")
     code = "from snnb.core.machine import scratch_array; scratch_array((1 << 27,), bool)[:] = 1"
     environment = {**os.environ, "TMPDIR": str(disk)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)

@@ -1,9 +1,12 @@
-"""The networks for ImageNet on small pictures: parsed, verified against Keras, and counted."""
+"""The networks for ImageNet on small pictures: parsed, verified against Keras, and counted. All models at full size."""
+
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from snnb.architectures import find
+from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
@@ -11,6 +14,9 @@ from tests.architectures.test_networks import count, densenet, mobilenet_v2
 from tests.converted import converted as converted_files
 
 CLASSES = 7
+MEMORY = 12 * 2**30
+# By path: an installed package is called `benchmarks` too.
+measure = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "model_matrix.py"))["measure"]
 # The picture, the settings, and what the closed form says of them; the network's own layers where it is None.
 NETWORKS = {
     "vgg11_cifar10": ((32, 35), {"filters": (4, 6, 8, 8, 8), "units": 9}, None),
@@ -22,15 +28,6 @@ NETWORKS = {
         densenet((2, 1, 3, 2), 4, (33, 40), CLASSES),
     ),
 }
-
-
-def _with_random_statistics(model):
-    random = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            size = layer.input_shape[-1]
-            spread = [random.uniform(0.5, 1.5, size), random.normal(0, 0.3, size)]
-            layer.set_weights([*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)])
 
 
 SLOW = ("resnet50_imagenet", "mobilenet_v2_imagenet")
@@ -47,7 +44,12 @@ def converted(request, tmp_path_factory):
     shape, settings, counted = NETWORKS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
     model = find(request.param).build(input_shape=(*shape, 3), num_classes=CLASSES, **settings)
-    _with_random_statistics(model)
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            size = layer.input_shape[-1]
+            spread = [random.uniform(0.5, 1.5, size), random.normal(0, 0.3, size)]
+            layer.set_weights([*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)])
     x = np.random.default_rng(1).random((12, *shape, 3)).astype(np.float32)
     options = ConversionSettings(batch_size=6)
     result = converted_files(model, folder, name="model", x_norm=x, settings=options)
@@ -59,3 +61,12 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tm
     counted, parsed = converted
     with build_graph(parsed, tmp_path / "graph.h5") as graph:
         assert (graph.number_of_neurons(), graph.number_of_edges()) == counted
+
+
+@pytest.mark.large
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(names(spiking=False), key=lambda name: find(name).synapses))
+def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):
+    spec, measured = find(name), measure(name, tmp_path)
+    assert (measured["neurons"], measured["synapses"]) == (spec.neurons, spec.synapses)
+    assert max(cost["peak_rss_bytes"] for cost in measured["stages"].values()) < MEMORY

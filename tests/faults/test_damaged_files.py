@@ -16,6 +16,7 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.stages import train
 from snnb.stages.open_run import open_run
+from tests.rundir.test_external import alter_in_secret
 
 pytestmark = pytest.mark.slow
 QUICK = {"limit": 60, "norm_samples": 30}
@@ -102,17 +103,11 @@ def flip(path):
     path.write_bytes(content)
 
 
-def flip_in_secret(path):
-    before = path.stat()
-    flip(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
 DAMAGES = {
     "empty": cut(lambda size: 0),
     "half": cut(lambda size: size // 2),
     "flipped bit": flip,
-    "flipped bit, time kept": flip_in_secret,
+    "flipped bit, time kept": alter_in_secret,
     "deleted": Path.unlink,
 }
 FILES = [

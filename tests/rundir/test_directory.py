@@ -50,22 +50,29 @@ def test_a_stage_that_fails_changes_nothing(run, write, params):
     assert hidden(run) == []
 
 
-def lives(action, crash_at):
-    """Run an action in a child that dies without a word at its `crash_at`-th file operation; True when it lived."""
-    child = os.fork()
-    if child == 0:
-        seen = [0]
+OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree")
 
-        def hook(event, _arguments):
-            if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"):
-                seen[0] += 1
-                if seen[0] == crash_at:
+
+def deaths(action):
+    """Run `action(n)` in a child that dies without a word at its n-th file operation; yield each n until it lives."""
+    for n in range(1, 500):
+        child = os.fork()
+        if child == 0:
+            seen = []
+
+            def hook(event, _, n=n, seen=seen):
+                seen += [event] if event in OPERATIONS else []
+                if len(seen) == n:
                     os._exit(9)
 
-        sys.addaudithook(hook)
-        action()
-        os._exit(0)
-    return os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
+            sys.addaudithook(hook)
+            action(n)
+            os._exit(0)
+        code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+        yield n
+        if code == 0:
+            return
+    raise AssertionError("the action has more file operations")
 
 
 @pytest.mark.parametrize("before", [pytest.param(None, marks=pytest.mark.slow), "old"])
@@ -73,10 +80,13 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
     if before is not None:
         with run.locked():
             write(run, before)
-    outcomes = set()
-    for crash_at in range(1, 500):
+
+    def write_locked(number):
         with run.locked():
-            lived = lives(lambda: write(run, f"new{crash_at}"), crash_at)  # noqa: B023
+            write(run, f"new{number}")
+
+    outcomes = set()
+    for crash_at in deaths(write_locked):
         after = RunDirectory.open(run.path, KINDS)
         with after.locked():
             now = content(after)
@@ -86,23 +96,18 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
         assert hidden(after) == []
         outcomes.add("old" if now == before else "new")
         before = now
-        if lived:
-            break
-    assert lived
     assert crash_at > 20
     assert outcomes == {"old", "new"}
 
 
 def test_killed_at_any_file_operation_the_creation_of_a_run_is_made_good_by_the_next(tmp_path, run):
-    for crash_at in range(1, 100):
-        path = tmp_path / f"new{crash_at}"
-        lived = lives(lambda: RunDirectory.create(path, run.manifest.run, KINDS), crash_at)  # noqa: B023
-        again = RunDirectory.create(path, run.manifest.run, KINDS)
+    def create(number):
+        return RunDirectory.create(tmp_path / f"new{number}", run.manifest.run, KINDS)
+
+    for crash_at in deaths(create):
+        again = create(crash_at)
         with again.locked():
             assert hidden(again) == []
-        if lived:
-            break
-    assert lived
     assert crash_at > 5
 
 

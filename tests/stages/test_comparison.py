@@ -163,10 +163,7 @@ def test_names_say_the_stage_where_two_stages_have_one_and_settings_are_taken_ap
         {"train seed": 2, "settings width": [2, 4]},
     ]
     assert differing([one]) == [{}]
-    assert differing([]) == []
-
-
-def test_a_stage_that_is_not_known_of_a_result_tells_nothing_but_a_missing_parameter_does():
+    # A stage that is not known of a result tells nothing, but a missing parameter does.
     known, unknown = {"train": {"epochs": 1}, "simulate": {"duration": 5}}, {"simulate": {"duration": 6}}
     assert differing([known, unknown]) == [{"duration": 5}, {"duration": 6}]
     assert differing([{"train": {"settings": {"a": 1}}}, {"train": {"settings": {}}}]) == [{"settings a": 1}, {}]

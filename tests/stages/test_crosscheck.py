@@ -8,10 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb import Run, read_spikes
 from snnb.cli.main import main
-from snnb.core.errors import ResourceError, UsageError, VerificationError
+from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.graph.synapse_graph import seal
 from snnb.results.crosscheck import crosscheck
+from snnb.stages.open_run import open_run
 from snnb.stages.simulated_samples import simulate_again
 from tests.end_to_end.conftest import RECORDED
 
@@ -105,3 +107,22 @@ def test_too_little_memory(run, monkeypatch):
     with pytest.raises(ResourceError, match=r"sanafe takes about 3\.1 MB of memory .*, 2\.0 MB are free"):
         crosscheck(run, "sanafe")
     assert crosscheck(run, "scipy").samples == 2
+
+
+def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
+    """Another simulator is shown the same pictures."""
+    face = Run(path=run.path)
+    made = face.simulate(samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow")
+    assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
+    with pytest.raises(InputError, match="holds the samples 100 to 101"):
+        read_spikes(made.directory, sample=102)
+    with pytest.raises(InputError, match="record_spikes=K"):
+        read_spikes(made.directory.parent)
+    face.graph()
+    checked = crosscheck(open_run(run.path), "scipy")
+    assert (checked.samples, [p.differing for p in checked.populations]) == (2, [0, 0, 0])
+    assert all(p.spikes for p in checked.populations)
+    assert crosscheck(open_run(run.path), "scipy", samples=3).samples == 3
+    spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
+    steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
+    assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20

@@ -12,7 +12,7 @@ from snnb.core.errors import UsageError
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
 from snnb.stages.open_run import open_run
-from tests.rundir.test_directory import lives
+from tests.rundir.test_directory import deaths
 
 
 def stamp_of(run):
@@ -116,21 +116,18 @@ def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(copied, 
     run, other = copied
     before, outcomes = shutil.copytree(run.path, tmp_path / "before"), set()
 
-    def remove():
+    def remove(_):
         with run.locked():
             run.remove([f"simulations/{other}"])
 
-    for crash_at in range(1, 300):
-        if not (run.path / "simulations" / other).exists():
-            shutil.rmtree(run.path)
-            shutil.copytree(before, run.path)
-        lived = lives(remove, crash_at)
+    for _ in deaths(remove):
         with open_run(run.path).locked():
             outcomes.add((run.path / "simulations" / other).exists())
         assert whole(run)
-        if lived:
-            break
-    assert (lived, outcomes) == (True, {True, False})
+        if not (run.path / "simulations" / other).exists():
+            shutil.rmtree(run.path)
+            shutil.copytree(before, run.path)
+    assert outcomes == {True, False}
 
 
 def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(copied):

@@ -1,7 +1,6 @@
 """What runs again and what does not: options given again, altered inputs, recorded values that no longer fit."""
 
 import hashlib
-import os
 import re
 import shutil
 from pathlib import Path
@@ -19,6 +18,7 @@ from snnb.stages.open_run import open_or_create, open_run
 from snnb.stages.plan import bring_up_to_date, check_options, effective_options, read_options, state_of_stages
 from snnb.stages.simulate import SimulateParams
 from snnb.stages.simulate import resolve as resolve_simulation
+from tests.rundir.test_external import alter_in_secret
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
@@ -26,14 +26,6 @@ QUICK = {"epochs": 1, "steps_per_epoch": 2}
 def stale(path):
     """Return the reason of each stale result of a run, by stage or directory."""
     return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
-
-
-def alter_in_secret(path):
-    """Change a byte in the middle; size and time of change stay."""
-    before, content = path.stat(), bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
@@ -119,6 +111,14 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
     assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
     with pytest.raises(UsageError, match="the test set has 40"):
         resolve_simulation(opened, {"samples": 60})
+
+
+def test_the_first_sample_is_inherited_and_bounds_the_samples(run):
+    face = Run(path=run.path)
+    face.simulate(samples=5, first=350, duration=10)
+    opened = open_run(run.path)
+    assert resolve_simulation(opened, {"samples": 10}).first == 350  # inherited, as every option
+    assert resolve_simulation(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
 
 
 def test_a_sweep_point_is_not_inherited_and_serves_only_with_all_effective_options(run):
