@@ -12,9 +12,8 @@ from snnb import Run, read_spikes
 from snnb.cli.main import main
 from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.graph.synapse_graph import seal
-from snnb.results.crosscheck import crosscheck
+from snnb.results.crosscheck import crosscheck, simulate_again
 from snnb.stages.open_run import open_run
-from snnb.stages.simulated_samples import simulate_again
 from tests.end_to_end.conftest import RECORDED
 
 STAMP = next((RECORDED / "graphs").iterdir()).name

@@ -1,15 +1,15 @@
 """`crosscheck`: compare the spikes of a simulation, and the costs on a chip, with another simulator of its graph."""
 
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from typing_extensions import Literal
 
-from snnb.core.errors import UsageError, VerificationError
+from snnb.core.errors import InputError, UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import CountDifference, Expected, check, require_memory_of, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
@@ -20,16 +20,20 @@ from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
+from snnb.network.event_samples import EventSamples
 from snnb.network.spike_times import SPIKE_TIMES
-from snnb.results.export import chosen_graph, load_mapping, on_cores, recorded_hash
+from snnb.results.export import SAMPLES, chosen_graph, load_mapping, on_cores, recorded_hash, simulated_by
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
+from snnb.stages import simulate as simulation
 from snnb.stages.graph import WEIGHTS, graph_file
 from snnb.stages.open_run import repair_command
 from snnb.stages.plan import extra_named
-from snnb.stages.simulated_samples import inputs_of, simulate_again, simulated_by
+from snnb.stages.prepare import dataset_array
+from snnb.stages.stage import recorded, unaltered
 
 if TYPE_CHECKING:
+    from snnb.graph.populations import GraphPopulation
     from snnb.mapping.files import Mapping
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
@@ -216,6 +220,66 @@ def _expected(
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
     return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
+
+
+def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, progress: Progress = silent) -> Path:
+    """Simulate the first samples of a simulation again with its options; return `spike_times.npz` in `target`."""
+    record = recorded(run, simulation.KIND, stamp)
+    assert record is not None
+    if record.details.engine == "toolbox":
+        raise UsageError(
+            f"--samples {samples}: the engine toolbox does not record spikes of single samples; compare all "
+            f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
+        )
+    alone = {"samples": samples, "record_spikes": samples, "workers": 1, "scheduler": None}
+    settings = record.params.changed(**alone)
+    simulation.simulate_samples(
+        run, unaltered(run, simulation.parsed_file(run, stamp)), target, settings, progress=progress
+    )
+    return target / SPIKE_TIMES
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """Inputs that change from step to step. A slice reads some samples: float64 (samples, inputs, steps)."""
+
+    samples: EventSamples
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        frames = self.samples[part].frames(0, self.steps)
+        return frames.reshape(*frames.shape[:2], -1).swapaxes(1, 2).astype(np.float64)
+
+
+def inputs_of(
+    run: RunDirectory, spike_times: Path, simulated: Simulated, population: "GraphPopulation", shape: Tuple[int, int]
+) -> Union[np.ndarray, StepInputs]:
+    """Return the input of the first samples of a simulation, given the numbers of samples and time steps as `shape`.
+
+    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes, which are read from `spike_times`,
+    are bool, shape (samples, inputs, steps). Numbers of events and currents of each step are read when they are used.
+    Raise `InputError` if the samples have changed.
+    """
+    samples, steps = shape
+    path = run.path / (simulated.samples_file or SAMPLES[0])
+    if not path.exists() or sha256_of(path) != simulated.samples_sha256 or simulated.pixel_scale is None:
+        raise InputError(
+            f"{path} is not the file that was simulated; prepare the data set as it was then, or simulate again"
+        )
+    first = simulated.first_sample
+    if simulated.input in ("events", "steps"):
+        return StepInputs(EventSamples(path).part(slice(first, first + samples)), steps)
+    if simulated.input == "poisson":
+        rows = read_spikes(spike_times.parent)[population.name] - [first, 0, 0]
+        spikes = np.zeros((samples, population.size, steps), bool)
+        spikes[tuple(rows[rows[:, 0] < samples].T)] = True
+        return spikes
+    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values = values / np.float32(simulated.pixel_scale)
+    return values.reshape(samples, -1).astype(np.float64)
 
 
 def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace) -> ChipCheck:

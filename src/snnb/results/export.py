@@ -9,16 +9,17 @@ from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
+from snnb.io.text import read_document
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.stages import graph, simulate
+from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
-from snnb.stages.stage import require_result, stale_reason, unaltered
+from snnb.stages.stage import recorded, require_result, stale_reason, unaltered
 
 if TYPE_CHECKING:
-    from snnb.formats.request import MeshTraffic, OnCores
+    from snnb.formats.request import MeshTraffic, OnCores, Simulated
     from snnb.formats.write_export import Export
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import Mapping
@@ -47,6 +48,7 @@ def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say 
 
 
 EXPORTS = "exports"
+SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 
 
 def export_graph(
@@ -69,7 +71,6 @@ def export_graph(
     from snnb.formats.request import DEFAULTS, Request
     from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.stages.simulated_samples import simulated_by
 
     options = DEFAULTS if options is None else options
     exporter = find_format(format)
@@ -107,6 +108,37 @@ def export_graph(
             output = folder / f"{run.model}{exporter.suffix}"
         origin = {"stamp": stamp, "sha256": str(recorded_hash(run, stamp))}
         return export(opened, format, output, request, force=force, origin=origin, say=say)
+
+
+def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
+    """Return the properties of a graph's simulation that another simulator needs; None without a simulation."""
+    from snnb.formats.request import Simulated
+    from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+
+    simulation = simulation_of(run, stamp)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    if record is None:
+        return None
+    prepared, params = recorded(run, prepare.KIND), record.params
+    rate = None
+    if params.input == "poisson":
+        statistics = run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
+        rate = params.input_rate / read_document(SimulationStatistics, statistics).dt_ms
+    prepared_samples = next((file for file in record.inputs if file.path in SAMPLES), None)
+    return Simulated(
+        threshold=params.threshold,
+        reset=params.reset,
+        input=params.input,
+        input_rate_hz=rate,
+        pixel_scale=None if prepared is None else prepared.details.scale,
+        samples_file=None if prepared_samples is None else prepared_samples.path,
+        samples_sha256=None if prepared_samples is None else prepared_samples.sha256,
+        first_sample=params.first,
+        initial_potential=params.initial_potential,
+        duration=params.duration,
+        recorded_samples=params.record_spikes,
+        seed=params.seed,
+    )
 
 
 def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":

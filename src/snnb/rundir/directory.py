@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -144,15 +145,15 @@ STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have
 HOUSEKEEPING = (LOCK, HASHES, "lost+found")  # allowed in an empty run directory
 
 
+@dataclass
 class StageOutput:
     """Output of a running stage: directory, metrics, warnings, details, and records of files read outside the run."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.external: List[FileRecord] = []
-        self.metrics: Dict[str, Union[int, float, None]] = {}
-        self.warnings: List[str] = []
-        self.details: Optional[Record] = None
+    directory: Path
+    external: List[FileRecord] = field(default_factory=list)
+    metrics: Dict[str, Union[int, float, None]] = field(default_factory=dict)
+    warnings: List[str] = field(default_factory=list)
+    details: Optional[Record] = None
 
 
 class RunDirectory:
