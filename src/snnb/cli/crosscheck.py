@@ -25,8 +25,7 @@ def crosscheck(
         str, typer.Option("--with", help="Simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
     ] = "scipy",
     samples: Annotated[
-        Optional[int],
-        typer.Option(min=1, help="Number of samples. Default: the samples with recorded spikes, or all."),
+        Optional[int], typer.Option(min=1, help="Number of samples. Default: the samples with recorded spikes, or all.")
     ] = None,
     graph: Annotated[
         Optional[str], typer.Option(help="Stamp of the graph. Default: the graph of the current simulation.")

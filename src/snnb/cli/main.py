@@ -46,14 +46,8 @@ COMMANDS: Dict[str, Tuple[str, str]] = {
     "models": ("lists", "List the models with data set, input shape, and numbers of neurons and synapses."),
     "datasets": ("lists", "List the data sets and their availability on this machine."),
     "hardware": ("lists", "List the hardware descriptions for `snnb map --hardware`."),
-    "instances": (
-        "lists",
-        "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`).",
-    ),
-    "status": (
-        "status",
-        "Show the state of each stage of a run, and the differing parameters of its simulations.",
-    ),
+    "instances": ("lists", "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`)."),
+    "status": ("status", "Show the state of each stage of a run, and the differing parameters of its simulations."),
     "verify": ("verify", "Compare all files with the hashes in the manifest."),
     "report": (
         "report",
@@ -70,10 +64,7 @@ COMMANDS: Dict[str, Tuple[str, str]] = {
         "Simulate the exported graph in another simulator and compare the spike counts of all neurons.",
     ),
     "remove": ("remove", "Remove simulations, graphs or mappings from a run and its manifest."),
-    "doctor": (
-        "doctor",
-        "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
-    ),
+    "doctor": ("doctor", "Show the versions of Python and packages, and GPU, memory and disk space of this machine."),
 }
 LISTED = "`snnb --help` and `snnb COMMAND --help` list commands and options"
 COMMON = "Common"

@@ -16,7 +16,7 @@ from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
-from snnb.stages.stage import recorded, require_result, stale_reason, unaltered
+from snnb.stages.stage import recorded, recorded_details, require_result, stale_reason, unaltered
 
 if TYPE_CHECKING:
     from snnb.formats.request import MeshTraffic, OnCores, Simulated
@@ -119,20 +119,19 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     record = None if simulation is None else recorded(run, simulate.KIND, simulation)
     if record is None:
         return None
-    prepared, params = recorded(run, prepare.KIND), record.params
-    rate = None
+    params, rate = record.params, None
     if params.input == "poisson":
         statistics = run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
         rate = params.input_rate / read_document(SimulationStatistics, statistics).dt_ms
-    prepared_samples = next((file for file in record.inputs if file.path in SAMPLES), None)
+    (samples,) = (file for file in record.inputs if file.path in SAMPLES)
     return Simulated(
         threshold=params.threshold,
         reset=params.reset,
         input=params.input,
         input_rate_hz=rate,
-        pixel_scale=None if prepared is None else prepared.details.scale,
-        samples_file=None if prepared_samples is None else prepared_samples.path,
-        samples_sha256=None if prepared_samples is None else prepared_samples.sha256,
+        pixel_scale=recorded_details(run, prepare.KIND).scale,
+        samples_file=samples.path,
+        samples_sha256=samples.sha256,
         first_sample=params.first,
         initial_potential=params.initial_potential,
         duration=params.duration,

@@ -164,12 +164,7 @@ class Sweep(Document):
 
 
 def sweep(
-    run: RunDirectory,
-    axes: Sequence[Axis],
-    given: Given,
-    *,
-    say: Say = say_nothing,
-    bar: Bar = no_bar,
+    run: RunDirectory, axes: Sequence[Axis], given: Given, *, say: Say = say_nothing, bar: Bar = no_bar
 ) -> List[SweepPoint]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 

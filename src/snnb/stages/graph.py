@@ -242,12 +242,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
 
 
 def import_arrays(
-    run: RunDirectory,
-    listed: "ListedGraph",
-    sha256: str,
-    params: GraphParams,
-    *,
-    force: bool = False,
+    run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, *, force: bool = False
 ) -> None:
     """Write a graph that was made of arrays, whose SHA-256 is `sha256`; `force` replaces a graph of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes

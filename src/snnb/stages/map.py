@@ -58,23 +58,20 @@ class MapParams(Options):
         default="auto", description="Partitioning method. auto: the best result of all methods."
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
-        default="spikes",
-        description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
+        default="spikes", description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step."
     )
     partition: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
         default=None,
         description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
     )
     placement: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
-        default=None,
-        description="Core positions for --partition: `x y` per line. Default: computed.",
+        default=None, description="Core positions for --partition: `x y` per line. Default: computed."
     )
     allow_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
         default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
     )
     split_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
-        default=False,
-        description="Split the overfull cores of --partition; the other cores keep their numbers.",
+        default=False, description="Split the overfull cores of --partition; the other cores keep their numbers."
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", inherited=False)] = Field(
         default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."

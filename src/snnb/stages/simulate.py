@@ -323,12 +323,4 @@ def simulate_samples(
     )
 
 
-STAGE = Stage(
-    KIND,
-    resolve,
-    execute,
-    check=_check,
-    defaults=_defaults,
-    without_effect=_without_effect,
-    always_new=True,
-)
+STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect, always_new=True)

@@ -73,13 +73,10 @@ class TrainParams(TrainingOptions):
         default=None, description="Initial weights: a .h5 file of the same model."
     )
     resume: Optional[bool] = Field(
-        default=None,
-        exclude=True,
-        description="Resume an interrupted training. Default: if options are equal.",
+        default=None, exclude=True, description="Resume an interrupted training. Default: if options are equal."
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="TEXT")] = Field(
-        default=None,
-        description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
+        default=None, description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25."
     )
     figures: Figures = None
 
