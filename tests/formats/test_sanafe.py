@@ -87,11 +87,6 @@ def loaded(path, folder, chip=None):
     return sorted(edges), arch, network
 
 
-def edges_of(graph):
-    names = [(p.name, number) for p in graph.populations for number in range(p.size)]
-    return sorted((names[s], names[t], w) for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3])))
-
-
 @pytest.mark.parametrize("batch", [7, 1 << 18])
 def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
     monkeypatch.setattr("snnb.formats.sanafe.BATCH", batch)
@@ -106,7 +101,9 @@ def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
     for file, expected in ((path, corrected), (tmp_path / "saved.yaml", edges)):
         found, notes = imported(file, tmp_path / file.stem)
         with found as graph:
-            assert edges_of(graph) == expected
+            names = [(p.name, number) for p in graph.populations for number in range(p.size)]
+            rows = zip(*(column.tolist() for column in all_edges(graph)[:3]))
+            assert sorted((names[source], names[target], weight) for source, target, weight in rows) == expected
             assert not graph.inputs
             if file == path:
                 assert [(p.name, p.size) for p in graph.populations] == [("in", 40), ("hidden", 12), ("1", 3)]

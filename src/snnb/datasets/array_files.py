@@ -76,14 +76,11 @@ def load(place: Path) -> LoadedDataset:
         remedy = f"y_train has {classes} classes" if trained else f"at most {MOST_CLASSES:,} classes are possible"
         numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
         parts[part] = ArraySamples(numbers, images if images.ndim == 4 else images[..., np.newaxis])
+    names = [str(number) for number in range(classes)]
+    # Without a training set the folder, so that one that is added makes the prepared arrays stale.
+    sources = _files(place) if trained else [place]
     return LoadedDataset(
-        [str(number) for number in range(classes)],
-        parts.get("train"),
-        parts["test"],
-        SPEC.version,
-        # Without a training set the folder, so that one that is added makes the prepared arrays stale.
-        _files(place) if trained else [place],
-        dtype="float32" if floats else "uint8",
+        names, parts.get("train"), parts["test"], SPEC.version, sources, dtype="float32" if floats else "uint8"
     )
 
 

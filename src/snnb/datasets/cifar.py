@@ -148,13 +148,9 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
             raise InputError(f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.")
         names = [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in given]
     images, labels = zip(*batches[:-1])
-    return LoadedDataset(
-        class_names=names,
-        train=ArraySamples(np.concatenate(labels), np.concatenate(images)),
-        test=ArraySamples(batches[-1][1], batches[-1][0]),
-        version=spec.version,
-        sources=[where / file for file in release.files],
-    )
+    train = ArraySamples(np.concatenate(labels), np.concatenate(images))
+    test = ArraySamples(batches[-1][1], batches[-1][0])
+    return LoadedDataset(names, train, test, spec.version, [where / file for file in release.files])
 
 
 def _read_images(path: Path, label_key: str, spec: DatasetSpec) -> Tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from snnb.datasets import digits
 from snnb.datasets.array_samples import ArraySamples
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.datasets.definition import Dataset, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
 
 SENSOR = (12, 12, 2)
@@ -23,20 +23,14 @@ TICKS = (8, 12)  # shortest and longest saccade
 UNIT = 16  # parts of a pixel in which positions are rounded, so that all numbers are integers
 CONTRAST = 4  # of 16, the brightest pixel
 
-SPEC = DatasetSpec(
-    name="digit_events",
-    title="moving UCI handwritten digits (events)",
-    shape=SENSOR,
-    num_classes=10,
-    class_names=digits.SPEC.class_names,
-    scale=1.0,
-    samples=digits.SPEC.samples,
-    version=digits.SPEC.version,
-    licence=digits.SPEC.licence,
-    source=digits.SPEC.source,
-    layout="",
-    how_to_get=digits.SPEC.how_to_get,
-    content="events",
+SPEC = digits.SPEC.model_copy(
+    update={
+        "name": "digit_events",
+        "title": "moving UCI handwritten digits (events)",
+        "shape": SENSOR,
+        "scale": 1.0,
+        "content": "events",
+    }
 )
 
 

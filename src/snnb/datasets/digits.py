@@ -40,13 +40,9 @@ def load(where: Path) -> LoadedDataset:
     rows = np.loadtxt(where / "digits.csv.gz", np.int64, delimiter=",")
     images, labels = rows[:, :-1].reshape(-1, 8, 8, 1).astype(np.uint8), rows[:, -1]
     order = proportional_order(labels, np.random.default_rng(0))
-    test, train = np.sort(order[:TEST_SAMPLES]), np.sort(order[TEST_SAMPLES:])
-    return LoadedDataset(
-        class_names=list(SPEC.class_names or ()),
-        train=ArraySamples(labels[train], images[train]),
-        test=ArraySamples(labels[test], images[test]),
-        version=f"scikit-learn {version('scikit-learn')}",
-    )
+    parts = np.sort(order[TEST_SAMPLES:]), np.sort(order[:TEST_SAMPLES])
+    train, test = (ArraySamples(labels[part], images[part]) for part in parts)
+    return LoadedDataset(list(SPEC.class_names or ()), train, test, f"scikit-learn {version('scikit-learn')}")
 
 
 DATASET = Dataset(SPEC, locate, load)

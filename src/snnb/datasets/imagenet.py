@@ -53,14 +53,8 @@ def load(where: Path) -> LoadedDataset:
         wnids = names = class_folders(where / "train")
         warnings = [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
     train, test = samples_by_class(where / "train", wnids), samples_by_class(where / "val", wnids)
-    return LoadedDataset(
-        names,
-        train,
-        test,
-        version=f"{SPEC.version}: {listing_version((train, test))}",
-        sources=sources,
-        warnings=warnings,
-    )
+    version = f"{SPEC.version}: {listing_version((train, test))}"
+    return LoadedDataset(names, train, test, version, sources, warnings)
 
 
 def _read_index(path: Path) -> Tuple[List[str], List[str]]:

@@ -116,14 +116,10 @@ def load(where: Path) -> LoadedDataset:
                 f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}."
             )
         samples.append(ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]))
-    return LoadedDataset(
-        class_names=list(SPEC.class_names or ()),
-        train=samples[0],
-        test=samples[1],
-        version="unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version),
-        sources=[*dict.fromkeys(read_from.values())],
-        warnings=warnings,
-    )
+    train, test = samples
+    version = "unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version)
+    sources = [*dict.fromkeys(read_from.values())]
+    return LoadedDataset(list(SPEC.class_names or ()), train, test, version, sources, warnings)
 
 
 def read_idx(path: Path) -> Tuple[np.ndarray, str]:

@@ -52,13 +52,8 @@ def _there(folder: Path, part: str) -> bool:
 def load(where: Path) -> LoadedDataset:
     """List the recordings in the order of MNIST, which their names give; the training set may be missing."""
     parts = {part: _recordings(where, part) for part in ("Train", "Test") if _there(where, part)}
-    return LoadedDataset(
-        class_names=list(SPEC.class_names or ()),
-        train=parts.get("Train"),
-        test=parts["Test"],
-        version=SPEC.version,
-        sources=[where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts],
-    )
+    sources = [where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts]
+    return LoadedDataset(list(SPEC.class_names or ()), parts.get("Train"), parts["Test"], SPEC.version, sources)
 
 
 def _recordings(where: Path, part: str) -> EventRecordings:

@@ -43,15 +43,11 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """Read the labels; the training set may be missing."""
-    parts = {part: where / f"shd_{part}.h5" for part in ("train", "test") if (where / f"shd_{part}.h5").is_file()}
-    samples = {part: _opened(path) for part, path in parts.items()}
-    return LoadedDataset(
-        class_names=samples["test"][1],
-        train=samples["train"][0] if "train" in samples else None,
-        test=samples["test"][0],
-        version=SPEC.version,
-        sources=list(parts.values()),
-    )
+    train_file, test_file = where / "shd_train.h5", where / "shd_test.h5"
+    test, classes = _opened(test_file)
+    if not train_file.is_file():
+        return LoadedDataset(classes, None, test, SPEC.version, [test_file])
+    return LoadedDataset(classes, _opened(train_file)[0], test, SPEC.version, [train_file, test_file])
 
 
 def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:

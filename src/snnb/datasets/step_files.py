@@ -106,13 +106,9 @@ def load(where: Path) -> LoadedDataset:
         names = [f"{path}: sample {position}" for position in range(len(numbers))]
         parts[part] = StepSamples(path, values, numbers, names)
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
-    return LoadedDataset(
-        class_names=[str(number) for number in range(classes)],
-        train=parts.get("train"),
-        test=parts["test"],
-        version=SPEC.version,
-        sources=[where / f"{kind}_{part}.npy" for part in parts for kind in "xy"],
-    )
+    names = [str(number) for number in range(classes)]
+    sources = [where / f"{kind}_{part}.npy" for part in parts for kind in "xy"]
+    return LoadedDataset(names, parts.get("train"), parts["test"], SPEC.version, sources)
 
 
 def shape_of(place: Path) -> Optional[ImageShape]:

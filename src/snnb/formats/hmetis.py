@@ -8,7 +8,7 @@ weight of a spike.
 
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, NamedTuple, Tuple
+from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
 
@@ -53,10 +53,6 @@ def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarra
     ]
     degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
     return (degrees, *scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0))
-
-
-def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
-    return {"spike_weight": _weights(SpikingPart.of(graph, request), request)[2]}
 
 
 def read(path: Path) -> ListedGraph:
@@ -168,6 +164,6 @@ FORMAT = Format(
     need_counts,
     partial=True,
     own_options=("scale", "with_input"),
-    extra_description=_describe,
+    extra_description=lambda graph, request: {"spike_weight": _weights(SpikingPart.of(graph, request), request)[2]},
     reader=(file_ending_in(".hgr"), read),
 )

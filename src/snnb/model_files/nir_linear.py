@@ -92,17 +92,12 @@ def linear_of(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Opti
             raise node.refuse(f"flattens the axes {first} to {last} of an input {times(shape)}")
         return Elementwise(), (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]), None
     if node.kind in ("Affine", "Linear"):
-        return _matrix(node, shape)
+        weight = node.parameters["weight"].astype(np.float64)
+        if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
+            raise node.refuse(f"has weights of shape {times(weight.shape)}, but its input is {times(shape)}")
+        outputs = weight.shape[:1]
+        return Matrix(weight.T), outputs, node.of_shape("bias", outputs) if "bias" in node.parameters else None
     return _window(node, shape, path)
-
-
-def _matrix(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
-    weight = node.parameters["weight"].astype(np.float64)
-    if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
-        raise node.refuse(f"has weights of shape {times(weight.shape)}, but its input is {times(shape)}")
-    outputs = weight.shape[:1]
-    bias = node.of_shape("bias", outputs) if "bias" in node.parameters else None
-    return Matrix(weight.T), outputs, bias
 
 
 def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
