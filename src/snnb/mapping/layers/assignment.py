@@ -122,15 +122,23 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     """Assign a core to each layer of a network."""
     limits, cores = hardware.layer, hardware.cores
     folded = _folded(network, limits)
-    layers = [_layer(network, folded, p, limits) for p in network.populations if p.name not in folded]
-    layers = _with_targets(network, layers, limits.targets)
-    fits = [[number for number, core in enumerate(cores) if layer.fits(core)] for layer in layers]
-    layers = [
-        layer if cores_of_layer else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
-        for layer, cores_of_layer in zip(layers, fits)
-    ]
-    fits = [[] if layer.faults else cores_of_layer for layer, cores_of_layer in zip(layers, fits)]
-    core = maximum_matching(fits, len(cores))
+    formed = [_layer(network, folded, p, limits) for p in network.populations if p.name not in folded]
+    targets: Dict[str, List[str]] = {}  # of each source
+    for layer in formed:
+        for term in layer.terms:
+            targets.setdefault(term.source, []).append(layer.name)
+    layers: List[CoreLayer] = []
+    fits: List[List[int]] = []
+    for layer in formed:
+        faults = [*layer.faults, *_of_targets("", targets.get(layer.name, []), limits.targets)]
+        if not layers:
+            faults += _of_targets("an input with ", targets.get(network.input.name, []), limits.targets)
+        fitting_cores = [number for number, core in enumerate(cores) if layer.fits(core)]
+        if not fitting_cores:
+            faults.append(_memory_fault(layer, cores))
+        layers.append(replace(layer, faults=tuple(faults)))
+        fits.append([] if faults else fitting_cores)
+    core_of_layer = maximum_matching(fits, len(cores))
     reasons = []
     if len(layers) > len(cores):
         excess = len(layers) - len(cores)
@@ -142,10 +150,10 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     if faulty:
         rest = f" (and {len(faulty) - 1:,} more in the table)" if len(faulty) > 1 else ""
         reasons.append(f"layer {faulty[0].name} has {faulty[0].faults[0].text}{rest}")
-    if not reasons and None in core:
-        reasons.append(_shared(layers, cores, fits, core))
+    if not reasons and None in core_of_layer:
+        reasons.append(_shared(layers, cores, fits, core_of_layer))
     reason = f"{hardware.name}: {'; '.join(reasons)}" if reasons else None
-    return LayerAssignment(tuple(layers), tuple(map(tuple, fits)), tuple(core), folded, reason)
+    return LayerAssignment(tuple(layers), tuple(map(tuple, fits)), tuple(core_of_layer), folded, reason)
 
 
 def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
@@ -183,8 +191,8 @@ def _shared(
             break
         reached |= new_cores
         rivals |= {layer for layer, number in enumerate(core) if number in new_cores}
-    names = ", ".join(layers[layer].name for layer in sorted(rivals))
-    text = f"layers {names} fit cores {_listed(sorted(reached))} only, {len(rivals) - len(reached):,} too few"
+    names, numbers = ", ".join(layers[layer].name for layer in sorted(rivals)), ", ".join(map(str, sorted(reached)))
+    text = f"layers {names} fit cores {numbers} only, {len(rivals) - len(reached):,} too few"
     for layer in sorted(rivals, key=lambda one: layers[one].filters):
 
         def works(filters: int, layer: int = layer) -> bool:
@@ -208,10 +216,6 @@ def _most(below: int, works: Callable[[int], bool]) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if works(middle) else (low, middle)
     return low
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 def _memory_fault(layer: CoreLayer, cores: Sequence[CoreMemory]) -> Fault:
@@ -407,9 +411,8 @@ def _of_kind(network: Network, population: Population, layer: Layer, limits: Lay
         yield Fault("dilation", "a dilated kernel; use one without gaps")
 
 
-def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
-    """Return the limits of a layer, other than memories and targets, that it exceeds."""
-    faults = []
+def _of_limits(layer: CoreLayer, limits: LayerLimits) -> Iterator[Fault]:
+    """Yield the limits of a layer, other than memories and targets, that it exceeds."""
     for name, what, value, remedy in (
         ("input_side", "an input", layer.input, "resize the input or pool before it"),
         ("output_side", "an output", layer.output, "use strides or pool before it"),
@@ -418,12 +421,10 @@ def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
         limit = getattr(limits, name)
         if limit is not None and max(value) > limit:
             size = f"{what} of {value[0]} × {value[1]}, {max(value) - limit} more than {limit} × {limit}"
-            faults.append(Fault(name.split("_")[0], f"{size}; {remedy}"))
+            yield Fault(name.split("_")[0], f"{size}; {remedy}")
     rows, columns = layer.kernel_size
     if rows != columns:
-        faults.append(
-            Fault("kernel", f"a kernel of {rows} × {columns}, and a core takes square ones; use a square one")
-        )
+        yield Fault("kernel", f"a kernel of {rows} × {columns}, and a core takes square ones; use a square one")
     for name, what, number in (
         ("channels", "input channels", layer.channels),
         ("channels", "output channels", layer.filters),
@@ -431,51 +432,35 @@ def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
     ):
         limit = getattr(limits, name)
         if limit is not None and number > limit:
-            faults.append(
-                Fault(name, f"{number:,} {what}, {number - limit:,} more than {limit:,}; use at most {limit:,}")
-            )
+            yield Fault(name, f"{number:,} {what}, {number - limit:,} more than {limit:,}; use at most {limit:,}")
     wrong = [stride for stride in layer.strides if limits.strides is not None and stride not in limits.strides]
     if wrong:
-        allowed = _listed(limits.strides or ())
-        faults.append(Fault("strides", f"a stride of {wrong[0]}, and a core takes {allowed}; use one of these"))
-    return faults
+        allowed = ", ".join(map(str, limits.strides or ()))
+        yield Fault("strides", f"a stride of {wrong[0]}, and a core takes {allowed}; use one of these")
 
 
-def _of_neurons(network: Network, population: Population, limits: LayerLimits) -> List[Fault]:
-    """Return what neurons and integers of a population exceed; floating-point weights are not integers yet."""
-    faults, weight_bits, state_bits = [], limits.weight_bits, limits.state_bits
+def _of_neurons(network: Network, population: Population, limits: LayerLimits) -> Iterator[Fault]:
+    """Yield what neurons and integers of a population exceed; floating-point weights are not integers yet."""
+    weight_bits, state_bits = limits.weight_bits, limits.state_bits
     neuron = population.neuron
     if neuron is not None and (neuron.current_leak is not None or np.any(np.asarray(neuron.leak) != 1)):
-        faults.append(Fault("leak", "neurons with an exponential leak; train integrate-and-fire neurons"))
+        yield Fault("leak", "neurons with an exponential leak; train integrate-and-fire neurons")
     if network.weight_bits is None:
-        return faults
+        return
     if weight_bits is not None and network.weight_bits > weight_bits:
         excess = network.weight_bits - weight_bits
         text = f"weights of {network.weight_bits} bits, {excess} more than {weight_bits}"
-        faults.append(Fault("weights", f"{text}; `parse --weight-bits {weight_bits}`"))
+        yield Fault("weights", f"{text}; `parse --weight-bits {weight_bits}`")
     for what, values in (("threshold", population.integer_threshold), ("bias", population.bias)):
         largest = 0 if values is None else int(np.abs(values).max(initial=0))
         bits = largest.bit_length() + 1
         if state_bits is not None and bits > state_bits:
             exceeded = f"a {what} of {largest:,}, {bits} bits, {bits - state_bits} more than {state_bits}"
-            faults.append(Fault(what, f"{exceeded}; `parse --threshold-bits {state_bits}` or fewer"))
-    return faults
+            yield Fault(what, f"{exceeded}; `parse --threshold-bits {state_bits}` or fewer")
 
 
-def _with_targets(network: Network, layers: Sequence[CoreLayer], limit: Optional[int]) -> List[CoreLayer]:
-    """Return the layers with a fault where they have too many targets; the first also has the fault of the input."""
-    targets: Dict[str, List[str]] = {}
-    for layer in layers:
-        for term in layer.terms:
-            targets.setdefault(term.source, []).append(layer.name)
-    result = []
-    for number, layer in enumerate(layers):
-        faults = list(layer.faults)
-        for name in (layer.name, *([network.input.name] if number == 0 else [])):
-            readers = targets.get(name, [])
-            if limit is not None and len(readers) > limit:
-                who = "targets" if name == layer.name else "an input with targets"
-                text = f"{who} {', '.join(readers)}, {len(readers) - limit:,} more than {limit:,}; remove a branch"
-                faults.append(Fault("targets", text))
-        result.append(replace(layer, faults=tuple(faults)))
-    return result
+def _of_targets(source: str, targets: Sequence[str], limit: Optional[int]) -> Iterator[Fault]:
+    """Yield the fault of a layer, or of a `source` that is named, with too many targets."""
+    if limit is not None and len(targets) > limit:
+        text = f"{source}targets {', '.join(targets)}, {len(targets) - limit:,} more than {limit:,}; remove a branch"
+        yield Fault("targets", text)
