@@ -167,15 +167,20 @@ def _pixels(view: View) -> int:
     return max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
 
 
+def layers_of_cores(mapping: Mapping) -> csr_matrix:
+    """Count the neurons of each layer on each core: int64, shape (cores, layers), with the layers ascending."""
+    sizes = list(mapping.cost.layers.values())
+    layer = np.repeat(np.arange(len(sizes)), sizes)
+    return csr_matrix((np.ones(layer.size, np.int64), (mapping.core, layer)), shape=(mapping.cores, len(sizes)))
+
+
 def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
     """Return the pixels of the cores: shape (height, width, 3)."""
     pixels = _pixels(view)
     raster = np.empty((view.height * pixels, view.width * pixels, 3))
     raster[:] = UNUSED if pixels == 1 else EMPTY
-    sizes, limit = list(mapping.cost.layers.values()), mapping.hardware.neurons_per_core
-    layer = np.repeat(np.arange(len(sizes)), sizes)
-    members = csr_matrix((np.ones(layer.size, np.int64), (mapping.core, layer)), shape=(mapping.cores, len(sizes)))
-    colours = layer_colours(len(sizes))
+    members, limit = layers_of_cores(mapping), mapping.hardware.neurons_per_core
+    colours = layer_colours(members.shape[1])
     for core in np.flatnonzero(mapping.per_core["neurons"]):
         row = slice(members.indptr[core], members.indptr[core + 1])
         layers, neurons = members.indices[row], members.data[row]
@@ -185,10 +190,9 @@ def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
             continue
         share = min(neurons.sum() / limit, 1)  # a core of an invalid mapping may hold more
         filled = max(1, int(np.ceil(pixels * share))) if pixels >= FILLED else pixels
-        order = np.argsort(layers)
-        ends = np.cumsum(neurons[order]) / neurons.sum()
+        ends = np.cumsum(neurons) / neurons.sum()
         column = np.searchsorted(ends, (np.arange(pixels) + 0.5) / pixels)
-        raster[y : y + filled, x : x + pixels] = colours[layers[order][column]]
+        raster[y : y + filled, x : x + pixels] = colours[layers[column]]
     return raster
 
 

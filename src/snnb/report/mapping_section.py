@@ -1,13 +1,13 @@
 """Section of the page about mappings: a table of all mappings of the run, and details of the latest mapping."""
 
-from typing import Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.formatting import energy
 from snnb.mapping.cost import UNITS
 from snnb.mapping.files import Mapping
-from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
+from snnb.mapping.plots import layers_of_cores, plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
 
 FEW_CORES, MOST_CORES = 25, 256  # rows of the table of cores: without collapsing it, and at most
@@ -23,12 +23,17 @@ def mapping_section(
     `further` are rows (cost, value, unit) of its table of costs, `sequential` the spikes between cores per sample of
     the sequential mapping.
     """
+    contents = []
+    for name, core in mapping.cost.fill.items():
+        full = ("unlimited", "") if core.limit is None else (f"{core.limit:,}", f"{core.share:.0%}")
+        contents.append((name.replace("_", " "), f"{core.mean:,.1f}", f"{core.max:,}", *full))
+    limits = Table(("per core", "mean", "maximum", "limit", "fullest core"), contents, right=(1, 2, 3, 4))
     cores = _cores_table(mapping)
     few = len(cores.rows) <= FEW_CORES
     shown = (
         f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.per_core["neurons"]) > MOST_CORES else "all cores"
     )
-    tables = [every, _limits_table(mapping), *([cores] if few else []), _cost_table(mapping, further, sequential)]
+    tables = [every, limits, *([cores] if few else []), _cost_table(mapping, further, sequential)]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [
         Figure(drawn("layers on the mesh of cores", plot_mapping(mapping))),
@@ -39,32 +44,15 @@ def mapping_section(
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
 
 
-def _limits_table(mapping: Mapping) -> Table:
-    """Return mean and maximum of the contents of the cores with neurons, and their limits."""
-    rows = []
-    for name, core in mapping.cost.fill.items():
-        full = ("unlimited", "") if core.limit is None else (f"{core.limit:,}", f"{core.share:.0%}")
-        rows.append((name.replace("_", " "), f"{core.mean:,.1f}", f"{core.max:,}", *full))
-    return Table(("per core", "mean", "maximum", "limit", "fullest core"), rows, right=(1, 2, 3, 4))
-
-
 def _cores_table(mapping: Mapping) -> Table:
     """Return position, contents and layers of each core with neurons, at most `MOST_CORES`."""
-    layers = list(mapping.cost.layers.items())
-    population = np.repeat(np.arange(len(layers)), [size for _, size in layers])
-    pairs, counts = np.unique(mapping.core.astype(np.int64) * len(layers) + population, return_counts=True)
-    held: Dict[int, List[str]] = {}
-    for pair, count in zip(pairs, counts):
-        core, layer = divmod(int(pair), len(layers))
-        if core not in held and len(held) == MOST_CORES:
-            break
-        held.setdefault(core, []).append(f"{layers[layer][0]} ({count:,})")
-    rows = []
-    for core, names in held.items():
+    layers, members, rows = list(mapping.cost.layers), layers_of_cores(mapping), []
+    for core in np.flatnonzero(mapping.per_core["neurons"])[:MOST_CORES].tolist():
         x, y = mapping.place_of(core)
-        rows.append(
-            (str(core), f"{x}, {y}", *(f"{mapping.per_core[name][core]:,}" for name in CONTENTS), ", ".join(names))
-        )
+        numbers = (f"{mapping.per_core[name][core]:,}" for name in CONTENTS)
+        held = members[core]
+        names = ", ".join(f"{layers[layer]} ({count:,})" for layer, count in zip(held.indices, held.data))
+        rows.append((str(core), f"{x}, {y}", *numbers, names))
     return Table(("core", "x, y", *CONTENTS, "layers (neurons)"), rows, right=(0, 2, 3, 4))
 
 

@@ -56,6 +56,11 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             _number(traffic), *model,
         )  # fmt: skip
         populations.append((traffic, cells))
+    weights_are = "are relative to the threshold"
+    if imported:
+        weights_are = "as in the file"
+    elif graph.neuron_model:
+        weights_are = "are those of the trained spiking network, added to the current of a neuron"
     # The last population has no outgoing synapses, and a constant input does not spike.
     leaving = [p for p in graph.populations if out_degrees[p.name].any()]
     of_spiking = [sent[p.name] for p in leaving if p.coding not in (None, "current")]
@@ -92,20 +97,12 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             ),
             projections,
             range(3, 12),
-            f"{graph.number_of_edges():,} synapses. Degrees are means; {_weight_unit(graph, imported)}. Zero weights: "
+            f"{graph.number_of_edges():,} synapses. Degrees are means; weights {weights_are}. Zero weights: "
             "fraction of the kernel's elements; zero edges: fraction of the synapses whose weight or rate is 0.",
         ),
         Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
         _traffic(np.concatenate([np.empty(0), *of_spiking])),
     ]  # fmt: skip
-
-
-def _weight_unit(graph: SynapseGraph, imported: bool) -> str:
-    if imported:
-        return "weights as in the file"
-    if graph.neuron_model:
-        return "weights are those of the trained spiking network, added to the current of a neuron"
-    return "weights are relative to the threshold"
 
 
 def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:
@@ -131,27 +128,18 @@ def _table(key: str, head: Sequence[str], rows: Rows, right: Sequence[int], word
 
 def _traffic(traffic: np.ndarray) -> Section:
     """Return the section about the spikes per step over the outgoing synapses of each spiking node."""
-    half, ninety_percent = (share_that_carries(traffic, share) for share in (0.5, 0.9))
-    if half is None or ninety_percent is None:
+    total = traffic.sum()
+    if total <= 0:
         return Section("traffic", "Traffic", ["No neuron with outgoing synapses spikes: the graph has no traffic."])
+    carried = np.cumsum(np.sort(traffic)[::-1])  # by the neurons with the most traffic
+    needed = np.searchsorted(carried, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
+    half, ninety_percent = needed / traffic.size
     words = (
         f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
         f"{ninety_percent:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
     )
     figure = _histogram(traffic, "traffic of a neuron (spikes per step)", "never spike")
     return Section("traffic", "Traffic", [words], [figure])
-
-
-def share_that_carries(traffic: np.ndarray, share: float) -> Optional[float]:
-    """Return the smallest fraction of the neurons that carries the given fraction of the traffic; None without traffic.
-
-    `traffic` has the spikes per step of each neuron over its outgoing synapses.
-    """
-    total = traffic.sum()
-    if total <= 0:
-        return None
-    carried = np.cumsum(np.sort(traffic)[::-1])
-    return float(np.searchsorted(carried, share * total * (1 - 1e-12)) + 1) / traffic.size
 
 
 def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:

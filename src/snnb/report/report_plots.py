@@ -50,11 +50,10 @@ def plot_confusion(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) 
     counts = np.zeros((2, size, size + 1))  # correct and wrong; the last column is of guesses of -1
     for true, guess, samples in cells:
         counts[int(true != guess), true // step, guess // step if guess >= 0 else size] += samples
-    largest, hues = counts.max(axis=0), np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
     figure = Figure(figsize=(5.2, 4.8))
     axes = figure.subplots()
     extent = (-0.5, (size + 1) * step - 0.5, size * step - 0.5, -0.5)
-    axes.imshow(_raster(largest, hues), extent=extent, interpolation="none")
+    axes.imshow(_raster(counts), extent=extent, interpolation="none")
     axes.axvline(size * step - 0.5, color="grey", linewidth=0.8)
     if 0 < classes <= MOST_NAMED:
         shown = [plain(name, 16) for name in names]
@@ -62,7 +61,7 @@ def plot_confusion(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) 
         axes.set_xticks(range(classes + 1), [*shown, "none"], rotation=90 if max(map(len, shown)) > 2 else 0)
     if classes <= MOST_COUNTED:
         for true, guess, samples in cells:
-            dark = samples > 0.5 * largest.max()
+            dark = samples > 0.5 * counts.max()
             place = (guess if guess >= 0 else size, true)
             axes.annotate(
                 f"{samples}", place, ha="center", va="center", fontsize="small", color="white" if dark else "black"
@@ -84,9 +83,7 @@ def plot_activations(activations: np.ndarray, rates: np.ndarray, limit: float, t
     counts, _, _ = np.histogram2d(np.clip(rates, 0, limit), np.clip(activations, 0, limit), bins, [(0, limit)] * 2)
     extent = (0, limit, 0, limit)
     axes.plot([0, limit], [0, limit], color="grey", linewidth=0.8)
-    axes.imshow(
-        _raster(np.log1p(counts), np.array(to_rgb(HUES[0]))), extent=extent, origin="lower", interpolation="none"
-    )
+    axes.imshow(_raster(np.log1p(counts)[np.newaxis]), extent=extent, origin="lower", interpolation="none")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(2))
         axis.set_tick_params(labelsize="small")
@@ -115,17 +112,21 @@ def plot_input(sample: InputSteps, duration: int) -> Figure:
     )
     counts = np.zeros((2, rows, columns))
     np.add.at(counts, place, np.abs(value))
-    hues = np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     extent = (0, duration, positions, 0)
-    axes.imshow(_raster(counts.max(axis=0), hues), extent=extent, aspect="auto", interpolation="none")
+    axes.imshow(_raster(counts), extent=extent, aspect="auto", interpolation="none")
     axes.set_xlabel("time step")
     axes.set_ylabel("position")
     return figure
 
 
-def _raster(values: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Return pixels (rows, columns, 4) in a colour, the opacity by the value, transparent at 0."""
-    opacity = np.where(values > 0, LIGHTEST + (1 - LIGHTEST) * values / max(values.max(initial=0), 1e-300), 0)
-    return np.concatenate([np.broadcast_to(colour, (*values.shape, 3)), opacity[..., None]], axis=-1)
+def _raster(counts: np.ndarray) -> np.ndarray:
+    """Return pixels (rows, columns, 4) for counts (hues, rows, columns): the hue of the largest, the darker the larger.
+
+    A pixel without counts is transparent.
+    """
+    largest = counts.max(axis=0)
+    colours = np.array([to_rgb(hue) for hue in HUES[: len(counts)]])[counts.argmax(axis=0)]
+    opacity = np.where(largest > 0, LIGHTEST + (1 - LIGHTEST) * largest / max(largest.max(initial=0), 1e-300), 0)
+    return np.concatenate([colours, opacity[..., None]], axis=-1)
