@@ -38,7 +38,7 @@ def _asked_partitions(monkeypatch):
         asked.extend((graph.node_weight.size, job) for job in jobs if improved is None)
         return partitions(graph, jobs, settings, warn, improved)
 
-    for module in ("initial", "v_cycle"):
+    for module in ("initial", "mtkahypar"):
         monkeypatch.setattr(f"snnb.mapping.partition.{module}.partitions", asked_partitions)
     return asked
 

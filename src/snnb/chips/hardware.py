@@ -63,16 +63,14 @@ class RouteFigures(Description):
         hops, borders : (2, routes) int64 array; links along x and y, and the ones that lead to another chip
         first : whether the router of the sending core counts
         """
-        return (hops.sum(axis=0) + first) * self.router + self._of_links(hops, borders)
-
-    def _of_links(self, hops: "np.ndarray", borders: "np.ndarray") -> "np.ndarray":
+        routers = (hops.sum(axis=0) + first) * self.router
         if self.link is not None and self.between_chips is None:
-            return hops.sum(axis=0) * self.link
+            return routers + hops.sum(axis=0) * self.link
         x, y = (self.link, self.link) if self.link is not None else (self.link_x, self.link_y)
         if self.between_chips is None:
-            return hops[0] * x + hops[1] * y
+            return routers + (hops[0] * x + hops[1] * y)
         inside = hops - borders
-        return inside[0] * x + inside[1] * y + borders.sum(axis=0) * self.between_chips
+        return routers + (inside[0] * x + inside[1] * y + borders.sum(axis=0) * self.between_chips)
 
 
 class EventFigures(RouteFigures):

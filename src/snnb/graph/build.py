@@ -22,13 +22,10 @@ from snnb.network.read_network import read_network
 
 def read_counts(path: Path, names: Sequence[str]) -> Tuple[Recording, Dict[str, np.ndarray]]:
     """Read the counts of populations in spike_rate_sums.npz: spikes (int64), or the current of the input (float64)."""
-    scalars = load_archive(path, names=RECORDING, must=RECORDING)
-    samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in RECORDING)
-    arrays = {}
-    for name in names:
-        values = load_archive(path, names=[name], must=[name])[name]
-        arrays[name] = values.astype(np.float64 if name == INPUT else np.int64, copy=False)
-    return Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms)), arrays
+    arrays = load_archive(path, names=[*RECORDING, *names], must=[*RECORDING, *names])
+    samples, timesteps, warm_up, dt_ms = (arrays[name].item() for name in RECORDING)
+    counts = {name: arrays[name].astype(np.float64 if name == INPUT else np.int64, copy=False) for name in names}
+    return Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms)), counts
 
 
 def build_graph(

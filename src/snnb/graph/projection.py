@@ -404,13 +404,9 @@ def repeats(projections: Sequence[GraphProjection]) -> bool:
 
 def distinct(indptr: np.ndarray, neighbours: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Return a CSR form with each neighbour of a neuron once, ascending."""
-    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    order = np.lexsort((neighbours, rows))
-    rows, neighbours = rows[order], neighbours[order]
-    first = np.ones(rows.size, bool)
-    first[1:] = (np.diff(rows) != 0) | (np.diff(neighbours) != 0)
-    degree = np.bincount(rows[first], minlength=indptr.size - 1)
-    return offsets_of(degree), neighbours[first]
+    rows, nodes = np.repeat(np.arange(indptr.size - 1), np.diff(indptr)), int(neighbours.max(initial=0)) + 1
+    pairs = np.unique(rows * nodes + neighbours)
+    return offsets_of(np.bincount(pairs // nodes, minlength=indptr.size - 1)), pairs % nodes
 
 
 CHUNK = 1 << 22  # kernel elements in a block, so that large dense kernels are not copied

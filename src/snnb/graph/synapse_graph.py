@@ -14,7 +14,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
 from snnb.core.formatting import times
 from snnb.core.machine import require_memory
-from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
+from snnb.graph.connection import Connection, EdgeBatch, check_values, edge_buffer, index_dtype
 from snnb.graph.neuron_names import labels_of
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, RECORDING, GraphPopulation, Nodes, Recording, to_integers
 from snnb.graph.projection import (
@@ -291,13 +291,12 @@ class SynapseGraph:
         if direction not in ("out", "in"):
             raise UsageError(f"direction {direction!r} is unknown; use one of out, in")
         population, ids = self.nodes.population(node), index_dtype(len(self.nodes))
-        empty = EdgeBatch(*(np.empty(0, kind) for kind in (ids, ids, np.float32, np.float32)))
         if direction == "out":
             index = node - population.first
             parts = [p.edges_of(index, index + 1) for p in self.projections if p.source is population]
         else:
             parts = [p.edges_onto(node) for p in self.projections if p.target is population]
-        return EdgeBatch(*(np.concatenate(column) for column in zip(empty, *parts)))
+        return EdgeBatch(*(np.concatenate(column) for column in zip(edge_buffer(0, ids), *parts)))
 
     def out_degree(self, node: int) -> int:
         """Return the number of synapses of one neuron; see `projection.out_degrees` for all neurons."""

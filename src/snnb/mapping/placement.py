@@ -98,7 +98,13 @@ def place(
 
 def _board(cores: int, hardware: Hardware, settings: SearchSettings, hops: bool) -> Board:
     """Take a corner of the mesh, a little wider than the cores need, and place them in a snake."""
-    most_x, most_y = sides = _sides(cores, hardware)
+    most_x, most_y = sides = hardware.mesh
+    if hardware.chip is not None:  # the fewest chips, in the most square arrangement
+        across, down = hardware.chip
+        columns, rows = most_x // across, most_y // down
+        grids = ((x, -(-cores // (x * across * down))) for x in range(1, columns + 1))  # the fewest rows that suffice
+        candidates = [(x * across, y * down) for x, y in grids if y <= rows]
+        most_x, most_y = sides = min(candidates, key=lambda sides: (sides[0] * sides[1], max(sides)))
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
     if height > most_y:
@@ -130,17 +136,6 @@ def _coordinates(sides: Sequence[int], hardware: Hardware, hops: bool) -> Iterat
             yield links.sum(axis=0).astype(np.float64)
         else:
             yield np.round(energy.of_routes(links, borders, first=False) / unit, 9)
-
-
-def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
-    """Return the sides of the part of the mesh to use: the fewest chips, in the most square arrangement."""
-    if hardware.chip is None:
-        return hardware.mesh
-    width, height = hardware.chip
-    columns, rows = hardware.mesh[0] // width, hardware.mesh[1] // height
-    grids = ((x, -(-cores // (x * width * height))) for x in range(1, columns + 1))  # the fewest rows that are enough
-    candidates = [(x * width, y * height) for x, y in grids if y <= rows]
-    return min(candidates, key=lambda sides: (sides[0] * sides[1], max(sides)))
 
 
 def _positions(board: Board) -> np.ndarray:

@@ -8,7 +8,7 @@ from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.contraction import Problem
-from snnb.mapping.partition.mtkahypar import SEED_END, Job, partitions
+from snnb.mapping.partition.mtkahypar import SEED_END, Job, Start, partitions
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
 from snnb.mapping.partition.source_lists import SourceLists, Sources
 from snnb.mapping.traffic import MappableNetwork
@@ -84,9 +84,6 @@ def _fill_cores(
         state[1] += 1
         state[2] += new
         state[3] += synapses[neuron]
-
-
-Start = Tuple[int, np.ndarray]  # number of cores, and the core of each group, which may exceed limits
 
 
 def initial_partitions(

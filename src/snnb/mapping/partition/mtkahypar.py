@@ -8,7 +8,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence, Tuple
+from typing import Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ FINENESS = 10_000  # of weights that combine neurons and synapses
 SEED_END = 1 << 31
 MESSAGES = "messages.txt"  # of the process that starts a process for each job
 Job = Tuple[int, int]  # blocks, seed
+Start = Tuple[int, np.ndarray]  # number of cores, and the core of each group, which may exceed limits
 
 
 def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
@@ -83,7 +84,7 @@ def partitions(
     settings: SearchSettings,
     warn: Say,
     improved: Optional[np.ndarray] = None,
-) -> Iterator[Tuple[int, np.ndarray]]:
+) -> Iterator[Start]:
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
     With `improved` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a
@@ -157,3 +158,30 @@ def connectivity_metric(graph: Hypergraph, block: np.ndarray) -> int:
     blocks = int(block.max()) + 1
     pairs = np.unique(np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks + block[graph.pin])
     return int((np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight)
+
+
+class Measured(NamedTuple):
+    """A partition that Mt-KaHyPar can improve."""
+
+    metric: int  # λ − 1
+    core: np.ndarray
+
+
+def then_v_cycle(
+    problem: Problem, starts: Iterator[Start], graph: Hypergraph, best: Optional[Measured]
+) -> Iterator[Start]:
+    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`."""
+    settings = problem.settings
+    for cores, start in starts:
+        yield cores, start
+        metric = connectivity_metric(graph, start)
+        within = np.bincount(start, graph.node_weight).max() <= graph.capacity
+        if within and (best is None or metric < best.metric):
+            best = Measured(metric, start)
+    if best is None or best.metric == 0:
+        return
+    needed = graph.node_weight.sum() / graph.capacity
+    min_cores = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
+    cores = max(int(best.core.max()) + 1, min_cores)
+    if cores < graph.node_weight.size:
+        yield from partitions(graph, [(cores, problem.seed % SEED_END)], settings, problem.warn, best.core)

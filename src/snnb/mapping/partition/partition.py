@@ -20,7 +20,6 @@ from snnb.mapping.partition.patches import patches
 from snnb.mapping.partition.refinement import Cores, Refinement, refine
 from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.partition.settings import SearchSettings
-from snnb.mapping.partition.v_cycle import Measured, then_v_cycle
 from snnb.mapping.traffic import MappableNetwork, TrafficSums, count_traffic
 
 NOT_INSTALLED = "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: pip install mtkahypar"
@@ -302,11 +301,11 @@ class _Search:
                 graph = mtkahypar.hypergraph(problem, settings.max_exact_pins_of_v_cycle)
                 metric = mtkahypar.connectivity_metric(graph, best)
             if start.legal and metric <= settings.max_metric_ratio * graph.scale * known_cost:
-                measured = Measured(metric, best)
+                measured = mtkahypar.Measured(metric, best)
         max_jobs = max(int(self._from_scratch or best is None), max_pins // max(graph.pin.size, 1))
         starts, number = initial_partitions(problem, self._baseline.core, graph, max_jobs)
         if graph.pin.size <= settings.max_pins_of_v_cycle and (number or measured is not None):
-            starts, number = then_v_cycle(problem, starts, graph, measured), number + 1
+            starts, number = mtkahypar.then_v_cycle(problem, starts, graph, measured), number + 1
         return refine(problem, starts, number, known_cost, progress, settings.max_visits) if number else None
 
     def _problem(self, net: Contracted, limits: Limits) -> Problem:

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.machine import processors
 from snnb.core.progress import Progress
 from snnb.mapping.partition.contraction import Problem
-from snnb.mapping.partition.initial import Start
+from snnb.mapping.partition.mtkahypar import Start
 from snnb.mapping.partition.refinement_loops import Annealing, State, anneal_moves, descend_moves, put_all
 
 TRIALS_OF_CALL = 1 << 20  # of compiled code, which signals cannot end
