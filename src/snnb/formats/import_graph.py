@@ -89,6 +89,8 @@ def import_graph(
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
     hashes = {file: first.get(file) or sha256_of(file) for file in files}
+    digests = [*hashes.values()]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
     edges = 0
 
     def counted() -> Iterator[Edges]:
@@ -98,7 +100,7 @@ def import_graph(
             yield part
 
     try:
-        graph = write_listed(replace(read, edges=counted()), target, recording, _combined([*hashes.values()]), progress)
+        graph = write_listed(replace(read, edges=counted()), target, recording, digest, progress)
     except DamagedError:
         raise
     except InputError as error:
@@ -219,8 +221,3 @@ def _counted(population: ListedPopulation, recording: Recording) -> ListedPopula
     spikes = population.spikes.astype(np.float64) * recording.steps
     rounded = np.rint(spikes)
     return replace(population, spikes=np.where(np.abs(spikes - rounded) <= 2.0**-23 * rounded, rounded, spikes))
-
-
-def _combined(digests: Sequence[str]) -> str:
-    """Return the SHA-256 of a file, or that of the SHA-256 of several."""
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

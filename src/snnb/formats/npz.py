@@ -62,12 +62,22 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> ListedGraph:
-    """Read a directory of `snnb`, one sparse matrix of scipy, or arrays that are the columns of a table of edges."""
+    """Read a directory of `snnb`, one sparse matrix of scipy, or arrays that are the columns of a table of edges.
+
+    A matrix that is not square has two populations.
+    """
     if path.is_dir():
         return _read_matrices(path)
     arrays = load_archive(path)
-    if "format" in arrays and "shape" in arrays:
-        return _read_matrix(path)
+    if "format" in arrays and "shape" in arrays:  # of scipy: rows are sources, columns are targets
+        matrix = _matrix(path)
+        rows, targets = matrix.shape
+        require_neurons(path, rows + targets)
+        if rows == targets:
+            return ListedGraph([ListedPopulation(NEURONS, (rows,))], _edges_of(matrix))
+        note = f"a matrix of {rows:,} by {targets:,} is read as populations sources and targets"
+        populations = [ListedPopulation("sources", (rows,)), ListedPopulation("targets", (targets,))]
+        return ListedGraph(populations, _edges_of(matrix, 0, rows), notes=(note,))
     columns = columns_of(path, list(arrays))
     used = {key: arrays[name] for key, name in columns.items()}
     shapes = {columns[key]: array.shape for key, array in used.items()}
@@ -109,18 +119,6 @@ def _read_matrices(folder: Path) -> ListedGraph:
             yield from _edges_of(matrix, first[source], first[target])
 
     return replace(graph, edges=edges(), files=tuple(files))
-
-
-def _read_matrix(path: Path) -> ListedGraph:
-    """Read a matrix of scipy: rows are sources, columns are targets; if it is not square, two populations."""
-    matrix = _matrix(path)
-    rows, columns = matrix.shape
-    require_neurons(path, rows + columns)
-    if rows == columns:
-        return ListedGraph([ListedPopulation(NEURONS, (rows,))], _edges_of(matrix))
-    note = f"a matrix of {rows:,} by {columns:,} is read as populations sources and targets"
-    populations = [ListedPopulation("sources", (rows,)), ListedPopulation("targets", (columns,))]
-    return ListedGraph(populations, _edges_of(matrix, 0, rows), notes=(note,))
 
 
 def _matrix(path: Path) -> "coo_matrix":

@@ -39,10 +39,6 @@ PARAMETERS: Mapping[str, Tuple[str, ...]] = {
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
 GRAPH = "NIRGraph"
-ONE_OF = {
-    "input": "exactly one is supported, since a sample is one array",
-    "output": "exactly one is supported, which has the classes",
-}
 IDENTITY = "identity"  # type here of the inputs and outputs of nested graphs
 
 
@@ -110,9 +106,11 @@ def read_nir_graph(path: Path) -> NirGraph:
         _check_sizes(path, group)
         nodes, edges = _flattened(group, "")
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
-    for names, part in ((inputs, "input"), (outputs, "output")):
+    ends = ("input", "since a sample is one array"), ("output", "which has the classes")
+    for names, (part, reason) in zip((inputs, outputs), ends):
         if len(names) != 1:
-            raise NotReadError(f"has {len(names)} {part} nodes ({', '.join(names) or 'none'}): {ONE_OF[part]}")
+            listed = ", ".join(names) or "none"
+            raise NotReadError(f"has {len(names)} {part} nodes ({listed}): exactly one is supported, {reason}")
     graph = networkx.DiGraph(edges)
     graph.add_node(inputs[0])
     order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]

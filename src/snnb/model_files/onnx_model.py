@@ -44,7 +44,6 @@ OTHER_FORMATS: Dict[bytes, Tuple[str, str]] = {
     ),
     **{bytes([0x80, protocol]): ("it is a pickle, whose reading can run code", EXPORT) for protocol in range(2, 6)},
 }
-MAGIC_BYTES = 8
 # SystemError is of protobuf 3, caused by the warning
 RAISED_BY_ONNX = (DecodeError, OSError, RuntimeError, SystemError, ValidationError, ValueError, Warning)
 
@@ -61,13 +60,13 @@ class Graph:
     output: str
 
 
-def external_files(path: Path) -> List[Path]:
-    """Return the external files in which an ONNX file keeps weights; for errors see `read_graph`."""
-    return _external_files(path, _parsed(path, external=False).graph)
+def external_files(path: Path, graph: "Optional[onnx.GraphProto]" = None) -> List[Path]:
+    """Return the external files in which an ONNX file, whose graph may be given, keeps weights.
 
-
-def _external_files(path: Path, graph: "onnx.GraphProto") -> List[Path]:
-    """Return the external files of a graph; raise `InputError` for one outside of its folder, and for a device."""
+    Raise `InputError` for one outside of its folder, and for a device; for other errors see `read_graph`.
+    """
+    if graph is None:
+        graph = _parsed(path, external=False).graph
     entries = [
         entry for tensor in _tensors(graph) if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data
     ]
@@ -135,14 +134,14 @@ def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
     """Parse the file, and read its external weights."""
     try:
         with path.open("rb") as file:
-            begin = file.read(MAGIC_BYTES)
+            begin = file.read(max(map(len, OTHER_FORMATS)))
         for magic, (reason, advice) in OTHER_FORMATS.items():
             if begin.startswith(magic):
                 raise NotReadError(reason, advice)
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
-            if external and _external_files(path, model.graph):
+            if external and external_files(path, model.graph):
                 onnx.load_external_data_for_model(model, str(path.parent))
     except RAISED_BY_ONNX as error:
         cause = error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error
