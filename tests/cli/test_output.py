@@ -1,13 +1,30 @@
-"""What progress says in a log file."""
+"""What commands print on a terminal of 80 columns and to a file, and what progress says there."""
 
+import io
+import json
 import logging
+import re
+import shutil
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import rich.console
+from rich.cells import cell_len
+from rich.console import Console
 
-from snnb.cli import output
+from snnb import Run
+from snnb.cli import output, sweep
+from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
+from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures
+from snnb.stages.open_run import open_run
+from tests.end_to_end.conftest import RECORDED
+from tests.stages.test_map import CHIP
 
 
 def shown_of(steps, monkeypatch, capsys, time_left=True):
@@ -51,3 +68,182 @@ def test_a_library_that_sets_its_own_level_says_no_more_for_that(capsys, verbose
         logging.getLogger("library.part").warning("trouble")
     output.configure(False, False, False)
     assert capsys.readouterr().err.splitlines() == shown
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a run that has two mappings, the second on a chip from a file."""
+    folder = tmp_path_factory.mktemp("narrow")
+    (folder / "chip_of_a_long_file_name.yaml").write_text(CHIP)
+    face = Run(path=shutil.copytree(RECORDED, folder / "run"))
+    face.map(hardware="spinemap_5x5", method="sequential")
+    face.map(hardware=str(folder / "chip_of_a_long_file_name.yaml"), method="sequential")
+    return folder
+
+
+@pytest.fixture
+def mapped(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return "run"
+
+
+def printed(capsys, *arguments):
+    """Run a command and return the lines on stdout."""
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
+
+
+def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
+    lines = printed(capsys, "status", mapped)
+    assert max(map(cell_len, lines)) <= 80
+    stages = json.loads("\n".join(printed(capsys, "status", mapped, "--json")))
+    for stage in stages["stages"]:
+        assert any(line.startswith(f"{stage['stage']} ") and "up to date" in line for line in lines)
+    one, other = stages["mappings"]
+    for cost in (one, other):
+        stated = json.loads(Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text())
+        (line,) = [line for line in lines if line.startswith(cost["stamp"])]
+        ratio = stated["connectivity"] / stated["sequential"]["connectivity"]
+        assert line.endswith(" nJ")
+        assert float(line.split()[-2]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+        assert f" {stated['cores']} " in line
+        assert f" {stated['connectivity']:,.0f} " in line
+        assert f" {ratio:.3f} " in line
+    assert (one["energy_of"], other["energy_of"]) == ("network", "network")
+    assert lines[-1].startswith("energy*: without neurons")
+    assert other["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
+    assert any("chip (chip_of" in line for line in lines)
+
+
+def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(mapped, capsys, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")  # 5:45 ahead of UTC
+    time.tzset()
+    lines = printed(capsys, "status", mapped)
+    started = datetime.fromisoformat(open_run(Path(mapped)).record_of("train").timing.started_utc)
+    monkeypatch.undo()
+    time.tzset()
+    assert any("chip (chip_of_a_long_file_name.yaml)" in line for line in lines)
+    (training,) = [line for line in lines if line.startswith("train ")]
+    assert f"  {started + timedelta(hours=5, minutes=45):%Y-%m-%d %H:%M}  " in training
+    assert "too narrow" not in "\n".join(lines)
+
+
+def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
+    runs = [f"run{number}" for number in range(9)]
+    for name in runs:
+        shutil.copytree(RECORDED, name)
+    lines = printed(capsys, "compare", *runs)
+    assert max(map(cell_len, lines)) <= 80
+    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
+    assert stamps == [f"{name}:20261201T095832Z" for name in runs]
+    # Of the analogue network and of the read-out
+    for row, value, number in (
+        ("SNN accuracy", "93.33%", 9),
+        ("  95 % interval", "81.93%–96.39%", 18),
+        ("neurons", "362", 9),
+    ):
+        assert sum(line.count(value) for line in lines if line.startswith(row)) == number
+
+
+def test_the_environment_states_the_width_of_a_pipe(mapped, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["status", mapped], ["compare", mapped], ["hardware"]):
+        assert max(map(cell_len, printed(capsys, *command))) <= 80
+
+
+def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
+    """Nothing is cut: the graph of all mappings is stated once, and memories of equal sizes together."""
+    face = Run(path=shutil.copytree(RECORDED, folder / "one"))
+    stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    lines = printed(capsys, "status", str(folder / "one"))
+    assert max(map(cell_len, lines[1:])) <= 80
+    (row,) = [line for line in lines if line.startswith(stamp)]
+    assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
+    assert "all of graph 20261201T095832Z" in lines
+    lines = printed(capsys, "hardware")
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")] == [
+        "kernel, neurons 16,384/32,768/65,536; biases 1,024"
+    ]
+    assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("command", ["hardware", "instances", "models", "datasets", "doctor"])
+def test_lists_fit(command, narrow, capsys, monkeypatch):
+    without_gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: []))
+    monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
+    lines = printed(capsys, command)
+    assert len(lines) > 3
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
+    rows = {line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]}
+    assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
+    assert rows["truenorth"] == ["256", "256", "any", "any"]
+
+
+def test_results_are_a_table_with_units(mapped, narrow, capsys):
+    lines = printed(capsys, "map", "--run-dir", mapped, "--hardware", "spinemap_5x5", "--method", "sequential")
+    assert max(map(cell_len, lines)) <= 80
+    stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
+    rows = [line.split() for line in lines if line.startswith("  ")]
+    assert ["connectivity", f"{stated['connectivity']:,.0f}", "spikes/sample"] in rows
+    (shown,) = [row[2:] for row in rows if row[:2] == ["network", "energy"]]  # of a chip without figures of neurons
+    assert shown[1] == "nJ/sample"
+    assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+
+
+def swept(hardware, energy, scope):
+    """A row of the table of a sweep."""
+    figures = dict.fromkeys([*SimulationFigures.model_fields, *ChipFigures.model_fields], 0.5)
+    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_pj=energy, energy_of=scope, note=None)
+    figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
+    figures.update(snn_accuracy_low=None, snn_accuracy_high=None)  # the interval is that of the read-out
+    return {"hardware": hardware, **{name: value for name, value in figures.items() if name not in NO_COLUMNS}}
+
+
+def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+    points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
+    head, *lines = sweep.point_lines([swept(*point) for point in points])
+    assert max(map(cell_len, (head, *lines))) <= 80
+    places = [head.index(title) + len(title) for title in ("energy, pJ", "energy*, pJ")]
+    shown = [[line[:place].split("  ")[-1].strip() if len(line) >= place else "" for place in places] for line in lines]
+    assert [shown[k][k] for k in range(2)] == ["499,803", "209"]
+    assert [shown[k][1 - k] for k in range(2)] == ["", ""]
+    assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
+    assert sum(line.startswith("omitted columns:") for line in lines) == 1
+    alone = sweep.point_lines([swept(*points[0])])
+    assert not any("energy*" in line for line in alone)
+
+
+def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
+    """Not in a file, which takes control characters as text."""
+    rows = [["name", "state", "when", "n"], ["x" * 20, "because of 日本語 and so on", "today", 5]]
+    assert output.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1] == "a [red]b\\x1b[2J" + "x" * 500
+    assert output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
+    monkeypatch.setattr(output, "terminal_width", lambda: 45)
+    lines = output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
+    assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "omitted columns: when"]
+    assert len({cell_len(line) for line in lines[:2]}) == 1
+
+
+def test_the_progress_bar_is_one_line(monkeypatch):
+    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    monkeypatch.setattr(rich.console, "Console", lambda **options: console)
+    with output.terminal_bar("simulate") as show:
+        show(1_140_000, 1_234_567, "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit")
+    drawn = [
+        line
+        for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue()))
+        if line.strip()
+    ]
+    assert all(cell_len(line) <= 80 for line in drawn)
+    last = [line for line in drawn if "1140000/1234567" in line][-1]
+    assert re.search(r"epoch 10/15 .*…", last)
+    assert all("simulate" in line for line in drawn)

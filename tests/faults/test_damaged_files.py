@@ -16,7 +16,7 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.stages import train
 from snnb.stages.open_run import open_run
-from tests.rundir.test_external import alter_in_secret
+from tests.rundir.test_manifest import alter_in_secret
 
 pytestmark = pytest.mark.slow
 QUICK = {"limit": 60, "norm_samples": 30}

@@ -18,7 +18,7 @@ from snnb.stages.open_run import open_or_create, open_run
 from snnb.stages.plan import bring_up_to_date, check_options, effective_options, read_options, state_of_stages
 from snnb.stages.simulate import SimulateParams
 from snnb.stages.simulate import resolve as resolve_simulation
-from tests.rundir.test_external import alter_in_secret
+from tests.rundir.test_manifest import alter_in_secret
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 

@@ -1,7 +1,6 @@
 """Stage `train`: train the Keras network, or evaluate a model that is already trained."""
 
 import shutil
-from functools import partial
 from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Iterable, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
@@ -186,7 +185,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
     parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
     with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
         test_set = _labelled_pictures(run, "test")
-        model_file = output.directory / f"{run.model}.h5"
+        target = output.directory / f"{run.model}.h5"
         files = [] if model.file is None else [*files_of(model.file)]
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
@@ -205,7 +204,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
                 x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
                 verify_onnx(model.file, network, pixels, x)
             metrics, confusion = evaluate_pretrained(network, test_set, output.directory, progress)
-            write_keras_h5(network, model_file, run.model)
+            write_keras_h5(network, target, run.model)
             epochs_run, warnings = 0, []
         else:
             from snnb.training import fit
@@ -215,7 +214,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
                 _labelled_pictures(run, "train"),
                 test_set,
                 params,
-                model_file=model_file,
+                model_file=target,
                 checkpoint=run.path / CHECKPOINT,
                 resume=params.resume,
                 figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
@@ -235,20 +234,14 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
 
 def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the untrained model of the run for its prepared data set."""
-    details = recorded_details(run, prepare.KIND)
-    assert model.build is not None
-    model_builder = partial(
-        model.build,
-        input_shape=tuple(details.splits["test"].shape[1:]),
-        num_classes=prepare.class_count(run),
-        **params.settings,
-    )
+    build_network, shape = model.build, recorded_details(run, prepare.KIND).splits["test"].shape[1:]
+    assert build_network is not None
 
     def build() -> "keras.Model":
         from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
-        model = model_builder()
+        model = build_network(input_shape=tuple(shape), num_classes=prepare.class_count(run), **params.settings)
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":
