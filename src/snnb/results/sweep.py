@@ -313,7 +313,9 @@ def _simulate_point(
     home = run
     with ExitStack() as stack:
         if not all(_is_free(run, stage, network) for stage in NETWORK):
-            home = RunDirectory.create(run.path / FOLDER / _folder_name(point, axes), run.manifest.run, run.kinds)
+            values = (f"{axis.title}={point.values[axis.title]}" for axis in axes if axis.stage in NETWORK)
+            folder = re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
+            home = RunDirectory.create(run.path / FOLDER / folder, run.manifest.run, run.kinds)
             stack.enter_context(home.locked(say=say))
             home.take("prepare", run)
             if run.record_of("train") is not None and _is_free(run, "train", network):
@@ -329,13 +331,6 @@ def _simulate_point(
         sweep_point = home is run and run.current(name) is not None
         given[name] = {**point.given.get(name, {}), **params.model_dump(), "sweep_point": sweep_point}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
-
-
-def _folder_name(point: Point, axes: Sequence[Axis]) -> str:
-    """Return the name of the folder in `sweep/` for the training and conversion of a point."""
-    values = {axis.title: point.values[axis.title] for axis in axes if axis.stage in NETWORK}
-    text = ",".join(f"{title}={value}" for title, value in values.items())
-    return re.sub(r"[^\w.,=-]", "_", text, flags=re.ASCII)[:200] or "network"
 
 
 def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:

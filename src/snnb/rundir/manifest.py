@@ -400,18 +400,14 @@ def now_utc() -> datetime:
 
 def reset_peak_memory() -> None:
     """Reset `peak_memory` if the system allows it (proc(5): clear_refs 5)."""
-    try:
+    with suppress(OSError):
         CLEAR_REFS.write_text("5", encoding="ascii")
-    except OSError:
-        return
 
 
 def peak_memory() -> int:
     """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
-    try:
+    with suppress(OSError):
         for line in STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
