@@ -22,11 +22,8 @@ def check(target, prepared):
     assert np.load(target / "y_test.npz")["arr_0"].shape == (3, 3)
 
 
-def test_classes_are_read_from_disk(run_prepare, fruits):
+def test_classes_are_read_from_disk_in_older_and_deeper_folders_too(run_prepare, fruits, tmp_path):
     check(*run_prepare("fruits360", source=fruits))
-
-
-def test_older_copies_and_those_in_the_folders_of_an_archive_are_found(run_prepare, fruits, tmp_path):
     (fruits / "Test").rename(fruits / "Validation")
     deep = tmp_path / "data" / "fruits360" / "fruits-360_dataset" / "fruits-360"
     deep.parent.mkdir(parents=True)

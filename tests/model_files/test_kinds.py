@@ -42,18 +42,13 @@ def test_a_kind_that_is_not_read_says_what_to_do(tmp_path, name, what):
 
 
 @pytest.mark.parametrize("ending", ["h5", "keras", "onnx"])
-@pytest.mark.parametrize("content", [b"a text\n", b"\x80\x04\x95", b""])
-def test_a_file_of_another_kind_is_refused(tmp_path, ending, content):
+@pytest.mark.parametrize("content", [b"a text\n", b"\x80\x04\x95", b"", None])
+def test_a_file_of_another_kind_or_a_folder_is_refused(tmp_path, ending, content):
     path = tmp_path / f"net.{ending}"
-    path.write_bytes(content)
+    path.mkdir() if content is None else path.write_bytes(content)
     assert refused(path, r"not a complete (HDF5|\.onnx) file|it is a pickle").startswith(str(path))
 
 
 def test_a_keras_archive_called_h5_needs_another_name(recorded, tmp_path):
     (tmp_path / "net.h5").write_bytes(recorded("residual_keras3.keras")[0].read_bytes())
     refused(tmp_path / "net.h5", r"is a zip archive, not an HDF5 file; if Keras wrote it, rename it to end in \.keras")
-
-
-def test_a_folder_of_another_kind(tmp_path):
-    (tmp_path / "net.h5").mkdir()
-    refused(tmp_path / "net.h5", "not a complete HDF5 file")

@@ -104,6 +104,7 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
 @pytest.mark.parametrize(
     ("text", "mean", "std"),
     [
+        ("mean=0.1307,std=0.3081", [0.1307], [0.3081]),  # grey
         ("mean=0.1,0.2,0.3,std=0.5,0.25,2", [0.1, 0.2, 0.3], [0.5, 0.25, 2]),
         ("mean=0.5,std=0.25", 0.5, 0.25),
         ("mean=0.1,0.2,0.3,std=0.5", [0.1, 0.2, 0.3], 0.5),
@@ -113,19 +114,11 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     ],
 )
 def test_mean_and_deviation_are_those_of_torchvision(keras, text, mean, std):
-    model = network(keras, conv)
-    x = np.random.default_rng(5).random((6, 9, 8, 3)).astype(np.float32)
+    channels = 1 if mean == [0.1307] else 3
+    model = network(keras, conv, channels)
+    x = np.random.default_rng(5).random((6, 9, 8, channels)).astype(np.float32)
     expected = model.predict((x - np.array(mean, np.float32)) / np.array(std, np.float32))
     equal(fold_pixels(trained_network(model), text, len), x, expected)
-
-
-def test_grey_pictures(keras):
-    model = network(keras, conv, channels=1)
-    x = np.random.default_rng(5).random((6, 9, 8, 1)).astype(np.float32)
-    expected = model.predict((x - np.float32(0.1307)) / np.float32(0.3081))
-    equal(fold_pixels(trained_network(model), "mean=0.1307,std=0.3081", len), x, expected)
-    with pytest.raises(InputError, match="--pixels torch does not apply to this model, which takes 1 channels"):
-        fold_pixels(trained_network(model), "torch", len)
 
 
 def padded_same(layers, image):
@@ -174,7 +167,9 @@ def test_black_without_a_mean_needs_no_layer(keras):
     assert fold_pixels(before, "0-255", len).by_name().keys() == before.by_name().keys()
 
 
-def test_a_layer_that_cannot_take_it_is_named(keras):
+def test_a_layer_and_channels_that_cannot_take_it_are_named(keras):
+    with pytest.raises(InputError, match="--pixels torch does not apply to this model, which takes 1 channels"):
+        fold_pixels(trained_network(network(keras, conv, channels=1)), "torch", len)
     image = keras.Input((9, 8, 3))
     sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
     with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights"):

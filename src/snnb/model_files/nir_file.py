@@ -103,7 +103,11 @@ def read_nir_graph(path: Path) -> NirGraph:
         group = file.get("node")
         if not isinstance(group, h5py.Group) or _text(group, "type") != GRAPH:
             raise NotReadError("has no NIR graph")
-        _check_sizes(path, group)
+        parameters = [item for item in datasets_in(group) if item.size]
+        for item in parameters:  # each, and together
+            if item.dtype.kind in "biuf":
+                require_declared(path, item.size, f"values of {item.name}", item.dtype.itemsize)
+        require_declared(path, sum(item.size * item.dtype.itemsize for item in parameters), "bytes of parameters", 1)
         nodes, edges = _flattened(group, "")
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
     ends = ("input", "since a sample is one array"), ("output", "which has the classes")
@@ -164,16 +168,6 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
             raise NotReadError(f"the edge from {start} to {end} is listed twice")
         edges.append((start, end))
     return nodes, edges
-
-
-def _check_sizes(path: Path, group: h5py.Group) -> None:
-    """Compare the parameters, each and together, with the size of the file and with memory; see `require_declared`."""
-    parameters = datasets_in(group)
-    for item in parameters:
-        if item.dtype.kind in "biuf":
-            require_declared(path, item.size or 0, f"values of {item.name}", item.dtype.itemsize)
-    total = sum((item.size or 0) * item.dtype.itemsize for item in parameters)
-    require_declared(path, total, "bytes of parameters", 1)
 
 
 def _node(name: str, kind: str, group: h5py.Group) -> Node:
