@@ -2,19 +2,39 @@
 
 The time steps of a call are one `tf.while_loop`. XLA is off: it would be faster, but rounds differently. Membrane
 updates are not counted: on LeNet that would take 45 % more time.
+
+The toolbox uses the same operations of Keras. Other operations would round differently and shift some spikes. To
+simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 import numpy as np
 import tensorflow as tf
 
 from snnb.forward.analogue import batch_of
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import MaxPooling2D
+from snnb.network.geometry import Shape
+from snnb.network.layers import (
+    AveragePooling2D,
+    Concatenate,
+    Conv2D,
+    Cropping2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    Permute,
+    Reindexing,
+    Reshape,
+    Scale,
+    ZeroPadding2D,
+)
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume, neuron_of
 from snnb.simulation.engines.engine import (
     INPUT,
@@ -22,6 +42,7 @@ from snnb.simulation.engines.engine import (
     BlockCounts,
     Dynamics,
     Observe,
+    Real,
     Samples,
     Streams,
     dynamics,
@@ -33,7 +54,6 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
-from snnb.simulation.engines.tensorflow_currents import Currents, largest, leading_spikes, padded, reindexed
 from snnb.simulation.settings import SimulationSettings
 
 # Intended seconds of a call, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
@@ -43,6 +63,105 @@ CALL_BYTES = 64_000_000
 Arrays = Dict[str, np.ndarray]
 Tensors = Dict[str, tf.Tensor]
 State = Dict[str, Tensors]
+
+
+def padded(x: np.ndarray, batch: int) -> np.ndarray:
+    """Add samples of zeros to `x`, shape `(samples, ...)`, until it has `batch` samples."""
+    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
+
+
+# TensorFlow does not support all strides with dilations: a convolution with strides of 1 is computed and subsampled.
+def _convolution(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
+    if max(rows, columns) > 1 and max(dilations) > 1:
+        return tf.nn.convolution(x, kernel, (1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
+    return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
+
+
+def _depthwise(layer: DepthwiseConv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
+    if rows != columns or (rows > 1 and max(dilations) > 1):
+        return tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
+    return tf.nn.depthwise_conv2d(x, kernel, (1, rows, columns, 1), padding, dilations=dilations)
+
+
+# By layer kind: function of the layer, its input `(samples, ...)` and its kernel that returns the current without bias.
+CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
+    Dense: lambda layer, x, kernel: tf.matmul(x, kernel) if x.shape.rank == 2 else tf.tensordot(x, kernel, 1),
+    Scale: lambda layer, x, kernel: x * tf.reshape(kernel, (*(x.shape[1:-1] if layer.by_position else ()), -1)),
+    Conv2D: _convolution,
+    DepthwiseConv2D: _depthwise,
+    AveragePooling2D: lambda layer, x, _: tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
+}
+
+
+def largest(layer: MaxPooling2D, values: tf.Tensor) -> tf.Tensor:
+    """Return the largest value in each window."""
+    return tf.nn.max_pool2d(values, layer.pool_size, layer.strides, layer.padding.upper())
+
+
+def leading_spikes(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> tf.Tensor:
+    """Return the present spike of each window's input that has accumulated most so far; the first of several."""
+    _, leader = tf.nn.max_pool_with_argmax(accumulated, layer.pool_size, layer.strides, layer.padding.upper())
+    batch = tf.shape(spikes)[0]
+    passed = tf.gather(tf.reshape(spikes, (batch, -1)), tf.reshape(leader, (batch, -1)), batch_dims=1)
+    return tf.reshape(passed, leader.shape)
+
+
+def _cropped(layer: Cropping2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    (top, _), (left, _) = layer.cropping
+    height, width, _ = shape
+    return inputs[0][:, top : top + height, left : left + width]
+
+
+# By re-indexing layer kind: function of the layer, the shape of its output and its inputs `(samples, ...)`.
+REINDEXED: Mapping[Type[Reindexing], Callable[..., tf.Tensor]] = {
+    Flatten: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
+    Reshape: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
+    Permute: lambda layer, shape, inputs: tf.transpose(inputs[0], (0, *layer.dims)),
+    Concatenate: lambda layer, shape, inputs: tf.concat(inputs, layer.along(len(shape)) + 1),
+    ZeroPadding2D: lambda layer, shape, inputs: tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)]),
+    Cropping2D: _cropped,
+}
+
+
+def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return the values of a volume without neurons, given the values of the volumes that it reads, by name."""
+    return REINDEXED[type(volume.layer)](volume.layer, volume.shape, [tensors[name] for name in volume.inputs])
+
+
+class Currents:
+    """Computes currents of populations; their weights are held as tensors of the number type `real`."""
+
+    def __init__(self, populations: Sequence[Population], real: Real) -> None:
+        self._kernels: Dict[str, List[Optional[tf.Tensor]]] = {
+            population.name: [None if p.kernel is None else tf.constant(p.kernel, real) for p in population.projections]
+            for population in populations
+        }
+        self._biases = {p.name: tf.constant(p.bias, real) for p in populations if p.bias is not None}
+
+    def of(
+        self,
+        population: Population,
+        read: Mapping[str, tf.Tensor],
+        delayed: Mapping[Tuple[str, int], tf.Tensor] = MappingProxyType({}),
+    ) -> tf.Tensor:
+        """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
+
+        `read` has the values of volumes by name, `real` (samples, ...); `delayed` has values of earlier steps by name
+        and delay. Projections from other volumes are ignored.
+        """
+        kernels = zip(population.projections, self._kernels[population.name])
+        values = {**{(name, 0): value for name, value in read.items()}, **delayed}
+        first, *others = (
+            CURRENTS[type(p.layer)](p.layer, values[p.source], k) for p, k in kernels if p.source in values
+        )
+        for current in others:
+            first += current
+        bias = self._biases.get(population.name)
+        if bias is None:
+            return first
+        return tf.nn.bias_add(first, bias) if bias.shape.rank == 1 else first + bias
 
 
 class TensorFlowEngine:
@@ -87,10 +206,16 @@ class TensorFlowEngine:
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, settings = len(x), self._network.input.name, self._settings
-        recorded, draws = recorded_of(settings, first, n), self._draws(x, first)
+        recorded, samples, poisson = (
+            recorded_of(settings, first, n),
+            range(first, first + n),
+            settings.input == "poisson",
+        )
+        poisson_input = Streams(settings.seed, samples if poisson else range(0), INPUT)
+        softmax = [population for population in self._network.populations if population.activation == "softmax"]
+        uniforms = [(each, Streams(settings.seed, samples, SOFTMAX + i)) for i, each in enumerate(softmax)]
         constants, state = self._begin(x)
         names = [population.name for population in self._network.populations]
-        poisson = settings.input == "poisson"
         input_spikes = np.zeros((n, *self._network.input.shape), np.int64)
         late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
@@ -103,9 +228,14 @@ class TensorFlowEngine:
                 state = {**state, "counts": {p.name: self._zeros(p) for p in self._network.populations}}
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] -= spikes_of_populations()
-            drawn = {name: draw(start, steps) for name, draw in draws.items()}
-            if self._windowed and source in drawn:
-                drawn[source][:, max(0, settings.duration - start) :] = False
+            # By volume, (samples, steps, ...): currents or spikes of the input, random numbers of a softmax layer
+            drawn = {population.name: streams.uniform(steps, population.shape) for population, streams in uniforms}
+            if isinstance(x, InputSteps):
+                drawn[source] = x.frames(start, start + steps)
+            elif poisson:
+                drawn[source] = poisson_input.poisson(x, settings.input_rate, steps)
+                if self._windowed:
+                    drawn[source][:, max(0, settings.duration - start) :] = False
             state, record = self._run(constants, drawn, state, steps, recorded)
             readout = record["readout"].swapaxes(0, 1)[:n] if has_readout(self._network) else None
             observe(record["output"].swapaxes(0, 1)[:n], readout)
@@ -126,24 +256,6 @@ class TensorFlowEngine:
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
             ties=sum(int(ties.numpy()[:n].sum()) for ties in state["ties"].values()),
         )
-
-    def _draws(self, x: Samples, first: int) -> Dict[str, Callable[[int, int], np.ndarray]]:
-        """Return by volume a function that makes the numbers of the next steps, given the first and their number.
-
-        The numbers have the shape `(samples, steps, ...)`: spikes of the input, bool, or its currents, float32; uniform
-        random numbers of a softmax layer.
-        """
-        seed, samples = self._settings.seed, range(first, first + len(x))
-        draws: Dict[str, Callable[[int, int], np.ndarray]] = {}
-        if isinstance(x, InputSteps):
-            draws[self._network.input.name] = lambda start, steps: x.frames(start, start + steps)
-        elif self._settings.input == "poisson":
-            spikes = Streams(seed, samples, INPUT)
-            draws[self._network.input.name] = lambda _, steps: spikes.poisson(x, self._settings.input_rate, steps)
-        softmax = [population for population in self._network.populations if population.activation == "softmax"]
-        for i, population in enumerate(softmax):
-            draws[population.name] = partial(_uniform, Streams(seed, samples, SOFTMAX + i), population.shape)
-        return draws
 
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, so that a call takes about half a second."""
@@ -354,10 +466,6 @@ class TensorFlowEngine:
         """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
         step = state["clock"]["step"] - 1
         return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
-
-
-def _uniform(streams: Streams, shape: Tuple[int, ...], start: int, steps: int) -> np.ndarray:
-    return streams.uniform(steps, shape)
 
 
 def constant_volumes(network: Network) -> Set[str]:
