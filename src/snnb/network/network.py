@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -15,17 +15,6 @@ ACTIVATIONS = ("relu", "softmax", "linear")
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 DROPPED = "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
-Values = Any  # an array of numpy, or a tensor
-
-
-def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> Values:
-    """Return ⌊share · levels + ½⌋ / levels, the rounding of a quantised activation (Bu et al. 2022), as QCFS trains it.
-
-    `share` is the activation as a fraction of the one at which it clips: an array with `np.floor`, a tensor with
-    `tf.floor`. TensorFlow's graphs leave out a floor division by 1.
-    """
-    rounded: Values = floor(share * levels + 0.5) / levels
-    return rounded
 
 
 def of_most_positions(values: np.ndarray) -> np.ndarray:

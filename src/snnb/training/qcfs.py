@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from snnb.core.errors import UsageError
 from snnb.io.keras import description_of, keras
-from snnb.network.network import quantised as rounded
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
 BOUND_PERCENTILE = 99  # of the positive activations of a trained network
@@ -35,7 +34,10 @@ class QCFS(keras.layers.Layer):
         """Return the activations."""
         bound = tf.maximum(self.bound, SMALLEST_BOUND)
         share = tf.clip_by_value(x / bound, 0.0, 1.0)
-        return bound * (share + tf.stop_gradient(rounded(share, self.levels, tf.floor) - share))
+        rounded = (
+            tf.floor(share * self.levels + 0.5) / self.levels
+        )  # TensorFlow's graphs leave out a floor division by 1
+        return bound * (share + tf.stop_gradient(rounded - share))
 
     def get_config(self) -> Dict[str, object]:
         """Return the configuration for Keras."""
