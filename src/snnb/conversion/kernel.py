@@ -48,12 +48,14 @@ class Kernel:
         first = -self.before[axis]
         return first, first + (outputs - 1) * self.strides[axis] + (self.size[axis] - 1) * self.dilation[axis]
 
+    def zeros_around(self, read: Shape, written: Shape) -> List[Pair]:
+        """Return the zeros before and after rows and columns of an input of a shape, for an output of a shape."""
+        reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
+        return [(-first, max(last + 1 - length, 0)) for (first, last), length in zip(reaches, read)]
+
     def pads(self, read: Shape, written: Shape) -> bool:
         """Return whether it reads zeros around an input of the shape `read`, for an output of the shape `written`."""
-        if len(written) < 3:
-            return False
-        reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
-        return any(first < 0 or last >= read[axis] for axis, (first, last) in enumerate(reaches))
+        return len(written) == 3 and any(map(any, self.zeros_around(read, written)))
 
     def scaled(self, scale: np.ndarray) -> "Kernel":
         """Multiply the output channels by factors of shape `(channels,)`."""
@@ -76,9 +78,7 @@ class Kernel:
         """Apply a convolution with its padding to an image: float64 `(rows, columns, channels)` to shape `written`."""
         if self.kind == IDENTITY:
             return np.asarray(self.weights * values)
-        reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
-        around = [(-first, max(last + 1 - length, 0)) for (first, last), length in zip(reaches, values.shape)]
-        values = np.pad(values, [*around, (0, 0)])
+        values = np.pad(values, [*self.zeros_around(values.shape, written), (0, 0)])
         result, (rows, columns) = np.zeros(written), written[:2]
         for tap in np.ndindex(*self.size):
             first = [index * step for index, step in zip(tap, self.dilation)]
@@ -178,8 +178,3 @@ def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
         depthwise = Kernel("DepthwiseConv2D", first, position, kind.strides, kind.dilation_rate, before, kind.padding)
         return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]
     return [Kernel(layer.kind, first, position, kind.strides, kind.dilation_rate, before, kind.padding)]
-
-
-def bias_of(layer: TrainedLayer) -> np.ndarray:
-    """Return the bias of a layer with weights, zeros if it has none: float64 `(channels,)`."""
-    return np.asarray(layer.weights.get("bias", np.zeros(layer.shape[-1])), np.float64)

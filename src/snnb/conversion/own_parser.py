@@ -14,14 +14,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, 
 
 import numpy as np
 
-from snnb.conversion.kernel import (
-    IDENTITY,
-    Kernel,
-    NotComposableError,
-    bias_of,
-    composed,
-    kernels_of,
-)
+from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError, composed, kernels_of
 from snnb.core.errors import InputError
 from snnb.core.machine import require_memory
 from snnb.model_files.kinds import Reason, joined
@@ -295,8 +288,7 @@ class _Parser:
                 if [window_padding(*axis, padding) for axis in axes] == list(zip(kernel.before, written))
             ]
             if not fitting:
-                reaches = [kernel.reach(axis, written[axis]) for axis in (0, 1)]
-                rows, columns = ((-first, max(last + 1 - length, 0)) for (first, last), length in zip(reaches, read))
+                rows, columns = kernel.zeros_around(read, written)
                 zeros = ZeroPadding2D(padding=(rows, columns))
                 source = self._volume(Deferred(zeros, kernel.position, (), zeros.output_shape([read])), [source])
             settings.update(kernel_size=kernel.size, strides=kernel.strides, dilation_rate=kernel.dilation)
@@ -333,7 +325,8 @@ class _Parser:
         current = self._linear(value)
         for kernel in first:
             current = self._followed(current, kernel, np.zeros(kernel.outputs), (*layer.shape[:-1], kernel.outputs))
-        current = self._followed(current, last, bias_of(layer), layer.shape)
+        bias = np.asarray(layer.weights.get("bias", np.zeros(layer.shape[-1])), np.float64)
+        current = self._followed(current, last, bias, layer.shape)
         return current if activation == "linear" else self._activated(current, activation, None)
 
     def _followed(self, value: Affine, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> Affine:
