@@ -35,9 +35,10 @@ def classifier(
     )
 
 
-def rectified(x: "Tensor", name: str) -> "Tensor":
+def rectified(x: "Tensor", name: str, epsilon: float = 1e-3) -> "Tensor":
     """Add a batch normalisation `name`_bn and a ReLU `name`_relu."""
-    return keras.layers.Activation("relu", name=f"{name}_relu")(keras.layers.BatchNormalization(name=f"{name}_bn")(x))
+    normalised = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(normalised)
 
 
 def application(kind: str, name: str, input_shape: InputShape, num_classes: int, **options: float) -> "keras.Model":

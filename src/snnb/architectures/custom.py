@@ -139,14 +139,12 @@ def _own_code(origin: str, path: Path) -> Iterator[None]:
     except BaseException as error:  # SystemExit too
         if out_of_memory(error):
             raise
-        if _in_recurrent_layer(error):  # TensorFlow 2.2 cannot build one with numpy 1.20 or later
+        modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        in_recurrent_layer = any(".keras.layers.recurrent" in name for name in modules)
+        # TensorFlow 2.2 cannot build one with numpy 1.20 or later.
+        if isinstance(error, NotImplementedError) and in_recurrent_layer:
             raise InputError(f"{origin}: recurrent layers are not supported; use other Keras layers") from error
         raise OwnCodeError(origin, path, error) from error
-
-
-def _in_recurrent_layer(error: BaseException) -> bool:
-    modules = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
-    return isinstance(error, NotImplementedError) and any(".keras.layers.recurrent" in name for name in modules)
 
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:

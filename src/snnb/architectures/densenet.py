@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Tuple
 
+from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
@@ -36,19 +37,20 @@ def _densenet(
     """
     image = keras.Input(input_shape, name="input")
     padded = keras.layers.ZeroPadding2D(3, name="conv1_pad")(image)
-    x = _rectified(_convolution(padded, 2 * growth, 7, "conv1_conv", 2), "conv1_bn", "conv1_relu")
+    x = rectified(_convolution(padded, 2 * growth, 7, "conv1_conv", 2), "conv1", _EPSILON)
     x = keras.layers.AveragePooling2D(3, strides=2, name="pool1")(keras.layers.ZeroPadding2D(1, name="pool1_pad")(x))
     for number, layers in enumerate(blocks, 2):
         if number > 2:
             before = f"pool{number - 1}"
-            x = _convolution(_rectified(x, f"{before}_bn", f"{before}_relu"), x.shape[-1] // 2, 1, f"{before}_conv")
+            x = _convolution(rectified(x, before, _EPSILON), x.shape[-1] // 2, 1, f"{before}_conv")
             x = keras.layers.AveragePooling2D(2, name=f"{before}_pool")(x)
         for layer in range(1, layers + 1):
             own = f"conv{number}_block{layer}"
-            hidden = _convolution(_rectified(x, f"{own}_0_bn", f"{own}_0_relu"), 4 * growth, 1, f"{own}_1_conv")
-            hidden = _rectified(hidden, f"{own}_1_bn", f"{own}_1_relu")
+            hidden = _convolution(rectified(x, f"{own}_0", _EPSILON), 4 * growth, 1, f"{own}_1_conv")
+            hidden = rectified(hidden, f"{own}_1", _EPSILON)
             x = keras.layers.Concatenate(name=f"{own}_concat")([x, _convolution(hidden, growth, 3, f"{own}_2_conv")])
-    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(_rectified(x, "bn", "relu"))
+    x = keras.layers.Activation("relu", name="relu")(keras.layers.BatchNormalization(epsilon=_EPSILON, name="bn")(x))
+    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     output = keras.layers.Dense(num_classes, activation="softmax", name="predictions")(pooled)
     return keras.Model(image, output, name=name)
 
@@ -57,9 +59,3 @@ def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 
     # With stride 2 the input is padded beforehand, as in Keras: 3 on each side, where `same` pads 2 and 3.
     padding = "same" if stride == 1 and size > 1 else "valid"
     return keras.layers.Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
-
-
-def _rectified(x: "Tensor", name: str, activation: str) -> "Tensor":
-    return keras.layers.Activation("relu", name=activation)(
-        keras.layers.BatchNormalization(epsilon=_EPSILON, name=name)(x)
-    )
