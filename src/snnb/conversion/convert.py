@@ -10,14 +10,7 @@ from snnb.conversion.calibrate import CalibratedLayer, Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.fidelity import Change, Fidelity
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
-from snnb.conversion.normalise import (
-    Activity,
-    measure,
-    normalised,
-    scale_factors,
-    uses_percentiles,
-    with_weights,
-)
+from snnb.conversion.normalise import Activity, measure, normalised, scale_factors, uses_percentiles, with_weights
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, rectified, spiking_output
 from snnb.core.errors import VerificationError

@@ -13,15 +13,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.network.layers import (
-    AveragePooling2D,
-    Dense,
-    DepthwiseConv2D,
-    Flatten,
-    MaxPooling2D,
-    Reshape,
-    configured,
-)
+from snnb.network.layers import AveragePooling2D, Dense, DepthwiseConv2D, Flatten, MaxPooling2D, Reshape, configured
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume, refuse_maximum_of_input
 
 POOLING = ("AveragePooling2D", "MaxPooling2D")  # of values that are not negative

@@ -61,7 +61,10 @@ class Analogue:
         if isinstance(network, TrainedNetwork):
             end, elements = network.output.name, sum(int(np.prod(layer.shape)) for layer in network.layers)
             self._scale = np.float32(1)
-            add_trained(graph, network)
+            shapes = {layer.name: layer.shape for layer in network.layers}
+            graph.input(network.input.name, network.input.shape)
+            for layer in network.layers[1:]:
+                graph.name(layer.name, _trained_value(graph, layer, shapes, network.levels))
         else:
             end, elements = network.output.name, network.neurons
             self._scale = np.float32(network.pixel)
@@ -92,14 +95,6 @@ def compare_outputs(outputs: np.ndarray, reference: np.ndarray) -> Tuple[float, 
     return largest, largest <= TOLERANCE * max(1.0, float(np.abs(reference).max()))
 
 
-def add_trained(graph: Graph, network: TrainedNetwork) -> None:
-    """Add the layers of a trained network to a graph; the value of a layer has its name."""
-    shapes = {layer.name: layer.shape for layer in network.layers}
-    graph.input(network.input.name, network.input.shape)
-    for layer in network.layers[1:]:
-        graph.name(layer.name, _trained_value(graph, layer, shapes, network.levels))
-
-
 def _trained_value(
     graph: Graph, layer: TrainedLayer, shapes: Mapping[str, Tuple[int, ...]], levels: Optional[int]
 ) -> str:
@@ -116,7 +111,7 @@ def _trained_value(
         value = graph.weighted(kind, read[0], shape, kernel, weights.get("bias"))
         return graph.activated(value, kind.activation) if isinstance(kind, Weighted) else value
     if isinstance(kind, Reindexing):
-        return graph.rearranged(kind, read, [shapes[name] for name in read], layer.shape)
+        return graph.rearranged(kind, read, layer.shape)
     if isinstance(kind, Activation):
         return graph.activated(read[0], kind.activation)
     if isinstance(kind, ReLU):
@@ -140,8 +135,7 @@ def add_network(graph: Graph, network: Network) -> None:
                 value = graph.node("Div", [value, volume.integer_threshold])
             graph.name(volume.name, graph.activated(value, volume.activation, volume.max_value, network.levels))
         elif isinstance(volume, Reindexed):
-            read = [shapes[name] for name in volume.inputs]
-            graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
+            graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, volume.shape))
         else:
             graph.input(volume.name, volume.shape)
 
@@ -174,8 +168,7 @@ class PopulationSums:
                 graph.input(volume.name, volume.shape)
             elif isinstance(volume, Reindexed) and available.issuperset(volume.inputs):
                 available.add(volume.name)
-                read = [shapes[name] for name in volume.inputs]
-                graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
+                graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, volume.shape))
         graph.name("", current(graph, replace(population, bias=population.position_bias), shapes))
         self._inputs, self._read = names, list(dict.fromkeys(population.inputs))
         self._session = graph.session(["", *self._read], processors())

@@ -136,8 +136,8 @@ class Graph:
             return self._last(self.node(kind, [self._first(value)], pads=pads, **sizes))
         raise TypeError(f"no rule for {layer.kind}")
 
-    def rearranged(self, layer: Reindexing, values: Sequence[str], shapes: Sequence[Shape], shape: Shape) -> str:
-        """Add a layer without neurons whose output has the shape `shape`; `shapes` are the shapes of its inputs."""
+    def rearranged(self, layer: Reindexing, values: Sequence[str], shape: Shape) -> str:
+        """Add a layer without neurons that reads values; its output has the shape `shape`."""
         if isinstance(layer, (Flatten, Reshape)):
             return self.node("Reshape", [values[0], np.array([-1, *shape], np.int64)])
         if isinstance(layer, Permute):

@@ -28,12 +28,6 @@ class Axis:
     output: np.ndarray
     tap: np.ndarray
 
-    @classmethod
-    def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
-        """Make an axis of triples in any order."""
-        order = np.lexsort((output, input))
-        return cls(size, outputs, taps, input[order], output[order], tap[order])
-
     def starts(self) -> np.ndarray:
         """Return the index of the first triple of each input: int64, shape (size + 1,)."""
         return np.searchsorted(self.input, np.arange(self.size + 1))
@@ -62,7 +56,7 @@ class Axis:
 def identity_axis(size: int) -> Axis:
     """Connect every position to itself by one tap: the axis of a 1×1 kernel and of leading dimensions."""
     positions = np.arange(size)
-    return Axis.of(size, size, 1, positions, positions, np.zeros(size, np.int64))
+    return Axis(size, size, 1, positions, positions, np.zeros(size, np.int64))
 
 
 def window_padding(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Tuple[int, int]:
@@ -96,8 +90,9 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     require_memory(TAP_BYTES * outputs * kernel, f"the {outputs * kernel:,} taps of {outputs:,} windows")
     output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
     position = output * stride - before + tap * dilation
-    inside = (position >= 0) & (position < size)
-    return Axis.of(size, outputs, kernel, position[inside], output[inside], tap[inside])
+    inside = np.flatnonzero((position >= 0) & (position < size))
+    order = inside[np.lexsort((output[inside], position[inside]))]
+    return Axis(size, outputs, kernel, position[order], output[order], tap[order])
 
 
 @dataclass(frozen=True)

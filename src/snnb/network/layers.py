@@ -6,7 +6,7 @@ trained networks only: conversion makes them a part of a population, or removes 
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
+from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,8 +28,6 @@ class KerasLayer(BaseModel):
 
     data_format: Literal["channels_last"] = Field(default="channels_last", exclude=True)
 
-    NOT_OF_KERAS: ClassVar[Set[str]] = set()  # fields that the Keras class does not have
-
     @property
     def kind(self) -> str:
         """The Keras class."""
@@ -37,8 +35,8 @@ class KerasLayer(BaseModel):
 
     @property
     def keras_config(self) -> Dict[str, object]:
-        """The configuration for Keras."""
-        return self.model_dump(exclude_none=True, exclude=self.NOT_OF_KERAS)
+        """The configuration for Keras, whose `MaxPooling2D` has no rule."""
+        return self.model_dump(exclude_none=True, exclude={"rule"})
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return the shape of the output for inputs of these shapes; raise `ValueError` if they do not fit."""
@@ -189,7 +187,6 @@ class MaxPooling2D(Pooling2D):
     """
 
     WEIGHTING: ClassVar[str] = "maximum"
-    NOT_OF_KERAS: ClassVar[Set[str]] = {"rule"}
 
     rule: Literal["largest_count", "leading_input"] = "largest_count"
 
@@ -361,10 +358,9 @@ class SeparableConv2D(Convolution2D):
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
         """See `KerasLayer`."""
-        pointwise = self.pointwise().weight_shapes(self.depthwise().output_shape([shape]))
-        pointwise["pointwise_kernel"] = pointwise.pop("kernel")
-        names = ("pointwise_kernel", "bias") if self.use_bias else ("pointwise_kernel",)
-        return {**self.depthwise().weight_shapes(shape), **{name: pointwise[name] for name in names}}
+        pointwise_kernel = (1, 1, shape[-1] * self.depth_multiplier, self.filters)
+        biases = {"bias": (self.filters,)} if self.use_bias else {}
+        return {**self.depthwise().weight_shapes(shape), "pointwise_kernel": pointwise_kernel, **biases}
 
 
 class GlobalAveragePooling2D(KerasLayer):

@@ -110,9 +110,7 @@ def simulate(
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
-        output = network.output
-        reading = replace(output, activation=MEMBRANE, initial_potential=None)
-        network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
+        network = network.with_populations([replace(network.output, activation=MEMBRANE, initial_potential=None)])
     engine, reason = choose_engine(network, settings)
     job = Job(parsed, network, reference, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
     samples = slice(settings.first, settings.first + settings.samples)
