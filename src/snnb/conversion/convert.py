@@ -10,7 +10,7 @@ from snnb.conversion.calibrate import CalibratedLayer, Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.fidelity import Change, Fidelity
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
-from snnb.conversion.normalise import Activity, measure, normalised, scale_factors, uses_percentiles, with_weights
+from snnb.conversion.normalise import Activity, measure, normalised, scale_factors, with_weights
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, rectified, spiking_output
 from snnb.core.errors import VerificationError
@@ -68,22 +68,19 @@ def convert(
     parsed = parse_own(trained, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     verified = x_norm[:VERIFIED_SAMPLES]
-    unquantised = replace(with_averages(trained) if averages else trained, levels=None)
-    outputs = Analogue(replace(parsed, levels=None)).outputs(verified)
-    largest_difference = check_outputs(outputs, Analogue(unquantised).outputs(verified))
+    reference, unquantised = with_averages(trained) if averages else trained, replace(parsed, levels=None)
+    outputs = Analogue(unquantised).outputs(verified)
+    largest_difference = check_outputs(outputs, Analogue(replace(reference, levels=None)).outputs(verified))
     if averages:
         largest_difference = float(np.abs(outputs - Analogue(replace(trained, levels=None)).outputs(verified)).max())
     activity = measure(
-        replace(parsed, levels=None),
-        x_norm,
-        percentile=settings.percentile,
-        batch_size=settings.batch_size,
-        progress=progress,
+        unquantised, x_norm, percentile=settings.percentile, batch_size=settings.batch_size, progress=progress
     )
     exact_clip = settings.exact_clip or levels is not None
     factors = scale_factors(parsed, activity.percentiles, exact_clip=exact_clip)
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
-    if settings.percentile != DEFAULT_SETTINGS.percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
+    bounded = (p.activation == "softmax" or (exact_clip and p.max_value is not None) for p in with_weights(parsed))
+    if settings.percentile != DEFAULT_SETTINGS.percentile and all(bounded):
         warnings.append("--percentile: ignored, because each layer is scaled by the bound of its activations")
     if settings.firing == "free" and settings.calibrate is None and levels is None:
         warnings.append("--firing free: ignored without --calibrate, because the network was not trained with qcfs")

@@ -8,9 +8,7 @@ from typing import List, Tuple
 
 import numpy as np
 
-from snnb.network.geometry import Shape, window_zeros
-from snnb.network.layers import Convolution2D, SeparableConv2D
-from snnb.network.trained import TrainedLayer
+from snnb.network.geometry import Shape
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]
@@ -161,20 +159,3 @@ def _before_pointwise(first: Kernel, kind: str, tap: np.ndarray) -> np.ndarray:
     if first.kind == "DepthwiseConv2D":
         after = after.reshape(channels, filters, -1)
     return (before[..., np.newaxis] * after).reshape(rows, columns, channels, -1)
-
-
-def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
-    """Return the kernels of a layer that reads the shape `read`: two for a separable convolution, else one.
-
-    `position` is the index of the layer in the trained network.
-    """
-    kind, weights = layer.layer, layer.weights
-    if not isinstance(kind, Convolution2D):
-        return [Kernel("Dense", weights["kernel"], position)]
-    first = weights["kernel" if layer.kind == "Conv2D" else "depthwise_kernel"]
-    (top, _), (left, _) = window_zeros(read, kind.kernel_size, kind.strides, kind.dilation_rate, kind.padding)
-    before = top, left
-    if isinstance(kind, SeparableConv2D):
-        depthwise = Kernel("DepthwiseConv2D", first, position, kind.strides, kind.dilation_rate, before, kind.padding)
-        return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]
-    return [Kernel(layer.kind, first, position, kind.strides, kind.dilation_rate, before, kind.padding)]

@@ -128,14 +128,6 @@ def scale_factors(network: Network, percentiles: Dict[str, float], *, exact_clip
     return factors
 
 
-def uses_percentiles(network: Network, *, exact_clip: bool) -> bool:
-    """Return whether `scale_factors` depends on the percentile of any layer."""
-    return any(
-        population.activation != "softmax" and not (exact_clip and population.max_value is not None)
-        for population in with_weights(network)
-    )
-
-
 def normalised(network: Network, factors: Dict[str, float]) -> Network:
     """Return the network with weights and biases scaled by the factors of `scale_factors`.
 

@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, 
 
 import numpy as np
 
-from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError, composed, kernels_of
+from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError, composed
 from snnb.core.errors import InputError
 from snnb.core.machine import require_memory
 from snnb.model_files.kinds import Reason, joined
@@ -24,12 +24,14 @@ from snnb.network.layers import (
     Activation,
     AveragePooling2D,
     Concatenate,
+    Convolution2D,
     Flatten,
     MaxPooling2D,
     Pooling2D,
     Reindexing,
     ReLU,
     Reshape,
+    SeparableConv2D,
     Weighted,
     ZeroPadding2D,
 )
@@ -321,12 +323,21 @@ class _Parser:
         return self._deferred(kind, layer.shape, read)
 
     def _weighted(self, layer: TrainedLayer, activation: str, value: Value) -> Value:
-        *first, last = kernels_of(layer, self._position, value.shape)
-        current = self._linear(value)
-        for kernel in first:
+        kind, weights, current = layer.layer, layer.weights, self._linear(value)
+        if not isinstance(kind, Convolution2D):
+            kernel = Kernel("Dense", weights["kernel"], self._position)
+        else:
+            strides, dilation = kind.strides, kind.dilation_rate
+            (top, _), (left, _) = window_zeros(value.shape, kind.kernel_size, strides, dilation, kind.padding)
+            kernel_kind, key = (
+                ("Conv2D", "kernel") if layer.kind == "Conv2D" else ("DepthwiseConv2D", "depthwise_kernel")
+            )
+            kernel = Kernel(kernel_kind, weights[key], self._position, strides, dilation, (top, left), kind.padding)
+        if isinstance(kind, SeparableConv2D):
             current = self._followed(current, kernel, np.zeros(kernel.outputs), (*layer.shape[:-1], kernel.outputs))
-        bias = np.asarray(layer.weights.get("bias", np.zeros(layer.shape[-1])), np.float64)
-        current = self._followed(current, last, bias, layer.shape)
+            kernel = Kernel("Conv2D", weights["pointwise_kernel"], self._position)
+        bias = np.asarray(weights.get("bias", np.zeros(layer.shape[-1])), np.float64)
+        current = self._followed(current, kernel, bias, layer.shape)
         return current if activation == "linear" else self._activated(current, activation, None)
 
     def _followed(self, value: Affine, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> Affine:
