@@ -206,10 +206,7 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
     number = np.cumsum(repeated_source)
     for start in range(0, int(number[-1]), SOURCES):
         chosen = repeated_source & (number > start) & (number <= start + SOURCES)
-        parts = []
-        for source, position, geometry in repeated:
-            part = chosen[source]
-            parts.append(_Repeated(source[part], position[part], geometry))
+        parts = [_Repeated(s[chosen[s]], position[chosen[s]], geometry) for s, position, geometry in repeated]
         _add(parts, chosen, out, into)
     return Degrees(out, into)
 

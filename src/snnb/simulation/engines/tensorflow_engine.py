@@ -199,7 +199,12 @@ class TensorFlowEngine:
         self._below = {
             p.name: np.nextafter(self._thresholds[p.name], np.float32(-np.inf)) for p in modelled if p.spikes
         }
-        self._constant = constant_volumes(network) if settings.input == "constant" else set()
+        self._constant: Set[str] = set()  # volumes whose input does not change from step to step
+        if settings.input == "constant":
+            reading = [v for v in network.volumes if isinstance(v, (Population, Reindexed))]
+            only_input = [volume.name for volume in reading if network.senders(volume) == {network.input.name}]
+            changing = {p.name for p in network.populations if accumulates(p) or any(q.delay for q in p.projections)}
+            self._constant = {network.input.name, *only_input} - changing
         self._traced: Dict[int, Any] = {}
         self._pace = 1  # steps of the next call
 
@@ -466,14 +471,6 @@ class TensorFlowEngine:
         """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
         step = state["clock"]["step"] - 1
         return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
-
-
-def constant_volumes(network: Network) -> Set[str]:
-    """Return the names of the volumes whose input does not change from step to step when the network's does not."""
-    reading = [v for v in network.volumes if isinstance(v, (Population, Reindexed))]
-    only_input = [volume for volume in reading if network.senders(volume) == {network.input.name}]
-    changing = {p.name for p in network.populations if accumulates(p) or any(q.delay for q in p.projections)}
-    return {network.input.name, *(volume.name for volume in only_input)} - changing
 
 
 def accumulates(population: Population) -> bool:

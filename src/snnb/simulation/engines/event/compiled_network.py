@@ -77,15 +77,13 @@ class WeightedSums:
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         self._read = {p.name: [q for q in p.projections if q.input in names] for p in network.populations}
-        self._taps = {name: [self._taps_of(q) for q in read] for name, read in self._read.items()}
+        self._taps: Dict[str, List[Taps]] = {}
+        for name, read in self._read.items():
+            weights = [np.ones(q.geometry.kernel_shape) if q.kernel is None else q.weights() for q in read]
+            self._taps[name] = [taps_of(q.geometry, each.astype(real)) for q, each in zip(read, weights)]
         # Populations that read the volumes
         self.populations = [population for population in network.populations if self._read[population.name]]
         self._add = typed_once(compiled_loops.add_values)
-
-    def _taps_of(self, projection: Projection) -> Taps:
-        geometry = projection.geometry
-        weights = np.ones(geometry.kernel_shape) if projection.kernel is None else projection.weights()
-        return taps_of(geometry, weights.astype(self._real))
 
     def of(self, population: Population, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the currents of a population, `real` (samples, neurons or more).
@@ -148,13 +146,28 @@ class EventNetwork:
         )
         self.tables = self._constant.tables
         # Places of the elements of the input in each volume that has the input of each step, as in `tables`
-        self.entries: Dict[str, Optional[np.ndarray]] = _entry_tables(network, settings, self.tables)
+        self.entries: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
+        for volume in network.volumes:
+            inputs = volume.inputs if isinstance(volume, Reindexed) else ()
+            for name, table in zip(inputs, self.tables.get(volume.name, [])):
+                if name in self.entries:
+                    before = self.entries[name]
+                    if before is None or table is None:
+                        self.entries[volume.name] = before if table is None else table
+                    else:
+                        places = np.where(before == PADDING, PADDING, table[before])
+                        self.entries[volume.name] = places.astype(np.int32)
         # Steps between a spike and its latest arrival, by volume that is read with a delay.
         self.history: Dict[str, int] = {}
         for projection in (p for population in network.populations for p in population.projections):
             if projection.delay and projection.input not in self.entries:
                 self.history[projection.input] = max(self.history.get(projection.input, 0), projection.delay)
-        self.components = [(part, _is_stepped(part)) for part in network.components()]
+        # With each component, whether it has to be simulated a step at a time
+        self.components: List[Tuple[List[Volume], bool]] = []
+        for part in network.components():
+            names, populations = {volume.name for volume in part}, [v for v in part if isinstance(v, Population)]
+            stepped = any(names.intersection(p.inputs) or p.later_bias is not None for p in populations)
+            self.components.append((part, stepped))
         self.neurons = {population.name: self._neurons(population) for population in network.populations}
         amplitudes = spike_amplitudes(network, settings)
         self.work = {population.name: self._work(population, amplitudes) for population in network.populations}
@@ -272,32 +285,6 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
         table[element[kept]] = kept
         tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
     return tables
-
-
-def _is_stepped(component: Sequence[Volume]) -> bool:
-    """Whether a component has to be simulated a step at a time."""
-    names = {volume.name for volume in component}
-    populations = [volume for volume in component if isinstance(volume, Population)]
-    return any(names.intersection(p.inputs) or p.later_bias is not None for p in populations)
-
-
-def _entry_tables(
-    network: Network, settings: SimulationSettings, tables: Mapping[str, List[Optional[np.ndarray]]]
-) -> Dict[str, Optional[np.ndarray]]:
-    """Return the places of the elements of the input in each volume that has the input of each step.
-
-    See `index_tables` for the form.
-    """
-    entries: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
-    for volume in network.volumes:
-        for name, table in zip(volume.inputs if isinstance(volume, Reindexed) else (), tables.get(volume.name, [])):
-            if name in entries:
-                before = entries[name]
-                if before is None or table is None:
-                    entries[volume.name] = before if table is None else table
-                else:
-                    entries[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
-    return entries
 
 
 def table_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> Table:
