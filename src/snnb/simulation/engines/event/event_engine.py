@@ -147,26 +147,18 @@ class Group:
         network, samples, steps = self._prepared.network, *output.shape[:2]
         spikes: Dict[str, np.ndarray] = {}
         for component, stepped in self._prepared.components:
-            if not stepped:
+            for volume in component if stepped else ():
+                words = filled_up(volume.size) // GROUP
+                spikes[volume.name] = self._prepared.scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
+            for part in [slice(step, step + 1) for step in range(steps)] if stepped else [slice(0, steps)]:
                 for volume in component:
                     units = volume.size if volume is network.output else 0
                     # Not a part of `readout`: the loops would be compiled for other strides
-                    received = np.zeros((samples, steps, units), readout.dtype)
-                    self._add_spikes(volume, spikes, start, slice(0, steps), received)
-                    if units:
-                        readout[:] = received
-                continue
-            for volume in component:
-                words = filled_up(volume.size) // GROUP
-                spikes[volume.name] = self._prepared.scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
-            for step in range(steps):
-                for volume in component:
-                    part = slice(step, step + 1)
-                    units = volume.size if volume is network.output else 0
-                    received = np.zeros((samples, 1, units), readout.dtype)
-                    before = dict(spikes)
-                    self._add_spikes(volume, before, start, part, received)
-                    spikes[volume.name][:, part] = before[volume.name]
+                    received = np.zeros((samples, part.stop - part.start, units), readout.dtype)
+                    found = dict(spikes) if stepped else spikes
+                    self._add_spikes(volume, found, start, part, received)
+                    if stepped:
+                        spikes[volume.name][:, part] = found[volume.name]
                     if units:
                         readout[:, part] = received
         for name, history in self._history.items():
