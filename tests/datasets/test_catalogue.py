@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.datasets import event_files, folder
+from snnb.datasets import event_files, pictures
 from snnb.datasets.catalogue import available, dataset_names, find_dataset
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
@@ -27,7 +27,7 @@ def table():
         "| name | contents | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*(find_dataset(name).spec for name in dataset_names()), folder.SPEC, event_files.SPEC]:
+    for spec in [*(find_dataset(name).spec for name in dataset_names()), pictures.SPEC, event_files.SPEC]:
         cells = [
             f"`{spec.name}`",
             spec.title,

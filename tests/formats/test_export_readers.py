@@ -157,15 +157,14 @@ def read_sanafe(path, graph):
     return synapses(rows, "weight")
 
 
-def numbers_by_neuron(path, number):
-    lines = [line.split(" ") for line in path.read_text().splitlines()]
-    return {int(neuron): [number(word) for word in words] for neuron, *words in lines}
-
-
 def read_spinemap(path, graph):
-    targets, weights = (numbers_by_neuron(path / f"{name}_info.txt", float) for name in ("connection", "weight"))
-    assert list(targets) == list(weights)
-    return synapses([(n, int(t), w) for n in targets for t, w in zip(targets[n], weights[n])], "weight")
+    files = [(path / f"{name}_info.txt").read_text().splitlines() for name in ("connection", "weight")]
+    assert len(files[0]) == len(files[1])
+    rows = []
+    for (neuron, *targets), (same, *weights) in zip(*([line.split(" ") for line in lines] for lines in files)):
+        assert (neuron, len(targets)) == (same, len(weights))
+        rows += [(int(neuron), int(target), float(weight)) for target, weight in zip(targets, weights)]
+    return synapses(rows, "weight")
 
 
 def read_metis(path, graph):

@@ -27,7 +27,7 @@ _LISTED = {
     "shd": "shd",
     "nmnist": "nmnist",
 }
-_OWN = {"folder": "folder", "arrays": "array_files", "events": "event_files", "steps": "step_files"}
+_OWN = {"folder": "pictures", "arrays": "array_files", "events": "event_files", "steps": "step_files"}
 
 
 def _imported(place: str) -> Dataset:

@@ -12,7 +12,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
 from snnb.datasets.events import EventRecordings, Events
-from snnb.datasets.folder import locate
+from snnb.datasets.pictures import locate
 from snnb.io.npy import load_archive, load_array
 
 SUFFIXES = (".npy", ".npz")

@@ -1,4 +1,8 @@
-"""Data sets that are folders of picture files, listed by class. Each picture is decoded once, when it is needed."""
+"""Data sets that are folders of picture files, listed by class. Each picture is decoded once, when it is needed.
+
+`DATASET` is a folder of the user's pictures, of any size: `DIR/train/<class>/`, which may be missing, and
+`DIR/test/<class>/`.
+"""
 
 import hashlib
 import math
@@ -15,12 +19,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snnb.core.errors import InputError, SnnbError
 from snnb.core.machine import processors, require_declared
-from snnb.datasets.definition import ImageShape, LoadedDataset
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.files import refuse_special
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow runs programs for some others
 _MODES = {1: "L", 3: "RGB"}
+
+SPEC = OwnSpec(
+    name="folder:DIR",
+    title="images in a user folder",
+    layout="train/<class>/ and test/<class>/ with images",
+    scale=255.0,
+    how_to_get="Make DIR/train/ and DIR/test/, each with one folder of images per class.",
+)
 
 
 @dataclass(frozen=True)
@@ -140,3 +152,25 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
         for name in part.files:
             digest.update(os.fsencode(name) + f"\0{(part.folder / name).stat().st_size}\n".encode())
     return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
+
+
+def locate(folder: Path) -> Path:
+    """Return `folder`; raise `InputError` if it does not hold test/."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder, or does not exist.")
+    if not (folder / "test").is_dir():
+        raise InputError(f"{folder} lacks test/.")
+    return folder
+
+
+def load(where: Path) -> LoadedDataset:
+    """List the pictures; the classes are the folders in train/, or without it in test/, in alphabetical order."""
+    if (where / "train").is_dir():
+        return loaded_by_class(where / "train", where / "test")
+    classes = class_folders(where / "test")
+    test = samples_by_class(where / "test", classes)
+    # The entire folder is a source, so that adding a training set makes the prepared arrays stale.
+    return LoadedDataset(classes, None, test, listing_version([test]), [where])
+
+
+DATASET = Dataset(SPEC, locate, load)
