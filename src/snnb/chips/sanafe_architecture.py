@@ -130,7 +130,12 @@ def described(data: Node, where: str) -> Dict[str, object]:
         position = core["attributes"]["buffer_position"]
         energies = _figures(tile["attributes"], units, position, ("energy", 1e12))
         times: Dict[str, object] = {**_figures(tile["attributes"], units, position, ("latency", 1e9))}
-        times["barrier"] = _barrier(noc.get("latency_sync", 0.0))
+        sync = noc.get("latency_sync", 0.0)
+        sync = dict(enumerate(sync)) if isinstance(sync, list) else sync
+        if isinstance(sync, dict):  # by tiles in use
+            times["barrier"] = {int(tiles): _scaled(float(time), 1e9) for tiles, time in sync.items()}
+        else:
+            times["barrier"] = _scaled(float(sync), 1e9)
         source = f"{where}, an architecture of SANA-FE"
         return {
             "name": re.sub(r"[^A-Za-z0-9_.-]", "_", str(architecture["name"]))[:60],
@@ -192,12 +197,3 @@ def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[s
         "axon_out": figure(units["axon_out"], "message_out"),
         "axon_in": figure(units["axon_in"], "message_in"),
     }
-
-
-def _barrier(sync: Any) -> object:
-    """Return the time of the end of a step in ns, or a table of it by tiles in use."""
-    if isinstance(sync, list):
-        sync = dict(enumerate(sync))
-    if isinstance(sync, dict):
-        return {int(tiles): _scaled(float(time), 1e9) for tiles, time in sync.items()}
-    return _scaled(float(sync), 1e9)

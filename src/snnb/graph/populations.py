@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Iterator, Optional, Sequence, Tuple, Union
+from typing import Iterator, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -66,8 +66,8 @@ class GraphPopulation(Volume):
     integer_threshold: Optional[np.ndarray] = None
     integers: bool = False  # whether the graph has these integers as weights, biases and initial potentials
     recording: Optional[Recording] = None
-    stored_counts: Union[np.ndarray, h5py.Dataset, None] = None  # a dataset is read when it is needed
-    stored_bias: Union[np.ndarray, h5py.Dataset, None] = None
+    stored_counts: Optional[h5py.Dataset] = None  # read when it is needed
+    stored_bias: Optional[h5py.Dataset] = None
     # Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights are in the unit of
     # its currents; None in a converted network, whose neurons have no leak
     neuron: Optional[Neuron] = None

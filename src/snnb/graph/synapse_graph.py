@@ -81,7 +81,14 @@ class SynapseGraph:
     ) -> None:
         self.path = path
         self._file = file
-        self.attributes, self.recording = read_head(file)
+        attributes = {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in sorted(file.attrs.items())
+        }
+        self.recording: Optional[Recording] = None
+        if "num_samples" in attributes:
+            attributes.setdefault("edge_unit", EDGE_UNIT)  # of a file that another program wrote
+            self.recording = Recording(*(attributes[name] for name in RECORDING))
+        self.attributes: Dict[str, object] = attributes
         self.populations = read_populations(file, self.recording, integers)
         self.nodes = Nodes(self.populations)
         if pool_weight is not None:
@@ -425,17 +432,6 @@ def _digest(file: BinaryIO) -> Tuple[str, int]:
     for block in iter(lambda: file.read(1 << 20), b""):
         digest.update(block)
     return digest.hexdigest(), max(0, file.tell() - USER_BLOCK)
-
-
-def read_head(file: h5py.Group) -> Tuple[Dict[str, object], Optional[Recording]]:
-    """Return the attributes of the root, and the recording of the spike counts if there are any."""
-    attributes = {
-        name: value.item() if isinstance(value, np.generic) else value for name, value in sorted(file.attrs.items())
-    }
-    if "num_samples" not in attributes:
-        return attributes, None
-    attributes.setdefault("edge_unit", EDGE_UNIT)  # of a file that another program wrote
-    return attributes, Recording(*(attributes[name] for name in RECORDING))
 
 
 def read_populations(file: h5py.Group, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:

@@ -32,45 +32,38 @@ def read_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> 
     them. These lines are skipped. If neurons have names, the file has a row `name core` for each, in any order; rows of
     inputs are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
-    named = network.graph.names is not None
-    core = (_read_named_partition if named else _read_numbers)(path, network, hardware)
-    require_declared(path, int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
-    return core
-
-
-def _read_numbers(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
-    inputs = network.first if network.sources[0].first < network.first else 0
-    expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
-    numbers, _ = read_number_lines(path, 1, expected)
-    skipped = len(numbers) - network.neurons
-    if skipped not in (0, inputs):
-        raise InputError(
-            f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {expected}"
-        )
-    core = numbers[skipped:, 0]
-    beyond = np.flatnonzero(core >= hardware.cores)
-    if beyond.size:
-        raise _no_such_core(path, int(beyond[0]) + skipped + 1, int(core[beyond[0]]), hardware)
-    return core.astype(np.int32)
-
-
-def _read_named_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
     populations = network.graph.populations
-    core = np.full(network.first + network.neurons, -1, np.int32)
-    core[: network.first] = 0  # inputs are not placed
-    for line, node, text in named_values(path, read_lines(path), ids_by_label(populations) or {}):
-        if node < network.first:
-            continue
-        if NUMBER.fullmatch(text) is None:
-            fault = "is too large" if _is_number(text) else "is not a core, a whole number from 0"
-            raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} {fault}")
-        if int(text) >= hardware.cores:
-            raise _no_such_core(path, line, int(text), hardware)
-        core[node] = int(text)
-    missing = np.flatnonzero(core < 0)
-    if missing.size:
-        raise missing_names(path, populations, missing)
-    return core[network.first :]
+    if network.graph.names is None:
+        inputs = network.first if network.sources[0].first < network.first else 0
+        expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
+        numbers, _ = read_number_lines(path, 1, expected)
+        skipped = len(numbers) - network.neurons
+        if skipped not in (0, inputs):
+            raise InputError(
+                f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {expected}"
+            )
+        core = numbers[skipped:, 0]
+        beyond = np.flatnonzero(core >= hardware.cores)
+        if beyond.size:
+            raise _no_such_core(path, int(beyond[0]) + skipped + 1, int(core[beyond[0]]), hardware)
+    else:
+        of_nodes = np.full(network.first + network.neurons, -1, np.int64)
+        of_nodes[: network.first] = 0  # inputs are not placed
+        for line, node, text in named_values(path, read_lines(path), ids_by_label(populations) or {}):
+            if node < network.first:
+                continue
+            if NUMBER.fullmatch(text) is None:
+                fault = "is too large" if _is_number(text) else "is not a core, a whole number from 0"
+                raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} {fault}")
+            if int(text) >= hardware.cores:
+                raise _no_such_core(path, line, int(text), hardware)
+            of_nodes[node] = int(text)
+        missing = np.flatnonzero(of_nodes < 0)
+        if missing.size:
+            raise missing_names(path, populations, missing)
+        core = of_nodes[network.first :]
+    require_declared(path, int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
+    return core.astype(np.int32)
 
 
 def _no_such_core(path: Path, line: int, core: int, hardware: Hardware) -> InputError:

@@ -1,7 +1,7 @@
 """Costs over time of recorded samples: link loads, energy and times of the steps; and their messages."""
 
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -145,7 +145,15 @@ def recorded_steps(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progre
     samples, total, spikes = recorded.samples, recorded.steps, recorded.spikes
     updates = updated_neurons(sums)
     summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)
-    for begin, end, sent in _batches(mapped, spikes, samples, total):
+    size = max(1, VALUES // fired.size)  # steps at a time, of all samples one after the other
+    at = {name: (rows[:, 0] - samples.start) * total + rows[:, 2] for name, rows in spikes.items()}
+    for begin in range(0, times.size, size):
+        end = min(begin + size, times.size)
+        sent = np.zeros((end - begin, fired.size))
+        for population in network.sources:
+            part = slice(*np.searchsorted(at[population.name], (begin, end)))
+            index = population.first + spikes[population.name][part, 1]
+            np.add.at(sent, (at[population.name][part] - begin, index), 1)  # an input may have several events in a step
         events = core_events(sums, sent)
         if hardware.time_ns is not None:
             of_cores = core_times(events, updates, hardware.time_ns)
@@ -162,20 +170,3 @@ def recorded_steps(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progre
         energy_by_event_pj=energies(counts, hardware.energy_pj),
         step_ns=times.reshape(len(samples), total).tolist() if hardware.time_ns is not None else None,
     )
-
-
-def _batches(
-    mapped: MappedNetwork, spikes: Mapping[str, np.ndarray], samples: range, steps: int
-) -> Iterator[Tuple[int, int, np.ndarray]]:
-    """Yield begin and end of ranges of steps of all samples, and the spikes of all nodes of the graph in each."""
-    network = mapped.network
-    size = max(1, VALUES // network.spikes.size)
-    at = {name: (rows[:, 0] - samples.start) * steps + rows[:, 2] for name, rows in spikes.items()}
-    for begin in range(0, len(samples) * steps, size):
-        end = min(begin + size, len(samples) * steps)
-        sent = np.zeros((end - begin, network.spikes.size))
-        for population in network.sources:
-            part = slice(*np.searchsorted(at[population.name], (begin, end)))
-            index = population.first + spikes[population.name][part, 1]
-            np.add.at(sent, (at[population.name][part] - begin, index), 1)  # an input may have several events in a step
-        yield begin, end, sent
