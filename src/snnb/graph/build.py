@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
@@ -18,14 +18,6 @@ from snnb.io.npy import load_archive
 from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, Network, Population, Units
 from snnb.network.read_network import read_network
-
-
-def read_counts(path: Path, names: Sequence[str]) -> Tuple[Recording, Dict[str, np.ndarray]]:
-    """Read the counts of populations in spike_rate_sums.npz: spikes (int64), or the current of the input (float64)."""
-    arrays = load_archive(path, names=[*RECORDING, *names], must=[*RECORDING, *names])
-    samples, timesteps, warm_up, dt_ms = (arrays[name].item() for name in RECORDING)
-    counts = {name: arrays[name].astype(np.float64 if name == INPUT else np.int64, copy=False) for name in names}
-    return Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms)), counts
 
 
 def build_graph(
@@ -46,7 +38,11 @@ def build_graph(
     """
     network = read_network(parsed)
     names = [volume.name for volume in (network.input, *network.populations)]
-    recording, arrays = (None, None) if counts is None else read_counts(counts, names)
+    recording = arrays = None
+    if counts is not None:
+        arrays = load_archive(counts, names=[*RECORDING, *names], must=[*RECORDING, *names])
+        samples, timesteps, warm_up, dt_ms = (arrays[name].item() for name in RECORDING)
+        recording = Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms))
     if network.windowed and recording is not None:
         network = network.separated(recording.num_timesteps)
     with atomic_path(target, force=True) as temporary:
@@ -85,7 +81,8 @@ def _write_populations(
         group.attrs.update(name=volume.name, layer=layer, shape=shape, first_id=int(firsts[number]))
         if counts is not None:
             group.attrs["coding"] = coding.get(volume.name, "current" if volume.name == INPUT else "spikes")
-            write_array(group, "spike_count", counts[volume.name])
+            kind = np.float64 if volume.name == INPUT else np.int64  # a current, or spikes
+            write_array(group, "spike_count", counts[volume.name].astype(kind, copy=False))
         if isinstance(volume, Population):
             units = network.units(volume)
             if volume.integer_threshold is not None:

@@ -141,13 +141,6 @@ class GraphProjection:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
         raise NotImplementedError
 
-    def edges_onto(self, node: int) -> EdgeBatch:
-        """Return the edges onto one target, ordered by source, in new arrays."""
-        sources, weights = self.predecessors(node)
-        ids = index_dtype(self._nodes)
-        edge = self.source.edge_rate(1.0)[sources - self.source.first] * weights
-        return EdgeBatch(sources.astype(ids), np.full(sources.size, node, ids), weights, edge)
-
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
         """Return the projection as a sparse matrix of shape (sources, targets).
 

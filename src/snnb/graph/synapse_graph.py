@@ -298,12 +298,16 @@ class SynapseGraph:
         if direction not in ("out", "in"):
             raise UsageError(f"direction {direction!r} is unknown; use one of out, in")
         population, ids = self.nodes.population(node), index_dtype(len(self.nodes))
-        if direction == "out":
-            index = node - population.first
-            parts = [p.edges_of(index, index + 1) for p in self.projections if p.source is population]
-        else:
-            parts = [p.edges_onto(node) for p in self.projections if p.target is population]
-        return EdgeBatch(*(np.concatenate(column) for column in zip(edge_buffer(0, ids), *parts)))
+        parts = [edge_buffer(0, ids)]
+        for p in self.projections:
+            if direction == "out" and p.source is population:
+                index = node - population.first
+                parts.append(p.edges_of(index, index + 1))
+            elif direction == "in" and p.target is population:
+                sources, weights = p.predecessors(node)
+                edge = p.source.edge_rate(1.0)[sources - p.source.first] * weights
+                parts.append(EdgeBatch(sources.astype(ids), np.full(sources.size, node, ids), weights, edge))
+        return EdgeBatch(*map(np.concatenate, zip(*parts)))
 
     def out_degree(self, node: int) -> int:
         """Return the number of synapses of one neuron; see `projection.out_degrees` for all neurons."""

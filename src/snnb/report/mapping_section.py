@@ -28,7 +28,14 @@ def mapping_section(
         full = ("unlimited", "") if core.limit is None else (f"{core.limit:,}", f"{core.share:.0%}")
         contents.append((name.replace("_", " "), f"{core.mean:,.1f}", f"{core.max:,}", *full))
     limits = Table(("per core", "mean", "maximum", "limit", "fullest core"), contents, right=(1, 2, 3, 4))
-    cores = _cores_table(mapping)
+    layers, members, rows = list(mapping.cost.layers), layers_of_cores(mapping), []
+    for number in np.flatnonzero(mapping.per_core["neurons"])[:MOST_CORES].tolist():
+        x, y = mapping.place_of(number)
+        numbers = (f"{mapping.per_core[name][number]:,}" for name in CONTENTS)
+        held = members[number]
+        names = ", ".join(f"{layers[layer]} ({count:,})" for layer, count in zip(held.indices, held.data))
+        rows.append((str(number), f"{x}, {y}", *numbers, names))
+    cores = Table(("core", "x, y", *CONTENTS, "layers (neurons)"), rows, right=(0, 2, 3, 4))
     few = len(cores.rows) <= FEW_CORES
     shown = (
         f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.per_core["neurons"]) > MOST_CORES else "all cores"
@@ -42,18 +49,6 @@ def mapping_section(
     if mapping.cost.energy_by_event_pj is not None:
         figures.append(Figure(drawn("contents, energy and time of the cores", plot_events(mapping))))
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
-
-
-def _cores_table(mapping: Mapping) -> Table:
-    """Return position, contents and layers of each core with neurons, at most `MOST_CORES`."""
-    layers, members, rows = list(mapping.cost.layers), layers_of_cores(mapping), []
-    for core in np.flatnonzero(mapping.per_core["neurons"])[:MOST_CORES].tolist():
-        x, y = mapping.place_of(core)
-        numbers = (f"{mapping.per_core[name][core]:,}" for name in CONTENTS)
-        held = members[core]
-        names = ", ".join(f"{layers[layer]} ({count:,})" for layer, count in zip(held.indices, held.data))
-        rows.append((str(core), f"{x}, {y}", *numbers, names))
-    return Table(("core", "x, y", *CONTENTS, "layers (neurons)"), rows, right=(0, 2, 3, 4))
 
 
 def _cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
