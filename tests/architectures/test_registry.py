@@ -1,8 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from snnb.architectures import find, names
+from snnb.architectures.registry import checked_hyperparameters
+from snnb.core.errors import UsageError
+from snnb.core.options import from_pairs
 
 LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 
@@ -33,3 +37,65 @@ def test_the_page_of_the_models_says_what_the_spec_says(name):
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[3:5] == [f"{spec.neurons:,}", f"{spec.synapses:,}"]
     assert "×".join(map(str, spec.input_shape)) in cells[1]
+
+
+ALEXNET = find("alexnet_catsvsdogs").settings
+LENET = find("lenet_mnist").settings
+OWN = {"dropout_layers": 1, "units": 30, "dropout": 0.5, "dropout_scale": 1.5, "widths": (3, 3)}
+
+
+def read(pairs, settings, *, own=False):
+    return checked_hyperparameters(from_pairs(pairs), settings, own=own)
+
+
+def test_values_get_the_type_of_the_default():
+    given = read(["dropout=0.25", "units=100,200", "filters=1,2,3,4,5"], ALEXNET)
+    assert given == {"dropout": 0.25, "units": (100, 200), "filters": (1, 2, 3, 4, 5)}
+    assert read([], ALEXNET) == {}
+    assert repr(read(["dropout=0"], ALEXNET)) == "{'dropout': 0.0}"
+    assert read(["gain=-1.5"], {"gain": 0.1}) == {"gain": -1.5}
+    given = checked_hyperparameters({"filters": [np.int64(3), 5], "units": (7, 9)}, LENET)
+    assert repr(given) == "{'filters': (3, 5), 'units': (7, 9)}"
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"), [("dropout_layers=2", 2), ("units=-1", -1), ("widths=0,4", (0, 4)), ("dropout_scale=2", 2.0)]
+)
+def test_a_users_function_takes_any_whole_number(pair, value):
+    """Also where a name begins with dropout: `dropout_layers` is a count."""
+    assert read([pair], OWN, own=True) == {pair.split("=")[0]: value}
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "message"),
+    [
+        ({"filterz": (6, 16)}, LENET, r"^--set filterz=6,16: unknown setting filterz, did you mean filters\?;"),
+        ({"filters": 6}, LENET, "^--set filters=6: give 2 values, as in 6,16"),
+        ({"filters": [6, "x"]}, LENET, "'x' is not an integer from 1 to 1,000,000"),
+        ({"filters": [6, 0]}, LENET, "'0' is not an integer from 1"),
+        ({"filters": [6, 2.0]}, LENET, "'2.0' is not an integer"),
+        ({"filters": [6, True]}, LENET, "'True' is not an integer"),
+        ({"units": None}, LENET, "give 2 values"),
+        ("dropout", ALEXNET, "write it as key=value"),
+        ("dropout=nan", ALEXNET, "not a number from 0 up to but not including 1"),
+        ("gain=inf", {"gain": 1.0}, "'inf' is not a number"),
+        ("a=1", {}, "this model has no settings"),
+        ("dropout_layers=0.5", OWN, "'0.5' is not an integer$"),
+        ("dropout=1", OWN, "'1' is not a number from 0 up to but not including 1"),
+        ("units=1,2", OWN, "'1,2' is not an integer$"),
+    ],
+)
+def test_invalid_values_of_a_program_or_an_option_are_refused(given, settings, message):
+    def check():
+        values = from_pairs([given]) if isinstance(given, str) else given
+        checked_hyperparameters(values, settings, own=settings is OWN)
+
+    with pytest.raises(UsageError, match=message):
+        check()
+
+
+def test_settings_change_the_network():
+    given = read(["filters=3,5", "units=7,9"], LENET)
+    model = find("lenet_mnist").build(input_shape=(28, 28, 1), num_classes=4, **given)
+    shapes = {layer.name: layer.output_shape[-1] for layer in model.layers}
+    assert [shapes[name] for name in ("conv_1", "conv_2", "dense_1", "dense_2", "output")] == [3, 5, 7, 9, 4]

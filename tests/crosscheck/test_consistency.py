@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import scipy
-from snnb.crosscheck.check import Expected, check, first_inconsistent
+from snnb.crosscheck.check import Expected, check, count_differences, first_inconsistent, within_rounding
 from snnb.crosscheck.exported import (
     ExportedNetwork,
     ExportedPopulation,
@@ -160,3 +160,26 @@ def test_a_spike_too_early_or_missing(steps, expected):
     found = first_inconsistent(one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10)
     assert (found.step, found.spiked, found.potential) == (*expected[:2], pytest.approx(expected[2]))
     assert 1e-7 < found.rounding < 1e-5
+
+
+def differ(*changes):
+    """Two hundred neurons' sums over ten samples, of which these differ by so much."""
+    found = np.full(200, 7)
+    for neuron, by in changes:
+        found[neuron] += by
+    (compared,) = count_differences({"a": found}, {"a": np.full(200, 7)}, 10)
+    return compared
+
+
+def test_pairs_are_counted_where_each_sample_is_known():
+    (compared,) = count_differences({"a": np.array([[1, 1, 4], [0, 0, 0]])}, {"a": np.array([[1, 2, 2], [0, 0, 0]])}, 2)
+    assert (compared.pairs, compared.differing, compared.largest, compared.spikes) == (6, 2, 2, 5)
+
+
+def test_a_spike_in_a_thousand_pairs_may_differ():
+    assert within_rounding(differ(), 10)
+    assert within_rounding(differ((0, 1), (1, -1)), 10)
+    assert not within_rounding(differ((0, 1), (1, -1), (2, 1)), 10)
+    (small,) = count_differences({"a": np.ones(3, int)}, {"a": np.array([1, 1, 2])}, 1)
+    assert within_rounding(small, 1)
+    assert not within_rounding(differ((0, 2)), 1)

@@ -1,5 +1,7 @@
 """A residual network mapped by two methods, in SANA-FE from the exported files: spikes, energies, times of steps."""
 
+import json
+
 import numpy as np
 import pytest
 import yaml
@@ -9,12 +11,15 @@ from snnb.crosscheck.exported import exported_network, in_order
 from snnb.crosscheck.sanafe import build_chip
 from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
+from snnb.formats.write_export import export
+from snnb.graph.build import build_graph
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
 from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
+from tests.crosscheck.sanafe_file import load
 from tests.crosscheck.simulated import STEPS, simulated_graph
 from tests.mapping.test_events import full_chip
 
@@ -64,3 +69,20 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             assert all(figure.cost > 0 for figure in checked.figures)
             assert checked.detailed_ns >= checked.figures[-1].sanafe
     assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]
+
+
+def test_relays_are_stated(parsed, tmp_path):
+    """`one` goes on to `long` two steps later and to the sum and the pooling after it."""
+    with build_graph(parsed, tmp_path / "net_graph.h5", coding={"input": "current"}) as graph:
+        export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
+        edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
+    stated = json.loads((tmp_path / "net.json").read_text())
+    _, network = load(tmp_path / "net", tmp_path)
+    added = stated["sanafe"]["added_neurons"]
+    assert stated["sanafe"]["relays"] == [
+        {"group": 7, "population": "one", "steps_later": 1, "size": 90},
+        {"group": 8, "population": "one", "steps_later": 2, "size": 90},
+    ]
+    neurons = [neuron for group in network.groups.values() for neuron in group.neurons]
+    assert len(neurons) == nodes + added == nodes + 180
+    assert sum(len(neuron.edges_out) for neuron in neurons) == edges + stated["sanafe"]["added_edges"]

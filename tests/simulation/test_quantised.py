@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError, UsageError
 from snnb.forward.analogue import Analogue
@@ -142,3 +143,32 @@ def test_models_without_relu_are_refused():
     inside = keras.Sequential([LAYERS.Dense(4, activation="relu", input_shape=(3,))], name="inside")
     with pytest.raises(UsageError, match="inside is a nested model"):
         quantised(keras.Sequential([inside, LAYERS.Dense(4, activation="relu")]), LEVELS, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(names(spiking=False)) - {"autoencoder_mnist"}))
+def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
+    samples, classes, largest = 6, 10, 96
+    random, architecture = np.random.default_rng(0), find(name)
+    *size, channels = architecture.input_shape
+    shape = (*(min(length, largest) for length in size), channels)
+    x = random.random((samples, *shape)).astype(np.float32)
+    y = np.eye(classes, dtype=np.float32)[random.integers(0, classes, samples)]
+    relu = architecture.build(shape, classes)
+    model = quantised(relu, LEVELS, seed=0)
+    compile_model(model, Recipe(), classes)
+    assert np.isfinite(model.train_on_batch(x, y)).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
+    converted(model, tmp_path, x_norm=x)
+    network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
+    settings = SimulationSettings(duration=LEVELS, samples=samples)
+    found = run_engine(SeparatedEngine, network, settings, x)
+    *hidden, outputs = Analogue(trained, [p.name for p in trained.populations if p.activation != "linear"]).values(x)
+    counts = [found.counts[p.name] for p in trained.populations if p.activation == "relu"]
+    pairs = [(np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)]
+    different = np.array([(levels != spikes).reshape(samples, -1).sum(axis=1) for levels, spikes in pairs])
+    # A sum can be at the edge of two levels, where the order of additions in float32 decides; later layers follow.
+    assert different[(different > 0).argmax(axis=0), range(samples)].max() <= 3
+    equal = ~different.any(axis=0)
+    np.testing.assert_array_equal(found.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal])

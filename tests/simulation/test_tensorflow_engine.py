@@ -1,10 +1,10 @@
-"""The engine `tensorflow` against the toolbox's own runner, spike by spike."""
+"""The engine `tensorflow` against the toolbox's own runner, spike by spike; and the random numbers of engines."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.simulation.engines.engine import Streams
+from snnb.simulation.engines.engine import INPUT, SOFTMAX, Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
 from snnb.simulation.settings import SimulationSettings
@@ -43,11 +43,36 @@ def test_counts_are_the_toolboxs(request, name, change):
     assert counts[softmax].shape == reference[softmax].shape
 
 
+@pytest.mark.toolbox
+def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_twice(trained):
+    from snnb.simulation.engines.toolbox import ToolboxEngine
+
+    def run(settings, **options):
+        outputs = []
+        engine = ToolboxEngine(trained.parsed, settings, **options)
+        return engine.simulate(trained.x[:23], 0, lambda spikes, _: outputs.append(spikes)).counts, outputs
+
+    settings = SETTINGS.changed(duration=12, batch_size=10)
+    apart, [output] = run(settings, per_sample=True)
+    together, [repeated] = run(settings)
+    other_seed, [other] = run(settings.changed(seed=6))
+    spiking = ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x8", "04Dense_10"]
+    assert list(apart) == spiking
+    np.testing.assert_array_equal(repeated, output)  # the softmax layer's random spikes too
+    assert output.shape == (23, 12, 10)
+    assert (other != output).any()
+    for name in spiking:
+        assert len(apart[name]) == 23
+        np.testing.assert_array_equal(apart[name].sum(axis=0, keepdims=True), together[name])
+    for name in spiking[:-1]:
+        np.testing.assert_array_equal(other_seed[name], together[name])
+
+
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
     counted, spikes = simulated(TensorFlowEngine, trained, SETTINGS.changed(record_spikes=70))
     last = trained.network.output
     kernel = last.only.kernel
-    uniform = Streams(SETTINGS.seed, range(70), 1).uniform(SETTINGS.duration, (10,))
+    uniform = Streams(SETTINGS.seed, range(70), SOFTMAX).uniform(SETTINGS.duration, (10,))
     potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
     # The membrane is replayed from the recorded spikes of the layer before.
     table = counted.spikes[trained.network.populations[-2].name]
@@ -119,3 +144,21 @@ def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
     assert_every_spike_is_the_same(engines, exact, ALIKE)
     for case in (trained, branched):
         assert_of_10000_counts_at_most_one_differs_by_one(engines, case)
+
+
+def test_seeds_samples_and_uses_have_numbers_of_their_own():
+    streams = [(seed, sample, use) for seed in (0, 1) for sample in (0, 1) for use in (INPUT, SOFTMAX, SOFTMAX + 1)]
+    numbers = [Streams(seed, range(s, s + 1), use).uniform(1, (1000,)).ravel() for seed, s, use in streams]
+    assert len(np.unique(np.concatenate(numbers))) > 0.999 * 12 * 1000  # float32 has a few equal ones by chance
+
+
+@pytest.mark.parametrize("rate", [1000.0, 400.0, 2500.0])
+def test_poisson_rates_are_within_statistical_bounds(rate):
+    x = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1).repeat(50, axis=0)
+    steps, trials = 200, 200 * 50
+    share = Streams(3, range(50), INPUT).poisson(x, rate, steps).mean(axis=(0, 1))
+    expected = np.minimum(1, x[0] * rate / 1000)
+    error = np.abs(share - expected)
+    assert (error <= 5 * np.sqrt(expected * (1 - expected) / trials)).all()  # one in 30,000 such tests by chance
+    assert share[0, 0] == 0
+    assert (share[expected == 1] == 1).all()

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
+from snnb.core.options import drop_invalid, validated
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
-from snnb.training.recipe import TrainingOptions
+from snnb.training.recipe import Recipe, TrainingOptions
 
 
 @pytest.fixture
@@ -42,3 +43,24 @@ def test_rows_are_drawn_by_the_seed_and_kept_apart():
     assert list(split_rows(50, 0.2, 4)[1]) != list(validation)
     with pytest.raises(UsageError, match="with 1 of 1 images for validation, none remains for training"):
         split_rows(1, 0.1, 3)
+
+
+def test_a_cycle_takes_turns_every_two_epochs():
+    recipe = Recipe(learning_rate=1e-3, schedule="cycle")
+    assert [recipe.learning_rate_at(epoch) for epoch in (0, 1, 1.9, 2, 3.5, 4)] == [1e-4, 1e-4, 1e-4, 1e-3, 1e-3, 1e-4]
+
+
+def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
+    sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
+    kept, dropped = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
+    assert (kept, dropped) == ({"optimizer": "sgd", "epochs": 3}, {"momentum": 0.9, "nesterov": True})
+    assert drop_invalid(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == (sgd, {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"nesterov": True}, "is for sgd"), ({"optimizer": "sgd", "nesterov": True}, "no effect without momentum")],
+)
+def test_what_cannot_be_meant_is_refused(fields, message):
+    with pytest.raises(UsageError, match=message):
+        validated(Recipe, fields)
