@@ -35,10 +35,6 @@ def before(layer):
     return nodes if isinstance(nodes, list) else [nodes]
 
 
-def following(layer):
-    return layer.outbound_nodes[0].outbound_layer
-
-
 def is_normalised(layer):
     return type(layer).__name__ == "BatchNormalization"
 
@@ -46,7 +42,9 @@ def is_normalised(layer):
 def is_term(layer):
     """Whether it is added to something else, so that the sum has the neurons."""
     after = [node.outbound_layer for node in layer.outbound_nodes]
-    return len(after) == 1 and is_normalised(after[0]) and type(following(after[0])).__name__ == "Add"
+    if len(after) != 1 or not is_normalised(after[0]):
+        return False
+    return type(after[0].outbound_nodes[0].outbound_layer).__name__ == "Add"
 
 
 def count(model):

@@ -93,14 +93,10 @@ def single_layers(draw, kinds):
     except (ValueError, tf.errors.InvalidArgumentError):  # a window larger than its input; a padding that cannot be
         reject()
     assume(0 not in model.output_shape)
-    draw_weights(model, draw(st.integers(0, 2**32 - 1)))
-    return model
-
-
-def draw_weights(model, seed):
-    """Random weights and biases: multiples of 2⁻⁸, never 0, so that sums are exact and no edge vanishes."""
-    rng = np.random.default_rng(seed)
+    # Random weights and biases: multiples of 2⁻⁸, never 0, so that sums are exact and no edge vanishes.
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     model.set_weights([rng.integers(1, 129, w.shape) / 256 for w in model.get_weights()])
+    return model
 
 
 def graph_of(model, counts=None, **options):

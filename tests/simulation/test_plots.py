@@ -35,14 +35,9 @@ def _network(depth):
     return assemble(entries)
 
 
-def _size(path):
-    """Width and height of a PNG file."""
-    return struct.unpack(">II", path.read_bytes()[16:24])
-
-
 def _assert_readable(figure, path):
     save(figure, path)
-    width, height = _size(path)
+    width, height = struct.unpack(">II", path.read_bytes()[16:24])  # of a PNG file
     assert 600 <= width <= 1200
     assert 400 <= height <= 2000
     canvas = FigureCanvasAgg(figure)

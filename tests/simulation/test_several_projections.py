@@ -135,8 +135,10 @@ def _built(name, exact=True):
             tensors[population] = layers.Activation("relu", name=population)(end)
     model = Model(tensors["input"], tensors["out"])
     random = np.random.default_rng(4)
-    numbers = _eighths if exact else _all_bits
-    model.set_weights([numbers(random, weights.shape) for weights in model.get_weights()])
+    for weights in model.weights:
+        shape, is_kernel = weights.shape, len(weights.shape) > 1
+        eighths = random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3] if is_kernel else [0, 1, 2], shape) / 8
+        weights.assign(eighths if exact else random.normal(0.1, 0.3, shape) * is_kernel)
     with TemporaryDirectory() as folder:
         write_model(model, Path(folder) / "several_parsed.h5")
         network = read_network(Path(folder) / "several_parsed.h5")
@@ -148,14 +150,6 @@ def _built(name, exact=True):
     pictures = random.integers(0, 17, (SAMPLES, *SHAPE)) / 16 if exact else random.random((SAMPLES, *SHAPE))
     pictures = pictures.astype(np.float32)
     return network, pictures, connected
-
-
-def _eighths(random, shape):
-    return random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3] if len(shape) > 1 else [0, 1, 2], shape) / 8
-
-
-def _all_bits(random, shape):
-    return random.normal(0.1, 0.3, shape) * (len(shape) > 1)
 
 
 def _matrix(layers, shape):

@@ -3,36 +3,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from snnb.io.keras import keras
+from snnb.stages.train import TrainParams
+from snnb.training.batches import LabelledPictures
+from snnb.training.fit import train
 from snnb.training.recipe import Recipe
 
 
-def _small_model():
+def small_model():
     """A network with dropout and batch normalisation, which have a state besides their weights."""
-    from snnb.io.keras import keras
-
     layers = keras.layers
     stack = [keras.Input((6, 5, 1), name="input"), layers.Conv2D(4, 3, name="conv")]
     stack += [layers.BatchNormalization(name="bn"), layers.Activation("relu"), layers.Flatten(), layers.Dropout(0.5)]
     return keras.Sequential([*stack, layers.Dense(3, activation="softmax", name="output")])
 
 
-def _plain_model(units=7):
+def plain_model(units=7):
     """A network without randomness and batch statistics, which an independent loop can reproduce."""
-    from snnb.io.keras import keras
-
     layers = keras.layers
     hidden, output = layers.Dense(units, activation="relu"), layers.Dense(3, activation="softmax")
     return keras.Sequential([keras.Input((6, 5, 1), name="input"), layers.Flatten(), hidden, output])
-
-
-@pytest.fixture(scope="session")
-def small_model():
-    return _small_model
-
-
-@pytest.fixture(scope="session")
-def plain_model():
-    return _plain_model
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +42,8 @@ def data():
 @pytest.fixture
 def training(data, tmp_path):
     """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
-    from snnb.stages.train import TrainParams
-    from snnb.training.batches import LabelledPictures
-    from snnb.training.fit import train
 
-    def run(recipe=None, build=_small_model, folder="train", **changes):
+    def run(recipe=None, build=small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
         given = {**vars(data), "num_classes": 3, "checkpoint": tmp_path / "checkpoint", **changes}
         classes = given.pop("num_classes")

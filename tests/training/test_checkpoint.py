@@ -8,33 +8,29 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError, UsageError
+from snnb.io.keras import keras
 from snnb.training.batches import split_rows
 from snnb.training.fit import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe
+from tests.training.conftest import plain_model
 
 SGD = Recipe(optimizer="sgd", momentum=0.9, schedule="cosine", epochs=3, batch_size=16, learning_rate=0.1, flip=True)
 STEPS = 6  # batches per epoch
 EARLY = Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2)
 
 
-def interrupt_at(batch):
-    def progress(done, total, note=""):
-        if done >= batch:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 def weights(path):
-    from snnb.io.keras import keras
-
     return keras.models.load_model(str(path)).get_weights()
 
 
-def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_epoch(training, plain_model, tmp_path):
+def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_epoch(training, tmp_path):
+    def interrupt(done, total, note=""):
+        if done >= STEPS + 3:
+            raise KeyboardInterrupt
+
     training(SGD, build=plain_model, folder="uninterrupted", checkpoint=tmp_path / "other")
     with pytest.raises(KeyboardInterrupt):
-        training(SGD, build=plain_model, progress=interrupt_at(STEPS + 3))
+        training(SGD, build=plain_model, progress=interrupt)
     assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
     result = training(SGD, build=plain_model, resume=True)
     assert (result.epochs_run, result.warnings) == (3, [])
@@ -44,8 +40,6 @@ def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_
 
 
 def test_early_stopping_keeps_the_best_weights_also_after_an_interruption(training, data, tmp_path):
-    from snnb.io.keras import keras
-
     _, rows = split_rows(120, 0.25, 5)
     pixels, targets = data.x_train[rows] / np.float32(255), np.eye(3)[data.y_train[rows]]
 
@@ -63,7 +57,7 @@ def test_early_stopping_keeps_the_best_weights_also_after_an_interruption(traini
     check(training(EARLY, resume=True), "train")
 
 
-def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(training, plain_model, data, tmp_path):
+def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(training, data, tmp_path):
     recipe = Recipe(epochs=1, batch_size=16)
     (tmp_path / "initial.h5").touch()
     training(recipe.changed(epochs=2), build=plain_model)
@@ -82,7 +76,7 @@ def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(trai
     assert training(recipe, build=plain_model, resume=None).epochs_run == 1
 
 
-def test_without_a_checkpoint_the_training_begins_and_says_so(training, plain_model):
+def test_without_a_checkpoint_the_training_begins_and_says_so(training):
     result = training(Recipe(epochs=1), build=plain_model, resume=True)
     assert result.warnings == ["no checkpoint to resume from: trained from the beginning"]
 
@@ -120,7 +114,7 @@ def test_a_damaged_checkpoint_is_refused_and_runs_no_code(tmp_path, monkeypatch,
     assert not (tmp_path / "harm").exists()
 
 
-def test_nothing_is_written_through_a_link(training, plain_model, tmp_path):
+def test_nothing_is_written_through_a_link(training, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "checkpoint").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="checkpoint is a symbolic link"):

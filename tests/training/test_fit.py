@@ -6,31 +6,27 @@ import random
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from snnb import Run
 from snnb.architectures.registry import find
 from snnb.core.errors import InputError, VerificationError
+from snnb.io.keras import keras
 from snnb.training.batches import split_rows
 from snnb.training.history import plot_history
+from snnb.training.keras_model import write_model
 from snnb.training.recipe import Recipe
 from tests.end_to_end.conftest import RECORDED
+from tests.training.conftest import plain_model
 
 
 def keras_model(path):
-    from snnb.io.keras import keras
-
     return keras.models.load_model(str(path))
 
 
 def dense_model(*units):
-    from snnb.io.keras import keras
-
     layers = [keras.Input((6, 5, 1), name="input"), keras.layers.Flatten(), *map(keras.layers.Dense, units)]
     return keras.Sequential(layers)
-
-
-def history_of(folder):
-    with (folder / "training_history.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
@@ -39,7 +35,8 @@ def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
     assert result.metrics["test_accuracy"] == pytest.approx(np.mean(predicted == data.y_test), abs=1e-6)
     assert result.metrics["test_accuracy"] > 0.6
     metrics = json.loads((tmp_path / "train/training_metrics.json").read_text())
-    history = history_of(tmp_path / "train")
+    with (tmp_path / "train/training_history.csv").open() as file:
+        history = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     assert [row.pop("epoch") for row in history] == [1, 2]
     assert metrics["final"] == history[-1]
     assert metrics["best"] == min(history, key=lambda row: row["val_loss"])
@@ -59,11 +56,7 @@ def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
         (Recipe(epochs=3, batch_size=16, learning_rate=0.01, weight_decay=0.5), lambda done: 0.01),
     ],
 )
-def test_the_weights_are_those_of_an_independent_training_loop(training, plain_model, data, tmp_path, recipe, rate):
-    import tensorflow as tf
-
-    from snnb.io.keras import keras
-
+def test_the_weights_are_those_of_an_independent_training_loop(training, data, tmp_path, recipe, rate):
     training(recipe, build=plain_model)
 
     keras.backend.clear_session()
@@ -106,7 +99,7 @@ def test_a_reconstruction_reports_its_mean_squared_error(training, data, tmp_pat
     assert result.metrics["test_mean_squared_error"] == pytest.approx(np.mean((drawn - pixels) ** 2), rel=1e-5)
 
 
-def test_options_without_effect_on_these_pictures_are_named(training, plain_model):
+def test_options_without_effect_on_these_pictures_are_named(training):
     recipe = Recipe(epochs=1, batch_size=16, shift=0.1)
     assert training(recipe, build=plain_model, steps_per_epoch=7).warnings == [
         "--steps-per-epoch 7 has no effect: an epoch has 6 batches",
@@ -124,7 +117,7 @@ def test_progress_counts_the_batches_of_all_epochs(training):
     assert "accuracy" in told[-1][2]
 
 
-def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training, plain_model, tmp_path):
+def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training, tmp_path):
     with pytest.raises(VerificationError, match=r"diverged in epoch \d+ .*: try a lower --learning-rate"):
         training(Recipe(optimizer="sgd", learning_rate=1e30, epochs=3, batch_size=16), build=plain_model)
     assert list((tmp_path / "train").iterdir()) == []
@@ -151,8 +144,6 @@ def test_a_classifier_without_softmax_is_not_trained(training):
 @pytest.mark.gpu
 def test_trains_on_a_gpu(tmp_path):
     """The accuracy is that of a trained network, three standard errors (360 test samples) below 0.97."""
-    from snnb import Run
-
     record = Run("mini_network", path=tmp_path / "run").train().record
     assert record.environment.device == "gpu", "TensorFlow finds no GPU"
     assert record.metrics["test_accuracy"] > 0.94
@@ -160,8 +151,6 @@ def test_trains_on_a_gpu(tmp_path):
 
 def test_a_file_describes_layers_as_tensorflow_2_2_does(tmp_path):
     """As the recorded file, by any version, so that TensorFlow 2.2 and snntoolbox load it."""
-    from snnb.training.keras_model import write_model
-
     spec = find("mini_network")
     write_model(spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes), tmp_path / "net.h5")
     found = []

@@ -10,13 +10,14 @@ from snnb.training.batches import LabelledPictures
 from snnb.training.keras_model import trained_network
 from snnb.training.pretrained import evaluate_pretrained
 from snnb.training.qcfs import quantised
+from tests.training.conftest import small_model
 
 
 def pictures(data, classes=3):
     return LabelledPictures(data.x_test, data.y_test, 255.0, classes)
 
 
-def test_metrics_are_those_of_keras(small_model, data, tmp_path):
+def test_metrics_are_those_of_keras(data, tmp_path):
     model = small_model()
     model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
     expected = model.evaluate(data.x_test / np.float32(255), np.eye(3)[data.y_test], verbose=0)
@@ -52,7 +53,7 @@ def test_quantised_activations_are_evaluated_as_in_training(training, data, tmp_
     assert json.loads((tmp_path / "training_metrics.json").read_text())["levels"] == 2
 
 
-def test_what_cannot_be_evaluated_is_refused(small_model, data, tmp_path):
+def test_what_cannot_be_evaluated_is_refused(data, tmp_path):
     model = small_model()
     with pytest.raises(InputError, match=r"output has shape \(3,\), but the data set has 4 classes"):
         evaluate_pretrained(trained_network(model), pictures(data, 4), tmp_path)
