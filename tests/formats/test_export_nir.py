@@ -1,6 +1,5 @@
 """NIR, read by its own library and evaluated here with unit vectors: the synapses and biases of the graph."""
 
-import importlib
 import json
 
 import h5py
@@ -11,6 +10,7 @@ import pytest
 from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
+from snnb.io.hdf5 import datasets_in
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, branched, graph_of_model, residual, set_random_weights, varied
 from tests.graph.recorded import keras
@@ -40,29 +40,15 @@ def without_maximum():
     return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
 
 
-class Value:
-    """A dataset whose text is bytes, as in h5py 3."""
-
-    def __init__(self, dataset):
-        value = dataset[()]
-        if isinstance(value, np.ndarray) and value.dtype == object:
-            value = np.array([[text.encode() for text in row] for row in value], object)
-        self.value = value.encode() if isinstance(value, str) else value
-
-    def __getitem__(self, key):
-        return self.value
-
-
 def read(path):
-    """By the library's own reader, which expects h5py 3, while TensorFlow 2.2 needs 2.10."""
+    """By the library's own reader, which expects text as bytes, as h5py 3 reads it; TensorFlow 2.2 needs 2.10."""
     if h5py.version.version_tuple[0] >= 3:
         return nir.read(path)
-
-    def bytes_for_text(group):
-        return {k: bytes_for_text(v) if isinstance(v, h5py.Group) else Value(v) for k, v in group.items()}
-
-    with h5py.File(str(path), "r") as file:
-        return importlib.import_module("nir.read").read_node(bytes_for_text(file["node"]))
+    copy = path.with_suffix(".bytes")
+    with h5py.File(path, "r") as file, h5py.File(copy, "w") as written:
+        for item in datasets_in(file):
+            written[item.name] = item[()] if item.dtype != object else np.array(item[()], "S")
+    return nir.read(copy)
 
 
 def evaluate(node, x):
