@@ -1,9 +1,11 @@
-"""docs/cli.md, and what each command prints with `--json`, held against its schema by another library."""
+"""docs/cli.md, what each command prints with `--json`, held against its schema by another library, and README.md."""
 
 import json
+import re
 import runpy
 import shutil
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +15,9 @@ from snnb.cli.main import COMMANDS, load, main
 from snnb.cli.output import Failure
 from tests.end_to_end.conftest import RECORDED
 
-REFERENCE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_cli_reference.py"))
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = runpy.run_path(str(ROOT / "docs" / "make_cli_reference.py"))
 DOCUMENTS, schema_of = REFERENCE["DOCUMENTS"], REFERENCE["schema_of"]
 STAMP = next((RECORDED / "simulations").iterdir()).name
 SMALL = ("--samples", "4", "--duration", "8", "--label", "a label")
@@ -81,3 +85,37 @@ def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch)
     document = json.loads(capsys.readouterr().out)
     assert set(document) == set(Failure.model_fields)
     assert document["exit_code"] == code
+
+
+def test_targets_of_make_are_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert {"demo", "test", "setup", "image"} <= wanted
+    assert wanted <= {*re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
+
+
+def test_the_extras_are_the_packages():
+    named = {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "gpu", "newest"}
+    assert [extra for extra in named if f"`{extra}`" not in README] == []
+    assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    assert set(re.findall(r"how_to_install\(['\"](\w+)", code)) == named
+
+
+def test_no_page_or_message_installs_a_package_that_is_on_no_index():
+    texts = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "docker" / "README.md",
+        ROOT / "README.md",
+    ]
+    assert [str(path) for path in texts if re.search(r"snnb\[", path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    left = {}
+    exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
+    assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
+    assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()

@@ -39,7 +39,7 @@ SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES":
 FAST = {"README.md": "drawn_figures", "mapping.md": "without_kahypar"}  # pages of `make test`; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
-    "make": "tests/cli/test_readme.py finds its targets",
+    "make": "tests/cli/test_documents.py finds its targets",
     "docker": "containers: tests/container",
     "dask": "a cluster of several machines: tests/end_to_end/test_clusters.py",
     "snnb simulate --model lenet_mnist --samples 10000 --scheduler tcp://10.0.0.1:8786": "that cluster, and a download",

@@ -303,7 +303,7 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
 
 
 def test_every_format_has_a_reader():
-    # test_export_nir.py compares every synapse, tests/stages/test_mapped_export.py every rate
+    # test_export_nir.py compares every synapse, tests/stages/test_crosscheck.py every rate
     assert set(FORMATS) - set(READERS) == {"nir", "noxim"}
 
 

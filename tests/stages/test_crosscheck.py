@@ -1,20 +1,28 @@
-"""`snnb crosscheck` on the recorded run: agreement, one weight altered, and what cannot be compared."""
+"""`snnb crosscheck` on the recorded run and on a mapping, and the exports of mappings to SANA-FE and Noxim."""
 
 import json
+import re
+import shlex
 import sys
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+import yaml
 
 from snnb import Run, read_spikes
 from snnb.cli.main import main
 from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
+from snnb.crosscheck.sanafe import ChipTrace
 from snnb.graph.synapse_graph import seal
-from snnb.results.crosscheck import crosscheck, simulate_again
+from snnb.mapping.files import Mapping
+from snnb.mapping.time_costs import RecordedSteps
+from snnb.results.crosscheck import compare_costs, crosscheck, refuse_differences, simulate_again
 from snnb.stages.open_run import open_run
+from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.end_to_end.conftest import RECORDED
+from tests.stages.test_map import NEURONS
 
 STAMP = next((RECORDED / "graphs").iterdir()).name
 
@@ -125,3 +133,142 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
     steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
     assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
+
+
+# Keys that Noxim reads without a default (src/ConfigurationManager.cpp, `loadConfiguration`)
+REQUIRED = """
+verbose_mode trace_mode trace_filename mesh_dim_x mesh_dim_y r2r_link_length r2h_link_length buffer_depth flit_size
+min_packet_size max_packet_size routing_algorithm routing_table_filename selection_strategy packet_injection_rate
+probability_of_retransmission traffic_distribution traffic_table_filename traffic_hardcoded_filename clock_period_ps
+simulation_time n_virtual_channels reset_time stats_warm_up_time detailed dyad_threshold max_volume_to_be_drained
+show_buffer_stats use_winoc use_wirxsleep Hubs RadioChannels
+"""
+
+
+@pytest.fixture
+def mapped(run, tmp_path):
+    """A mapping of the run on several cores."""
+    (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
+    assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "sequential"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    return Mapping.open(directory)
+
+
+SSCANF = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?")
+
+
+def read_traffic_table(path):
+    """The pairs of a traffic table with their rates, by the rules of Noxim's GlobalTrafficTable::load."""
+    rates = []
+    for line in path.read_bytes().split(b"\n"):
+        assert len(line) < 511  # a longer line ends the reading
+        if line and not line.startswith(b"%"):
+            source, target, pir = SSCANF.fullmatch(line.decode("ascii")).groups()
+            assert 0 <= float(pir) <= 1  # otherwise the rate of the configuration is taken
+            rates.append((int(source), int(target), float(pir)))
+    return rates
+
+
+@pytest.mark.parametrize("scale", [None, 0.001])
+def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, capfd):
+    """A mapping with tiles and times: cycles are ns by default."""
+    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
+    assert main([*line, *(() if scale is None else ("--scale", str(scale)))]) == 0
+    configuration = yaml.safe_load((tmp_path / "net/mesh.yaml").read_text())
+    width, height = configuration["mesh_dim_x"], configuration["mesh_dim_y"]
+    assert (width, height) == mapped.hardware.routers != mapped.hardware.mesh
+    assert configuration["traffic_table_filename"] == "traffic.txt"
+    assert (configuration["topology"], configuration["routing_algorithm"]) == ("MESH", "XY")
+    assert not set(REQUIRED.split()) - set(configuration)
+    expected, factor = {}, 1 / mapped.cost.step_ns if scale is None else scale
+    steps = mapped.cost.sample_ns / mapped.cost.step_ns
+    for (source, target), spikes in np.ndenumerate(mapped.traffic.toarray()):
+        ends = tuple(y // 2 * width + x // 2 for x, y in (mapped.place_of(source), mapped.place_of(target)))
+        if spikes and ends[0] != ends[1]:
+            expected[ends] = expected.get(ends, 0) + spikes / steps * factor
+    found = read_traffic_table(tmp_path / "net/traffic.txt")
+    assert {(source, target): pytest.approx(rate) for source, target, rate in found} == expected != {}
+    assert len(found) == len(expected)
+    stated = json.loads((tmp_path / "net/description.json").read_text())["noxim"]
+    assert stated["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
+    assert (stated["pairs"], stated["scale"]) == (len(found), pytest.approx(factor))
+
+
+def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, mapped, tmp_path, capfd):
+    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
+    assert main([*line, "--scale", "1000"]) == 2
+    (scale,) = re.findall(
+        r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", capfd.readouterr().err
+    )
+    assert main([*line, "--scale", scale]) == 0
+    sent = {}
+    for source, _, rate in read_traffic_table(tmp_path / "net/traffic.txt"):
+        sent[source] = sent.get(source, 0) + rate
+    assert 0.98 < max(sent.values()) <= 1
+
+
+def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, capsys):
+    chip = tmp_path / "chip.yaml"
+    chip.write_text(chip.read_text() + "\n")
+    other = ["map", str(run.path), "--hardware", "spinemap_5x5"]
+    assert main(other) == 0
+    capsys.readouterr()
+    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(tmp_path / "x")]
+    assert main(line) == 4
+    (command,) = re.findall("map again with `snnb (.*)`", capsys.readouterr().err)
+    assert main(shlex.split(command)) == 0
+    assert main(line) == 0
+
+
+def test_costs_are_those_of_sanafe(run, mapped, capfd):
+    capfd.readouterr()
+    line = ["crosscheck", str(run.path), "--with", "sanafe", "--map", mapped.path.name]
+    assert main([*line, "--json"]) == 0
+    chip = json.loads(capfd.readouterr().out)["chip"]
+    assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (mapped.path.name, "small", 0)
+    assert chip["steps"] == 2 * 63  # three layers begin one after the other
+    assert [figure["name"] for figure in chip["figures"] if figure["differing"]] == []
+    recorded = json.loads((mapped.path / "cost.json").read_text())["recorded"]
+    energies = sum(figure["sanafe"] or figure["cost"] for figure in chip["figures"] if figure["unit"] == "pJ")
+    assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
+    assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
+    for words, message in ((["--samples", "1"], "omit --samples"), (["--graph", "weights"], "omit --graph weights")):
+        assert main([*line, *words]) == 2
+        assert message in capfd.readouterr().err
+
+
+def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, capfd):
+    assert main(["map", str(run.path), "--hardware", "spinemap_5x5", "--method", "sequential"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    capfd.readouterr()
+    assert main(["crosscheck", str(run.path), "--with", "sanafe", "--map", directory.name]) == 2
+    assert "has no costs of recorded samples" in capfd.readouterr().err
+
+
+def test_differences_are_errors_unless_they_are_explained():
+    energy = {"synapse": 2.0, "spike": 3.0, "axon_out": 4.0, "link_x": 1.0, "router": 9.0}
+    components = {"synapse": 1.5, "dendrite": 0.5, "soma": 3.0, "network": 5.0}
+    recorded, said = RecordedSteps(samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]), []
+    same = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]))
+    refuse_differences(same, recorded, spikes_differ=False, say=said.append)
+    slower = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]]))
+    assert (slower.differing_steps, slower.steps, said) == (1, 2, [])
+    with pytest.raises(VerificationError, match="mean step of mapping s differ"):
+        refuse_differences(slower, recorded, spikes_differ=False, say=said.append)
+    refuse_differences(slower, recorded, spikes_differ=True, say=said.append)
+    other = ChipTrace([{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]])
+    recorded = recorded.model_copy(update={"energy_by_event_pj": {**energy, "between_chips": 0.5}})
+    between = compare_costs("s", "c", recorded, other)
+    refuse_differences(between, recorded, spikes_differ=False, say=said.append)
+    assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
+
+
+def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, capfd):
+    (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
+    (tmp_path / "one").write_text("0\n" * NEURONS)
+    line = ["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--partition", str(tmp_path / "one")]
+    assert main([*line, "--allow-overfull"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    capfd.readouterr()
+    assert main(["export", str(run.path), "--format", "sanafe", "--map", directory.name]) == 2
+    assert "neurons, and small takes 40; give a valid mapping" in capfd.readouterr().err
