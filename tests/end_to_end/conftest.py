@@ -28,11 +28,14 @@ def run(tmp_path):
 
 @pytest.fixture
 def snnb(capsys):
-    """Run a command in this process, which ends with the exit code `code`; return its stdout and stderr."""
+    """Run a command, given by its words or as one text, in this process; return its stdout and stderr.
 
-    def call(*arguments, code=0):
+    It ends with the exit code `code`.
+    """
+
+    def call(*words, code=0):
         capsys.readouterr()
-        found = main(list(map(str, arguments)))
+        found = main(words[0].split() if len(words) == 1 else list(map(str, words)))
         captured = capsys.readouterr()
         assert found == code, captured.err
         return SimpleNamespace(stdout=captured.out, stderr=captured.err)

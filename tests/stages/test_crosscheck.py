@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from snnb import Run, read_spikes
-from snnb.cli.main import main
 from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.crosscheck.sanafe import ChipTrace
 from snnb.graph.synapse_graph import seal
@@ -37,17 +36,15 @@ def alter_one_weight(run):
 
 
 @pytest.mark.parametrize("simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)])
-def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capfd):
-    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator, "--json"]) == 0
-    checked = json.loads(capfd.readouterr().out)
+def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, snnb):
+    checked = json.loads(snnb("crosscheck", "--run-dir", run.path, "--with", simulator, "--json").stdout)
     assert checked["passed"] is True
     assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
     names = "00Conv2D_8x8x4 01AveragePooling2D_4x4x4 02Conv2D_2x2x8"
     assert [p["population"] for p in checked["populations"]] == names.split()
     assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
     alter_one_weight(run)
-    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5
-    said = capfd.readouterr().err.strip().splitlines()[-1]
+    said = snnb("crosscheck", "--run-dir", run.path, "--with", simulator, code=5).stderr.strip().splitlines()[-1]
     assert f"crosscheck: failed (02Conv2D_2x2x8 differs in {simulator}" in said
 
 
@@ -149,9 +146,8 @@ show_buffer_stats use_winoc use_wirxsleep Hubs RadioChannels
 def mapped(run, tmp_path):
     """A mapping of the run on several cores."""
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
-    assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "sequential"]) == 0
-    (directory,) = (run.path / "maps").iterdir()
-    return Mapping.open(directory)
+    result = Run(path=run.path).map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
+    return Mapping.open(result.directory)
 
 
 SSCANF = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?")
@@ -170,10 +166,10 @@ def read_traffic_table(path):
 
 
 @pytest.mark.parametrize("scale", [None, 0.001])
-def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, capfd):
+def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, snnb):
     """A mapping with tiles and times: cycles are ns by default."""
-    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
-    assert main([*line, *(() if scale is None else ("--scale", str(scale)))]) == 0
+    options = ["--output", tmp_path / "net", *(() if scale is None else ("--scale", scale))]
+    snnb("export", run.path, "--format", "noxim", "--map", mapped.path.name, *options)
     configuration = yaml.safe_load((tmp_path / "net/mesh.yaml").read_text())
     width, height = configuration["mesh_dim_x"], configuration["mesh_dim_y"]
     assert (width, height) == mapped.hardware.routers != mapped.hardware.mesh
@@ -194,37 +190,30 @@ def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, cap
     assert (stated["pairs"], stated["scale"]) == (len(found), pytest.approx(factor))
 
 
-def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, mapped, tmp_path, capfd):
-    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
-    assert main([*line, "--scale", "1000"]) == 2
-    (scale,) = re.findall(
-        r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", capfd.readouterr().err
-    )
-    assert main([*line, "--scale", scale]) == 0
+def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, mapped, tmp_path, snnb):
+    line = ["export", run.path, "--format", "noxim", "--map", mapped.path.name, "--output", tmp_path / "net"]
+    said = snnb(*line, "--scale", "1000", code=2).stderr
+    (scale,) = re.findall(r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", said)
+    snnb(*line, "--scale", scale)
     sent = {}
     for source, _, rate in read_traffic_table(tmp_path / "net/traffic.txt"):
         sent[source] = sent.get(source, 0) + rate
     assert 0.98 < max(sent.values()) <= 1
 
 
-def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, capsys):
+def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, snnb):
     chip = tmp_path / "chip.yaml"
     chip.write_text(chip.read_text() + "\n")
-    other = ["map", str(run.path), "--hardware", "spinemap_5x5"]
-    assert main(other) == 0
-    capsys.readouterr()
-    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(tmp_path / "x")]
-    assert main(line) == 4
-    (command,) = re.findall("map again with `snnb (.*)`", capsys.readouterr().err)
-    assert main(shlex.split(command)) == 0
-    assert main(line) == 0
+    snnb("map", run.path, "--hardware", "spinemap_5x5")
+    line = ["export", run.path, "--format", "sanafe", "--map", mapped.path.name, "--output", tmp_path / "x"]
+    (command,) = re.findall("map again with `snnb (.*)`", snnb(*line, code=4).stderr)
+    snnb(*shlex.split(command))
+    snnb(*line)
 
 
-def test_costs_are_those_of_sanafe(run, mapped, capfd):
-    capfd.readouterr()
-    line = ["crosscheck", str(run.path), "--with", "sanafe", "--map", mapped.path.name]
-    assert main([*line, "--json"]) == 0
-    chip = json.loads(capfd.readouterr().out)["chip"]
+def test_costs_are_those_of_sanafe(run, mapped, snnb):
+    line = ["crosscheck", run.path, "--with", "sanafe", "--map", mapped.path.name]
+    chip = json.loads(snnb(*line, "--json").stdout)["chip"]
     assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (mapped.path.name, "small", 0)
     assert chip["steps"] == 2 * 63  # three layers begin one after the other
     assert [figure["name"] for figure in chip["figures"] if figure["differing"]] == []
@@ -233,16 +222,13 @@ def test_costs_are_those_of_sanafe(run, mapped, capfd):
     assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
     assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
     for words, message in ((["--samples", "1"], "omit --samples"), (["--graph", "weights"], "omit --graph weights")):
-        assert main([*line, *words]) == 2
-        assert message in capfd.readouterr().err
+        assert message in snnb(*line, *words, code=2).stderr
 
 
-def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, capfd):
-    assert main(["map", str(run.path), "--hardware", "spinemap_5x5", "--method", "sequential"]) == 0
-    (directory,) = (run.path / "maps").iterdir()
-    capfd.readouterr()
-    assert main(["crosscheck", str(run.path), "--with", "sanafe", "--map", directory.name]) == 2
-    assert "has no costs of recorded samples" in capfd.readouterr().err
+def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, snnb):
+    stamp = Run(path=run.path).map(hardware="spinemap_5x5", method="sequential").directory.name
+    refused = snnb("crosscheck", run.path, "--with", "sanafe", "--map", stamp, code=2)
+    assert "has no costs of recorded samples" in refused.stderr
 
 
 def test_differences_are_errors_unless_they_are_explained():
@@ -263,12 +249,10 @@ def test_differences_are_errors_unless_they_are_explained():
     assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
 
 
-def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, capfd):
+def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, snnb):
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
     (tmp_path / "one").write_text("0\n" * NEURONS)
-    line = ["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--partition", str(tmp_path / "one")]
-    assert main([*line, "--allow-overfull"]) == 0
-    (directory,) = (run.path / "maps").iterdir()
-    capfd.readouterr()
-    assert main(["export", str(run.path), "--format", "sanafe", "--map", directory.name]) == 2
-    assert "neurons, and small takes 40; give a valid mapping" in capfd.readouterr().err
+    options = {"partition": tmp_path / "one", "allow_overfull": True}
+    stamp = Run(path=run.path).map(hardware=str(tmp_path / "chip.yaml"), **options).directory.name
+    refused = snnb("export", run.path, "--format", "sanafe", "--map", stamp, code=2)
+    assert "neurons, and small takes 40; give a valid mapping" in refused.stderr

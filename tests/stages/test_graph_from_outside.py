@@ -10,7 +10,6 @@ import yaml
 from scipy.sparse import csr_matrix
 
 from snnb import Mapping, Run, SynapseGraph
-from snnb.cli.main import main
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.formats import import_graph
 from snnb.stages.open_run import described_with_repair, open_run
@@ -34,11 +33,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def snnb(capsys, line, code=0):
-    assert main(line.split()) == code, capsys.readouterr().err
-    return capsys.readouterr()
-
-
 def spikes_between_cores(edges):
     """Spikes per sample from a neuron to each core, other than its own, that has a target: by brute force."""
     return sum(SPIKES[s] for s, core in {(s, CORE[t]) for s, t, *_ in edges} if core != CORE[s]) / 2
@@ -59,44 +53,44 @@ def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(folder, m
     assert stale("run") == {"graphs/imported": f"{folder}/rates.txt has changed"}
 
 
-def test_every_command_from_import_to_report(folder, capsys):
-    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs")
-    assert "up to date" in snnb(capsys, "graph runs/theirs").out
-    snnb(capsys, "map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg")
+def test_every_command_from_import_to_report(folder, snnb):
+    snnb("graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs")
+    assert "up to date" in snnb("graph runs/theirs").stdout
+    snnb("map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg")
     expected = spikes_between_cores(EDGES)
     (stamp,) = Run(path="runs/theirs").mappings
     cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
     assert (cost["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
     assert "assumed_spikes" not in cost
-    assert "8 edges" in snnb(capsys, "export runs/theirs --format csv --output out.csv").out
+    assert "8 edges" in snnb("export runs/theirs --format csv --output out.csv").stdout
     assert len((folder / "out.csv").read_text().splitlines()) == 1 + len({edge[:2] for edge in EDGES})
     page = folder / "runs/theirs/report.html"
-    snnb(capsys, "report runs/theirs")
+    snnb("report runs/theirs")
     text = page.read_text()
     assert f"read from {folder}/net.csv (SHA-256 " in text
     assert "rates.txt (SHA-256 " in text
     assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
-    shown = snnb(capsys, "compare runs/theirs --json").out
+    shown = snnb("compare runs/theirs --json").stdout
     (one,) = json.loads(shown)["simulations"]
     assert one["label"] == "external graph"
     assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
     distinct = {edge[:2] for edge in EDGES}
     assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
     assert one["mappings"][0]["connectivity"] == expected
-    assert "imported" in snnb(capsys, "compare runs/theirs").out
-    assert "an external graph" in snnb(capsys, "status runs/theirs").out
-    assert "all match the manifest" in snnb(capsys, "verify runs/theirs").out
+    assert "imported" in snnb("compare runs/theirs").stdout
+    assert "an external graph" in snnb("status runs/theirs").stdout
+    assert "all match the manifest" in snnb("verify runs/theirs").stdout
 
 
-def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
+def test_files_of_spikes_are_added_up_and_recorded(folder, snnb):
     (folder / "more.csv").write_text("id,spikes\n" + "".join(f"{k},{k}\n" for k in range(8)))
     line = "graph --from net.csv --rates rates.txt --rates more.csv --run-dir x"
-    said = snnb(capsys, line).err
+    said = snnb(line).stderr
     files = [f"{folder}/rates.txt", f"{folder}/more.csv"]
     assert ", ".join(f"--rates {file}" for file in files) in said
     assert "9 edges are 8 synapses: the weights of parallel edges are summed" in said
-    assert "up to date" in snnb(capsys, line).out
-    assert "up to date" in snnb(capsys, "graph x").out
+    assert "up to date" in snnb(line).stdout
+    assert "up to date" in snnb("graph x").stdout
     (record,) = open_run(Path("x")).records_of("graph").values()
     assert record.model_dump(mode="json")["params"]["rates"] == files
     again = Run.from_graph("net.csv", "y", rates=["rates.txt", Path("more.csv")])
@@ -116,10 +110,10 @@ RATE_OPTIONS = {
 
 
 @pytest.mark.parametrize("options", RATE_OPTIONS)
-def test_more_than_one_spike_per_step_is_named_with_the_missing_option(folder, capsys, options):
-    said = snnb(capsys, f"graph --from net.csv --rates rates.txt{options} --run-dir x").err
+def test_more_than_one_spike_per_step_is_named_with_the_missing_option(folder, snnb, options):
+    said = snnb(f"graph --from net.csv --rates rates.txt{options} --run-dir x").stderr
     steps = int(options.split()[1]) if options else 1  # samples × steps
-    mapped = snnb(capsys, "map x --hardware chip.yaml --method sequential").err
+    mapped = snnb("map x --hardware chip.yaml --method sequential").stderr
     for stage, text in (("graph", said), ("map", mapped)):
         (line,) = [line for line in text.splitlines() if "spikes per time step, more than" in line]
         assert line.startswith(f"{stage}: a neuron has {SPIKES.max() / steps:g} spikes per time step")
@@ -128,29 +122,29 @@ def test_more_than_one_spike_per_step_is_named_with_the_missing_option(folder, c
         assert line[5:] in log.read_text()
 
 
-def test_at_most_one_spike_per_step_is_not_named(folder, capsys):
+def test_at_most_one_spike_per_step_is_not_named(folder, snnb):
     steps = f"--rate-samples 2 --rate-steps {SPIKES.max() // 2}"
-    texts = [snnb(capsys, f"graph --from net.csv --rates rates.txt {steps} --run-dir x").err]
-    texts += [snnb(capsys, "graph --from net.csv --run-dir assumed").err]
-    texts += [snnb(capsys, f"map {run} --hardware chip.yaml --method sequential").err for run in ("x", "assumed")]
+    texts = [snnb(f"graph --from net.csv --rates rates.txt {steps} --run-dir x").stderr]
+    texts += [snnb("graph --from net.csv --run-dir assumed").stderr]
+    texts += [snnb(f"map {run} --hardware chip.yaml --method sequential").stderr for run in ("x", "assumed")]
     assert not [text for text in texts if "spikes per time step" in text]
 
 
-def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, capsys):
+def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, snnb):
     face = Run.from_graph(csr_matrix(np.eye(8)), "arrays", spikes=SPIKES, samples=2)
     (warning,) = [one for one in face.graphs["imported"].record.warnings if "per time step" in one]
     assert warning.startswith("a neuron has 6 spikes per time step")
     assert warning.endswith("2 samples × 1 time steps: give steps")
-    said = snnb(capsys, f"graph --from {face.path}/graphs/imported/arrays_graph.h5 --run-dir x").err
+    said = snnb(f"graph --from {face.path}/graphs/imported/arrays_graph.h5 --run-dir x").stderr
     assert "correct num_samples and num_timesteps in the file" in said
 
 
-def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
+def test_a_graph_without_spikes_says_so_in_every_result(folder, snnb):
     words = "no spike counts: one spike per neuron is assumed"
-    assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
-    assert words in snnb(capsys, "map x --hardware chip.yaml --method sequential").err
-    assert words in snnb(capsys, "export x --format csv --output out.csv").err
-    snnb(capsys, "report x")
+    assert words in snnb("graph --from net.csv --run-dir x").stderr
+    assert words in snnb("map x --hardware chip.yaml --method sequential").stderr
+    assert words in snnb("export x --format csv --output out.csv").stderr
+    snnb("report x")
     assert f"Warning: {words}." in (folder / "x/report.html").read_text()
     (result,) = Run(path="x").mappings.values()
     assert Mapping.open(result.directory).cost.assumed_spikes is True
@@ -159,39 +153,39 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Run(path="x").compare()[0].label == "external graph, spikes assumed"
 
 
-def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, capsys):
-    snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
-    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, snnb):
+    snnb("graph --from net.csv --rates rates.txt --run-dir x")
+    snnb("map x --hardware chip.yaml --method sequential")
     (stamp,) = Run(path="x").mappings
     (folder / "other.csv").write_text(CSV[:-1])
-    found = snnb(capsys, "graph --from other.csv --run-dir x --json --force")
-    params = json.loads(found.out)["stages"][0]["params"]
+    found = snnb("graph --from other.csv --run-dir x --json --force")
+    params = json.loads(found.stdout)["stages"][0]["params"]
     assert params["rates"] is None  # they were of the other file
-    assert snnb(capsys, "status x").out.startswith("x: other, an external graph")
+    assert snnb("status x").stdout.startswith("x: other, an external graph")
     assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 is missing"}
     (folder / "other.csv").write_text(CSV.replace("1.5", "2.5"))
     assert stale("x")["graphs/imported"] == f"{folder}/other.csv has changed"
-    snnb(capsys, "graph x --defaults")
+    snnb("graph x --defaults")
     assert "graphs/imported" not in stale("x")
     (folder / "other.csv").unlink()
     assert "graphs/imported" not in stale("x")
-    assert "is not available on this machine" in snnb(capsys, "verify x").err
-    assert "no such file" in snnb(capsys, "graph x --force", 3).err
-    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+    assert "is not available on this machine" in snnb("verify x").stderr
+    assert "no such file" in snnb("graph x --force", code=3).stderr
+    snnb("map x --hardware chip.yaml --method sequential")
     assert stale("x") == {}
-    snnb(capsys, "remove x imported --with-dependents --yes")
-    assert "--from FILE" in snnb(capsys, "export x --format csv", 4).err
-    snnb(capsys, "report x")
+    snnb("remove x imported --with-dependents --yes")
+    assert "--from FILE" in snnb("export x --format csv", code=4).stderr
+    snnb("report x")
     assert "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
 
 
-def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
+def test_a_run_keeps_the_graph_that_it_was_made_from(folder, snnb):
     for name, text in (("a", CSV), ("b", CSV.replace("1.5", "2.5"))):
         (folder / name).mkdir()
         (folder / name / "net.csv").write_text(text)
-    snnb(capsys, "graph --from a/net.csv")
+    snnb("graph --from a/net.csv")
     weights, _ = edges_of(Run(path="runs/net"))
-    assert f"{folder}/a/net.csv" in snnb(capsys, "graph --from b/net.csv", 2).err
+    assert f"{folder}/a/net.csv" in snnb("graph --from b/net.csv", code=2).stderr
     with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
         Run.from_graph("b/net.csv")
     with pytest.raises(UsageError, match="another --run-dir"):
@@ -203,23 +197,23 @@ def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
     Run.from_graph("b/net.csv", force=True)
     assert edges_of(Run(path="runs/net"))[0][0, 3] == weights[0, 3] + 1
     Run.from_graph("b/net.csv", "arrays", force=True)
-    assert snnb(capsys, "status arrays").out.startswith("arrays: net, ")
+    assert snnb("status arrays").stdout.startswith("arrays: net, ")
     run = Run.from_graph(source=[0], target=[1], path="arrays", force=True)
     assert edges_of(run)[0].shape == (2, 2)
     assert run.directory.model == "arrays"
 
 
-def test_a_file_that_is_no_graph_leaves_no_run(folder, capsys):
+def test_a_file_that_is_no_graph_leaves_no_run(folder, snnb):
     (folder / "README.md").write_text("# Notes")
     for file in ("README.md", "missing.csv"):
-        assert file in snnb(capsys, f"graph --from {file}", 3).err
+        assert file in snnb(f"graph --from {file}", code=3).stderr
         with pytest.raises(InputError, match=file):
             Run.from_graph(file, "runs/new")
     assert not (folder / "runs").exists()
 
 
-def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):
-    snnb(capsys, f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
+def test_simulations_and_graphs_from_outside_side_by_side(folder, run, snnb):
+    snnb(f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
     assert Run(path="theirs").directory.model == "mini_network"
     simulated, outside = Run(path=run.path).compare("theirs")
     assert (outside.samples, outside.steps) == (simulated.samples, simulated.steps)
@@ -228,9 +222,9 @@ def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):
     assert (outside.snn_accuracy, outside.differs) == (None, {})
 
 
-def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, capsys):
-    snnb(capsys, f"graph {run.path} --weights-only")
-    snnb(capsys, f"graph --from {run.path}/graphs/weights/mini_network_graph.h5 --run-dir x")
+def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, snnb):
+    snnb(f"graph {run.path} --weights-only")
+    snnb(f"graph --from {run.path}/graphs/weights/mini_network_graph.h5 --run-dir x")
     with SynapseGraph.open(folder / "x/graphs/imported/mini_network_graph.h5") as graph:
         assert graph.assumed_spikes
         assert all((population.spike_count == 1).all() for population in graph.populations)
@@ -327,23 +321,23 @@ mappings: [a: {core: 2.1}, b: {core: 0.0}]
 """
 
 
-def test_mapping_and_trace_of_sanafe(folder, capsys):
+def test_mapping_and_trace_of_sanafe(folder, snnb):
     """Spikes act where and when the files say: no step is added for the depth of the graph."""
     (folder / "net.yaml").write_text(SANAFE)
     (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
     (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
-    snnb(capsys, "graph --from net.yaml --run-dir silent")
+    snnb("graph --from net.yaml --run-dir silent")
     with pytest.raises(UsageError, match=r"requires spike times; give .* a spike trace of SANA-FE"):
         Run(path="silent").export("spinemap")
-    snnb(capsys, "graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
+    snnb("graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
     files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
-    snnb(capsys, f"map x --hardware arch.yaml {files}")
+    snnb(f"map x --hardware arch.yaml {files}")
     (stamp,) = Run(path="x").mappings
     mapping = Mapping.open(folder / f"x/maps/{stamp}")
     assert mapping.place[mapping.core].tolist() == [[3, 0], [3, 0], [0, 0]]
     # Two neurons are updated at 9.7 ns; a spike takes 30 and a message 5.1 ns. Two tiles end a step with 600 ns.
     assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
     assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
-    snnb(capsys, "report x")
+    snnb("report x")
     exported = Run(path="x").export("spinemap").path
     assert (exported / "spike_info.txt").read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0

@@ -59,12 +59,10 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
 
 
-def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, capsys):
+def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, snnb):
     parse("--time-step 2e-3")
-    capsys.readouterr()
-    assert main(f"simulate {RUN} --samples 3 --duration 40".split()) == 0
-    told = capsys.readouterr().out
-    assert main(f"graph {RUN}".split()) == 0
+    told = snnb(f"simulate {RUN} --samples 3 --duration 40").stdout
+    snnb(f"graph {RUN}")
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     said = json.loads((simulation / "sim_accuracies.json").read_text())
     energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
@@ -89,36 +87,35 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, ca
         assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
 
 
-def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp_path, capsys):
+def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp_path, snnb):
     (tmp_path / "own").mkdir()
     x, y = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8), np.arange(12) % 10
     for name, array in (("x_test", x), ("y_test", y)):
         np.save(tmp_path / f"own/{name}.npy", array)
 
-    def snnb(command, model, options=""):
-        code = main(f"{command} --model {model} --dataset arrays:own --run-dir {model}_run {options}".split())
-        return code, capsys.readouterr().err.splitlines()[-1]
+    def run(command, model, options="", code=0):
+        line = f"{command} --model {model} --dataset arrays:own --run-dir {model}_run {options}"
+        return snnb(line, code=code).stderr.splitlines()[-1]
 
-    assert snnb("parse", FILE, "--time-step 2e-3")[0] == 0
-    assert snnb("simulate", FILE, "--duration 40")[0] == 0
+    run("parse", FILE, "--time-step 2e-3")
+    run("simulate", FILE, "--duration 40")
     shutil.copy(RECORDED / "digits_net.onnx", "net.onnx")
-    assert snnb("train", "net.onnx")[0] == 0
+    run("train", "net.onnx")
     for command, model, needs in (
         ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),
         ("train", "mini_network", "training the network needs"),
     ):
         missing = f"{needs} training images, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
-        code, message = snnb(command, model)
-        assert (code, message.startswith(f"snnb: {missing}")) == (3, True), message
+        assert run(command, model, code=3).startswith(f"snnb: {missing}")
     for name, array in (("x_train", x), ("y_train", y % 10)):
         np.save(tmp_path / f"own/{name}.npy", array)
-    assert snnb("parse", "net.onnx")[0] == 0
+    run("parse", "net.onnx")
 
 
-def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(parse, tmp_path):
+def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(parse, tmp_path, snnb):
     parse("--time-step 1e-4")
-    assert main(f"simulate {RUN} --samples 3 --duration 200 --input poisson --input-rate 500".split()) == 0
-    assert main(f"export {RUN} --format csv --output edges.csv --rate-unit hz".split()) == 0
+    snnb(f"simulate {RUN} --samples 3 --duration 200 --input poisson --input-rate 500")
+    snnb(f"export {RUN} --format csv --output edges.csv --rate-unit hz")
     simulation = json.loads((tmp_path / "edges.csv.json").read_text())["simulation"]
     (counts,) = (tmp_path / "run/simulations").glob("*/spike_rate_sums.npz")
     pixels = np.load(tmp_path / "run/dataset/x_test.npy")[:3] / 16
@@ -225,40 +222,35 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, t
     assert main(f"map {RUN} --hardware loihi --method sequential".split()) == 0
 
 
-def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_run, capsys):
-    capsys.readouterr()
-    assert main(f"crosscheck {RUN} --with scipy --json".split()) == 0
-    compared = json.loads(capsys.readouterr().out)["populations"]
+def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_run, snnb):
+    compared = json.loads(snnb(f"crosscheck {RUN} --with scipy --json").stdout)["populations"]
     assert [one["population"] for one in compared] == ["lif", "cuba", "out"]
     assert all(one["spikes"] and not one["differing"] for one in compared)
-    assert main(f"crosscheck {RUN} --with scipy --samples 2 --json".split()) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(snnb(f"crosscheck {RUN} --with scipy --samples 2 --json").stdout)
     assert found["recorded"]
     assert not any(one["differing"] for one in found["populations"])
 
 
-def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, capsys):
+def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, snnb):
     for format, named in (
         ("sonata", "lif: later_bias"),
         ("sanafe", "lif: later_bias"),
         ("pynn", "several populations of a cycle"),
     ):
-        assert main(f"export {RUN} --format {format} --output graph".split()) == 2
-        assert named in capsys.readouterr().err
-    assert main(f"crosscheck {RUN} --with brian2".split()) == 2
+        assert named in snnb(f"export {RUN} --format {format} --output graph", code=2).stderr
+    snnb(f"crosscheck {RUN} --with brian2", code=2)
 
 
-def test_an_exported_nir_file_gives_the_same_spikes(recurrent_run, tmp_path, capsys):
+def test_an_exported_nir_file_gives_the_same_spikes(recurrent_run, tmp_path, snnb):
     nodes, edges, _ = recurrent_run
     nodes["cuba"]["v_reset"] = np.zeros(4)  # older versions of the library nir have no other
     write(tmp_path / "zero.nir", nodes, edges)
     for file, run, dt in ("zero.nir", "zero", 1e-3), ("again.nir", "again", 1):
-        options = f"--model {file} --dataset steps:steps --run-dir {run} --time-step {dt} --nir-reset subtract"
-        assert main(f"parse {options}".split()) == 0
-        assert main(f"simulate --run-dir {run}".split()) == 0
+        snnb(f"parse --model {file} --dataset steps:steps --run-dir {run} --time-step {dt} --nir-reset subtract")
+        snnb(f"simulate --run-dir {run}")
         if run == "zero":
-            assert main(f"export --run-dir {run} --format nir --output again.nir".split()) == 0
-            assert "read the file with --nir-reset subtract --time-step 1" in capsys.readouterr().err
+            said = snnb(f"export --run-dir {run} --format nir --output again.nir").stderr
+            assert "read the file with --nir-reset subtract --time-step 1" in said
     counts = [
         np.load(next((tmp_path / run / "simulations").glob("*/spike_rate_sums.npz"))) for run in ("zero", "again")
     ]
@@ -295,11 +287,10 @@ def whole_numbers(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("engine", ["event", "tensorflow"])
-def test_potentials_that_equal_the_threshold_are_counted(whole_numbers, tmp_path, capsys, engine):
+def test_potentials_that_equal_the_threshold_are_counted(whole_numbers, tmp_path, snnb, engine):
     spikes, share = whole_numbers
     assert share > 0.01
-    assert main(f"simulate {RUN} --engine {engine} --warm-up 5".split()) == 0
-    told = capsys.readouterr().err
+    told = snnb(f"simulate {RUN} --engine {engine} --warm-up 5").stderr
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     assert json.loads((simulation / "sim_accuracies.json").read_text())["tie_share"] == pytest.approx(share)
     assert f"{share:.2%} of the membrane potentials equal the threshold exactly" in told
