@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.cli.main import main
 from snnb.stages.open_run import open_run
 from tests.model_files.conftest import RECORDED
 
@@ -23,7 +21,7 @@ def test_the_recorded_model_is_that_of_the_page():
     assert (RECORDED / "digits_net.txt").read_text(encoding="utf-8") == code
 
 
-def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatch, capsys):
+def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatch, snnb):
     """The accuracy is that of onnxruntime, also at the border, where the model pads zeros: pixels of the mean."""
     import onnxruntime
 
@@ -32,14 +30,10 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     session, accuracies = onnxruntime.InferenceSession("digits_net.onnx", providers=["CPUExecutionProvider"]), []
     for text, mean, std in (("mean=1,std=100", 1, 100), ("0-1", 0, 1), ("mean=1,std=0.1", 1, 0.1)):
         run = Path(f"runs/{len(accuracies)}")
-        assert (
-            main(shlex.split(f"train --model digits_net.onnx --dataset digits --run-dir {run} --pixels {text} --json"))
-            == 0
-        )
-        printed = capsys.readouterr()
-        accuracies.append(json.loads(printed.out)["stages"][-1]["metrics"]["test_accuracy"])
-        assert ("close to chance" in printed.err) == (len(accuracies) == 1)
-        assert "border" not in printed.err
+        printed = snnb(f"train --model digits_net.onnx --dataset digits --run-dir {run} --pixels {text} --json")
+        accuracies.append(json.loads(printed.stdout)["stages"][-1]["metrics"]["test_accuracy"])
+        assert ("close to chance" in printed.stderr) == (len(accuracies) == 1)
+        assert "border" not in printed.stderr
         x, y = (np.load(run / f"dataset/{name}_test.npy") for name in "xy")
         pixels = ((x / 16 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2)
         name = session.get_inputs()[0].name
@@ -48,7 +42,7 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     assert accuracies[1] > max(accuracies[0], accuracies[2])
 
 
-def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, capsys):
+def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, snnb):
     """With the weights of a convolution in the places of other filters."""
     from snnb.model_files import read_model
 
@@ -60,20 +54,18 @@ def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr(read_model, "read_onnx", exchanged)
     line = f"train --model {RECORDED / 'digits_net.onnx'} --dataset digits --run-dir {tmp_path / 'run'} --quiet"
-    assert main(shlex.split(line)) == 5
-    [line] = capsys.readouterr().err.splitlines()
+    [line] = snnb(line, code=5).stderr.splitlines()
     assert "digits_net.onnx: read as a network whose outputs differ by up to" in line
     assert open_run(tmp_path / "run").record_of("train") is None
 
 
-def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):
+def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, snnb):
     monkeypatch.chdir(tmp_path)
     for name in ("plain_torch_default.onnx", "plain_torch_default.onnx.data"):
         shutil.copy(str(RECORDED / name), str(tmp_path))
     random = np.random.default_rng(0)
     np.savez("pictures.npz", x_test=random.integers(0, 256, (9, 8, 10), dtype=np.uint8), y_test=np.arange(9) % 3)
-    line = "train --model plain_torch_default.onnx --dataset arrays:pictures.npz --run-dir run"
-    assert main(shlex.split(line)) == 0, capsys.readouterr().err
+    snnb("train --model plain_torch_default.onnx --dataset arrays:pictures.npz --run-dir run")
     record = open_run(tmp_path / "run").record_of("train")
     assert [Path(file.path).name for file in record.inputs if file.external] == [
         "plain_torch_default.onnx",
@@ -81,6 +73,4 @@ def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, ca
     ]
     data = tmp_path / "plain_torch_default.onnx.data"
     data.write_bytes(data.read_bytes()[::-1])
-    capsys.readouterr()
-    main(["status", "run"])
-    assert "plain_torch_default.onnx.data has changed" in capsys.readouterr().out
+    assert "plain_torch_default.onnx.data has changed" in snnb("status", "run").stdout

@@ -10,7 +10,6 @@ from PIL import Image
 
 from snnb import Run
 from snnb.chips.read_hardware import DESCRIPTIONS
-from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
@@ -152,10 +151,9 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         assert len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
 
 
-def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
-    arguments = ["sweep", "--run-dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
-    assert main(arguments) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+def test_what_is_printed_is_the_table_and_fits_a_terminal(run, snnb):
+    swept = snnb("sweep", "--run-dir", run.path, "--grid", "samples=5,7", "--grid", "duration=3", "--quiet")
+    head, *lines = swept.stdout.splitlines()
     heads = "samples duration simulation ANN read-out (95 %) SNN rate operations"
     assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
@@ -215,7 +213,7 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     assert (run.path / name).read_text() == "mine"
 
 
-def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, capsys, without_kahypar):
+def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_kahypar):
     """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
     tiny = {"name": "tiny", "mesh": [2, 2], "neurons_per_core": 40, "axons_per_core": 10, "source": "test"}
     tiny.update(energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1})
@@ -232,8 +230,7 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, capsys, without
     assert [row["chip"] for row in rows[::2]] == ["loihi", "tiny (tiny.yaml)", "spinemap_5x5"]
     points = status_of(open_run(run.path)).sweep
     assert [one["energy_pj"] for one in points] == [one.energy_pj for one in swept]
-    assert main(["status", str(run.path)]) == 0
-    shown = capsys.readouterr().out.split("points of the last sweep")[1].splitlines()
+    shown = snnb("status", run.path).stdout.split("points of the last sweep")[1].splitlines()
     assert [line.split()[0] for line in shown[2:8:2]] == ["loihi", "tiny", "spinemap_5x5"]
     face = Run(path=run.path)
     face.graph(simulation=swept[1].simulation)

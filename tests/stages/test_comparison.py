@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from snnb import Run
-from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.results.compare import (
     compare,
@@ -196,10 +195,10 @@ def test_status_names_the_conversion_and_the_label_of_each_simulation(five, snnb
     assert "  ".join(f"{value:.2%}" for value in accuracies) in re.sub(" +", "  ", line)
 
 
-def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, capsys):
-    assert main(f"parse --run-dir {run.path} --prune 0.7".split()) == 0
-    assert main(f"simulate --run-dir {run.path} --samples 60 --duration 20".split()) == 0
-    printed, run = capsys.readouterr().out, open_run(run.path)
+def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, snnb):
+    printed = snnb(f"parse --run-dir {run.path} --prune 0.7").stdout
+    printed += snnb(f"simulate --run-dir {run.path} --samples 60 --duration 20").stdout
+    run = open_run(run.path)
     fidelity = Run(path=run.path).parse().record.details.fidelity
     assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
     assert list(fidelity.after) == ["pruning"]
@@ -209,6 +208,5 @@ def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, caps
     assert printed.count(first) == printed.count(last) == 2  # by parse and by simulate
     log = run.path / run.directory_of("simulate", run.current("simulate")) / "log.txt"
     assert f"{first}\n{last}\n" in log.read_text()
-    assert main(["compare", str(run.path)]) == 0
-    assert f"{fidelity.after['pruning']:.2%}" in capsys.readouterr().out
+    assert f"{fidelity.after['pruning']:.2%}" in snnb("compare", run.path).stdout
     assert f"{first}; {last}" in write_report(run).read_text(encoding="utf-8")

@@ -7,7 +7,6 @@ import pytest
 
 from snnb import Run
 from snnb.chips.read_hardware import read_hardware
-from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost
@@ -91,10 +90,9 @@ def test_an_own_chip_and_a_changed_one(run, small):
     assert face.map().record.details.hardware == "other"
 
 
-def test_a_network_that_does_not_fit_ends_with_its_table_and_one_line(run, small, capsys):
+def test_a_network_that_does_not_fit_ends_with_its_table_and_one_line(run, small, snnb):
     small.write_text(SMALL.replace("kernel: 512", "kernel: 511"))
-    assert main(["map", str(run.path), "--hardware", str(small)]) == 3
-    *lines, reason = capsys.readouterr().err.splitlines()
+    *lines, reason = snnb("map", run.path, "--hardware", small, code=3).stderr.splitlines()
     start = lines.index("map: layers on small")
     table = [line.split() for line in lines[start + 1 :]]
     assert table == [

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from snnb import Run
-from snnb.cli.main import main
 from snnb.datasets import preparation
 from snnb.rundir.manifest import RunInfo
 from snnb.stages.model import identify_model, input_shape
@@ -44,16 +43,16 @@ def test_pictures_that_are_changed_while_they_are_read_make_it_run_again(pets, t
 
 
 @pytest.mark.parametrize(("options", "side", "fit"), [("", 32, "pad"), ("--shape 40x40x1", 40, "resize")])
-def test_defaults_keep_how_pictures_are_fitted(tmp_path, capsys, options, side, fit):
+def test_defaults_keep_how_pictures_are_fitted(tmp_path, snnb, options, side, fit):
     pictures = {f"x_{part}": np.full((count, 28, 28), 9, np.uint8) for part, count in (("train", 20), ("test", 10))}
     labels = {name.replace("x", "y"): np.arange(len(x)) % 10 for name, x in pictures.items()}
     np.savez(tmp_path / "mnist.npz", **pictures, **labels)
     run = f"prepare --model lenet_padded_mnist --run-dir {tmp_path / 'run'} --source {tmp_path} {options}".split()
     for more in ([], ["--defaults", "--force"], ["--defaults"]):
-        assert main([*run, *more]) == 0
+        said = snnb(*run, *more).stderr
         assert np.load(tmp_path / "run" / "dataset" / "x_test.npy").shape == (10, side, side, 1)
         assert open_run(tmp_path / "run").record_of("prepare").params.fit == fit
-    assert "prepare: up to date" in capsys.readouterr().err.splitlines()[-1]
+    assert "prepare: up to date" in said.splitlines()[-1]
 
 
 def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
@@ -77,11 +76,10 @@ def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(model, give
     assert input_shape(RunInfo(model=model, dataset="mnist", created_utc="", snnb_version=""), given) == expected
 
 
-def test_defaults_keep_a_shape_that_has_to_be_given(tmp_path, pets, capsys):
+def test_defaults_keep_a_shape_that_has_to_be_given(tmp_path, pets, snnb):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
     model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", f"folder:{pets}", "--run-dir", str(tmp_path / "run")]
-    assert main(["prepare", *model]) == 2
-    assert "have no fixed size; prepare them with --shape, as in 64x64x3" in capsys.readouterr().err
-    assert main(["prepare", *model, "--shape", "4x4x1"]) == 0
-    assert main(["prepare", *model, "--defaults"]) == 0
-    assert "prepare: up to date" in capsys.readouterr().err
+    refused = snnb("prepare", *model, code=2).stderr
+    assert "have no fixed size; prepare them with --shape, as in 64x64x3" in refused
+    snnb("prepare", *model, "--shape", "4x4x1")
+    assert "prepare: up to date" in snnb("prepare", *model, "--defaults").stderr

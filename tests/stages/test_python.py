@@ -20,7 +20,6 @@ from PIL import Image
 
 import snnb
 from snnb import Run
-from snnb.cli.main import main
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import own_flags
 from snnb.io.text import html_table
@@ -274,12 +273,10 @@ def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
 
 
 @pytest.mark.usefixtures("drawn_figures")
-def test_another_format_alone_makes_nothing_again_and_says_what_does(run, capsys):
-    assert main(["train", "--run-dir", str(run.path), "--figures", "svg"]) == 0
-    said = capsys.readouterr()
-    assert "its figures are unchanged; --force runs it again with figures as svg" in said.err
-    assert "up to date" in said.out
-    assert main(["simulate", "--run-dir", str(run.path), "--figures", "svg", "--samples", "3", "--duration", "5"]) == 0
-    told = capsys.readouterr().out
+def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
+    said = snnb("train", "--run-dir", run.path, "--figures", "svg")
+    assert "its figures are unchanged; --force runs it again with figures as svg" in said.stderr
+    assert "up to date" in said.stdout
+    told = snnb("simulate", "--run-dir", run.path, "--figures", "svg", "--samples", 3, "--duration", 5).stdout
     assert "rate_histogram.svg" in told
     assert re.search(r"\n  per sample: [\d,]+ additions, [\d.]+ nJ \(trained: 3,664 MACs, ", told)

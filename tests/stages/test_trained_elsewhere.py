@@ -5,7 +5,6 @@ import re
 import pytest
 
 from snnb import Run
-from snnb.cli.main import main
 from snnb.results.compare import compare
 from snnb.results.report import write_report
 from snnb.stages.open_run import open_run
@@ -29,7 +28,7 @@ def elsewhere(tmp_path_factory):
     return open_run(path)
 
 
-def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run, capsys):
+def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run, snnb):
     Run(path=run.path).simulate(**SIMULATION)
     *two, _, trained = compare([str(elsewhere.path), str(run.path)])
     assert {name for one in two for name in one.differs} & RECIPE == set()
@@ -38,18 +37,17 @@ def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run
         run.record_of("train").params.epochs,
         run.record_of("train").params.learning_rate,
     )
-    assert main(["compare", str(elsewhere.path)]) == 0
-    rows = {line.split("  ")[0] for line in capsys.readouterr().out.splitlines()}
+    rows = {line.split("  ")[0] for line in snnb("compare", elsewhere.path).stdout.splitlines()}
     assert "pixels" in rows
     assert rows & RECIPE == set()
 
 
-def test_status_report_and_log_are_without_it(elsewhere, tmp_path, capsys):
-    assert main(["status", str(elsewhere.path)]) == 0
+def test_status_report_and_log_are_without_it(elsewhere, tmp_path, snnb):
+    status = snnb("status", elsewhere.path).stdout
     page = write_report(elsewhere, output=tmp_path / "report.html").read_text()
     logs = [path.read_text() for path in elsewhere.path.glob("simulations/*/log.txt")]
     assert len(logs) == 2
-    for text in (capsys.readouterr().out, page, *logs):
+    for text in (status, page, *logs):
         assert [name for name in RECIPE if re.search(rf"\b{name}\b", text)] == []
     assert "trained with another program" in page
     assert "mean=1,std=0.1" in page
