@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.cli.main import main
 from snnb.network.event_samples import EventSamples
 from tests.nir_interpreter import Interpreter, read, write
 
@@ -26,15 +25,13 @@ EDGES = list(zip(NODES, list(NODES)[1:]))
 
 
 @pytest.fixture
-def snnb(tmp_path, monkeypatch, capsys):
-    """Return a function that runs a command with the run's file and data set, and returns exit code and output."""
+def call(tmp_path, monkeypatch, snnb):
+    """Return a function that runs a command with the run's file and data set."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "net.nir", NODES, EDGES)
 
-    def call(command, options="", dataset="digit_events"):
-        model = ["--model", "net.nir", "--dataset", dataset, "--run-dir", "run"]
-        code = main([command, *model, *options.split()])
-        return (code, *capsys.readouterr())
+    def call(command, options="", dataset="digit_events", code=0):
+        return snnb(f"{command} --model net.nir --dataset {dataset} --run-dir run {options}", code=code)
 
     return call
 
@@ -44,10 +41,10 @@ def sums(directory):
         return {name: found[name] for name in found.files}
 
 
-def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, capsys):
+def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, snnb):
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "--model", "spiking_digits", "--limit", "20", "--json"]) == 0
-    stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+    ran = snnb("run --model spiking_digits --limit 20 --json").stdout
+    stages = {stage["stage"]: stage for stage in json.loads(ran)["stages"]}
     spec = find("spiking_digits")
     interpreted = {name: np.zeros(len(node["tau"])) for name, node in read(spec.file)[0].items() if "tau" in node}
     samples = EventSamples(tmp_path / "runs/spiking_digits/dataset/x_test.h5")
@@ -64,15 +61,13 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     right = np.mean(guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy"))
     assert stages["simulate"]["metrics"]["snn_accuracy"] == right > 0.8
     assert (stages["graph"]["details"]["neurons"], stages["graph"]["details"]["synapses"]) == (106, spec.synapses)
-    assert main(["map", "runs/spiking_digits", "--hardware", "loihi", "--method", "sequential", "--json"]) == 0
+    snnb("map runs/spiking_digits --hardware loihi --method sequential --json")
 
 
-def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path):
+def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(call, tmp_path):
     def simulated(options, bin_us=1000):
-        assert snnb("prepare", f"--limit 5 --bin-us {bin_us}")[0] == 0
-        code, out, _ = snnb("simulate", f"--json {options}")
-        assert code == 0
-        stage = json.loads(out)["stages"][-1]
+        call("prepare", f"--limit 5 --bin-us {bin_us}")
+        stage = json.loads(call("simulate", f"--json {options}").stdout)["stages"][-1]
         return stage["params"]["duration"], sums(tmp_path / stage["directory"])["input"].sum()
 
     steps, events = simulated("")
@@ -82,11 +77,11 @@ def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path)
     assert cut == 10
     assert 0 < rest < events
     assert simulated("") == (steps, events)
-    code, _, err = snnb("simulate", "--input poisson")
-    assert (code, "--input poisson: the test set has events; use --input events" in err) == (2, True)
+    refused = call("simulate", "--input poisson", code=2).stderr
+    assert "--input poisson: the test set has events; use --input events" in refused
 
 
-def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tmp_path):
+def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tmp_path):
     x = RANDOM.choice([0, 0, 0, 1], (3, 8, 12, 12, 2))
     np.save(tmp_path / "y_test.npy", np.array([0, 4, 9]))
     leaving = {"input": np.count_nonzero(NODES["first"]["weight"], axis=0).reshape(2, 12, 12).transpose(1, 2, 0),
@@ -95,53 +90,48 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tm
     def mapped(dtype, options=""):
         """Return the effective input, the synaptic events of a sample on a chip, those expected, and the messages."""
         np.save(tmp_path / "x_test.npy", x.astype(dtype))
-        code, out, _ = snnb("simulate", f"--json {options}", f"steps:{tmp_path}")
-        assert code == 0
-        simulated = json.loads(out)["stages"][-1]
+        simulated = json.loads(call("simulate", f"--json {options}", f"steps:{tmp_path}").stdout)["stages"][-1]
         found = sums(tmp_path / simulated["directory"])
         np.testing.assert_array_equal(found["input"], x.sum(axis=(0, 1)))
-        code, out, err = snnb("map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}")
-        assert code == 0
-        cost = json.loads((tmp_path / json.loads(out)["stages"][-1]["directory"] / "cost.json").read_text())
+        printed = call("map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}")
+        directory = tmp_path / json.loads(printed.stdout)["stages"][-1]["directory"]
+        cost = json.loads((directory / "cost.json").read_text())
         expected = {name: (found[name] * number).sum() / 3 for name, number in leaving.items()}
-        return simulated["params"]["input"], cost["events"]["synapse"], expected, err
+        return simulated["params"]["input"], cost["events"]["synapse"], expected, printed.stderr
 
     coding, events, expected, err = mapped(np.uint8)
     assert (coding, "sends currents" in err) == ("events", False)
     assert events == pytest.approx(sum(expected.values()))
-    code, _, err = snnb("simulate", "--input steps", f"steps:{tmp_path}")
-    assert (code, "the test set has numbers of spikes; use --input events" in err) == (2, True)
+    refused = call("simulate", "--input steps", f"steps:{tmp_path}", code=2).stderr
+    assert "the test set has numbers of spikes; use --input events" in refused
     coding, events, _, err = mapped(np.float32)
     assert (coding, events) == ("steps", pytest.approx(expected["hidden"]))
     assert f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
     assert mapped(np.float32, "--input events")[:2] == ("events", pytest.approx(sum(expected.values())))
     assert mapped(np.float32)[0] == "steps"  # as for the duration, the test set precedes the recorded value
     np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)
-    code, _, err = snnb("simulate", "--input events", f"steps:{tmp_path}")
-    assert (code, "the test set has currents that are not numbers of spikes; use --input steps" in err) == (2, True)
+    refused = call("simulate", "--input events", f"steps:{tmp_path}", code=2).stderr
+    assert "the test set has currents that are not numbers of spikes; use --input steps" in refused
 
 
-def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, capsys):
+def test_the_page_and_the_comparison_have_no_analogue_accuracy(call, tmp_path, snnb):
     x = RANDOM.choice([0, 0, 0, 1], (4, 8, 12, 12, 2)).astype(np.float32)
     np.save(tmp_path / "x_test.npy", x)
     np.save(tmp_path / "y_test.npy", np.array([0, 1, 1, 0]))  # of ten output neurons, eight have no class
-    assert snnb("simulate", "", f"steps:{tmp_path}")[0] == 0
-    assert main(["report", "run"]) == 0
+    call("simulate", "", f"steps:{tmp_path}")
+    snnb("report", "run")
     page = (tmp_path / "run" / "report.html").read_text()
     assert [name for name in SECTIONS if f'id="{name}"' in page] == SECTIONS
     for absent in ('id="activations"', "ANN", "analogue network"):
         assert absent not in page
     first = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
     assert f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps" in page
-    assert snnb("simulate", "--duration 4", f"steps:{tmp_path}")[0] == 0
-    assert main(["report", "run"]) == 0
+    call("simulate", "--duration 4", f"steps:{tmp_path}")
+    snnb("report", "run")
     entries = np.count_nonzero(first.frames(0, 4))
     assert f"{entries:,} entries other than 0 in 4 time steps" in (tmp_path / "run" / "report.html").read_text()
-    capsys.readouterr()
-    assert main(["compare", "run", "--figure", "figure.png"]) == 0
-    compared = capsys.readouterr().out
+    compared = snnb("compare run --figure figure.png").stdout
     assert "ANN" not in compared
     assert "SNN accuracy" in compared
-    assert main(["sweep", "run", "--grid", "duration=4,8", "--samples", "2"]) == 0
-    assert "ANN" not in capsys.readouterr().out
+    assert "ANN" not in snnb("sweep run --grid duration=4,8 --samples 2").stdout
     assert (tmp_path / "run" / "sweep.png").exists()

@@ -28,23 +28,17 @@ FILE, RUN = "net.nir", "--run-dir run"
 
 
 @pytest.fixture
-def parse(tmp_path, monkeypatch, capsys):
-    """Return a function that calls `snnb parse` in a folder with the file, and returns exit code and output."""
+def parse(tmp_path, monkeypatch, snnb):
+    """Return a function that calls `snnb parse` in a folder with the file."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / FILE, NODES, EDGES)
 
-    def call(options):
-        code = main(f"parse --model {FILE} --dataset digits {RUN} {options}".split())
-        return (code, *capsys.readouterr())
-
-    return call
+    return lambda options: snnb(f"parse --model {FILE} --dataset digits {RUN} {options}")
 
 
 def test_the_file_is_recorded_and_read(parse, tmp_path):
-    code, out, _ = parse("--time-step 1e-3 --integration exponential --json")
-    stage = json.loads(out)["stages"][-1]
+    stage = json.loads(parse("--time-step 1e-3 --integration exponential --json").stdout)["stages"][-1]
     factors = {"potential": [np.exp(-1 / 20)] * 2, "current": [np.exp(-1 / 4)] * 2}
-    assert code == 0
     assert stage["metrics"] == {"neurons": 74, "synapses": 4 * 11**2 + 10}
     assert {name: pytest.approx(values) for name, values in stage["details"]["decay"]["cuba"].items()} == factors
     assert stage["details"]["decay"]["li"] == {"potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])}
@@ -52,10 +46,10 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     network = read_network(tmp_path / "run/parse/net_parsed.h5")
     assert [p.name for p in network.populations] == ["cuba", "li"]
     assert network.zeros == DROPPED
-    _, out, err = parse("--nir-reset subtract")
-    assert "decay of cuba  potential 0.951229             current 0.778801\n" in out
-    assert "decay of li    potential 0.904837 to 0.99005\n" in out
-    assert "recorded options: --time-step 0.001, --integration exponential" in err
+    printed = parse("--nir-reset subtract")
+    assert "decay of cuba  potential 0.951229             current 0.778801\n" in printed.stdout
+    assert "decay of li    potential 0.904837 to 0.99005\n" in printed.stdout
+    assert "recorded options: --time-step 0.001, --integration exponential" in printed.stderr
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
 
 
@@ -124,22 +118,20 @@ def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_f
 
 
 def test_euler_decay_of_a_short_time_constant_is_reported(parse):
-    code, _, err = parse("--time-step 5e-3")
-    assert code == 0
-    assert "cuba: --time-step is longer than a time constant" in err
-    assert "--nir-reset subtract" in err  # NIR cannot express it
+    said = parse("--time-step 5e-3").stderr
+    assert "cuba: --time-step is longer than a time constant" in said
+    assert "--nir-reset subtract" in said  # NIR cannot express it
 
 
 @pytest.mark.parametrize(("threshold", "shown"), [(-1.0, "-1"), (0.0, "0"), (np.linspace(0.5, -0.5, 64), "-0.5")])
 def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, shown):
     values = threshold if np.ndim(threshold) == 0 else threshold.reshape(4, 4, 4)
     write(tmp_path / FILE, {**NODES, "cuba": {**CUBA, "v_threshold": values}}, EDGES)
-    code, _, err = parse("--time-step 1e-3")
-    assert code == 0
-    assert f"parse: cuba: a threshold of {shown} is not above 0" in err
-    assert "li: a threshold" not in err  # it does not spike
+    said = parse("--time-step 1e-3").stderr
+    assert f"parse: cuba: a threshold of {shown} is not above 0" in said
+    assert "li: a threshold" not in said  # it does not spike
     write(tmp_path / FILE, NODES, EDGES)
-    assert "a threshold of" not in parse("--time-step 1e-3 --force")[2]
+    assert "a threshold of" not in parse("--time-step 1e-3 --force").stderr
 
 
 def parse_steps(folder, nodes, edges, x, options=""):
