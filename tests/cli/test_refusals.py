@@ -290,6 +290,7 @@ DAMAGED = [
     (f"graph run --simulation {STAMP}", f"{SIMULATION}/spike_rate_sums.npz", 3, f"`snnb remove run {SIMULATION}"),
     (f"map run --hardware loihi --graph {STAMP}", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
     ("export run --format csv", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
+    ("export run --format spinemap", f"{SIMULATION}/spike_times.npz", 3, REMOVE),
     ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
     ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, REMOVE),
     ("report run", f"{SIMULATION}/training_history.csv", 3, REMOVE),

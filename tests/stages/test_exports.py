@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from snnb import Run
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import UpstreamError, UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.graph.synapse_graph import seal
 from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports
 from snnb.results.report import write_report
@@ -88,30 +87,6 @@ def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
             export_graph(run, "npz", force=True)
         (written / name).rename(tmp_path / name)
     export_graph(run, "npz", force=True)
-
-
-def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
-    stamp = next(iter(run.records_of("graph")))
-    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
-    with h5py.File(path, "r+") as file:
-        file["connections/0001/kernel"][0, 0, 0, 0] = 5
-    seal(path)
-    with pytest.raises(InputError, match=f"{path}: modified"):
-        export_graph(open_run(run.path), "csv")
-    assert list(run.path.glob("exports/*/*")) == []
-    Run(path=run.path).graph()
-    assert export_graph(open_run(run.path), "csv").edges > 0
-
-
-def test_spike_times_that_were_altered_are_refused(run):
-    (path,) = run.path.glob("simulations/*/spike_times.npz")
-    with np.load(path) as file:
-        arrays = {name: values[:-1] if values.ndim == 2 else values for name, values in file.items()}
-    path.unlink()
-    np.savez(path, **arrays)
-    with pytest.raises(InputError, match=f"{path}: modified"):
-        export_graph(run, "spinemap")
-    assert export_graph(run, "csv").edges > 0
 
 
 @pytest.mark.parametrize("format", [name for name, one in FORMATS.items() if not one.needs_mapping])
