@@ -75,26 +75,20 @@ def text(content):
     return b"X" + struct.pack("<I", len(content)) + content
 
 
-def nested(times):
-    """Bytes that are encoded in hexadecimal digits, and these again; each time twice as many."""
-    return b"\x80\x02" + ENCODE * times + b"U\xffa" + b"a" * 254 + (text(b"hex") + b"\x86R") * times + b"."
-
-
-def repeated(times):
-    """A list of a text that is encoded again and again."""
-    one = ENCODE + b"h\x00" + text(b"latin1") + b"\x86R"
-    return b"\x80\x02" + text(b"a" * 100_000) + b"q\x00](" + one * times + b"e\x86."
-
-
 def array(shape, kind=b"u1", call=b"cnumpy.core.multiarray\n_reconstruct\n"):
     sides = b"\x8a\x08" + struct.pack("<q", shape)
     return b"\x80\x02" + call + b"cnumpy\nndarray\n" + sides + b"\x85U" + bytes([len(kind)]) + kind + b"\x87R."
 
 
+# Bytes that are encoded in hexadecimal digits, and these again; each time twice as many
+NESTED = b"\x80\x02" + ENCODE * 20 + b"U\xffa" + b"a" * 254 + (text(b"hex") + b"\x86R") * 20 + b"."
+# A list of a text that is encoded again and again
+AGAIN = (ENCODE + b"h\x00" + text(b"latin1") + b"\x86R") * 2000
+REPEATED = b"\x80\x02" + text(b"a" * 100_000) + b"q\x00](" + AGAIN + b"e\x86."
 TUPLES = b"\x80\x02})" + b"q\x00h\x00\x86" * 26 + b"K\x01s."  # a key whose text has 2**26 elements
 SMALL = {
-    "nested encoding": (nested(20), "encodes 255 characters as 'hex'"),
-    "repeated encoding": (repeated(2000), "encodes 200,000 characters as 'latin1'"),
+    "nested encoding": (NESTED, "encodes 255 characters as 'hex'"),
+    "repeated encoding": (REPEATED, "encodes 200,000 characters as 'latin1'"),
     "memo": (b"\x80\x02Nr\xff\xff\xff\x0f.", "stores object 268,435,455 after 2 operations"),
     "array": (array(2 * 10**9, b"O"), "is not an array of bytes|not a readable CIFAR batch"),
     "ndarray": (array(2 * 10**9, b"O", b"cnumpy\nndarray\n"), "is not an array of bytes|not a readable CIFAR batch"),

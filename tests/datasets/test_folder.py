@@ -21,7 +21,7 @@ def pets(tmp_path, picture):
     return tmp_path / "pets"
 
 
-def test_classes_are_the_folders_in_alphabetical_order(run_prepare, pets):
+def test_classes_are_the_folders_in_order_with_or_without_a_training_set(run_prepare, pets):
     target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (16, 5, 7, 3)
@@ -31,9 +31,6 @@ def test_classes_are_the_folders_in_alphabetical_order(run_prepare, pets):
     assert np.bincount(np.load(target / "y_test.npy")[:4]).tolist() == [2, 1, 1]
     assert prepared.version.startswith("24 pictures")
     assert prepared.sources == [pets / "train", pets / "test"]
-
-
-def test_the_training_set_may_be_missing(run_prepare, pets):
     shutil.rmtree(pets / "train")
     target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_test.npy"), np.load(target / "y_test.npy")

@@ -33,17 +33,21 @@ def test_no_link_is_followed_to_write(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "victim"]
 
 
+def make(path, kind, text):
+    if kind == "directory":
+        path.mkdir()
+    (path / "inside" if kind == "directory" else path).write_text(text)
+
+
+def content(path, kind):
+    return (path / "inside" if kind == "directory" else path).read_text()
+
+
 @pytest.mark.parametrize("old", ["file", "directory", None])
 @pytest.mark.parametrize("new", ["file", "directory"])
 def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old, new):
     """Also while the old is moved aside for the new, which for a directory takes two steps."""
     target = tmp_path / "out"
-
-    def make(path, kind, text):
-        if kind == "directory":
-            path.mkdir()
-        (path / "inside" if kind == "directory" else path).write_text(text)
-
     if old is not None:
         make(target, old, "old")
     moves, move = [], Path.replace
@@ -62,7 +66,7 @@ def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old
         assert list(tmp_path.iterdir()) == []
     else:
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
-        assert (target / "inside" if old == "directory" else target).read_text() == "old"
+        assert content(target, old) == "old"
 
 
 def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
@@ -78,28 +82,18 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, kind):
     target = tmp_path / "out"
-
-    def write(path, text):
-        if kind == "directory":
-            path.mkdir()
-            path = path / "inside"
-        path.write_text(text)
-
-    def content():
-        return (target / "inside" if kind == "directory" else target).read_text()
-
     with atomic_path(target, force=True) as first, atomic_path(target, force=True) as second:
-        write(first, "first")
-        write(second, "second")
+        make(first, kind, "first")
+        make(second, kind, "second")
         remove_partial(tmp_path)
         with atomic_path(target, force=True) as third:
-            write(third, "third")
-        assert content() == "third"
-    assert content() == "first"
+            make(third, kind, "third")
+        assert content(target, kind) == "third"
+    assert content(target, kind) == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     (first, second), refused = (tmp_path / "one", tmp_path / "two"), pytest.raises(UsageError, match="two exists")
     with refused, atomic_path(second, force=False) as temporary:
-        write(temporary, "late")
+        make(temporary, kind, "late")
         first.write_text("mine")
         first.rename(second)
     assert second.read_text() == "mine"

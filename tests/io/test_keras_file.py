@@ -68,16 +68,14 @@ def with_lambda():
     return keras.layers.serialize(keras.layers.Lambda(harm, name="evil"))
 
 
-def wrapped(kind):
-    return {"class_name": kind, "config": {"name": "wrapper", "layer": with_lambda()}, "inbound_nodes": []}
-
-
 HARM = {
     "a Lambda": lambda d: d["config"]["layers"].append(with_lambda()),
     "a Lambda in a model": lambda d: d["config"]["layers"].append(
         {"class_name": "Sequential", "config": {"name": "inner", "layers": [with_lambda()]}}
     ),
-    "a Lambda in a wrapper": lambda d: d["config"]["layers"].append(wrapped("TimeDistributed")),
+    "a Lambda in a wrapper": lambda d: d["config"]["layers"].append(
+        {"class_name": "TimeDistributed", "config": {"name": "wrapper", "layer": with_lambda()}, "inbound_nodes": []}
+    ),
     "an operation": lambda d: d["config"]["layers"].append(
         {"class_name": "TensorFlowOpLayer", "config": {"name": "evil", "node_def": "WriteFile"}}
     ),

@@ -60,9 +60,6 @@ LAMBDA = {
 }
 
 
-FUNCTION = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
-
-
 def test_what_could_run_code_is_refused_by_name(archive, config):
     layers = config["config"]["layers"]
     stem = layers[2]
@@ -76,7 +73,8 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
     stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
     check(r"layer stem \(Exp\): is of keras.src.ops.numpy, and not loaded from a file")
     stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)
-    stem["config"]["activation"] = FUNCTION
+    function = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
+    stem["config"]["activation"] = function
     check(r"layer stem \(Conv2D\): activation is .*builtins.*, which a Conv2D cannot have")
 
 
