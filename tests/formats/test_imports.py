@@ -139,12 +139,17 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
         (
             [2, 0, 2, 2],
             [0, 1, 0, 0],
-            {"delay": np.arange(4.0)},
-            ["delays are not read", "4 edges are 2 synapses: the weights of parallel edges are summed"],
+            {"delay": np.arange(4.0), "wieght": np.ones(4)},
+            [
+                "columns that are not read: delay, wieght",
+                "4 edges are 2 synapses: the weights of parallel edges are summed",
+            ],
         ),
     ],
 )
-def test_neurons_without_edges_delays_and_parallel_edges_are_named(kind, source, target, others, expected, tmp_path):
+def test_neurons_without_edges_unread_columns_and_parallel_edges_are_named(
+    kind, source, target, others, expected, tmp_path
+):
     ends = {"source": np.array(source), "target": np.array(target)}
     found = import_graph(
         table(tmp_path, kind, {**ends, "weight": np.ones(len(source)), **others}), tmp_path / "in_graph.h5"

@@ -303,9 +303,10 @@ def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
     refused(path, expected)
 
 
-def test_delays_of_networkx_are_named(tmp_path):
+def test_attributes_of_networkx_that_are_not_read_are_named(tmp_path):
     graph = networkx.DiGraph([("a", "b", {"delay": 2.0}), ("b", "a")])
-    assert "delays are not read" in Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
+    warnings = Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
+    assert "columns that are not read: delay" in warnings
 
 
 CELLS = [(f"L{layer}", f"cell {k}") for layer in (2, 10) for k in range(40)]  # in natural order

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence,
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.formats.tables import delay_note
+from snnb.formats.tables import unread_note
 from snnb.graph.listed import ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import as_names, natural_order
 
@@ -63,7 +63,7 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
         raise UsageError(f"{len(ids) - len(spikes):,} of {len(ids):,} nodes have no attribute spikes; give it to all")
     source, target, weight = (np.array(column) for column in (zip(*edges) if edges else np.empty((3, 0), int)))
     names = None if numbered else list(map(str, nodes))
-    notes = delay_note({key for *_, attributes in graph.edges(data=True) for key in attributes})
+    notes = unread_note({key for *_, attributes in graph.edges(data=True) for key in attributes})
     return EdgeArrays(source, target, weight, spikes or None, len(ids), names, notes)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.formats.description import NODES_ENDING, description_path, read_description, sibling
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_ending_in
-from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
+from snnb.formats.tables import COLUMNS, LIMIT, columns_of, described_graph, listed_graph, unread_note
 from snnb.formats.text_lines import lines, texts
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
@@ -124,7 +124,7 @@ def read(path: Path) -> ListedGraph:
 
     with_values = {key: name for key, name in columns.items() if not (unrated and key == "rate")}
     graph = listed_graph(path, with_values, batches, place, named=named, nodes=nodes)
-    return replace(graph, notes=(*graph.notes, *delay_note(fields)))
+    return replace(graph, notes=(*graph.notes, *unread_note(fields)))
 
 
 def _open(path: Path) -> IO[str]:

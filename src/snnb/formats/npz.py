@@ -14,7 +14,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.formats.description import DESCRIPTION, node_table, read_description
 from snnb.formats.request import BATCH, Counter, Format, Request, file_name
-from snnb.formats.tables import NEURONS, columns_of, delay_note, described_graph, listed_graph
+from snnb.formats.tables import NEURONS, columns_of, described_graph, listed_graph, unread_note
 from snnb.graph.connection import index_dtype
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.projection import GraphProjection
@@ -90,7 +90,7 @@ def read(path: Path) -> ListedGraph:
 
     named = "source_group" in columns or used["source"].dtype.kind == "U"
     graph = listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=named)
-    return replace(graph, notes=(*graph.notes, *delay_note(arrays)))
+    return replace(graph, notes=(*graph.notes, *unread_note(arrays)))
 
 
 def _read_matrices(folder: Path) -> ListedGraph:

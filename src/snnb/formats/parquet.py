@@ -15,7 +15,7 @@ from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared, require_memory
 from snnb.formats.description import DESCRIPTION, node_table, read_description
 from snnb.formats.request import Format, Request
-from snnb.formats.tables import columns_of, delay_note, described_graph, listed_graph
+from snnb.formats.tables import columns_of, described_graph, listed_graph, unread_note
 from snnb.graph.connection import EdgeBatch, index_dtype
 from snnb.graph.listed import ListedGraph
 from snnb.graph.synapse_graph import SynapseGraph
@@ -134,7 +134,7 @@ def read(path: Path) -> ListedGraph:
                     row += batch.num_rows
 
     graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)
-    return replace(graph, files=(*edges, *further), notes=(*graph.notes, *delay_note(schema.names)))
+    return replace(graph, files=(*edges, *further), notes=(*graph.notes, *unread_note(schema.names)))
 
 
 def _refuse_long_texts(path: Path, name: str, values: "pyarrow.Array") -> None:

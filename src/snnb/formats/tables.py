@@ -29,7 +29,6 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
     "source_group": ("source_group", "source_population"),
     "target_group": ("target_group", "target_population", "dest_group"),
 }
-DELAYS = ("delay", "delays")  # names of columns that are not read
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
 OTHER_NEURONS = "its neurons differ from the description; export the graph again"
@@ -61,9 +60,10 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     return columns
 
 
-def delay_note(names: Iterable[str]) -> Tuple[str, ...]:
-    """Return a note if a file with columns of these names has delays."""
-    return ("delays are not read",) if set(DELAYS) & set(names) else ()
+def unread_note(names: Iterable[str]) -> Tuple[str, ...]:
+    """Return a note if some of the columns with these names are not read; an index without a name is not stated."""
+    unread = sorted({str(name) for name in names if name} - {name for known in COLUMNS.values() for name in known})
+    return (f"columns that are not read: {', '.join(unread)}",) if unread else ()
 
 
 _Chunk = Tuple[np.ndarray, np.ndarray, np.ndarray, Optional[np.ndarray]]  # sources, targets, weights, rates of sources
