@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
 
+from snnb.architectures.registry import find
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import InputError
@@ -14,6 +16,7 @@ from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.model_files.onnx_model import read_onnx
 from snnb.network.layers import MaxPooling2D
+from snnb.network.network import Population
 from snnb.network.read_network import write_parsed, write_spiking
 from snnb.simulation.engines.engine import choose_engine
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -187,6 +190,44 @@ def _largest_sum(network, counts, x):
     return (sums / network.steps + network.output.bias).argmax(axis=1)
 
 
+def test_a_calibrated_network_counts_what_a_rounded_forward_pass_with_maxima_does(trained):
+    """With integers, so that no rounding of float32 is in either."""
+    network, x = _spiking(trained, weight_bits=6, calibrate=STEPS)
+    x = x[:100]
+    settings = SimulationSettings(samples=len(x), duration=STEPS)
+    counts = run_engine(SeparatedEngine, network, settings, x).counts
+    values, poolings = {network.input.name: x.astype(np.float64) * STEPS}, iter(POOLINGS)
+    for volume in network.volumes[1:]:
+        if not isinstance(volume, Population):
+            if len(volume.shape) == 1:  # Flatten; the other one pads a pooling
+                values[volume.name] = values[volume.inputs[0]].reshape(len(x), -1)
+        elif isinstance(volume.projections[0].layer, MaxPooling2D):
+            [source] = network.senders(volume)
+            values[volume.name] = largest(values[source], *next(poolings))
+        else:
+            total = np.asarray(volume.bias, np.float64) * STEPS
+            for projection in volume.projections:
+                total = total + _weighted(projection, values[projection.input])
+            total = (total + volume.initial_potential) / volume.integer_threshold
+            values[volume.name] = np.clip(np.floor(total), 0, STEPS)
+        if volume.name in counts and volume is not network.output:
+            assert counts[volume.name].any()
+            np.testing.assert_array_equal(counts[volume.name], values[volume.name], err_msg=volume.name)
+    guesses = counts[network.output.name].argmax(axis=1)
+    assert (guesses == digits()[1][:100]).mean() > 0.7
+
+
+def _weighted(projection, values):
+    """Sum of a projection of these values, in float64, by TensorFlow's own operators."""
+    weights = projection.weights().astype(np.float64)
+    if projection.layer.kind == "Dense":
+        return values @ weights.reshape(values.shape[-1], -1)
+    if projection.layer.kind == "Conv2D":
+        return tf.nn.conv2d(values, weights, 1, projection.layer.padding.upper()).numpy()
+    assert weights.size == values.shape[-1]  # the shortcut: a weight for each channel
+    return values * weights.reshape(-1)
+
+
 @pytest.mark.parametrize("pooled_twice", [False, True])
 def test_engines_agree_in_each_step_if_the_inputs_of_a_pooling_fire_in_different_windows(pooled_twice):
     """Channels of a pooling, which a Dense layer reads, are of two populations at different depths."""
@@ -268,3 +309,27 @@ def test_the_engine_of_the_toolbox_and_a_maximum_of_pixels_are_refused(trained):
     with pytest.raises(InputError, match=r"takes the maximum of an input that is not spikes: begin with a convolution"):
         choose_engine(network, SimulationSettings())
     assert choose_engine(network, SimulationSettings(input="poisson"))[0] == "event"
+
+
+@pytest.mark.parametrize("name", ["rueckauer_cifar10", "vgg11_cifar10", "cnn_fruits360"])
+def test_models_of_the_package_with_the_max_pooling_of_their_papers(name):
+    spec, random = find(name), np.random.default_rng(5)
+    narrow = {key: tuple(8 + i for i in range(len(spec.settings[key]))) for key in spec.settings if key == "filters"}
+    shape = (min(spec.input_shape[0], 64),) * 2 + spec.input_shape[2:]
+    model = spec.build(input_shape=shape, num_classes=10, **narrow)
+    model = keras.models.clone_model(model, clone_function=_with_maxima)
+    for layer in model.layers:
+        if not isinstance(layer, L.BatchNormalization):
+            shapes = [weights.shape for weights in layer.get_weights()]
+            layer.set_weights([random.normal(0, 1.6 / np.sqrt(np.prod(s[:-1])), s) for s in shapes])
+    x = random.random((8, *shape)).astype(np.float32)
+    network = convert(trained_network(model), x_norm=x, settings=ConversionSettings(), pixel_scale=1).parsed
+    layers = [pool.only.layer for pool in pools_of(network)]
+    assert len(layers) == sum(isinstance(layer, L.MaxPooling2D) for layer in model.layers) >= 2
+    poolings = [(layer.pool_size[0], layer.strides[0], 0) for layer in layers]
+    assert_exact(EventEngine, network, x[:2], poolings)
+
+
+def _with_maxima(layer):
+    kind = L.MaxPooling2D if isinstance(layer, L.AveragePooling2D) else type(layer)
+    return kind.from_config(layer.get_config())
