@@ -1,4 +1,4 @@
-"""Properties of single formats: text, indices, spikes, scales, limits; test_export_readers.py compares synapses."""
+"""Properties of formats: targets, text, indices, spikes, scales, limits; test_export_readers.py compares synapses."""
 
 import gzip
 import json
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import libsonata
@@ -22,11 +23,13 @@ from bmtk.utils.sonata.file import File
 from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.core.machine import Memory
 from snnb.core.options import validated
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.parts import _open, _Shared
 from snnb.formats.request import Request
 from snnb.formats.sonata import _write_edge_population
 from snnb.formats.write_export import export
+from snnb.graph.build import build_graph
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.io.files import sha256_of
@@ -34,8 +37,46 @@ from tests.crosscheck.sanafe_file import load
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import LAYERS, graph_of_model
+from tests.graph.networks import LAYERS, graph_of_model, save
 from tests.graph.recorded import keras
+
+
+@pytest.mark.parametrize("format", sorted(name for name, one in FORMATS.items() if not one.needs_mapping))
+def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, format):
+    target = tmp_path / "out"
+    target.write_text("precious")
+    with pytest.raises(UsageError, match=r"out exists.*--force"):
+        export(graph, format, target, Request(spike_times=spike_times))
+    assert target.read_text() == "precious"
+    told = []
+    export(
+        graph, format, target, Request(spike_times=spike_times, progress=lambda *seen: told.append(seen)), force=True
+    )
+    assert told[-1][0] == told[-1][1] > 0
+    first = sorted(target.rglob("*"))
+    export(graph, format, target, Request(spike_times=spike_times), force=True)
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
+    assert sorted(target.rglob("*")) == first
+
+
+def test_a_target_without_a_name(graph):
+    with pytest.raises(UsageError, match="is not a file name"):
+        export(graph, "csv", Path())
+
+
+def test_names_that_are_no_names_of_files(tmp_path):
+    """Keras takes `/` in a name."""
+    source = LAYERS.Input((3,), name="input")
+    first = LAYERS.Dense(2, name="block/../../first")(source)
+    parsed = save(keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)), tmp_path / "net_parsed.h5")
+    (tmp_path / "inner").mkdir()
+    with build_graph(parsed, tmp_path / "net_graph.h5") as graph:
+        for format in ("npz", "pynn", "sonata"):
+            export(graph, format, tmp_path / "inner" / format)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inner", "net_graph.h5", "net_parsed.h5"]
+    names = {path.name for path in (tmp_path / "inner" / "npz").iterdir()}
+    assert "0000_input__block_.._.._first.npz" in names
+    assert f"0001_block_.._.._first__{'s' * 80}.npz" in names
 
 
 def test_csv_compressed_is_the_same_table(graph, tmp_path):

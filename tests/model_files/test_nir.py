@@ -30,14 +30,6 @@ def rows_first(x):
     return x if x.ndim == 1 else x[:, None].transpose(1, 2, 0) if x.ndim == 2 else x.transpose(1, 2, 0)
 
 
-def chain(nodes, shape, end):
-    named = {f"n{i}": node for i, node in enumerate(nodes)}
-    nodes = {"input": {"type": "Input", "shape": np.array(shape)}, **named, "if": ONE,
-             "output": {"type": "Output", "shape": np.array(end)}}  # fmt: skip
-    names = list(nodes)
-    return nodes, list(zip(names, names[1:]))
-
-
 @pytest.mark.parametrize("seed", range(150))
 def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
     draw = np.random.default_rng(seed)
@@ -53,7 +45,11 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
         if z.size:
             y = z
             nodes.append(node)
-    network = read_nir(write(tmp_path / "net.nir", *chain(nodes, shape, y.shape)), NirSettings())
+    ends = [{"type": kind, "shape": np.array(of.shape)} for kind, of in (("Input", x), ("Output", y))]
+    between = {f"n{i}": node for i, node in enumerate(nodes)}
+    named = {"input": ends[0], **between, "if": ONE, "output": ends[1]}
+    path = write(tmp_path / "net.nir", named, list(zip(named, [*named][1:])))
+    network = read_nir(path, NirSettings())
     [population] = network.populations
     [current] = Analogue(network).values(np.float32(rows_first(x).reshape(1, *network.input.shape)))
     current = current + population.neuron.offset  # has the bias that differs by position

@@ -4,12 +4,13 @@ import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
 from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.machine import require_memory
 from snnb.core.progress import Say, say_nothing
-from snnb.model_files.fold_pixels import Pixels, fold_pixels
+from snnb.model_files.fold_pixels import fold_pixels
+from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 from snnb.network.layers import Activation, ReLU
@@ -31,7 +32,16 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
     advice = EXPORT if is_onnx else RESAVE
     try:
         with advising(advice):
-            network, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
+            if is_onnx:
+                network, preprocessing = read_onnx(path, warn), None
+            elif not (path.is_file() and zipfile.is_zipfile(str(path))):
+                network, preprocessing = read_keras_h5(path, warn)  # Keras until 2.11 wrote HDF5 to .keras files too
+            elif path.suffix.lower() == ".keras":
+                network, preprocessing = read_keras_zip(path, warn)
+            else:
+                raise NotReadError(
+                    "is a zip archive, not an HDF5 file", "if Keras wrote it, rename it to end in .keras"
+                )
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.advice or advice}") from error
     for layer in network.layers:
@@ -48,23 +58,10 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
 
 def read_trained(path: Path) -> TrainedNetwork:
     """Read the network in the HDF5 file that `train` has written; raise `DamagedError` if it has none."""
-    from snnb.model_files.keras_files import read_keras_h5
-
     try:
         return read_keras_h5(path, say_nothing)[0]
     except NotReadError as error:
         raise DamagedError(path, str(error)) from error
-
-
-def _read_keras(path: Path, warn: Say) -> Tuple[TrainedNetwork, Optional[Pixels]]:
-    from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
-
-    is_archive = path.is_file() and zipfile.is_zipfile(str(path))
-    if path.suffix.lower() == ".keras" and is_archive:
-        return read_keras_zip(path, warn)
-    if is_archive:
-        raise NotReadError("is a zip archive, not an HDF5 file", "if Keras wrote it, rename it to end in .keras")
-    return read_keras_h5(path, warn)  # Keras until 2.11 wrote HDF5 to .keras files too
 
 
 def files_of(path: Path) -> List[Path]:
