@@ -6,6 +6,7 @@ import pytest
 
 from snnb.architectures.custom import OwnCodeError, own_model
 from snnb.core.errors import InputError, UsageError
+from snnb.io.keras import keras
 
 BRANCHED = """
     def branched(input_shape, num_classes, filters=3, rates=(0.1, 0.2), label="x"):
@@ -209,8 +210,6 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_a_trained_model_is_read_from_its_file(tmp_path):
-    from snnb.io.keras import keras
-
     output = keras.layers.Dense(3, activation="softmax")
     model = keras.Sequential([keras.Input((4, 5, 1)), keras.layers.Flatten(), output])
     path = tmp_path / "Trained Net.h5"

@@ -5,6 +5,7 @@ import pytest
 
 from snnb.architectures import find, names
 from snnb.core.errors import UsageError
+from snnb.io.keras import keras
 
 IMAGENET = [name for name in names() if find(name).dataset == "imagenet"]
 REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")
@@ -161,8 +162,6 @@ def test_specs_of_composed_networks_state_what_their_papers_tables_give():
 
 @pytest.mark.slow
 def test_weights_of_keras_fit_the_dense_network():
-    from snnb.io.keras import keras
-
     theirs = keras.applications.DenseNet121(weights=None, input_shape=(33, 40, 3), classes=9)
     ours = find("densenet121_imagenet").build(input_shape=(33, 40, 3), num_classes=9)
     for one, other in zip(*([layer for layer in model.layers if layer.weights] for model in (ours, theirs))):

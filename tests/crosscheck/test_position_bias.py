@@ -23,6 +23,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
+from snnb.training.keras_model import trained_network
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras
@@ -48,8 +49,6 @@ def trained():
 def parsed(trained, tmp_path_factory):
     """Not normalised."""
     path = tmp_path_factory.mktemp("padded") / "net_parsed.h5"
-    from snnb.training.keras_model import trained_network
-
     write_parsed(parse_own(fold_pixels(trained_network(trained), "mean=0.25,0.5,std=0.5,0.25", len)), path, "net")
     return path
 

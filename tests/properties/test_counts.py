@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
@@ -15,6 +15,7 @@ from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
 from snnb.simulation.statistics import Quality, Totals, rate_statistics
+from tests.conversion.conftest import examples
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 
@@ -41,12 +42,7 @@ def unique_pairs(network):
     return np.unique(np.concatenate(found), axis=0)
 
 
-@settings(
-    max_examples=2 if settings.default.derandomize else 10,  # the former in `make test`
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
+@examples(2, 10)
 @example(SHORTCUT, 50)
 @given(architectures(KINDS, adds=True), st.sampled_from([1, 50, geometry.SOURCES]))
 def test_every_count_is_that_of_the_unique_pairs(architecture, together):

@@ -5,28 +5,23 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
+from tests.conversion.conftest import examples
 from tests.graph.edges import step_by_graph
 
 SAMPLES, STEPS = 12, 25
 POPULATIONS = ["Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D"]
 KINDS = [*POPULATIONS, "ZeroPadding2D", "Reshape"]
 TERMS = ["Conv2D", "DepthwiseConv2D", "Dense"]
-# Building a network takes a second, so an example that fails is shown as it was found, not searched for a smaller one.
-OPTIONS = {
-    "deadline": None,
-    "max_examples": 2 if settings.default.derandomize else 20,  # `make test` derandomises
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
-    "phases": [Phase.explicit, Phase.reuse, Phase.generate],
-}
 
 
 @st.composite
@@ -103,8 +98,6 @@ class _Builder:
         self.random, self._toolbox, self._number = np.random.default_rng(seed), toolbox, 0
 
     def add(self, kind, *arguments, **options):
-        from snnb.io.keras import keras
-
         self._number += 1
         return getattr(keras.layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
 
@@ -167,8 +160,6 @@ def _network(architecture, path, rounded, toolbox):
 
     `rounded`: so that no float32 sum of it has to be rounded.
     """
-    from snnb.io.keras import keras
-
     keras.backend.clear_session()
     shape, padding, branches, input_joins, seed = architecture
     builder = _Builder(seed, toolbox)
@@ -230,7 +221,7 @@ def _flat(counts):
 
 
 @pytest.mark.toolbox
-@settings(**OPTIONS)
+@examples(2, 20)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
     from snnb.simulation.engines.toolbox import ToolboxEngine
@@ -256,7 +247,7 @@ POOLED = ((7, 6, 2), None, (JOINED, [("MaxPooling2D", (2, 3), (1, 1), "valid", 1
 
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
-@settings(**OPTIONS)
+@examples(2, 20)
 @example(POOLED, 1.0, "subtraction")
 @given(architectures(KINDS, adds=True), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
 def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):

@@ -6,21 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, Phase, assume, given, reject, settings
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
+from tests.conversion.conftest import examples
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 
 LAYERS = keras.layers
-few = settings(
-    deadline=None,
-    max_examples=4 if settings.default.derandomize else 30,  # the former in `make test`
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # building models makes shrinking take many minutes
-)
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 small = st.tuples(st.integers(1, 4), st.integers(1, 4))
 paddings = st.sampled_from(["valid", "same"])
@@ -113,7 +108,7 @@ def graph_of(model, counts=None, **options):
         return graph
 
 
-@few
+@examples(4, 30)
 @given(single_layers(LINEAR), st.integers(1, 50), st.integers(0, 2**32 - 1))
 def test_synapses_of_a_layer_are_those_of_keras(model, max_edges, seed):
     """The output for an input of 0 is the bias; ∂target/∂source is the weight of the synapse, and 0 elsewhere."""
@@ -140,7 +135,7 @@ def test_synapses_of_a_layer_are_those_of_keras(model, max_edges, seed):
             assert_indexed_as_by_libsonata(Path(folder) / "net" / "edges.h5", inputs, others, Path(folder))
 
 
-@few
+@examples(4, 30)
 @given(single_layers(["MaxPooling2D"]))
 def test_a_maximum_is_that_of_the_predecessors(model):
     """Positive inputs, so that an explicit zero of padding never is the maximum."""

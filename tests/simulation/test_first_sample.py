@@ -13,17 +13,13 @@ from tests.simulation.alike import simulate_case
 SETTINGS = SimulationSettings(samples=60, duration=40, warm_up=7, seed=2, input="poisson")
 
 
-def _simulate(case, target, settings):
-    simulate_case(case, target, settings)
-    with np.load(target / "spike_rate_sums.npz") as file:
-        return {name: file[name] for name in file.files}
-
-
 @pytest.mark.parametrize("engine", ["event", pytest.param("tensorflow", marks=pytest.mark.slow)])
 def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, engine):
     settings = SETTINGS.changed(engine=engine, record_spikes=60)
-    _simulate(branched, tmp_path / "larger", settings)
-    sums = _simulate(branched, tmp_path / "middle", settings.changed(first=25, samples=20, record_spikes=20))
+    simulate_case(branched, tmp_path / "larger", settings)
+    simulate_case(branched, tmp_path / "middle", settings.changed(first=25, samples=20, record_spikes=20))
+    with np.load(tmp_path / "middle" / "spike_rate_sums.npz") as file:
+        sums = dict(file)
     larger, middle = (read_spikes(tmp_path / name) for name in ("larger", "middle"))
     for name, rows in larger.items():
         expected = rows[(rows[:, 0] >= 25) & (rows[:, 0] < 45)]

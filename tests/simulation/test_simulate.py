@@ -25,10 +25,6 @@ FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_
 RECORDED = ("spike_times.npz", "raster.png")
 
 
-def _simulate(case, target, settings=SETTINGS, **changes):
-    return simulate_case(case, target, settings, **changes)
-
-
 def _json(target):
     return json.loads((target / "sim_accuracies.json").read_text())
 
@@ -38,7 +34,7 @@ def _json(target):
 def test_sums_are_those_of_the_toolbox(trained, tmp_path, changes):
     found, settings = [], SETTINGS.changed(**changes)
     for engine in ("toolbox", "tensorflow"):
-        _simulate(trained, tmp_path / engine, settings.changed(engine=engine))
+        simulate_case(trained, tmp_path / engine, settings.changed(engine=engine))
         with np.load(tmp_path / engine / "spike_rate_sums.npz") as sums:
             found.append(dict(sums))
     names = [population.name for population in trained.network.populations]
@@ -56,7 +52,7 @@ def test_sums_are_those_of_the_toolbox(trained, tmp_path, changes):
 
 def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_path):
     settings = SETTINGS.changed(record_spikes=60)
-    result = _simulate(trained, tmp_path, settings)
+    result = simulate_case(trained, tmp_path, settings)
     said, last = _json(tmp_path), trained.network.output.name
     assert read_document(SimulationStatistics, tmp_path / "sim_accuracies.json") == result.statistics
     with np.load(tmp_path / "spike_times.npz") as times:
@@ -84,7 +80,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
 def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name):
     case = request.getfixturevalue(name)
     settings = SETTINGS.changed(threshold=0.9, reset="zero", initial_potential=0.25)
-    _simulate(case, tmp_path, settings)
+    simulate_case(case, tmp_path, settings)
     with h5py.File(tmp_path / "n_INI.h5", "r") as file:  # as docs/simulation.md describes it
         assert (file.attrs["format"], file.attrs["version"]) == ("snnb converted network", 2)
         assert [file.attrs[key] for key in ("threshold", "reset", "initial_potential")] == [0.9, "zero", 0.25]
@@ -110,10 +106,10 @@ def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name)
 )
 def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_path, engine, source, monkeypatch):
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
-    _simulate(branched, tmp_path / "whole", settings)
-    _simulate(branched, tmp_path / "again", settings.changed(batch_size=7))
+    simulate_case(branched, tmp_path / "whole", settings)
+    simulate_case(branched, tmp_path / "again", settings.changed(batch_size=7))
     monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 16)
-    _simulate(branched, tmp_path / "blocks", settings)
+    simulate_case(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
         for name in (*FILES, *RECORDED):
             assert (tmp_path / other / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (other, name)
@@ -121,7 +117,7 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
 
 def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path):
     told = []
-    result = _simulate(trained, tmp_path, progress=lambda done, total, note="": told.append((done, total, note)))
+    result = simulate_case(trained, tmp_path, SETTINGS, progress=lambda *seen: told.append(seen))
     assert told[-1] == (60, 60, f"accuracy so far {result.statistics.snn_accuracy:.4f}")
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
 
@@ -129,7 +125,7 @@ def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path
 def test_pictures_of_bytes_are_scaled(trained, tmp_path):
     bytes_ = np.round(trained.x * 16).astype(np.uint8)
     for name, x, scale in (("bytes", bytes_, 16.0), ("floats", trained.x, 1.0)):
-        _simulate(trained, tmp_path / name, x=x, scale=scale)
+        simulate_case(trained, tmp_path / name, SETTINGS, x=x, scale=scale)
     files = [(tmp_path / name / "spike_rate_sums.npz").read_bytes() for name in ("bytes", "floats")]
     assert files[0] == files[1]
 
@@ -141,7 +137,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     write_model(model, tmp_path / "copy_parsed.h5")
     case = dataclasses.replace(trained, parsed=tmp_path / "copy_parsed.h5")
     settings = SETTINGS.changed(duration=200)
-    result = _simulate(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
+    result = simulate_case(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
     said = _json(tmp_path)
     assert result.statistics.ann_accuracy is None
     assert "snn_accuracy" not in said
@@ -158,7 +154,7 @@ def test_refusals(trained, tmp_path):
     cases = [({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"), ({"num_classes": 11}, "10 neurons")]
     for changes, keyword in cases:
         with pytest.raises(InputError, match=keyword) as refused:
-            _simulate(trained, tmp_path, **changes)
+            simulate_case(trained, tmp_path, SETTINGS, **changes)
         assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -166,10 +162,10 @@ def test_refusals(trained, tmp_path):
 @pytest.mark.parametrize(("engine", "blocks"), [("event", 3), pytest.param("tensorflow", 2, marks=pytest.mark.slow)])
 def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, engine, blocks):
     settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40)
-    _simulate(trained, tmp_path / "alone", settings)
+    simulate_case(trained, tmp_path / "alone", settings)
     ends = range(0, 61, 60 // blocks)
     monkeypatch.setattr("snnb.simulation.simulate.blocks_of", lambda *_: list(map(slice, ends, ends[1:])))
-    _simulate(trained, tmp_path / "shared", settings.changed(workers=2))
+    simulate_case(trained, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
