@@ -45,16 +45,17 @@ def build(network: ExportedNetwork) -> Simulate:
                 else:
                     arriving = network.changing_current(population, values)[:steps]
                 # Input and bias are the bias of SANA-FE, whose neurons are at 0 before their first step.
-                biases = np.zeros((end, population.size))
-                own = biases[population.first_step :][:steps]
+                biases = np.zeros((end + 1, population.size))
+                biases[0] = np.nan  # before the sample
+                own = biases[1 + population.first_step :][:steps]
                 own += population.bias + arriving
                 own[0] += population.start
                 if population.later_bias is not None:
                     own[1:] += population.later_bias
                 own += population.numbers["offset"][:, 0]
                 neurons = chip.mapped_neuron_groups[population.name]
-                for step, i in np.argwhere(np.diff(biases, axis=0, prepend=np.nan) != 0).tolist():
-                    changes[step].append((neurons[i], {"bias": float(biases[step, i])}))
+                for step, i in np.argwhere(biases[1:] != biases[:-1]).tolist():
+                    changes[step].append((neurons[i], {"bias": float(biases[step + 1, i])}))
             for at, fired in enumerate(_spikes_of(_simulate(chip, changes, end, "simple"))):
                 for address in fired:
                     step = at - firsts[address.group_name]
