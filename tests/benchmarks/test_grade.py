@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from snnb.chips.read_hardware import read_hardware
-from snnb.conversion.rewriting import pruned
 from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import MappableNetwork, count_traffic
-from snnb.network.network import DROPPED, Population
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import graph_of
-from tests.graph.test_pruned import pruned_network
+from tests.graph.test_pruned import pruned_network, without_zeros
 from tests.mapping.networks import NETWORKS, make_graph
 from tests.mapping.test_cost import random_mapping
 from tests.mapping.test_events import full_chip
@@ -40,25 +38,14 @@ def built(network, folder, coding):
     return graph_of(network, folder, counts, {"input": coding})
 
 
-def sparse(folder):
-    network = pruned_network()
-    volumes = tuple(pruned(v, 0.8) if isinstance(v, Population) else v for v in network.volumes)
-    return built(replace(network, volumes=volumes, zeros=DROPPED), folder, "current")
-
-
 def separated(folder):
     """Populations that fire in windows, some of them from an initial potential."""
-    network = pruned_network()
-    volumes, begin = [], 0
-    for volume in network.volumes:
-        if isinstance(volume, Population):
-            start = np.full(volume.shape[-1], begin % 2 / 2, np.float32)
-            volume, begin = (
-                replace(volume, window=(begin, begin + 7), initial_potential=start, bias=0 * start),
-                begin + 7,
-            )
-        volumes.append(volume)
-    return built(replace(network, volumes=tuple(volumes)), folder, "spikes")
+    network, populations = pruned_network(), []
+    for number, population in enumerate(network.populations):
+        start = np.full(population.shape[-1], number % 2 / 2, np.float32)
+        window = (7 * number, 7 * number + 7)
+        populations.append(replace(population, window=window, initial_potential=start, bias=0 * start))
+    return built(network.with_populations(populations), folder, "spikes")
 
 
 def numbered(folder):
@@ -71,11 +58,8 @@ def numbered(folder):
         bits = 2 * np.arange(projection.kernel.size, dtype=np.int32) + np.float32(1).view(np.int32)
         return replace(projection, kernel=bits.view(np.float32).reshape(projection.kernel.shape))
 
-    volumes = tuple(
-        replace(v, projections=tuple(map(renumbered, v.projections))) if isinstance(v, Population) else v
-        for v in network.volumes
-    )
-    return built(replace(network, volumes=volumes), folder, "current")
+    populations = [replace(p, projections=tuple(map(renumbered, p.projections))) for p in network.populations]
+    return built(network.with_populations(populations), folder, "current")
 
 
 GRAPHS = {
@@ -83,7 +67,7 @@ GRAPHS = {
     "concatenated": lambda folder: make_graph(NETWORKS["branched"](), folder, "spikes"),
     "every layer": lambda folder: make_graph(NETWORKS["varied"](), folder),
     "residual": lambda folder: make_graph(NETWORKS["summed"](), folder, "spikes"),
-    "pruned": sparse,
+    "pruned": lambda folder: built(without_zeros(pruned_network(), 0.8), folder, "current"),
     "separated": separated,
     "numbered weights": numbered,
     "recurrent with delays": lambda folder: built(recurrent(), folder, "spikes"),

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
-from snnb.network.network import DROPPED, Population
+from snnb.graph.synapse_graph import SynapseGraph
 from tests.graph.networks import (
     branched,
     counts_of,
@@ -18,7 +17,7 @@ from tests.graph.networks import (
     save_spike_times,
     set_random_weights,
 )
-from tests.graph.test_pruned import SHARE, pruned_network
+from tests.graph.test_pruned import SHARE, pruned_network, without_zeros
 
 CODING = {"input": "current", "07Dense_4": "random"}
 
@@ -49,8 +48,6 @@ def graph_path(parsed, counts, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def graph(graph_path):
-    from snnb.graph.synapse_graph import SynapseGraph
-
     with SynapseGraph.open(graph_path) as opened:
         yield opened
 
@@ -84,15 +81,11 @@ def spike_times(graph, tmp_path_factory):
 @pytest.fixture(scope="session")
 def pruned_graph(tmp_path_factory):
     """A graph of a pruned integer network, with an input that spikes."""
-    folder, rng, network = tmp_path_factory.mktemp("pruned"), np.random.default_rng(4), pruned_network()
-    volumes = [pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes]
+    rng, network = np.random.default_rng(4), without_zeros(pruned_network(), SHARE)
     integers = [
-        replace(v, integer_threshold=rng.integers(20, 90, v.shape[-1]).astype(np.float32))
-        if isinstance(v, Population)
-        else v
-        for v in volumes
+        replace(p, integer_threshold=rng.integers(20, 90, p.shape[-1]).astype(np.float32)) for p in network.populations
     ]
-    integer = replace(network, volumes=tuple(integers), zeros=DROPPED, weight_bits=8, pixel=255)
+    integer = replace(network.with_populations(integers), weight_bits=8, pixel=255)
     counts = {v.name: np.maximum(rng.integers(-9, 60, v.shape), 0) for v in network.volumes}
-    with graph_of(integer, folder, counts, {"input": "spikes"}) as opened:
+    with graph_of(integer, tmp_path_factory.mktemp("pruned"), counts, {"input": "spikes"}) as opened:
         yield opened

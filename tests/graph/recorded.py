@@ -44,7 +44,9 @@ class Recorded:
                 for name in file[f"model_weights/{layer.decode()}"].attrs["weight_names"]
             ]
             self._weights = [file[name][()] for name in self._names]
-        self.layers = [_layer(*described) for described in layers]
+        self.layers = [
+            type(kind, (SimpleNamespace,), {})(name=name, output_shape=tuple(shape)) for kind, name, shape in layers
+        ]
 
     def get_weights(self):
         return self._weights
@@ -61,10 +63,6 @@ class Recorded:
     def get_layer(self, name):
         chosen = [values for key, values in zip(self._names, self._weights) if key.split("/")[1] == name]
         return SimpleNamespace(get_weights=lambda: chosen)
-
-
-def _layer(kind, name, shape):
-    return type(kind, (SimpleNamespace,), {})(name=name, output_shape=tuple(shape))
 
 
 def shape_of(layer):

@@ -87,10 +87,6 @@ def element(name, index, value):
     return lambda file: file[name].__setitem__(index, value)
 
 
-def reverse(name):
-    return lambda file: file[name].__setitem__(slice(None), file[name][()][::-1])
-
-
 def attribute(group, name, value):
     return lambda file: file[group].attrs.__setitem__(name, value)
 
@@ -98,7 +94,7 @@ def attribute(group, name, value):
 ALTERED = {
     "lists/0000: target 99, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 99),
     "lists/0000: target 3, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 3),
-    "lists/0001: the targets of neuron": reverse("lists/0001/target"),
+    "lists/0001: the targets of neuron": lambda file: put("lists/0001/target", file["lists/0001/target"][::-1])(file),
     "lists/0000: weight has numbers that are not finite": element("lists/0000/weight", 0, np.nan),
     "lists/0000: start does not ascend from 0 to ": element("lists/0000/start", 0, 1),
     "lists/0001: start does not ascend from 0 to ": element("lists/0001/start", 2, 10**12),

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import hashlib
 import pickle
 
 import h5py
@@ -17,7 +16,7 @@ from snnb.core.errors import InputError
 from snnb.formats.all import FORMATS
 from snnb.formats.import_graph import import_graph
 from snnb.formats.write_export import export
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import FORMAT, USER_BLOCK, VERSION, SynapseGraph, seal
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import MappableNetwork
@@ -205,23 +204,18 @@ def test_rates_that_are_refused(tmp_path, text, expected):
     refused(write_edges(tmp_path / "edges.csv"), expected, rates=rates)
 
 
-def numbered_spikes(folder, kind):
-    """Write two spikes of neuron 0 of `a`, and one of its neuron 1, by number."""
-    path = folder / f"spikes.{kind}"
-    if kind == "h5":
-        with h5py.File(str(path), "w") as file:
-            file["spikes/a/node_ids"] = [0, 1, 0]
-    else:
-        path.write_text("neuron,timestep\na.0,1\na.1,2\na.0,3\n")
-    return path
-
-
 @pytest.mark.parametrize("kind", ["h5", "csv"])
 @pytest.mark.parametrize("names", ["yx", "10"])
 def test_spikes_by_number_are_read_only_if_names_are_these_numbers(tmp_path, kind, names):
+    """Two spikes of neuron 0, and one of neuron 1."""
     first, second = names
     (tmp_path / "t.csv").write_text(f"source_group,source,target_group,target\na,{first},a,{second}\n")
-    rates = numbered_spikes(tmp_path, kind)
+    rates = tmp_path / f"spikes.{kind}"
+    if kind == "h5":
+        with h5py.File(str(rates), "w") as file:
+            file["spikes/a/node_ids"] = [0, 1, 0]
+    else:
+        rates.write_text("neuron,timestep\na.0,1\na.1,2\na.0,3\n")
     if names == "yx":
         refused(tmp_path / "t.csv", "numbers neurons, but neurons of a have names; give a text file", rates=rates)
         return
@@ -288,18 +282,13 @@ def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
 )
 def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
     path = tmp_path / "hand_graph.h5"
-    with h5py.File(str(path), "w", userblock_size=512) as file:
-        file.attrs.update(format="snnb synapse graph", version=1, inputs=0)
+    with h5py.File(str(path), "w", userblock_size=USER_BLOCK) as file:
+        file.attrs.update(format=FORMAT, version=VERSION, inputs=0)
         group = file.create_group("populations/0000")
         group.attrs.update(name="neurons", layer="neurons", shape=[2], first_id=0)
         group["names"] = np.array(names)
         file["projections"] = np.zeros((0, 2), np.int64)
-    with path.open("r+b") as file:
-        file.seek(512)
-        content = file.read()
-        head = f"snnb synapse graph 1\nsha256 {hashlib.sha256(content).hexdigest()}\nbytes {len(content)}\n"
-        file.seek(0)
-        file.write(head.encode().ljust(512, b"\0"))
+    seal(path)
     refused(path, expected)
 
 

@@ -15,6 +15,12 @@ from snnb.network.read_network import assemble, read_network, write_spiking
 SHARE = 0.6
 
 
+def without_zeros(network, share):
+    """Return a network without a share of the weights of each population."""
+    volumes = tuple(pruned(v, share) if isinstance(v, Population) else v for v in network.volumes)
+    return replace(network, volumes=volumes, zeros=DROPPED)
+
+
 def pruned_network():
     random = np.random.default_rng(3)
 
@@ -41,9 +47,8 @@ def pruned_network():
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
-    network, path = pruned_network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
-    volumes = tuple(pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes)
-    write_spiking(replace(network, volumes=volumes, zeros=DROPPED), path)
+    path = tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
+    write_spiking(without_zeros(pruned_network(), SHARE), path)
     with build_graph(path, path.with_name("net_graph.h5")) as opened:
         yield opened
 

@@ -215,7 +215,7 @@ class Expected:
         used, table = len({self.router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
         return table[max([key for key in table if key <= used] or [min(table)])]
 
-    def memory_bits(self, sharing, bits=19):
+    def memory_bits(self, sharing):
         """Bits of the memory of each core: of the lists of all sources, or of the different ones."""
         lists, distinct, local, seen = defaultdict(list), defaultdict(set), {}, defaultdict(int)
         for neuron in sorted(self.core):
@@ -227,7 +227,7 @@ class Expected:
             entries.sort()
             shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
             distinct[core].add((shifted, source if sharing == "none" else None))
-        return [bits * sum(len(one) for one, _ in distinct[core]) for core in range(self.cores)]
+        return [19 * sum(len(one) for one, _ in distinct[core]) for core in range(self.cores)]
 
 
 SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "link_load_mean", "link_load_max"]

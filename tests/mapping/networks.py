@@ -39,11 +39,10 @@ def chained():
 NETWORKS = {network.__name__: network for network in (branched, varied, summed, chained)}
 
 
-def make_graph(model, folder, coding="current", seed=0, counts=None):
+def make_graph(model, folder, coding="current", seed=0):
     """Build the graph of a model with random spike counts."""
     set_random_weights(model, seed)
-    spikes = {} if counts is None else counts
-    drawn = {**counts_of(model, seed), **spikes}
+    drawn = counts_of(model, seed)
     shapes = {layer.name: shape_of(layer)[1:] for layer in model.layers if layer.name in ("sum",)}
     drawn.update({name: np.arange(np.prod(shape)).reshape(shape) for name, shape in shapes.items()})
     drawn = {name: values for name, values in drawn.items() if name not in ("long", "short", "other", "input_too")}

@@ -74,30 +74,23 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     assert slow is None or found.step_bound.by == bounds[slow]
 
 
-def mapped_at_random(network, chip, cores=9):
-    core, place = random_mapping(network, np.random.default_rng(2), cores, chip.mesh)
-    sums = count_traffic(network, core, cores)
+def mapped_at_random(network, chip):
+    core, place = random_mapping(network, np.random.default_rng(2), 9, chip.mesh)
+    sums = count_traffic(network, core, 9)
     return MappedNetwork(chip, Partition(sums, (), sums), place, cost(sums, chip, place), ())
-
-
-def depths(graph):
-    """Steps after which each population begins where a spike reaches its targets in the next step."""
-    depth = {graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0}
-    for population in graph.populations[1:]:
-        before = [depth[p.source.name] for p in graph.projections if p.target is population]
-        depth[population.name] = 1 + max(before)
-    return depth
 
 
 @pytest.fixture
 def recorded(case, tmp_path):
     """A mapping with the spike times of two samples of three steps, and by sample and step on the chip the sources."""
     graph, edges, network = case
-    mapped, rng = (
-        mapped_at_random(network, full_chip(energy_pj={**ENERGY, "between_chips": 50.0})),
-        np.random.default_rng(3),
-    )
-    spikes, fired, first = {}, defaultdict(list), depths(graph)
+    rng, chip = np.random.default_rng(3), full_chip(energy_pj={**ENERGY, "between_chips": 50.0})
+    mapped = mapped_at_random(network, chip)
+    # Steps after which each population begins where a spike reaches its targets in the next step
+    first = {graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0}
+    for population in graph.populations[1:]:
+        first[population.name] = 1 + max(first[p.source.name] for p in graph.projections if p.target is population)
+    spikes, fired = {}, defaultdict(list)
     for population in network.sources:
         rows = np.argwhere(rng.random((2, 3, population.size)) < 0.3)[:, [0, 2, 1]] + (7, 0, 0)  # sample, neuron, step
         spikes[population.name] = rows.astype(np.int32)

@@ -19,15 +19,6 @@ CHIPS = {
 }
 
 
-def read_links(path):
-    """Unicast and multicast spikes by link, as the CSV states them."""
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    links = [tuple(int(row[name]) for name in ("x", "y", "to_x", "to_y")) for row in rows]
-    assert links == sorted(set(links))
-    return {(link[:2], link[2:]): (float(row["unicast"]), float(row["multicast"])) for link, row in zip(links, rows)}
-
-
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
 def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
     graph, edges, network = case
@@ -35,7 +26,11 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
     place += np.array([2, 3], np.int32) if chip.mesh == (8, 8) else np.zeros(2, np.int32)
     expected = Expected(graph, edges, core, chip, place)
     write_links(tmp_path / "links.csv", count_traffic(network, core, 9), chip.router_of(place))
-    found = read_links(tmp_path / "links.csv")
+    with (tmp_path / "links.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    links = [tuple(int(row[name]) for name in ("x", "y", "to_x", "to_y")) for row in rows]
+    assert links == sorted(set(links))
+    found = {(link[:2], link[2:]): (float(row["unicast"]), float(row["multicast"])) for link, row in zip(links, rows)}
     assert found.keys() == {link for link, load in expected.loads.items() if load} != set()
     for link, (unicast, multicast) in found.items():
         assert unicast == pytest.approx(expected.loads[link])

@@ -43,13 +43,16 @@ def _asked_partitions(monkeypatch):
     return asked
 
 
-def _convolutional():
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A network of a convolution, a pooling, a convolution and a dense layer."""
     source = LAYERS.Input((8, 8, 1), name="input")
     tensor = LAYERS.Conv2D(4, 3, activation="relu", name="00Conv2D_6x6x4")(source)
     tensor = LAYERS.AveragePooling2D(2, name="01AveragePooling2D_3x3x4")(tensor)
     tensor = LAYERS.Conv2D(6, 2, activation="relu", name="02Conv2D_2x2x6")(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_24")(tensor)
-    return keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
+    model = keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
+    return _placed(model, tmp_path_factory.mktemp("network"))
 
 
 def _tiny():
@@ -80,8 +83,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("method", "limits"), CASES)
-def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
-    network = _placed(_convolutional(), tmp_path)
+def test_limits_hold_and_sequential_is_never_better(network, method, limits):
     found = partition(network, hardware(*limits, mesh=(8, 8)), method=method)
     assert _within(network, found.best.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT))
     np.testing.assert_array_equal(np.unique(found.best.core), np.arange(found.best.core.max() + 1))
@@ -93,8 +95,7 @@ def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_partition(tmp_path):
-    network = _placed(_convolutional(), tmp_path)
+def test_the_same_seed_gives_the_same_partition(network):
     one, two = (partition(network, hardware(30, 150), seed=3).best.core for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
@@ -129,8 +130,7 @@ def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monk
     assert found.best.connectivity < found.sequential.connectivity
 
 
-def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, without_kahypar):
-    network = _placed(_convolutional(), tmp_path)
+def test_without_mt_kahypar_the_search_alone_keeps_the_promises(network, without_kahypar):
     found = partition(network, hardware(30, 150, None, mesh=(8, 8)), method="groups")
     assert _within(network, found.best.core, Limits(30, 150, NO_LIMIT))
     assert connectivity(network, found.best.core) < found.tried[0].connectivity
@@ -152,8 +152,8 @@ def test_each_method_that_finds_no_mapping_is_named(tmp_path):
     assert missing == {("hypergraph",), ("groups", "hypergraph")}
 
 
-def test_a_mapping_without_spikes_between_cores_needs_no_other(tmp_path):
-    found = partition(_placed(_convolutional(), tmp_path), hardware(1000, 1000))
+def test_a_mapping_without_spikes_between_cores_needs_no_other(network):
+    found = partition(network, hardware(1000, 1000))
     assert (found.best.connectivity, found.warnings) == (0, ())
 
 
@@ -185,15 +185,14 @@ def test_near_the_best_of_all_partitions(tmp_path, limits, seed, without_kahypar
     assert connectivity(network, found.best.core) <= 1.1 * best
 
 
-def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
+def test_the_cost_is_mt_kahypars_own_km1(network):
     import mtkahypar
 
-    network = _placed(_convolutional(), tmp_path)
     net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, network.in_degrees)
     core = np.random.default_rng(1).integers(0, 5, network.neurons).astype(np.int32)
-    reached = [net.target[net.target_start[s] : net.target_start[s + 1]].tolist() for s in range(net.axons.size)]
     pins, weights = [], []
-    for s, targets in enumerate(reached):
+    for s in range(net.axons.size):
+        targets = net.target[net.target_start[s] : net.target_start[s + 1]].tolist()
         for k in range(net.source_start[s], net.source_start[s + 1]):
             pins.append(sorted({*targets, int(net.source[k])}))
             weights.append(int(net.source_weight[k]))
@@ -260,16 +259,14 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path):
     assert neurons <= 1.03 * connectivity(network, by_channel) < 0.7 * groups
 
 
-def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(tmp_path, monkeypatch):
-    network = _placed(_convolutional(), tmp_path)
+def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(network, monkeypatch):
     asked = _asked_partitions(monkeypatch)
     partition(network, hardware(30, 150, mesh=(8, 8)), settings=SearchSettings(max_pins_after_groups=0))
     least = -(-network.neurons // 30)
     assert (network.neurons, (least, 0)) in asked
 
 
-def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path):
-    network = _placed(_convolutional(), tmp_path)
+def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(network):
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would suffice"):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
     settings = SearchSettings(max_single_neurons=10)

@@ -14,11 +14,8 @@ from tests.mapping.test_events import MEMORY, full_chip
 pytestmark = pytest.mark.usefixtures("without_kahypar")
 
 
-def _largest(network, core, chip):
-    """The largest output axons and memory of a core."""
-    sums = split_overfull(network, core, chip)
-    found = cost(sums, chip, np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32))
-    return int(found.per_core["axons_out"].max()), int(found.per_core["memory_bits"].max())
+def cost_of(sums, chip):
+    return cost(sums, chip, np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32))
 
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])
@@ -28,15 +25,16 @@ def test_every_method_keeps_the_limits(case, method, sharing):
     network = case[2]
     memory, mesh = {**MEMORY, "sharing": sharing}, {"mesh": [64, 64], "chip": None}
     thirds = (np.arange(network.neurons) * 3 // network.neurons).astype(np.int32)
-    out, bits = _largest(network, thirds, full_chip(**mesh, axons_out_per_core=10**6, synapse_memory=memory))
+    wide = full_chip(**mesh, axons_out_per_core=10**6, synapse_memory=memory)
+    needed = cost_of(split_overfull(network, thirds, wide), wide).per_core
+    out, bits = (int(needed[name].max()) for name in ("axons_out", "memory_bits"))
     least = 19 * int(network.in_degrees.max())
     tight = full_chip(
         **mesh, axons_out_per_core=out // 2 + 8, synapse_memory={**memory, "bits_per_core": max(bits // 2, least)}
     )
     found = partition(network, tight, method=method)
     for sums in (*found.tried, found.sequential):
-        places = np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32)
-        assert exceeded_limits(cost(sums, tight, places).contents, tight) == ""
+        assert exceeded_limits(cost_of(sums, tight).contents, tight) == ""
         assert sums.cores > 1
         if sharing == "kernel":  # counted core by core while cores are divided
             np.testing.assert_array_equal(sums.entries, shared_entries(sums))

@@ -30,14 +30,6 @@ def boxes_of(root):
     return [(float(r.get("x")), float(r.get("y"))) for r in root.iter(f"{SVG}rect") if r.get("stroke")]
 
 
-def numbers_in(root):
-    """All x and y of the paths with absolute coordinates, in pairs."""
-    for path in root.iter(f"{SVG}path"):
-        line = path.get("d")
-        if "h" not in line and "v" not in line:
-            yield from (tuple(map(float, pair)) for pair in re.findall(r"(-?[\d.]+) (-?[\d.]+)", line))
-
-
 def straight(layers):
     return [Arrow(i, i + 1, 1.0, "") for i in range(layers)]
 
@@ -63,7 +55,9 @@ def test_boxes_do_not_overlap_and_nothing_leaves_the_picture(kind, layers):
     assert max(left + BOX for left, _ in corners) <= width - MARGIN
     assert max(tops) + TALL <= height - MARGIN
     assert width <= BOX + 2 * MARGIN + BEND
-    at = np.array(list(numbers_in(root)))
+    lines = [path.get("d") for path in root.iter(f"{SVG}path")]
+    absolute = " ".join(line for line in lines if "h" not in line and "v" not in line)
+    at = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", absolute), float)
     # A curve stays within three quarters of the way to its control points, which may lie outside.
     assert at[:, 0].min() >= 0
     assert (at[:, 0] - BOX - MARGIN).max() * 0.75 <= width - BOX - MARGIN

@@ -42,17 +42,14 @@ class Layers:
             filters=filters, kernel_size=(kernel, kernel), strides=(stride, stride), padding=padding,
         )  # fmt: skip
 
-    def pad(self, before, after=None):
+    def pad(self, by):
         rows, columns, channels = self.shapes[self.entries[-1].name]
-        more = before + (before if after is None else after)
-        sides = (before, before if after is None else after)
-        return self.add("ZeroPadding2D", (rows + more, columns + more, channels), {}, padding=(sides, sides))
+        return self.add("ZeroPadding2D", (rows + 2 * by, columns + 2 * by, channels), {}, padding=((by, by), (by, by)))
 
-    def pool(self, side, stride=None, kind="AveragePooling2D"):
-        stride = stride or side
+    def pool(self, side, kind="AveragePooling2D"):
         rows, columns, channels = self.shapes[self.entries[-1].name]
-        shape = ((rows - side) // stride + 1, (columns - side) // stride + 1, channels)
-        return self.add(kind, shape, {}, pool_size=(side, side), strides=(stride, stride))
+        shape = (rows // side, columns // side, channels)
+        return self.add(kind, shape, {}, pool_size=(side, side), strides=(side, side))
 
     def dense(self, units, bias=True, inputs=(), name=None):
         if not inputs and len(self.shapes[self.entries[-1].name]) > 1:
@@ -71,52 +68,41 @@ def weights(shape, filters, bias):
     return {"kernel": kernel, "bias": np.full(filters, bias, np.float32)}
 
 
-def recorded_network(spec):
-    layers = Layers(*spec["input"])
-    for one in spec["layers"]:
-        if "units" in one:
-            layers.dense(one["units"], one["bias"])
-            continue
-        if one["padding"]:
-            layers.pad(one["padding"])
-        layers.conv(one["filters"], one["kernel"], one["stride"], bias=one["bias"])
-        if one.get("pool", 1) > 1:
-            layers.pool(one["pool"])
-    return layers.network
-
-
 def test_memories_and_verdicts_of_300_random_networks_are_those_of_sinabs():
     assert len(RECORDED) == 300
     for number, spec in enumerate(RECORDED):
-        placed = assign_layers(recorded_network(spec), SPECK)
-        assert [[one.kernel, one.neurons, one.biases] for one in placed.layers] == spec["memories"], number
-        assert (placed.reason is None) == (spec["cores"] is not None), (number, placed.reason)
-        if placed.reason is None:
-            assert len({*placed.core}) == len(placed.core)
-            for memories, core in zip(spec["memories"], placed.core):
+        layers = Layers(*spec["input"])
+        for one in spec["layers"]:
+            if "units" in one:
+                layers.dense(one["units"], one["bias"])
+                continue
+            if one["padding"]:
+                layers.pad(one["padding"])
+            layers.conv(one["filters"], one["kernel"], one["stride"], bias=one["bias"])
+            if one.get("pool", 1) > 1:
+                layers.pool(one["pool"])
+        found = placed(layers)
+        assert [[one.kernel, one.neurons, one.biases] for one in found.layers] == spec["memories"], number
+        assert (found.reason is None) == (spec["cores"] is not None), (number, found.reason)
+        if found.reason is None:
+            assert len({*found.core}) == len(found.core)
+            for memories, core in zip(spec["memories"], found.core):
                 memory = SPECK.cores[core]
                 assert np.less_equal(memories, [memory.kernel, memory.neurons, memory.biases]).all()
 
 
-def placed(layers, hardware=SPECK):
-    return assign_layers(layers.network, hardware)
+def placed(layers):
+    return assign_layers(layers.network, SPECK)
 
 
-def fault(layers, name, hardware=SPECK):
+def fault(layers, name):
     """The faults of a layer, as text, after checking that the reason of the network names the first of all."""
-    placement = placed(layers, hardware)
+    placement = placed(layers)
     assert placement.reason is not None
     first = next(layer for layer in placement.layers if layer.faults)
     assert f"layer {first.name} has {first.faults[0].text}" in placement.reason
     (layer,) = (layer for layer in placement.layers if layer.name == name)
     return [one.text for one in layer.faults]
-
-
-def chip(**limits):
-    memory = {"kernel": 65536, "neurons": 65536, "biases": 1024}
-    return LayerHardware.model_validate(
-        {"name": "chip", "cores": [memory] * 4, "layer": {"pooling": [2], **limits}, "source": "a test"}
-    )
 
 
 def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
