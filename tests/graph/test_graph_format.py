@@ -77,8 +77,9 @@ def delete(name):
 
 def put(name, values):
     def alter(file):
+        new = values(file[name][()]) if callable(values) else values
         del file[name]
-        file[name] = values
+        file[name] = new
 
     return alter
 
@@ -94,7 +95,7 @@ def attribute(group, name, value):
 ALTERED = {
     "lists/0000: target 99, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 99),
     "lists/0000: target 3, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 3),
-    "lists/0001: the targets of neuron": lambda file: put("lists/0001/target", file["lists/0001/target"][::-1])(file),
+    "lists/0001: the targets of neuron": put("lists/0001/target", lambda target: target[::-1]),
     "lists/0000: weight has numbers that are not finite": element("lists/0000/weight", 0, np.nan),
     "lists/0000: start does not ascend from 0 to ": element("lists/0000/start", 0, 1),
     "lists/0001: start does not ascend from 0 to ": element("lists/0001/start", 2, 10**12),
@@ -115,13 +116,11 @@ ALTERED = {
 
 
 LAYERS = {
-    "connections/0001: rows: not as in a Conv2D": lambda file: put(
-        "connections/0001/rows", file["connections/0001/rows"][1:]
-    )(file),
+    "connections/0001: rows: not as in a Conv2D": put("connections/0001/rows", lambda rows: rows[1:]),
     "connections/0004: kernel: not as in a Dense": put("connections/0004/kernel", np.ones((1, 1, 39, 4), np.float32)),
-    "connections/0003: neuron 84 is of no source in projections": lambda file: put(
-        "projections", np.delete(file["projections"], 2, axis=0)
-    )(file),
+    "connections/0003: neuron 84 is of no source in projections": put(
+        "projections", lambda table: np.delete(table, 2, axis=0)
+    ),
 }
 
 
