@@ -107,13 +107,6 @@ def test_mean_pooling_divides_by_the_neurons_in_the_window(weights_graph):
         assert (weights == np.float32(1 / windows[row, column])).all()
 
 
-def test_a_tensor_concatenated_with_itself_gives_one_edge_with_both_weights(graph, model):
-    kernel = model.get_layer("07Dense_4").get_weights()[0]
-    matrix = graph.projections[-1].to_scipy()
-    np.testing.assert_allclose(matrix.toarray(), kernel[:20] + kernel[20:], rtol=1e-6)
-    assert matrix.nnz == 80
-
-
 def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
     source = LAYERS.Input((2, 2, 1), name="input")
     twice = LAYERS.Concatenate(axis=1)([source, source])

@@ -9,7 +9,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.networks import graph_of
-from tests.mapping.brute_force import SCALARS, Expected, compared
+from tests.mapping.brute_force import Expected, compared
 from tests.mapping.networks import hardware
 from tests.network.test_recurrent import dense, recurrent
 
@@ -26,6 +26,7 @@ def random_mapping(network, rng, cores, mesh):
     [
         pytest.param(2, (5, 8), (0, 0), marks=pytest.mark.slow),
         pytest.param(5, (5, 8), (0, 0), marks=pytest.mark.slow),
+        (1, (1, 1), (0, 0)),
         (30, (5, 8), (0, 0)),
         (30, (32_768, 32_768), (32_763, 20_000)),  # a billion cores need no array of all
     ],
@@ -33,7 +34,7 @@ def random_mapping(network, rng, cores, mesh):
 def test_every_figure_is_that_of_its_definition(case, cores, mesh, corner):
     graph, edges, network = case
     chip = hardware(mesh=mesh, synapse_energy=0.7)
-    core, place = random_mapping(network, np.random.default_rng(cores), cores, (5, 8))
+    core, place = random_mapping(network, np.random.default_rng(cores), cores, np.minimum(mesh, (5, 8)))
     place += np.array(corner, np.int32)
     expected = Expected(graph, edges, core, chip, place)
     sums = count_traffic(network, core, cores)
@@ -49,16 +50,6 @@ def test_cores_of_neighbouring_neurons_in_a_row_and_one_without_neurons(case, me
     core = np.repeat(np.array([0, 1, 2, 4], np.int32), -(-network.neurons // 4))[: network.neurons]
     place = np.outer([3, 0, 2, 4, 1], np.array(mesh) == 5).astype(np.int32)
     compared(cost(count_traffic(network, core, 5), chip, place), Expected(graph, edges, core, chip, place))
-
-
-def test_one_core_costs_nothing(case):
-    _, _, network = case
-    sums = count_traffic(network, np.zeros(network.neurons, np.int32), 1)
-    found = cost(sums, hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
-    assert [getattr(found, name) for name in SCALARS[:9]] == [0] * 9
-    assert found.outside_spikes == pytest.approx(
-        sum(network.spikes_of(p).sum() for p in network.sources if p.first < network.first)
-    )
 
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])

@@ -12,7 +12,6 @@ from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
 from snnb.mapping.plots import plot_events
@@ -187,18 +186,6 @@ def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):
         write_mapping(tmp_path, mapped, MappingCost.of(mapped))
         drawn.append(len(plot_events(Mapping.open(tmp_path)).axes))
     assert drawn == [3, 2]
-
-
-def test_limits_that_a_partition_exceeds_are_named(case):
-    network = case[2]
-    small = full_chip(axons_out_per_core=3, synapse_memory={**MEMORY, "bits_per_core": 20})
-    mapped = mapped_at_random(network, small)
-    overfull = overfull_cores(mapped.cost.contents, small)
-    assert overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.per_core["axons_out"] > 3).tolist() != []
-    assert overfull["memory_bits"].size == 9
-    message = exceeded_limits(mapped.cost.contents, small)
-    assert f"{mapped.cost.per_core['axons_out'].max():,} axons_out of 3" in message
-    assert f"{mapped.cost.per_core['memory_bits'].max():,} memory_bits of 20" in message
 
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])

@@ -27,10 +27,6 @@ from tests.mapping.test_events import ENERGY, full_chip
 place = partial(placement.place, settings=QUICK)
 
 
-def chip(x, y):
-    return hardware(mesh=(x, y))
-
-
 def random_traffic(cores, density, seed):
     rng = np.random.default_rng(seed)
     return csr_matrix(rng.random((cores, cores)) * (rng.random((cores, cores)) < density))
@@ -55,7 +51,7 @@ def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
     every = np.array(list(permutations(range(width * height), cores)), np.int8)
     entries = traffic.tocoo()
     costs = sum(w * apart[every[:, a], every[:, b]] for a, b, w in zip(entries.row, entries.col, entries.data))
-    found = total_hops(traffic, place(traffic, chip(width, height), seed))
+    found = total_hops(traffic, place(traffic, hardware(mesh=(width, height)), seed))
     assert found <= 1.1 * np.min(costs) + 1e-9
     assert found >= np.min(costs) - 1e-9
 
@@ -94,12 +90,12 @@ def test_routes_avoid_links_along_y_where_only_these_take_energy():
 
 def test_a_scrambled_grid_is_found_again():
     traffic = grid(6, 6, seed=3)
-    assert total_hops(traffic, place(traffic, chip(6, 6))) == traffic.sum()
+    assert total_hops(traffic, place(traffic, hardware(mesh=(6, 6)))) == traffic.sum()
 
 
 @pytest.mark.parametrize(("cores", "mesh"), [(1, (1, 1)), (6, (3, 2)), (40, (9, 7)), (63, (9, 7)), (128, (16, 8))])
 def test_no_two_cores_share_a_place_and_all_are_on_the_mesh(cores, mesh):
-    places = place(random_traffic(cores, 0.2, cores), chip(*mesh))
+    places = place(random_traffic(cores, 0.2, cores), hardware(mesh=mesh))
     assert places.dtype == np.int32
     assert places.shape == (cores, 2)
     assert len(np.unique(places, axis=0)) == cores
@@ -108,15 +104,15 @@ def test_no_two_cores_share_a_place_and_all_are_on_the_mesh(cores, mesh):
 
 
 def test_cores_without_traffic_have_places_too():
-    places = place(csr_matrix((5, 5)), chip(5, 1))
+    places = place(csr_matrix((5, 5)), hardware(mesh=(5, 1)))
     assert sorted(places[:, 0].tolist()) == [0, 1, 2, 3, 4]
     lonely = csr_matrix(([3.0, 1.0], ([0, 2], [4, 2])), shape=(6, 6))  # and what stays in a core costs nothing
-    assert total_hops(lonely, place(lonely, chip(3, 3))) == 3
+    assert total_hops(lonely, place(lonely, hardware(mesh=(3, 3)))) == 3
 
 
 def test_the_same_seed_gives_the_same_places_and_another_may_not():
     traffic = random_traffic(60, 0.3, 5)
-    first, again, other = (place(traffic, chip(8, 8), seed) for seed in (1, 1, 2))
+    first, again, other = (place(traffic, hardware(mesh=(8, 8)), seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
@@ -138,7 +134,7 @@ def test_progress_reports_the_cost_and_an_exception_ends_it():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        place(random_traffic(60, 0.3, 5), chip(8, 8), 0, interrupt)
+        place(random_traffic(60, 0.3, 5), hardware(mesh=(8, 8)), 0, interrupt)
     (done, total, note), *_ = reported
     assert 0 < done < total
     assert note.startswith("spikes × distance ")
