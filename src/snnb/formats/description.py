@@ -297,13 +297,9 @@ class Description(BaseModel):
                 own.name, own.shape, own.layer, coding, window=own.window, initial_potential=shares
             )
             populations.append(population)
+        number = sum(population.name in inputs for population in populations)
         return ListedGraph(
-            populations,
-            (),
-            sum(population.name in inputs for population in populations),
-            self.recording,
-            assumed=self.assumed_spikes,
-            notes=tuple(self.notes),
+            populations, (), number, self.recording, assumed=self.assumed_spikes, notes=tuple(self.notes)
         )
 
 

@@ -102,13 +102,9 @@ def export(
             sibling(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         if described:
             write_json(description_path(temporary), description)
-    return Export(
-        path=target,
-        graph=(origin or {}).get("stamp"),
-        edges=description["edges"],
-        size_bytes=sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target])),
-        format=format,
-    )
+    size_bytes = sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target]))
+    stamp, edges = (origin or {}).get("stamp"), description["edges"]
+    return Export(path=target, graph=stamp, edges=edges, size_bytes=size_bytes, format=format)
 
 
 def find_format(name: str) -> Format:
