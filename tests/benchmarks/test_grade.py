@@ -156,11 +156,10 @@ class Case:
         return found["violations"]
 
     def run(self, partition, placement, *options):
-        command = [self.graph.path, self.folder / partition, "--placement", self.folder / placement]
+        command = ["grade", self.graph.path, self.folder / partition, "--placement", self.folder / placement]
+        command += ["--constraints", self.folder / "chip.json", *options]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "sys.argv", ["grade", *map(str, command), "--constraints", str(self.folder / "chip.json"), *options]
-            )
+            patch.setattr("sys.argv", [*map(str, command)])
             status = grade.main()
         return (status, *self.read())
 

@@ -33,10 +33,8 @@ def test_traffic_and_hops_are_those_of_the_package(name, tmp_path, modules):
     with GRAPHS[name](tmp_path) as graph:
         network = MappableNetwork.of(graph)
         for constraints in ("neurons_32", "loihi_mesh"):
-            hardware, chip = (
-                read_hardware(str(FOLDER / "constraints" / f"{constraints}.json")),
-                grade.read_constraints(constraints),
-            )
+            hardware = read_hardware(str(FOLDER / "constraints" / f"{constraints}.json"))
+            chip = grade.read_constraints(constraints)
             core, place = random_mapping(network, np.random.default_rng(3), min(9, network.neurons), hardware.mesh)
             sums = count_traffic(network, core, len(place))
             traffic = hops.core_traffic(grade.Graph(graph.path), core)
@@ -50,12 +48,11 @@ def test_no_placement_has_fewer_hops_than_the_bound(mesh, tile, modules):
     hops, random = modules[0], np.random.default_rng(6)
     chip = {"mesh": mesh, "tile": tile}
     positions = np.array(list(np.ndindex(*mesh)))
-    for cores in (1, 2, 4):
-        for density in (0.3, 1.0):
-            traffic = random_traffic(random, cores, density)
-            every = itertools.permutations(range(len(positions)), cores)
-            fewest = min(hops.hops_of(traffic, positions[list(chosen)], chip) for chosen in every)
-            assert hops.fewest_hops(traffic, chip) <= fewest + 1e-9
+    for cores, density in itertools.product((1, 2, 4), (0.3, 1.0)):
+        traffic = random_traffic(random, cores, density)
+        every = itertools.permutations(range(len(positions)), cores)
+        fewest = min(hops.hops_of(traffic, positions[list(chosen)], chip) for chosen in every)
+        assert hops.fewest_hops(traffic, chip) <= fewest + 1e-9
 
 
 def test_the_bound_of_a_star(modules):

@@ -67,7 +67,6 @@ def residual_graph(tmp_path_factory):
     for name, like in (("sum", "two"), ("out", "out")):  # a sum's neurons are not those of a layer with a kernel
         counts[name] = np.abs(counts[like]) + 1
     counts["input"] = np.rint(counts["input"])
-    counts = {name: counts[name] for name in ("input", "one", "two", "sum", "pool", "out")}
     saved, parsed = save_counts(folder / "counts.npz", counts), save(model, folder / "net_parsed.h5")
     with build_graph(parsed, folder / "net_graph.h5", counts=saved, coding={"input": "spikes"}) as opened:
         yield opened

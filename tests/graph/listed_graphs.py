@@ -1,15 +1,11 @@
 """Random graphs of listed edges: self-connections, cycles, isolated neurons, parallel edges, any number of inputs."""
 
 from collections import defaultdict
-from typing import Dict, Tuple
 
 import numpy as np
 
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
-from snnb.graph.synapse_graph import SynapseGraph
-
-SYNAPSES = Dict[Tuple[int, int], float]
 
 
 def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, fractional=True, codings=("spikes",)):
@@ -41,7 +37,7 @@ def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, f
     return graph, dict(synapses)
 
 
-def with_names(graph: SynapseGraph, synapses: SYNAPSES):
+def with_names(graph, synapses):
     """The synapses as `tests.mapping.brute_force` takes them: source, target, names of their populations, weight."""
     name = [p.name for p in graph.populations for _ in range(p.size)]
     return [(s, t, (name[s], name[t]), w) for (s, t), w in sorted(synapses.items())]

@@ -23,12 +23,8 @@ def test_descriptions_agree_with_the_files():
         if one.synapses > SIZE:
             continue
         with SynapseGraph.open(one.path) as graph:
-            inputs = graph.number_of_nodes() - graph.number_of_neurons()
-            assert (one.inputs, one.neurons, one.synapses) == (
-                inputs,
-                graph.number_of_neurons(),
-                graph.number_of_edges(),
-            )
+            neurons, nodes = graph.number_of_neurons(), graph.number_of_nodes()
+            assert (one.inputs, one.neurons, one.synapses) == (nodes - neurons, neurons, graph.number_of_edges())
             assert (one.pictures, one.steps) == (graph.recording.num_samples, graph.recording.num_timesteps)
             assert (one.spikes, one.sha256_hyperedges) == (traffic(graph), hyperedges_sha256(graph))
 

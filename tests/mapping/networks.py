@@ -45,7 +45,6 @@ def make_graph(model, folder, coding="current", seed=0):
     drawn = counts_of(model, seed)
     shapes = {layer.name: shape_of(layer)[1:] for layer in model.layers if layer.name in ("sum",)}
     drawn.update({name: np.arange(np.prod(shape)).reshape(shape) for name, shape in shapes.items()})
-    drawn = {name: values for name, values in drawn.items() if name not in ("long", "short", "other", "input_too")}
     if coding == "spikes":
         drawn["input"] = np.floor(np.abs(drawn["input"]))
     folder.mkdir(parents=True, exist_ok=True)

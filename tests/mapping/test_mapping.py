@@ -168,7 +168,5 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     assert f"20: {neurons.max() / 20:.0%} full (core {neurons.argmax()} has most)" in text
     assert f"90: {axons.max() / 90:.0%} full (core {axons.argmax()} has most)" in text
     assert f"{cost.connectivity:,.6g}" in text
-    assert (
-        f"{cost.connectivity / mapped.partition.sequential.connectivity:.2f} × the connectivity of the sequential"
-        in text
-    )
+    ratio = cost.connectivity / mapped.partition.sequential.connectivity
+    assert f"{ratio:.2f} × the connectivity of the sequential" in text

@@ -112,13 +112,11 @@ def test_figures_are_those_of_the_simulation(complete, document):
     run, stamp = complete
     page = document((run.path / "report.html").read_text())
     stated = json.loads((run.path / "simulations" / stamp / "sim_accuracies.json").read_text())
-    low, high = stated["snn_accuracy_interval_95"]
-    assert f"spiking network: {stated['snn_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})" in page.text(
-        "accuracy"
-    )
-    assert f"analogue network: {stated['ann_accuracy']:.2%}" in page.text("accuracy")
-    assert f"read-out: {stated['readout_accuracy']:.2%}" in page.text("accuracy")
-    assert "the softmax output is stochastic" in page.text("accuracy")
+    (low, high), accuracy = stated["snn_accuracy_interval_95"], page.text("accuracy")
+    assert f"spiking network: {stated['snn_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})" in accuracy
+    assert f"analogue network: {stated['ann_accuracy']:.2%}" in accuracy
+    assert f"read-out: {stated['readout_accuracy']:.2%}" in accuracy
+    assert "the softmax output is stochastic" in accuracy
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     assert page.sections["operations"]["rows"][1:] == [
         ["additions", f"{stated['synaptic_operations_per_sample']:,.0f}"],
@@ -132,13 +130,11 @@ def test_figures_are_those_of_the_simulation(complete, document):
         ["footprint, bytes", f"{stated['footprint']:,}"],
     ]
     names = list(map(printable, stated["class_counts"]))
-    wrong = {
-        (names[true], names[guess], str(count)) for true, guess, count in stated["readout_confusion"] if true != guess
-    }
+    cells = stated["readout_confusion"]
+    wrong = {(names[true], names[guess], str(count)) for true, guess, count in cells if true != guess}
+    right = sum(count for true, guess, count in cells if true == guess)
     assert "predictions of the read-out" in page.text("confusion")
-    assert sum(count for true, guess, count in stated["readout_confusion"] if true == guess) == round(
-        stated["readout_accuracy"] * stated["num_samples"]
-    )
+    assert right == round(stated["readout_accuracy"] * stated["num_samples"])
     shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
     assert set(shown) <= wrong
     assert len(shown) == min(10, len(wrong))
@@ -170,9 +166,8 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
         last = list(csv.DictReader(file))[-1]
     assert float(page.rows("training", "val_accuracy")[0]) == pytest.approx(float(last["val_accuracy"]), rel=1e-3)
     cost = json.loads(next(run.path.glob("maps/*/cost.json")).read_text())
-    assert float(page.rows("mapping", "connectivity")[0].replace(",", "")) == pytest.approx(
-        cost["connectivity"], rel=1e-5
-    )
+    connectivity = page.rows("mapping", "connectivity")[0]
+    assert float(connectivity.replace(",", "")) == pytest.approx(cost["connectivity"], rel=1e-5)
     assert page.rows("mapping", "network energy")[1] == "per sample"  # of a chip without figures of neurons
     text = page.text("provenance")
     (mapped,) = run.records_of("map").values()

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -106,23 +107,20 @@ def fault(layers, name):
 
 
 def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
-    for size in (5, 8, 9, 16):
-        for kernel in (1, 2, 3, 4, 5):
-            for stride in (1, 2, 4):
-                for padding in ("same", "valid"):
-                    layers = Layers(size, size, 1)
-                    layers.conv(1, kernel, stride, padding)
-                    (layer,) = placed(layers).layers
-                    side, before = layer.kernel_size[0], layer.padding[0]
-                    outputs = layer.output[0]
-                    assert (size + 2 * before - side) // stride + 1 == outputs
-                    # TensorFlow: `same` has ⌈size / stride⌉ windows, and the odd row of padding at the end
-                    total = max((outputs - 1) * stride + kernel - size, 0) if padding == "same" else 0
-                    for output in range(outputs):
-                        wanted = range(output * stride - total // 2, output * stride - total // 2 + kernel)
-                        there = range(output * stride - before, output * stride - before + side)
-                        assert {n for n in wanted if 0 <= n < size} <= {*there}
-                    assert side == kernel or padding == "same"
+    for size, kernel, stride, padding in product((5, 8, 9, 16), (1, 2, 3, 4, 5), (1, 2, 4), ("same", "valid")):
+        layers = Layers(size, size, 1)
+        layers.conv(1, kernel, stride, padding)
+        (layer,) = placed(layers).layers
+        side, before = layer.kernel_size[0], layer.padding[0]
+        outputs = layer.output[0]
+        assert (size + 2 * before - side) // stride + 1 == outputs
+        # TensorFlow: `same` has ⌈size / stride⌉ windows, and the odd row of padding at the end
+        total = max((outputs - 1) * stride + kernel - size, 0) if padding == "same" else 0
+        for output in range(outputs):
+            wanted = range(output * stride - total // 2, output * stride - total // 2 + kernel)
+            there = range(output * stride - before, output * stride - before + side)
+            assert {n for n in wanted if 0 <= n < size} <= {*there}
+        assert side == kernel or padding == "same"
 
 
 def test_a_sum_is_one_kernel_over_the_channels_of_its_sources():
