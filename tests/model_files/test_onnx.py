@@ -17,7 +17,6 @@ from snnb.training.pretrained import verify_onnx
 from tests.model_files.conftest import RECORDED, outputs, refused
 from tests.model_files.test_onnx_operators import node, onnxruntime_outputs, written
 
-
 NAMES = ["residual_torch_9", "residual_torch_13", "residual_torch_fixed", "residual_torch_default"]
 NAMES += ["plain_torch_9", "plain_torch_17", "plain_torch_default"]
 
