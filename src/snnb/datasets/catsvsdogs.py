@@ -58,8 +58,7 @@ def load(where: Path) -> LoadedDataset:
     for_test = [sorted(pictures, key=by_hash)[: max(1, round(TEST_SHARE * len(pictures)))] for pictures in files]
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
-    version = listing_version((train, test))
-    return LoadedDataset(list(CLASSES), train, test, version, read_from)
+    return LoadedDataset(list(CLASSES), train, test, listing_version((train, test)), read_from)
 
 
 def _has_kaggle_files(folder: Path) -> bool:

@@ -82,8 +82,7 @@ def fetch(folder: Path, progress: Progress) -> None:
     for name, (_, sha256_gz) in FILES.items():
         if _on_disk(folder, name) is None:
             urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-            path = folder / f"{name}.gz"
-            download(urls, path, sha256=sha256_gz, progress=progress)
+            download(urls, folder / f"{name}.gz", sha256=sha256_gz, progress=progress)
 
 
 def load(where: Path) -> LoadedDataset:

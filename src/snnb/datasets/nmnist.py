@@ -7,7 +7,6 @@ datasets to spiking neuromorphic datasets using saccades, Frontiers in Neuroscie
 
 import re
 import zipfile
-import zlib
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict
@@ -18,7 +17,7 @@ from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
 from snnb.io.files import read_bytes
-from snnb.io.npy import read_member
+from snnb.io.npy import RAISED_BY_ZIP, read_member
 
 SPEC = DatasetSpec(
     name="nmnist",
@@ -78,7 +77,7 @@ def _recordings(where: Path, part: str) -> EventRecordings:
         name = names[position]
         try:
             data = found[name]()
-        except (zipfile.BadZipFile, zlib.error, EOFError):
+        except RAISED_BY_ZIP:
             raise InputError(f"{name} is damaged: download the archive again.") from None
         if len(data) % EVENT_BYTES:
             raise InputError(f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.")

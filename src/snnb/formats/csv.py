@@ -189,18 +189,14 @@ def _fault_of(path: Path, fields: Sequence[str], numbers: Set[str], delimiter: s
                     continue
                 return f"line {line:,}: has {len(values)} fields, the header has {len(fields)}"
             for name, value in zip(fields, values):
-                if name in numbers and not _is_number(value):
+                try:
+                    if name in numbers:
+                        float(value)
+                except ValueError:
                     if name in ends:
                         return f"line {line:,}: {name} {value.strip()!r} is not an id from 0; {IDS_OR_NAMES}"
                     return f"line {line:,}: could not convert string {value!r} to a number"
     return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) is not None
-    except ValueError:
-        return False
 
 
 def _ids(path: Path, name: str, values: np.ndarray, first: int, place: Callable[[int], str]) -> np.ndarray:

@@ -15,8 +15,8 @@ from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared
 from snnb.io.files import refuse_special
 
-RAISED_BY_ZIP = (zipfile.BadZipFile, zlib.error)
-RAISED_BY_NUMPY = (ValueError, TypeError, EOFError, SyntaxError, RuntimeError, LookupError, *RAISED_BY_ZIP)
+RAISED_BY_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
+RAISED_BY_NUMPY = (ValueError, TypeError, SyntaxError, RuntimeError, LookupError, *RAISED_BY_ZIP)
 
 
 def load_array(path: Path) -> np.ndarray:
