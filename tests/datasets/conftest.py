@@ -84,15 +84,12 @@ def server(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             state.requests.append(self.path)
-            content = state.files.get(self.path)
-            if content is None:
-                return self.send_error(404)
-            self.send_response(200)
+            content = state.files.get(self.path, b"")
+            self.send_response(200 if content else 404)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: state.cut_after])
             self.close_connection = True
-            return None
 
         def log_message(self, format, *args):
             pass

@@ -91,20 +91,16 @@ def refuse_other_kinds(path: Path) -> None:
         raise InputError(f"{path} {advice.format(name=path.name, stem=path.stem or 'model')}")
 
 
-# subtract_delayed: in the next step, after the decay, as snnTorch does with `reset_delay=True`, its default.
-Reset = Literal["value", "subtract", "subtract_delayed"]
-Integration = Literal["euler", "exponential"]
-
-
 class NirSettings(Options):
     """Decisions that a NIR file leaves open."""
 
     time_step: Annotated[Optional[float], Flag(panel="NIR")] = Field(
         default=None, gt=0, description="Time step, in the time unit of the NIR file."
     )
-    nir_reset: Annotated[Reset, Flag(panel="NIR")] = Field(
+    # subtract_delayed: in the next step, after the decay, as snnTorch does with `reset_delay=True`, its default.
+    nir_reset: Annotated[Literal["value", "subtract", "subtract_delayed"], Flag(panel="NIR")] = Field(
         default="value", description="Reset: to v_reset, or by subtraction, immediately or one step later."
     )
-    integration: Annotated[Integration, Flag(panel="NIR")] = Field(
+    integration: Annotated[Literal["euler", "exponential"], Flag(panel="NIR")] = Field(
         default="euler", description="Integration of the leak."
     )
