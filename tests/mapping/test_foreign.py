@@ -163,7 +163,7 @@ def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     assert (mapped.core == core).all()
     assert mapped.place.tolist() == [[n % 4, n // 4] for n in range(11)]
     assert np.flatnonzero(mapped.cost.per_core["neurons"]).tolist() == [1, 4, 9]
-    assert mapped.method == "file"
+    assert mapped.partition.best.method == "file"
     placed = cost_partition(network, chip(neurons=999), files[0])
     assert placed.cost.connectivity == mapped.cost.connectivity
     assert placed.cost.hops_unicast <= mapped.cost.hops_unicast

@@ -173,7 +173,7 @@ class Connection:
         part = slice(begin[start], begin[stop])
         index, position = index[part], position[part]
         batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))
-        stream = self.stream(position)._replace(first_source=0)
+        stream = self.stream._replace(position=position, first_source=0)
         fill(stream, np.ones(position.size, np.float32), 0, *batch)
         return batch._replace(source=self.source.first + index[batch.source])
 
@@ -215,12 +215,9 @@ class Connection:
         list_sources(self.ids, inputs, filters, multiplier, start, stop, ids)
         return ids
 
-    def stream(self, position: np.ndarray) -> "Stream":
-        """Return the arguments of the loops that generate the edges of sources at these flat positions (int64)."""
-        return self._stream._replace(position=position)
-
     @cached_property
-    def _stream(self) -> "Stream":
+    def stream(self) -> "Stream":
+        """Arguments of the loops that generate edges, for no source yet; `position` are flat positions of sources."""
         from snnb.graph.edge_loops import Stream
 
         geometry = self.geometry

@@ -198,7 +198,7 @@ class KernelProjection(GraphProjection):
             return
         (connection,), rate = self.connections, self.source.edge_rate(rate_scale)
         batch = edge_buffer(max(max_edges, int(self.out_degrees.max())), index_dtype(self._nodes))
-        stream, start = connection.stream(connection.where), 0
+        stream, start = connection.stream._replace(position=connection.where), 0
         while start < self.source.size:
             filled, start = fill(stream, rate, start, *batch)
             for begin in range(0, filled, max_edges):
@@ -212,7 +212,7 @@ class KernelProjection(GraphProjection):
         if not self.merged:
             (connection,) = self.connections
             batch = edge_buffer(int(self.out_degrees[start:stop].sum()), ids)
-            stream = connection.stream(connection.where[:stop])
+            stream = connection.stream._replace(position=connection.where[:stop])
             fill(stream, rate, start, *batch)
             return batch
         first, size = self.target.first, self.target.size

@@ -89,7 +89,10 @@ class SynapseGraph:
             attributes.setdefault("edge_unit", EDGE_UNIT)  # of a file that another program wrote
             self.recording = Recording(*(attributes[name] for name in RECORDING))
         self.attributes: Dict[str, object] = attributes
-        self.populations = read_populations(file, self.recording, integers)
+        groups = [file["populations"][f"{number:04d}"] for number in range(len(file["populations"]))]
+        nodes = sum(math.prod(group.attrs["shape"].tolist()) for group in groups)
+        require_memory(8 * nodes, f"{file.filename}: the {nodes:,} neurons")  # a number for each
+        self.populations = tuple(_read_population(group, self.recording, integers) for group in groups)
         self.nodes = Nodes(self.populations)
         if pool_weight is not None:
             self.attributes["pool_weight"] = pool_weight
@@ -438,24 +441,13 @@ def _digest(file: BinaryIO) -> Tuple[str, int]:
     return digest.hexdigest(), max(0, file.tell() - USER_BLOCK)
 
 
-def read_populations(file: h5py.Group, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
-    """Return the populations in the order of their numbers, in thresholds or as integers.
-
-    Raise `ResourceError` if the memory cannot hold a number for each neuron.
-    """
-    groups = [file["populations"][f"{number:04d}"] for number in range(len(file["populations"]))]
-    nodes = sum(math.prod(group.attrs["shape"].tolist()) for group in groups)
-    require_memory(8 * nodes, f"{file.filename}: the {nodes:,} neurons")
-    return tuple(_read_population(group, recording, integers) for group in groups)
-
-
 def _read_population(group: h5py.Group, recording: Optional[Recording], integers: bool) -> GraphPopulation:
-    begin, end = group.attrs.get("window", (0, 0))
+    """Return a population in thresholds or as integers."""
     arrays = {name: whole(group[name]) for name in ("threshold", "initial_potential", "later_bias") if name in group}
     threshold, start = arrays.get("threshold"), arrays.get("initial_potential")
     if integers and threshold is not None and start is not None:
         start = to_integers(start, threshold)
-    neuron = None
+    window, neuron = group.attrs.get("window"), None
     if "neuron" in group:
         numbers = {name: whole(values) for name, values in group["neuron"].items()}
         neuron = Neuron.of(numbers, spikes=bool(group["neuron"].attrs["spikes"]))
@@ -466,7 +458,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
         layer=group.attrs["layer"],
         first=int(group.attrs["first_id"]),
         coding=None if recording is None else group.attrs["coding"],
-        window=(int(begin), int(end)) if "window" in group.attrs else None,
+        window=None if window is None else (int(window[0]), int(window[1])),
         initial_potential=start,
         integer_threshold=threshold,
         integers=integers,

@@ -123,7 +123,7 @@ class MappingCost(Cost):
             least_cores={name: n for name, n in least_cores(network, mapped.hardware).items() if name in contents},
             valid=not any(overfull.values()),
             overfull=overfull,
-            method=mapped.method,
+            method=mapped.partition.best.method,
             neurons=network.neurons,
             first_id=network.first,
             samples=network.samples,

@@ -37,11 +37,6 @@ class MappedNetwork:
         return self.partition.best.network
 
     @property
-    def method(self) -> str:
-        """Method of the partition: `sequential`, `groups`, `hypergraph` or `file`."""
-        return self.partition.best.method
-
-    @property
     def core(self) -> np.ndarray:
         """Core of each placed neuron: int32, shape (neurons,)."""
         return self.partition.best.core

@@ -81,8 +81,17 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     """
     expected = "a placement has `x y` per line, for core 0, 1 and so on"
     place, by_address = read_number_lines(path, 2, expected, ADDRESSES)
-    if by_address:
-        place = _at_addresses(path, place, hardware)
+    if by_address:  # tile, and core in it, as SANA-FE numbers them
+        sides = hardware.tile or (1, 1)
+        tiles, within = hardware.cores // (sides[0] * sides[1]), sides[0] * sides[1]
+        outside = np.flatnonzero((place >= (tiles, within)).any(axis=1))
+        if outside.size:
+            tile, core = place[outside[0]]
+            raise InputError(
+                f"{path}: line {outside[0] + 2:,}: core {core} of tile {tile} is not on {hardware.name}, which has "
+                f"{tiles:,} tiles of {within:,}; give the architecture file of the network with --hardware"
+            )
+        place = place_of(place, hardware.mesh, sides)
     if not cores <= len(place) <= hardware.cores:
         raise InputError(
             f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, {hardware.name} "
@@ -106,20 +115,6 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
             f"{path}: cores {first:,} and {second:,} are both at {x} {y}; each core needs its own position"
         )
     return place.astype(np.int32)
-
-
-def _at_addresses(path: Path, address: np.ndarray, hardware: Hardware) -> np.ndarray:
-    """Return x and y of cores that are given by tile, and core in it, as SANA-FE numbers them."""
-    sides = hardware.tile or (1, 1)
-    tiles, within = hardware.cores // (sides[0] * sides[1]), sides[0] * sides[1]
-    outside = np.flatnonzero((address >= (tiles, within)).any(axis=1))
-    if outside.size:
-        tile, core = address[outside[0]]
-        raise InputError(
-            f"{path}: line {outside[0] + 2:,}: core {core} of tile {tile} is not on {hardware.name}, which has "
-            f"{tiles:,} tiles of {within:,}; give the architecture file of the network with --hardware"
-        )
-    return place_of(address, hardware.mesh, sides)
 
 
 def read_number_lines(path: Path, columns: int, expected: str, header: str = "") -> Tuple[np.ndarray, bool]:

@@ -355,7 +355,7 @@ class TrafficSums:
     # (cores,) int64: distinct neurons whose spikes a core receives, including its own and neurons of a spiking input
     axons: np.ndarray
     synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
-    method: str = ""  # the partitioning method
+    method: str = ""  # of the partition: `sequential`, `groups`, `hypergraph` or `file`
     entries: Optional[np.ndarray] = None  # (cores,) int64: of the lists of each core that sources share, where counted
 
     @property

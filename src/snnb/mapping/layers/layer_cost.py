@@ -104,14 +104,11 @@ class LayerCost(Document):
         core = {layer.name: number for layer, number in zip(assignment.layers, assignment.core) if number is not None}
         operations = synaptic_operations(network, assignment.folded, counts)
         outside = network.input.name
+        readers = [(term.source, core[layer.name]) for layer in assignment.layers for term in layer.terms]
         rows = []
         for layer, fits in zip(assignment.layers, assignment.fits):
             received = [t.source for t in layer.terms if core.get(t.source) != core[layer.name]]
-            sent = sum(
-                term.source == layer.name and core[reader.name] != core[layer.name]
-                for reader in assignment.layers
-                for term in reader.terms
-            )
+            sent = sum(source == layer.name and reader != core[layer.name] for source, reader in readers)
             rows.append(
                 LayerOnCore(
                     name=layer.name,
@@ -126,7 +123,7 @@ class LayerCost(Document):
                     synaptic_operations=operations[layer.name],
                 )
             )
-        readers = sum(term.source == outside for layer in assignment.layers for term in layer.terms)
+        n_outside = sum(source == outside for source, _ in readers)
         made = cls(
             model=model,
             graph=graph,
@@ -135,7 +132,7 @@ class LayerCost(Document):
             samples=samples,
             cores=len({row.core for row in rows}),
             connectivity=sum(row.spikes_out for row in rows),
-            outside_spikes=float(readers * counts[outside].sum()) if outside in counts else 0.0,
+            outside_spikes=float(n_outside * counts[outside].sum()) if outside in counts else 0.0,
             synaptic_operations=sum(row.synaptic_operations for row in rows),
             layers=rows,
             folded=dict(assignment.folded),

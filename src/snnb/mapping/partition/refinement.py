@@ -3,7 +3,7 @@
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -112,8 +112,12 @@ def refine(
     `best_known_cost`; of many groups only if no partition within the limits was found. The rounds end when all
     annealings of one lead to the best cost. An annealing visits at most about `max_visits` neighbouring groups.
     """
-    settings = problem.settings
-    trials, rounds = _trials(problem, max_visits)
+    net, settings = problem.net, problem.settings
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    visits = settings.visits_of_trial + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
+    max_trials = max(1, min(settings.max_trials, int(max_visits / visits)))
+    trials = min(settings.trials_per_group * net.groups, max_trials)
+    rounds = min(max_trials // trials, settings.max_rounds) if net.groups <= settings.max_groups_to_anneal else 0
     total = number + settings.starts_annealed_per_round * rounds + 1
     candidates: List[Refined] = []
     for refined in _in_parallel(partial(_refined, problem, *start, problem.seed) for start in starts):
@@ -140,16 +144,6 @@ def refine(
         rounds -= best >= lowest  # without success they count twice
     progress(total, total)
     return min(valid, key=lambda one: one.cost).core if valid else None
-
-
-def _trials(problem: Problem, max_visits: int) -> Tuple[int, int]:
-    """Return the trials of an annealing, and the number of rounds."""
-    net, settings = problem.net, problem.settings
-    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
-    visits = settings.visits_of_trial + int(((degrees + sources) * degrees).sum()) / net.groups  # at most
-    max_trials = max(1, min(settings.max_trials, int(max_visits / visits)))
-    trials = min(settings.trials_per_group * net.groups, max_trials)
-    return trials, min(max_trials // trials, settings.max_rounds) if net.groups <= settings.max_groups_to_anneal else 0
 
 
 def _in_parallel(calls: Iterable[Callable[[], Refined]]) -> Iterator[Refined]:
