@@ -73,7 +73,6 @@ MEANS = node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0)
 FLAT = {"m": numbers(216, 5), "c": numbers(5), "s": numbers(216), "v": numbers(216) ** 2}
 ROUND = {"pads": [1, 1, 1, 1]}
 STRIDED = {"kernel_shape": [3, 3], "strides": [2, 2]}
-AVERAGE = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 SHAPES = [node("Shape", "x", "t"), node("Slice", "t,i,j", "u"), node("Concat", "u,k", "s", axis=0)]
 BRANCH = [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "h")]
 TRANSPOSE = node("Transpose", "x", "t", perm=[0, 2, 3, 1])
@@ -91,7 +90,7 @@ MODELS = {
     "MaxPool padded": ([RELU, node("MaxPool", "t", **STRIDED, **ROUND)], {}),
     "MaxPool ceil": ([RELU, node("MaxPool", "t", **STRIDED, ceil_mode=1)], {}),
     "AveragePool": ([node("AveragePool", kernel_shape=[2, 3], strides=[2, 1])], {}),
-    "AveragePool same": ([node("AveragePool", **AVERAGE)], {}),
+    "AveragePool same": ([node("AveragePool", kernel_shape=[3, 3], **ROUND)], {}),
     "GlobalAveragePool": ([node("GlobalAveragePool")], {}),
     "GlobalAveragePool Conv": ([POOLED, node("Conv", "t,w")], POINTS),
     "ReduceMean keepdims": ([node("ReduceMean", axes=[-1, -2])], {}),
