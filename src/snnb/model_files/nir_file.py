@@ -104,7 +104,7 @@ def read_nir_graph(path: Path) -> NirGraph:
         if not isinstance(group, h5py.Group) or _text(group, "type") != GRAPH:
             raise NotReadError("has no NIR graph")
         parameters = [item for item in datasets_in(group) if item.size]
-        for item in parameters:  # each, and together
+        for item in parameters:  # each, and together, against the size of the file and memory
             if item.dtype.kind in "biuf":
                 require_declared(path, item.size, f"values of {item.name}", item.dtype.itemsize)
         require_declared(path, sum(item.size * item.dtype.itemsize for item in parameters), "bytes of parameters", 1)

@@ -47,7 +47,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
     for layer in network.layers:
         size = math.prod(layer.shape)
         require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
-    last = network.output
+    last = network.output  # of a classifier that ends in logits, a vector without an activation
     linear = getattr(last.layer, "activation", "linear") == "linear" and not isinstance(last.layer, ReLU)
     if linear and len(last.shape) == 1:
         warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
