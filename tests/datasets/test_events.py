@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.datasets import digit_events, digits
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.events import Events, binned
@@ -329,8 +329,6 @@ def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepa
     assert described.splits["train"].class_counts == {str(digit): 2 for digit in range(10)}
     lengths = EventSamples(target / "x_test.h5").lengths
     assert 3 * digit_events.TICKS[0] - 2 <= lengths.min() < lengths.max() <= 3 * digit_events.TICKS[1]
-    with pytest.raises(UsageError, match="omit --source"):
-        run_prepare("digit_events", source=Path())
 
 
 def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():

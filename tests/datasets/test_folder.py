@@ -170,7 +170,6 @@ def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets,
     ("settings", "error", "message"),
     [
         ({"shape": (5, 7, 4)}, InputError, "1 or 3 channels, the model takes 4"),
-        ({"shape": (5, 7, 3), "num_classes": 2}, InputError, "has 3 classes, the model has 2"),
         ({"shape": (5, 7, 3), "source": "."}, UsageError, "omit --source for folder:"),
     ],
 )
