@@ -194,9 +194,8 @@ def test_wrong_cores_and_places_are_reported(case):
 def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"])
     assert grade.main() == 2
-    assert (
-        "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_t100," in capsys.readouterr().err
-    )
+    message = "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_t100,"
+    assert message in capsys.readouterr().err
 
 
 def test_compressed_files_and_files_that_cannot_be_read(case):
@@ -214,13 +213,10 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
     with pytest.raises(ValueError, match=r"^axons is no file and no constraints; the constraints are axons_1024, "):
         grade.read_constraints("axons")
     chip = json.loads((case.folder / "chip.json").read_text())
-    (case.folder / "chip.json").write_text(
-        json.dumps({**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}})
-    )
-    assert (
-        "unknown or missing keys: axons_per_core, energy_pj.x, weights_per_core"
-        in case.run("parts.txt", "places.txt")[2]
-    )
+    wrong = {**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}}
+    (case.folder / "chip.json").write_text(json.dumps(wrong))
+    errors = case.run("parts.txt", "places.txt")[2]
+    assert "unknown or missing keys: axons_per_core, energy_pj.x, weights_per_core" in errors
     (case.folder / "chip.json").write_text(json.dumps(chip))
     with case.graph.path.open("r+b") as file:
         file.seek(5000)
@@ -238,11 +234,8 @@ def test_each_instance_has_results_and_the_command_of_its_recipe(monkeypatch):
     cases = table.by_case(table.read_csv())
     assert {*cases} == {(name, constraints) for name, one in instances.items() for constraints in one["constraints"]}
     for name, constraints in cases:
-        assert {path.name for path in (table.RESULTS / name).glob(f"{constraints}.*")} == {
-            f"{constraints}.json",
-            f"{constraints}.parts.xz",
-            f"{constraints}.places.xz",
-        }
+        files = {path.name for path in (table.RESULTS / name).glob(f"{constraints}.*")}
+        assert files == {f"{constraints}.{kind}" for kind in ("json", "parts.xz", "places.xz")}
 
 
 @pytest.mark.parametrize("name", ["mini_network", "lenet_t16"])

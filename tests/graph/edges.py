@@ -49,9 +49,8 @@ def _current(population, inbound, threshold):
         return _Maximum(population, inbound, threshold)
     taps = np.ones((population.size, 1), np.float32)
     if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
-        taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
-            :, np.newaxis
-        ].astype(np.float32)
+        taps_at = np.rint(1 / inbound[0].connections[0].scale).reshape(-1, 1)
+        taps = np.repeat(taps_at, population.shape[-1], axis=0).astype(np.float32)
         for matrix in matrices.values():
             matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
     bias = population.bias.ravel()[:, np.newaxis]

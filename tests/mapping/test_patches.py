@@ -23,9 +23,8 @@ def test_patches_keep_the_limits(case, share, mixed, same_grid):
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
     limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
     axons_out *= int(network.fan_out.max())
-    group, groups = patches(
-        network, limits, SearchSettings(), None if same_grid else axons_out, mixed=mixed, same_grid=same_grid
-    )
+    room = None if same_grid else axons_out
+    group, groups = patches(network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid)
     sums = count_traffic(network, group, groups)
     assert same_grid or sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents

@@ -72,9 +72,7 @@ def test_figures_are_those_of_the_graph(complete, document):
     page = document((run.path / "report.html").read_text())
     with SynapseGraph.open(run.path / "graphs" / stamp / "mini_network_graph.h5") as graph:
         edges = graph.to_scipy("weight").tocoo()
-        rates = np.concatenate(
-            [p.rate.ravel() if p.coding != "current" else np.zeros(p.size) for p in graph.populations]
-        )
+        rates = np.concatenate([p.rate.ravel() * (p.coding != "current") for p in graph.populations])
         ends = [p.first + p.size for p in graph.populations]
         names = [p.name for p in graph.populations]
         sizes = [p.size for p in graph.populations]
@@ -98,9 +96,8 @@ def test_figures_are_those_of_the_graph(complete, document):
         assert float(row[4]) == pytest.approx(of.sum() / sizes[number], rel=1e-3)
         assert float(row[7]) == pytest.approx(edges.data[of].mean(), rel=1e-3, abs=1e-6)
         assert row[10] == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
-        assert float(row[11].replace(",", "")) == pytest.approx(
-            traffic[ends[number] - sizes[number] : ends[number]].sum(), rel=1e-3
-        )
+        sent = traffic[ends[number] - sizes[number] : ends[number]].sum()
+        assert float(row[11].replace(",", "")) == pytest.approx(sent, rel=1e-3)
     spiking = traffic[ends[0] : ends[-2]]
     carried = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
     shares = [f"{((carried < share - 1e-12).sum() + 1) / spiking.size:.1%}" for share in (0.5, 0.9)]

@@ -77,13 +77,13 @@ class MappableNetwork:
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each neuron: int64, shape (neurons,); a constant input's too, as they take synapse memory."""
-        return self._onto(self.graph.projections)
+        return np.concatenate([in_degrees(self.graph.projections, target) for target in self.populations])
 
     @cached_property
     def fan_in(self) -> np.ndarray:
         """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
         projections = tuple(p for p in self.graph.projections if p.source in self.sources)
-        degrees = self._onto(projections)
+        degrees = np.concatenate([in_degrees(projections, target) for target in self.populations])
         for target in self.populations if repeats(projections) else ():  # a source with several delays is one
             _count_distinct(degrees[self.part(target)], partial(sources_of, projections, target))
         return degrees
@@ -117,9 +117,6 @@ class MappableNetwork:
         """Whether edges are listed, or there are none, so that no kernel defines which neurons share sources."""
         projections = self.graph.projections
         return not projections or any(not projection.connections for projection in projections)
-
-    def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
-        return np.concatenate([in_degrees(projections, target) for target in self.populations])
 
     @property
     def populations(self) -> Tuple[GraphPopulation, ...]:

@@ -64,17 +64,11 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
     # The last population has no outgoing synapses, and a constant input does not spike.
     leaving = [p for p in graph.populations if out_degrees[p.name].any()]
     of_spiking = [sent[p.name] for p in leaving if p.coding not in (None, "current")]
+    from_each = np.concatenate([np.empty(0), *(out_degrees[p.name] for p in leaving)])
+    onto_each = np.concatenate([in_degrees[p.name] for p in graph.layers])
     degrees = [
-        _histogram(
-            np.concatenate([np.empty(0), *(out_degrees[p.name] for p in leaving)]),
-            "out-degree of a neuron",
-            "have no outgoing synapse",
-        ),
-        _histogram(
-            np.concatenate([in_degrees[p.name] for p in graph.layers]),
-            "in-degree of a neuron",
-            "have no incoming synapse",
-        ),
+        _histogram(from_each, "out-degree of a neuron", "have no outgoing synapse"),
+        _histogram(onto_each, "in-degree of a neuron", "have no incoming synapse"),
     ]
     return [
         _network(boxes, arrows),
