@@ -102,10 +102,10 @@ def test_files_of_spikes_are_added_up_and_recorded(folder, snnb):
 
 
 RATE_OPTIONS = {
-    "": "give --rate-samples and --rate-steps, or give rates in",
-    " --rate-samples 2": "give --rate-steps, or",
-    " --rate-steps 3": "give --rate-samples, or",
-    " --rate-steps 3 --rate-samples 1": "correct --rate-samples or --rate-steps, or",
+    "": "give --rate-samples and --rate-steps; rates must be in spikes",
+    " --rate-samples 2": "give --rate-steps; rates",
+    " --rate-steps 3": "give --rate-samples; rates",
+    " --rate-steps 3 --rate-samples 1": "correct --rate-samples or --rate-steps; rates",
 }
 
 

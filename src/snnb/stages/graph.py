@@ -276,7 +276,7 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     if params.from_file is not None and params.from_file.suffix == ".h5" and params.rates is None:
         remedy = "correct num_samples and num_timesteps in the file"
     elif params.from_file is not None:
-        remedy += ", or give rates in spikes per time step"
+        remedy += "; rates must be in spikes per time step, not Hz"
     return [
         f"a neuron has {most:,.4g} spikes per time step, more than the possible 1; counts are divided by "
         f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}"
