@@ -211,11 +211,8 @@ class TensorFlowEngine:
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, settings = len(x), self._network.input.name, self._settings
-        recorded, samples, poisson = (
-            recorded_of(settings, first, n),
-            range(first, first + n),
-            settings.input == "poisson",
-        )
+        recorded, samples = recorded_of(settings, first, n), range(first, first + n)
+        poisson = settings.input == "poisson"
         poisson_input = Streams(settings.seed, samples if poisson else range(0), INPUT)
         softmax = [population for population in self._network.populations if population.activation == "softmax"]
         uniforms = [(each, Streams(settings.seed, samples, SOFTMAX + i)) for i, each in enumerate(softmax)]

@@ -147,15 +147,18 @@ class Group:
         network, samples, steps = self._prepared.network, *output.shape[:2]
         spikes: Dict[str, np.ndarray] = {}
         for component, stepped in self._prepared.components:
-            for volume in component if stepped else ():
-                words = filled_up(volume.size) // GROUP
-                spikes[volume.name] = self._prepared.scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
-            for part in [slice(step, step + 1) for step in range(steps)] if stepped else [slice(0, steps)]:
+            parts = [slice(0, steps)]
+            if stepped:
+                parts = [slice(step, step + 1) for step in range(steps)]
+                for volume in component:
+                    words, name = filled_up(volume.size) // GROUP, f"{volume.name} in a cycle"
+                    spikes[volume.name] = self._prepared.scratch.spikes(name, samples, steps, words)
+            for part in parts:
                 for volume in component:
                     units = volume.size if volume is network.output else 0
                     # Not a part of `readout`: the loops would be compiled for other strides
                     received = np.zeros((samples, part.stop - part.start, units), readout.dtype)
-                    found = dict(spikes) if stepped else spikes
+                    found = dict(spikes) if stepped else spikes  # a step is added to the spikes of a cycle below
                     self._add_spikes(volume, found, start, part, received)
                     if stepped:
                         spikes[volume.name][:, part] = found[volume.name]
