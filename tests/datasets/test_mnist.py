@@ -59,7 +59,10 @@ def test_an_npz_of_another_kind_is_named_with_what_is_wrong(refused, tmp_path, m
 def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, monkeypatch, mnist_arrays):
     _, prepared = run_prepare("mnist", source=mnist_folder)
     assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
-    official = {name: (hashlib.sha256(idx_bytes(array)).hexdigest(), "") for name, array in mnist_arrays.items()}
+    official = {
+        name: mnist.PublishedFile(hashlib.sha256(idx_bytes(array)).hexdigest(), "")
+        for name, array in mnist_arrays.items()
+    }
     monkeypatch.setattr(mnist, "FILES", official)
     warnings = run_prepare("mnist", source=mnist_folder)[1].warnings
     assert warnings == ["40 training and 20 test samples; 60,000 and 10,000 are published"]
@@ -101,7 +104,7 @@ def test_without_a_source_the_missing_files_are_downloaded_once(
     server.files = {f"/{name}.gz": gzip.compress(content) for name, content in plain.items()}
     monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
     published = {
-        name: tuple(hashlib.sha256(one).hexdigest() for one in (content, server.files[f"/{name}.gz"]))
+        name: mnist.PublishedFile(*(hashlib.sha256(one).hexdigest() for one in (content, server.files[f"/{name}.gz"])))
         for name, content in plain.items()
     }
     monkeypatch.setattr(mnist, "FILES", published)

@@ -329,10 +329,10 @@ class _Parser:
         else:
             strides, dilation = kind.strides, kind.dilation_rate
             (top, _), (left, _) = window_zeros(value.shape, kind.kernel_size, strides, dilation, kind.padding)
-            kernel_kind, key = (
-                ("Conv2D", "kernel") if layer.kind == "Conv2D" else ("DepthwiseConv2D", "depthwise_kernel")
-            )
-            kernel = Kernel(kernel_kind, weights[key], self._position, strides, dilation, (top, left), kind.padding)
+            name, first = "Conv2D", "kernel"
+            if layer.kind != "Conv2D":  # depthwise, alone or as the first part of a separable convolution
+                name, first = "DepthwiseConv2D", "depthwise_kernel"
+            kernel = Kernel(name, weights[first], self._position, strides, dilation, (top, left), kind.padding)
         if isinstance(kind, SeparableConv2D):
             current = self._followed(current, kernel, np.zeros(kernel.outputs), (*layer.shape[:-1], kernel.outputs))
             kernel = Kernel("Conv2D", weights["pointwise_kernel"], self._position)

@@ -9,7 +9,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -41,20 +41,27 @@ SPEC = DatasetSpec(
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 
 
-FILES: Dict[str, Tuple[str, str]] = {  # SHA-256 of the decompressed content and of the gzipped file
-    "train-images-idx3-ubyte": (
+class PublishedFile(NamedTuple):
+    """SHA-256 of the decompressed content and of the gzipped file."""
+
+    sha256: str
+    sha256_gz: str
+
+
+FILES: Dict[str, PublishedFile] = {
+    "train-images-idx3-ubyte": PublishedFile(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     ),
-    "train-labels-idx1-ubyte": (
+    "train-labels-idx1-ubyte": PublishedFile(
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
     ),
-    "t10k-images-idx3-ubyte": (
+    "t10k-images-idx3-ubyte": PublishedFile(
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     ),
-    "t10k-labels-idx1-ubyte": (
+    "t10k-labels-idx1-ubyte": PublishedFile(
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
@@ -79,10 +86,10 @@ def fetch(folder: Path, progress: Progress) -> None:
     """Download the gzipped files that are missing."""
     from snnb.datasets.download import download  # which imports much
 
-    for name, (_, sha256_gz) in FILES.items():
+    for name, file in FILES.items():
         if _on_disk(folder, name) is None:
             urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-            download(urls, folder / f"{name}.gz", sha256=sha256_gz, progress=progress)
+            download(urls, folder / f"{name}.gz", sha256=file.sha256_gz, progress=progress)
 
 
 def load(where: Path) -> LoadedDataset:
@@ -98,7 +105,7 @@ def load(where: Path) -> LoadedDataset:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
         read = {name: read_idx(path) for name, path in read_from.items()}
         arrays = {name: array for name, (array, _) in read.items()}
-        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name][0]]
+        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
         if other:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 

@@ -48,26 +48,31 @@ def copy(
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
             with writing(temporary, "r+") as file:
-                first = 0
-                for number in range(len(file["populations"])):
-                    group = file["populations"][f"{number:04d}"]
-                    shape = tuple(group.attrs["shape"].tolist())
-                    size = int(np.prod(shape, dtype=np.int64))
-                    group.attrs.setdefault("coding", "spikes")
-                    if "spike_count" in group:
-                        del group["spike_count"]
-                    write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
-                    first += size
-                file.attrs.update(asdict(recording))
-                unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
-                file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
-                for name in ("counts_sha256", "assumed_spikes"):
-                    if name in file.attrs:
-                        del file.attrs[name]
+                _replace_spikes(file, spikes, recording)
                 if assumed:
                     file.attrs["assumed_spikes"] = 1
             seal(temporary)
     return SynapseGraph.open(target)
+
+
+def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) -> None:
+    """Replace the spikes of each neuron, and state the samples and steps in which they were counted."""
+    first = 0
+    for number in range(len(file["populations"])):
+        group = file["populations"][f"{number:04d}"]
+        shape = tuple(group.attrs["shape"].tolist())
+        size = int(np.prod(shape, dtype=np.int64))
+        group.attrs.setdefault("coding", "spikes")
+        if "spike_count" in group:
+            del group["spike_count"]
+        write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
+        first += size
+    file.attrs.update(asdict(recording))
+    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
+    file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
+    for name in ("counts_sha256", "assumed_spikes"):
+        if name in file.attrs:
+            del file.attrs[name]
 
 
 def open_checked(path: Path) -> SynapseGraph:

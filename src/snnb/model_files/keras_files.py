@@ -23,7 +23,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import h5py
 import numpy as np
@@ -503,15 +503,7 @@ def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
             if step.kind == "Rescaling":
                 scale, offset = _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
             else:
-                axis = config.get("axis", -1)
-                if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
-                    raise ValueError
-                if config.get("mean") is not None:
-                    mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
-                else:  # the arrays of a layer in a model inside are not known: KeyError
-                    mean, variance = (np.asarray(step.weights[key], np.float64).reshape(-1) for key in "01")
-                scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
-                offset = -mean * scale
+                scale, offset = _normalization(config, step.weights)
             factor, shift = factor * scale, shift * scale + offset
         except MALFORMED:
             raise NotReadError(f"layer {step.label} cannot be folded into the first weights", ADVICE) from None
@@ -519,6 +511,19 @@ def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
             raise NotReadError(f"layer {step.label} does not multiply by positive numbers", ADVICE)
     return Pixels(factor, shift, layers=", ".join(f"layer {step.label}" for step in steps))
+
+
+def _normalization(config: KerasObject, arrays: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the factor and the shift of a `Normalization` layer; raise an error of `MALFORMED` if it has others."""
+    axis = config.get("axis", -1)
+    if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
+        raise ValueError
+    if config.get("mean") is not None:
+        mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
+    else:  # the arrays of a layer in a model inside are not known: KeyError
+        mean, variance = (np.asarray(arrays[key], np.float64).reshape(-1) for key in "01")
+    scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+    return scale, -mean * scale
 
 
 def _numbers(value: JsonValue) -> np.ndarray:
