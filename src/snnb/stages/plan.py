@@ -355,11 +355,12 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
     """
     states: List[StageState] = []
     causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
+    results = run.records()
     for name, stage in STAGES.items():
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
         several = stage.kind.names is not None
-        records = {place: one for place, one in run.records().items() if place.split("/")[0] == stage.kind.directory}
+        records = {place: one for place, one in results.items() if place.split("/")[0] == stage.kind.directory}
         for directory, record in records.items():
             if several and only is not None and directory.split("/")[1] not in only:
                 continue
