@@ -1,6 +1,5 @@
 """Stage `parse`: parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
-import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from snnb.conversion.toolbox_config import configuration, require_toolbox, write
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.text import write_json
 from snnb.model_files.kinds import NirSettings
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
@@ -195,7 +195,7 @@ def write_conversion(result: "Conversion", directory: Path, name: str, settings:
     if result.calibration:
         documents["calibration"] = {name: layer.model_dump() for name, layer in result.calibration.items()}
     for file, document in documents.items():
-        (directory / f"{file}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(directory / f"{file}.json", document)
 
 
 def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
