@@ -61,7 +61,7 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
 
 
 def unread_note(names: Iterable[str]) -> Tuple[str, ...]:
-    """Return a note if some of the columns with these names are not read; an index without a name is not stated."""
+    """Return a note that lists the columns that are not read, without those that have no name (an index of pandas)."""
     unread = sorted({str(name) for name in names if name} - {name for known in COLUMNS.values() for name in known})
     return (f"columns that are not read: {', '.join(unread)}",) if unread else ()
 

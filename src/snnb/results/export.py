@@ -82,13 +82,10 @@ def export_graph(
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "export")
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
-        if options.rate_unit != DEFAULTS.rate_unit and (opened.recording is None or opened.assumed_spikes):
-            why = (
-                "the spikes of the graph are assumed, so there are"
-                if opened.assumed_spikes
-                else "a graph of weights has"
-            )
-            raise UsageError(f"--rate-unit: {why} no rates; omit it")
+        if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
+            raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
+        if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
+            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = spike_times_of(run, stamp) if format == "spinemap" else None

@@ -124,7 +124,6 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-
     if run.manifest.run.imported:  # the directory may be in the environment
         names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
         return dict.fromkeys(names, "an external graph has no data set; omit it")
