@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -6,12 +7,11 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.io.files import atomic_path, remove_partial, write_text_atomically
+from tests.rundir.test_directory import deaths, failures
 
 
-def test_a_file_appears_when_it_is_complete_and_what_a_killed_process_left_is_removed(tmp_path):
-    target, left = tmp_path / "out.txt", tmp_path / ".out.txt.abcdefgh.partial"
-    left.mkdir()
-    (left / "half").touch()
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "out.txt"
     with atomic_path(target, force=False) as temporary:
         temporary.write_text("new")
         assert not target.exists()
@@ -20,17 +20,98 @@ def test_a_file_appears_when_it_is_complete_and_what_a_killed_process_left_is_re
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
 
-def test_no_link_is_followed_to_write(tmp_path):
-    """Neither one under the name that is written first, nor one that stands in the target's place."""
+def test_files_of_others_with_the_name_of_a_leftover_stay(tmp_path):
+    """A leftover has the record of the process that made it."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (tmp_path / ".out.txt.abcdefgh.partial").symlink_to(victim)
+    (tmp_path / ".out.txt.partial").write_text("mine")
+    (tmp_path / ".out.txt.aaaaaaaa.partial").write_text("mine")
+    (tmp_path / ".out.txt.bbbbbbbb.partial").symlink_to(victim)
+    for name, owner in (("cccccccc", None), ("dddddddd", ""), ("eeeeeeee", "snnb writes x in this directory\n")):
+        folder = tmp_path / f".out.txt.{name}.partial"
+        folder.mkdir()
+        (folder / "mine").write_text("mine")
+        if owner is not None:
+            (folder / ".owner").write_text(owner)
     (tmp_path / "out.txt").symlink_to(victim)
+    before = sorted(tmp_path.rglob("*"))
     with atomic_path(tmp_path / "out.txt", force=True) as temporary:
         temporary.write_text("new")
+    remove_partial(tmp_path)
     assert victim.read_text() == "precious"
     assert not (tmp_path / "out.txt").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "victim"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def export(folder, text):
+    """Write a file with a description, and without the table that an earlier one had."""
+    target = folder / "out.txt"
+    with atomic_path(target, force=True, companions=[folder / "out.json"], outdated=[folder / "out.csv"]) as temporary:
+        temporary.write_text(text)
+        temporary.with_name("out.json").write_text(text)
+
+
+def files_in(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+OLD, NEW = {"out.txt": "old", "out.csv": "old"}, {"out.txt": "new", "out.json": "new"}
+
+
+def restore_old(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    for name, text in OLD.items():
+        (folder / name).write_text(text)
+
+
+def test_killed_at_any_file_operation_all_files_are_the_old_or_all_are_the_new(tmp_path):
+    folder, outcomes = tmp_path / "exports", []
+    folder.mkdir()
+    restore_old(folder)
+    for _ in deaths(lambda _: export(folder, "new")):
+        remove_partial(folder)
+        assert files_in(folder) in (OLD, NEW)
+        outcomes.append(files_in(folder) == NEW)
+        restore_old(folder)
+    assert len(outcomes) > 10
+    assert set(outcomes) == {True, False}
+
+
+def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp_path):
+    folder, outcomes = tmp_path / "exports", set()
+    folder.mkdir()
+    restore_old(folder)
+    for message in failures(lambda: export(folder, "new"), folder, tmp_path / "message"):
+        remove_partial(folder)
+        is_new = files_in(folder) == NEW
+        assert is_new or files_in(folder) == OLD
+        assert is_new == (message is None or "out.txt is complete nevertheless" in message)
+        outcomes.add((is_new, message is None))
+        restore_old(folder)
+    assert outcomes == {(False, False), (True, False), (True, True)}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pipe_is_not_replaced(tmp_path, force):
+    os.mkfifo(tmp_path / "out")
+    refused = pytest.raises(UsageError, match="is a pipe, socket or device, which is not replaced")
+    with refused, atomic_path(tmp_path / "out", force=force):
+        pass
+    assert stat.S_ISFIFO((tmp_path / "out").stat().st_mode)
+
+
+def test_an_error_names_the_target_and_not_the_hidden_file(tmp_path):
+    target = tmp_path / "out.txt"
+    with pytest.raises(OSError, match="File too large") as caught, atomic_path(target, force=False):
+        raise OSError(errno.EFBIG, "File too large")  # as write(2) raises it, without a name
+    assert caught.value.filename == str(target)
+    with pytest.raises(OSError, match="No such file") as caught, atomic_path(target, force=False) as temporary:
+        temporary.read_text()
+    assert caught.value.filename == str(target)
+    with pytest.raises(OSError, match="No such file") as caught, atomic_path(target, force=False):
+        (tmp_path / "other").read_text()
+    assert caught.value.filename == str(tmp_path / "other")
 
 
 def make(path, kind, text):

@@ -17,6 +17,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
+from snnb.rundir.manifest import sealed
 from snnb.stages.open_run import open_run
 from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
@@ -38,7 +39,7 @@ def complete(tmp_path_factory):
     path = shutil.copytree(RECORDED, folder / "a <i> run")
     manifest = yaml.safe_load((path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["class_names"][3] = CLASS
-    (path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     run = Run(path=path)
     stamp = run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label=LABEL).directory.name
     run.graph(simulation=stamp)
@@ -198,7 +199,7 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     if stages == 3:
         fidelity = {"samples": 360, "classifies": True, "trained": 0.9, "after": {"average_pooling": 0.75}}
         manifest["stages"]["parse"]["details"]["fidelity"] = fidelity
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     page = document(write_report(open_run(run.path)).read_text())
     assert "snnb simulate --run-dir" in page.text("accuracy")
     changed = (

@@ -1,13 +1,15 @@
+import errno
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 import pytest
 
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import InputError, SnnbError, UpstreamError, UsageError
 from snnb.results.verify import verify_run
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory, locked
+from snnb.rundir.journal import Journal, write_journal
 from snnb.rundir.manifest import manifest_type
 from snnb.stages.all import KINDS
 
@@ -75,6 +77,94 @@ def deaths(action):
     raise AssertionError("the action has more file operations")
 
 
+FAILING = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir")
+
+
+def is_in(folder, arguments):
+    """Whether an audited operation is on a path in a folder, or relative to a directory that is open."""
+    paths = [os.fsdecode(path) for path in arguments[:2] if isinstance(path, (str, bytes, os.PathLike))]
+    return any(str(folder) in path for path in paths) or not any(map(os.path.isabs, paths))
+
+
+def fail_at(number, action, folder, report):
+    """Run an action whose operation of this number fails in `folder`; return the exit code of the child.
+
+    0: the action has succeeded nevertheless. 1: it raised an error for the user, which is
+    in the file `report`. 2: it has fewer operations. 3: another error.
+    """
+    count = 0
+
+    def step():
+        nonlocal count
+        count += 1
+        if count == number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def hook(event, arguments):
+        if event in FAILING and is_in(folder, arguments):
+            step()
+
+    flush = os.fsync
+    os.fsync = lambda descriptor: step() or flush(descriptor)
+    sys.addaudithook(hook)
+    try:
+        action()
+    except (OSError, SnnbError) as error:
+        report.write_text(str(error))
+        return 1
+    return 2 if count < number else 0
+
+
+def failures(action, folder, report):
+    """Let each file operation and flush in `folder` fail in turn, in a child that runs `action`.
+
+    Yield the message of the error that the action raises, or None if it succeeds. The child
+    writes it to the file `report`. Another error than one for the user fails the test.
+    """
+    for number in range(1, 2000):
+        child = os.fork()
+        if child == 0:
+            code = 3
+            try:
+                code = fail_at(number, action, folder, report)
+            finally:
+                os._exit(code)
+        code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+        assert code < 3, f"operation {number}"
+        if code == 2:
+            return
+        yield report.read_text() if code == 1 else None
+    raise AssertionError("the action has more file operations")
+
+
+def test_after_any_failed_operation_a_stage_has_happened_or_has_not_and_says_so(run, write, tmp_path):
+    """The renamed manifest is the commit: what fails after it undoes nothing."""
+    with run.locked():
+        write(run, "old")
+    number = 0
+
+    def write_locked():
+        again = RunDirectory.open(run.path, KINDS)
+        with again.locked():
+            write(again, f"new{number}")
+
+    outcomes = set()
+    for message in failures(write_locked, run.path, tmp_path / "message"):
+        after = RunDirectory.open(run.path, KINDS)
+        with after.locked():
+            now = content(after)
+        assert now in ("old", f"new{number}")
+        is_new = now != "old"
+        assert is_new == (message is None or "complete and recorded nevertheless" in message)
+        assert verify_run(after).problems == []
+        assert hidden(after) == []
+        outcomes.add((is_new, message is None))
+        with after.locked():
+            write(after, "old")
+        number += 1
+    assert outcomes == {(False, False), (True, False), (True, True)}
+
+
 @pytest.mark.parametrize("before", [pytest.param(None, marks=pytest.mark.slow), "old"])
 def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write, before):
     if before is not None:
@@ -109,6 +199,37 @@ def test_killed_at_any_file_operation_the_creation_of_a_run_is_made_good_by_the_
         with again.locked():
             assert hidden(again) == []
     assert crash_at > 5
+
+
+def test_a_hidden_directory_that_no_journal_names_is_left_alone(run, write):
+    """A leftover is recognised by the record of the command that made it, not by its name."""
+    with run.locked():
+        write(run, "first")
+    for name in (".incomplete-dataset", ".replaced-dataset", ".notes.partial", ".g.csv.abcdefgh.partial"):
+        (run.path / name).mkdir()
+        (run.path / name / "mine").write_text("mine")
+    with run.locked(), pytest.raises(InputError, match="incomplete-dataset was not written by `snnb`"):
+        write(run, "second")
+    assert len(list(run.path.glob(".*/mine"))) == 4
+    assert content(run) == "first"
+
+
+def test_a_journal_from_somebody_else_names_results_only(run, write, tmp_path):
+    with run.locked():
+        write(run, "first")
+    (run.path / "mine").mkdir()
+    (run.path / "simulations").symlink_to(tmp_path)
+    (tmp_path / "20260101T000000Z").mkdir()
+    seal = (run.path / "manifest.yaml").read_text().splitlines()[-1].rpartition(" ")[2] + "\n"
+    names = ("mine", "../run", "..", "", "/", "simulations/20260101T000000Z", "simulations/..")
+    journal = Journal(seal=seal, replaced=dict.fromkeys(names, False), removed=list(names))
+    write_journal(run.path, journal)
+    with run.locked():
+        pass
+    assert (run.path / "mine").is_dir()
+    assert (tmp_path / "20260101T000000Z").is_dir()
+    assert content(run) == "first"
+    assert not (run.path / ".journal.json").exists()
 
 
 def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):

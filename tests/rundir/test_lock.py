@@ -7,6 +7,7 @@ import pytest
 
 from snnb.core.errors import UpstreamError, UsageError
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.journal import Journal, write_journal
 
 
 @pytest.fixture
@@ -102,6 +103,7 @@ def test_whatever_the_lock_file_says_the_second_process_is_told(run, held_elsewh
 def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_elsewhere):
     child, _ = held_elsewhere
     (run.path / ".incomplete-dataset").mkdir()
+    write_journal(run.path, Journal(seal="", replaced={"dataset": False}))
     said = []
     run.settle(said.append)
     assert f"in use by process {child}" in said[0]

@@ -1,13 +1,24 @@
 import hashlib
 import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
 from snnb.core.errors import InputError
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import changed, external_records, file_record, folder_listing, load_manifest
+from snnb.rundir.manifest import (
+    SEAL,
+    FileRecord,
+    changed,
+    external_records,
+    file_record,
+    list_folder,
+    load_manifest,
+    sealed,
+)
 from snnb.stages.all import KINDS
 
 
@@ -48,12 +59,13 @@ def change(data, path, value):
         (("stages", "prepare", "status"), "half", "status"),
         (("run", "model"), "../../../escaped", r"run\.model"),
         (("stages", "prepare", "outputs", 0, "path"), "train/x.npy", "is not in dataset/"),
+        (("stages", "prepare", "timing", "started_utc"), "9999999-99-99", r"timing\.started_utc"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
     file, data = stored
     change(data, path, value)
-    file.write_text(yaml.safe_dump(data))
+    file.write_text(sealed(yaml.safe_dump(data)))
     with pytest.raises(InputError, match=message) as caught:
         RunDirectory.open(file.parent, KINDS)
     assert "\n" not in str(caught.value)
@@ -62,16 +74,16 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"run: [", "not valid YAML"),
-        (b"", "it is empty; restore"),
-        (b"- run", "it holds list, not a mapping"),
-        (b"run: 2026-13-45", "a value that is not valid"),
-        (b"!!python/object/apply:os.system ['touch /tmp/owned']", "not valid YAML"),
+        ("run: [", "not valid YAML"),
+        ("", "it is empty; restore"),
+        ("- run", "it holds list, not a mapping"),
+        ("run: 2026-13-45", "a value that is not valid"),
+        ("!!python/object/apply:os.system ['touch /tmp/owned']", "not valid YAML"),
     ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path, content, message):
     path = tmp_path / "manifest.yaml"
-    path.write_bytes(content)
+    path.write_text(sealed(f"{content}\n"))
     with pytest.raises(InputError, match=message):
         load_manifest(path, KINDS)
 
@@ -81,7 +93,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
 def test_stamps_are_stamps(stored, folder, stamp):
     file, data = stored
     data["stages"][folder] = {stamp: {}}
-    file.write_text(yaml.safe_dump(data))
+    file.write_text(sealed(yaml.safe_dump(data)))
     with pytest.raises(InputError, match=f"{folder}"):
         RunDirectory.open(file.parent, KINDS)
 
@@ -144,7 +156,7 @@ def test_a_folder_is_one_record_of_the_content_of_its_files(folder):
     assert record.sha256 == sha256(LINES.encode())
     assert record.size_bytes == 11
     assert record.external
-    assert record.listing == folder_listing(folder)[0]
+    assert record.listing == list_folder(folder).sha256
     assert changed(record) is None
 
 
@@ -173,7 +185,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
     for path in (tmp_path / "copy").rglob("*"):
         os.utime(path, (1, 1))
     copied = record.model_copy(update={"path": str(tmp_path / "copy")})
-    assert folder_listing(tmp_path / "copy")[0] != record.listing
+    assert list_folder(tmp_path / "copy").sha256 != record.listing
     assert changed(copied) is None
     put(tmp_path / "copy" / "a" / "2", b"TWO")
     assert changed(copied) == "has changed"
@@ -208,8 +220,71 @@ def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(fold
     assert changed(record, read_all=True) == "has changed"
 
 
-def test_files_behind_links_count_and_broken_links_do_not(folder, tmp_path):
-    put(tmp_path / "outside" / "5", b"longer")
-    for name, target in (("e", tmp_path / "outside"), ("f", folder / "a" / "2"), ("g", tmp_path / "nowhere")):
+def test_links_are_not_followed_and_what_they_lead_to_has_its_own_record(folder, tmp_path):
+    outside = tmp_path / "outside"
+    put(outside / "5", b"longer")
+    (outside / "back").symlink_to(outside)
+    targets = {"e": outside, "f": folder / "a" / "2", "g": tmp_path / "nowhere"}
+    for name, target in targets.items():
         (folder / name).symlink_to(target)
-    assert folder_listing(folder)[1] == {"a/2": 3, "a/b/1": 3, "a-b/3": 5, "e/5": 6, "f": 3, "notes.txt": 0}
+    listing = list_folder(folder)
+    assert listing.sizes == {
+        "a/2": 3,
+        "a/b/1": 3,
+        "a-b/3": 5,
+        "notes.txt": 0,
+        **{name: len(str(target)) for name, target in targets.items()},
+    }
+    records = external_records([folder])
+    assert [(record.path, record.files) for record in records] == [(str(folder), 7), (str(outside), 2)]
+    assert [changed(record, read_all=True) for record in records] == [None, None]
+    put(outside / "5", b"other!")
+    assert [changed(record, read_all=True) for record in records] == [None, "has changed"]
+    (folder / "e").unlink()
+    (folder / "e").symlink_to(folder / "a")
+    assert changed(records[0]) == "has changed"
+
+
+def test_a_folder_is_listed_no_further_than_its_record(folder, monkeypatch):
+    """A record from somebody else may name any folder."""
+    record = record_of(folder)
+    for number in range(50):
+        put(folder / "z" / str(number), b"")
+    listed = []
+    lstat = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lambda path: listed.append(path) or lstat(path))
+    assert changed(record, read_all=True) == "has changed"
+    files = [path for path in listed if path.is_file()]
+    assert record.files < len(files) <= record.files + 2
+
+
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/kmsg", "/dev/zero"])
+def test_a_file_without_end_is_not_read(path):
+    record = FileRecord(path=path, sha256="0" * 64, size_bytes=0, external=True)
+    assert changed(record, read_all=True) == "has changed"
+
+
+def test_each_flipped_bit_of_a_manifest_is_found(stored):
+    file, _ = stored
+    content = file.read_bytes()
+    for position in range(0, len(content), 37):
+        altered = bytearray(content)
+        altered[position] ^= 1 << position % 7
+        file.write_bytes(altered)
+        with pytest.raises(InputError) as caught:
+            RunDirectory.open(file.parent, KINDS)
+        assert "\n" not in str(caught.value)
+    file.write_bytes(content[: content.index(b"stages:")])
+    with pytest.raises(InputError, match="has no checksum in its last line; restore it"):
+        RunDirectory.open(file.parent, KINDS)
+
+
+def test_an_edited_manifest_is_read_with_the_line_that_the_message_names(stored):
+    file, _ = stored
+    edited = file.read_text().replace("model: mini_network", "model: lenet_mnist")
+    file.write_text(edited)
+    with pytest.raises(InputError, match="was changed after it was written; restore it from a copy") as caught:
+        RunDirectory.open(file.parent, KINDS)
+    (line,) = re.findall("`(.*)`", str(caught.value))
+    file.write_text(f"{edited[: edited.index(SEAL)]}{line}\n")
+    assert RunDirectory.open(file.parent, KINDS).manifest.run.model == "lenet_mnist"

@@ -13,6 +13,7 @@ from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
+from snnb.rundir.manifest import sealed
 from snnb.stages.open_run import open_run
 from tests.rundir.test_directory import deaths
 
@@ -43,7 +44,7 @@ def copied(run):
         f"simulations/{stamp}", f"simulations/{other}"
     )
     manifest["stages"]["simulations"][other] = yaml.safe_load(text)
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     return open_run(run.path), other
 
 

@@ -13,6 +13,7 @@ import yaml
 from snnb import Run
 from snnb.architectures import own_model
 from snnb.core.errors import InputError
+from snnb.rundir.manifest import sealed
 from snnb.stages import model as trust
 
 EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('yes')\ndef net(): pass\n"
@@ -25,7 +26,7 @@ def named(run, tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text(EVIL)
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["run"]["model_source"] = f"{tmp_path / 'evil.py'}:net"
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     return tmp_path
 
 

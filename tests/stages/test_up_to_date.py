@@ -12,6 +12,7 @@ from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.results.compare import compare
 from snnb.results.verify import verify_run
+from snnb.rundir.manifest import sealed
 from snnb.stages import train
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create, open_run
@@ -58,7 +59,7 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
     stamp = next(iter(run.records_of("simulate")))
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     found = stale(run.path)
     assert found.pop("train") == "dataset/x_train.npy has changed"
     assert found == {
@@ -105,7 +106,7 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
     said = []
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     opened = open_run(run.path)
     assert resolve_simulation(opened, {}, said.append).samples == 40
     assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]

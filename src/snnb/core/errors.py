@@ -74,8 +74,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # error numbers of a full disk
 SIGNAL_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-def interruption_message(stage: Optional[str]) -> str:
-    """Return the line that is printed when a command is interrupted, while `stage` runs if it is given."""
+def interruption_message(stage: Optional[str], state: Optional[str] = None) -> str:
+    """Return the line that is printed when a command is interrupted, while `stage` runs if it is given.
+
+    `state` is the state of the run if it is not that before the stage.
+    """
+    if state is not None:
+        return f"interrupted; {state}"
     if stage is None:
         return "interrupted; the run is unchanged"
     again = "continues after the last epoch" if stage == "train" else f"begins `{stage}` again"

@@ -1,23 +1,40 @@
 """Hash and remove files, describe errors of the file system, and write files atomically.
 
-A target of `atomic_path` appears under its name only when it is complete. It is written in a hidden directory next to
-it, `.NAME.<random>.partial`, and renamed at the end. Each process has its own directory and holds flock(2) on the file
-`.owner` in it, so that several may write next to each other. A directory that is not locked was left by a killed
-process. The next process that writes the target removes it.
+A target of `atomic_path` appears under its name only when it is complete. It is written in
+a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end. Several
+processes may write next to each other: each has its own directory.
+
+The file `.owner` in the directory is the record that `snnb` made it. The process holds
+flock(2) on it. A directory with this record that is not locked was left by a killed
+process, and the next process that writes the target removes it. A directory without the
+record is never removed, whatever its name, unless it is empty: then nothing can be lost,
+and a process may have been killed before it wrote the record, or after it removed it.
+
+Several files are replaced as one. `.journal.json` lists the names, and the former files are
+moved aside; its removal is the commit. While it exists, the former files are restored.
 """
 
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
+import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Collection, Iterator, Optional, Sequence, Type
+from typing import Collection, Dict, Iterator, Optional, Sequence, Type
 
-from snnb.core.errors import FULL, DamagedError, ResourceError, SnnbError, UsageError
+from snnb.core.errors import (
+    FULL,
+    DamagedError,
+    InputError,
+    ResourceError,
+    SnnbError,
+    UsageError,
+)
 
 BLOCK = 1 << 20
 MAKE_SPACE = "free space or choose another disk, then run the command again"
@@ -33,6 +50,8 @@ ADVICE = {
     errno.EEXIST: "already exists; move it away, or give another path",
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
+    errno.EFBIG: "the file is larger than the limit of this process (`ulimit -f`); raise it",
+    errno.EMFILE: "too many open files for the limit of this process (`ulimit -n`); raise it",
 }
 
 
@@ -49,13 +68,51 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits; raise `DamagedError` for a pipe, socket or device."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
+
+    At most the size of the file is read, since files of /proc have no end. Raise
+    `DamagedError` for a pipe, socket or device, and an `OSError` with the path if the file
+    cannot be read.
+    """
     refuse_special(path)
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(BLOCK), b""):
+    with naming(path), path.open("rb") as file:
+        bytes_left = os.fstat(file.fileno()).st_size
+        while bytes_left > 0:
+            block = file.read(min(BLOCK, bytes_left))
+            if not block:
+                break
             digest.update(block)
+            bytes_left -= len(block)
     return digest.hexdigest()
+
+
+@contextmanager
+def naming(path: Path, hidden: Optional[Path] = None) -> Iterator[None]:
+    """Add `path` to an error of the file system that names no file, or one in the directory `hidden`."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename
+        is_hidden = isinstance(named, (str, Path)) and hidden is not None and str(named).startswith(str(hidden))
+        if error.errno is None or (named is not None and not is_hidden):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
+def noting(note: str) -> Iterator[None]:
+    """Add a note to an error of the file system, such as what stands nevertheless."""
+    try:
+        yield
+    except OSError as error:
+        raise noted(error, note) from error
+
+
+def noted(error: OSError, note: str) -> SnnbError:
+    """Return the error for the user, with a note."""
+    kind = ResourceError if error.errno in FULL else InputError
+    return kind(f"{describe_os_error(error)}; {note}")
 
 
 def remove(path: Path) -> None:
@@ -104,8 +161,10 @@ def describe_os_error(error: OSError) -> str:
 
 
 PARTIAL = ".partial"
-OWNER, REPLACED = ".owner", ".replaced"  # in the temporary directory: lock file, and the former content of the target
-_PARTIAL_NAME = re.compile(rf"\.(.+?)(\.[a-z0-9_]{{8}})?{re.escape(PARTIAL)}", re.DOTALL)
+# In the temporary directory: the record, the names of files that are being replaced, and
+# the directory of their former content
+OWNER, JOURNAL, REPLACED = ".owner", ".journal.json", ".replaced"
+_PARTIAL_NAME = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(PARTIAL)}", re.DOTALL)
 
 
 @contextmanager
@@ -114,9 +173,11 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
-    `companions` are further files in the directory of `target`, which the block writes next to the temporary path.
-    `outdated` are files that describe the former target; they are removed on success. Raise `UsageError` if `target`
-    exists and `force` is false, or its directory does not exist.
+    `companions` are further files in the directory of `target`, which the block writes next
+    to the temporary path. `outdated` are files there that describe the former target; they
+    are removed on success. After an error all are as before. Raise `UsageError` if `target`
+    exists and `force` is false, if its directory does not exist, or if a pipe, socket or
+    device is in its place.
     """
     refuse_existing(target, force=True)
     with _own_directory(target) as scratch:
@@ -128,19 +189,22 @@ def atomic_path(
         with _locked(target.parent):
             for path in (target, *companions):
                 refuse_existing(path, force=force)  # another process may have written it meanwhile
-            # Before the data, so that no old description is ever next to new data. The description, which lets the next
-            # export replace the others, is the last to go.
-            for path in reversed((*companions, *outdated)):
-                path.unlink(missing_ok=True)
-            if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
-                target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one with content
-            for path in (target, *companions):
-                temporary.with_name(path.name).replace(path)
-            sync_directory(target.parent)
+            names = [path.name for path in (target, *companions)]
+            is_directory = temporary.is_dir() or target.is_dir()
+            if is_directory or companions or any(map(os.path.lexists, outdated)):
+                _replace_all(scratch, names, [path.name for path in outdated])
+            else:  # rename(2) replaces one file without a moment in which it does not exist
+                temporary.replace(target)
+            with noting(f"{target} is complete nevertheless"):
+                sync_directory(target.parent)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
+    """Write a file so that at any moment it has either the old or the new content.
+
+    A link at `path` is replaced. An error may also be raised after the new content is in
+    place, if its directory cannot be flushed to the disk.
+    """
     with _own_directory(path) as scratch:
         temporary = scratch / path.name
         with temporary.open("x", encoding="utf-8") as file:
@@ -152,7 +216,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove temporary directories of killed processes, and restore the directories that they were replacing."""
+    """Remove temporary directories of killed processes, and restore what they were replacing."""
     if any(folder.glob(f".*{PARTIAL}")):
         with _locked(folder):
             _remove_partial(folder)
@@ -177,44 +241,115 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _own_directory(target: Path) -> Iterator[Path]:
-    """Yield a temporary directory of this process next to `target`; first remove directories of killed processes."""
+    """Yield a temporary directory of this process next to `target`.
+
+    Directories of killed processes are removed first. What cannot be removed at the end is
+    removed by the next process.
+    """
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
-        scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
-        owner = (scratch / OWNER).open("xb")
-        fcntl.flock(owner, fcntl.LOCK_EX)
+        with naming(target, hidden=target.with_name(f".{target.name}.")):
+            scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
+        try:
+            owner = (scratch / OWNER).open("xb")
+            owner.write(_record(target.name))
+            owner.flush()
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
     try:
-        yield scratch
+        with naming(target, hidden=scratch):
+            yield scratch
     finally:
-        with owner, _locked(target.parent):
+        with owner, suppress(OSError), _locked(target.parent):
             _discard(scratch)
+
+
+def _record(target: str) -> bytes:
+    """Return the content of `.owner` in the temporary directory of a target."""
+    return f"snnb writes {target} in this directory\n".encode("utf-8", "surrogateescape")
 
 
 def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
     for scratch in folder.glob(f".*{PARTIAL}"):
-        own_target = target_of(scratch.name)
-        if own_target is not None and target in (None, own_target) and not _owned(scratch):
+        scratch_target = target_of(scratch.name)
+        if scratch_target is None or target not in (None, scratch_target) or scratch.is_symlink():
+            continue
+        if _is_leftover(scratch, scratch_target):
             _discard(scratch)
+        else:
+            with suppress(OSError):  # it is not an empty directory
+                scratch.rmdir()
 
 
-def _owned(scratch: Path) -> bool:
-    """Whether a temporary directory is of a running process, or of another user."""
+def _is_leftover(scratch: Path, target: str) -> bool:
+    """Whether a process of this user has made a temporary directory, by its record, and has ended."""
     try:
-        with os.fdopen(os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW), "rb") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        descriptor = os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return True
-    return False
+        return False
+    with os.fdopen(descriptor, "rb", buffering=0) as owner:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # a process holds it
+            return False
+        return owner.read(LONGEST_RECORD) == _record(target)
+
+
+LONGEST_RECORD = 4096  # bytes of `.owner`
+
+
+def _replace_all(scratch: Path, names: Sequence[str], outdated: Sequence[str]) -> None:
+    """Move the entries `names` of the temporary directory to their places, and remove the files `outdated`."""
+    folder = scratch.parent
+    replaced = {name: os.path.lexists(folder / name) for name in (*names, *outdated)}
+    aside = scratch / REPLACED
+    aside.mkdir()
+    journal = scratch / JOURNAL
+    journal.write_text(json.dumps(replaced), encoding="utf-8")
+    sync_directory(journal)
+    sync_directory(scratch)
+    for name, existed in replaced.items():
+        if existed:
+            (folder / name).replace(aside / name)
+    for name in names:
+        (scratch / name).replace(folder / name)
+    journal.unlink()
 
 
 def _discard(scratch: Path) -> None:
-    """Remove a temporary directory, and restore the directory that was being replaced."""
-    target, replaced = scratch.with_name(target_of(scratch.name) or ""), scratch / REPLACED
-    if not scratch.is_symlink() and replaced.exists() and not os.path.lexists(target):
-        replaced.replace(target)
-    remove(scratch)
+    """Restore files whose replacement is not complete, and remove a temporary directory, its record last."""
+    aside = scratch / REPLACED
+    for name, existed in _journal(scratch / JOURNAL).items():
+        place = scratch.with_name(name)
+        if not existed:
+            remove(place)
+        elif os.path.lexists(aside / name):
+            remove(place)
+            (aside / name).replace(place)
+    for entry in scratch.iterdir():
+        if entry.name != OWNER:
+            remove(entry)
+    (scratch / OWNER).unlink(missing_ok=True)
+    scratch.rmdir()
+
+
+def _journal(path: Path) -> Dict[str, bool]:
+    """Return the names that are being replaced, and whether they existed; empty without a journal.
+
+    One that is not complete was being written when nothing was replaced yet.
+    """
+    try:
+        replaced = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    names = replaced if isinstance(replaced, dict) else {}
+    is_valid = all(PurePosixPath(name).name == name for name in names)
+    return names if is_valid else {}
 
 
 def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:
@@ -246,8 +381,17 @@ def refuse_foreign(
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
-    """Raise `UsageError` if `target` exists and `force` is false, or if its directory does not exist."""
+    """Raise `UsageError` if `target` cannot be written.
+
+    That is if it exists and `force` is false, if it is a pipe, socket or device, which is
+    never replaced, or if its directory does not exist.
+    """
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; make it first")
-    if os.path.lexists(target) and not force:
+    if not os.path.lexists(target):
+        return
+    mode = target.lstat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        raise UsageError(f"{target} is a pipe, socket or device, which is not replaced; give another path")
+    if not force:
         raise UsageError(f"{target} exists; give another path, or --force to replace it")

@@ -5,9 +5,17 @@ One process at a time holds the lock; others wait, or raise an error that names 
 somebody else.
 
 A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is complete, the directory that it
-replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last. A
-result that is removed is renamed aside in the same way before the manifest is written without it. After a kill at any
-moment, `recover` restores the directories that the manifest names. Links instead of directories are not followed.
+replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last:
+
+    journal   .journal.json names `train`
+    write     .incomplete-train/                       train/ as before
+    swap      train/ → .replaced-train/                .incomplete-train/ → train/
+    commit    manifest.yaml is replaced
+    clean     .replaced-train/ is removed              .journal.json is removed
+
+An error or a kill before the commit undoes everything, one after it undoes nothing: see `recover`. A removal deletes
+directories and then commits; if it is interrupted, the next command completes it, since what was deleted cannot be
+restored. So it frees space on a full disk before it writes. Links instead of directories are not followed.
 """
 
 import errno
@@ -30,18 +38,20 @@ from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
     describe_os_error,
+    noted,
+    noting,
     raise_on_full_disk,
     refuse_foreign,
     refuse_link,
     remove,
     remove_partial,
-    sha256_of,
     sync_directory,
     sync_tree,
     target_of,
 )
 from snnb.io.text import load_json, printable
-from snnb.rundir import manifest
+from snnb.rundir import journal, manifest
+from snnb.rundir.journal import Journal
 from snnb.rundir.manifest import (
     HASHES,
     AnyKind,
@@ -142,7 +152,7 @@ def _acquire(descriptor: int) -> bool:
 
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have several
-HOUSEKEEPING = (LOCK, HASHES, "lost+found")  # allowed in an empty run directory
+HOUSEKEEPING = (LOCK, HASHES, journal.NAME, "lost+found")  # allowed in an empty run directory
 
 
 @dataclass
@@ -312,7 +322,7 @@ class RunDirectory:
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
         output = StageOutput(target)
-        try:
+        with self._replacing(stage, name):
             target.mkdir(parents=True)
             with raise_on_full_disk(target):
                 yield output
@@ -322,7 +332,7 @@ class RunDirectory:
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
-            _replace(target, place)
+            _swap(target, place)
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             record = self.kind(stage).record_type(
                 command=[argument.encode("utf-8", "backslashreplace").decode() for argument in command],
@@ -336,8 +346,6 @@ class RunDirectory:
                 details=output.details,
             )
             self._save_record(stage, name, record)
-        finally:
-            self.recover()
         self.hashes.save()
 
     def take(self, stage: str, other: "RunDirectory") -> None:
@@ -349,13 +357,46 @@ class RunDirectory:
         self._refuse_foreign_files(relative)
         place = self.path / relative
         incomplete = place.with_name(INCOMPLETE + place.name)
-        try:
+        with self._replacing(stage, None):
             with raise_on_full_disk(self.path):
                 shutil.copytree(str(other.path / relative), str(incomplete))
-            _replace(incomplete, place)
+            _swap(incomplete, place)
             self._save_record(stage, None, record)
-        finally:
+
+    @contextmanager
+    def _replacing(self, stage: str, name: Optional[str]) -> Iterator[None]:
+        """Replace the directory of a result in the block, whose last step is `_save_record`.
+
+        An error before the manifest is in place undoes everything. One after it undoes nothing, and says that the
+        result stands.
+        """
+        relative = self.directory_of(stage, name)
+        place = self.path / relative
+        for prefix in (INCOMPLETE, REPLACED):
+            sibling = place.with_name(prefix + place.name)
+            if os.path.lexists(sibling):
+                raise InputError(f"{sibling} was not written by `snnb` and would be lost; move it away")
+        change = Journal(seal=self._seal(), replaced={relative: place.exists()})
+        note = f"{relative} is complete and recorded nevertheless"
+        self._begin(stage, change)
+        try:
+            yield
+        except BaseException as error:
+            with suppress(OSError):  # otherwise the next command recovers
+                self.recover()
+                if self.is_committed(change):
+                    self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+                    if isinstance(error, OSError):
+                        raise noted(error, note) from error
+            raise
+        with noting(note):
             self.recover()
+
+    def _begin(self, command: str, change: Journal) -> None:
+        """Write the journal of a change, which `recover` removes."""
+        global last_change
+        journal.write_journal(self.path, change)
+        last_change = Change(command, self, change)
 
     def rename(self, model: str) -> None:
         """Give the run, which begins with an external graph, another name; the next result is recorded with it."""
@@ -370,35 +411,23 @@ class RunDirectory:
         self.manifest = content
 
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
-        """Remove results by their directories from the locked run; after an error nothing has changed."""
+        """Remove results by their directories from the locked run.
+
+        The directories are deleted before the manifest is written, since the disk may be full; the hashes in the cache
+        are too. An error before the first is deleted changes nothing. After it, the next command completes the removal.
+        """
         for relative in directories:
             self._refuse_foreign_files(relative)
-        stages = self.manifest.stages
-        remaining = {
-            kind.key: {
-                name: record
-                for name, record in self.records_of(kind.name).items()
-                if self.directory_of(kind.name, name) not in directories
-            }
-            for kind in self.kinds
-            if kind.names is not None
-        }
-        content = self.manifest.model_copy(update={"stages": stages.model_copy(update=remaining)})
-        try:
-            for relative in directories:
-                place = self.path / relative
-                if place.exists():
-                    place.rename(place.with_name(REPLACED + place.name))
-                    sync_directory(place.parent)
-            manifest.save_manifest(content, self.path / manifest.NAME)
-            self.manifest = content
-        finally:
+        self.hashes.drop_file()
+        change = Journal(seal=self._seal(), removed=list(directories))
+        self._begin("remove", change)
+        with noting("the next command on this run completes the removal"):
             self.recover(say)
         self.hashes.save()
 
     def settle(self, say: Say) -> None:
         """Recover the run, before a command that only reads it, if it is not locked and can be written."""
-        if not self._leftovers():
+        if not os.path.lexists(self.path / journal.NAME):
             return
         try:
             with self.locked(wait=False):
@@ -411,34 +440,65 @@ class RunDirectory:
             say(f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})")
 
     def recover(self, say: Say = say_nothing) -> None:
-        """Remove leftovers of a killed stage, and restore the directories that the manifest names."""
-        records = self.records()
-        for relative in self._leftovers():
-            place = self.path / relative
-            aside, incomplete = (place.with_name(prefix + place.name) for prefix in (REPLACED, INCOMPLETE))
-            if os.path.lexists(aside):
-                _restore(place, aside, relative, records.get(relative), say)
-            if os.path.lexists(incomplete):
-                say(f"{incomplete.name}: removed (left by an interrupted stage)")
-                remove(incomplete)
+        """Undo or complete what the journal names, and remove leftovers of killed exports.
+
+        If the manifest is the one before the command, replaced directories are restored; otherwise those aside are
+        removed. Removals are completed in both cases.
+        """
+        change = journal.read_journal(self.path)
+        if change is not None:
+            committed = self.is_committed(change)
+            for relative, existed in change.replaced.items():
+                if self._is_result(relative):
+                    _settle(self.path / relative, existed, committed, relative, say)
+            self._complete_removal([relative for relative in change.removed if self._is_result(relative)])
+        (self.path / journal.NAME).unlink(missing_ok=True)
         remove_partial(self.path)
         for kind in self.kinds:
             parent = self.path / kind.directory
             if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
                 parent.rmdir()
 
-    def _leftovers(self) -> List[str]:
-        """Return the directories, relative to the run, of the results that have a hidden sibling of a stage."""
-        leftovers: List[str] = []
+    def _complete_removal(self, directories: Sequence[str]) -> None:
+        """Delete directories of results, and then their records."""
+        recorded = [relative for relative in directories if relative in self.records()]
+        for relative in recorded:
+            self._refuse_foreign_files(relative)
+            remove(self.path / relative)
+        if not recorded:
+            return
+        remaining = {
+            kind.key: {
+                name: record
+                for name, record in self.records_of(kind.name).items()
+                if self.directory_of(kind.name, name) not in recorded
+            }
+            for kind in self.kinds
+            if kind.names is not None
+        }
+        stages = self.manifest.stages.model_copy(update=remaining)
+        content = self.manifest.model_copy(update={"stages": stages})
+        manifest.save_manifest(content, self.path / manifest.NAME)
+        self.manifest = content
+
+    def _seal(self) -> str:
+        return manifest.seal_of(self.path / manifest.NAME).decode()
+
+    def is_committed(self, change: Journal) -> bool:
+        """Whether the manifest was replaced since the journal was written."""
+        return self._seal() != change.seal
+
+    def _is_result(self, relative: str) -> bool:
+        """Whether a path, which may come from somebody else, is the directory of a result that is not behind a link."""
+        parent, _, name = relative.rpartition("/")
+        if (self.path / parent).is_symlink():
+            return False
         for kind in self.kinds:
-            folder = self.path / kind.directory
-            if kind.names is None:
-                siblings = [folder.with_name(prefix + folder.name) for prefix in (REPLACED, INCOMPLETE)]
-                leftovers += [kind.directory] if any(map(os.path.lexists, siblings)) else []
-            elif not folder.is_symlink():
-                aside = {f.name[len(prefix) :] for prefix in (REPLACED, INCOMPLETE) for f in folder.glob(f"{prefix}*")}
-                leftovers += [f"{kind.directory}/{name}" for name in sorted(aside) if re.fullmatch(kind.names, name)]
-        return leftovers
+            if kind.names is None and relative == kind.directory:
+                return True
+            if kind.names is not None and parent == kind.directory and re.match(kind.names, name):
+                return True
+        return False
 
     def _refuse_foreign_files(self, relative: str) -> None:
         """Refuse to replace or remove a link, or a directory with files that are not in its record."""
@@ -449,44 +509,50 @@ class RunDirectory:
         refuse_foreign(directory, outputs, error=InputError)
 
 
-def _replace(incomplete: Path, directory: Path) -> None:
-    """Rename an existing directory aside, which `RunDirectory.recover` removes, and a complete one to its place."""
+def _swap(incomplete: Path, place: Path) -> None:
+    """Rename the directory in a place aside, if there is one, and a complete directory to the place."""
     sync_tree(incomplete)
-    aside = directory.with_name(REPLACED + directory.name)
-    if directory.exists():
-        directory.rename(aside)
-    else:
-        aside.mkdir(parents=True)  # marks that the manifest does not name the directory in place yet
-    incomplete.rename(directory)
-    sync_directory(directory.parent)
+    if place.exists():
+        place.rename(place.with_name(REPLACED + place.name))
+    incomplete.rename(place)
+    sync_directory(place.parent)
 
 
-def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord], say: Say) -> None:
-    """Keep the directory that is recorded, either in place or aside.
+def _settle(place: Path, existed: bool, committed: bool, relative: str, say: Say) -> None:
+    """Complete or undo the replacement of a directory.
 
-    Without a record, an empty directory aside marks that a new result was not recorded yet, and any other is of a
-    result that was removed.
+    `existed` is whether a directory was in the place before the command, and `committed` whether the new one is
+    recorded. It can be interrupted, and be called again.
     """
-    old = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
-    if record is None and not old:
+    aside = place.with_name(REPLACED + place.name)
+    incomplete = place.with_name(INCOMPLETE + place.name)
+    if not committed and not existed and place.exists():
         remove(place)
         say(f"{relative}: removed (left by an interrupted stage)")
-    elif (
-        record is not None
-        and old
-        and (not place.exists() or _undamaged(aside, relative, record) > _undamaged(place, relative, record))
-    ):
+    elif not committed and existed and aside.is_dir() and not aside.is_symlink():
         remove(place)
         aside.rename(place)
         say(f"{relative}: restored to its state before an interrupted command")
     remove(aside)
+    if os.path.lexists(incomplete):
+        remove(incomplete)
+        say(f"{incomplete.name}: removed (left by an interrupted stage)")
 
 
-def _undamaged(directory: Path, relative: str, record: AnyRecord) -> int:
-    """Return the number of outputs of a record that a directory contains unchanged."""
-    count = 0
-    for file in record.outputs:
-        path = directory / file.path[len(relative) + 1 :]
+@dataclass(frozen=True)
+class Change:
+    """A change of a run by this process."""
+
+    command: str  # the stage, or `remove`
+    run: RunDirectory
+    journal: Journal
+
+    def state(self) -> Optional[str]:
+        """Return the state of the run if the process ends now; None if it is that before the command."""
         with suppress(OSError):
-            count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
-    return count
+            if self.run.is_committed(self.journal):
+                return f"`{self.command}` is complete"
+        return "the next command on the run completes the removal" if self.journal.removed else None
+
+
+last_change: Optional[Change] = None

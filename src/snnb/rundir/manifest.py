@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import resource
+import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import (
     Iterable,
     List,
     Literal,
-    Mapping,
+    NamedTuple,
     Optional,
     Sequence,
     Set,
@@ -30,10 +31,19 @@ from typing import (
     Type,
     TypeVar,
     Union,
+    overload,
 )
 
 import yaml
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError, InputError, advising
@@ -45,6 +55,7 @@ from snnb.io.text import Document, load_yaml
 from snnb.version import __version__
 
 NAME = "manifest.yaml"
+SEAL = "# sha256 of the lines above: "  # begin of the last line
 ADVICE = "restore it from a copy, or start a new run directory"
 SCHEMA_VERSION = 1
 OTHER_VERSION = "use the snnb that wrote it, or start a new run directory"
@@ -66,21 +77,25 @@ class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
     An external folder has one record of its files that are not hidden. `sha256` is the hash of a line `sha256  path`
-    for each file, in the order of the parts of the relative paths; `size_bytes` is the sum of the sizes; `listing` is
-    the hash of names, sizes and modification times. While the listing is the same, no file is read again.
+    for each file, in the order of the parts of the relative paths; `size_bytes` is the sum of the sizes, and `files`
+    the number of files; `listing` is the hash of names, sizes and modification times. While the listing is the same,
+    no file is read again. A link counts as a file whose content is the path in it.
     """
 
     path: str
     sha256: str = Sha256
     size_bytes: Bytes
     external: Optional[bool] = None
+    files: Optional[Bytes] = None
     listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
-    def _stays_inside(self) -> "FileRecord":
+    def _is_consistent(self) -> "FileRecord":
         path = PurePosixPath(self.path)
         if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
             raise ValueError(f"path {self.path!r} leaves the run directory")
+        if (self.listing is None) != (self.files is None):
+            raise ValueError("a folder has `listing` and `files`, a file neither")
         return self
 
 
@@ -101,6 +116,12 @@ class Timing(Record):
     started_utc: str
     wall_s: float = Field(ge=0)
     peak_rss_bytes: Bytes
+
+    @field_validator("started_utc")
+    @classmethod
+    def _is_time(cls, text: str) -> str:
+        datetime.fromisoformat(text)
+        return text
 
 
 class StageRecord(Record, Generic[P, D]):
@@ -202,6 +223,7 @@ def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     """Read and validate a manifest of a run that may hold results of these kinds."""
+    refuse_unsealed(path)
     with advising(ADVICE):
         data = load_yaml(path)
     if not isinstance(data, dict):
@@ -239,10 +261,30 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest atomically to `path`."""
+    """Write a manifest atomically to `path`; an error may be raised after it is in place."""
     data: Dict[str, object] = manifest.model_dump(mode="json")
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    write_text_atomically(path, yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120))
+    write_text_atomically(path, sealed(yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)))
+
+
+def sealed(lines: str) -> str:
+    """Return the lines of a manifest with a last line that has their SHA-256."""
+    return f"{lines}{SEAL}{hashlib.sha256(lines.encode()).hexdigest()}\n"
+
+
+def seal_of(path: Path) -> bytes:
+    """Return the last line of a manifest, which is another one after each change."""
+    return read_bytes(path).rpartition(SEAL.encode())[2]
+
+
+def refuse_unsealed(path: Path) -> None:
+    """Raise `InputError` if a manifest does not end with the SHA-256 of its lines."""
+    lines, seal, recorded = read_bytes(path).rpartition(SEAL.encode())
+    computed = hashlib.sha256(lines if seal else recorded).hexdigest()
+    if seal and recorded == f"{computed}\n".encode():
+        return
+    fault = "was changed after it was written" if seal else "has no checksum in its last line"
+    raise InputError(f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`")
 
 
 HASHES = ".hashes.json"
@@ -292,6 +334,10 @@ class HashMemory:
             return False
         return self.sha256(record.path) == record.sha256
 
+    def drop_file(self) -> None:
+        """Remove the file of the cache, which `save` writes again."""
+        (self.directory / HASHES).unlink(missing_ok=True)
+
     def save(self) -> None:
         """Write the cache for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
@@ -306,62 +352,124 @@ def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
 
 
 def external_records(paths: Iterable[Path], progress: Progress = silent) -> List[FileRecord]:
-    """Return records of files and folders outside the run; `progress` is called with the number of bytes hashed."""
-    records = []
-    for path in sorted(paths):
-        if path.is_dir():
-            listing, sizes = folder_listing(path)
-            content, total = _content(path, sizes, progress), sum(sizes.values())
-            folder = str(path.absolute())
-            records.append(FileRecord(path=folder, sha256=content, size_bytes=total, external=True, listing=listing))
-        else:
-            records.append(file_record(path))
-    return records
+    """Return records of files and folders outside the run.
+
+    What a link in a folder leads to has its own record, unless it is in the folder too.
+    `progress` is called with the number of bytes hashed.
+    """
+    records: Dict[str, FileRecord] = {}
+    pending = sorted(paths, reverse=True)
+    while pending:
+        path = pending.pop()
+        if str(path.absolute()) in records:
+            continue
+        if not path.is_dir():
+            records[str(path.absolute())] = file_record(path)
+            continue
+        listing = list_folder(path)
+        records[str(path.absolute())] = FileRecord(
+            path=str(path.absolute()),
+            sha256=_content(path, listing, progress),
+            size_bytes=sum(listing.sizes.values()),
+            external=True,
+            files=len(listing.sizes),
+            listing=listing.sha256,
+        )
+        folder = path.resolve()
+        targets = {(path / link).resolve() for link in listing.links}
+        pending += sorted(target for target in targets if target.exists() and folder not in (target, *target.parents))
+    return list(records.values())
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
-    """Return how a file or folder outside the run differs from its record; None if it is equal or cannot be read.
+    """Return how a file or folder outside the run differs from its record.
 
-    With `read_all`, compare the content of a folder even if its listing is the recorded one.
+    Return None if it is equal, or if it does not exist or cannot be read on this machine.
+    With `read_all`, compare the content of a folder even if its listing is the recorded one,
+    and raise `OSError` for what cannot be read.
     """
     path = Path(record.path)
     try:
-        if not path.exists():
+        if not is_on_this_machine(record):
             return None
-        if not path.is_dir():
-            same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+        if path.is_dir():
+            same = record.files is not None and _is_same_folder(path, record, read_all)
         else:
-            listing, sizes = folder_listing(path)
-            same = listing == record.listing and not read_all
-            if not same and sum(sizes.values()) == record.size_bytes:  # it may be a copy with other modification times
-                same = _content(path, sizes, silent) == record.sha256
-        return None if same else "has changed"
-    except PermissionError:
+            same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+    except OSError as error:
+        if read_all and not isinstance(error, PermissionError):
+            raise
         return None
+    return None if same else "has changed"
 
 
-def folder_listing(folder: Path) -> Tuple[str, Dict[str, int]]:
-    """Return the hash of the names, sizes and modification times of the files below a folder, and their sizes by path.
+def is_on_this_machine(record: FileRecord) -> bool:
+    """Whether a file or folder outside the run exists here, and this user may read it."""
+    return os.access(record.path, os.R_OK)
 
-    Hidden files and broken links are ignored, other links are followed. The paths have `/`.
+
+def _is_same_folder(path: Path, record: FileRecord, read_all: bool) -> bool:
+    listing = list_folder(path, record)
+    if listing is None:
+        return False
+    if listing.sha256 == record.listing and not read_all:
+        return True
+    if sum(listing.sizes.values()) != record.size_bytes:
+        return False
+    return _content(path, listing, silent) == record.sha256  # a copy has other modification times
+
+
+class Listing(NamedTuple):
+    """The files below a folder that are not hidden."""
+
+    sha256: str  # of names, sizes and modification times
+    sizes: Dict[str, int]  # bytes by path, which is relative and has `/`; of a link, the length of the path in it
+    links: Dict[str, str]  # paths in the links
+
+
+@overload
+def list_folder(folder: Path) -> Listing: ...
+@overload
+def list_folder(folder: Path, bounds: FileRecord) -> Optional[Listing]: ...
+def list_folder(folder: Path, bounds: Optional[FileRecord] = None) -> Optional[Listing]:
+    """List the files and links below a folder; links are not followed, and other entries are ignored.
+
+    Return None as soon as there are more files or bytes than in the record `bounds`.
     """
-    digest, sizes = hashlib.sha256(), {}
-    for parent, folders, names in os.walk(str(folder), followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
-            if file.is_file():
-                path, status = file.relative_to(folder).as_posix(), file.stat()
-                digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0")
-                sizes[path] = status.st_size
-    return digest.hexdigest(), sizes
+    digest = hashlib.sha256()
+    sizes: Dict[str, int] = {}
+    links: Dict[str, str] = {}
+    size_bytes = 0
+    for parent, folders, names in os.walk(str(folder)):
+        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in linked)
+        for name in sorted([*names, *linked]):
+            file = Path(parent, name)
+            status = file.lstat()
+            path = file.relative_to(folder).as_posix()
+            if name.startswith(".") or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+                continue
+            digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0")
+            sizes[path] = status.st_size
+            size_bytes += status.st_size
+            if stat.S_ISLNK(status.st_mode):
+                links[path] = os.readlink(str(file))
+            if bounds is not None and (len(sizes) > (bounds.files or 0) or size_bytes > bounds.size_bytes):
+                return None
+    return Listing(digest.hexdigest(), sizes, links)
 
 
-def _content(folder: Path, sizes: Mapping[str, int], progress: Progress) -> str:
-    """Return the hash of a folder, see `FileRecord`; `sizes` has its files."""
-    digest, done, total = hashlib.sha256(), 0, sum(sizes.values())
-    for name in sorted(sizes, key=lambda name: name.split("/")):
-        digest.update(f"{sha256_of(folder / name)}  ".encode() + os.fsencode(name) + b"\n")
-        done += sizes[name]
+def _content(folder: Path, listing: Listing, progress: Progress) -> str:
+    """Return the hash of a folder, see `FileRecord`."""
+    digest = hashlib.sha256()
+    total, done = sum(listing.sizes.values()), 0
+    for path in sorted(listing.sizes, key=lambda path: path.split("/")):
+        if path in listing.links:
+            sha256 = hashlib.sha256(os.fsencode(listing.links[path])).hexdigest()
+        else:
+            sha256 = sha256_of(folder / path)
+        digest.update(f"{sha256}  ".encode() + os.fsencode(path) + b"\n")
+        done += listing.sizes[path]
         progress(done, total, "hashes")
     return digest.hexdigest()
 

@@ -1,0 +1,55 @@
+"""The journal of a run: which results a command is replacing or removing.
+
+`RUN/.journal.json` is written before a directory is touched, and removed when the command is
+complete. A killed command leaves it, and the next one reads there what to undo or to
+complete. Hidden directories that no journal names are never touched, whatever their names.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from pydantic import Field, ValidationError
+
+from snnb.core.errors import DamagedError
+from snnb.io.files import read_bytes, sync_directory
+from snnb.io.text import Document
+
+NAME = ".journal.json"
+
+
+class Journal(Document):
+    """The directories of results, relative to the run, that a command is changing.
+
+    `seal` is the last line of the manifest before the command; the commit writes another
+    one. `replaced` are the directories that are written, each with whether it existed.
+    """
+
+    seal: str
+    replaced: Dict[str, bool] = Field(default_factory=dict)
+    removed: List[str] = Field(default_factory=list)
+
+
+def write_journal(run: Path, journal: Journal) -> None:
+    """Write the journal of a run, before a directory is touched."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(str(run / NAME), flags, 0o666)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps(journal.model_dump(mode="json")))
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(run)
+
+
+def read_journal(run: Path) -> Optional[Journal]:
+    """Return the journal that an interrupted command has left, or None.
+
+    One that is not complete was being written when no directory had been touched.
+    """
+    if not os.path.lexists(run / NAME):
+        return None
+    try:
+        return Journal.model_validate_json(read_bytes(run / NAME))
+    except (ValidationError, DamagedError):
+        return None
