@@ -16,11 +16,12 @@ from snnb import Run
 from snnb.core.errors import UpstreamError, UsageError
 from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
+from snnb.io.files import atomic_path
 from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
-from snnb.rundir.manifest import load_manifest
+from snnb.rundir.manifest import load_manifest, sealed
 from snnb.stages import simulate
 from snnb.stages.open_run import open_run
 from snnb.stages.stage import recorded_params
@@ -103,10 +104,15 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
 
 def test_what_killed_exports_have_left_in_the_run_is_removed(run):
     stamp = next(iter(run.records_of("graph")))
-    left = run.path / "exports" / stamp / ".mini_network_npz.partial"
+    folder = run.path / "exports" / stamp
+    folder.mkdir(parents=True)
     for again in (lambda: export_graph(run, "csv"), lambda: Run(path=run.path).remove(f"graphs/{stamp}")):
-        left.mkdir(parents=True)
-        (left / "half").write_bytes(b"x")
+        child = os.fork()
+        if child == 0:
+            with atomic_path(folder / "mini_network_npz", force=False):
+                os._exit(137)
+        assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
+        (left,) = folder.glob(".mini_network_npz.*.partial")
         again()
         assert not left.exists()
 
@@ -213,7 +219,7 @@ def test_the_current_simulation_is_the_latest_of_the_present_network(run):
             for file in record["inputs"]:
                 if file["path"].startswith("parse/") and stamp in others:
                     file["sha256"] = "0" * 64
-        (run.path / "other.yaml").write_text(yaml.safe_dump(text))
+        (run.path / "other.yaml").write_text(sealed(yaml.safe_dump(text)))
         opened = open_run(run.path)
         opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
         return opened.current("simulate"), recorded_params(opened, simulate.KIND)["duration"]

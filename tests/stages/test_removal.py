@@ -1,5 +1,6 @@
 """Results taken out of a run or replaced: what depends on them, links, kills in between, and files of others."""
 
+import errno
 import io
 import json
 import os
@@ -13,9 +14,11 @@ from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
-from snnb.rundir.manifest import sealed
+from snnb.rundir import manifest
+from snnb.rundir.journal import Journal, write_journal
+from snnb.rundir.manifest import seal_of, sealed
 from snnb.stages.open_run import open_run
-from tests.rundir.test_directory import deaths
+from tests.rundir.test_directory import deaths, failures
 
 
 def stamp_of(run):
@@ -39,12 +42,10 @@ def copied(run):
     """The run with a second simulation, a copy of the first under another stamp, of which there is no graph."""
     stamp, other = stamp_of(run), "20200101T000000Z"
     shutil.copytree(run.path / "simulations" / stamp, run.path / "simulations" / other)
-    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    text = yaml.safe_dump(manifest["stages"]["simulations"][stamp]).replace(
-        f"simulations/{stamp}", f"simulations/{other}"
-    )
-    manifest["stages"]["simulations"][other] = yaml.safe_load(text)
-    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
+    data = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    text = yaml.safe_dump(data["stages"]["simulations"][stamp]).replace(f"simulations/{stamp}", f"simulations/{other}")
+    data["stages"]["simulations"][other] = yaml.safe_load(text)
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(data)))
     return open_run(run.path), other
 
 
@@ -173,23 +174,63 @@ def test_what_no_stage_has_made_is_not_removed(run, kind):
     assert added.is_symlink() or added.read_text() == "mine"
 
 
-def test_a_hidden_directory_of_another_name_is_left_alone(run):
-    (run.path / ".replaced-foo").mkdir()
-    (run.path / ".replaced-foo" / "mine").write_text("mine")
-    with run.locked():
-        pass
-    assert (run.path / ".replaced-foo" / "mine").read_text() == "mine"
-
-
-@pytest.mark.parametrize(("kind", "damaged"), [("empty", True), ("empty", False), ("link", True)])
-def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, damaged):
-    """A kill between the manifest's write and the clean-up leaves the empty one; later a picture may be edited."""
+@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("kind", ["directory", "link"])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, committed, damaged):
+    """A kill between the commit and the clean-up leaves the old directory; later a picture may be edited."""
     aside = run.path / ".replaced-train"
-    aside.mkdir() if kind == "empty" else aside.symlink_to("/etc")
+    if kind == "directory":
+        shutil.copytree(run.path / "train", aside)
+    else:
+        aside.symlink_to("/etc")
     if damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
+    seal = seal_of(run.path / "manifest.yaml").decode()
+    change = Journal(seal="another" if committed else seal, replaced={"train": True})
+    write_journal(run.path, change)
     open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
-    assert len(verify_run(open_run(run.path)).problems) == damaged
+    was_restored = kind == "directory" and not committed
+    assert len(verify_run(open_run(run.path)).problems) == (damaged and not was_restored)
+
+
+def test_on_a_full_disk_a_removal_frees_space_before_it_writes(copied, monkeypatch):
+    """The manifest can be written only when the data are gone."""
+    run, other = copied
+    directory = run.path / "simulations" / other
+
+    def save_if_there_is_space(content, path):
+        if directory.exists() or (run.path / ".hashes.json").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(content, path)
+
+    save = manifest.save_manifest
+    monkeypatch.setattr(manifest, "save_manifest", save_if_there_is_space)
+    planned = plan_removal(run, [other])
+    carry_out(run, planned)
+    assert whole(run)
+    assert not directory.exists()
+
+
+def test_after_any_failed_operation_a_removal_has_happened_or_has_not(copied, tmp_path):
+    run, other = copied
+    before = shutil.copytree(run.path, tmp_path / "before")
+    outcomes = set()
+
+    def remove_locked():
+        again = open_run(run.path)
+        with again.locked():
+            again.remove([f"simulations/{other}"])
+
+    for message in failures(remove_locked, run.path, tmp_path / "message"):
+        with open_run(run.path).locked():
+            is_removed = not (run.path / "simulations" / other).exists()
+        assert whole(run)
+        assert is_removed == (message is None or "the next command on this run completes the removal" in message)
+        outcomes.add((is_removed, message is None))
+        shutil.rmtree(run.path)
+        shutil.copytree(before, run.path)
+    assert outcomes == {(False, False), (True, False), (True, True)}

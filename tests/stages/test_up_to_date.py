@@ -12,7 +12,7 @@ from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.results.compare import compare
 from snnb.results.verify import verify_run
-from snnb.rundir.manifest import sealed
+from snnb.rundir.manifest import SEAL, sealed
 from snnb.stages import train
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create, open_run
@@ -254,7 +254,9 @@ def test_a_model_of_ones_own_from_python(tmp_path):
 
 def test_other_versions_are_one_line_for_all_stages(run):
     path = run.path / "manifest.yaml"
-    path.write_text(re.sub("numpy: .*", "numpy: 0.0.1", re.sub("python: 3.*", "python: 3.0.1", path.read_text())))
+    lines = path.read_text().rpartition(SEAL)[0]
+    lines = re.sub("python: 3.*", "python: 3.0.1", lines)
+    path.write_text(sealed(re.sub("numpy: .*", "numpy: 0.0.1", lines)))
     said = []
     with run.locked():
         bring_up_to_date(run, "graph", {}, say=said.append)

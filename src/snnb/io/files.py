@@ -304,7 +304,10 @@ LONGEST_RECORD = 4096  # bytes of `.owner`
 
 
 def _replace_all(scratch: Path, names: Sequence[str], outdated: Sequence[str]) -> None:
-    """Move the entries `names` of the temporary directory to their places, and remove the files `outdated`."""
+    """Move the entries `names` of the temporary directory to their places, and remove the files `outdated`.
+
+    The first name is that of the data, and the others those of descriptions.
+    """
     folder = scratch.parent
     replaced = {name: os.path.lexists(folder / name) for name in (*names, *outdated)}
     aside = scratch / REPLACED
@@ -313,12 +316,21 @@ def _replace_all(scratch: Path, names: Sequence[str], outdated: Sequence[str]) -
     journal.write_text(json.dumps(replaced), encoding="utf-8")
     sync_directory(journal)
     sync_directory(scratch)
-    for name, existed in replaced.items():
-        if existed:
-            (folder / name).replace(aside / name)
+    # A kill in between leaves the data, old or new, without a description until the next command.
+    for name in reversed([name for name, existed in replaced.items() if existed]):
+        _set_aside(folder / name, aside / name, stays=name == names[0])
     for name in names:
         (scratch / name).replace(folder / name)
     journal.unlink()
+
+
+def _set_aside(place: Path, aside: Path, *, stays: bool) -> None:
+    """Move a file or directory aside; a file that `stays` is linked, so that it exists until it is replaced."""
+    if stays and not place.is_dir():
+        with suppress(OSError):  # the file system has no links
+            os.link(str(place), str(aside), follow_symlinks=False)
+            return
+    place.replace(aside)
 
 
 def _discard(scratch: Path) -> None:

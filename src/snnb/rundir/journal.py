@@ -7,6 +7,7 @@ complete. Hidden directories that no journal names are never touched, whatever t
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -32,14 +33,19 @@ class Journal(Document):
 
 
 def write_journal(run: Path, journal: Journal) -> None:
-    """Write the journal of a run, before a directory is touched."""
+    """Write the journal of a run, before a directory is touched; after an error there is none."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(str(run / NAME), flags, 0o666)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(journal.model_dump(mode="json")))
-        file.flush()
-        os.fsync(file.fileno())
-    sync_directory(run)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(journal.model_dump(mode="json")))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(run)
+    except BaseException:
+        with suppress(OSError):
+            (run / NAME).unlink()
+        raise
 
 
 def read_journal(run: Path) -> Optional[Journal]:

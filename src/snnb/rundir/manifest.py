@@ -50,7 +50,7 @@ from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
-from snnb.io.files import read_bytes, sha256_of, write_text_atomically
+from snnb.io.files import read_bytes, refuse_special, sha256_of, write_text_atomically
 from snnb.io.text import Document, load_yaml
 from snnb.version import __version__
 
@@ -376,8 +376,13 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
             listing=listing.sha256,
         )
         folder = path.resolve()
-        targets = {(path / link).resolve() for link in listing.links}
-        pending += sorted(target for target in targets if target.exists() and folder not in (target, *target.parents))
+        targets = set()
+        for link in sorted(listing.links):
+            refuse_special(path / link)
+            target = (path / link).resolve()
+            if target.exists() and folder not in (target, *target.parents):
+                targets.add(target)
+        pending += sorted(targets)
     return list(records.values())
 
 
