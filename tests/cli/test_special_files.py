@@ -1,17 +1,20 @@
-"""Pipes and devices in place of the files that a command reads: refused at once."""
+"""Pipes and devices in place of the files that a command reads or writes: refused at once."""
 
 import json
 import os
 import shlex
 import shutil
 import signal
+import stat
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from snnb import Run
 from snnb.cli.main import main
+from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
 from tests.nir_interpreter import write
 
@@ -95,3 +98,31 @@ def test_a_pipe_or_device_is_refused(words, name, kind, others, tmp_path, monkey
     line = capsys.readouterr().err
     assert line.count("\n") == 1
     assert f"{name}: neither a regular file nor a directory" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "export run --format csv --output pipe.svg",
+        "export run --format npz --output pipe.svg",
+        "report run --output pipe.svg",
+        "compare run --figure pipe.svg",
+    ],
+)
+def test_a_pipe_is_not_replaced(words, tmp_path, monkeypatch, capsys, no_waiting):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    os.mkfifo(tmp_path / "pipe.svg")
+    monkeypatch.chdir(tmp_path)
+    assert main([*shlex.split(words), "--force", "--quiet"]) == 2
+    assert "pipe.svg is a pipe, socket or device, which is not replaced" in capsys.readouterr().err
+    assert stat.S_ISFIFO(Path("pipe.svg").stat().st_mode)
+
+
+def test_a_figure_of_a_comparison_does_not_replace_a_result(tmp_path, monkeypatch, capsys):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    plot = tmp_path / "run" / "train" / "training_plot.png"
+    before = plot.read_bytes()
+    assert main(["compare", "run", "--figure", str(plot), "--force"]) == 2
+    assert f"{plot} is inside the run {tmp_path}/run; give another path" in capsys.readouterr().err
+    assert plot.read_bytes() == before

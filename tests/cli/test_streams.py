@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,30 @@ def test_a_result_that_a_full_disk_does_not_take_is_an_error():
     errors = shell(f'"$@" status {RECORDED} > /dev/full', 6)
     assert errors.count("\n") == 1
     assert "cannot write to standard output" in errors
+
+
+def test_a_removal_without_standard_input_asks_for_the_option(tmp_path):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    (stamp,) = (path.name for path in (tmp_path / "run" / "simulations").iterdir())
+    errors = shell(f'"$@" remove {tmp_path}/run {stamp} --with-dependents <&-', 2)
+    assert "give --yes to remove without it" in errors
+
+
+@pytest.mark.parametrize("limit", [6, 7, 8, 9])
+def test_too_few_open_files_are_one_line(tmp_path, limit):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    line = f'ulimit -n {limit}; "$@" verify {tmp_path}/run --quiet || test $? = 3'
+    errors = shell(line, 0)
+    assert errors.count("\n") <= 1
+    assert not errors or "too many open files" in errors
+
+
+def test_a_limit_on_the_size_of_files_names_the_file(tmp_path):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    target = tmp_path / "g.csv"
+    errors = shell(f'ulimit -f 20; "$@" export {tmp_path}/run --format csv --output {target} --quiet', 3)
+    assert f"{target}: the file is larger than the limit of this process" in errors
+    assert list(tmp_path.iterdir()) == [tmp_path / "run"]
 
 
 def test_names_reach_the_terminal_without_their_control_characters(tmp_path, monkeypatch, capsys):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from snnb.results.verify import verify_run
+from snnb.rundir.journal import Journal, write_journal
+from snnb.rundir.manifest import seal_of
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED, SNNB
 
@@ -59,6 +61,23 @@ def test_on_a_full_disk_a_stage_changes_nothing_and_runs_when_there_is_room(disk
     assert verify_run(open_run(disk / "run")).problems == []
 
 
+def test_on_a_full_disk_a_simulation_can_be_removed(disk):
+    run = open_run(disk / "run")
+    with run.locked():
+        run.hashes.sha256("train/mini_network.h5")
+        run.hashes.save()
+    stamp = run.current("simulate")
+    used = shutil.disk_usage(disk).used
+    remount(disk, f"size={used // 1024}k")
+    assert shutil.disk_usage(disk).free == 0
+    command = [*SNNB, "remove", str(run.path), stamp, "--with-dependents", "--yes", "--quiet"]
+    subprocess.run(command, check=True)
+    after = open_run(run.path)
+    assert verify_run(after).problems == []
+    assert after.records_of("simulate") == after.records_of("graph") == {}
+    assert shutil.disk_usage(disk).free > 0
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, snnb, stage):
     remount(disk, "ro")
@@ -76,12 +95,14 @@ def test_a_report_that_a_read_only_run_does_not_take_is_an_error_at_once(disk, s
     remount(disk, "ro")
     result = snnb("report", disk / "run", code=3)
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
-    assert "the file system is read-only; give a writable path" in result.stderr
+    assert f"{disk}/run is read-only; give the path of the report with --output" in result.stderr
 
 
 def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path):
     (stamp,) = (path.name for path in (disk / "run/simulations").iterdir())
-    (disk / f"run/exports/{stamp}/.graph.csv.abcdefgh.partial").mkdir(parents=True)  # left by a killed export
+    left = disk / f"run/exports/{stamp}/.graph.csv.abcdefgh.partial"  # by a killed export
+    left.mkdir(parents=True)
+    (left / ".owner").write_text("snnb writes graph.csv in this directory\n")
     remount(disk, "ro")
     page, exported = tmp_path / "page.html", tmp_path / "out.csv"
     for words in (["report", "--output", page], ["export", "--format", "csv", "--output", exported]):
@@ -100,6 +121,8 @@ def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path
 
 
 def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
+    seal = seal_of(disk / "run" / "manifest.yaml").decode()
+    write_journal(disk / "run", Journal(seal=seal, replaced={"dataset": True}))
     (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
     remount(disk, "ro")
     checked = snnb("status", disk / "run")

@@ -3,12 +3,16 @@
 tests/rundir/test_directory.py kills a stage at each file operation.
 """
 
+import os
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
+from snnb import Run
+from snnb.cli import app
 from snnb.results.verify import verify_run
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import SNNB
@@ -52,3 +56,44 @@ def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(run, stage,
         hidden = [path for path in run.path.rglob(".*") if ".checkpoint" not in path.parts]
         assert [path.name for path in hidden if path.name not in SETTLED] == []
     assert verify_run(after).problems == []
+
+
+@pytest.mark.parametrize(
+    ("command", "moment", "message"),
+    [
+        ("parse", "before", "interrupted; the run is unchanged"),
+        ("parse", "after", "interrupted; `parse` is complete"),
+        ("remove", "before", "interrupted; the next command on the run completes the removal"),
+        ("remove", "after", "interrupted; `remove` is complete"),
+    ],
+)
+def test_an_interruption_at_the_commit_says_the_true_state(run, tmp_path, command, moment, message):
+    """The signal arrives when the manifest is flushed: before or after it is renamed."""
+    path = run.path / "manifest.yaml"
+    old = path.read_bytes()
+    stamp = max(run.records_of("simulate"))
+    child = os.fork()
+    if child == 0:
+        shown = os.open(str(tmp_path / "shown"), os.O_WRONLY | os.O_CREAT)
+        signal.signal(signal.SIGINT, partial(app._end, shown))
+        flush = os.fsync
+
+        def interrupt(descriptor):
+            flushed = os.readlink(f"/proc/self/fd/{descriptor}")
+            is_renamed = path.read_bytes() != old
+            if (moment == "after" and is_renamed) or (moment == "before" and "manifest.yaml" in flushed):
+                os.kill(os.getpid(), signal.SIGINT)
+            flush(descriptor)
+
+        os.fsync = interrupt
+        face = Run(path=run.path)
+        face.parse(force=True) if command == "parse" else face.remove(stamp, with_dependents=True)
+        os._exit(9)
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 130
+    assert (tmp_path / "shown").read_text() == f"snnb: {message}\n"
+    after = open_run(run.path)
+    with after.locked():
+        pass
+    assert verify_run(after).problems == []
+    is_new = moment == "after" or command == "remove"
+    assert (path.read_bytes() != old) == is_new

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import py_compile
+import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +15,11 @@ import yaml
 from snnb import Run
 from snnb.architectures import own_model
 from snnb.core.errors import InputError
+from snnb.results.verify import verify_run
 from snnb.rundir.manifest import sealed
 from snnb.stages import model as trust
+from snnb.stages.open_run import open_run
+from snnb.stages.plan import state_of_stages
 
 EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('yes')\ndef net(): pass\n"
 
@@ -99,3 +104,52 @@ def test_files_that_many_give_at_once_are_all_in_the_list(tmp_path, monkeypatch)
         list(pool.map(given, files))
     contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert [trust._known_contents(file) for file in files] == [{content} for content in contents]
+
+
+def with_input(run, record):
+    """Record an external input of `prepare`, as somebody else may have."""
+    data = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    data["stages"]["prepare"]["inputs"].append({"external": True, "sha256": "0" * 64, **record})
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(data)))
+    return open_run(run.path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"path": "/", "size_bytes": 3, "files": 2, "listing": "0" * 64},
+        {"path": "/proc/self/mem", "size_bytes": 0},
+        {"path": "/dev/zero", "size_bytes": 0},
+    ],
+    ids=["a folder", "memory", "a device"],
+)
+def test_an_input_from_somebody_else_is_read_no_further_than_its_record(run, record):
+    """Not one of these has an end, or one that is reached within minutes."""
+    opened = with_input(run, record)
+    notes = verify_run(opened).notes
+    assert f"prepare: {record['path']} (outside the run) has changed since it was read" in notes
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
+def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_machine(run):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        place = Path(folder, "run")
+        shutil.copytree(run.path, place)
+        private = Path(folder, "private")
+        (private / "pictures").mkdir(parents=True)
+        (private / "file.npz").write_bytes(b"secret")
+        moved = with_input(open_run(place), {"path": str(private / "file.npz"), "size_bytes": 6})
+        of_folder = {"path": str(private / "pictures"), "size_bytes": 0, "files": 0, "listing": "0" * 64}
+        moved = with_input(moved, of_folder)
+        private.chmod(0o700)
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            reasons = [state.reason for state in state_of_stages(moved) if state.name == "prepare"]
+            notes = verify_run(moved).notes
+            absent = [note for note in notes if "is not available on this machine" in note]
+            os._exit(0 if reasons == [None] and len(absent) == 2 else 9)
+        assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0

@@ -12,7 +12,13 @@ import signal
 import sys
 from functools import partial
 
-from snnb.core.errors import SIGNAL_EXIT_CODES, interruption_message
+from snnb.core.errors import (
+    SIGNAL_EXIT_CODES,
+    TOO_MANY_FILES,
+    InputError,
+    has_too_many_files,
+    interruption_message,
+)
 
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
@@ -34,8 +40,14 @@ def app() -> None:
     # Otherwise, idle threads of OpenBLAS, which numpy and scipy start, spin for 0.1 s.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     gc.set_threshold(50_000)  # imports make few cycles: a tenth less processor time for `snnb run` of a small network
-    from snnb.cli import output
-    from snnb.cli.main import main
+    try:
+        from snnb.cli import output
+        from snnb.cli.main import main
+    except (OSError, ImportError) as error:
+        if not has_too_many_files(error):
+            raise
+        os.write(2, f"snnb: {TOO_MANY_FILES}\n".encode())
+        os._exit(InputError.exit_code)
 
     sys.unraisablehook = _hide_in_destructors
     os._exit(output.flushed_exit_code(main()))

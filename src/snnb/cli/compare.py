@@ -63,6 +63,8 @@ def compare(
     console = output.current
     from snnb.results.compare import Comparison, prefixes
     from snnb.results.compare import compare as compared_simulations
+    from snnb.results.export import refuse_files_of_runs
+    from snnb.stages.open_run import open_run
 
     if figure is not None:
         if figure.suffix.lower() not in FIGURE_ENDINGS:
@@ -71,6 +73,9 @@ def compare(
             raise UsageError(f"--figure {figure} is a directory; give the name of a file")
         refuse_existing(figure, force=force)
     compared = compared_simulations(simulations)
+    if figure is not None:
+        for path in {one.run for one in compared}:
+            refuse_files_of_runs(figure, open_run(path))
     rows = [row for row in _rows(compared) if any(row[1:])]
     if figure is not None:
         _draw(figure, compared, force)

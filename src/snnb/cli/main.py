@@ -20,9 +20,11 @@ from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.core.errors import (
     FULL,
     SIGNAL_EXIT_CODES,
+    TOO_MANY_FILES,
     InputError,
     ResourceError,
     SnnbError,
+    has_too_many_files,
     interruption_message,
     out_of_memory,
 )
@@ -305,6 +307,8 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if out_of_memory(error):
         batches = "give a smaller --batch-size, or " if output.at_work in ("train", "parse", "simulate") else ""
         return ResourceError.exit_code, f"out of memory; {batches}use a machine with more memory"
+    if has_too_many_files(error):
+        return InputError.exit_code, TOO_MANY_FILES
     if isinstance(error, OSError):
         kind = ResourceError if error.errno in FULL else InputError
         return kind.exit_code, describe_os_error(error)

@@ -37,7 +37,7 @@ def remove(
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     described = f"{', '.join(planned.removed)} ({decimal(planned.size_bytes)})"
     if not yes:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():  # None: closed
             raise UsageError("no terminal for the confirmation; give --yes to remove without it")
         if not typer.confirm(f"remove {described} from {run.path}?", err=True):
             nothing = Removal(run_dir=run.path, removed=[], size_bytes=0, exports=[])

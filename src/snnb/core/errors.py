@@ -4,6 +4,7 @@ Every message is one line that names the fault and its remedy. Any other excepti
 """
 
 import errno
+import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,14 @@ def first_line(error: BaseException) -> str:
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra of this package, which is not on a package index."""
     return f"pip install '.[{extra}]' in a checkout of snnb"
+
+
+TOO_MANY_FILES = "too many open files for the limit of this process (`ulimit -n`); raise it"
+
+
+def has_too_many_files(error: BaseException) -> bool:
+    """Whether a file or module could not be opened because of the limit on open files."""
+    return getattr(error, "errno", None) == errno.EMFILE or os.strerror(errno.EMFILE) in str(error)
 
 
 OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate memory")

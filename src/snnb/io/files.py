@@ -29,6 +29,7 @@ from typing import Collection, Dict, Iterator, Optional, Sequence, Type
 
 from snnb.core.errors import (
     FULL,
+    TOO_MANY_FILES,
     DamagedError,
     InputError,
     ResourceError,
@@ -51,7 +52,7 @@ ADVICE = {
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
     errno.EFBIG: "the file is larger than the limit of this process (`ulimit -f`); raise it",
-    errno.EMFILE: "too many open files for the limit of this process (`ulimit -n`); raise it",
+    errno.EMFILE: TOO_MANY_FILES,
 }
 
 
@@ -93,7 +94,7 @@ def naming(path: Path, hidden: Optional[Path] = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = error.filename
+        named = error.filename2 or error.filename  # of a copy, the former is the target
         is_hidden = isinstance(named, (str, Path)) and hidden is not None and str(named).startswith(str(hidden))
         if error.errno is None or (named is not None and not is_hidden):
             raise
@@ -127,7 +128,8 @@ def sync_directory(path: Path) -> None:
     """Flush a directory to the disk, so that renames in it survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

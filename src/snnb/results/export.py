@@ -248,11 +248,11 @@ def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     own_path = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
     if place in (own_path, *own_path.parents, own_path / EXPORTS):
-        raise UsageError(f"{target} is or contains the run {run.path}; give another path with --output")
+        raise UsageError(f"{target} is or contains the run {run.path}; give another path")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
         if (directory == own_path or _is_run(directory)) and inside[:1] != (EXPORTS,):
-            raise UsageError(f"{target} is inside the run {directory}; give another path with --output")
+            raise UsageError(f"{target} is inside the run {directory}; give another path")
 
 
 def _is_run(directory: Path) -> bool:

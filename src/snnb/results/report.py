@@ -1,5 +1,6 @@
 """`report`: one page about a run, from its records and files."""
 
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,8 @@ def write_report(
     target = run.path / REPORT if output is None else output
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
+    if output is None and not os.access(run.path, os.W_OK):
+        raise ReadOnlyError(f"{run.path} is read-only; give the path of the report with --output")
     refuse_existing(target, force=True)
     if target.is_dir():
         raise UsageError(f"{target} is a directory; give the path of a file")

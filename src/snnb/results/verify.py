@@ -7,7 +7,7 @@ from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.io.text import Document
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import FileRecord, changed
+from snnb.rundir.manifest import FileRecord, changed, is_on_this_machine
 from snnb.stages.open_run import repair_command
 from snnb.stages.plan import state_of_stages
 
@@ -77,7 +77,7 @@ def _compare(path: Path, record: FileRecord) -> str:
 
 def _outside(record: FileRecord) -> str:
     try:
-        if not Path(record.path).exists():
+        if not is_on_this_machine(record):
             return "is not available on this machine"
         difference = changed(record, read_all=True)
         return f"{difference} since it was read" if difference else ""

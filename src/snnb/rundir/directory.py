@@ -38,6 +38,7 @@ from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
     describe_os_error,
+    naming,
     noted,
     noting,
     raise_on_full_disk,
@@ -380,7 +381,8 @@ class RunDirectory:
         note = f"{relative} is complete and recorded nevertheless"
         self._begin(stage, change)
         try:
-            yield
+            with naming(place, hidden=place.with_name(INCOMPLETE + place.name)):
+                yield
         except BaseException as error:
             with suppress(OSError):  # otherwise the next command recovers
                 self.recover()

@@ -40,11 +40,13 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
     AnyRecord,
     D,
+    FileRecord,
     Kind,
     P,
     StageRecord,
     changed,
     current_environment,
+    is_on_this_machine,
     is_sweep_point,
     now_utc,
 )
@@ -166,17 +168,24 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     if options:
         return ", ".join(options)
     for file in record.inputs:
-        exists = (run.path / file.path).exists()
-        if file.external and not Path(file.path).is_file():
-            if changed(file):
+        if file.external:
+            if is_on_this_machine(file) and not _is_unchanged(run, file):
                 return f"{file.path} has changed"
         elif not run.hashes.matches(file):
-            return f"{file.path} {'has changed' if file.external or exists else 'is missing'}"
+            exists = (run.path / file.path).exists()
+            return f"{file.path} {'has changed' if exists else 'is missing'}"
     for file in record.outputs:
         if not run.hashes.matches(file):
             exists = (run.path / file.path).exists()
             return f"{file.path} has been modified" if exists else f"{file.path} is missing"
     return None
+
+
+def _is_unchanged(run: RunDirectory, file: FileRecord) -> bool:
+    """Whether a file or folder outside the run, which exists here, is as recorded."""
+    if file.listing is not None:
+        return changed(file) is None
+    return run.hashes.matches(file)
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
