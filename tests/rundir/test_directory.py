@@ -93,22 +93,25 @@ def changes(event, arguments, folder):
     return Path(paths[0]) == folder or Path(paths[0]).name in ("manifest.yaml", ".journal.json")
 
 
-def fail_at(number, action, folder, report):
+def fail_at(number, action, folder, report, since):
     """Run an action whose operation of this number fails in `folder`; return the exit code of the child.
 
     0: the action has succeeded nevertheless. 1: it raised an error for the user, which is
     in the file `report`. 2: it has fewer operations. 3: another error.
     """
     count = 0
+    has_begun = since is None
 
     def step():
         nonlocal count
-        count += 1
-        if count == number:
+        count += has_begun
+        if has_begun and count == number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def hook(event, arguments):
+        nonlocal has_begun
         if changes(event, arguments, folder):
+            has_begun = has_begun or event == since
             step()
 
     flush = os.fsync
@@ -122,9 +125,10 @@ def fail_at(number, action, folder, report):
     return 2 if count < number else 0
 
 
-def failures(action, folder, report):
+def failures(action, folder, report, since=None):
     """Let each file operation and flush in `folder` fail in turn, in a child that runs `action`.
 
+    Operations before the first one of the kind `since` succeed.
     Yield the message of the error that the action raises, or None if it succeeds. The child
     writes it to the file `report`. Another error than one for the user fails the test.
     """
@@ -133,7 +137,7 @@ def failures(action, folder, report):
         if child == 0:
             code = 3
             try:
-                code = fail_at(number, action, folder, report)
+                code = fail_at(number, action, folder, report, since)
             finally:
                 os._exit(code)
         code = os.WEXITSTATUS(os.waitpid(child, 0)[1])

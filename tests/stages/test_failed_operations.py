@@ -18,6 +18,7 @@ ACTIONS = {
     "map": lambda run: run.map(hardware="spinemap_5x5", method="sequential"),
     "remove": lambda run: run.remove(stamp_of(open_run(run.path)), with_dependents=True),
 }
+QUICK = ("parse", "remove")
 STANDS = ("complete and recorded nevertheless", "the next command on this run completes the removal")
 
 
@@ -34,7 +35,8 @@ def test_after_any_failed_operation_the_command_has_happened_or_has_not(run, tmp
     before = shutil.copytree(run.path, tmp_path / "before")
     old = (before / "manifest.yaml").read_bytes()
     outcomes = set()
-    for message in failures(lambda: ACTIONS[command](Run(path=run.path)), run.path, tmp_path / "message"):
+    since = None if command in QUICK else "os.rename"  # of the complete directory to its place
+    for message in failures(lambda: ACTIONS[command](Run(path=run.path)), run.path, tmp_path / "message", since):
         opened = open_run(run.path)
         with opened.locked():
             pass
@@ -72,4 +74,4 @@ def test_after_any_failed_operation_an_export_is_the_old_or_the_new(run, tmp_pat
         assert (files() == new) == (message is None or "is complete nevertheless" in message)
         face.export("csv", output=target, force=True)
         assert files() == old
-    assert outcomes == {(False, False), (True, False), (True, True)}
+    assert outcomes == {(False, False), (True, False)}

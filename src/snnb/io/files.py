@@ -182,23 +182,29 @@ def atomic_path(
     device is in its place.
     """
     refuse_existing(target, force=True)
-    with _own_directory(target) as scratch:
-        for path in (target, *companions):
-            refuse_existing(path, force=force)
-        temporary = scratch / target.name
-        yield temporary
-        sync_tree(scratch)
-        with _locked(target.parent):
+    is_complete = False
+    try:
+        with _own_directory(target) as scratch:
             for path in (target, *companions):
-                refuse_existing(path, force=force)  # another process may have written it meanwhile
-            names = [path.name for path in (target, *companions)]
-            is_directory = temporary.is_dir() or target.is_dir()
-            if is_directory or companions or any(map(os.path.lexists, outdated)):
-                _replace_all(scratch, names, [path.name for path in outdated])
-            else:  # rename(2) replaces one file without a moment in which it does not exist
-                temporary.replace(target)
-            with noting(f"{target} is complete nevertheless"):
+                refuse_existing(path, force=force)
+            temporary = scratch / target.name
+            yield temporary
+            sync_tree(scratch)
+            with _locked(target.parent):
+                for path in (target, *companions):
+                    refuse_existing(path, force=force)  # another process may have written it meanwhile
+                names = [path.name for path in (target, *companions)]
+                is_directory = temporary.is_dir() or target.is_dir()
+                if is_directory or companions or any(map(os.path.lexists, outdated)):
+                    _replace_all(scratch, names, [path.name for path in outdated])
+                else:  # rename(2) replaces one file without a moment in which it does not exist
+                    temporary.replace(target)
+                is_complete = True
                 sync_directory(target.parent)
+    except OSError as error:
+        if is_complete:
+            raise noted(error, f"{target} is complete nevertheless") from error
+        raise
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -245,8 +251,8 @@ def _locked(folder: Path) -> Iterator[None]:
 def _own_directory(target: Path) -> Iterator[Path]:
     """Yield a temporary directory of this process next to `target`.
 
-    Directories of killed processes are removed first. What cannot be removed at the end is
-    removed by the next process.
+    Directories of killed processes are removed first. What cannot be removed after an error
+    is removed by the next process.
     """
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
@@ -263,9 +269,12 @@ def _own_directory(target: Path) -> Iterator[Path]:
     try:
         with naming(target, hidden=scratch):
             yield scratch
-    finally:
+    except BaseException:
         with owner, suppress(OSError), _locked(target.parent):
             _discard(scratch)
+        raise
+    with owner, _locked(target.parent):
+        _discard(scratch)
 
 
 def _record(target: str) -> bytes:
