@@ -39,8 +39,8 @@ from snnb.conversion.rewriting import (
     compose_pooling,
     is_separable,
     output_scale,
+    presynaptic_scales,
     pruned,
-    source_scales,
     with_scales,
 )
 from snnb.core.machine import scratch_array
@@ -173,7 +173,7 @@ class _Calibration:
         if is_separable(population):
             channels = self._chosen(population, sums, bias, shifted, spiking_sums)
         else:
-            scale = source_scales(self.network, self.channels, population.only.input)[0, 0].copy()
+            [scale] = presynaptic_scales(self.network, self.channels, population)
             channels = Channels(scale, bias, np.full_like(bias, 0 if population.counts_largest else 0.5))
             self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
         self.channels[population.name] = channels

@@ -94,6 +94,9 @@ class Channels:
     bias: np.ndarray  # in the unit of the activations
     start: np.ndarray  # initial potential as a fraction of the threshold
 
+    def __post_init__(self) -> None:
+        assert (self.scale > 0).all(), f"internal error: scale factors {self.scale}"
+
 
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """Return the network whose populations have these scale factors, biases and initial potentials.
