@@ -70,6 +70,13 @@ def test_scale_factors_of_channels_change_no_output(network, x, random):
     np.testing.assert_allclose(outputs, Analogue(linear).outputs(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [[1, 0], [1, -1], [1, np.nan]])
+def test_a_scale_factor_that_is_not_positive_is_an_internal_error(scale):
+    zeros = np.zeros(2, np.float32)
+    with pytest.raises(AssertionError, match="scale factors"):
+        Channels(np.array(scale, np.float32), zeros, zeros)
+
+
 def test_a_composed_pooling_changes_no_output(network, x):
     composed = compose_pooling(network)
     assert [p.name for p in network.populations if p not in composed.populations] == ["last", "out"]

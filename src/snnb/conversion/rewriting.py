@@ -95,7 +95,7 @@ class Channels:
     start: np.ndarray  # initial potential as a fraction of the threshold
 
     def __post_init__(self) -> None:
-        assert (self.scale > 0).all(), f"internal error: scale factors {self.scale}"
+        assert (self.scale > 0).all(), f"scale factors {self.scale}"
 
 
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
