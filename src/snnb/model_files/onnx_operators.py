@@ -102,6 +102,27 @@ def _global_average_pooling(layers: Layers, node: Node, inputs: List[Operand]) -
     return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.layer]), value.nonnegative)
 
 
+def _global_max_pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+    """GlobalMaxPool: max pooling with one window."""
+    return _picture_maximum(layers, node, picture(layers, node.name, inputs[0]))
+
+
+def _picture_maximum(layers: Layers, node: Node, value: Value) -> Value:
+    """Return the maximum of each channel, a picture of 1×1."""
+    if value.lengths["H"] * value.lengths["W"] == 1:
+        return value
+    window = value.lengths["H"], value.lengths["W"]
+    layer = layers.add(
+        "MaxPooling2D",
+        node.name,
+        [value.layer],
+        pool_size=window,
+        strides=window,
+        padding="valid",
+    )
+    return value.like(layer, value.nonnegative)
+
+
 def _padding(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Pad a picture with zeros."""
     value = _value(inputs[0])
@@ -405,6 +426,20 @@ def _mean(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     return Value(layer, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
 
 
+def _maximum(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+    """ReduceMax over height and width, as PyTorch exports AdaptiveMaxPool2d(1)."""
+    value = _value(inputs[0])
+    axes = _axes(node, inputs)
+    if value.axes == "NF" or {value.axes[axis] for axis in axes} != {"H", "W"}:
+        raise NotReadError(
+            f"it takes the maximum over the axes {axes}; only the maximum over height and width is supported"
+        )
+    highest = _picture_maximum(layers, node, value)
+    if node.get("keepdims", 1):
+        return highest
+    return vector(layers, f"{node.name}_flat", highest)
+
+
 def _identity(layers: Layers, node: Node, inputs: List[Operand]) -> Operand:
     """Dropout and Identity."""
     return inputs[0]
@@ -447,12 +482,14 @@ OPERATORS: Mapping[str, Operator] = {
     "Flatten": _flatten,
     "Gemm": _dense,
     "GlobalAveragePool": _global_average_pooling,
+    "GlobalMaxPool": _global_max_pooling,
     "Identity": _identity,
     "LogSoftmax": _softmax,
     "MatMul": _dense,
     "MaxPool": _pooling,
     "Mul": _multiply,
     "Pad": _padding,
+    "ReduceMax": _maximum,
     "ReduceMean": _mean,
     "Relu": _relu,
     "Reshape": _reshape,
