@@ -1,12 +1,17 @@
 """Advice about a lost accuracy: the measured causes, largest first, and none for what so few samples cannot show."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.network.network import DROPPED
+from snnb.network.read_network import write_spiking
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import FEW, SimulationStatistics, advice, loss_advice
+from tests.simulation.alike import simulate_case
 
 
 def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9, 0.9, 0.9), samples=1000, **settings):
@@ -109,3 +114,46 @@ def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
     assert [name in line for name, line in zip((silent.name, full.name), lines)] == [True, True]
     assert ("--threshold" in lines[1]) == (not fixed)
     assert ("--duration" in lines[0]) == ("steps" not in fixed)
+
+
+@pytest.fixture
+def miscalibrated(trained, tmp_path):
+    """A calibrated network of which the weights of the first population have the wrong sign."""
+    network = calibrate(trained.network, trained.x[100:], ConversionSettings(calibrate=8)).network
+    first = network.populations[0]
+    weights = replace(first.only, kernel=-first.only.weights())
+    path = tmp_path / "wrong_parsed.h5"
+    shutil.copyfile(str(trained.parsed), str(path))
+    write_spiking(network.with_populations([replace(first, projections=(weights,))]), path)
+    return replace(trained, parsed=path)
+
+
+def test_a_wrong_conversion_is_named_first_and_the_labels_are_not_suspected(miscalibrated, tmp_path):
+    settings = SimulationSettings(samples=200, duration=8)
+    result = simulate_case(miscalibrated, tmp_path / "out", settings)
+    statistics = result.statistics
+    assert statistics.ann_accuracy > 0.9
+    first, *others = result.warnings
+    assert first.startswith(
+        f"the accuracy of {statistics.snn_accuracy:.1%} is chance, and the trained network has "
+        f"{statistics.ann_accuracy:.1%} on the same samples: the conversion is at fault, not the labels; "
+    )
+    assert "`snnb report`" in first
+    for line in others:
+        assert "labels" not in line
+        assert "points lost" not in line
+
+
+def test_wrong_labels_are_not_a_fault_of_the_conversion(trained, tmp_path):
+    wrong = replace(trained, y=(trained.y + 3) % 10)
+    settings = SimulationSettings(samples=200, duration=40)
+    warnings = simulate_case(wrong, tmp_path / "out", settings).warnings
+    assert "a shift by 3): check the order of the classes and the labels" in warnings[0]
+    assert not any("at fault" in line for line in warnings)
+
+
+def test_too_few_time_steps_are_named_beside_the_conversion(trained, tmp_path):
+    settings = SimulationSettings(samples=200, duration=1)
+    first, *others = simulate_case(trained, tmp_path / "out", settings).warnings
+    assert "the conversion or --duration 1 is at fault, not the labels" in first
+    assert any("simulate longer" in line for line in others)

@@ -47,9 +47,14 @@ def chance_warning(confusion: np.ndarray, names: Sequence[str], remedy: Optional
         )
     if far_below:
         return f"the accuracy of {accuracy:.1%} is far below chance ({chance:.1%}): {order}"
-    if remedy is None or guessing == 1 or accuracy > guessing + GUESSING_SHARE * (1 - guessing):
+    if remedy is None or guessing == 1 or not is_close_to_chance(accuracy, guessing):
         return None
     return f"the accuracy of {accuracy:.1%} is close to chance ({guessing:.1%}): {remedy}; else {order}"
+
+
+def is_close_to_chance(accuracy: float, guessing: float) -> bool:
+    """Whether an accuracy is little more than that of guessing the most frequent class."""
+    return accuracy <= guessing + GUESSING_SHARE * (1 - guessing)
 
 
 def _is_random(share: float, guessing: float, confusion: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ from snnb.core.formatting import energy
 from snnb.io.text import Document, JsonValue
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.trained import TrainedNetwork
-from snnb.simulation.accuracy import chance_warning, wilson_interval
+from snnb.simulation.accuracy import chance_warning, is_close_to_chance, wilson_interval
 from snnb.simulation.operations import activation_sparsity, connection_sparsity, energy_45nm, footprint
 from snnb.simulation.settings import SimulationSettings
 
@@ -456,7 +456,10 @@ def advice(
 ) -> List[str]:
     """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
     lines = []
-    if statistics.quoted_confusion is not None:
+    fault = _conversion_fault(statistics, settings, network)
+    if fault is not None:
+        lines.append(fault)
+    elif statistics.quoted_confusion is not None:
         names, rows = list(statistics.class_counts), statistics.quoted_confusion
         confusion = np.zeros((len(names), 1 + max(len(names), *(guess + 1 for _, guess, _ in rows))), np.int64)
         for true, guess, samples in rows:
@@ -485,7 +488,41 @@ def advice(
     for population in network.populations:
         if rates[population.name] > SATURATED and population is not network.output:
             lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
+    if fault is not None and network.steps == settings.duration:
+        return lines  # more time steps would not help
     return lines + loss_advice(statistics, settings, network, fidelity)
+
+
+def _conversion_fault(
+    statistics: SimulationStatistics, settings: SimulationSettings, network: Network
+) -> Optional[str]:
+    """Return a sentence if the accuracy is chance, but the trained network's is not.
+
+    The labels are right then, since both accuracies are those of the same samples.
+    """
+    trained = statistics.ann_accuracy
+    if trained is None or statistics.quoted_confusion is None:
+        return None
+    samples = statistics.num_samples
+    spiking = statistics.quoted_by_step[-1]
+    guessing = max(statistics.class_counts.values()) / samples
+    lowest_trained = wilson_interval(trained * samples, samples)[0]
+    highest_spiking = wilson_interval(spiking * samples, samples)[1]
+    if (
+        not is_close_to_chance(spiking, guessing)
+        or is_close_to_chance(trained, guessing)
+        or lowest_trained <= highest_spiking
+    ):
+        return None
+    fault = "the conversion is"
+    if network.steps != settings.duration:
+        fault = f"the conversion or --duration {settings.duration} is"
+    return (
+        f"the accuracy of {spiking:.1%} is chance, and the trained network has "
+        f"{trained:.1%} on the same samples: {fault} at fault, not the labels; "
+        "`snnb report` shows, under Activation and rate, the first layer whose rates "
+        "do not follow its activations"
+    )
 
 
 def loss_advice(
