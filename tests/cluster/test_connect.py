@@ -89,6 +89,50 @@ def test_nested_calls_share_a_client(dask_workers):
         assert client is dask_workers
 
 
+def test_a_client_that_two_threads_share_is_closed_by_the_last_one(dask_workers):
+    address = dask_workers.cluster.scheduler_address
+    is_open, is_shared = threading.Event(), threading.Event()
+    first_client = []
+
+    def open_and_leave():
+        with connected(1, address) as client:
+            first_client.append(client)
+            is_open.set()
+            assert is_shared.wait(60)
+
+    opener = threading.Thread(target=open_and_leave)
+    opener.start()
+    assert is_open.wait(60)
+    with connected(1, address) as client:
+        is_shared.set()
+        opener.join()
+        assert client is first_client[0]
+        assert [value for value, _ in _results(client, work.square)] == SQUARES
+        with connected(1, address) as nested:
+            assert nested is client
+    assert client.status == "closed"
+
+
+def test_threads_that_open_a_client_at_once_share_it(dask_workers):
+    address = dask_workers.cluster.scheduler_address
+    all_are_ready, all_are_connected = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
+    clients = []
+
+    def connect_once():
+        all_are_ready.wait()
+        with connected(1, address) as client:
+            clients.append(client)
+            all_are_connected.wait()
+
+    threads = [threading.Thread(target=connect_once) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(clients) == 2
+    assert clients[0] is clients[1]
+
+
 def test_workers_are_not_started_by_a_script_that_would_start_them_again(tmp_path):
     pytest.importorskip("distributed")
     script = tmp_path / "script.py"

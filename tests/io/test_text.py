@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.text import decoded, is_name, load_json, load_yaml, parse_json, printable, read_text
+from snnb.io.text import decoded, is_name, load_json, load_yaml, parse_json, printable, read_lines, read_text
 
 
 @pytest.fixture
@@ -28,6 +28,18 @@ def test_text_json_and_yaml_are_read(file):
         decoded(b"\xff", Path("notes"))
     with pytest.raises(InputError, match="notes: not text"):
         decoded(b"a\0", Path("notes"))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n\r\n", "\n \n\t\n"])
+def test_tabs_at_the_end_of_the_last_line_are_empty_cells(file, end):
+    rows = [["id", "spikes", "note"], ["0", "5", "x"], ["1", "6", ""], ["2", "", ""]]
+    content = "\n".join("\t".join(row) for row in rows) + end
+    assert [line.split("\t") for line in read_lines(file(content))] == rows
+
+
+def test_a_file_of_blank_lines_has_no_lines(file):
+    for content in ("", "\n", "\ufeff \n\t\n\n"):
+        assert read_lines(file(content)) == []
 
 
 def test_yaml_is_read_to_a_depth_of_50(file):

@@ -5,11 +5,13 @@ import importlib.util
 import logging
 import re
 import sys
+import threading
 import time
 import uuid
 import warnings
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
@@ -37,7 +39,18 @@ IGNORE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 GUARD = "must call snnb under `if __name__ == '__main__':`, since its workers import it"
 SAME_ENVIRONMENT = "start the workers in the same image or environment as this command"
 
-_clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
+
+@dataclass
+class _SharedClient:
+    """A client that is closed when its last user leaves, in whatever thread."""
+
+    client: "Client"
+    resources: ExitStack  # the client, and the workers that it has started
+    users: int = 0
+
+
+_clients: Dict[Tuple[int, Optional[str]], _SharedClient] = {}
+_clients_lock = threading.Lock()  # held while a client is opened or closed
 
 
 def checked_address(address: str) -> str:
@@ -58,7 +71,7 @@ def require_dask(option: str) -> None:
 
 @contextmanager
 def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
-    """Yield a Dask client; nested calls with equal arguments share it.
+    """Yield a Dask client; nested and concurrent calls with equal arguments share it.
 
     It connects to the scheduler of a running cluster at an address, with the TLS certificates of Dask's configuration,
     or without one starts local worker processes, with one thread each. Raise `InputError` if Dask is not installed, or
@@ -66,16 +79,30 @@ def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
     `ResourceError` if the workers have not started.
     """
     key = workers, scheduler
-    if key in _clients:
-        yield _clients[key]
-        return
+    with _clients_lock:
+        if key not in _clients:
+            _clients[key] = _open(workers, scheduler)
+        shared = _clients[key]
+        shared.users += 1
+    try:
+        yield shared.client
+    finally:
+        with _clients_lock:
+            shared.users -= 1
+            if not shared.users:
+                del _clients[key]
+                shared.resources.close()
+
+
+def _open(workers: int, scheduler: Optional[str]) -> _SharedClient:
     require_dask("--workers" if scheduler is None else "--scheduler")
     _configure()
     with ExitStack() as stack:
-        client = _local_client(workers, stack) if scheduler is None else _remote_client(scheduler, stack)
-        _clients[key] = client
-        stack.callback(_clients.pop, key)
-        yield client
+        if scheduler is None:
+            client = _local_client(workers, stack)
+        else:
+            client = _remote_client(scheduler, stack)
+        return _SharedClient(client, stack.pop_all())
 
 
 def results(

@@ -50,11 +50,13 @@ def unzipped(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_lines(path: Path) -> List[str]:
-    """Read the lines of a text file in UTF-8, without line ends and without empty lines at the end.
+    """Read the lines of a text file in UTF-8, without line ends and without blank lines at the end.
 
-    It may be compressed by gzip, whatever its name, and begin with a byte order mark. Line k of the file is element
-    k - 1. Raise `DamagedError` if it is not UTF-8, not complete, or has a line of `LONGEST_LINE` characters, and
-    `ResourceError` if its lines do not fit into memory.
+    Tabs at the end of a line remain, since they delimit empty cells of a table. The file
+    may be compressed by gzip, whatever its name, and begin with a byte order mark. Line k
+    of the file is element k - 1. Raise `DamagedError` if it is not UTF-8, not complete, or
+    has a line of `LONGEST_LINE` characters, and `ResourceError` if its lines do not fit
+    into memory.
     """
     with unzipped(path) as file:
         try:
@@ -66,8 +68,10 @@ def read_lines(path: Path) -> List[str]:
             content = file.read()
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DamagedError(path, f"not a complete gzip file ({first_line(error)})") from None
-    text = decoded(content, path).lstrip("\ufeff").rstrip()
-    rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if text else []
+    text = decoded(content, path).lstrip("\ufeff")
+    rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while rows and not rows[-1].strip():
+        rows.pop()
     long = next((number for number, row in enumerate(rows, 1) if len(row) >= LONGEST_LINE), None)
     if long is not None:
         raise DamagedError(path, f"line {long:,} has {LONGEST_LINE:,} characters or more")
