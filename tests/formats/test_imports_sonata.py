@@ -245,6 +245,12 @@ def report(path, columns):
     return path
 
 
+def test_the_name_of_a_report_is_quoted_in_the_advice(tmp_path):
+    path = report(tmp_path / "all spikes.h5", OLDER)
+    with pytest.raises(InputError, match="give --rates 'all spikes.h5':POPULATION$"):
+        imported(small(tmp_path / "net"), tmp_path, rates=path)
+
+
 @pytest.mark.parametrize("case", REPORTS)
 def test_reports_of_spikes(tmp_path, case):
     columns, population, expected = REPORTS[case]

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -208,6 +209,21 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert (changed in page.text("accuracy")) == (stages == 3)
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
+
+
+@pytest.mark.parametrize("stages", [0, 3])
+def test_commands_of_a_page_can_be_pasted_into_a_shell(run, document, stages):
+    path = run.path.rename(run.path.with_name("my run's"))
+    manifest = yaml.safe_load((path / "manifest.yaml").read_text())
+    names = ("prepare", "train", "parse")[:stages]
+    manifest["stages"] = {name: manifest["stages"][name] for name in names}
+    (path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    page = document(write_report(open_run(path)).read_text())
+    text = " ".join(page.text(section) for section in page.sections)
+    commands = [shlex.split(command) for command in re.findall("`(snnb [^`]*)`", text)]
+    named = {command[1]: command[command.index("--run-dir") + 1] for command in commands}
+    expected = ("simulate", "graph", "map", *(() if stages else ("train",)))
+    assert named == dict.fromkeys(expected, str(path))
 
 
 def test_run_writes_the_page_again_only_after_new_results(run):

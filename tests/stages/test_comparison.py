@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import xml.etree.ElementTree as ElementTree
 
@@ -150,8 +151,11 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
 def test_a_run_without_a_simulation_says_how_to_make_one(run):
     (stamp,) = run.records_of("simulate")
     Run(path=run.path).remove(stamp, with_dependents=True)
-    with pytest.raises(UsageError, match="has no simulation yet"):
-        compare([str(run.path)])
+    path = run.path.rename(run.path.with_name("my run"))
+    with pytest.raises(UsageError, match="has no simulation yet") as error:
+        compare([str(path)])
+    (command,) = re.findall("`(.*)`", str(error.value))
+    assert shlex.split(command) == ["snnb", "simulate", "--run-dir", str(path)]
 
 
 def test_names_say_the_stage_where_two_stages_have_one_and_settings_are_taken_apart():

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import py_compile
+import re
+import shlex
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +42,21 @@ def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
     with pytest.raises(InputError, match=r"give --model .*evil.py:net once"):
         getattr(Run(path=run.path), stage)(force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {}))
     assert not (named / "ran").exists()
+
+
+@pytest.mark.parametrize("was_given", [False, True])
+def test_a_path_with_a_space_is_quoted_in_the_advice(run, named, was_given):
+    file = (named / "evil.py").rename(named / "my net.py")
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["run"]["model_source"] = f"{file}:net"
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    if was_given:
+        given(file)
+        file.write_text(f"{EVIL}# changed\n")
+    with pytest.raises(InputError) as error:
+        prepared(run)
+    advice, _ = re.split(" (?:once|again)$", str(error.value).rpartition("then give ")[2])
+    assert shlex.split(advice) == ["--model", f"{file}:net"]
 
 
 def given(path):

@@ -14,6 +14,7 @@ consecutive ids. Virtual nodes are inputs.
 
 import csv
 import re
+import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -596,7 +597,7 @@ def read_report(path: Path, graph: ListedGraph, recording: Recording, population
                 raise DamagedError(
                     path,
                     f"names no population of its spikes, and the graph has {', '.join(ranges)}; "
-                    f"give --rates {path.name}:POPULATION",
+                    f"give --rates {shlex.quote(path.name)}:POPULATION",
                 )
             owner = population or next(iter(ranges))
             if owner in named:

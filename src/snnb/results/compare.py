@@ -1,6 +1,7 @@
 """Comparison of simulations of one or several runs: differing parameters, figures and mappings."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
@@ -245,9 +246,11 @@ def compare(places: Sequence[str]) -> List[Compared]:
         path, stamp = split_place(place)
         run = open_run(path)
         imported = run.manifest.run.imported
-        words, command = "simulation", f"snnb simulate --run-dir {path}"
+        words = "simulation"
+        command = shlex.join(["snnb", "simulate", "--run-dir", str(path)])
         if imported:
-            words, command = "graph", graph_command(run)
+            words = "graph"
+            command = graph_command(run)
         records = run.records_of("graph" if imported else "simulate")
         if not records:
             raise UsageError(f"{path} has no {words} yet; `{command}` makes one")

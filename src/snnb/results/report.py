@@ -168,6 +168,11 @@ def _overview(
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
 
+def _command(run: RunDirectory, stage: str) -> str:
+    """Return the command line that runs a stage."""
+    return shlex.join(["snnb", stage, "--run-dir", str(run.path)])
+
+
 def _network(run: RunDirectory, graph: Optional[str]) -> List[Section]:
     if graph is None:
         return [Section("network", "The network", [f"No graph: `{graph_command(run)}` creates it."])]
@@ -188,7 +193,7 @@ def _network(run: RunDirectory, graph: Optional[str]) -> List[Section]:
 def _training(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
     record = run.record_of("train")
     if record is None:
-        return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
+        return Section("training", "Training", [f"Not yet: `{_command(run, 'train')}` trains the network."])
     if is_spiking(run):
         name = Path(run.manifest.run.model_source or run.model).name
         return Section("training", "Training", [f"Nothing is trained here: {name} is a trained spiking network."])
@@ -213,7 +218,7 @@ def _simulation(run: RunDirectory, simulation: Optional[Simulation], progress: P
     if simulation is None:
         parsed = recorded(run, parse.KIND)
         changes = [] if parsed is None else _changes(parsed.details.fidelity)
-        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it.", *changes]
+        words = [f"None yet: `{_command(run, 'simulate')}` makes it.", *changes]
         return [Section("accuracy", "Simulation", words)]
     statistics, counts = simulated_files(run, simulation.stamp)
     params, metrics = simulation.record.params, simulation.record.metrics
@@ -345,7 +350,8 @@ def _mapping(run: RunDirectory, stamp: Optional[str]) -> Section:
     rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
     every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7, 8))
     if stamp is None:
-        words = [f"No mapping of this graph: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
+        command = f"{_command(run, 'map')} --hardware NAME"
+        words = [f"No mapping of this graph: `{command}` makes one."]
         return Section("mapping", "Mapping", words, tables=[every] if rows else [])
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import COST, LayerCost

@@ -6,6 +6,7 @@ of their content is in the user's cache directory, like direnv's list of the set
 """
 
 import fcntl
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,15 +102,16 @@ def _recorded_own_model(source: str) -> OwnModel:
         return own_model(source)
     file = Path(source.rpartition(":")[0])
     known = _known_contents(file)
+    option = f"--model {shlex.quote(source)}"
     if not known:
         raise InputError(
-            f"the run names {source} as its model, which would be executed as Python; review it, then give --model "
-            f"{source} once"
+            f"the run names {source} as its model, which would be executed as Python; "
+            f"review it, then give {option} once"
         )
     if file.exists() and sha256_of(file) not in known:
         raise InputError(
-            f"{file}, the model of the run, has changed since it was given with --model, and would be executed as "
-            f"Python; review it, then give --model {source} again"
+            f"{file}, the model of the run, has changed since it was given with --model, "
+            f"and would be executed as Python; review it, then give {option} again"
         )
     return own_model(source)
 
