@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -175,9 +176,17 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
         for file in [*record.inputs, *record.outputs]:
             assert file.sha256 in text
         assert record.environment.snnb in text
-        for name, value in record.params.model_dump(mode="json").items():
-            assert name in text
-            assert isinstance(value, (dict, list)) or value is None or str(value) in text
+    shown = Counter(map(tuple, page.sections["provenance"]["rows"]))
+    recorded = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]
+    stages = [recorded[name] for name in ("prepare", "train", "parse")]
+    stages += [recorded["simulations"][stamp], recorded["graphs"][stamp], *recorded["maps"].values()]
+    stated = Counter()
+    for stage in stages:
+        for name, value in stage["params"].items():
+            inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+            stated.update((key, "" if item is None else str(item)) for key, item in inner.items())
+    assert stated["seed", "0"] > 1
+    assert {row: shown[row] for row in stated} == stated
 
 
 def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
