@@ -247,7 +247,7 @@ def report(path, columns):
 
 def test_the_name_of_a_report_is_quoted_in_the_advice(tmp_path):
     path = report(tmp_path / "all spikes.h5", OLDER)
-    with pytest.raises(InputError, match="give --rates 'all spikes.h5':POPULATION$"):
+    with pytest.raises(InputError, match=r"give --rates 'all spikes\.h5':POPULATION$"):
         imported(small(tmp_path / "net"), tmp_path, rates=path)
 
 

@@ -99,10 +99,8 @@ def _open(workers: int, scheduler: Optional[str]) -> _SharedClient:
     _configure()
     with ExitStack() as stack:
         if scheduler is None:
-            client = _local_client(workers, stack)
-        else:
-            client = _remote_client(scheduler, stack)
-        return _SharedClient(client, stack.pop_all())
+            return _SharedClient(_local_client(workers, stack), stack.pop_all())
+        return _SharedClient(_remote_client(scheduler, stack), stack.pop_all())
 
 
 def results(
