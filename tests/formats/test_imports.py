@@ -272,6 +272,7 @@ BAD_CSV = {
     "source,target\n0,2000000000\n": "the largest of its ids is 2,000,000,000, but it has only 1 edges",
     "source,target,weight\n0,1,1\n0,2,x\n": "line 3: could not convert string 'x'",
     "source,target,weight\n0,1,1e39\n": "the edge from neuron 0 to 1 has the weight inf",
+    "source,target,weight\n0,1,3e38\n0,1,3e38\n": "the weights of the edges from neuron 0 to 1 have a sum that float32",
     "source,target,weight\n0,1,\n": "line 2: could not convert string ''",
     "source,target,rate\n0,1,1\n0,2,2\n": ", but its source has another one in another row",
     "source,target,rate\n0,1,\n0,2,2\n": "some rates are empty; give all of them, or none",

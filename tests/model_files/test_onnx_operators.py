@@ -239,6 +239,14 @@ def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     assert not re.search("docs/|TensorFlow", refused(path, message))
 
 
+@pytest.mark.parametrize("weight", [1e39, np.inf, np.nan])
+def test_weights_that_float32_does_not_hold_are_refused(tmp_path, weight):
+    kernel = CONV["w"].astype(np.float64)
+    kernel[0, 0, 0, 0] = weight
+    path = written(tmp_path / "net.onnx", [node("Conv", "x,w", "c"), node("Relu", "c")], w=kernel)
+    refused(path, "its kernel holds numbers that float32 does not hold, or NaN; change this part")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -104,6 +104,7 @@ def skipped(layers, model):
         ),
         (setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
         (setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
+        (setting("rescaling", scale=1e39), r"the kernel of layer conv \(Conv2D\) is too large for float32"),
         (setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
         (setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
         (fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),

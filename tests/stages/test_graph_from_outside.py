@@ -1,6 +1,7 @@
 """A run that begins with an external graph: its commands, when it is stale, and the same graph from Python."""
 
 import json
+import re
 from pathlib import Path
 
 import networkx
@@ -341,3 +342,20 @@ def test_mapping_and_trace_of_sanafe(folder, snnb):
     snnb("report x")
     exported = Run(path="x").export("spinemap").path
     assert (exported / "spike_info.txt").read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0
+
+
+@pytest.mark.parametrize("weight", [1e39, -1e39, np.inf, np.nan])
+def test_a_weight_that_float32_does_not_hold_is_refused(tmp_path, weight):
+    arguments = {"source": [0, 1], "target": [1, 2], "weight": [1.0, weight], "path": tmp_path / "run"}
+    with pytest.raises(InputError, match=rf"from neuron 1 to 2 has the weight {re.escape(str(weight))}; give finite"):
+        Run.from_graph(**arguments)
+    largest = float(np.finfo(np.float32).max)
+    run = Run.from_graph(**{**arguments, "weight": [1.0, largest]})
+    with SynapseGraph.open(next(run.path.glob("graphs/*/*_graph.h5"))) as graph:
+        assert graph.to_scipy("weight").data.tolist() == [1.0, largest]
+
+
+def test_parallel_weights_whose_sum_float32_does_not_hold_are_refused(tmp_path):
+    ends = {"source": [0, 1, 2, 2], "target": [1, 2, 0, 0]}
+    with pytest.raises(InputError, match="edges from neuron 2 to 0 have a sum that float32 does not hold"):
+        Run.from_graph(**ends, weight=[1, 1, 3e38, 3e38], path=tmp_path / "run")

@@ -23,6 +23,7 @@ from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
+FINITE = "give finite numbers, at most 3.4e38"  # of float32
 NEURON_BYTES = 64  # of a neuron in memory while a graph is written
 RATE_UNIT = "spikes per time step"
 MOST_SPIKES = 2**53  # of all neurons together: their sums are exact in float64, and in int64
@@ -102,8 +103,8 @@ def write_listed(
     `assumed_spikes` states this. `source_sha256` is that of the file that the graph was read from; `progress` is called
     with the number of edges read.
 
-    Raise `InputError` if an edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is
-    negative or more than `MOST_SPIKES`, or a name is not valid or occurs twice.
+    Raise `InputError` if an edge leads to an input, a weight or bias is not finite in float32, a number of spikes is
+    not finite, negative or more than `MOST_SPIKES`, or a name is not valid or occurs twice.
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
@@ -144,13 +145,26 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
     spikes = spikes if population.coding == "current" else as_integers(spikes)
     write_array(group, "spike_count", spikes.reshape(population.shape))
     if population.bias is not None:
-        write_array(group, "bias", population.bias.reshape(population.shape).astype(np.float32))
+        bias = _in_float32(population.bias, f"a bias of {population.name}")
+        write_array(group, "bias", bias.reshape(population.shape))
     if population.window is not None:
         group.attrs["window"] = np.array(population.window, np.int64)
     if population.initial_potential is not None:
-        write_array(group, "initial_potential", population.initial_potential.astype(np.float32))
+        potential = population.initial_potential
+        values = _in_float32(potential, f"an initial potential of {population.name}")
+        write_array(group, "initial_potential", values)
     if population.names is not None:
         write_names(group, "names", population.names, population.shape)
+
+
+def _in_float32(values: np.ndarray, name: str) -> np.ndarray:
+    """Return numbers as float32; raise `InputError` if one is not finite then."""
+    with np.errstate(over="ignore"):
+        converted = values.astype(np.float32, copy=False)
+    is_infinite = ~np.isfinite(converted)
+    if is_infinite.any():
+        raise InputError(f"{name} is {values[is_infinite][0]}; {FINITE}")
+    return converted
 
 
 def check_spikes(spikes: Iterable[np.ndarray]) -> None:
@@ -213,16 +227,17 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
     degrees, throttle, total = np.zeros(nodes, np.int64), Throttle(), 0
     with ExitStack() as stack:
         files = [stack.enter_context((scratch / name).open("w+b")) for name in columns]
-        for edges in graph.edges:
-            source, target, weight = edges
+        for source, target, weight in graph.edges:
             if target.size and target.min() < first:
                 raise InputError(f"an edge leads to input {int(target.min()):,}; inputs have no incoming edges")
-            if not np.isfinite(weight).all():
-                k = int(np.flatnonzero(~np.isfinite(weight))[0])
+            with np.errstate(over="ignore"):
+                weights_read = weight.astype(np.float32, copy=False)
+            if not np.isfinite(weights_read).all():
+                k = int(np.flatnonzero(~np.isfinite(weights_read))[0])
                 ends = f"from neuron {int(source[k]):,} to {int(target[k]):,}"
-                raise InputError(f"the edge {ends} has the weight {weight[k]}; give finite numbers")
+                raise InputError(f"the edge {ends} has the weight {weight[k]}; {FINITE}")
             degrees += np.bincount(source, minlength=nodes)
-            for file, values, kind in zip(files, edges, columns.values()):
+            for file, values, kind in zip(files, (source, target, weights_read), columns.values()):
                 values.astype(kind, copy=False).tofile(file)
             total += source.size
             if throttle.due():
@@ -237,7 +252,22 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
             scatter(source, weight, places, weights)
     start = np.zeros(nodes + 1, np.int64)
     filled = unite_parallel(offsets_of(degrees), targets, weights, start)
+    if filled < total:
+        _check_sums(weights[:filled], targets, start)
     return _Rows(start, targets[:filled], weights[:filled])
+
+
+def _check_sums(weights: np.ndarray, targets: np.ndarray, start: np.ndarray) -> None:
+    """Raise `InputError` if the weights of parallel edges have a sum that is not finite in float32."""
+    for begin in range(0, weights.size, EDGES):
+        is_finite = np.isfinite(weights[begin : begin + EDGES])
+        if not is_finite.all():
+            edge = begin + int(np.flatnonzero(~is_finite)[0])
+            source = int(np.searchsorted(start, edge, side="right")) - 1
+            raise InputError(
+                f"the weights of the edges from neuron {source:,} to {int(targets[edge]):,} "
+                f"have a sum that float32 does not hold; {FINITE}"
+            )
 
 
 def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:

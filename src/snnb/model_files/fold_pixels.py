@@ -205,4 +205,12 @@ def _folded(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
             else:
                 weights["bias"] = bias + (sums.sum(0) if layer.kind == "Conv2D" else sums.ravel())
         kind = kind.model_copy(update={"use_bias": True})
-    return replace(layer, layer=kind, weights={name: array.astype(np.float32) for name, array in weights.items()})
+    with np.errstate(over="ignore"):
+        folded = {name: array.astype(np.float32) for name, array in weights.items()}
+    for name, array in folded.items():
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"{origin}: the {name} of layer {layer.label} is too large for float32 "
+                "when the pixel scaling is folded into it"
+            )
+    return replace(layer, layer=kind, weights=folded)

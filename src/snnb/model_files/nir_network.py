@@ -254,6 +254,8 @@ class _Reader:
                 if term.delay > 1:
                     raise node.refuse(f"reads a bias {term.delay} time steps late; at most one step is supported")
                 biases[term.delay] += term.linear.weights.reshape(biases[0].shape)
+        if np.abs(biases).max() > np.finfo(np.float32).max:
+            raise node.refuse("is reached by biases that are too large for float32")
         return biases[0], biases[1]
 
     def _population_shape(self, node: Node, terms: Sequence[Term], biases: Tuple[np.ndarray, np.ndarray]) -> Shape:

@@ -97,10 +97,13 @@ class Layers:
         name = self._free(name)
         layer = configured(KERAS_KINDS[kind], settings, name)
         shapes = layer.weight_shapes(inputs[0].shape)
-        arrays = {key: np.asarray(array, np.float32) for key, array in zip(shapes, weights)}
+        with np.errstate(over="ignore"):
+            arrays = {key: np.asarray(array, np.float32) for key, array in zip(shapes, weights)}
         for key, shape in shapes.items():
             if arrays[key].shape != shape:
                 raise NotReadError(f"its {key} has the shape {arrays[key].shape}, not {shape}")
+            if not np.isfinite(arrays[key]).all():
+                raise NotReadError(f"its {key} holds numbers that float32 does not hold, or NaN")
         self._layers.append(TrainedLayer.reading(name, layer, inputs, arrays))
         return self._layers[-1]
 
