@@ -1,5 +1,7 @@
 """Arrays of the user: both layouts give the same pictures, and what is not such an array is named."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,22 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
 )
 def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
     refused(message, written(tmp_path, {**mine, **changed}), shape=(5, 4, 3))
+
+
+def test_one_hot_labels_of_many_classes_are_written_in_chunks(run_prepare, tmp_path):
+    labels = np.arange(500)
+    labels[7] = 19_999  # 40 MB as one-hot rows of float32
+    name = written(tmp_path, {"x_test": np.zeros((500, 2, 2, 1), np.uint8), "y_test": labels})
+    tracemalloc.start()
+    target, _ = run_prepare(name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25e6
+    with np.load(target / "y_test.npz") as archive:
+        rows = archive["arr_0"]
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows.argmax(axis=1), np.load(target / "y_test.npy"))
+    assert (rows.sum(axis=1), rows.max()) == (pytest.approx(np.ones(500)), 1)
 
 
 def test_missing_arrays_are_named(refused, tmp_path, mine):

@@ -17,7 +17,7 @@ from snnb.datasets.catalogue import data_directory, find_dataset
 from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.io.files import refuse_special
-from snnb.io.npy import write_header
+from snnb.io.npy import one_hot, write_header
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
@@ -115,7 +115,7 @@ def write_arrays(
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
         labels, values, unreadable = _write_pictures(target, pictures, settings, loaded.dtype, scale, progress)
         warnings = [*warnings, *unreadable, *_pixel_warnings(values, scale)]
-        np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
+        _write_one_hot(target / "y_test.npz", labels["test"], len(classes))
         splits = {part: split(of, shape, "float32" if part == "norm" else loaded.dtype) for part, of in labels.items()}
         splits.update({part: splits[part].model_copy(update={"values": values[part]}) for part in values})
     else:
@@ -265,6 +265,14 @@ def _write_scaled(
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
             stream.write(pixels.data.cast("B"))  # zipfile takes len() for the number of bytes
             advance(len(batch))
+
+
+def _write_one_hot(path: Path, labels: np.ndarray, classes: int) -> None:
+    """Write class numbers (n,) as an npz file for snntoolbox: one-hot rows `arr_0`, float32 (n, classes)."""
+    with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
+        write_header(stream, np.dtype(np.float32), (len(labels), classes))
+        for batch in _chunks(labels, 4 * classes):
+            stream.write(one_hot(batch, classes).data.cast("B"))
 
 
 def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:

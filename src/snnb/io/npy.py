@@ -139,3 +139,10 @@ def write_header(file: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) -> No
     """Write the header of an npy file, which the values follow in any number of parts."""
     description = np.lib.format.dtype_to_descr(dtype)
     np.lib.format.write_array_header_1_0(file, {"descr": description, "fortran_order": False, "shape": shape})
+
+
+def one_hot(numbers: np.ndarray, classes: int) -> np.ndarray:
+    """Return float32 (n, classes) with 1 at the class number of each row; `numbers` are (n,)."""
+    rows = np.zeros((numbers.size, classes), np.float32)
+    rows[np.arange(numbers.size), numbers] = 1
+    return rows

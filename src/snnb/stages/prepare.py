@@ -8,7 +8,7 @@ from pydantic import Field
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Content, PreparedSplit
+from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_nir
 from snnb.rundir.directory import RunDirectory
@@ -100,6 +100,7 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
     with run.stage("prepare", params, inputs=[]) as output:
         num_classes = model_of(run).num_classes if spec.num_classes else None
         loaded = open_dataset(params, num_classes=num_classes, progress=progress)
+        _check_labels(run, loaded)
         # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds in which
         # MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
         output.external = external_records(loaded.sources, progress)
@@ -121,6 +122,27 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
             whole=prepared.whole,
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
+
+
+def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
+    """Raise `InputError` for a label that is not the number of an output of a trained network.
+
+    Spiking networks are not checked here: `simulate` does it.
+    """
+    file = model_file(run.manifest.run)
+    if file is None or is_nir(str(file)):
+        return
+    from snnb.model_files.read_model import read_model
+
+    outputs = math.prod(read_model(file, say_nothing).output.shape)
+    for part, samples in (("train", loaded.train), ("test", loaded.test)):
+        outside = [] if samples is None else (samples.labels >= outputs).nonzero()[0]
+        if len(outside):
+            label = samples.labels[outside[0]]
+            raise InputError(
+                f"y_{part}: label {label} of sample {outside[0]} is not from 0 to {outputs - 1:,}: "
+                f"{file} has {outputs:,} outputs; correct the label, or give another model"
+            )
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:

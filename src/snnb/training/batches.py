@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
+from snnb.io.npy import one_hot
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _in_order(
         if pictures.num_classes is None:
             yield pixels, pixels.reshape((len(pixels), *target_shape))
         else:
-            yield pixels, np.eye(pictures.num_classes, dtype=np.float32)[pictures.y[chosen]]
+            yield pixels, one_hot(pictures.y[chosen], pictures.num_classes)
 
 
 def _augmented(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
