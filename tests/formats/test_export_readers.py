@@ -229,7 +229,8 @@ def expected_synapses(graph, format, options):
         counts = np.concatenate(
             [np.zeros(p.size) if p.coding == "current" else p.spike_count.ravel() for p in graph.populations]
         )
-        values["traffic"] = np.maximum(1, np.rint(counts))[source]
+        hundredths = 100 if (counts != np.rint(counts)).any() else 1  # counts of `random_graph` have two decimals
+        values["traffic"] = np.maximum(1, np.rint(hundredths * counts))[source]
         values["spikes"] = (counts / graph.recording.steps * scale)[source]
     currents = all(population.coding == "current" for population in graph.inputs)
     first = graph.layers[0].first if FORMATS[format].partial and currents and not options.with_input else 0

@@ -359,3 +359,59 @@ def test_parallel_weights_whose_sum_float32_does_not_hold_are_refused(tmp_path):
     ends = {"source": [0, 1, 2, 2], "target": [1, 2, 0, 0]}
     with pytest.raises(InputError, match="edges from neuron 2 to 0 have a sum that float32 does not hold"):
         Run.from_graph(**ends, weight=[1, 1, 3e38, 3e38], path=tmp_path / "run")
+
+
+RATES = [0.0004, 0.25, 0.013, 0.5, 0.0, 0.0731, 0.125, 0.9]
+
+
+@pytest.fixture
+def with_rates(folder):
+    """A run of a graph whose neurons have rates below 1 in the column `rate`."""
+    rows = "".join(f"{s},{t},{w},{RATES[s]}\n" for s, t, w in EDGES)
+    (folder / "net.csv").write_text("source,target,weight,rate\n" + rows)
+    return Run.from_graph("net.csv", "with_rates")
+
+
+def test_hyperedges_keep_rates_so_a_partition_costs_the_same(with_rates):
+    with_rates.export("hmetis", output="net.hgr")
+    head, *lines = [line.split() for line in Path("net.hgr").read_text().splitlines() if line[0] != "%"]
+    hyperedges = {int(pins[0]) - 1: (int(weight), pins) for weight, *pins in lines[: int(head[0])]}
+    assert {node: weight for node, (weight, _) in hyperedges.items()} == {
+        s: max(1, round(10_000 * RATES[s])) for s, *_ in EDGES
+    }
+    assert json.loads(Path("net.hgr.json").read_text())["spike_weight"] == 10_000
+    given = {"hardware": "chip.yaml", "partition": "cores.txt"}
+    cost = with_rates.map(**given).record.metrics["connectivity"]
+    cut = {node: len({CORE[int(pin) - 1] for pin in pins}) - 1 for node, (_, pins) in hyperedges.items()}
+    graded = sum(weight * cut[node] for node, (weight, _) in hyperedges.items()) / 10_000
+    again = Run.from_graph("net.hgr", "again").map(**given).record.metrics["connectivity"]
+    assert again == pytest.approx(graded)
+    assert cost == pytest.approx(graded - 1 / 10_000, abs=1e-6)  # the least weight, 1, of a silent neuron
+
+
+def test_edges_of_metis_keep_rates(with_rates):
+    with_rates.export("metis", output="net.graph")
+    lines = [line.split() for line in Path("net.graph").read_text().splitlines() if line[0] != "%"]
+    expected = {}
+    for s, t in {(s, t) for s, t, *_ in EDGES if s != t}:
+        ends = min(s, t), max(s, t)
+        expected[ends] = expected.get(ends, 0) + max(1, round(10_000 * RATES[s]))
+    assert expected == {
+        (node, int(other) - 1): int(weight)
+        for node, row in enumerate(lines[1:])
+        for other, weight in zip(row[::2], row[1::2])
+        if node < int(other) - 1
+    }
+    assert json.loads(Path("net.graph.json").read_text())["spike_weight"] == 10_000
+
+
+def test_weights_of_rates_without_short_decimals_fill_the_sum_that_partitioners_hold(tmp_path):
+    rates = np.random.default_rng(0).random(50) / 3
+    ends = {"source": np.arange(50), "target": (np.arange(50) + 1) % 50}
+    run = Run.from_graph(**ends, spikes=rates, path=tmp_path / "run")
+    run.export("hmetis", output=tmp_path / "net.hgr")
+    lines = (tmp_path / "net.hgr").read_text().splitlines()[2:52]
+    weights = np.array([int(line.split()[0]) for line in lines])
+    assert 2**29 < weights.sum() < 2**31
+    scale = json.loads((tmp_path / "net.hgr.json").read_text())["spike_weight"]
+    np.testing.assert_allclose(weights / scale, rates, rtol=1e-9, atol=0.5 / scale)

@@ -251,7 +251,7 @@ class Description(BaseModel):
     weight_bits: Optional[int] = None
     weight_unit: str = ""
     rate_unit: str = "spikes per time step"
-    spike_weight: Optional[float] = None  # of hmetis: weight of a hyperedge for each spike
+    spike_weight: Optional[float] = None  # of hmetis and metis: weight of a spike
     num_samples: int = 1
     num_timesteps: int = 1
     warm_up: int = 0

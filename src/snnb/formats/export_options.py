@@ -32,7 +32,10 @@ class ExportOptions(Options):
         gt=0,
         allow_inf_nan=False,
         description="metis, hmetis: factor from rates (metis) or spike counts (hmetis) to integer weights. "
-        "noxim: factor from spikes per time step to packets per cycle.",
+        "Default: weights are spike counts, times the smallest power of ten that keeps fractions, "
+        "halved until their sum is below 2^31. "
+        "noxim: factor from spikes per time step to packets per cycle. "
+        "Default: a cycle per ns of a time step.",
     )
     workers: Annotated[Optional[int], Flag(panel=SOME)] = Field(
         default=None, ge=1, le=256, description="parts: number of writing threads. Default: one per processor core."

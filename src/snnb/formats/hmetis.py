@@ -14,7 +14,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
-from snnb.formats.metis import scaled
+from snnb.formats.metis import count_scale, scaled
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.formats.text_lines import lines, rows, texts
@@ -51,8 +51,10 @@ def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarra
         np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
         for p in part.populations
     ]
+    counts = np.concatenate(spikes)
     degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
-    return (degrees, *scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0))
+    default = count_scale(counts, degrees > 0)
+    return (degrees, *scaled(counts, degrees > 0, request.options.scale, default))
 
 
 def read(path: Path) -> ListedGraph:

@@ -6,7 +6,7 @@ synapse of a neuron onto itself is omitted.
 """
 
 from pathlib import Path
-from typing import Iterator, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -24,10 +24,7 @@ LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, each neuron with its neighbours; see `Format`."""
     part = SpikingPart.of(graph, request)
-    assert graph.recording is not None
-    traffic = np.concatenate([population.traffic() for population in part.populations])
-    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
-    weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
+    weights, scale = _weights(graph, part, request)
     recurrent = any(p.source.first >= p.target.first for p in part.projections)
     merged = recurrent or repeats(part.projections)
     edges = sum(neighbour.size for _, neighbour, _ in _neighbours(part, weights)) // 2 if merged else part.edges
@@ -42,6 +39,23 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             pairs = np.stack([neighbour + 1, weight], axis=1).ravel()
             file.write(lines(rows(2 * indptr, texts(pairs))))
             counter.add(neighbour.size)
+
+
+def _weights(graph: SynapseGraph, part: SpikingPart, request: Request) -> Tuple[np.ndarray, float]:
+    """Return the weight of the edges of each source, int64 (nodes,), and that of a spike per time step."""
+    assert graph.recording is not None
+    steps = graph.recording.steps
+    traffic = np.concatenate([population.traffic() for population in part.populations])
+    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
+    default = steps * count_scale(steps * traffic, degrees)
+    return scaled(traffic, degrees, request.options.scale, default)
+
+
+def _described(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    """Return the entry of the description that states the weight of a spike."""
+    assert graph.recording is not None
+    _, scale = _weights(graph, SpikingPart.of(graph, request), request)
+    return {"spike_weight": scale / graph.recording.steps}
 
 
 def _neighbours(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -69,6 +83,21 @@ def _neighbours(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.nda
             first = np.flatnonzero(np.diff(pair, prepend=-1))
             pair, weight = pair[first], np.add.reduceat(weight, first)
             yield np.searchsorted(pair, np.append(neuron, neuron[-1] + 1) * part.nodes), pair % part.nodes, weight
+
+
+def count_scale(counts: np.ndarray, repeats: np.ndarray) -> float:
+    """Return the smallest power of ten with which integer weights keep spike counts to the precision of float32.
+
+    It is 1 for whole numbers. `counts` are float64 (nodes,), `repeats` as in `scaled`. If no integers of a sum that
+    partitioners hold keep the counts, it is the first power with a larger sum, which `scaled` halves.
+    """
+    scale = 1.0
+    while scale * float(counts @ repeats) <= LARGEST_SUM:
+        values = scale * counts
+        if (np.abs(np.rint(values) - values) <= np.finfo(np.float32).eps * values).all():
+            break
+        scale *= 10
+    return scale
 
 
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:
@@ -102,4 +131,11 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".graph", write, _check, partial=True, own_options=("scale", "idx64", "with_input"))
+FORMAT = Format(
+    ".graph",
+    write,
+    _check,
+    partial=True,
+    own_options=("scale", "idx64", "with_input"),
+    extra_description=_described,
+)
