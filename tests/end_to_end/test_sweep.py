@@ -36,12 +36,12 @@ def _table(run):
 
 def test_points_run_once_and_what_they_share_too(run):
     said = []
-    before, home = set(run.records_of("simulate")), run.path / "sweep" / "percentile=99.0"
+    before, home = set(run.records_of("simulate")), run.path / "sweep" / "points"
     swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [one.ran for one in swept] == [True] * 2
     assert [line for line in said if line.startswith("train")] == []
     assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
-    assert [one.run for one in swept] == ["sweep/percentile=99.0", "."]
+    assert [one.run for one in swept] == ["sweep/points", "."]
     after, own = open_run(run.path), open_run(home)
     assert set(after.records_of("simulate")) == before | {swept[1].simulation}
     assert set(own.records_of("simulate")) == {swept[0].simulation}
@@ -95,7 +95,7 @@ def test_a_sweep_does_not_change_the_effective_options(run):
     after = open_run(run.path)
     assert _own_results(after) == before
     names = ["train.seed=1,percentile=99.0", "train.seed=1,percentile=99.9"]
-    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == names
+    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == ["points", *names]
     first, second = (open_run(run.path / "sweep" / name).record_of("train") for name in names)
     assert first == second  # trained once
     assert first != after.record_of("train")
@@ -119,7 +119,7 @@ def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
     after = open_run(run.path)
     assert after.record_of("parse").params.percentile == 99
-    assert [one.run for one in swept] == [".", "sweep/percentile=99.9"]
+    assert [one.run for one in swept] == [".", "sweep/points"]
     [record] = after.records_of("simulate").values()
     assert not record.details.sweep_point
     assert Run(path=run.path).graph().directory.name == swept[0].simulation
@@ -137,7 +137,7 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
     after = open_run(run.path)
     assert _own_results(after) == before
     assert len(after.records_of("simulate")) == 1
-    assert [path.name for path in (run.path / "sweep").iterdir()] == ["percentile=98.0"]
+    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == ["percentile=98.0", "points"]
     given = {"simulate": {"samples": 12, "engine": "event"}}
     resumed = _sweep(after, *grid, given=given)
     assert [one.ran for one in resumed] == [False, True]
@@ -188,6 +188,45 @@ def test_points_that_would_differ_outside_the_grid_are_refused(run):
     swept = _sweep(open_run(run.path), "duration=3,4", given=given)  # valid with no point
     made = open_run(run.path).records_of("simulate")
     assert {made[one.simulation].params.warm_up for one in swept} == {0}
+
+
+def _without_running(run, *grid):
+    """Sweep a grid whose points exist; return them."""
+    said = []
+    swept = _sweep(open_run(run.path), *grid, said=said)
+    assert not any(one.ran for one in swept)
+    assert not any("running" in line for line in said)
+    return swept
+
+
+def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
+    grid = ("train.seed=0,1", "percentile=97,98,99")
+    swept = _sweep(run, *grid)
+    assert {one.run for one in swept} == {"sweep/points"}
+    assert len({one.simulation for one in swept}) == 6
+    prepared = [path.relative_to(run.path).as_posix() for path in run.path.rglob("x_test.npy")]
+    assert sorted(prepared) == ["dataset/x_test.npy", "sweep/points/dataset/x_test.npy"]
+    assert not any(path.is_symlink() or path.stat().st_nlink > 1 for path in run.path.rglob("*") if path.is_file())
+    points = open_run(run.path / "sweep" / "points")
+    made = points.records_of("simulate")
+    for one in swept:
+        details = made[one.simulation].details
+        assert details.training.seed == one.values["train.seed"]
+        assert details.conversion.percentile == one.values["percentile"]
+    inputs = [file for one in swept for file in made[one.simulation].inputs]
+    assert len({file.sha256 for file in inputs if file.path.endswith("_parsed.h5")}) == 6
+    # Each run can be moved and archived.
+    for path in sorted((run.path / "sweep").iterdir()):
+        moved = open_run(shutil.copytree(path, tmp_path / "moved" / path.name))
+        assert verify_run(moved).problems == []
+        params = moved.record_of("train").params, moved.record_of("parse").params
+        if path.name != "points":
+            assert path.name == f"train.seed={params[0].seed},percentile={params[1].percentile}"
+    assert [one.simulation for one in _without_running(run, *grid)] == [one.simulation for one in swept]
+    later = open_run(run.path / "sweep" / "points")
+    assert later.records_of("simulate") == made
+    assert verify_run(later).problems == []
+    Run(path=later.path).graph(simulation=swept[0].simulation)  # also of a network that is not the latest
 
 
 def test_a_calibrated_network_is_simulated_for_its_own_steps(run):

@@ -1,8 +1,9 @@
 """`sweep`: a simulation for each point of a grid of options.
 
-A point is simulated in the run if it has the run's training and conversion, or if the run has no results yet. Each
-other combination of training and conversion has a separate run in `sweep/`, with a copy of the data set, and of the
-training if it exists. Results that are up to date are not computed again, so an interrupted sweep continues. The
+A point is simulated in the run if it has the run's training and conversion, or if the run has no results yet. All
+other points are simulated in one separate run, `sweep/points`, which has a copy of the data set. Its training and its
+conversion are those of the latest point; those of every point are kept in a run without a data set, such as
+`sweep/percentile=99.0`. Results that are up to date are not computed again, so an interrupted sweep continues. The
 effective options of the run do not change, since its simulations of a sweep are recorded as `sweep_point`.
 """
 
@@ -18,6 +19,7 @@ from typing import (
     Callable,
     ContextManager,
     Dict,
+    Iterable,
     Iterator,
     List,
     Literal,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value
 
 TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
+POINTS = "points"  # run in `FOLDER` with the simulations
 NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
 Bar = Callable[..., ContextManager[Progress]]
 PointParams = Dict[str, Options]  # the parameters of a point by stage
@@ -88,7 +91,7 @@ class SimulationFigures(Document):
 
     values: Dict[str, JsonValue]  # values of the options by title of the axis
     ran: bool  # whether the simulation was made now
-    run: str  # run of the simulation, relative to the run of the sweep: `.`, or a folder in `sweep/`
+    run: str  # run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
     simulation: str  # stamp
     samples: int
     ann_accuracy: Optional[float]
@@ -312,25 +315,45 @@ def _simulate_point(
     }
     home = run
     with ExitStack() as stack:
-        if not all(_is_free(run, stage, network) for stage in NETWORK):
-            values = (f"{axis.title}={point.values[axis.title]}" for axis in axes if axis.stage in NETWORK)
-            folder = re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
-            home = RunDirectory.create(run.path / FOLDER / folder, run.manifest.run, run.kinds)
-            stack.enter_context(home.locked(say=say))
+        if all(_is_free(run, stage, network) for stage in NETWORK):
+            bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
+        else:
+            home = _run_of_sweep(run, POINTS)
+            kept = _run_of_sweep(run, _network_folder(point, axes))
+            for other in (home, kept):
+                stack.enter_context(other.locked(say=say))
             home.take("prepare", run)
-            if run.record_of("train") is not None and _is_free(run, "train", network):
+            trained = _trained_run([run, kept, *_runs_of_sweep(run)], network)
+            if trained is run:
                 bring_up_to_date(run, "train", point.given, say=say, bar=bar)
-                home.take("train", run)
-            elif not _is_free(home, "train", network) or home.record_of("train") is None:
-                homes = (other for other in _runs_of_sweep(run) if other.record_of("train") is not None)
-                trained = next((other for other in homes if _is_free(other, "train", network)), None)
-                if trained is not None:
-                    home.take("train", trained)
-        bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
+            if trained is not None:
+                home.take("train", trained)
+            if kept.record_of(parse.KIND.name) is not None:
+                home.take(parse.KIND.name, kept)
+            bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
+            for stage in NETWORK:
+                kept.take(stage, home)
         params = _point_params(run, point, parsed=home.path / simulate.parsed_file(home))[name]
         sweep_point = home is run and run.current(name) is not None
         given[name] = {**point.given.get(name, {}), **params.model_dump(), "sweep_point": sweep_point}
         return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
+
+
+def _network_folder(point: Point, axes: Sequence[Axis]) -> str:
+    """Return the name of the folder in `FOLDER` that keeps the training and the conversion of a point."""
+    values = (f"{axis.title}={point.values[axis.title]}" for axis in axes if axis.stage in NETWORK)
+    return re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
+
+
+def _trained_run(runs: Iterable[RunDirectory], params: PointParams) -> Optional[RunDirectory]:
+    """Return the first run with a training that has the parameters of a point."""
+    having = (run for run in runs if run.record_of("train") is not None)
+    return next((run for run in having if _is_free(run, "train", params)), None)
+
+
+def _run_of_sweep(run: RunDirectory, folder: str) -> RunDirectory:
+    """Return the run in a folder of the sweep; it is created if it does not exist."""
+    return RunDirectory.create(run.path / FOLDER / folder, run.manifest.run, run.kinds)
 
 
 def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
