@@ -21,7 +21,7 @@ from snnb.cli import output, sweep
 from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
-from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures
+from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures, point_table
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
 from tests.stages.test_map import CHIP
@@ -210,16 +210,95 @@ def swept(hardware, energy, scope):
 
 def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
-    head, *lines = sweep.point_lines([swept(*point) for point in points])
-    assert max(map(cell_len, (head, *lines))) <= 80
-    places = [head.index(title) + len(title) for title in ("energy, pJ", "energy*, pJ")]
-    shown = [[line[:place].split("  ")[-1].strip() if len(line) >= place else "" for place in places] for line in lines]
-    assert [shown[k][k] for k in range(2)] == ["499,803", "209"]
-    assert [shown[k][1 - k] for k in range(2)] == ["", ""]
+    lines = sweep.point_lines([swept(*point) for point in points])
+    assert max(map(cell_len, lines)) <= 80
+    (start,) = [i for i, line in enumerate(lines[:-1]) if "energy" in line.split()]
+    place = lines[start].index("energy") + len("energy")
+    rows = [line.ljust(place)[:place] for line in lines[start + 1 : start + 4]]
+    shown = [row.split("  ")[-1].strip() for row in rows]
+    assert shown == ["499.8 nJ", "209.0 pJ*", ""]
     assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
-    assert sum(line.startswith("omitted columns:") for line in lines) == 1
     alone = sweep.point_lines([swept(*points[0])])
     assert not any("energy*" in line for line in alone)
+
+
+def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
+    """A column with one value is stated in a line; the others have a place in one of the blocks."""
+    points = [
+        {
+            "duration": duration,
+            "percentile": 99.9 + duration / 1000,
+            **swept(f"chip_of_{duration}_cores", 1e3 * duration, "events"),
+            "chip": f"chip_of_{duration}_cores",
+            **dict.fromkeys(("snn_accuracy", "readout_accuracy", "spikes_per_step_and_neuron"), duration / 99),
+            **dict.fromkeys(("synaptic_operations_per_sample", "sample_ns", "sample_latency_ns"), 1e5 / duration),
+            "cores": duration,
+            "samples": 360,
+            "simulation": f"20261128T1537{duration}Z",
+        }
+        for duration in (20, 40)
+    ]
+    table = point_table(points)
+    lines = sweep.point_lines(points)
+    assert max(map(cell_len, lines)) <= 80
+    words = " ".join(lines)
+    for column, (head, *cells) in enumerate(zip(table.head, *table.rows)):
+        if head == "simulation":
+            assert "omitted columns: simulation" in lines
+        elif len(set(cells)) == 1:
+            assert f"{head} {cells[0]}" in words
+        else:
+            title = re.compile(rf"(?<!\S){re.escape(head)}(?!\S)")
+            start = next(i for i, line in enumerate(lines) if title.search(line))
+            place = title.search(lines[start]).end()
+            for line, cell in zip(lines[start + 1 :], cells):
+                assert line[:place].endswith(cell), (column, head)
+    assert "interval" in words
+    assert "latency" in words
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A run with three simulations, one with a label of 40 characters."""
+    face = Run(path=shutil.copytree(RECORDED, tmp_path / "run"))
+    face.simulate(engine="event", samples=5, duration=5, label="the label that names this one, and it is")
+    face.simulate(engine="event", samples=5, duration=7, reset="zero")
+    return face.path
+
+
+@pytest.mark.parametrize("command", ["status", "compare"])
+def test_a_long_label_and_all_differences_are_shown_on_a_terminal(labelled, narrow, capsys, command):
+    lines = printed(capsys, command, str(labelled))
+    assert not any("…" in line or line.startswith("omitted columns:") for line in lines)
+    assert max(map(cell_len, lines[1:])) <= 80
+    for word in ("names", "it", "is", "tensorflow", "event", "subtraction", "zero"):
+        assert any(re.search(rf"(^|\s){word}(,|\s|$)", line) for line in lines), word
+    if command == "compare":  # three side by side
+        assert sum(line.startswith("samples ") for line in lines) == 1
+
+
+def test_mappings_of_two_graphs_are_shown_with_all_columns(labelled, narrow, capsys):
+    face = Run(path=labelled)
+    simulations = sorted(open_run(labelled).records_of("simulate"))[:2]
+    for stamp, chip in zip(simulations, ("spinemap_5x5", "loihi")):
+        face.graph(simulation=stamp)
+        face.map(hardware=chip, method="sequential", graph=stamp)
+    for command in ("status", "compare"):
+        lines = printed(capsys, command, str(labelled))
+        assert max(map(cell_len, lines[1:])) <= 80
+        heads = ["mapping", "chip", "method", "cores", "spikes", "ratio", "energy"]
+        (start,) = [i for i, line in enumerate(lines) if line.split() == heads]
+        rows = lines[start + 1 : start + 5]
+        assert [row.split() for row in rows[::2]] == [["graph", stamp] for stamp in simulations]
+        costs = [json.loads(path.read_text()) for path in sorted(labelled.glob("maps/*/cost.json"))]
+        for row, cost, mark in zip(rows[1::2], costs, ("*", "")):
+            stated, unit = row.split()[-2:]
+            assert unit.endswith(f"J{mark}")
+            exponent = {"p": 0, "n": 3, "µ": 6}[unit[0]]
+            assert float(stated) * 10**exponent == pytest.approx(cost["energy_pj"], rel=1e-3)
+            if cost["connectivity"]:  # on several cores
+                assert f" {cost['connectivity'] / cost['sequential']['connectivity']:.3f} " in row
+        assert costs[0]["connectivity"]
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):

@@ -1,6 +1,8 @@
 """`snnb compare`: simulations side by side."""
 
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, List, Optional
 
 import typer
@@ -21,7 +23,7 @@ TWO_ACCURACIES = (
     "read-out: class with the largest accumulated input; SNN: class with the highest",
     "output spike count (stochastic for softmax; report read-out accuracy)",
 )
-LONGEST_CELL = 24  # characters of a value on a terminal
+CELL = 16  # characters of a value in a line: a stamp
 ROWS = (  # title, form and attribute of `Compared`
     ("samples", "{:,}", "samples"),
     ("ANN accuracy", "{:.2%}", "ann_accuracy"),
@@ -35,8 +37,8 @@ ROWS = (  # title, form and attribute of `Compared`
     ("spikes/neuron and step", "{:.4g}", "mean_rate"),
     ("latency (steps)", "{:,}", "latency"),
     ("synaptic operations/sample", "{:,.0f}", "synaptic_operations"),
-    ("  multiply-accum. of the input", "{:,}", "input_multiply_accumulates_per_sample"),
-    ("energy at 45 nm (pJ/sample)", "{:,.0f}", "energy_45nm_pj"),
+    ("  multiply-accum. of input", "{:,}", "input_multiply_accumulates_per_sample"),
+    ("energy, 45 nm (pJ/sample)", "{:,.0f}", "energy_45nm_pj"),
     ("  of the ANN", "{:,.0f}", "energy_45nm_ann_pj"),
     ("membrane updates/sample", "{:,.0f}", "membrane_updates"),
     ("activation sparsity", "{:.4f}", "activation_sparsity"),
@@ -87,16 +89,14 @@ def compare(
     picture = [f"figure: {figure}"] if figure is not None else []
     two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
     document = Comparison(figure=figure, simulations=compared)
-    console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)
+    console.result([*_blocks(rows), *two, *mapping_lines(costs), *picture], document)
 
 
 def _blocks(rows: List[List[str]]) -> List[str]:
     """Return a table with a column for each simulation; columns that do not fit follow below, also in a file."""
     room = output.terminal_width() or output.WIDTH
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    if output.terminal_width() is not None:
-        widths = [min(width, max(len(head), LONGEST_CELL)) for width, head in zip(widths, rows[0])]
-        widths[0] = max(map(len, next(zip(*rows))))
+    titles, *columns = zip(*rows)
+    widths = [max(map(len, titles)), *(max(CELL, len(column[0])) for column in columns)]
     lines: List[str] = []
     first = 1
     while first < len(widths):
@@ -105,8 +105,9 @@ def _blocks(rows: List[List[str]]) -> List[str]:
             last += 1
         block = []
         for row in rows:
-            cells = zip(row[first:last], widths[first:last])
-            block.append([row[0], *(text if len(text) <= width else f"{text[: width - 1]}…" for text, width in cells)])
+            parts = [wrap(text, width) or [""] for text, width in zip(row[first:last], widths[first:last])]
+            for number, cells in enumerate(zip_longest(*parts, fillvalue="")):
+                block.append([row[0] if number == 0 else "", *cells])
         lines += [*([""] if lines else []), *output.table_lines(block, right=range(1, len(block[0])))]
         first = last
     return lines

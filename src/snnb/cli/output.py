@@ -14,6 +14,7 @@ from typing import Iterator, List, Optional, Sequence, TextIO, Union
 from pydantic_core import to_jsonable_python
 
 from snnb.core.errors import ResourceError
+from snnb.core.formatting import equal_columns
 from snnb.core.progress import Pace, Progress, Say, Throttle, compilation, say_nothing, silent
 from snnb.io.text import Document, printable
 
@@ -204,13 +205,14 @@ def table_lines(
     *,
     drop: Sequence[int] = (),
     shorten: Sequence[int] = (),
+    wrapped: Sequence[int] = (),
     head: bool = True,
 ) -> List[str]:
     """Return rows as aligned columns that fit the terminal. Columns without values are omitted.
 
-    `right`, `drop` and `shorten` are indices of columns. Columns `right` are aligned to the right. If the terminal is
-    too narrow, columns `drop` are omitted, in this order, and named in a last line; then columns `shorten` are cut, in
-    this order. `head`: the first row names the columns.
+    `right`, `drop`, `shorten` and `wrapped` are indices of columns. Columns `right` are aligned to the right. If the
+    terminal is too narrow, columns `drop` are omitted, in this order, and named in a last line; then columns `shorten`
+    are cut, in this order, and columns `wrapped` continue on further lines. `head`: the first row names the columns.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -218,20 +220,21 @@ def table_lines(
         return []
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*cells)]
-    least = [min(width, SHORTEST) if i in shorten else width for i, width in enumerate(widths)]
+    flexible = (*shorten, *wrapped)
+    least = [min(width, SHORTEST) if i in flexible else width for i, width in enumerate(widths)]
     filled = [i for i in range(len(widths)) if any(row[i] for row in cells[head:])] or list(range(len(widths)))
     columns, room, dropped = list(filled), terminal_width(), [i for i in drop if i in filled]
     while room is not None and dropped and _line_width(columns, least) > room:
         columns.remove(dropped.pop(0))
-    for column in shorten if room is not None else ():
+    for column in flexible if room is not None else ():
         excess = max(0, _line_width(columns, widths) - (room or 0))
         if column in columns and excess:
             widths[column] = max(least[column], widths[column] - excess)
-            for row in cells:
+            for row in cells if column in shorten else ():
                 if cell_len(row[column]) > widths[column]:
                     row[column] = set_cell_size(row[column], widths[column] - 1) + "…"
     lines = []
-    for row in cells:
+    for row in _continued(cells, wrapped, widths):
         padded = (
             " " * (widths[i] - cell_len(row[i])) + row[i] if i in right else set_cell_size(row[i], widths[i])
             for i in columns
@@ -239,6 +242,53 @@ def table_lines(
         lines.append("  ".join(padded).rstrip())
     left_out = [cells[0][i] for i in filled if i not in columns]
     return [*lines, *(wrap(f"omitted columns: {', '.join(left_out)}", room or 0) if left_out else [])]
+
+
+def _continued(
+    cells: Sequence[Sequence[str]], columns: Sequence[int], widths: Sequence[int]
+) -> Iterator[Sequence[str]]:
+    """Yield rows, and further rows with the text of `columns` that does not fit into their widths."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for row in cells:
+        parts = {i: [line.plain.rstrip() for line in Text(row[i]).wrap(console, widths[i])] for i in columns}
+        yield [parts[i][0] if parts.get(i) else cell for i, cell in enumerate(row)]
+        for number in range(1, max(map(len, parts.values()), default=0)):
+            yield [parts[i][number] if number < len(parts.get(i, ())) else "" for i in range(len(row))]
+
+
+def block_lines(rows: Sequence[Sequence[str]], keys: int, *, drop: Sequence[int] = ()) -> List[str]:
+    """Return rows, of which the first names the columns, as blocks of columns that fit the terminal.
+
+    The first `keys` columns begin each block. If one block is too wide for the terminal, columns with the same value in
+    all rows are stated in a line below, and columns `drop` are only named there.
+    """
+    from rich.cells import cell_len
+
+    room, body = terminal_width(), rows[1:]
+    widths = [max(cell_len(printable(cell)) for cell in column) for column in zip(*rows)]
+    filled = [i for i in range(len(widths)) if any(row[i] for row in body)]
+    if room is None or _line_width(filled, widths) <= room:
+        return table_lines(rows, right=range(len(widths)))
+    equal = [i for i in equal_columns(body) if i in filled and i >= keys]
+    dropped = [i for i in drop if i in filled and i not in equal]
+    first_columns = [i for i in filled if i < keys]
+    columns_left = [i for i in filled if i >= keys and i not in (*equal, *dropped)]
+    lines: List[str] = []
+    while columns_left:
+        block = [*first_columns]
+        for column in columns_left:
+            if block == first_columns or _line_width([*block, column], widths) <= room:
+                block.append(column)
+        columns_left = [i for i in columns_left if i not in block]
+        table = [[row[i] for i in block] for row in rows]
+        lines += ["", *table_lines(table, right=range(len(block)), shorten=range(len(first_columns)))]
+    same = ", ".join(f"{rows[0][i]} {body[0][i]}" for i in equal)
+    notes = [f"the same in all rows: {same}"] if equal else []
+    notes += [f"omitted columns: {', '.join(rows[0][i] for i in dropped)}"] if dropped else []
+    return [*lines[1:], *(line for note in notes for line in wrap(note, room))]
 
 
 def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:

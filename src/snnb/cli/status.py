@@ -30,7 +30,7 @@ def status(run_dir: ExistingRun = None) -> None:
     simulations = [one.row for one in simulations_of(run)]
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
-        lines += ["", *output.table_lines(table, right=(2, 3, 4), drop=(2,), shorten=(5, 1))]
+        lines += ["", *output.table_lines(table, right=(2, 3, 4), wrapped=(1, 5))]
     if summary.sweep:
         from snnb.cli.sweep import point_lines
 
@@ -38,23 +38,30 @@ def status(run_dir: ExistingRun = None) -> None:
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 
-def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:
-    """Return an empty line and a table of mappings; nothing without mappings.
+def mapping_lines(costs: "Sequence[MappingSummary]") -> List[str]:
+    """Return an empty line and a table of mappings, by graph; nothing without mappings.
 
-    `by_graph`: the graph is the first column, which is not omitted on a narrow terminal, in place of the stamp of the
-    mapping. Otherwise a graph that all mappings have in common is stated below the table.
+    If only some energies are without neurons and messages, these are marked by an asterisk.
     """
     from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
 
     if not costs:
         return []
-    rows = [MAPPING_HEAD, *(cost.row for cost in costs)]
-    graphs = {cost.graph for cost in costs}
-    of_one = not by_graph and len(graphs) == 1
-    if by_graph:
-        rows = [(row[1], row[0], *row[2:]) for row in rows]
-    elif of_one:
-        rows = [(row[0], "", *row[2:]) for row in rows]
-    units = [*(f"all of graph {graph}" for graph in graphs if of_one), MAPPING_UNITS]
-    units += [NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else []
-    return ["", *output.table_lines(rows, right=(4, 5, 6, 7, 8), drop=(1, 6), shorten=(2,)), *units]
+    scopes = {cost.energy_of for cost in costs if cost.energy_pj is not None}
+    graphs = list(dict.fromkeys(cost.graph for cost in costs))
+    ordered = sorted(costs, key=lambda cost: graphs.index(cost.graph))
+    mapping, _, *head, energy, network_energy = MAPPING_HEAD
+    rows = [(mapping, *head, network_energy if scopes == {"network"} else energy)]
+    for cost in ordered:
+        stamp, _, *cells, own_energy, own_network_energy = cost.row
+        mark = "*" if own_network_energy and len(scopes) > 1 else ""
+        rows.append((stamp, *cells, own_energy or own_network_energy + mark))
+    first_line, *lines = output.table_lines(rows, right=(3, 4, 5, 6), drop=(5,), shorten=(1,))
+    units = [MAPPING_UNITS, *([NETWORK_ENERGY] if "network" in scopes else [])]
+    if len(graphs) == 1:
+        return ["", first_line, *lines, f"all of graph {graphs[0]}", *units]
+    grouped: List[str] = []
+    for cost, line in zip(ordered, lines):
+        title = f"graph {cost.graph}"
+        grouped += [line] if title in grouped else [title, line]
+    return ["", first_line, *grouped, *lines[len(ordered) :], *units]

@@ -53,5 +53,5 @@ def point_lines(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
     from snnb.results.sweep import point_table
 
     table = point_table(points)
-    rows = [table.head, *table.rows]
-    return [*output.table_lines(rows, right=range(len(table.head)), drop=table.less_important), *table.notes]
+    lines = output.block_lines([table.head, *table.rows], table.options, drop=(table.simulation,))
+    return [*lines, *table.notes]

@@ -1,7 +1,7 @@
 """Format numbers and times for tables."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Optional, Sequence, Union
+from typing import TYPE_CHECKING, List, Optional, Sequence, Union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,13 +27,30 @@ def label_outside(labels: "np.ndarray", outputs: int) -> str:
 
 def energy(picojoules: float) -> str:
     """Return an energy with four digits and a unit prefix: `4.483 nJ`."""
-    if not picojoules:
-        return "0 pJ"
-    for unit in ("pJ", "nJ", "µJ", "mJ"):
-        if float(f"{picojoules:.4g}") < 1000:
-            return f"{picojoules:#.4g} {unit}"
-        picojoules /= 1000
-    return f"{picojoules:,.4g} J"
+    return _with_prefix(picojoules, ("pJ", "nJ", "µJ", "mJ", "J"))
+
+
+def duration(nanoseconds: float) -> str:
+    """Return a duration with four digits and a unit prefix: `115.9 µs`."""
+    return _with_prefix(nanoseconds, ("ns", "µs", "ms", "s"))
+
+
+def _with_prefix(value: float, units: Sequence[str]) -> str:
+    """Return a value with the first unit in which it is below 1000; `units` differ by factors of 1000."""
+    if not value:
+        return f"0 {units[0]}"
+    for unit in units[:-1]:
+        if float(f"{value:.4g}") < 1000:
+            return f"{value:#.4g} {unit}"
+        value /= 1000
+    return f"{value:,.4g} {units[-1]}"
+
+
+def equal_columns(rows: Sequence[Sequence[str]]) -> List[int]:
+    """Return the indices of the columns whose cells are equal in all rows; none of a single row."""
+    if len(rows) < 2:
+        return []
+    return [i for i, cells in enumerate(zip(*rows)) if len(set(cells)) == 1]
 
 
 def figure(value: Union[int, float]) -> str:

@@ -38,7 +38,7 @@ from snnb.chips.hardware import LayerHardware
 from snnb.chips.read_hardware import read_hardware, shown_name
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
-from snnb.core.formatting import accuracy, quantity
+from snnb.core.formatting import accuracy, duration, energy, quantity
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
@@ -133,15 +133,10 @@ HEADS = {
     "snn_mean_squared_error": "SNN error",
     "spikes_per_step_and_neuron": "rate",
     "synaptic_operations_per_sample": "operations",
-    "energy_pj": "energy, pJ",
-    "network_energy_pj": "energy*, pJ",
-    "sample_ns": "interval, ns",
-    "sample_latency_ns": "latency, ns",
+    "energy_pj": "energy",
+    "sample_ns": "interval",
+    "sample_latency_ns": "latency",
 }
-LESS_IMPORTANT = (
-    *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
-    *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
-)
 NOT_SHOWN = (
     *("run", "readout_accuracy_low", "readout_accuracy_high", "snn_accuracy_low", "snn_accuracy_high"),
     *("note", "energy_of"),
@@ -153,7 +148,8 @@ class PointTable(NamedTuple):
 
     head: List[str]
     rows: List[List[str]]
-    less_important: List[int]  # columns, in the order in which they are omitted from a table that is too wide
+    options: int  # number of first columns, which have the chip and the options of a point
+    simulation: int  # index of the column with the stamp
     notes: List[str]
 
 
@@ -222,11 +218,10 @@ def sweep(
 def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
     """Return the points as a table; the table in the run has all columns.
 
-    Energies without neurons and messages are in a separate column, see `Hardware.energy_of`.
+    Energies without neurons and messages are marked by an asterisk, see `Hardware.energy_of`.
     """
     notes = ["rate: spikes per neuron and step; operations: synaptic operations per sample"]
     if any(point.get("energy_of") == "network" for point in points):
-        points = [_split_energy(point) for point in points]
         notes.append(NETWORK_ENERGY)
     # The chip has its name, unless two values of `hardware` are files of chips with equal names.
     chips = {point.get(CHIPS): point.get("chip") for point in points}
@@ -235,21 +230,12 @@ def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
     names.sort(key=lambda name: name != "chip")  # the chip comes first
     bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
     return PointTable(
-        [HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names],
-        [[_shown(point, name) for name in names] for point in points],
-        [names.index(name) for name in LESS_IMPORTANT if name in names],
-        notes,
+        head=[HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names],
+        rows=[[_shown(point, name) for name in names] for point in points],
+        options=sum(name == "chip" or name not in (*COLUMNS, *ChipFigures.model_fields) for name in names),
+        simulation=names.index("simulation"),
+        notes=notes,
     )
-
-
-def _split_energy(point: Mapping[str, JsonValue]) -> Dict[str, JsonValue]:
-    """Return a point with the energy of its scope, `energy_pj` or `network_energy_pj`; the other one is None."""
-    split: Dict[str, JsonValue] = {}
-    for name, value in point.items():
-        split[name] = value if name != "energy_pj" or point["energy_of"] == "events" else None
-        if name == "energy_pj":
-            split["network_energy_pj"] = value if point["energy_of"] == "network" else None
-    return split
 
 
 def _shown(point: Mapping[str, JsonValue], name: str) -> str:
@@ -260,6 +246,10 @@ def _shown(point: Mapping[str, JsonValue], name: str) -> str:
         return accuracy(value)
     if name in ("readout_accuracy", "snn_accuracy"):
         return accuracy(value, point[f"{name}_low"], point[f"{name}_high"])
+    if name == "energy_pj":
+        return energy(value) + ("*" if point["energy_of"] == "network" else "")
+    if name in ("sample_ns", "sample_latency_ns"):
+        return duration(value)
     if not isinstance(value, float):
         return str(value)
     return quantity(value) if name in HEADS else f"{value:g}"
