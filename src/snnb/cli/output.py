@@ -244,9 +244,7 @@ def table_lines(
     return [*lines, *(wrap(f"omitted columns: {', '.join(left_out)}", room or 0) if left_out else [])]
 
 
-def _continued(
-    cells: Sequence[Sequence[str]], columns: Sequence[int], widths: Sequence[int]
-) -> Iterator[Sequence[str]]:
+def _continued(cells: Sequence[List[str]], columns: Sequence[int], widths: Sequence[int]) -> Iterator[List[str]]:
     """Yield rows, and further rows with the text of `columns` that does not fit into their widths."""
     from rich.console import Console
     from rich.text import Text

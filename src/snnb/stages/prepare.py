@@ -136,13 +136,14 @@ def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
 
     outputs = math.prod(read_model(file, say_nothing).output.shape)
     for part, samples in (("train", loaded.train), ("test", loaded.test)):
-        outside = [] if samples is None else (samples.labels >= outputs).nonzero()[0]
-        if len(outside):
-            label = samples.labels[outside[0]]
-            raise InputError(
-                f"y_{part}: label {label} of sample {outside[0]} is not from 0 to {outputs - 1:,}: "
-                f"{file} has {outputs:,} outputs; correct the label, or give another model"
-            )
+        if samples is None or not (samples.labels >= outputs).any():
+            continue
+        position = int((samples.labels >= outputs).argmax())
+        label = samples.labels[position]
+        raise InputError(
+            f"y_{part}: label {label} of sample {position} is not from 0 to {outputs - 1:,}: "
+            f"{file} has {outputs:,} outputs; correct the label, or give another model"
+        )
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
