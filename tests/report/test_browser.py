@@ -52,6 +52,10 @@ onload = () => {{
 }}</script>"""
 
 
+CUT_TABLES = """const wide = [...inside.querySelectorAll("#sweep .scroll")]
+    .filter(element => element.scrollWidth > element.clientWidth + 1).map(element => element.scrollWidth)"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _drawn():
     with figures(DRAWN):
@@ -72,7 +76,21 @@ def page(request, tmp_path_factory):
     run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label="a label of some words " * 8)
     run.graph()
     run.map(hardware="spinemap_5x5", method="sequential")
+    chips = ["loihi", "truenorth", "spinemap_5x5"]
+    run.sweep({"hardware": chips, "percentile": [99, 99.9], "duration": [5, 7]}, simulate={"samples": 12})
     return run.report().read_text()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")
+@pytest.mark.parametrize("page", ["complete"], indirect=True)
+def test_tables_of_figures_fit_a_page_of_1200_pixels(page, tmp_path):
+    around = tmp_path / "around.html"
+    cut = FRAME.replace("const wide = []", CUT_TABLES)
+    around.write_text(cut.format(page=html.escape(page), width=1200, height=3000))
+    chromium = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3000"]
+    shown = subprocess.run([*chromium, "--dump-dom", around.as_uri()], capture_output=True, text=True, timeout=300)
+    (measured,) = re.findall(r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL)
+    assert json.loads(html.unescape(measured))["wide"] == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.report.comparison_plots import OnChip, pareto_front, plot_chips, plot_sweep
+from snnb.report.comparison_plots import OnChip, Simulated, pareto_front, plot_chips, plot_operations, plot_sweep
 
 pytestmark = pytest.mark.usefixtures("drawn_figures")
 
@@ -82,3 +82,15 @@ def test_chips_without_energies_of_events_are_not_in_the_front():
     front, *_ = plot_chips(points[3:], "accuracy", highest_is_best=True).axes[0].lines
     assert plot_chips([], "accuracy", highest_is_best=True).axes[0].lines[0].get_xydata().size == 0
     assert front.get_xydata().tolist() == [[1.0, 0.9]]
+
+
+@pytest.mark.parametrize("highest_is_best", [True, False])
+def test_the_front_of_accuracy_over_operations(highest_is_best):
+    points = [Simulated(f"duration {k}", 100.0 * k, quality) for k, quality in enumerate((0.9, 0.8, 0.95, 0.7), 1)]
+    (plot,) = plot_operations(points, "accuracy", highest_is_best=highest_is_best).axes
+    front, every = plot.lines
+    assert every.get_xydata().tolist() == [[100, 0.9], [200, 0.8], [300, 0.95], [400, 0.7]]
+    best = [100, 300] if highest_is_best else [100, 200, 400]
+    assert front.get_xdata().tolist() == best
+    assert plot.get_xlabel() == "synaptic operations per sample"
+    assert {text.get_text() for text in plot.texts} == {point.options for point in points}

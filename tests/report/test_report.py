@@ -251,6 +251,30 @@ def test_run_writes_the_page_again_only_after_new_results(run):
     assert f"simulation {latest}" in page.read_text()
 
 
+def test_a_sweep_has_its_figure_and_one_of_operations_and_no_column_of_equal_values(run, document, drawn_figures):
+    grid = {"duration": [5, 7], "threshold": [0.9, 1.1]}
+    swept = Run(path=run.path).sweep(grid, simulate={"samples": 12, "engine": "event"})
+    page = document(write_report(open_run(run.path)).read_text())
+    assert page.sections["sweep"]["svg"] == 2
+    text = page.text("sweep")
+    assert "grey: analogue network; bars: 95 % intervals" in text  # of the figure of the grid
+    assert text.count("synaptic operations per sample") == 2  # in words, and of an axis
+    assert "Pareto front" in text
+    for point in swept:
+        assert f"duration {point.values['duration']}, threshold {point.values['threshold']}" in text
+    head, *rows = page.sections["sweep"]["rows"]
+    assert "samples" not in head
+    assert "The same for all points: samples 12, ANN" in text
+    assert [row[:3] for row in rows] == [
+        [str(point.values["duration"]), str(point.values["threshold"]), point.simulation] for point in swept
+    ]
+    # A table without the rows of a removed simulation is no grid.
+    Run(path=run.path).remove(swept[1].simulation)
+    page = document(write_report(open_run(run.path)).read_text())
+    assert page.sections["sweep"]["svg"] == 1
+    assert len(page.sections["sweep"]["rows"]) == 4
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_only_a_report_is_replaced_unless_forced(run, tmp_path, kind):
     target, mine = tmp_path / "page.html", tmp_path / "mine"

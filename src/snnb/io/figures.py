@@ -23,6 +23,7 @@ HUES = ("#2364aa", "#d1495b", "#3d8b5a", "#b8860b", "#6a4c93", "#0e7c7b", "#8d6e
 Target = Union[Path, BinaryIO]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
 DPI = 120
 PAGE_WIDTH = 5.2  # inches of a figure in a page; on a screen of 400 pixels its text then has nearly its nominal size
+LEGEND_WIDTH = 9.5  # of a figure with a legend beside it: the width of a page of 1,200 pixels is 11.6
 TIME_FIELD = {".svg": "Date", ".pdf": "CreationDate"}  # metadata in which equal figures differ
 # Independent of the user's matplotlibrc; functions that draw a figure are decorated with `styled`.
 STYLE = {
@@ -86,15 +87,15 @@ def legend_width(names: Sequence[str], columns: int) -> float:
 
 
 @styled
-def save(figure: Figure, target: Target) -> None:
-    """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `PAGE_WIDTH`.
+def save(figure: Figure, target: Target, page_width: float = PAGE_WIDTH) -> None:
+    """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `page_width`.
 
-    Text remains text in SVG.
+    Text remains text in SVG. The width is in inches.
     """
     in_page = not isinstance(target, Path)
     suffix = target.suffix.lower() if isinstance(target, Path) else ".svg"
     if in_page:
-        figure.set_figwidth(min(PAGE_WIDTH, figure.get_figwidth()))
+        figure.set_figwidth(min(page_width, figure.get_figwidth()))
     figure.tight_layout()
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
         metadata = {TIME_FIELD.get(suffix, "Software"): None}

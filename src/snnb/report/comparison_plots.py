@@ -150,10 +150,18 @@ class OnChip(NamedTuple):
     network_only: bool = False  # whether the energy is without neurons and messages
 
 
-def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
-    """Return the indices of the Pareto-optimal points, by energy; `energy` and `loss`, (points,), are minimised."""
+class Simulated(NamedTuple):
+    """A simulation."""
+
+    options: str
+    operations: float  # synaptic operations of a sample
+    measured: float
+
+
+def pareto_front(cost: np.ndarray, loss: np.ndarray) -> List[int]:
+    """Return the indices of the Pareto-optimal points, by cost; `cost` and `loss`, (points,), are minimised."""
     front: List[int] = []
-    for point in np.lexsort((loss, energy)).tolist():
+    for point in np.lexsort((loss, cost)).tolist():
         if not front or loss[point] < loss[front[-1]]:
             front.append(point)
     return front
@@ -172,8 +180,7 @@ def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -
     partial = np.array([point.network_only for point in points], bool)
     compared = np.flatnonzero(~partial if not partial.all() else partial)
     front = compared[pareto_front(energy[compared], (-measured if highest_is_best else measured)[compared])]
-    rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
-    plot.plot(energy[front], measured[front], color="black", label="Pareto front", **rings)
+    _draw_front(plot, energy[front], measured[front])
     for i, chip in enumerate(chips):
         on_chip = [k for k, point in enumerate(points) if point.chip == chip]
         hollow = points[on_chip[0]].network_only
@@ -189,6 +196,32 @@ def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -
         colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
         label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
     return figure
+
+
+@styled
+def plot_operations(points: Sequence[Simulated], label: str, *, highest_is_best: bool) -> Figure:
+    """Plot a point for each simulation, and the Pareto front of accuracy or error over synaptic operations."""
+    figure, plot, columns = _beside_legend(["Pareto front", "simulation"])
+    operations, measured = (np.array([getattr(point, name) for point in points]) for name in ("operations", "measured"))
+    front = pareto_front(operations, -measured if highest_is_best else measured)
+    _draw_front(plot, operations[front], measured[front])
+    plot.plot(operations, measured, "o", color=HUES[0], markersize=5, label="simulation")
+    if operations.min() > 0 and operations.max() >= WIDE * operations.min():
+        plot.set_xscale("log")
+    plot.set_xlabel("synaptic operations per sample")
+    plot.set_ylabel(label)
+    plot.grid()
+    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    if len(points) <= MOST_NAMED:
+        names = [plain(point.options, 40) for point in points]
+        label_points(plot, operations, measured, names, [HUES[0]] * len(points))
+    return figure
+
+
+def _draw_front(plot: Axes, cost: np.ndarray, measured: np.ndarray) -> None:
+    """Draw a ring around each Pareto-optimal point, and a line that joins them."""
+    rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
+    plot.plot(cost, measured, color="black", label="Pareto front", **rings)
 
 
 def _beside_legend(lines: Sequence[str]) -> Tuple[Figure, Axes, int]:

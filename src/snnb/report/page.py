@@ -8,8 +8,8 @@ from typing import List, Mapping, Sequence, Tuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from snnb.io.figures import LEGEND_WIDTH, PAGE_WIDTH, save
 from snnb.io.figures import Figure as Plot
-from snnb.io.figures import save
 from snnb.io.text import JsonValue, printable
 
 GENERATOR = '<meta name="generator" content="snnb report">'  # marks a file as a report, which may be replaced
@@ -74,15 +74,20 @@ def render(page: Page) -> str:
     return environment.get_template("report.html").render(page=page, generator=Markup(GENERATOR))
 
 
-def drawn(description: str, figure: Plot) -> Markup:
-    """Return the SVG element of a figure; `description` is for readers who do not see it."""
+def drawn(description: str, figure: Plot, *, has_legend: bool = False) -> Markup:
+    """Return the SVG element of a figure; `description` is for readers who do not see it.
+
+    A figure with a legend beside it, `has_legend`, is as wide as it was drawn, and scrolls on a narrow page.
+    """
     buffer = BytesIO()
-    save(figure, buffer)
+    save(figure, buffer, LEGEND_WIDTH if has_legend else PAGE_WIDTH)
     match = re.search(r'viewBox="([\d. ]+)"[^>]*>(.*)</svg>', buffer.getvalue().decode(), re.DOTALL)
     assert match is not None  # matplotlib writes an SVG element
     content = re.sub(r"\s*\n\s*", " ", UNUSED_SVG.sub("", match[2]))
     label = escape(printable(description))
-    return Markup(f'<svg viewBox="{match[1]}" class="plot" role="img" aria-label="{label}">{content}</svg>')
+    shape = "plot with-legend" if has_legend else "plot"
+    svg = Markup(f'<svg viewBox="{match[1]}" class="{shape}" role="img" aria-label="{label}">{content}</svg>')
+    return Markup(f'<div class="scroll">{svg}</div>') if has_legend else svg
 
 
 def settings_table(values: Mapping[str, JsonValue]) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import ReadOnlyError, UsageError
-from snnb.core.formatting import energy, local_time, times
+from snnb.core.formatting import energy, equal_columns, local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.analogue import mean_activations
 from snnb.graph.synapse_graph import SynapseGraph
@@ -35,7 +35,7 @@ from snnb.results.compare import (
 )
 from snnb.results.export import current_graph, refuse_files_of_runs
 from snnb.results.plot import plot_training, read_training
-from snnb.results.sweep import TABLE, point_table, points_of_sweep
+from snnb.results.sweep import TABLE, option_titles, point_table, points_of_sweep
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
@@ -385,10 +385,22 @@ def _sweep(run: RunDirectory) -> List[Section]:
     points = points_of_sweep(run)
     if not points:
         return []
-    table = point_table(points)
+    from snnb.results.sweep_figures import plot_operations, plot_points
+
+    table, titles = point_table(points), option_titles(points)
     words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
-    tables = [Table(table.head, table.rows, right=range(len(table.head)))]
-    return [Section("sweep", "Sweep", words, tables=tables)]
+    equal = [i for i in equal_columns(table.rows) if i >= table.options]
+    if equal:
+        same = ", ".join(f"{table.head[i]} {table.rows[0][i]}" for i in equal)
+        words.append(f"The same for all points: {same}.")
+    columns = [i for i in range(len(table.head)) if i not in equal]
+    rows = [[row[i] for i in columns] for row in table.rows]
+    right = [place for place, i in enumerate(columns) if i >= table.options]
+    grid, operations = plot_points(points, titles), plot_operations(points, titles)
+    pictures = [] if grid is None else [drawn("accuracy or error of the points of the sweep", grid, has_legend=True)]
+    pictures.append(drawn("accuracy or error over synaptic operations", operations, has_legend=True))
+    tables = [Table([table.head[i] for i in columns], rows, right)]
+    return [Section("sweep", "Sweep", words, [Figure(picture) for picture in pictures], tables=tables)]
 
 
 def _layers(cost: "LayerCost", chip: str, every: Table, record: mapping.MapRecord) -> Section:

@@ -15,7 +15,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Callable,
     ContextManager,
     Dict,
@@ -31,9 +30,6 @@ from typing import (
     cast,
 )
 
-import numpy as np
-from pydantic import Field
-
 from snnb.chips.hardware import LayerHardware
 from snnb.chips.read_hardware import read_hardware, shown_name
 from snnb.cluster.connect import connected
@@ -43,7 +39,7 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document, read_text
-from snnb.results.compare import NETWORK_ENERGY, Interval, in_words, mean_rate, simulated_files
+from snnb.results.compare import NETWORK_ENERGY, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
@@ -58,10 +54,6 @@ from snnb.stages.plan import (
     no_bar,
 )
 from snnb.stages.stage import Given, StageResult
-
-if TYPE_CHECKING:
-    from snnb.io.figures import Figure
-    from snnb.report.comparison_plots import Value
 
 TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
 POINTS = "points"  # run in `FOLDER` with the simulations
@@ -105,11 +97,9 @@ class SimulationFigures(Document):
     snn_mean_squared_error: Optional[float]
     spikes_per_step_and_neuron: float
     synaptic_operations_per_sample: float
-    quoted: float = Field(exclude=True)  # accuracy or error in the figure; of the read-out if spikes are random
-    quoted_interval: Optional[Interval] = Field(exclude=True)  # None for an error
 
 
-NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
+NO_COLUMNS = ("values", "ran")
 TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns of text
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
 MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # part of the first line, marks a table of a sweep
@@ -213,6 +203,13 @@ def sweep(
             _write_table(run, axes, done)
     _draw(run, axes, done)
     return done
+
+
+def option_titles(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
+    """Return the columns of the table that are options of the grid; the number of samples is one if it differs."""
+    figures = (*COLUMNS, *ChipFigures.model_fields)
+    titles = [name for name in points[0] if name not in figures]
+    return [*titles, *(["samples"] if len({point["samples"] for point in points}) > 1 else [])]
 
 
 def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
@@ -411,7 +408,6 @@ def _sweep_point(
     statistics, counts = simulated_files(home, stamp)
     readout = statistics.readout_interval or (None, None)
     low, high = statistics.snn_interval or (None, None)
-    quoted = statistics.quoted_by_step[-1]
     same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return SweepPoint(
         values=point.values,
@@ -424,8 +420,6 @@ def _sweep_point(
         snn_accuracy_low=low,
         snn_accuracy_high=high,
         spikes_per_step_and_neuron=mean_rate(statistics, counts),
-        quoted=quoted,
-        quoted_interval=statistics.interval(quoted) if statistics.classifies else None,
         **{name: getattr(statistics, name) for name in same},
         **dict(chip),
     )
@@ -445,37 +439,9 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[SweepPo
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], points: Sequence[SweepPoint]) -> None:
     from snnb.io.figures import save
+    from snnb.results.sweep_figures import plot_points
 
-    kind = "accuracy" if points[0].snn_accuracy is not None else "mean_squared_error"
-    figure = _plot_chips(points, kind) if CHIPS in points[0].values else _plot_grid(axes, points, kind)
+    figure = plot_points([point.row for point in points], [axis.title for axis in axes])
+    assert figure is not None  # the grid is complete
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         save(figure, temporary)
-
-
-def _plot_grid(axes: Sequence[Axis], points: Sequence[SweepPoint], kind: str) -> "Figure":
-    from snnb.report.comparison_plots import plot_sweep
-
-    shape = [len(axis.values) for axis in axes]
-    measured, ann = (
-        np.array([getattr(point, name) for point in points], float).reshape(shape) for name in ("quoted", f"ann_{kind}")
-    )
-    analogue = None if np.isnan(ann).any() else ann
-    intervals = None
-    if kind == "accuracy":
-        intervals = np.array([point.quoted_interval for point in points], float).reshape(*shape, 2)
-    grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
-    return plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals)
-
-
-def _plot_chips(points: Sequence[SweepPoint], kind: str) -> "Figure":
-    from snnb.report.comparison_plots import OnChip, plot_chips
-
-    chips = {point.values[CHIPS]: point.chip for point in points}
-    unique = len({*chips.values()}) == len(chips)
-    on_chips = []
-    for point in points:
-        if point.energy_pj is not None:
-            others = {name: value for name, value in point.values.items() if name != CHIPS}
-            name, network_only = str(point.chip if unique else point.values[CHIPS]), point.energy_of == "network"
-            on_chips.append(OnChip(name, in_words(others), point.energy_pj, point.quoted, network_only=network_only))
-    return plot_chips(on_chips, kind.replace("_", " "), highest_is_best=kind == "accuracy")
