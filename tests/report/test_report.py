@@ -226,7 +226,7 @@ def test_commands_of_a_page_can_be_pasted_into_a_shell(run, document, stages):
     manifest = yaml.safe_load((path / "manifest.yaml").read_text())
     names = ("prepare", "train", "parse")[:stages]
     manifest["stages"] = {name: manifest["stages"][name] for name in names}
-    (path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     page = document(write_report(open_run(path)).read_text())
     text = " ".join(page.text(section) for section in page.sections)
     commands = [shlex.split(command) for command in re.findall("`(snnb [^`]*)`", text)]

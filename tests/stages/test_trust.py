@@ -49,7 +49,7 @@ def test_a_path_with_a_space_is_quoted_in_the_advice(run, named, was_given):
     file = (named / "evil.py").rename(named / "my net.py")
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["run"]["model_source"] = f"{file}:net"
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     if was_given:
         given(file)
         file.write_text(f"{EVIL}# changed\n")

@@ -270,8 +270,8 @@ def block_lines(rows: Sequence[Sequence[str]], keys: int, *, drop: Sequence[int]
     filled = [i for i in range(len(widths)) if any(row[i] for row in body)]
     if room is None or _line_width(filled, widths) <= room:
         return table_lines(rows, right=range(len(widths)))
-    equal = [i for i in equal_columns(body) if i in filled and i >= keys]
-    dropped = [i for i in drop if i in filled and i not in equal]
+    equal = [i for i in equal_columns(body) if i in filled and i >= keys and i not in drop]
+    dropped = [i for i in drop if i in filled]
     first_columns = [i for i in filled if i < keys]
     columns_left = [i for i in filled if i >= keys and i not in (*equal, *dropped)]
     lines: List[str] = []

@@ -389,7 +389,7 @@ def _sweep(run: RunDirectory) -> List[Section]:
 
     table, titles = point_table(points), option_titles(points)
     words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
-    equal = [i for i in equal_columns(table.rows) if i >= table.options]
+    equal = [i for i in equal_columns(table.rows) if i >= table.options and i != table.simulation]
     if equal:
         same = ", ".join(f"{table.head[i]} {table.rows[0][i]}" for i in equal)
         words.append(f"The same for all points: {same}.")
