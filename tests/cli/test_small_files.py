@@ -20,6 +20,7 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.core.machine import Memory
 from snnb.graph.synapse_graph import SynapseGraph, seal
+from snnb.rundir.manifest import sealed
 from tests.nir_interpreter import write
 
 HUGE = 10**11
@@ -144,7 +145,7 @@ latency_ns: {router: 1, link: 1}
 source: none
 """,
     "cores.txt": b"0\n1\n1073741823\n",
-    "deep/manifest.yaml": b"{" * 100_000,
+    "deep/manifest.yaml": sealed("{" * 100_000).encode(),
 }
 MODELS = {  # ONNX
     "padded.onnx": (

@@ -329,7 +329,8 @@ def _replace_all(scratch: Path, names: Sequence[str], outdated: Sequence[str]) -
     sync_directory(scratch)
     # A kill in between leaves the data, old or new, without a description until the next command.
     for name in reversed([name for name, existed in replaced.items() if existed]):
-        _set_aside(folder / name, aside / name, stays=name == names[0])
+        is_file = name == names[0] and not (scratch / name).is_dir()
+        _set_aside(folder / name, aside / name, stays=is_file)
     for name in names:
         (scratch / name).replace(folder / name)
     journal.unlink()
