@@ -53,9 +53,9 @@ def test_compilation_is_said_once_a_command(capsys):
         output.configure(False, False, False)  # as a command does
         for stage in stages:
             with output.current.bar(stage):
-                for note in ("compiling (once per machine)", "", "compiling", ""):
+                for note in ("compiling loops not used in this environment before", "", "compiling", ""):
                     compilation.show(note)
-        assert capsys.readouterr().err == f"{stages[0]}: compiling (once per machine)\n"
+        assert capsys.readouterr().err == f"{stages[0]}: compiling loops not used in this environment before\n"
 
 
 @pytest.mark.parametrize(("verbose", "shown"), [(False, ["library.part: trouble"]), (True, ["library.part: hello"])])

@@ -94,7 +94,7 @@ def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch)
     monkeypatch.setattr(compilation, "show", shown.append)
     load()(VALUES)
     first = len(shown)
-    assert (shown[0], shown[-1]) == ("compiling (once per machine)", "")
+    assert (shown[0], shown[-1]) == ("compiling loops not used in this environment before", "")
     load()(VALUES)
     assert len(shown) == first
 

@@ -160,13 +160,18 @@ if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None and (_lev
     numba.config.CPU_NAME, numba.config.CPU_FEATURES = _levels[-1], ""
 
 
+# The cache has a directory for each place of the sources: another environment compiles
+# again. Commands, and modes of a command, use different loops.
+FIRST_USE = "compiling loops not used in this environment before"
+
+
 class _Compiling(Listener):
     """Report compilations of functions that are not in the cache."""
 
     def on_start(self, event: Event) -> None:
         dispatcher = (event.data or {}).get("dispatcher")
         cached = isinstance(getattr(dispatcher, "_cache", None), _Cache)
-        compilation.show("compiling (once per machine)" if cached else "compiling")
+        compilation.show(FIRST_USE if cached else "compiling")
 
     def on_end(self, event: Event) -> None:
         compilation.show("")
