@@ -38,6 +38,31 @@ def test_every_help_is_short(texts):
     assert all(len(line) <= 100 for text in texts.values() for line in text.splitlines())
 
 
+def test_the_help_lists_the_commands_in_groups():
+    text = CliRunner(env={"COLUMNS": "100"}).invoke(typer.main.get_command(commands), ["--help"]).output
+    panels = dict(re.findall(r"╭─ (\w+) ─+╮\n(.*?)╰", text, re.DOTALL))
+    listed = {title: re.findall(r"^│ (\w+)  ", panel, re.MULTILINE) for title, panel in panels.items()}
+    del listed["Options"]
+    assert list(listed) == ["Stages", "Lists", "Results", "Tools"]
+    assert listed["Stages"] == [*STAGES, "run", "sweep"]
+    assert sorted(name for names in listed.values() for name in names) == sorted(COMMANDS)
+    sentence = unframed(text).split("COMMAND [ARGS]... ")[1].split(".")[0]
+    assert all(word in sentence for word in ("NIR", "ONNX", " map "))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_and_option_has_a_text(name, texts):
+    for parameter in COMMANDS[name].params:
+        assert parameter.help, parameter.name
+        if isinstance(parameter, click.Argument):
+            assert parameter.help.split(". ")[0].rstrip(".") in unframed(texts[name]), parameter.name
+
+
+def test_the_default_of_figures_is_stated(texts):
+    for name in ("train", "simulate", "map"):
+        assert "One of png, svg, pdf. Default: png, or as before." in unframed(texts[name])
+
+
 def test_a_command_of_several_stages_refers_to_their_help(texts):
     for name in ("run", "sweep"):
         assert "--percentile" in [opt for p in COMMANDS[name].params for opt in p.opts]
@@ -91,6 +116,7 @@ def test_an_option_of_one_value_is_given_once(name):
 
 
 WANTED = [
+    ("models lenet_", [name for name in names() if name.startswith("lenet_")]),
     ("run --model lenet_", [name for name in names() if name.startswith("lenet_")]),
     ("train --dataset mni", ["mnist"]),
     ("simulate --engine ", ["auto", "event", "tensorflow", "toolbox"]),

@@ -8,7 +8,7 @@ from copy import copy
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import click
 import typer
@@ -32,49 +32,96 @@ from snnb.core.options import SYNONYMS
 from snnb.version import __version__
 
 ON_STAGES = "stage_command"
-# The commands in the order of the help. Each has the module in snnb.cli whose function has the name of the command, and
-# its help. A module is imported when its command is called: `snnb --help` imports none of them, nor the stages.
-COMMANDS: Dict[str, Tuple[str, str]] = {
-    "prepare": (ON_STAGES, "Convert a data set to arrays; write dataset/."),
-    "train": (ON_STAGES, "Train the Keras network; write train/."),
-    "parse": (ON_STAGES, "Convert and normalise the trained network; write parse/."),
-    "simulate": (
+
+
+class CommandEntry(NamedTuple):
+    """A command in the help of `snnb`."""
+
+    panel: str
+    module: str  # in snnb.cli; has a function with the name of the command
+    help: str
+
+
+STAGES, LISTS, RESULTS, TOOLS = "Stages", "Lists", "Results", "Tools"  # panels
+# The commands in the order of the help. The module of a command is imported when the
+# command is called: `snnb --help` imports none of them, nor the stages.
+COMMANDS: Dict[str, CommandEntry] = {
+    "prepare": CommandEntry(STAGES, ON_STAGES, "Convert a data set to arrays; write dataset/."),
+    "train": CommandEntry(STAGES, ON_STAGES, "Train the Keras network; write train/."),
+    "parse": CommandEntry(
+        STAGES,
+        ON_STAGES,
+        "Convert and normalise the trained network; write parse/.",
+    ),
+    "simulate": CommandEntry(
+        STAGES,
         ON_STAGES,
         "Simulate the converted network and count its spikes; write a new directory in simulations/.",
     ),
-    "graph": (ON_STAGES, "Write the synapse graph to a directory in graphs/."),
-    "map": (ON_STAGES, "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/."),
-    "run": (ON_STAGES, "Run prepare, train, parse, simulate and graph in order."),
-    "models": ("lists", "List the models with data set, input shape, and numbers of neurons and synapses."),
-    "datasets": ("lists", "List the data sets and their availability on this machine."),
-    "hardware": ("lists", "List the hardware descriptions for `snnb map --hardware`."),
-    "instances": ("lists", "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`)."),
-    "status": ("status", "Show the state of each stage of a run, and the differing parameters of its simulations."),
-    "verify": ("verify", "Compare all files with the hashes in the manifest."),
-    "report": (
+    "graph": CommandEntry(STAGES, ON_STAGES, "Write the synapse graph to a directory in graphs/."),
+    "map": CommandEntry(
+        STAGES,
+        ON_STAGES,
+        "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/.",
+    ),
+    "run": CommandEntry(STAGES, ON_STAGES, "Run prepare, train, parse, simulate and graph in order."),
+    "sweep": CommandEntry(
+        STAGES,
+        "sweep",
+        "Simulate each point of a grid of options; stages common to several points run once.",
+    ),
+    "models": CommandEntry(
+        LISTS,
+        "lists",
+        "List the models with data set, input shape, and numbers of neurons and synapses.",
+    ),
+    "datasets": CommandEntry(LISTS, "lists", "List the data sets and their availability on this machine."),
+    "hardware": CommandEntry(LISTS, "lists", "List the hardware descriptions for `snnb map --hardware`."),
+    "instances": CommandEntry(
+        LISTS,
+        "lists",
+        "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`).",
+    ),
+    "status": CommandEntry(
+        RESULTS,
+        "status",
+        "Show the state of each stage of a run, and the differing parameters of its simulations.",
+    ),
+    "report": CommandEntry(
+        RESULTS,
         "report",
         "Write an HTML report of a run: network, training, accuracy, rates, traffic, mapping, provenance.",
     ),
-    "compare": (
+    "compare": CommandEntry(
+        RESULTS,
         "compare",
         "Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost.",
     ),
-    "sweep": ("sweep", "Simulate each point of a grid of options; stages common to several points run once."),
-    "export": ("export", "Export the graph to the format of another program."),
-    "crosscheck": (
+    "export": CommandEntry(RESULTS, "export", "Export the graph to the format of another program."),
+    "crosscheck": CommandEntry(
+        RESULTS,
         "crosscheck",
         "Simulate the exported graph in another simulator and compare the spike counts of all neurons.",
     ),
-    "remove": ("remove", "Remove simulations, graphs or mappings from a run and its manifest."),
-    "doctor": ("doctor", "Show the versions of Python and packages, and GPU, memory and disk space of this machine."),
+    "verify": CommandEntry(TOOLS, "verify", "Compare all files with the hashes in the manifest."),
+    "remove": CommandEntry(
+        TOOLS,
+        "remove",
+        "Remove simulations, graphs or mappings from a run and its manifest.",
+    ),
+    "doctor": CommandEntry(
+        TOOLS,
+        "doctor",
+        "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
+    ),
 }
 LISTED = "`snnb --help` and `snnb COMMAND --help` list commands and options"
 COMMON = "Common"
 _COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
 # Options in the help of the commands that take the options of several stages, besides the options of `COMMON`
 _SHOWN = {
-    "run": ("model", "dataset", "run_dir", "epochs", "percentile", "samples", "duration", "engine", "input", "seed"),
-    "sweep": ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler"),
+    "run": ("model", "dataset", "epochs", "percentile", "samples", "duration", "engine", "input", "seed"),
+    "sweep": ("grid", "model", "dataset", "samples", "duration", "workers", "scheduler"),
 }
 _OTHERS = {
     "run": "All options of prepare, train, parse, simulate and graph are accepted (`snnb STAGE --help`); "
@@ -95,7 +142,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb map runs/lenet_mnist --hardware loihi",
         "snnb map runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",
     ),
-    "run": ("snnb run --model mini_network", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
+    "run": ("snnb run --model digits_example", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
     "sweep": (
         "snnb sweep --model lenet_mnist --grid percentile=99,99.9 --grid duration=50,100,200",
         "snnb sweep --model lenet_mnist --input poisson --grid seed=0,1,2 --workers 2",
@@ -124,7 +171,7 @@ class HelpfulCommand(TyperCommand):
         self.params += output_options()
         examples = EXAMPLES.get(self.name or "", ())
         self.notes = [_OTHERS[name] for name in (self.name,) if name in _OTHERS]
-        self.notes += [_KEPT] if self.name in _SHOWN or COMMANDS[self.name or ""][0] == ON_STAGES else []
+        self.notes += [_KEPT] if self.name in _SHOWN or COMMANDS[self.name or ""].module == ON_STAGES else []
         # typer joins lines that are not separated by a blank line
         self.epilog = "\n\n".join(
             [*self.notes, *(["Examples:"] if examples else []), *(f"  {line}" for line in examples)]
@@ -136,8 +183,10 @@ class HelpfulCommand(TyperCommand):
                     parameter.rich_help_panel = COMMON
                 elif self.name in _SHOWN:
                     parameter.rich_help_panel = None
-        if any(parameter.name == RUN_DIR for parameter in self.params):
-            self.params.insert(0, run_argument())
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption) and parameter.name == RUN_DIR:
+                self.params.insert(0, run_argument(parameter.help or ""))
+                break
 
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
         """Read the options; refuse an option given twice, and environment variables of options that do not exist."""
@@ -151,10 +200,12 @@ class HelpfulCommand(TyperCommand):
         return left
 
     def shown(self) -> List[click.Parameter]:
-        """Return the parameters that the help lists."""
+        """Return the parameters that the help lists: RUN, but not `--run-dir`."""
         names = _SHOWN.get(self.name or "")
         return [
-            p for p in self.params if names is None or p.name in (*names, *_COMMON) or isinstance(p, click.Argument)
+            p
+            for p in self.params
+            if p.name != RUN_DIR and (names is None or p.name in (*names, *_COMMON) or isinstance(p, click.Argument))
         ]
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -213,7 +264,9 @@ class Commands(TyperGroup):
 
     def __init__(self, **words: Any) -> None:
         super().__init__(**words)
-        self.commands = {name: click.Command(name, help=text) for name, (_, text) in COMMANDS.items()}
+        self.commands = {
+            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.panel) for name, entry in COMMANDS.items()
+        }
 
     def resolve_command(
         self, context: click.Context, arguments: List[str]
@@ -249,22 +302,25 @@ def snnb(
         ),
     ] = False,
 ) -> None:
-    """Synapse graphs of spiking networks: train, convert and simulate CNNs, write every synapse with its traffic."""
+    """Convert networks (Keras, ONNX) or read spiking ones (NIR), simulate them, and map them onto a chip.
+
+    To begin: `snnb run --model digits_example`
+    """
 
 
 @lru_cache(maxsize=None)
 def load(name: str) -> HelpfulCommand:
     """Import a command and make its options."""
-    module, text = COMMANDS[name]
+    entry = COMMANDS[name]
     call: Callable[..., None]
-    if module == ON_STAGES:
+    if entry.module == ON_STAGES:
         from snnb.cli.stage_command import stage_command
 
         call = stage_command(name)
     else:
-        call = getattr(import_module(f"snnb.cli.{module}"), name)
+        call = getattr(import_module(f"snnb.cli.{entry.module}"), name)
     alone = typer.Typer(add_completion=False)
-    alone.command(name, cls=HelpfulCommand, help=text)(call)
+    alone.command(name, cls=HelpfulCommand, help=entry.help)(call)
     command = typer.main.get_command(alone)
     assert isinstance(command, HelpfulCommand)
     return command

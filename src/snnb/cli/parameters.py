@@ -65,8 +65,11 @@ class NonEmptyPath(click.ParamType):
 
 
 path_option: Any = partial(typer.Option, click_type=NonEmptyPath())
-RunDir = Annotated[Optional[Path], path_option(help="Same as RUN. Default: $SNNB_RUNS/MODEL or runs/MODEL.")]
-ExistingRun = Annotated[Optional[Path], path_option("--run-dir", help="Run directory (same as RUN).")]
+RunDir = Annotated[
+    Optional[Path],
+    path_option(help="Run directory (or --run-dir RUN). Default: $SNNB_RUNS/MODEL or runs/MODEL."),
+]
+ExistingRun = Annotated[Optional[Path], path_option("--run-dir", help="Run directory (or --run-dir RUN).")]
 Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath())]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail if another process has locked the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
@@ -189,10 +192,12 @@ def opened(run_dir: Optional[Path]) -> "RunDirectory":
     return run
 
 
-def run_argument() -> TyperArgument:
-    """Return the argument of every command with the option `--run-dir`, whose help is shown at that option."""
-    words = "Run directory (same as --run-dir)."
-    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=NonEmptyPath(), help=words, hidden=True)
+def run_argument(help: str) -> TyperArgument:
+    """Return the argument of every command with the option `--run-dir`.
+
+    The help of the command shows it in place of that option.
+    """
+    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=NonEmptyPath(), help=help)
 
 
 def take_run(context: click.Context) -> None:

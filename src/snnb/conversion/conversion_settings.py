@@ -27,7 +27,7 @@ class ConversionSettings(Options):
         ToolboxKey("conversion", "max2avg_pool", {"exact": "False", "average": "True", "toolbox": "False"}),
     ] = Field(
         default="exact",
-        description="Max pooling: exact, or replaced by average pooling or by snntoolbox's rule.",
+        description="Max pooling: exact, by averages, or by snntoolbox's rule.",
     )
     rectify_linear: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
         default=False, description="Accept hidden linear layers, with negative values set to 0."
@@ -53,7 +53,7 @@ class ConversionSettings(Options):
     spike_weight: Annotated[float, Flag(panel=FEW_STEPS)] = Field(
         default=0.0,
         ge=0,
-        description="Weight of the number of spikes in the choice of scale factors: fewer operations, less accuracy.",
+        description="Weight of few spikes against accuracy.",
     )
     weight_bits: Annotated[Optional[int], Flag(panel=INTEGERS)] = Field(
         default=None, ge=2, le=16, description="Bit width of integer weights."

@@ -34,7 +34,8 @@ SYNONYMS = {
 # Configuration of options, records and documents. A command declares all models and uses few, so each is built when it
 # is first used.
 STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
-Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format; initially png.")]
+Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format.")]
+FIGURES_DEFAULT = "png, or as before"  # of the last figures of the stage
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, ClassVar, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -11,7 +11,14 @@ from typing_extensions import Annotated
 from snnb.chips.hardware import Hardware, LayerHardware
 from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
+from snnb.core.options import (
+    FIGURES_DEFAULT,
+    AbsolutePath,
+    Figures,
+    Flag,
+    Options,
+    Seed,
+)
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
@@ -49,6 +56,8 @@ GIVEN = "Given partition"  # panel of the help
 
 class MapParams(Options):
     """Options of `snnb map`."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"figures": FIGURES_DEFAULT}
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None,

@@ -11,7 +11,16 @@ from typing_extensions import Annotated
 from snnb.conversion.fidelity import Fidelity
 from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words, toolbox_keys
+from snnb.core.options import (
+    FIGURE_ENDINGS,
+    FIGURES_DEFAULT,
+    FigureFormat,
+    Figures,
+    Flag,
+    option_name,
+    options_in_words,
+    toolbox_keys,
+)
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -52,6 +61,7 @@ class SimulateParams(SimulationSettings):
         "samples": f"{DEFAULT_SAMPLES}, or the size of the test set",
         "input": "constant for images, else as the test set",
         "duration": "100, or as calibrated or recorded",
+        "figures": FIGURES_DEFAULT,
     }
 
     label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT", panel=RECORDING)] = (

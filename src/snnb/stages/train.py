@@ -1,7 +1,21 @@
 """Stage `train`: train the Keras network, or evaluate a model that is already trained."""
 
 import shutil
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Iterable, Literal, Mapping, Optional, Tuple, Union, cast
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -9,7 +23,16 @@ from typing_extensions import Annotated
 from snnb.architectures import checked_hyperparameters
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
+from snnb.core.options import (
+    FIGURES_DEFAULT,
+    AbsolutePath,
+    Count,
+    Figures,
+    Flag,
+    Options,
+    drop_invalid,
+    from_pairs,
+)
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import NIR, is_nir
@@ -57,6 +80,7 @@ class TrainParams(TrainingOptions):
         **dict.fromkeys(Recipe.model_fields, "the model's"),
         "steps_per_epoch": "all",
         "pixels": "0-1, or that of its Rescaling layer",
+        "figures": FIGURES_DEFAULT,
     }
 
     settings: Annotated[Dict[str, Setting], Flag(name="--set", metavar="K=V", parse=from_pairs, repeated=True)] = Field(
@@ -186,7 +210,9 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
     with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
         test_set = _labelled_pictures(run, "test")
         target = output.directory / f"{run.model}.h5"
-        files = [] if model.file is None else [*files_of(model.file)]
+        files: List[Path] = []
+        if model.file is not None and run.manifest.run.model_source is not None:
+            files += files_of(model.file)  # a file of this package is not an input
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
         if model.trained:

@@ -52,7 +52,7 @@ class Recipe(Options):
         default=0.0,
         ge=0,
         lt=1,
-        description="Maximum shift of a training image as a fraction of its size; border pixels are repeated.",
+        description="Maximum shift of images, relative to size.",
     )
     early_stopping: Annotated[Optional[Count], Flag(panel=OPTIMISATION)] = Field(
         default=None,
