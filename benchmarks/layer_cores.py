@@ -7,8 +7,6 @@ Weights are random: the answer depends on the shapes alone. Max pooling is repla
 
 import os
 import sys
-import tempfile
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,35 +18,39 @@ from snnb.chips.read_hardware import read_hardware
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import SnnbError
+from snnb.core.progress import say_nothing
 from snnb.io.keras import keras
 from snnb.mapping.layers.assignment import assign_layers
-from snnb.network.read_network import read_network
+from snnb.model_files.kinds import is_nir
+from snnb.model_files.read_model import read_model
+from snnb.training.keras_model import trained_network
 
 SAMPLES = 4
 LARGEST = 2_000_000  # neurons of a network that is converted
 
 
-def reason(name: str, hardware: LayerHardware, folder: Path) -> str:
+def reason(name: str, hardware: LayerHardware) -> str:
     """Return why a model does not fit, or the number of its layers and their cores."""
     spec = find(name)
     side = hardware.layer.input_side
     if side is not None and max(spec.input_shape[:2]) > side:
         size = " × ".join(map(str, spec.input_shape[:2]))
         return f"no: an input of {size}, {max(spec.input_shape[:2]) - side} more than {side} × {side}"
-    if spec.file is not None:
+    if spec.file is not None and is_nir(spec.file.name):
         from snnb.model_files.kinds import NirSettings
         from snnb.model_files.nir_network import read_nir
 
         network = read_nir(spec.file, NirSettings(time_step=spec.time_step), spec.input_shape)
     else:
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(0) if hasattr(keras.utils, "set_random_seed") else None
-        model = spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
-        model.save(str(folder / f"{name}.h5"))
+        if spec.file is not None:
+            trained = read_model(spec.file, say_nothing)
+        else:
+            keras.backend.clear_session()
+            keras.utils.set_random_seed(0) if hasattr(keras.utils, "set_random_seed") else None
+            trained = trained_network(spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes))
         pixels = np.random.default_rng(0).random((SAMPLES, *spec.input_shape), np.float32)
         settings = ConversionSettings(max_pool="average", rectify_linear=True)
-        convert(folder / f"{name}.h5", folder, name=name, x_norm=pixels, settings=settings)
-        network = read_network(folder / f"{name}_parsed.h5")
+        network = convert(trained, x_norm=pixels, settings=settings).parsed
     placement = assign_layers(network, hardware)
     if placement.reason is not None:
         return "no: " + placement.reason.split(": ", 1)[1]
@@ -61,11 +63,10 @@ def main(named: str) -> None:
     hardware = read_hardware(named)
     assert isinstance(hardware, LayerHardware)
     for name in names():
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                print(f"{name:<24}{reason(name, hardware, Path(folder))}", flush=True)
-            except SnnbError as error:
-                print(f"{name:<24}not converted: {error}", flush=True)
+        try:
+            print(f"{name:<24}{reason(name, hardware)}", flush=True)
+        except SnnbError as error:
+            print(f"{name:<24}not converted: {error}", flush=True)
 
 
 if __name__ == "__main__":

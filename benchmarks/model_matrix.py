@@ -53,7 +53,7 @@ def main() -> None:
         json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
     )
     failed = []
-    for name in sorted(options.models or names(spiking=False), key=lambda name: find(name).synapses):
+    for name in sorted(options.models or names(trained=False), key=lambda name: find(name).synapses):
         if name in measured and not options.again:
             continue
         print(name, end=" ", flush=True)

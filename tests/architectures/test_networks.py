@@ -134,7 +134,7 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
 
 
 LARGE = [pytest.param(name, marks=[pytest.mark.large, pytest.mark.slow]) for name in IMAGENET]
-SMALL = [name for name in names(spiking=False) if name not in IMAGENET]
+SMALL = [name for name in names(trained=False) if name not in IMAGENET]
 
 
 @pytest.mark.parametrize("name", SMALL + LARGE)

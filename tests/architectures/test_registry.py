@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.architectures.registry import checked_hyperparameters
+from snnb.architectures.registry import checked_hyperparameters, names_with
 from snnb.core.errors import UsageError
 from snnb.core.options import from_pairs
 
@@ -21,7 +21,13 @@ LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 )
 def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):
     assert find(name).name == model
-    assert len(names()) == 28
+    assert len(names()) == 29
+
+
+def test_models_are_listed_by_a_part_of_their_names():
+    assert names_with("") == names()
+    assert names_with("digits") == ["digits_example", "spiking_digits"]
+    assert names_with("LeNetPad") == ["lenet_padded_mnist"]
 
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():

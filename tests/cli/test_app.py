@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
+from snnb.architectures import find
 from snnb.cli.main import main
 from snnb.stages.all import KINDS
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
-from tests.model_files.conftest import RECORDED as MODEL_FILES
+from tests.model_files.conftest import DIGITS_NET
 
 FORBID = """
 import sys
@@ -47,7 +48,8 @@ def test_commands_that_need_no_tensorflow_run_without_it(tmp_path):
 def test_a_trained_network_goes_from_its_file_to_a_chip_without_tensorflow(tmp_path):
     models = {
         "h5": [RECORDED / "train" / "mini_network.h5", "--dataset", "digits", "--duration", "10"],
-        "onnx": [MODEL_FILES / "digits_net.onnx", "--dataset", "digits", "--duration", "10"],
+        "onnx": [DIGITS_NET, "--dataset", "digits", "--duration", "10"],
+        "example": ["digits_example"],
         "nir": ["spiking_digits"],
     }
     lines = []
@@ -60,6 +62,9 @@ def test_a_trained_network_goes_from_its_file_to_a_chip_without_tensorflow(tmp_p
         records = [open_run(tmp_path / name).record_of(kind.name) for kind in KINDS]
         assert len(records) == 6
         assert None not in records
+    example, spec = open_run(tmp_path / "example"), find("digits_example")
+    assert example.record_of("train").metrics["test_accuracy"] > 0.98
+    assert example.record_of("graph").metrics == {"neurons": spec.neurons, "synapses": spec.synapses}
 
 
 def test_help_imports_no_large_library():

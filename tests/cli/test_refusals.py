@@ -13,12 +13,13 @@ from snnb import Run
 from snnb.cli.main import SYNONYMS, main
 from snnb.formats.all import FORMATS
 from tests.end_to_end.conftest import RECORDED
-from tests.model_files.conftest import RECORDED as MODELS
+from tests.model_files.conftest import DIGITS_NET
 from tests.nir_interpreter import write
 from tests.stages.test_map import CHIP, NEURONS
 from tests.stages.test_spiking import EDGES, NODES
 
 NEW = "--model mini_network --run-dir new"
+EXAMPLE = "--model digits_example --run-dir new"
 EVENTS = "--model spiking_digits --run-dir new"
 ONNX = "--model digits_net.onnx --dataset digits --run-dir new"
 NIR = "--model net.nir --dataset digits --run-dir new"
@@ -28,6 +29,8 @@ REFUSED = {
     "prepare": [
         ("outside", 2, "an external graph", "map"),
         ("--model mini_network --run-dir a_file", 3, "a_file", "move it away"),
+        (f"{EXAMPLE} --shape 16x16x1", 3, "8×8×1, not 16×16×1", "omit --shape"),
+        (f"{EXAMPLE} --dataset digit_events", 2, "digits_example takes images", "FILE.nir"),
         ("--model mini_network --run-dir /proc/x", 3, "/proc/x", "check the path"),
         ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
@@ -57,6 +60,7 @@ REFUSED = {
         ("run --set filterz=1", 2, "filterz", "filters"),
         ("run --initial-weights run/train/mini_network.h5", 2, "--initial-weights", "give a copy"),
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
+        (f"{EXAMPLE} --epochs 3", 2, "digits_example", "already trained"),
         (f"{EVENTS} --epochs 3", 2, "spiking_digits", "already trained"),
         (f"{ONNX} --epochs 3 --activation qcfs --levels 4", 2, "--epochs, --activation, --levels", "already trained"),
         ("run --pixels tf", 2, "--pixels", "trained model in a file"),
@@ -156,6 +160,10 @@ REFUSED = {
         ("--run-dir run --prune 0.5 --engine toolbox", 3, "a pruned network", "--engine tensorflow or event"),
         ("--run-dir run --activation qcfs --warm-up 3", 2, "--warm-up", "omit it"),
     ],
+    "models": [
+        ("minnetwork", 2, "no model has 'minnetwork' in its name", "did you mean mini_network?"),
+        ("zzz", 2, "no model has 'zzz' in its name", "`snnb models`"),
+    ],
     "status": [
         ("nowhere", 3, "nowhere", "run directory"),
         ("''", 2, "empty", ""),
@@ -252,7 +260,7 @@ def folder(tmp_path_factory):
     for name, text in files.items():
         (folder / name).write_text(text)
     write(folder / "net.nir", NODES, EDGES)
-    shutil.copy(str(MODELS / "digits_net.onnx"), str(folder))
+    shutil.copy(str(DIGITS_NET), str(folder / "digits_net.onnx"))
     Run.from_graph(folder / "edges.csv", folder / "outside")
     Run.from_graph(folder / "named.csv", folder / "named")
     return folder

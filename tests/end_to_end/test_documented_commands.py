@@ -25,7 +25,7 @@ from snnb.cli.main import load, main
 from snnb.stages.open_run import open_run
 from tests.chips.test_sanafe_architecture import architecture
 from tests.end_to_end.conftest import RECORDED
-from tests.model_files.conftest import RECORDED as MODEL_FILES
+from tests.model_files.conftest import DIGITS_NET
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
@@ -64,6 +64,20 @@ def _lines(text):
         if language in ("", "bash", "console") and lines and lines[0].split(" ")[0] in PROGRAMS:
             lines = [line for line in (shlex.join(shlex.split(line, comments=True)) for line in lines) if line]
             yield from zip(lines, [*[""] * (len(lines) - 1), output])
+
+
+def _numbers(line):
+    """Return the numbers of a line, without those of time stamps."""
+    line = re.sub(r"\d{8}T\d{6}Z", "", line)
+    return [float(text.replace(",", "")) for text in re.findall(r"\d[\d,]*(?:\.\d+)?", line)]
+
+
+def _assert_numbers(shown, printed):
+    """Each line that a page shows is printed with its numbers, whose last digits depend on the processor."""
+    lines = printed.splitlines()
+    for line in shown.splitlines():
+        alike = [_numbers(other) for other in lines if _masked(other) == _masked(line)]
+        assert line == "…" or pytest.approx(_numbers(line), rel=0.02) in alike, f"{line}\n{printed}"
 
 
 def _masked(output):
@@ -126,7 +140,7 @@ BEFORE = {
     "your-own-model.md": _pictures,
     "graphs-from-elsewhere.md": _graphs_are_written,
     "mapping.md": _partitions,
-    "models-from-elsewhere.md": partial(shutil.copy, str(MODEL_FILES / "digits_net.onnx"), "."),
+    "models-from-elsewhere.md": partial(shutil.copy, str(DIGITS_NET), "digits_net.onnx"),
     "spiking-networks.md": partial(shutil.copy, str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir"),
 }
 
@@ -152,7 +166,7 @@ def _model_from_elsewhere():
     assert run.record_of("train").metrics["test_accuracy"] > 0.9
     # Taps of a 3×3 kernel, padded, on 8×8; pooling; the second convolution on 4×4; the classifier.
     taps = 22 * 22
-    assert run.record_of("graph").details.synapses == 8 * taps + 8 * 64 + 12 * 4 * 72 + 48 * 10
+    assert run.record_of("graph").details.synapses == 4 * taps + 4 * 64 + 8 * 4 * 36 + 32 * 10
     # What the page trains on, and what the accuracy is measured on.
     code = _written(TEXTS["models-from-elsewhere.md"])["digits_net.py"]
     [folder] = re.findall(r'^dataset = "(.*)"$', code, re.MULTILINE)
@@ -184,14 +198,35 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
         if line.startswith("cp "):
             shutil.copy(*line.split()[1:])
             continue
-        if re.search(r"--model \S+\.(h5|onnx|keras|nir)\b", line):  # trained already: epochs are refused
+        if re.search(
+            r"--model (digits_example|\S+\.(h5|onnx|keras|nir))\b", line
+        ):  # trained already: epochs are refused
             monkeypatch.delenv("SNNB_RUN_EPOCHS", raising=False)
         code = main(shlex.split(line)[1:])
         printed = capsys.readouterr()
         assert code == 0, f"{line}\n{printed.err}"
         expected = ".*".join(map(re.escape, _masked(shown).split("…")))  # a line `…` stands for lines left out
         assert re.search(expected, _masked(printed.err + printed.out)), f"{line}\n{printed.err}{printed.out}"
+        if page == "tutorial.md":
+            _assert_numbers(shown, printed.err + printed.out)
     AFTER.get(page, bool)()
+
+
+@pytest.mark.slow
+def test_the_numbers_of_the_demo_are_those_of_the_pages(tmp_path, monkeypatch, capsys):
+    """README.md shows the end of `make demo`, mapping.md the mapping alone, and the tutorial names its spikes."""
+    monkeypatch.chdir(tmp_path)
+    [recipe] = re.findall(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    commands = re.findall(r"^\t\$\(BIN\)/snnb (.*)$", recipe, re.MULTILINE)
+    assert [main(shlex.split(command)) for command in commands] == [0] * 3
+    printed = capsys.readouterr().out
+    _assert_numbers(dict(SHOWN["README.md"])["make demo"], printed)
+    mapped, shown = SHOWN["mapping.md"][0]
+    assert commands[0].replace("--run-dir runs/demo ", "") == mapped[len("snnb ") :]
+    _assert_numbers(shown.replace("runs/digits_example", "runs/demo"), printed)
+    spikes = open_run(Path("runs/demo")).record_of("map").metrics["connectivity"]
+    for page, number in (("README.md", "Per image, {:.0f} spikes"), ("tutorial.md", "{:.1f} spikes between cores")):
+        assert number.format(spikes) in re.sub(r"\s+", " ", TEXTS[page])
 
 
 def test_the_pages_have_what_is_listed():

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from snnb.stages.open_run import open_run
-from tests.model_files.conftest import RECORDED
+from tests.model_files.conftest import DIGITS_NET, RECORDED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "models-from-elsewhere.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "models-from-elsewhere.md").read_text(encoding="utf-8")
 
 
-def test_the_recorded_model_is_that_of_the_page():
-    """If not, run `make record-model-files`."""
+def test_the_page_shows_how_the_model_of_the_package_was_trained():
+    """After a change, run `make record-model-files`."""
     [code] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert (RECORDED / "digits_net.txt").read_text(encoding="utf-8") == code
+    assert (ROOT / "examples" / "digits_net.py").read_text(encoding="utf-8") == code
 
 
 def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatch, snnb):
@@ -26,7 +27,7 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     import onnxruntime
 
     monkeypatch.chdir(tmp_path)
-    shutil.copy(str(RECORDED / "digits_net.onnx"), str(tmp_path))
+    shutil.copy(str(DIGITS_NET), str(tmp_path / "digits_net.onnx"))
     session, accuracies = onnxruntime.InferenceSession("digits_net.onnx", providers=["CPUExecutionProvider"]), []
     for text, mean, std in (("mean=1,std=100", 1, 100), ("0-1", 0, 1), ("mean=1,std=0.1", 1, 0.1)):
         run = Path(f"runs/{len(accuracies)}")
@@ -53,9 +54,9 @@ def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, snnb)
         return network.with_layers({layer.name: replace(layer, weights=weights)})
 
     monkeypatch.setattr(read_model, "read_onnx", exchanged)
-    line = f"train --model {RECORDED / 'digits_net.onnx'} --dataset digits --run-dir {tmp_path / 'run'} --quiet"
+    line = f"train --model {DIGITS_NET} --dataset digits --run-dir {tmp_path / 'run'} --quiet"
     [line] = snnb(line, code=5).stderr.splitlines()
-    assert "digits_net.onnx: read as a network whose outputs differ by up to" in line
+    assert "digits_example.onnx: read as a network whose outputs differ by up to" in line
     assert open_run(tmp_path / "run").record_of("train") is None
 
 

@@ -9,11 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb.architectures import find
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
+DIGITS_NET = find("digits_example").file  # of the package, by PyTorch
 
 
 def refused(path, message, pixels=None):

@@ -12,7 +12,7 @@ from snnb.cli.main import main
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network
-from tests.model_files.conftest import RECORDED
+from tests.model_files.conftest import DIGITS_NET
 from tests.nir_interpreter import Interpreter, write
 
 PIXELS = {"type": "Input", "shape": np.array([1, 8, 8])}
@@ -93,7 +93,7 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp
 
     run("parse", FILE, "--time-step 2e-3")
     run("simulate", FILE, "--duration 40")
-    shutil.copy(RECORDED / "digits_net.onnx", "net.onnx")
+    shutil.copy(DIGITS_NET, "net.onnx")
     run("train", "net.onnx")
     for command, model, needs in (
         ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),

@@ -10,7 +10,7 @@ from snnb.results.report import write_report
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import effective_options
 from snnb.training.recipe import Recipe
-from tests.model_files.conftest import RECORDED
+from tests.model_files.conftest import DIGITS_NET
 
 pytestmark = pytest.mark.slow
 SIMULATION = {"samples": 10, "duration": 10, "engine": "event"}
@@ -21,7 +21,7 @@ RECIPE = {*Recipe.model_fields, "validation_split", "steps_per_epoch"} - {"batch
 def elsewhere(tmp_path_factory):
     """A run of the recorded ONNX model, simulated with two foldings of its pixels."""
     path = tmp_path_factory.mktemp("elsewhere") / "run"
-    run = Run(str(RECORDED / "digits_net.onnx"), path=path, dataset="digits")
+    run = Run(str(DIGITS_NET), path=path, dataset="digits")
     run.simulate(**SIMULATION)
     run.train(pixels="mean=1,std=0.1")
     run.simulate(**SIMULATION)

@@ -19,8 +19,8 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     lenet,
     mlp,
     mobilenet,
+    packaged_files,
     resnet,
-    spiking,
     squeezenet,
     vgg,
 )

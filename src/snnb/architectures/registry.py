@@ -38,8 +38,9 @@ class ModelSpec:
     alias: str = ""  # class name in the predecessor of this package, if it differs by more than case and underscores
     # Hyper-parameters with their defaults: the other parameters of the build function
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    file: Optional[Path] = None  # NIR file of a trained spiking network; None for other models
-    time_step: Optional[float] = None  # of that network, in the unit of its time constants
+    file: Optional[Path] = None  # of a trained network, ONNX or NIR; None for a model to be trained
+    # Time step of a spiking network in a NIR file, in the unit of its time constants
+    time_step: Optional[float] = None
     # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
     # `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
     build: Build = None  # type: ignore[assignment]  # set by `architecture`
@@ -96,9 +97,24 @@ def _build(
         ) from error
 
 
-def names(*, spiking: bool = True) -> List[str]:
-    """Return the sorted names of all models, or of all except trained spiking networks."""
-    return sorted(name for name, spec in _MODELS.items() if spiking or spec.file is None)
+def names(*, trained: bool = True) -> List[str]:
+    """Return the sorted names of all models, or of all except trained networks."""
+    return sorted(name for name, spec in _MODELS.items() if trained or spec.file is None)
+
+
+def names_with(text: str) -> List[str]:
+    """Return the sorted names of the models that contain `text`; case and underscores do not matter.
+
+    Raise `UsageError`, which suggests the nearest name, if no name contains it.
+    """
+    matching = [name for name in names() if _key(text) in _key(name)]
+    if matching:
+        return matching
+    near = get_close_matches(_key(text), map(_key, names()), n=1, cutoff=0.5)
+    hint = ", ".join(name for name in names() if _key(name) in near)
+    raise UsageError(
+        f"no model has {text!r} in its name: " + (f"did you mean {hint}?" if hint else "`snnb models` lists all")
+    )
 
 
 def find(name: str) -> ModelSpec:

@@ -13,12 +13,22 @@ from snnb.core.errors import UsageError
 from snnb.core.formatting import times
 
 
-def models() -> None:
+def models(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]",
+            help="List only models with this text in their names.",
+            show_default=False,
+            autocompletion=beginning(lambda: import_module("snnb.architectures").names()),
+        ),
+    ] = "",
+) -> None:
     """Run `snnb models`."""
-    from snnb.architectures import find, names
-    from snnb.architectures.registry import ModelRow
+    from snnb.architectures import find
+    from snnb.architectures.registry import ModelRow, names_with
 
-    entries = [ModelRow.of(find(name)) for name in names()]
+    entries = [ModelRow.of(find(model)) for model in names_with(name)]
     rows = [[m.name, m.dataset, times(m.input_shape), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries]
     head = ["model", "data set", "input", "neurons", "synapses"]
     output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), entries)

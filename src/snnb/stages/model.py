@@ -64,11 +64,11 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
     described = find_dataset(dataset).spec
-    spiking = is_nir(model) or (not is_own(model) and find(model).file is not None)
-    if described.content != "pictures" and not spiking:
+    file = model if is_own(model) else str(find(model).file or "")
+    if described.content != "pictures" and not is_nir(file):
         raise UsageError(
-            f"--dataset {dataset}: {model} is a Keras model, which is trained on images and not on "
-            f"{described.content}; give a spiking network with --model FILE.nir, or a data set of images"
+            f"--dataset {dataset}: {model} takes images and not {described.content}; "
+            "give a spiking network with --model FILE.nir, or a data set of images"
         )
     return described.name
 
@@ -126,6 +126,8 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
         spec = find(info.model)
         if given is None or (given == spec.input_shape and spec.fit != "exact"):
             return spec.input_shape, spec.fit
+        if spec.file is not None and given != spec.input_shape:
+            raise _other_shape(spec.input_shape, given)
         return given, "resize"
     dataset = find_dataset(info.dataset)
     described = dataset.spec
@@ -137,8 +139,12 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
         raise UsageError(f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
     shape = model.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
-        raise InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
+        raise _other_shape(shape, given)
     return shape, "resize" if given else "exact"
+
+
+def _other_shape(shape: Shape, given: Shape) -> InputError:
+    return InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
 
 
 def _list_file() -> Path:
