@@ -16,7 +16,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
+.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-base test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,8 +38,8 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-demo: $(or $(wildcard .venv/ready),.venv/stages) ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
-	$(BIN)/snnb map --model mini_network --run-dir runs/demo --hardware spinemap_5x5
+demo: $(or $(wildcard .venv/ready),.venv/stages) ## a trained network from its file to the cores of a chip, with the report to look at
+	$(BIN)/snnb map --model digits_example --run-dir runs/demo --hardware spinemap_5x5
 	$(BIN)/snnb status runs/demo
 	$(BIN)/snnb report runs/demo
 
@@ -83,6 +83,14 @@ test-newest: .venv-newest/ready ## the fast tests but the toolbox's, with their 
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/snnb run --model mini_network --run-dir "$$(mktemp -d)/run"
 	COVERAGE_CORE=sysmon $(NEWEST_BIN)/python -m pytest $(GATE) --cov=snnb --cov-report=term:skip-covered
+
+test-base: | $(filter .tools/bin/uv,$(UV)) ## the network of the tutorial from its file to a chip, with the base install on the newest Python here
+	rm -rf build .venv-base
+	$(UV) venv --quiet --python $(NEWEST) .venv-base
+	$(UV) pip install --quiet --python .venv-base/bin/python .
+	folder=$$(mktemp -d) && cd "$$folder" && PATH="$(CURDIR)/.venv-base/bin:$$PATH" && \
+	snnb map --model digits_example --hardware spinemap_5x5 && snnb report runs/digits_example
+	rm -rf .venv-base
 
 test-gpu: ## the tests on a GPU: training, the engine tensorflow, and both in the images; a line where there is no GPU
 	@if nvidia-smi --list-gpus 2>/dev/null; then $(MAKE) test-on-gpu; else echo "SKIPPED test-gpu: nvidia-smi lists no GPU"; fi
@@ -129,7 +137,7 @@ site: setup .venv-site/ready ## write the documentation, with the JSON schemas o
 	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict
 	@echo "site/index.html"
 
-picture: setup ## write the picture of the README from the demo's report; needs Chromium
+picture: setup ## write the picture of docs/report.md from the demo's report; needs Chromium
 	$(BIN)/python docs/make_picture.py runs/demo
 
 record-fixtures: setup ## record anew the small run that the tests of the stages start from
@@ -169,4 +177,4 @@ locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
 	$(COMPILE) --group site -o requirements-site.lock
 
 clean: ## remove the environment and caches; run directories stay
-	rm -rf .venv .venv-newest .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info
+	rm -rf .venv .venv-base .venv-newest .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 TARGET = Path(__file__).parent / "pictures" / "report.png"
-SIZE = (1100, 880)
+SIZE = (1100, 962)
 LARGEST = 150_000  # bytes
 COLOURS = 128
 STYLE = """
