@@ -7,6 +7,7 @@ import pytest
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.fidelity import Fidelity
 from snnb.network.network import DROPPED
 from snnb.network.read_network import write_spiking
 from snnb.simulation.settings import SimulationSettings
@@ -14,7 +15,18 @@ from snnb.simulation.statistics import FEW, SimulationStatistics, advice, loss_a
 from tests.simulation.alike import simulate_case
 
 
-def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9, 0.9, 0.9), samples=1000, **settings):
+def _advice(
+    network,
+    ann,
+    spikes,
+    readout,
+    *,
+    coding="random",
+    by_step=(0.5, 0.9, 0.9, 0.9),
+    samples=1000,
+    fidelity=None,
+    **settings,
+):
     statistics = SimulationStatistics.model_construct(
         num_samples=samples,
         ann_accuracy=ann,
@@ -24,7 +36,8 @@ def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9
         readout_accuracy_by_timestep=list(by_step),
         coding={"output": coding},
     )
-    return loss_advice(statistics, SimulationSettings(samples=samples, **settings), network)
+    settings = SimulationSettings(samples=samples, **settings)
+    return loss_advice(statistics, settings, network, fidelity)
 
 
 def of_rates(rates):
@@ -86,6 +99,35 @@ def test_slow_poisson_input_is_warned_about(branched, rate, warned):
     rates = {population.name: 0.5 for population in branched.network.populations}
     lines = advice(of_rates(rates), SimulationSettings(input="poisson", input_rate=rate), branched.network)
     assert ["outweigh" in line for line in lines] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("ann", "first", "samples", "measured_on", "said"),
+    [
+        (0.95, 0, 1000, 1000, "12.0 of them without spikes"),
+        (0.95, 200, 1000, 1000, "12.0 points on the first 1,000 samples without spikes"),
+        (0.95, 0, 400, 1000, "12.0 points on the first 1,000 samples without spikes"),
+        (0.80, 0, 1000, 1000, "12.0 points without spikes"),  # more than is lost
+    ],
+)
+def test_a_loss_of_the_conversion_names_its_samples(branched, ann, first, samples, measured_on, said):
+    fidelity = Fidelity(
+        samples=measured_on,
+        classifies=True,
+        trained=0.95,
+        after={"average_pooling": 0.83},
+    )
+    (line,) = _advice(
+        branched.network,
+        ann,
+        0.7,
+        0.7,
+        first=first,
+        samples=samples,
+        fidelity=fidelity,
+    )
+    cause = line.partition(": ")[2]
+    assert cause.startswith(f"{said}, by max pooling → average pooling; ")
 
 
 HALF, CALIBRATE = "start at half the threshold (--initial-potential 0.5)", "calibrate (parse --calibrate)"

@@ -548,22 +548,48 @@ def loss_advice(
         return [f"the firing rate still rises in {rising} layers: increase --duration"] if rising and error else []
     if not lost:
         return []
-    readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
-    if fidelity is not None and fidelity.classifies and fidelity.lost >= LEAST_LOSS:
-        changes = ", ".join(CHANGES[change] for change in fidelity.made)
-        before = f"{100 * fidelity.lost:.1f} of them without spikes, by {changes}; {before}"
+    readout = statistics.readout_accuracy
+    remedies = _remedies(statistics, settings, network)
     if readout is None or readout == spikes:
-        return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
+        changes = _loss_of_conversion(fidelity, lost, settings.first, samples)
+        accuracies = f"{spikes:.1%} of {trained:.1%}"
+        return [f"{100 * lost:.1f} points lost ({accuracies}): {changes}{remedies}"]
     output = "--output membrane reads out"
     if statistics.is_random:
         output = "random spikes of a softmax; use --output spikes or membrane"
+    lost_before = trained - readout
+    changes = _loss_of_conversion(fidelity, lost_before, settings.first, samples)
+    accuracies = f"{readout:.1%} read out, {trained:.1%} trained"
     causes = [
         (readout - spikes, f"in the output ({spikes:.1%} by spikes, {readout:.1%} read out): {output}"),
-        (trained - readout, f"before the output ({readout:.1%} read out, {trained:.1%} trained): {before}"),
+        (lost_before, f"before the output ({accuracies}): {changes}{remedies}"),
     ]
     causes.sort(reverse=True)
     large = [cause for cause in causes if _is_loss(spikes + cause[0], spikes, samples)]
     return [f"{100 * points:.1f} points lost {where}" for points, where in large or causes[:1]]
+
+
+def _loss_of_conversion(
+    fidelity: Optional[Fidelity],
+    lost: float,
+    first: int,
+    samples: int,
+) -> str:
+    """Return the beginning of an advice: what the conversion loses without spikes.
+
+    It is a part of `lost` only if both are of the same samples, those from `first` on.
+    """
+    if fidelity is None or not fidelity.classifies or fidelity.lost < LEAST_LOSS:
+        return ""
+    points = f"{100 * fidelity.lost:.1f}"
+    if (first, samples) != (0, fidelity.samples):
+        points += f" points on the first {fidelity.samples:,} samples"
+    elif fidelity.lost <= lost:
+        points += " of them"
+    else:  # spikes make up for a part
+        points += " points"
+    changes = ", ".join(CHANGES[change] for change in fidelity.made)
+    return f"{points} without spikes, by {changes}; "
 
 
 def _is_loss(trained: float, spiking: float, samples: int) -> bool:
