@@ -15,8 +15,10 @@ import yaml
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import UsageError
+from snnb.forward.analogue import Analogue
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
+from snnb.network.read_network import read_network
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import sealed
@@ -157,6 +159,23 @@ def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
         counts = sums[first.name].ravel()
     said = document((run.path / "report.html").read_text()).text("activations")
     assert f"correlation {np.corrcoef(mean, counts)[0, 1]:.4f}" in said
+
+
+def test_an_output_that_spikes_is_correlated_with_what_its_rates_represent(run, document):
+    """Logits are signed, and a neuron's rate is from 0 to 1."""
+    opened = Run(path=run.path)
+    opened.parse(calibrate=8)
+    folder = opened.simulate(engine="event", samples=60, record_spikes=0, duration=8).directory
+    network = read_network(folder / "mini_network_parsed.h5")
+    x = np.load(run.path / "dataset" / "x_test.npy")[:60].astype(np.float32) / 16
+    logits = Analogue(network).outputs(x)
+    with np.load(folder / "spike_rate_sums.npz") as sums:
+        counts = sums[network.output.name]
+    signed, clipped = (np.corrcoef(values.mean(axis=0), counts)[0, 1] for values in (logits, logits.clip(0, 1)))
+    assert clipped > signed + 0.01
+    said = document(write_report(open_run(run.path)).read_text()).text("activations")
+    assert said.endswith(f"correlation {clipped:.4f}")
+    assert f"Activations of {network.output.name} are clipped to [0, 1]" in said
 
 
 def test_training_mapping_and_provenance_are_those_of_the_files(complete, document):

@@ -326,6 +326,14 @@ def _activations(
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
     # Activations are quantised and clipped as in training.
     network = read_network(unaltered(run, parsed)).as_trained(read_levels(run.path / parsed))
+    output, clipped = network.output, ""
+    if output.activation == "linear" and simulation.record.details.output_coding == "spikes":
+        bounded = replace(output, activation="relu", max_value=1.0)
+        network = network.with_populations([bounded])
+        clipped = (
+            f" Activations of {output.name} are clipped to [0, 1] in each sample: the spikes "
+            "of an output neuron represent no other values."
+        )
     samples = _samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
@@ -335,7 +343,7 @@ def _activations(
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
         f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
         "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
-        "neurons of the layer."
+        f"neurons of the layer.{clipped}"
     ]
 
 
