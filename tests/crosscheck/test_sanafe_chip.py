@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import sanafe
 import yaml
 
 from snnb.chips.hardware import Hardware
 from snnb.crosscheck.exported import exported_network, in_order
-from snnb.crosscheck.sanafe import build_chip
+from snnb.crosscheck.sanafe import _simulate, _spikes_of, build_chip
 from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.formats.write_export import export
@@ -69,6 +70,24 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             assert all(figure.cost > 0 for figure in checked.figures)
             assert checked.detailed_ns >= checked.figures[-1].sanafe
     assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]
+
+
+@pytest.mark.parametrize(("output", "spiking"), [("membrane", False), ("auto", True)])
+def test_an_output_that_is_read_out_does_not_spike_in_sanafe(parsed, tmp_path, output, spiking):
+    """Each neuron of the output has a bias of 1, the threshold of a neuron that spikes."""
+    _, _, built = simulated_graph(parsed, tmp_path, 1, "zero", 1.0, "constant", output=output)
+    with built as graph:
+        names = [population.name for population in graph.populations]
+        export(graph, "sanafe", tmp_path / "net", origin={})
+    architecture, network = load(tmp_path / "net", tmp_path)
+    chip = sanafe.SpikingChip(architecture)
+    chip.load(network)
+    group = str(names.index("out"))
+    for neuron in chip.mapped_neuron_groups[group]:
+        neuron.set_model_attributes(model_attributes={"bias": 1.0})
+    (result,) = _simulate(chip, {}, STEPS, "simple")
+    spikes = [address.group_name for step in _spikes_of([result]) for address in step]
+    assert (group in spikes) == spiking
 
 
 def test_relays_are_stated(parsed, tmp_path):

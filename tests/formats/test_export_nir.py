@@ -10,9 +10,22 @@ import pytest
 from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
+from snnb.graph.build import build_graph
 from snnb.io.hdf5 import datasets_in
+from snnb.model_files.kinds import NirSettings
+from snnb.model_files.nir_network import read_nir
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import LAYERS, branched, graph_of_model, residual, set_random_weights, varied
+from tests.graph.networks import (
+    LAYERS,
+    branched,
+    counts_of,
+    graph_of_model,
+    residual,
+    save,
+    save_counts,
+    set_random_weights,
+    varied,
+)
 from tests.graph.recorded import keras
 from tests.nir_interpreter import linear
 
@@ -157,6 +170,25 @@ def test_layers_stay_layers(tmp_path):
     counts = {"Conv2d": 4, "SumPool2d": 1, "Affine": 1, "Flatten": 1, "IF": 6}
     assert {kind: kinds.count(kind) for kind in counts} == counts
     assert [set(node.r.ravel()) for name, node in nodes.items() if name.endswith("_pool")] == [{0.5}]
+
+
+@pytest.mark.parametrize("coding", ["membrane", "spikes"])
+def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
+    """Read by the library and by the package, which finds an output that is read by its potential."""
+    model = windows()
+    set_random_weights(model)
+    parsed, counts = (
+        save(model, tmp_path / "net_parsed.h5"),
+        save_counts(tmp_path / "counts.npz", counts_of(model)),
+    )
+    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={"out": coding}) as graph:
+        export(graph, "nir", tmp_path / "net.nir", origin={})
+    node = read(tmp_path / "net.nir").nodes[json.loads((tmp_path / "net.nir.json").read_text())["nir"]["nodes"]["out"]]
+    assert type(node) is {"membrane": nir.I, "spikes": nir.IF}[coding]
+    settings = NirSettings(time_step=1.0, nir_reset="subtract")
+    network = read_nir(tmp_path / "net.nir", settings)
+    assert network.output.coding == coding
+    assert all(population.spikes for population in network.populations[:-1])
 
 
 def test_losses_are_stated(graph, tmp_path):

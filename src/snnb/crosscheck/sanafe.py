@@ -21,7 +21,7 @@ from snnb.chips.hardware import LARGEST_LIMIT, EventFigures, Hardware, RouteFigu
 from snnb.chips.sanafe_architecture import architecture_file
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
-from snnb.formats.sanafe import CORE, unsupported_number
+from snnb.formats.sanafe import CORE, NEVER, unsupported_number
 
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 
@@ -160,7 +160,7 @@ def one_tile(neurons: int) -> Mapping[str, object]:
     return architecture_file(chip)
 
 
-NEVER, ALWAYS = 1e30, -1e30  # thresholds
+ALWAYS = -NEVER  # threshold
 Changes = Dict[int, List[Tuple[Any, Dict[str, object]]]]  # by step, attributes of neurons
 
 

@@ -1,9 +1,10 @@
 """`nir`: a NIR graph of layers, written by its own library (Pedersen et al., Nature Communications 15:8122, 2024).
 
-A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
-(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds the inputs of a
-node. Thresholds are the largest float32 number below 1, since NIR's neurons spike above it, or integers. `Flatten`
-precedes a matrix. The description lists what NIR cannot express (`nir.losses`).
+A population is an `IF` node, images with channels first; an output that does not spike is an `I` node, which
+integrates. Each projection is a node before it, `Conv2d`, `SumPool2d` (the mean's factor is then the resistance `r` of
+the neurons) or `Affine` and `Linear`, and NIR adds the inputs of a node. Thresholds are the largest float32 number
+below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a matrix. The description lists what NIR
+cannot express (`nir.losses`).
 
 `Conv2d` has a bias for each channel. Where biases differ between positions, as at the border of pictures less their
 mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add the differences.
@@ -132,7 +133,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             numbers = {name: value.ravel()[order].reshape(resistance.shape) for name, value in values.items()}
             nodes[names[population.name]] = _neurons(nir, numbers, resistance)
             continue
-        potential = np.broadcast_to(request.neuron_of(population).firing_threshold / amplitude, population.shape)
+        neuron = request.neuron_of(population)
+        if not neuron.spikes:
+            nodes[names[population.name]] = nir.I(r=resistance)
+            continue
+        potential = np.broadcast_to(neuron.firing_threshold / amplitude, population.shape)
         thresholds = potential.astype(np.float32).ravel()[order]
         if not graph.integers:
             thresholds = np.nextafter(thresholds, np.float32(0))

@@ -49,6 +49,7 @@ CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.
 UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
 SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
 RESETS = {"subtraction": "soft", "zero": "hard"}
+NEVER = 1e30  # threshold of an output that does not spike
 ROUNDING = 1e-6  # relative; a neuron that spikes only above a number has the next float32 number as threshold
 MOST_DELAY = 5  # steps that the dendrite `accumulator_with_delay` adds to the one of every synapse
 Relays = Dict[Tuple[str, int], int]
@@ -117,7 +118,9 @@ def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, reque
     if population.neuron is not None:
         biases = biases + population.neuron.offset
     biases = biases.ravel()
-    thresholds = np.resize(request.neuron_of(population).firing_threshold / request.amplitude, population.size)
+    neuron = request.neuron_of(population)
+    threshold = neuron.firing_threshold / request.amplitude if neuron.spikes else NEVER
+    thresholds = np.resize(threshold, population.size)
     for i in np.flatnonzero((biases != 0) | (thresholds != 1)).tolist():
         own = "" if thresholds[i] == 1 else f" threshold={float(thresholds[i])!r}"
         file.write(f"n {group}.{i} bias={float(biases[i])!r}{own}\n".encode())
