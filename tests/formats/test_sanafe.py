@@ -136,7 +136,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         hardware = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
         mapped = cost_partition(MappableNetwork.of(graph), hardware, *files)
-        recorded = recorded_steps(mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz", delayed=True))
+        recorded = recorded_steps(mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz"))
         cost = MappingCost.of(mapped, recorded=recorded)
     energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events
     assert (events["synapse"], events["axon_out"]) == (run["spikes"], run["packets_sent"])

@@ -105,6 +105,10 @@ def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     mapped, path, expected, fired, steps = recorded
     found, total = recorded_steps(mapped, spikes_on_chip(mapped.network, path)), defaultdict(float)
     assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, steps))
+    waiting = steps - 3  # steps until the last population begins
+    recording = mapped.network.graph.recording
+    latency = recording.warm_up + recording.num_timesteps + waiting
+    assert mapped.cost.sample_latency_ns == pytest.approx(latency * mapped.cost.step_ns)
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
             counts, core_ns = expected.events(dict.fromkeys(fired[sample, step], 1), 1)
@@ -176,7 +180,9 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
     graph = copy(network.graph)
     graph.recording = replace(graph.recording, warm_up=7)
     found = mapped_at_random(replace(network, graph=graph), full_chip()).cost
-    assert found.sample_ns == found.sample_latency_ns == (7 + graph.recording.num_timesteps) * found.step_ns
+    steps = 7 + graph.recording.num_timesteps
+    assert found.sample_ns == steps * found.step_ns
+    assert found.sample_latency_ns == (steps + 4) * found.step_ns  # of five layers
 
 
 def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):

@@ -231,7 +231,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         step_ns=step_ns,
         step_bound=step_bound,
         sample_ns=None if step_ns is None else sample_steps * step_ns,
-        sample_latency_ns=None if step_ns is None else graph.latency * step_ns,
+        sample_latency_ns=None if step_ns is None else network.latency * step_ns,
         per_projection=_projections(sums),
         events=counts,
         energy_by_event_pj=by_event,

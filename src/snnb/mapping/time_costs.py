@@ -37,19 +37,19 @@ class StepLoads(Document):
         )
 
 
-def spikes_on_chip(network: MappableNetwork, path: Path, *, delayed: bool = False) -> SpikeTimes:
+def spikes_on_chip(network: MappableNetwork, path: Path) -> SpikeTimes:
     """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `RecordedSteps`).
 
-    Times of a simulator in which a synapse takes a step are `delayed`, and are not shifted. Raise `InputError` if the
-    file is damaged, or lacks a population.
+    Raise `InputError` if the file is damaged, or lacks a population.
     """
     names = [population.name for population in network.sources]
     read = read_spike_times(path, names)
     steps = len(read.samples) * read.steps
     require_memory(STEP_BYTES * steps, f"{path}: the costs of {steps:,} time steps of recorded samples")
-    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
+    first = network.first_steps
     spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
-    return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)
+    last_begin = max(first[name] for name in names)
+    return SpikeTimes(read.samples, read.steps + last_begin, spikes)
 
 
 def step_loads(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> StepLoads:
@@ -118,8 +118,8 @@ VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 class RecordedSteps(Document):
     """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
 
-    Populations there begin one after the other (`SynapseGraph.first_steps`), so a sample takes more steps than in the
-    simulation.
+    Populations there begin one after the other (`MappableNetwork.first_steps`), so a sample takes more steps than in
+    the simulation.
     """
 
     samples: List[int]  # indices of the test samples

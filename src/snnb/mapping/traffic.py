@@ -75,6 +75,22 @@ class MappableNetwork:
         return self.graph.recording.num_samples
 
     @cached_property
+    def first_steps(self) -> Dict[str, int]:
+        """First step of each population on a chip, where every synapse takes a step.
+
+        All are 0 in an external graph, whose recorded spikes have the steps of a chip.
+        """
+        if "source_sha256" in self.graph.attributes:
+            return {population.name: 0 for population in self.graph.populations}
+        return self.graph.first_steps
+
+    @property
+    def latency(self) -> int:
+        """Time steps until a sample has passed all populations on a chip."""
+        first_steps = [self.first_steps[population.name] for population in self.sources]
+        return self.graph.latency + max(first_steps)
+
+    @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each neuron: int64, shape (neurons,); a constant input's too, as they take synapse memory."""
         return np.concatenate([in_degrees(self.graph.projections, target) for target in self.populations])

@@ -320,7 +320,7 @@ def _map_neurons(
         )
     loads = steps = messages = None
     if spike_times is not None:
-        on_chip = spikes_on_chip(network, spike_times, delayed=imported)
+        on_chip = spikes_on_chip(network, spike_times)
         loads, messages = step_loads(mapped, on_chip, progress), recorded_messages(mapped, on_chip)
         if hardware.counts_events:
             steps = recorded_steps(mapped, on_chip, progress)
