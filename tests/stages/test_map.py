@@ -91,6 +91,30 @@ def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb)
         assert [advice in line for line in lines if "floating-point" in line] == [True] * (advice is not None)
 
 
+def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
+    from snnb.io.keras import keras
+
+    layers = keras.layers
+    keras.Sequential(
+        [
+            layers.Conv2D(2, 3, activation="relu", input_shape=(8, 8, 1)),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    ).save(str(tmp_path / "net.h5"))
+    options = ("--run-dir", tmp_path / "run")
+    simulation = ("--samples", 3, "--duration", 5, "--engine", "event")
+    mapping = ("--hardware", "loihi", "--method", "sequential")
+    snnb("simulate", "--model", tmp_path / "net.h5", "--dataset", "digits", *options, *simulation)
+    (line,) = (line for line in snnb("map", *options, *mapping).stderr.splitlines() if "max pooling" in line)
+    assert line.startswith("map: 01MaxPooling2D_3x3x2: ")
+    assert "neurons of loihi integrate and fire: `parse --max-pool average`" in line
+    snnb("parse", *options, "--max-pool", "average")
+    snnb("simulate", *options, *simulation)
+    assert "max pooling" not in snnb("map", *options, *mapping).stderr
+
+
 @pytest.mark.parametrize("weight", [3, 0.5])
 def test_weights_of_an_external_graph_that_are_not_whole_are_named(tmp_path, snnb, weight):
     (tmp_path / "net.csv").write_text(f"source,target,weight\n0,1,-1\n1,2,{weight}\n")

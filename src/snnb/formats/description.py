@@ -150,7 +150,7 @@ def weighting_of(projection: GraphProjection) -> str:
     return connection.weighting if others or not isinstance(connection.layer, MaxPooling2D) else connection.layer.rule
 
 
-def _max_poolings(graph: SynapseGraph) -> List[str]:
+def max_poolings(graph: SynapseGraph) -> List[str]:
     """Return the names of the populations that are max poolings."""
     names = [p.target.name for p in graph.projections if weighting_of(p) in MAX_POOLING]
     return list(dict.fromkeys(names))
@@ -158,7 +158,7 @@ def _max_poolings(graph: SynapseGraph) -> List[str]:
 
 def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
     """Return the warning that neurons of a program do not have the rule of max pooling; None without max pooling."""
-    names = ", ".join(_max_poolings(graph))
+    names = ", ".join(max_poolings(graph))
     rule = f"{program} has no neuron with its rule, which the description states as max_pooling"
     return f"max pooling ({names}): {rule}" if names else None
 
@@ -190,7 +190,7 @@ def refuse_properties(
 
 def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
     """Raise `UsageError` for max pooling, since a program has no neuron with its rule."""
-    for name in _max_poolings(graph):
+    for name in max_poolings(graph):
         raise UsageError(
             f"{name} is a max pooling, which {program} does not have: use parse --max-pool average, or formats sonata "
             "or npz, whose description states the rule"

@@ -40,6 +40,7 @@ from snnb.stages.train import is_spiking, shown_params
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.layers.assignment import LayerAssignment
+    from snnb.mapping.traffic import MappableNetwork
     from snnb.network.network import Network
 
 # Options without effect on a chip that takes whole layers
@@ -338,7 +339,8 @@ def _map_neurons(
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
     external = recorded(run, graph.KIND, stamp) if imported else None
     notes += [] if external is None else graph.rate_warnings(opened, external.params)
-    notes += [*_current_notes(opened), *_weight_note(run, opened, hardware)]
+    notes += [*_current_notes(opened), *_input_note(network, cost.outside_spikes)]
+    notes += [*_weight_note(run, opened, hardware), *_pooling_note(opened, hardware)]
     output.metrics = cost.metrics()
     output.warnings = [*mapped.warnings, *notes]
     output.details = MapDetails(
@@ -364,6 +366,17 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
     return [
         f"{name} sends currents: the cost excludes {number:,} of {network.number_of_edges():,} synapses"
         for name, number in synapses.items()
+    ]
+
+
+def _input_note(network: "MappableNetwork", spikes: float) -> List[str]:
+    """Return a note about the spikes per sample that a spiking input sends to cores, which take no route."""
+    if not spikes:
+        return []
+    inputs = [p.name for p in network.sources if p.first < network.first]
+    return [
+        f"{', '.join(inputs)}: {spikes:,.6g} spikes per sample to cores, which connectivity, hops "
+        "and the energy of routes exclude"
     ]
 
 
@@ -405,6 +418,19 @@ def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware)
         return []
     converted = not run.manifest.run.imported and not is_spiking(run)
     return [_precision_note(hardware.name, hardware.synapse_memory.weight_bits, with_remedy=converted)]
+
+
+def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
+    """Return a note if max poolings have neurons with a rule that those of the chip do not have."""
+    from snnb.formats.description import max_poolings
+
+    names = ", ".join(max_poolings(network))
+    if not names:
+        return []
+    return [
+        f"{names}: max pooling follows the largest spike count of its inputs, but neurons of "
+        f"{hardware.name} integrate and fire: `parse --max-pool average`"
+    ]
 
 
 def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
