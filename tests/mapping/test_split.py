@@ -5,10 +5,12 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
-from snnb.mapping.limits import check_possible, exceeded_limits, shared_entries
+from snnb.mapping.limits import exceeded_limits, shared_entries
 from snnb.mapping.map_network import map_network
-from snnb.mapping.partition.partition import partition, sequential_baseline
+from snnb.mapping.partition.initial import sequential_baseline
+from snnb.mapping.partition.partition import partition
 from snnb.mapping.partition.repair import split_overfull
+from snnb.mapping.refusals import check_possible
 from tests.mapping.test_events import MEMORY, full_chip
 
 pytestmark = pytest.mark.usefixtures("without_kahypar")

@@ -1,4 +1,4 @@
-"""Limits of the cores: count synapse memory, find overfull cores, check whether a network can fit on the hardware."""
+"""Limits of the cores: count synapse memory, find overfull cores, bound the number of cores that a network needs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
@@ -6,9 +6,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.chips.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory
-from snnb.chips.read_hardware import descriptions
 from snnb.core.compiled import compiled
-from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
@@ -40,26 +38,11 @@ def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> s
     return "; ".join(texts)
 
 
-def check_possible(network: MappableNetwork, hardware: Hardware) -> None:
-    """Raise `InputError` if no mapping can fit the network on the hardware; name descriptions that could hold it."""
-    obstacle = _obstacle(network, hardware)
-    if obstacle is not None:
-        raise InputError(f"{hardware.name}: {obstacle}{_alternatives(network, 1)}")
+def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
+    """Return why no mapping can fit the network on the hardware; None if no bound shows it.
 
-
-def too_few_cores(network: MappableNetwork, hardware: Hardware, cores: int) -> InputError:
-    """Return the error of a mapping that needs `cores` cores, more than there are."""
-    alternatives = _alternatives(network, cores)
-    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would suffice{alternatives}")
-
-
-def _alternatives(network: MappableNetwork, cores: int) -> str:
-    """Name the descriptions of the package with at least `cores` cores that could hold the network."""
-    names = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
-    return f"; {', '.join(names)} could hold it" if names else ""
-
-
-def _obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
+    The bounds are those of a single neuron, and `least_cores`.
+    """
     limits = Limits.of(hardware)
     for what, numbers, limit, name in (
         ("sources of spikes", network.fan_in, limits.axons, "axons"),
@@ -72,9 +55,11 @@ def _obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
                 f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, {numbers[neuron] - limit:,} more than "
                 f"the {limit:,} {name} of a core"
             )
-    n_cores = max(least_cores(network, hardware).values())
-    if n_cores > hardware.cores:
-        return f"has {hardware.cores:,} cores, but the network requires at least {n_cores:,}"
+    bounds = least_cores(network, hardware)
+    name = max(bounds, key=bounds.__getitem__)
+    if bounds[name] > hardware.cores:
+        requirement = f"requires at least {bounds[name]:,}, by the limit of {name}"
+        return f"has {hardware.cores:,} cores, but the network {requirement}"
     return None
 
 
@@ -102,6 +87,19 @@ def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
         bounds["memory_bits"] = -(-needed // memory.entries)
     total = int(reached.sum())
     return {**bounds, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
+
+
+def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
+    """Describe the limit that the cores with neurons exhaust most in the mean."""
+    contents = dict(zip(Limits._fields, sums.contents))
+    if hardware.axons_out_per_core is not None:
+        contents["axons_out"] = sums.axons_out
+    if hardware.synapse_memory is not None:
+        contents["memory_bits"] = memory_bits(sums, hardware.synapse_memory)
+    limits = Limits.of(hardware)._asdict()
+    means = {name: float(numbers[sums.neurons > 0].mean()) for name, numbers in contents.items()}
+    name = max(means, key=lambda name: means[name] / limits[name])
+    return f"{means[name]:,.0f} of {limits[name]:,} {name} in the mean"
 
 
 def memory_bits(sums: TrafficSums, memory: SynapseMemory) -> np.ndarray:

@@ -10,11 +10,13 @@ from snnb.chips.hardware import Hardware
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.limits import check_possible, exceeded_limits, too_few_cores
-from snnb.mapping.partition.partition import Partition, partition, sequential_baseline
+from snnb.mapping.limits import exceeded_limits
+from snnb.mapping.partition.initial import sequential_baseline
+from snnb.mapping.partition.partition import Partition, partition
 from snnb.mapping.partition.repair import divide_overfull
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
+from snnb.mapping.refusals import check_possible, too_few_cores
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 
 NAMED = 10  # divided cores in a warning, at most
@@ -98,7 +100,7 @@ def cost_partition(
         core, divided = divide_overfull(network, core, hardware)
     cores = int(core.max(initial=-1)) + 1
     if cores > hardware.cores:
-        raise too_few_cores(network, hardware, cores)
+        raise too_few_cores(network, hardware, count_traffic(network, core, cores))
     if placement_file is not None:
         positions = read_placement(placement_file, cores, hardware)
         cores = len(positions)

@@ -1,17 +1,30 @@
 """Initial partitions: the sequential one, which is also the baseline, and those of Mt-KaHyPar."""
 
+from dataclasses import replace
 from typing import Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.chips.hardware import Limits
+from snnb.chips.hardware import Hardware, Limits
 from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.mtkahypar import SEED_END, Job, Start, partitions
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.partition.source_lists import SourceLists, Sources
-from snnb.mapping.traffic import MappableNetwork
+from snnb.mapping.traffic import MappableNetwork, TrafficSums
+
+
+def sequential_baseline(
+    network: MappableNetwork, hardware: Hardware, progress: Progress = silent, *, allow_alone: bool = False
+) -> TrafficSums:
+    """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
+
+    With `allow_alone`, a neuron that alone exceeds a limit is the only one of its core; otherwise raise `InputError`.
+    """
+    core = sequential(network, Limits.of(hardware), progress)
+    return replace(split_overfull(network, core, hardware, allow_alone=allow_alone), method="sequential")
 
 
 def sequential(network: MappableNetwork, limits: Limits, progress: Progress = silent) -> np.ndarray:

@@ -10,16 +10,17 @@ from snnb.chips.hardware import Hardware, Limits
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.graph.projection import SparseProjection
-from snnb.mapping.limits import shared_entries, synapse_loads, too_few_cores
+from snnb.mapping.limits import shared_entries, synapse_loads
 from snnb.mapping.partition import mtkahypar
 from snnb.mapping.partition.contraction import Contracted, Problem, contract
 from snnb.mapping.partition.groups import grouped
 from snnb.mapping.partition.growth import grown
-from snnb.mapping.partition.initial import initial_partitions, sequential
+from snnb.mapping.partition.initial import initial_partitions, sequential_baseline
 from snnb.mapping.partition.patches import patches
 from snnb.mapping.partition.refinement import Cores, Refinement, refine
 from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.refusals import too_few_cores
 from snnb.mapping.traffic import MappableNetwork, TrafficSums, count_traffic
 
 NOT_INSTALLED = "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: pip install mtkahypar"
@@ -35,17 +36,6 @@ class Partition:
     tried: Tuple[TrafficSums, ...]  # valid partitions of all methods that were tried, `sequential` first
     sequential: TrafficSums  # the baseline; it may need more cores than there are
     warnings: Tuple[str, ...] = ()  # methods without a result, and why
-
-
-def sequential_baseline(
-    network: MappableNetwork, hardware: Hardware, progress: Progress = silent, *, allow_alone: bool = False
-) -> TrafficSums:
-    """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
-
-    With `allow_alone`, a neuron that alone exceeds a limit is the only one of its core; otherwise raise `InputError`.
-    """
-    core = sequential(network, Limits.of(hardware), progress)
-    return replace(split_overfull(network, core, hardware, allow_alone=allow_alone), method="sequential")
 
 
 def partition(
@@ -69,7 +59,7 @@ def partition(
     baseline = sequential_baseline(network, hardware, progress)
     if method == "sequential":
         if baseline.cores > hardware.cores:
-            raise too_few_cores(network, hardware, baseline.cores)
+            raise too_few_cores(network, hardware, baseline)
         return Partition(baseline, (baseline,), baseline)
     search = _Search(network, hardware, baseline, method, seed, settings)
     phases = search.phases()
@@ -81,7 +71,7 @@ def partition(
             if core is not None:
                 search.keep(name, core)
     if not search.valid:
-        raise too_few_cores(network, hardware, baseline.cores)
+        raise too_few_cores(network, hardware, baseline)
     warnings, succeeded = search.warnings, {one.method for one in search.valid}
     if search.best.connectivity:  # else there is nothing to improve
         warnings += [f"{name} found no mapping within the limits" for name in methods if name not in succeeded]
