@@ -122,6 +122,29 @@ def test_the_first_sample_is_inherited_and_bounds_the_samples(run):
     assert resolve_simulation(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
 
 
+def test_default_samples_follow_the_first_sample_and_are_not_called_recorded(run):
+    """Of 360 samples; only a number that a user gave is inherited."""
+    said = []
+    python = Run(path=run.path, say=said.append)
+    python.simulate(defaults=True, engine="event", duration=3, record_spikes=0)
+    numbers = [
+        python.simulate(**options).record.params.samples
+        for options in ({"first": 300}, {}, {"first": 10}, {"first": 0})
+    ]
+    assert numbers == [60, 60, 350, 360]
+    assert not any("--samples" in line for line in said)
+    numbers = [
+        python.simulate(**options).record.params.samples
+        for options in ({"samples": 40, "first": 10}, {"first": 300}, {"first": 330})
+    ]
+    assert numbers == [40, 40, 30]
+    assert [line for line in said if "--samples" in line] == [
+        "simulate: options: --samples 40, --first 10; recorded options: --engine event, --duration 3",
+        "simulate: options: --first 300; recorded options: --engine event, --samples 40, --duration 3",
+        "simulate: --samples 40 was recorded, but the test set has 30 from --first 330 on; 30 are used",
+    ]
+
+
 def test_a_sweep_point_is_not_inherited_and_serves_only_with_all_effective_options(run):
     opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
     with opened.locked():

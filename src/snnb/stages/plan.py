@@ -205,7 +205,9 @@ def bring_up_to_date(
 def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
     """Return the effective options that differ from the defaults as text, given and recorded options separately."""
     kind, options = stage.kind.params, given.get(stage.name, {})
-    defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
+    in_force = {name: getattr(params, name) for name in stage.defaults_depend_on}
+    defaults = _default_values(run, stage, {**in_force, **options})
+    idle = stage.without_effect(run, given)
     values: Dict[str, object] = {}
     for name in own_flags(kind):
         value, default = getattr(params, name), defaults.get(name)

@@ -104,7 +104,7 @@ def resolve(
 ) -> SimulateParams:
     """Return the effective parameters; `parsed` is the file of the network, by default in `parse/`."""
     details = recorded_details(run, prepare.KIND)
-    available = details.splits["test"].shape[0]
+    available = _test_samples(run)
     fixed, recorded_values = _fixed_defaults(run, parsed), recorded_params(run, KIND)
     for name, value in fixed.items():
         before, default = recorded_values.get(name), SimulateParams.model_fields[name].default
@@ -112,13 +112,10 @@ def resolve(
             option = option_name(SimulateParams, name)
             say(f"{option} {before} was recorded; {value} is used, as the network or the test set defines it")
     given = {**fixed, **given}
-    params = effective_params(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
+    if "samples" not in given:
+        given["samples"] = _samples(run, given, say)
+    params = effective_params(run, KIND, given, say)
     left = available - params.first
-    if 0 < left < params.samples and "samples" not in given:
-        used = min(DEFAULT_SAMPLES, left)
-        available_now = f"{left}" + (f" from --first {params.first} on" if params.first else "")
-        say(f"--samples {params.samples} was recorded, but the test set has {available_now}; {used} are used")
-        params = effective_params(run, KIND, {**given, "samples": used}, say)
     if params.input not in details.codings:
         has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
         if details.content == "steps":
@@ -157,13 +154,39 @@ def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[st
     return fixed
 
 
-def _samples(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    left = recorded_details(run, prepare.KIND).splits["test"].shape[0] - int(str(given.get("first", 0)))
-    return {"samples": max(1, min(DEFAULT_SAMPLES, left))}
+def _samples(run: RunDirectory, given: Mapping[str, object], say: Say) -> int:
+    """Return the number of samples without `--samples`: the one that a user gave before, else the default.
+
+    A recorded number that was the default is not one that a user gave.
+    """
+    recorded_values = recorded_params(run, KIND)
+    first_recorded = int(str(recorded_values.get("first", 0)))
+    first = int(str(given.get("first", first_recorded)))
+    default = _default_samples(run, first)
+    samples = int(str(recorded_values.get("samples", default)))
+    left = _test_samples(run) - first
+    if samples == _default_samples(run, first_recorded) or left < 1:
+        return default
+    if samples > left:
+        after = f" from --first {first} on" if first else ""
+        there = f"the test set has {left}{after}"
+        say(f"--samples {samples} was recorded, but {there}; {default} are used")
+        return default
+    return samples
+
+
+def _default_samples(run: RunDirectory, first: int) -> int:
+    """Return the default number of samples from the sample `first` on."""
+    return max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))
+
+
+def _test_samples(run: RunDirectory) -> int:
+    return recorded_details(run, prepare.KIND).splits["test"].shape[0]
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    return {**_samples(run, given), **_fixed_defaults(run)}
+    samples = _default_samples(run, int(str(given.get("first", 0))))
+    return {"samples": samples, **_fixed_defaults(run)}
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -333,4 +356,13 @@ def simulate_samples(
     )
 
 
-STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect, always_new=True)
+STAGE = Stage(
+    KIND,
+    resolve,
+    execute,
+    check=_check,
+    defaults=_defaults,
+    defaults_depend_on=("first",),
+    without_effect=_without_effect,
+    always_new=True,
+)

@@ -121,6 +121,8 @@ class Stage(Generic[P, D]):
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     # Returns the defaults that depend on the run and the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
+    # Options of which the defaults depend on the effective value, given or recorded
+    defaults_depend_on: Sequence[str] = ()
     # Returns, by name, why options of this stage have no effect together with the given options of all stages.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
