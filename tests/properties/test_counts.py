@@ -66,7 +66,7 @@ def _assert_all_state(pairs, network, counts, graph):
     operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
     np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
     found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
-    assert found["ann_multiply_accumulates_per_sample"] == synapses
+    assert found["synapses"] == synapses
     assert found["synaptic_operations_per_sample"] == pytest.approx(operations)
     assert (graph.number_of_edges(), sum(summary.edges for summary in graph.summary())) == (synapses, synapses)
     out, into = np.zeros(nodes, int), np.zeros(nodes, int)

@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.operations import connection_sparsity, footprint
+from snnb.simulation.operations import connection_sparsity, footprint, multiply_accumulates
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import Quality, Totals, rate_statistics
+from snnb.simulation.statistics import Quality, SimulationStatistics, Totals, rate_statistics
+from snnb.training.keras_model import trained_network
 from tests.graph.edges import all_edges
 from tests.simulation.alike import run_engine, simulate_case, spike_trains
 
 SAMPLES, STEPS = 20, 30
+TRAINED = 12_345  # multiply-accumulates of the trained network, as given
+layers = keras.layers
 SETTINGS = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES, seed=1)
 
 
 def _simulated(case, folder, **changes):
     """Return the document of a simulation, its line, the edges of the graph and all spikes, (samples, steps, nodes)."""
-    result = simulate_case(case, folder, SETTINGS.changed(**changes))
+    result = simulate_case(case, folder, SETTINGS.changed(**changes), multiply_accumulates=TRAINED)
     with build_graph(case.parsed, folder / "n_graph.h5", pool_weight="one") as graph:
         edges = all_edges(graph)[:3]
     with np.load(folder / "spike_times.npz") as times:
@@ -37,11 +41,45 @@ def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(exac
     of_input = (source < exact.network.input.size).sum() if coding == "constant" else 0
     assert found["synaptic_operations_per_sample"] == pytest.approx(additions)
     assert found["input_multiply_accumulates_per_sample"] == of_input
-    assert found["ann_multiply_accumulates_per_sample"] == len(source)
+    assert found["ann_multiply_accumulates_per_sample"] == TRAINED
+    assert found["synapses"] == len(source)
     assert found["energy_45nm_pj"] == pytest.approx((3.7 + 0.9) * of_input + 0.9 * additions)
-    assert found["energy_45nm_ann_pj"] == pytest.approx(4.6 * len(source))
+    assert found["energy_45nm_ann_pj"] == pytest.approx(4.6 * TRAINED)
     own, trained = (f"{found[name] / 1000:#.4g} nJ" for name in ("energy_45nm_pj", "energy_45nm_ann_pj"))
-    assert line == f"per sample: {additions:,.0f} additions, {own} (trained: {len(source):,} MACs, {trained})"
+    operations = f"{additions:,.0f} additions"
+    if coding == "constant":
+        operations += f" and {of_input:,} MACs of the input"
+    assert line == f"per sample: {operations}, {own} (trained: {TRAINED:,} MACs, {trained})"
+
+
+def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():
+    """A window of 3 × 3 at each of n × n positions, zeros around them, has (3 n - 2)² values."""
+    source = layers.Input((8, 8, 3))
+    value = layers.Conv2D(4, 3, padding="same", use_bias=False)(source)
+    value = layers.ReLU()(layers.BatchNormalization()(value))
+    value = layers.Add()([layers.Conv2D(4, 1)(value), value])
+    value = layers.SeparableConv2D(6, 3)(layers.ZeroPadding2D(1)(value))
+    value = layers.MaxPooling2D(2)(value)
+    value = layers.DepthwiseConv2D(3, padding="same")(value)
+    value = layers.AveragePooling2D(2)(value)
+    value = layers.Dense(5)(layers.GlobalAveragePooling2D()(value))
+    expected = [
+        22**2 * 3 * 4,
+        8**2 * 4 * 4,
+        22**2 * 4 + 8**2 * 4 * 6,
+        10**2 * 6,
+        6 * 5,
+    ]
+    network = trained_network(keras.Model(source, value))
+    assert multiply_accumulates(network) == sum(expected)
+
+
+def test_a_document_from_before_states_its_synapses(exact, tmp_path):
+    """They were its multiply-accumulates of the trained network."""
+    document = simulate_case(exact, tmp_path, SETTINGS).statistics.model_dump()
+    synapses = document.pop("synapses")
+    document["ann_multiply_accumulates_per_sample"] = synapses
+    assert SimulationStatistics.model_validate(document).synapses == synapses > 0
 
 
 @pytest.mark.parametrize("coding", ["constant", "poisson"])

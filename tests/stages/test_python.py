@@ -279,4 +279,10 @@ def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
     assert "up to date" in said.stdout
     told = snnb("simulate", "--run-dir", run.path, "--figures", "svg", "--samples", 3, "--duration", 5).stdout
     assert "rate_histogram.svg" in told
-    assert re.search(r"\n  per sample: [\d,]+ additions, [\d.]+ nJ \(trained: 3,664 MACs, ", told)
+    found = re.search(
+        r"\n  per sample: ([\d,]+) additions and 1,936 MACs of the input, ([\d.]+) nJ "
+        r"\(trained: 3,408 MACs, 15\.68 nJ\)",  # two convolutions and a dense layer
+        told,
+    )
+    additions, nanojoules = (float(number.replace(",", "")) for number in found.groups())
+    assert nanojoules == pytest.approx(0.0009 * additions + 0.0046 * 1_936, rel=1e-3)

@@ -60,7 +60,9 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     said = json.loads((simulation / "sim_accuracies.json").read_text())
     energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
-    assert f"\n  per sample: {additions:,.0f} additions, {energy:#.4g} nJ\n" in told
+    multiplied = said["input_multiply_accumulates_per_sample"]
+    operations = f"{additions:,.0f} additions and {multiplied:,} MACs of the input"
+    assert f"\n  per sample: {operations}, {energy:#.4g} nJ\n" in told
     assert "energy_45nm_ann_pj" not in said
     log = (simulation / "log.txt").read_text(encoding="utf-8")
     assert ("analogue" in log, "synapses: 494" in log) == (False, True)

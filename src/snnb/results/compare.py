@@ -303,7 +303,6 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord, differ
         synaptic_operations=statistics.synaptic_operations_per_sample,
         **{name: getattr(statistics, name) for name in same},
         neurons=sum(of_neurons.size for of_neurons in counts.values()),
-        synapses=statistics.ann_multiply_accumulates_per_sample,
         mappings=mappings_of(run, stamp),
         by_step=statistics.quoted_by_step,
     )

@@ -9,11 +9,14 @@ package `neurobench` 2.3.0, `neurobench.metrics`), whose package rounds connecti
 """
 
 import math
-from typing import Iterator, Mapping
+from typing import Dict, Iterator, List, Mapping
 
 import numpy as np
 
+from snnb.network.geometry import PADDING
+from snnb.network.layers import Layer, Reindexing, SeparableConv2D
 from snnb.network.network import Network
+from snnb.network.trained import TrainedNetwork
 
 ADDITION_PJ = 0.9
 MULTIPLY_ACCUMULATE_PJ = 3.7 + ADDITION_PJ
@@ -23,6 +26,33 @@ FLOAT_BYTES = 4
 def energy_45nm(multiply_accumulates: float, additions: float = 0.0) -> float:
     """Return the energy of the arithmetic in pJ: 4.6 for each multiply-accumulate, 0.9 for each addition."""
     return MULTIPLY_ACCUMULATE_PJ * multiply_accumulates + ADDITION_PJ * additions
+
+
+def multiply_accumulates(network: TrainedNetwork) -> int:
+    """Return the multiply-accumulates of an inference: one for each weight of a value.
+
+    Poolings and sums of branches multiply nothing, batch normalisation is part of the
+    weights, and zeros of a padding are not multiplied.
+    """
+    values: Dict[str, np.ndarray] = {}  # by layer, in its shape: PADDING where there is none
+    multiplied = 0
+    for layer in network.layers:
+        read = [values[name] for name in layer.inputs]
+        if isinstance(layer.layer, Reindexing):
+            values[layer.name] = layer.layer.apply(read)
+            continue
+        values[layer.name] = np.zeros(layer.shape, np.int8)
+        parts: List[Layer] = []
+        if isinstance(layer.layer, SeparableConv2D):
+            parts = [layer.layer.depthwise(), layer.layer.pointwise()]
+        elif isinstance(layer.layer, Layer) and layer.layer.KERNEL is not None:
+            parts = [layer.layer]
+        for part in parts:
+            geometry = part.geometry(read[0].shape)
+            is_value = read[0].reshape(geometry.input_volume) != PADDING
+            multiplied += int(geometry.fan_in(is_value).sum())
+            read = [np.zeros(geometry.shape, np.int8)]
+    return multiplied
 
 
 def footprint(network: Network) -> int:

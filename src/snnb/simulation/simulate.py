@@ -67,7 +67,7 @@ class SimulationResult:
                 line += f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
             lines.append(line)
         lines.append(f"neurons, without the input: {self.network.neurons:,}")
-        lines.append(f"synapses: {self.statistics.ann_multiply_accumulates_per_sample:,}")
+        lines.append(f"synapses: {self.statistics.synapses:,}")
         changes = [] if self.fidelity is None else ["", *self.fidelity.lines()]
         return [*lines, "", *self.statistics.log_lines(), *changes]
 
@@ -86,6 +86,7 @@ def simulate(
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
     trained: Optional[TrainedNetwork] = None,
+    multiply_accumulates: Optional[int] = None,
     fidelity: Optional[Fidelity] = None,
     figures: FigureFormat = "png",
     progress: Progress = silent,
@@ -99,7 +100,8 @@ def simulate(
     [0, 1]. `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output at a
     rate of 1. The analogue network is `trained`, or by default the parsed model, which computes the same unless the
-    conversion replaced max pooling; `fidelity` describes the changes by the conversion.
+    conversion replaced max pooling; `fidelity` describes the changes by the conversion. `multiply_accumulates` are
+    those of the trained network.
 
     Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
     simulated or does not fit the samples.
@@ -112,7 +114,18 @@ def simulate(
     if settings.output == "membrane":
         network = network.with_populations([replace(network.output, activation=MEMBRANE, initial_potential=None)])
     engine, reason = choose_engine(network, settings)
-    job = Job(parsed, network, reference, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
+    job = Job(
+        parsed,
+        network,
+        reference,
+        settings,
+        engine,
+        scale,
+        classifies=num_classes is not None,
+        output_scale=output_scale,
+        dt_ms=dt_ms,
+        multiply_accumulates=multiply_accumulates,
+    )
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
+from pydantic import model_validator
 
 from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.formatting import energy
@@ -53,6 +54,8 @@ class Job:
     classifies: bool  # the output is a class, not a reconstruction of the image
     output_scale: float  # of a reconstruction: activation of the trained output that is a rate of 1
     dt_ms: float = 1.0  # time step
+    # Of the trained network, see `operations.multiply_accumulates`; None if it is not given
+    multiply_accumulates: Optional[int] = None
 
     def pixels(self, values: np.ndarray) -> np.ndarray:
         """Return images as float32 pixels."""
@@ -225,11 +228,13 @@ class SimulationStatistics(Document):
     spikes_per_sample: float
     # Sum over neurons of spikes times out-degree, including the input's neurons if they spike
     synaptic_operations_per_sample: float
-    ann_multiply_accumulates_per_sample: int  # one for each synapse, including the synapses from the input
+    # See `operations.multiply_accumulates`; None if the trained network is not given
+    ann_multiply_accumulates_per_sample: Optional[int] = None
     # The number of synapses from an input that is not spikes, times the number of its currents
     input_multiply_accumulates_per_sample: int
     energy_45nm_pj: float
     energy_45nm_ann_pj: Optional[float] = None
+    synapses: int  # including those from the input
     footprint: int  # bytes
     connection_sparsity: float
     activation_sparsity: float
@@ -239,6 +244,14 @@ class SimulationStatistics(Document):
     engine: str
     engine_reason: str
     seed: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_synapses(cls, values: Dict[str, JsonValue]) -> Dict[str, JsonValue]:
+        """Add the synapses to a document that states them as multiply-accumulates."""
+        if "synapses" in values:
+            return values
+        return {**values, "synapses": values.get("ann_multiply_accumulates_per_sample")}
 
     @classmethod
     def of(
@@ -279,8 +292,9 @@ class SimulationStatistics(Document):
         # How often a synapse of the input multiplies a current in a sample.
         currents = {"constant": 1, "steps": settings.counted_steps}.get(settings.input, 0)
         rates = rate_statistics(network, totals, settings.counted_steps, currents)
-        if job.trained is not None:
-            figures["energy_45nm_ann_pj"] = energy_45nm(rates["ann_multiply_accumulates_per_sample"])
+        if job.multiply_accumulates is not None:
+            figures["ann_multiply_accumulates_per_sample"] = job.multiply_accumulates
+            figures["energy_45nm_ann_pj"] = energy_45nm(job.multiply_accumulates)
         coding.update({population.name: population.coding for population in network.populations})
         tie_share = None
         if network.trained_spiking:
@@ -311,8 +325,11 @@ class SimulationStatistics(Document):
 
     @property
     def operations(self) -> str:
-        """One line of additions and energy at 45 nm, with the figures of the trained network in brackets."""
-        spiking = f"{self.synaptic_operations_per_sample:,.0f} additions, {energy(self.energy_45nm_pj)}"
+        """One line of operations and energy at 45 nm, with the figures of the trained network in brackets."""
+        spiking = f"{self.synaptic_operations_per_sample:,.0f} additions"
+        if self.input_multiply_accumulates_per_sample:
+            spiking += f" and {self.input_multiply_accumulates_per_sample:,} MACs of the input"
+        spiking += f", {energy(self.energy_45nm_pj)}"
         if self.energy_45nm_ann_pj is None:
             return f"per sample: {spiking}"
         trained = f"{self.ann_multiply_accumulates_per_sample:,} MACs, {energy(self.energy_45nm_ann_pj)}"
@@ -376,8 +393,8 @@ class SimulationStatistics(Document):
         lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
-        if (self.ann_accuracy, self.ann_mean_squared_error) != (None, None):
-            lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if self.ann_multiply_accumulates_per_sample is not None:
+            lines.append(f"multiply-accumulates of the trained network: {self.ann_multiply_accumulates_per_sample}")
         lines.append(self.operations)
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
@@ -419,7 +436,7 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
         "rising_populations": rising,
         "spikes_per_sample": sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
         "synaptic_operations_per_sample": operations / totals.samples,
-        "ann_multiply_accumulates_per_sample": sum(int(leaving.sum()) for leaving in fan_out.values()),
+        "synapses": sum(int(leaving.sum()) for leaving in fan_out.values()),
         "input_multiply_accumulates_per_sample": multiplied,
         "energy_45nm_pj": energy_45nm(multiplied, operations / totals.samples),
         "footprint": footprint(network),

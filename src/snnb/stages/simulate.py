@@ -43,6 +43,7 @@ from snnb.stages.stage import (
 from snnb.stages.train import TrainParams, shown_params
 
 if TYPE_CHECKING:
+    from snnb.network.trained import TrainedNetwork
     from snnb.simulation.simulate import SimulationResult
 
 DEFAULT_SAMPLES = 1000
@@ -227,6 +228,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
+    from snnb.model_files.read_model import read_trained
     from snnb.network.read_network import read_network, write_spiking
 
     progress(0, params.samples)
@@ -262,7 +264,14 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
                 write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
         figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
         result = simulate_samples(
-            run, simulated, output.directory, params, figures, progress, fidelity=converted.details.fidelity
+            run,
+            simulated,
+            output.directory,
+            params,
+            figures,
+            progress,
+            trained=None if spiking else read_trained(run.path / networks[0]),
+            fidelity=converted.details.fidelity,
         )
         if not spiking:  # which the toolbox cannot simulate
             parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
@@ -321,21 +330,21 @@ def simulate_samples(
     figures: FigureFormat = "png",
     progress: Progress = silent,
     *,
+    trained: "Optional[TrainedNetwork]" = None,
     fidelity: Optional[Fidelity] = None,
 ) -> "SimulationResult":
     """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`.
 
-    `fidelity` has the changes of its conversion.
+    `trained` is the trained network, and `fidelity` has the changes of its conversion.
     """
     from snnb.network.event_samples import EventSamples
+    from snnb.simulation.operations import multiply_accumulates
     from snnb.simulation.simulate import simulate
 
     details, samples = recorded_details(run, prepare.KIND), run.path / prepare.samples_file(run)
-    trained = None
-    if fidelity is not None and "average_pooling" in fidelity.after:
-        from snnb.model_files.read_model import read_trained
-
-        trained = read_trained(run.path / train.trained_file(run))
+    multiplied = None if trained is None else multiply_accumulates(trained)
+    if fidelity is None or "average_pooling" not in fidelity.after:
+        trained = None  # the parsed network computes the same
     return simulate(
         parsed,
         target,
@@ -350,6 +359,7 @@ def simulate_samples(
         settings=settings,
         dt_ms=parse.step_ms(run),
         trained=trained,
+        multiply_accumulates=multiplied,
         fidelity=fidelity,
         figures=figures,
         progress=progress,
