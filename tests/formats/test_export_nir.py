@@ -174,16 +174,18 @@ def test_layers_stay_layers(tmp_path):
 
 @pytest.mark.parametrize("coding", ["membrane", "spikes"])
 def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
-    """Read by the library and by the package, which finds an output that is read by its potential."""
+    """Read by the library, and by the package as an output that is read by its potential."""
     model = windows()
     set_random_weights(model)
     parsed, counts = (
         save(model, tmp_path / "net_parsed.h5"),
         save_counts(tmp_path / "counts.npz", counts_of(model)),
     )
-    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={"out": coding}) as graph:
+    path, coded = tmp_path / "net_graph.h5", {"out": coding}
+    with build_graph(parsed, path, counts=counts, coding=coded) as graph:
         export(graph, "nir", tmp_path / "net.nir", origin={})
-    node = read(tmp_path / "net.nir").nodes[json.loads((tmp_path / "net.nir.json").read_text())["nir"]["nodes"]["out"]]
+    stated = json.loads((tmp_path / "net.nir.json").read_text())
+    node = read(tmp_path / "net.nir").nodes[stated["nir"]["nodes"]["out"]]
     assert type(node) is {"membrane": nir.I, "spikes": nir.IF}[coding]
     settings = NirSettings(time_step=1.0, nir_reset="subtract")
     network = read_nir(tmp_path / "net.nir", settings)

@@ -1,4 +1,4 @@
-"""A network that does not fit on a chip: the limit is named, and a chip that holds the network."""
+"""A network that does not fit on a chip: its limit, and a chip that holds the network."""
 
 import re
 
@@ -17,7 +17,10 @@ from tests.mapping.networks import hardware, make_graph
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A position of the second convolution has 126 sources, two have 168: each needs its own core of 128 axons."""
+    """A position of the second convolution has 126 sources, two have 168.
+
+    Each needs its own core of 128 axons.
+    """
     source = LAYERS.Input((10, 10, 1), name="input")
     tensor = LAYERS.Conv2D(14, 3, activation="relu", name="00Conv2D_8x8x14")(source)
     model = keras.Model(source, LAYERS.Conv2D(14, 3, name="01Conv2D_6x6x14")(tensor))
@@ -27,10 +30,12 @@ def network(tmp_path_factory):
 
 def test_only_a_chip_that_holds_the_network_is_advised(network):
     """Neurons and axons alone would fit on the 25 cores of spinemap_5x5."""
-    with pytest.raises(InputError, match=r"126 sources of spikes, 26 more than the 100 axons") as raised:
+    message = "126 sources of spikes, 26 more than the 100 axons"
+    with pytest.raises(InputError, match=message) as raised:
         map_network(network, hardware(axons=100))
     assert re.findall(r"; (.*) holds the network", str(raised.value)) == ["loihi"]
-    assert map_network(network, read_hardware("loihi"), method="sequential").partition.best.cores <= 128
+    mapped = map_network(network, read_hardware("loihi"), method="sequential")
+    assert mapped.partition.best.cores <= 128
     with pytest.raises(InputError, match="spinemap_5x5: has 25 cores"):
         map_network(network, read_hardware("spinemap_5x5"), method="groups")
 
@@ -43,7 +48,8 @@ def test_the_limit_that_fills_the_cores_is_named(network):
     mean = float(np.mean(sums.axons))
     assert mean / 128 > float(np.mean(sums.neurons)) / 128
     for method in ("sequential", "groups"):
-        message = f"has 25 cores, and {sums.cores} would suffice, with {mean:.0f} of 128 axons in the mean; loihi"
+        cores = f"has 25 cores, and {sums.cores} would suffice"
+        message = f"{cores}, with {mean:.0f} of 128 axons in the mean; loihi holds"
         with pytest.raises(InputError, match=message):
             map_network(network, chip, method=method)
 
@@ -53,6 +59,7 @@ def test_the_limit_that_fills_the_cores_is_named(network):
 )
 def test_a_bound_names_its_limit(network, limits, cores, name):
     """896 + 504 neurons; 896 · 9 + 504 · 126 synapses."""
-    message = f"has 3 cores, but the network requires at least {cores}, by the limit of {name}; "
+    required = f"requires at least {cores}, by the limit of {name}; "
+    message = f"has 3 cores, but the network {required}"
     with pytest.raises(InputError, match=message):
         map_network(network, hardware(*limits, mesh=(3, 1)))

@@ -107,7 +107,8 @@ def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
     simulation = ("--samples", 3, "--duration", 5, "--engine", "event")
     mapping = ("--hardware", "loihi", "--method", "sequential")
     snnb("simulate", "--model", tmp_path / "net.h5", "--dataset", "digits", *options, *simulation)
-    (line,) = (line for line in snnb("map", *options, *mapping).stderr.splitlines() if "max pooling" in line)
+    said = snnb("map", *options, *mapping).stderr.splitlines()
+    (line,) = (line for line in said if "max pooling" in line)
     assert line.startswith("map: 01MaxPooling2D_3x3x2: ")
     assert "neurons of loihi integrate and fire: `parse --max-pool average`" in line
     snnb("parse", *options, "--max-pool", "average")

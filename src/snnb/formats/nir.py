@@ -1,10 +1,11 @@
 """`nir`: a NIR graph of layers, written by its own library (Pedersen et al., Nature Communications 15:8122, 2024).
 
-A population is an `IF` node, images with channels first; an output that does not spike is an `I` node, which
-integrates. Each projection is a node before it, `Conv2d`, `SumPool2d` (the mean's factor is then the resistance `r` of
-the neurons) or `Affine` and `Linear`, and NIR adds the inputs of a node. Thresholds are the largest float32 number
-below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a matrix. The description lists what NIR
-cannot express (`nir.losses`).
+A population is an `IF` node, images with channels first; an output that does not spike
+is an `I` node, which integrates. Each projection is a node before it, `Conv2d`,
+`SumPool2d` (the mean's factor is then the resistance `r` of the neurons) or `Affine` and
+`Linear`, and NIR adds the inputs of a node. Thresholds are the largest float32 number
+below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a matrix. The
+description lists what NIR cannot express (`nir.losses`).
 
 `Conv2d` has a bias for each channel. Where biases differ between positions, as at the border of pictures less their
 mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add the differences.
@@ -137,7 +138,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         if not neuron.spikes:
             nodes[names[population.name]] = nir.I(r=resistance)
             continue
-        potential = np.broadcast_to(neuron.firing_threshold / amplitude, population.shape)
+        threshold = neuron.firing_threshold / amplitude
+        potential = np.broadcast_to(threshold, population.shape)
         thresholds = potential.astype(np.float32).ravel()[order]
         if not graph.integers:
             thresholds = np.nextafter(thresholds, np.float32(0))

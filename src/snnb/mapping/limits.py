@@ -1,4 +1,4 @@
-"""Limits of the cores: count synapse memory, find overfull cores, bound the number of cores that a network needs."""
+"""Limits of the cores: synapse memory, overfull cores, bounds of the number of cores."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
@@ -39,9 +39,10 @@ def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> s
 
 
 def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
-    """Return why no mapping can fit the network on the hardware; None if no bound shows it.
+    """Return why no mapping can fit the network on the hardware, or None.
 
-    The bounds are those of a single neuron, and `least_cores`.
+    The bounds are those of a single neuron, and `least_cores`; a network that keeps them
+    may still not fit.
     """
     limits = Limits.of(hardware)
     for what, numbers, limit, name in (
@@ -97,7 +98,8 @@ def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
     if hardware.synapse_memory is not None:
         contents["memory_bits"] = memory_bits(sums, hardware.synapse_memory)
     limits = Limits.of(hardware)._asdict()
-    means = {name: float(numbers[sums.neurons > 0].mean()) for name, numbers in contents.items()}
+    used = sums.neurons > 0
+    means = {name: float(numbers[used].mean()) for name, numbers in contents.items()}
     name = max(means, key=lambda name: means[name] / limits[name])
     return f"{means[name]:,.0f} of {limits[name]:,} {name} in the mean"
 

@@ -1,4 +1,4 @@
-"""Errors of networks that do not fit on a chip; they name a chip of the package that holds the network."""
+"""Errors of networks that do not fit on a chip, with a chip that holds the network."""
 
 from snnb.chips.hardware import Hardware
 from snnb.chips.read_hardware import descriptions
@@ -9,29 +9,33 @@ from snnb.mapping.traffic import MappableNetwork, TrafficSums
 
 
 def check_possible(network: MappableNetwork, hardware: Hardware) -> None:
-    """Raise `InputError` if a bound shows that no mapping can fit the network on the hardware."""
+    """Raise `InputError` if a bound shows that the network cannot fit on the hardware."""
     obstacle = find_obstacle(network, hardware)
     if obstacle is not None:
         raise InputError(f"{hardware.name}: {obstacle}{_advice(network)}")
 
 
-def too_few_cores(network: MappableNetwork, hardware: Hardware, sums: TrafficSums) -> InputError:
-    """Return the error of a mapping with more cores than there are, and none with fewer was found."""
-    return InputError(
-        f"{hardware.name}: has {hardware.cores:,} cores, and {sums.cores:,} would suffice, with "
-        f"{filling_limit(sums, hardware)}{_advice(network)}"
-    )
+def too_few_cores(
+    network: MappableNetwork,
+    hardware: Hardware,
+    sums: TrafficSums,
+) -> InputError:
+    """Return the error of a mapping `sums` that has more cores than there are."""
+    cores = f"has {hardware.cores:,} cores, and {sums.cores:,} would suffice"
+    limit = filling_limit(sums, hardware)
+    return InputError(f"{hardware.name}: {cores}, with {limit}{_advice(network)}")
 
 
 def _advice(network: MappableNetwork) -> str:
-    """Name the description of the package with the fewest cores that holds the network."""
-    by_cores = sorted(descriptions().values(), key=lambda hardware: hardware.cores)
-    holder = next((hardware for hardware in by_cores if _holds(network, hardware)), None)
-    return "" if holder is None else f"; {holder.name} holds the network"
+    """Name the chip of the package with the fewest cores that holds the network."""
+    for hardware in sorted(descriptions().values(), key=lambda chip: chip.cores):
+        if _holds(network, hardware):
+            return f"; {hardware.name} holds the network"
+    return ""
 
 
 def _holds(network: MappableNetwork, hardware: Hardware) -> bool:
-    """Whether the sequential mapping of the network keeps all limits of the hardware."""
+    """Whether the sequential mapping of the network keeps all limits of a chip."""
     if find_obstacle(network, hardware) is not None:
         return False
     try:

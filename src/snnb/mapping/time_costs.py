@@ -118,8 +118,8 @@ VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 class RecordedSteps(Document):
     """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
 
-    Populations there begin one after the other (`MappableNetwork.first_steps`), so a sample takes more steps than in
-    the simulation.
+    Populations there begin one after the other (`MappableNetwork.first_steps`), so a
+    sample takes more steps than in the simulation.
     """
 
     samples: List[int]  # indices of the test samples

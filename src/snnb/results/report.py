@@ -327,12 +327,13 @@ def _activations(
     # Activations are quantised and clipped as in training.
     network = read_network(unaltered(run, parsed)).as_trained(read_levels(run.path / parsed))
     output, clipped = network.output, ""
-    if output.activation == "linear" and simulation.record.details.output_coding == "spikes":
+    spikes = simulation.record.details.output_coding == "spikes"
+    if spikes and output.activation == "linear":
         bounded = replace(output, activation="relu", max_value=1.0)
         network = network.with_populations([bounded])
         clipped = (
-            f" Activations of {output.name} are clipped to [0, 1] in each sample: the spikes "
-            "of an output neuron represent no other values."
+            f" Activations of {output.name} are clipped to [0, 1] in each sample: the "
+            "spikes of an output neuron represent no other values."
         )
     samples = _samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]

@@ -34,7 +34,7 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
     Poolings and sums of branches multiply nothing, batch normalisation is part of the
     weights, and zeros of a padding are not multiplied.
     """
-    values: Dict[str, np.ndarray] = {}  # by layer, in its shape: PADDING where there is none
+    values: Dict[str, np.ndarray] = {}  # by layer, in its shape: 0, or PADDING
     multiplied = 0
     for layer in network.layers:
         read = [values[name] for name in layer.inputs]

@@ -54,7 +54,7 @@ class Job:
     classifies: bool  # the output is a class, not a reconstruction of the image
     output_scale: float  # of a reconstruction: activation of the trained output that is a rate of 1
     dt_ms: float = 1.0  # time step
-    # Of the trained network, see `operations.multiply_accumulates`; None if it is not given
+    # Of the trained network, see `operations.multiply_accumulates`; None: not known
     multiply_accumulates: Optional[int] = None
 
     def pixels(self, values: np.ndarray) -> np.ndarray:
@@ -228,7 +228,7 @@ class SimulationStatistics(Document):
     spikes_per_sample: float
     # Sum over neurons of spikes times out-degree, including the input's neurons if they spike
     synaptic_operations_per_sample: float
-    # See `operations.multiply_accumulates`; None if the trained network is not given
+    # See `operations.multiply_accumulates`; None: not known
     ann_multiply_accumulates_per_sample: Optional[int] = None
     # The number of synapses from an input that is not spikes, times the number of its currents
     input_multiply_accumulates_per_sample: int
@@ -325,10 +325,11 @@ class SimulationStatistics(Document):
 
     @property
     def operations(self) -> str:
-        """One line of operations and energy at 45 nm, with the figures of the trained network in brackets."""
+        """One line of operations and energy at 45 nm; the trained network in brackets."""
         spiking = f"{self.synaptic_operations_per_sample:,.0f} additions"
-        if self.input_multiply_accumulates_per_sample:
-            spiking += f" and {self.input_multiply_accumulates_per_sample:,} MACs of the input"
+        multiplied = self.input_multiply_accumulates_per_sample
+        if multiplied:
+            spiking += f" and {multiplied:,} MACs of the input"
         spiking += f", {energy(self.energy_45nm_pj)}"
         if self.energy_45nm_ann_pj is None:
             return f"per sample: {spiking}"
@@ -393,8 +394,9 @@ class SimulationStatistics(Document):
         lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
-        if self.ann_multiply_accumulates_per_sample is not None:
-            lines.append(f"multiply-accumulates of the trained network: {self.ann_multiply_accumulates_per_sample}")
+        multiplied = self.ann_multiply_accumulates_per_sample
+        if multiplied is not None:
+            lines.append(f"multiply-accumulates of the trained network: {multiplied}")
         lines.append(self.operations)
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")

@@ -370,13 +370,13 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
 
 
 def _input_note(network: "MappableNetwork", spikes: float) -> List[str]:
-    """Return a note about the spikes per sample that a spiking input sends to cores, which take no route."""
+    """Return a note about the spikes per sample of a spiking input, which take no route."""
     if not spikes:
         return []
     inputs = [p.name for p in network.sources if p.first < network.first]
     return [
-        f"{', '.join(inputs)}: {spikes:,.6g} spikes per sample to cores, which connectivity, hops "
-        "and the energy of routes exclude"
+        f"{', '.join(inputs)}: {spikes:,.6g} spikes per sample to cores, which "
+        "connectivity, hops and the energy of routes exclude"
     ]
 
 
@@ -421,15 +421,15 @@ def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware)
 
 
 def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
-    """Return a note if max poolings have neurons with a rule that those of the chip do not have."""
+    """Return a note about max poolings, whose rule the neurons of a chip do not have."""
     from snnb.formats.description import max_poolings
 
     names = ", ".join(max_poolings(network))
     if not names:
         return []
     return [
-        f"{names}: max pooling follows the largest spike count of its inputs, but neurons of "
-        f"{hardware.name} integrate and fire: `parse --max-pool average`"
+        f"{names}: max pooling follows the largest spike count of its inputs, but neurons "
+        f"of {hardware.name} integrate and fire: `parse --max-pool average`"
     ]
 
 

@@ -156,9 +156,10 @@ def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[st
 
 
 def _samples(run: RunDirectory, given: Mapping[str, object], say: Say) -> int:
-    """Return the number of samples without `--samples`: the one that a user gave before, else the default.
+    """Return the number of samples without `--samples`.
 
-    A recorded number that was the default is not one that a user gave.
+    It is the one that a user gave before, else the default. A recorded number that was the
+    default is not one that a user gave.
     """
     recorded_values = recorded_params(run, KIND)
     first_recorded = int(str(recorded_values.get("first", 0)))
