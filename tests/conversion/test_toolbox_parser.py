@@ -18,7 +18,7 @@ pytestmark = pytest.mark.toolbox
 LARGE = 10_000_000  # weights of a model that keeps its initial ones
 # The toolbox has no sums, and does not compose a batch normalisation with a layer after it; see `FAILING`.
 OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "densenet121_imagenet"}
-MODELS = [name for name in names(spiking=False) if name not in OWN_ONLY]
+MODELS = [name for name in names(trained=False) if name not in OWN_ONLY]
 
 
 def both(model, x, settings):

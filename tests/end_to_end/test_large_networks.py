@@ -65,7 +65,7 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tm
 
 @pytest.mark.large
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(names(spiking=False), key=lambda name: find(name).synapses))
+@pytest.mark.parametrize("name", sorted(names(trained=False), key=lambda name: find(name).synapses))
 def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):
     spec, measured = find(name), measure(name, tmp_path)
     assert (measured["neurons"], measured["synapses"]) == (spec.neurons, spec.synapses)

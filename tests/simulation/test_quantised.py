@@ -146,7 +146,7 @@ def test_models_without_relu_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(names(spiking=False)) - {"autoencoder_mnist"}))
+@pytest.mark.parametrize("name", sorted(set(names(trained=False)) - {"autoencoder_mnist"}))
 def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     samples, classes, largest = 6, 10, 96
     random, architecture = np.random.default_rng(0), find(name)

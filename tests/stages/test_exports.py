@@ -103,7 +103,16 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
     def written(**given):
         export_graph(run, format, ExportOptions(**given), output=tmp_path / "net", force=True)
         data = [path for path in content(tmp_path / "net") or [tmp_path / "net"] if path.name != DESCRIPTION]
-        return [path.read_bytes() for path in sorted(data)]
+        return [stored(path) for path in sorted(data)]
+
+    def stored(path):
+        """The bytes of a file; of NIR's library, which writes the time, the arrays."""
+        if format != "nir":
+            return path.read_bytes()
+        arrays = []
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda name, item: arrays.append((name, repr(getattr(item, "shape", None) and item[()]))))
+        return arrays
 
     before = written()
     assert before
