@@ -38,6 +38,7 @@ from snnb.network.layers import (
 from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
+MOST_TERMS = 1000  # of a sum; in a network with n sums without activations there may be 2^n
 REINDEXING = ("Flatten", "Reshape", "Concatenate", "ZeroPadding2D")
 
 
@@ -121,7 +122,12 @@ def parse_own(network: TrainedNetwork, *, max_pool: str = "exact", rectify_linea
     reasons = list(_reasons(network))
     if reasons:
         raise InputError(f"cannot convert this model: {joined(reasons)}")
-    return _Parser(network, max_pool, rectify_linear).parse()
+    try:
+        return _Parser(network, max_pool, rectify_linear).parse()
+    except RecursionError:
+        raise InputError(
+            "cannot convert this model: it has hundreds of layers in sequence without an activation; insert a relu"
+        ) from None
 
 
 def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
@@ -147,12 +153,14 @@ class _Parser:
         # By key, which is the name of a volume until the volumes that the output depends on are named.
         self._steps: Dict[str, Step] = {}
         self._volumes: Dict[str, Volume] = {}
+        self._rectified: Dict[str, bool] = {}  # by key, whether no value of the volume can be negative
 
     def parse(self) -> Network:
         """Return the network."""
         reasons: List[Reason] = []
         start, *others = self._network.layers
         self._steps[INPUT], self._volumes[INPUT] = Step("", -1, ()), Volume(INPUT, start.shape)
+        self._rectified[INPUT] = False
         values: Dict[str, Value] = {start.name: self._volumes[INPUT]}
         for self._position, layer in enumerate(others):
             try:
@@ -161,6 +169,7 @@ class _Parser:
                 reasons.append((layer.label, str(error)))
                 key = self._step(layer.kind, self._position, ())
                 self._volumes[key] = Population(key, layer.shape, layer.kind, (), np.zeros(1), "relu")
+                self._rectified[key] = True
                 values[layer.name] = self._volumes[key]
         last = self._network.output
         try:
@@ -232,6 +241,7 @@ class _Parser:
         else:
             projection = Projection(names[0], value.layer, value.layer.geometry(inputs[0].shape))
             self._volumes[name] = Population(name, value.shape, value.layer.kind, (projection,), None, "linear")
+        self._rectified[name] = all(self._rectified[read] for read in names)
         return self._volumes[name]
 
     def _population(self, value: Affine, activation: str, limit: Optional[float]) -> Population:
@@ -263,6 +273,7 @@ class _Parser:
             steps = [self._step(_title(each, value.shape), self._position, steps)]
         population = Population(steps[0], value.shape, kind, projections, bias, activation, limit)
         self._volumes[population.name] = population
+        self._rectified[population.name] = activation == "relu"
         return population
 
     def _projection(self, term: Term, written: Shape, activation: str, *, use_bias: bool) -> Projection:
@@ -297,13 +308,6 @@ class _Parser:
             settings["padding"] = [*fitting, "valid"][0]
         layer = LAYER_KINDS[kernel.kind].model_validate(settings)
         return Projection(source.name, layer, layer.geometry(source.shape), kernel.weights)
-
-    def _rectified(self, volume: Volume) -> bool:
-        """Return whether no value of a volume can be negative."""
-        if isinstance(volume, Population) and volume.bias is not None:
-            return volume.activation == "relu"
-        read = volume.inputs if isinstance(volume, (Population, Reindexed)) else ()
-        return volume.name != INPUT and all(self._rectified(self._volumes[name]) for name in read)
 
     def _value(self, layer: TrainedLayer, read: List[Value]) -> Value:
         kind = layer.layer
@@ -391,6 +395,8 @@ class _Parser:
         if len({part.shape for part in parts}) > 1:
             raise NotComposableError("adds shapes that differ")
         terms = tuple(term for part in parts for term in part.terms)
+        if len(terms) > MOST_TERMS:
+            raise NotComposableError(f"adds {len(terms):,} terms without an activation between them: insert a relu")
         return Affine(terms, np.asarray(sum(part.bias for part in parts)), parts[0].shape)
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Volume:
@@ -398,7 +404,7 @@ class _Parser:
         if isinstance(value, Deferred):
             return self._activated_before(value, activation, limit)
         if isinstance(value, Volume):
-            if activation == "linear" or (activation == "relu" and limit is None and self._rectified(value)):
+            if activation == "linear" or (activation == "relu" and limit is None and self._rectified[value.name]):
                 return value
             if activation == "softmax" and prod(value.shape) != value.shape[-1]:
                 raise NotComposableError("softmax over positions: insert Flatten and a Dense layer before it")
@@ -429,7 +435,9 @@ class _Parser:
                 f"batch normalisation makes {int((value.outside > 0).sum())} of {len(value.outside)} channels positive "
                 "where zeros are padded before it: move batch normalisation and relu before the padding"
             )
-        return self._volume(value, [self._activated(part, activation, limit) for part in value.inputs])
+        # One that is read twice is made once: the number of its readers can double with each layer.
+        parts = {id(part): self._activated(part, activation, limit) for part in dict.fromkeys(value.inputs)}
+        return self._volume(value, [parts[id(part)] for part in value.inputs])
 
     def _pooled(self, layer: TrainedLayer, value: Value) -> Value:
         kind, shape, title = layer.layer, layer.shape, ""
@@ -483,7 +491,8 @@ class _Parser:
         """Return flattened volumes whose elements are scaled and shifted, as a linear value; None for another value."""
         if not isinstance(value.layer, (Flatten, Reshape, Concatenate)) or len(value.shape) > 1:
             return None
-        parts = [self._spread(part) for part in value.inputs]
+        spread = {id(part): self._spread(part) for part in dict.fromkeys(value.inputs)}
+        parts = [spread[id(part)] for part in value.inputs]
         scaled = [part for part in parts if part is not None]
         if len(scaled) < len(parts):
             return None

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
-from snnb.core.errors import FULL, DamagedError, ResourceError
+from snnb.core.errors import FULL, ResourceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 PROCESS = Path("/proc/self")
 SCRATCH_BYTES = 64_000_000
 SMALL_BYTES = 1_000_000  # smaller needs are not compared with the available memory
-LARGEST_RATIO = 1032  # largest compression ratio of deflate (zlib.net/zlib_tech.html)
 MEMORY_FILES = (  # limit, use, and prefix of the keys in memory.stat; version 2, version 1
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -74,39 +73,6 @@ def require_memory(needed: int, subject: str) -> None:
             f"{subject} take {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
             "if the number is correct, use a machine with more memory"
         )
-
-
-def require_declared(path: Path, number: int, unit: str, item_bytes: int, *, in_memory: bool = True) -> None:
-    """Compare a number that a file declares with the size of the file and the memory, before anything is allocated.
-
-    A file may declare `SCRATCH_BYTES`, or `LARGEST_RATIO` times its own size.
-
-    Parameters
-    ----------
-    path : Path
-    number : int
-    unit : str
-        Name of the items, a plural, for messages.
-    item_bytes : int
-        Bytes of an item in memory.
-    in_memory : bool
-        Whether all items are in memory at a time.
-
-    Raises
-    ------
-    DamagedError
-        The file is too small for the number.
-    ResourceError
-        The memory that is available is too small for it.
-    """
-    needed = number * item_bytes
-    if needed <= SMALL_BYTES:
-        return
-    size = path.stat().st_size
-    if needed > max(SCRATCH_BYTES, LARGEST_RATIO * size):
-        raise DamagedError(path, f"declares {number:,} {unit}, more than a file of {size:,} bytes can describe")
-    if in_memory:
-        require_memory(needed, f"{path}: the {number:,} {unit}")
 
 
 def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":

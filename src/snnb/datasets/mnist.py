@@ -14,10 +14,10 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, advising
-from snnb.core.machine import require_declared
 from snnb.core.progress import Progress
 from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.io.budget import Budget
 from snnb.io.npy import load_archive
 from snnb.io.text import unzipped
 
@@ -142,7 +142,7 @@ def read_idx(path: Path) -> Tuple[np.ndarray, str]:
             head += file.read(4 * head[3])
             shape = struct.unpack(f">{head[3]}I", head[4:])
             size = math.prod(shape)
-            require_declared(path, size, "values", 1)
+            Budget(path).draw(size, "values")
             content = head + file.read(size + 1)  # not more of a longer file
         array = np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)
     except (EOFError, OSError, ValueError, IndexError, struct.error, zlib.error) as error:

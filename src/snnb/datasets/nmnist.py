@@ -16,6 +16,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
+from snnb.io.budget import Budget
 from snnb.io.files import read_bytes
 from snnb.io.npy import RAISED_BY_ZIP, read_member
 
@@ -65,7 +66,8 @@ def _recordings(where: Path, part: str) -> EventRecordings:
             archive = zipfile.ZipFile(packed)
         except zipfile.BadZipFile:
             raise InputError(f"{packed} is not a complete zip file: download it again.") from None
-        found = {f"{packed}/{name}": partial(read_member, packed, archive, name) for name in archive.namelist()}
+        budget = Budget(packed)
+        found = {f"{packed}/{name}": partial(read_member, budget, archive, name) for name in archive.namelist()}
     matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in found}
     order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
     missing = sorted(set("0123456789") - {digit for _, digit, _ in order})

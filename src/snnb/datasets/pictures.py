@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snnb.core.errors import InputError, SnnbError
-from snnb.core.machine import processors, require_declared
+from snnb.core.machine import processors
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
+from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -82,7 +83,7 @@ def _decoded(path: Path, shape: ImageShape) -> np.ndarray:
     with Image.open(path, formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits")
-        require_declared(path, math.prod(picture.size), "pixels", 1 if len(picture.getbands()) == 1 else 4)
+        Budget(path).draw(math.prod(picture.size), "pixels", 1 if len(picture.getbands()) == 1 else 4)
         picture.load()
         with suppress(Exception):  # damaged metadata of a picture that can be decoded
             ImageOps.exif_transpose(picture, in_place=True)

@@ -14,7 +14,7 @@ from snnb.core.errors import InputError
 from snnb.datasets.array_samples import class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
-from snnb.io.hdf5 import reading, whole
+from snnb.io.hdf5 import read_rows, reading, whole
 
 UNITS = 700
 SPEC = DatasetSpec(
@@ -61,8 +61,8 @@ def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
 
     def events(position: int) -> Events:
         with reading(path) as file:
-            seconds = file["spikes/times"][position].astype(np.float64)
-            units = file["spikes/units"][position].astype(np.int64)
+            seconds = read_rows(file["spikes/times"], position, position + 1)[0].astype(np.float64)
+            units = read_rows(file["spikes/units"], position, position + 1)[0].astype(np.int64)
         if seconds.size != units.size or not np.isfinite(seconds).all():
             raise InputError(f"{names[position]} has {units.size} units and {seconds.size} finite times.")
         zeros = np.zeros_like(units)

@@ -17,9 +17,10 @@ from snnb.core.errors import DamagedError
 from snnb.formats.request import BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.graph.connection import ranges
-from snnb.graph.listed import EDGES, Edges, ListedGraph, require_neurons
+from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.budget import Budget
 
 NUMBER = np.dtype("<u4")
 Name = Literal["snn", "axh"]
@@ -56,7 +57,7 @@ def read(name: Name, path: Path) -> ListedGraph:
         raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
-    require_neurons(path, nodes)
+    Budget(path).draw(nodes, "neurons", NEURON_BYTES)
     ends = [2]  # the first word of each hyperedge, and the end of the last
     while len(ends) <= hyperedges and ends[-1] + OTHERS <= words.size:
         ends.append(ends[-1] + int(words[ends[-1]]) + OTHERS)

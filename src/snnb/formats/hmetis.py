@@ -18,9 +18,10 @@ from snnb.formats.metis import count_scale, scaled
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.formats.text_lines import lines, rows, texts
-from snnb.graph.listed import Edges, ListedGraph, require_neurons
+from snnb.graph.listed import NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.budget import Budget
 
 HYPEREDGES = 1 << 10  # in memory at a time
 LARGEST = np.iinfo(np.int64).max  # as which numpy reads larger numbers of text
@@ -60,7 +61,7 @@ def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarra
 def read(path: Path) -> ListedGraph:
     """Read a hypergraph of hMETIS: the first pin of a hyperedge is the source, its weight the number of spikes."""
     head = _read_head(path, _rows(path))
-    require_neurons(path, head.nodes)
+    Budget(path).draw(head.nodes, "neurons", NEURON_BYTES)
     weights, lines = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
     for line, weight, pins in _hyperedges(path):
         source = pins[0]

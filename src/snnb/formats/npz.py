@@ -16,9 +16,10 @@ from snnb.formats.description import DESCRIPTION, node_table, read_description
 from snnb.formats.request import BATCH, Counter, Format, Request, file_name
 from snnb.formats.tables import NEURONS, columns_of, described_graph, listed_graph, unread_note
 from snnb.graph.connection import index_dtype
-from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation, require_neurons
+from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.budget import Budget
 from snnb.io.npy import RAISED_BY_NUMPY, check_archive, load_archive, write_header, write_member
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def read(path: Path) -> ListedGraph:
     if "format" in arrays and "shape" in arrays:  # of scipy: rows are sources, columns are targets
         matrix = _matrix(path)
         rows, targets = matrix.shape
-        require_neurons(path, rows + targets)
+        Budget(path).draw(rows + targets, "neurons", NEURON_BYTES)
         if rows == targets:
             return ListedGraph([ListedPopulation(NEURONS, (rows,))], _edges_of(matrix))
         note = f"a matrix of {rows:,} by {targets:,} is read as populations sources and targets"

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Dict, Iterable, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.core.machine import require_declared, require_memory
+from snnb.core.machine import require_memory
 from snnb.formats.description import DESCRIPTION, node_table, read_description
 from snnb.formats.request import Format, Request
 from snnb.formats.tables import columns_of, described_graph, listed_graph, unread_note
 from snnb.graph.connection import EdgeBatch, index_dtype
 from snnb.graph.listed import ListedGraph
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 from snnb.io.text import LONGEST_NAME
 
@@ -111,7 +112,7 @@ def read(path: Path) -> ListedGraph:
     for file in edges:
         with _reading(file):
             parts = parquet.read_metadata(str(file))
-        require_declared(file, parts.num_rows, "rows", 1, in_memory=False)
+        Budget(file).draw(parts.num_rows, "rows", in_memory=False)
         largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
         require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
     columns = columns_of(edges[0], schema.names)
@@ -167,7 +168,7 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
 
     with _reading(path):
         rows = parquet.read_metadata(str(path)).num_rows
-        require_declared(path, rows, "rows", NODE_BYTES)
+        Budget(path).draw(rows, "rows", NODE_BYTES)
         table = parquet.read_table(str(path)).to_pydict()
     if table.get("id") != list(range(len(table.get("population", ())))):
         raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")

@@ -37,10 +37,11 @@ from snnb.core.options import MOST
 from snnb.formats.description import refuse_fast_cycles, refuse_max_pooling, refuse_properties
 from snnb.formats.rates import MOST_DIGITS, Rates, refuse_numbers
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
-from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
+from snnb.graph.listed import NEURON_BYTES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.budget import Budget
 from snnb.io.faults import faults_in_words
 from snnb.io.text import invalid_yaml
 
@@ -409,15 +410,14 @@ def _shown(node: Node) -> str:
 def _read_groups(path: Path, file: _File) -> Dict[str, _Arrays]:
     """Return the groups by name, with biases and cores of their neurons."""
     groups: Dict[str, _Arrays] = {}
-    total, place = 0, ""
+    budget, place = Budget(path), ""
     try:
         for stated in file.network.groups:
             place = f"group {stated.name}: "
             if stated.name in groups:
                 raise ValueError("there are two groups of this name")
             size = sum(len(_neurons(numbers)) for one in stated.neurons for numbers in one)
-            total += size
-            require_neurons(path, total)
+            budget.draw(size, "neurons", NEURON_BYTES)
             group = _Arrays(np.zeros(size, np.float32), np.full((size, 2), -1, np.int32))
             for one in [{"": stated.attributes}, *stated.neurons]:
                 for numbers, own in one.items():

@@ -24,7 +24,6 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.core.machine import require_declared, require_memory
 from snnb.formats.description import (
     DESCRIPTION,
     node_table,
@@ -41,7 +40,7 @@ from snnb.graph.neuron_names import read_names, write_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.hdf5 import reading, text_of, whole, writing
+from snnb.io.hdf5 import budget_of, read_rows, reading, text_of, whole, writing
 from snnb.io.text import JsonValue, load_json, read_lines, write_json
 
 INPUT, NODES = "input", "snn"
@@ -51,6 +50,7 @@ NEVER = 1e300  # threshold of a neuron that does not spike
 NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
 CONFIGS = ("circuit_config.json", "config.json")  # names of the configuration in a folder
 LONGEST_PATH = 4096  # characters of a path in a configuration
+EDGE_BYTES = 20  # of an edge on the disk while a graph is written
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
 Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
@@ -387,10 +387,10 @@ def _types_next_to(file: Path, kind: str) -> Optional[Path]:
 def _configured(config: Path) -> _Files:
     """Read a configuration of a circuit, or that of a simulation, which names one."""
     content = load_json(config)
-    if isinstance(content, dict) and isinstance(content.get("network"), str):
-        config = _resolved(content["network"], content, config)
-        content = load_json(config)
     try:
+        if isinstance(content, dict) and isinstance(content.get("network"), str):
+            network = _resolved(content["network"], content, config)
+            config, content = network, load_json(network)
         networks = content["networks"]
         files: Dict[str, List[Tuple[Path, Optional[Path]]]] = {"nodes": [], "edges": []}
         for kind, pairs in files.items():
@@ -401,7 +401,9 @@ def _configured(config: Path) -> _Files:
         declared = [(entry.get("populations") or {}).items() for entry in networks["nodes"]]
         virtual = [name for entry in declared for name, values in entry if values.get("type") == "virtual"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(config, f"has no files of nodes and edges in networks ({error})") from None
+        raise DamagedError(
+            config, f"its manifest and networks do not name files of nodes and edges ({error})"
+        ) from None
     return _Files(files["nodes"], files["edges"], virtual, config)
 
 
@@ -437,7 +439,7 @@ def _read_nodes(
     path: Path, name: str, group: h5py.Group, types: Types, virtual: bool, described: Mapping[str, ListedPopulation]
 ) -> _Nodes:
     size = group["node_type_id"].size
-    require_memory(NEURON_BYTES * size, f"{path}: the {size:,} nodes of {name}")
+    budget_of(group).draw(size, f"nodes of {name}", NEURON_BYTES)
     type_ids = whole(group["node_type_id"]).astype(np.int64)
     if "node_id" in group:
         node_ids = whole(group["node_id"])
@@ -453,7 +455,7 @@ def _read_nodes(
     if "model_type" in own:  # of each node, as text or as the number of one
         texts = whole(own["model_type"])
         if "@library/model_type" in own:
-            texts = whole(own["@library/model_type"])[texts]
+            texts = whole(own["@library/model_type"])[np.unique(texts)]
         kinds = set(map(text_of, texts.tolist()))
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are both virtual and not virtual; put them into separate populations")
@@ -492,7 +494,7 @@ def _read_edge_population(
         if population not in ids:
             raise DamagedError(path, f"edges {name}: {end}_node_id is of nodes {population!r}, not of {', '.join(ids)}")
         ends.append(ids[population])
-        require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
+    budget_of(group).draw(columns[0].size, f"edges of {name}", EDGE_BYTES, in_memory=False)
     if columns[0].shape != columns[1].shape or columns[0].ndim != 1:
         raise DamagedError(path, f"edges {name}: {columns[0].size:,} sources and {columns[1].size:,} targets")
     of_types = {}
@@ -520,8 +522,9 @@ def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
         with reading(path) as file:
             group = file["edges"][name]
             for begin in range(0, group["source_node_id"].size, EDGES):
-                part = slice(begin, begin + EDGES)
-                ends = [group[f"{end}_node_id"][part].astype(np.int64) for end in ("source", "target")]
+                part = range(group["source_node_id"].size)[begin : begin + EDGES]
+                columns = [group[f"{end}_node_id"] for end in ("source", "target")]
+                ends = [read_rows(column, part.start, part.stop).astype(np.int64) for column in columns]
                 for end, among in zip(ends, nodes):
                     if end.size and not 0 <= end.min() <= end.max() < len(among):
                         wrong = end[np.flatnonzero((end < 0) | (end >= len(among)))[0]]
@@ -532,21 +535,23 @@ def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
                 yield ends[0] + nodes[0].start, ends[1] + nodes[1].start, weight
 
 
-def _column(group: h5py.Group, part: slice, key: str, of_types: Dict[str, Dict[int, float]]) -> np.ndarray:
+def _column(group: h5py.Group, part: range, key: str, of_types: Dict[str, Dict[int, float]]) -> np.ndarray:
     """Return the values of some edges: of their edge group, else of their type, else 1."""
-    groups, edges = _groups(group), range(group["source_node_id"].size)[part]
+    groups = _groups(group)
     holding = [number for number in groups if key in group[number]]
-    index = group["edge_group_index"][part] if "edge_group_index" in group else np.array(edges)
+    index = np.array(part)
+    if "edge_group_index" in group:
+        index = read_rows(group["edge_group_index"], part.start, part.stop)
     if len(groups) == 1 and holding:
         return _values_at(group[groups[0]][key], index)
-    values = np.ones(len(edges), np.float32)
+    values = np.ones(len(part), np.float32)
     if of_types[key]:
         numbers, of_type = np.array(sorted(of_types[key].items())).T
-        type_ids = group["edge_type_id"][part]
+        type_ids = read_rows(group["edge_type_id"], part.start, part.stop)
         place = np.minimum(np.searchsorted(numbers, type_ids), numbers.size - 1)
         values = np.where(numbers[place] == type_ids, of_type[place], 1).astype(np.float32)
     for number in holding:
-        own = group["edge_group_id"][part] == int(number)
+        own = read_rows(group["edge_group_id"], part.start, part.stop) == int(number)
         values[own] = _values_at(group[number][key], index[own])
     return values
 
@@ -558,9 +563,7 @@ def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
     first, last = int(index.min()), int(index.max())
     if last >= column.size:
         raise ValueError(f"edge_group_index {last} of {column.name}, which has {column.size} values")
-    read = last + 1 - first
-    require_declared(Path(column.file.filename), read, f"values of {column.name}", column.dtype.itemsize)
-    values = column[first : last + 1]
+    values = read_rows(column, first, last + 1)
     return values if values.size == index.size and (np.diff(index) == 1).all() else values[index - first]
 
 
@@ -611,9 +614,8 @@ def read_report(path: Path, graph: ListedGraph, recording: Recording, population
                 raise DamagedError(path, f"has spikes of {name!r}, and the populations are {', '.join(ranges)}")
             if column.dtype.kind not in "iu" and column.size:
                 raise DamagedError(path, f"the ids of the spikes of {name} are of type {column.dtype}, not integers")
-            require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
             for begin in range(0, column.size, EDGES):
-                nodes = column[begin : begin + EDGES]
+                nodes = read_rows(column, begin, begin + EDGES)
                 if not 0 <= nodes.min() <= nodes.max() < len(ids):
                     wrong = nodes[(nodes < 0) | (nodes >= len(ids))][0]
                     raise DamagedError(path, f"has a spike of node {wrong:,} of {name}, which has {len(ids):,}, from 0")

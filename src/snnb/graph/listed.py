@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.core.machine import mapped_zeros, require_declared
+from snnb.core.machine import mapped_zeros
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, offsets_of, ranges
 from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
@@ -86,11 +86,6 @@ class ListedGraph:
     def nodes(self) -> int:
         """Number of neurons and inputs."""
         return sum(population.size for population in self.populations)
-
-
-def require_neurons(path: Path, number: int) -> None:
-    """Compare the number of neurons that a file declares with its size and with memory; see `require_declared`."""
-    require_declared(path, number, "neurons", NEURON_BYTES)
 
 
 def write_listed(

@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.io.hdf5 import whole
+from snnb.io.hdf5 import budget_of, whole
 from snnb.io.text import LONGEST_NAME, is_name
 
 ROW = re.compile(r"(.*[;,\s])([^;,\s]*)")  # a name with a separator, and the text after it
 NUMBER = re.compile("([0-9]+)")
 SHOWN = 40  # characters of a wrong text
+NAME_BYTES = 60  # of a name in memory, besides its characters
 
 
 class Named(Protocol):
@@ -107,6 +108,7 @@ def write_names(group: h5py.Group, path: str, names: np.ndarray, shape: Tuple[in
 
 def read_names(stored: h5py.Dataset) -> np.ndarray:
     """Read names that are text of fixed or variable length: str in an array of objects, flat."""
+    budget_of(stored).draw(stored.size, f"names in {stored.name}", NAME_BYTES)
     texts = [text.decode() if isinstance(text, bytes) else text for text in whole(stored).ravel().tolist()]
     return as_names(texts)
 

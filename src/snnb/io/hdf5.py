@@ -1,9 +1,11 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes.
 
-Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files.
+Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files. Its arrays are read by
+`whole` and `read_rows`, which draw from the budget of the opened file.
 """
 
 import io
+import math
 import mmap
 import os
 from contextlib import contextmanager
@@ -15,15 +17,27 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.core.machine import require_declared
+from snnb.core.machine import SCRATCH_BYTES
+from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+TEXTS = 1000  # that are read at a time: each is smaller than the file
 
 
-def open_file(path: Path, content: Optional[BinaryIO] = None) -> h5py.File:
-    """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive.
+class OpenedFile(h5py.File):
+    """An HDF5 file that is read, and its budget."""
+
+    budget: Budget
+
+
+# Of opened files, by HDF5's number of the file: h5py makes a new object for the file of a dataset.
+_budgets: "WeakValueDictionary[int, Budget]" = WeakValueDictionary()
+
+
+def open_file(path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None) -> OpenedFile:
+    """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive with this `budget`.
 
     Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to data in another file.
     """
@@ -31,15 +45,28 @@ def open_file(path: Path, content: Optional[BinaryIO] = None) -> h5py.File:
         raise DamagedError(path, "no such file")
     refuse_special(path)
     try:
-        file = h5py.File(str(path) if content is None else content, "r")
+        file = OpenedFile(str(path) if content is None else content, "r")
     except OSError:
         raise DamagedError(path, "not a complete HDF5 file") from None
     try:
+        number = _file_number(file)
+        file.budget = _budgets.get(number) or budget or Budget(path)
+        _budgets[number] = file.budget
         _refuse_other_files(file, path)
     except BaseException:
         file.close()
         raise
     return file
+
+
+def budget_of(item: Union[h5py.Group, h5py.Dataset]) -> Budget:
+    """Return the budget of the opened file that a group or dataset is in."""
+    return _budgets[_file_number(item)]
+
+
+def _file_number(item: Union[h5py.Group, h5py.Dataset]) -> int:
+    """Return HDF5's number of an opened file, which no other file gets."""
+    return int(h5py.h5o.get_info(item.id).fileno)
 
 
 def _refuse_other_files(file: h5py.File, path: Path) -> None:
@@ -74,9 +101,9 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path, content: Optional[BinaryIO] = None) -> Iterator[h5py.File]:
+def reading(path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None) -> Iterator[OpenedFile]:
     """Open an HDF5 file, see `open_file`; raise `DamagedError` if HDF5 raises inside the block."""
-    with open_file(path, content) as file:
+    with open_file(path, content, budget) as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
@@ -166,11 +193,43 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
 
 
 def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
-    """Read a dataset, after `require_declared`: one that was never written takes no space in the file."""
+    """Read a dataset, after drawing its bytes: one that was never written takes no space in the file."""
     if isinstance(stored, np.ndarray):
         return stored
-    require_declared(Path(stored.file.filename), stored.size, f"values of {stored.name}", stored.dtype.itemsize)
+    if stored.shape and h5py.check_dtype(vlen=stored.dtype) is not None:
+        return _texts(stored)
+    _draw(stored, stored.size)
     return stored[()]
+
+
+def read_rows(stored: h5py.Dataset, first: int, stop: int) -> np.ndarray:
+    """Read the rows of a dataset of numbers from `first` to `stop`, after drawing their bytes."""
+    rows = max(0, min(stop, len(stored)) - first)
+    _draw(stored, rows * math.prod(stored.shape[1:]))
+    return stored[first:stop]
+
+
+def _draw(stored: h5py.Dataset, number: int) -> None:
+    """Draw the bytes of a number of values, or those of the chunk that is unpacked to read them."""
+    budget, unit = budget_of(stored), f"values of {stored.name}"
+    chunk = math.prod(stored.chunks or ()) * stored.dtype.itemsize
+    if chunk > max(SCRATCH_BYTES, stored.size * stored.dtype.itemsize):
+        raise DamagedError(budget.path, f"{stored.name} has {stored.size:,} values in a chunk of {chunk:,} bytes")
+    budget.draw(max(number, chunk // stored.dtype.itemsize), unit, stored.dtype.itemsize)
+
+
+def _texts(stored: h5py.Dataset) -> np.ndarray:
+    """Read texts, or arrays, of variable length: the dataset has references, of which several may be to one text."""
+    budget = budget_of(stored)
+    _draw(stored, stored.size)
+    texts = np.empty(stored.shape, object)
+    rows = max(1, TEXTS // max(1, math.prod(stored.shape[1:])))
+    for first in range(0, len(stored), rows):
+        texts[first : first + rows] = stored[first : first + rows]
+        read = texts[first : first + rows].ravel().tolist()
+        length = sum(len(text) * getattr(text, "itemsize", 1) for text in read)
+        budget.draw(length, f"bytes of text in {stored.name}")
+    return texts
 
 
 _maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = WeakValueDictionary()  # while an array needs them

@@ -12,7 +12,7 @@ from typing import IO, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.core.machine import require_declared
+from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 
 RAISED_BY_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
@@ -48,7 +48,7 @@ def load_archive(
     with _reading_archive(path) as archive:
         members = {member.filename[: -len(".npy")]: member for member in archive.infolist()}
         members = {name: member for name, member in members.items() if names is None or name in names}
-        _check_sizes(path, archive, members.values())
+        _check_sizes(Budget(path), archive, members.values())
         for name, member in members.items():
             with archive.open(member) as file:
                 arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
@@ -62,13 +62,13 @@ def load_archive(
 def check_archive(path: Path) -> None:
     """Raise an error if the arrays of an npz file have other sizes than it declares, or do not fit into memory."""
     with _reading_archive(path) as archive:
-        _check_sizes(path, archive, archive.infolist())
+        _check_sizes(Budget(path), archive, archive.infolist())
 
 
-def read_member(path: Path, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1) -> bytes:
-    """Read a member of a zip file; a byte of it takes `memory_bytes`. For errors see `require_declared`."""
-    _require_deflate(path, archive.getinfo(name))
-    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", memory_bytes)
+def read_member(budget: Budget, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1) -> bytes:
+    """Read a member of a zip file, of which a byte takes `memory_bytes`, after drawing them."""
+    _require_deflate(budget.path, archive.getinfo(name))
+    budget.draw(archive.getinfo(name).file_size, f"bytes of {name}", memory_bytes)
     return archive.read(name)
 
 
@@ -104,16 +104,13 @@ def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
         raise DamagedError(path, f"{member.filename} is compressed, but not by deflate; pack it with deflate")
 
 
-def _check_sizes(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
-    """Compare the sizes that headers declare with the members', and their sum with the file's and with memory."""
-    total = 0
+def _check_sizes(budget: Budget, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
+    """Compare the sizes that headers declare with those of the members, and draw them."""
     for member in members:
-        _require_deflate(path, member)
+        _require_deflate(budget.path, member)
         with archive.open(member) as file:
-            number, item_bytes = _check_held(path, f"{member.filename} ", member.file_size, file)
-        require_declared(path, number, f"values of {member.filename}", item_bytes)
-        total += number * item_bytes
-        require_declared(path, total, "bytes of its arrays", 1)
+            number, item_bytes = _check_held(budget.path, f"{member.filename} ", member.file_size, file)
+        budget.draw(number, f"values of {member.filename}", item_bytes)
 
 
 def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int, int]:

@@ -29,8 +29,10 @@ LINE_BYTES = 70  # of a line in memory, besides its characters
 MOST_ROWS = 20  # of a table in a notebook
 JSON_BYTES = 50  # of memory for a byte of JSON, at most: of short mappings in one another
 DEEPEST = 50  # lists and mappings of YAML in one another
+LONGEST_NUMBER = 100  # characters of a number of YAML
 MOST_REPEATED = 100_000  # values of YAML that aliases repeat
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")  # tags
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
 
@@ -117,7 +119,7 @@ def load_yaml(path: Path) -> JsonValue:
         refuse_deep_yaml(text)
         loader = YAML_LOADER(text)
         node = loader.get_single_node()
-        _refuse_repeated_keys(node, path)
+        _check_nodes(node, path)
         return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise invalid_yaml(error, path) from None
@@ -125,12 +127,19 @@ def load_yaml(path: Path) -> JsonValue:
         raise DamagedError(path, f"holds a value that is not valid ({first_line(error)})") from None
 
 
-def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
-    """Raise `DamagedError` if a mapping has a key twice. YAML would silently use the last value."""
+def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
+    """Raise `DamagedError` if a mapping has a key twice, or a number has too many characters.
+
+    YAML would silently use the last value of the key. The time for a number in base 60 (1:30) grows with the square of
+    its length.
+    """
     nodes: List[Optional[yaml.Node]] = [root]
     seen: Set[int] = set()
     while nodes:
         node = nodes.pop()
+        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
+            line = node.start_mark.line + 1
+            raise DamagedError(path, f"line {line:,}: a number of {len(node.value):,} characters; write a shorter one")
         if id(node) in seen or not isinstance(node, yaml.CollectionNode):
             continue
         seen.add(id(node))
@@ -139,7 +148,7 @@ def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
             continue
         keys: Set[Tuple[str, str]] = set()
         for key, value in node.value:
-            nodes.append(value)
+            nodes += (key, value)
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if (key.tag, key.value) in keys:

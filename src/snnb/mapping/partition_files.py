@@ -14,8 +14,8 @@ import numpy as np
 from snnb.chips.hardware import Hardware
 from snnb.chips.sanafe_architecture import place_of
 from snnb.core.errors import InputError
-from snnb.core.machine import require_declared
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
+from snnb.io.budget import Budget
 from snnb.io.text import read_lines
 from snnb.mapping.traffic import MappableNetwork
 
@@ -62,7 +62,7 @@ def read_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> 
         if missing.size:
             raise missing_names(path, populations, missing)
         core = of_nodes[network.first :]
-    require_declared(path, int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
+    Budget(path).draw(int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
     return core.astype(np.int32)
 
 

@@ -13,7 +13,7 @@ The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.pr
 
 import re
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -102,20 +102,21 @@ def fold_pixels(
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     readers = _readers(network, origin)
     padded = {pads for pads in readers.values() if pads is not None} if shift.any() else set()
-    layers: List[TrainedLayer] = []
+    layers: Dict[str, TrainedLayer] = {}
     for layer in network.layers:
         if layer.name in padded:
             kind = BatchNormalization(center=False, scale=False)
             mean = (-shift / factor)[:: -1 if pixels.reversed else 1].astype(np.float32)
             moments = {"moving_mean": mean, "moving_variance": np.full(channels, 1 - kind.epsilon, np.float32)}
-            [read] = [source for source in layers if source.name in layer.inputs]
-            layers.append(TrainedLayer.reading(f"{layer.name}{MEAN}", kind, [read], moments))
-            layer = replace(layer, inputs=(layers[-1].name,))
+            [read] = layer.inputs
+            shifted = TrainedLayer.reading(f"{layer.name}{MEAN}", kind, [layers[read]], moments)
+            layers[shifted.name] = shifted
+            layer = replace(layer, inputs=(shifted.name,))
         if layer.name in readers:
             rest = np.zeros(channels) if readers[layer.name] in padded else shift
             layer = _folded(layer, Pixels(factor, rest, pixels.reversed), origin)
-        layers.append(layer)
-    return replace(network, layers=tuple(layers))
+        layers[layer.name] = layer
+    return replace(network, layers=tuple(layers.values()))
 
 
 def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -> Tuple[str, Pixels]:

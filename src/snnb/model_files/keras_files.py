@@ -17,7 +17,9 @@ Preprocessing layers are removed, and read as an affine change of pixels, which 
 (`keras/src/layers/preprocessing/`). Layers that augment pictures are the identity at inference.
 """
 
+import heapq
 import io
+import math
 import re
 import zipfile
 import zlib
@@ -29,9 +31,9 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, first_line
-from snnb.core.machine import require_declared
 from snnb.core.progress import Say
-from snnb.io.hdf5 import datasets_in, json_attribute, reading, text_of
+from snnb.io.budget import Budget
+from snnb.io.hdf5 import json_attribute, reading, text_of, whole
 from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
@@ -118,7 +120,6 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
-        _require_declared(path, weights)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
@@ -130,22 +131,22 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
             names = [text_of(name) for part in parts for name in group.attrs[part]]
             return [group[name] for name in names if name in group]
 
-        network, pixels = read_description(description, arrays_of, warn)
+        network, pixels = read_description(description, arrays_of, warn, file.budget)
         levels = file.attrs.get(QCFS_LEVELS)
         return replace(network, levels=None if levels is None else int(levels)), pixels
 
 
 def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the network in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
+    budget = Budget(path)
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            text = decoded(read_member(path, archive, CONFIG, JSON_BYTES), path / CONFIG)
+            text = decoded(read_member(budget, archive, CONFIG, JSON_BYTES), path / CONFIG)
             description = parse_json(text, path / CONFIG)
-            weights = read_member(path, archive, WEIGHTS)
+            weights = read_member(budget, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
-    with reading(path / WEIGHTS, io.BytesIO(weights)) as file:
-        _require_declared(path, file)
+    with reading(path / WEIGHTS, io.BytesIO(weights), budget) as file:
         groups = _weight_groups(description, file)
 
         def arrays_of(name: str) -> List[h5py.Dataset]:
@@ -154,7 +155,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
                 return []
             return [group[str(number)] for number in range(len(group)) if str(number) in group]
 
-        return read_description(description, arrays_of, warn)
+        return read_description(description, arrays_of, warn, budget)
 
 
 def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Optional[h5py.Group]]:
@@ -173,11 +174,6 @@ def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Opti
     return groups
 
 
-def _require_declared(path: Path, group: h5py.Group) -> None:
-    """Check the declared size of all arrays in a group, since arrays without values take no space in the file."""
-    require_declared(path, sum(item.size or 0 for item in datasets_in(group)), "weights", WEIGHT_BYTES)
-
-
 def _snake_case(name: str) -> str:
     """Write the name of a class as Keras does: Conv2D as conv2d, DepthwiseConv2D as depthwise_conv2d, ReLU as re_lu."""
     name = re.sub(r"\W+", "", name)
@@ -185,14 +181,14 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say) -> Result:
+def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say, budget: Optional[Budget] = None) -> Result:
     """Return the network that a description of Keras (JSON) defines, with the arrays that `arrays_of` returns.
 
-    The arrays of a layer, or of a model inside, are in the order in which Keras writes them. For results and errors see
-    `read_keras_h5`.
+    The arrays of a layer, or of a model inside, are in the order in which Keras writes them. `budget` is that of the
+    file; None for a model in memory. For results and errors see `read_keras_h5`.
     """
     try:
-        read = _Description(description, warn)
+        read = _Description(description, warn, budget)
         layers = read.layers()
         weights = read.weights(arrays_of)
         layers = [replace(layer, weights=weights[read.path_of[layer.name]]) for layer in layers]
@@ -205,12 +201,14 @@ def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say) -> 
 class _Description:
     """Reads the description of a model. A path is the names of the models around a layer, and its own."""
 
-    def __init__(self, description: JsonValue, warn: Say) -> None:
+    def __init__(self, description: JsonValue, warn: Say, budget: Optional[Budget]) -> None:
         self._description = description
+        self._budget = budget
         self.path_of: Dict[str, LayerPath] = {}  # of the layer, by the name of each of its uses
         self._kinds: Dict[LayerPath, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
         self._expected: Dict[LayerPath, Dict[str, Shape]] = {}  # shapes of weights, by path
         self._made: Dict[str, TrainedLayer] = {}  # in order
+        self._uses: Dict[str, int] = {}  # by the name of the first use, uses whose names are taken
         mixed: Set[str] = set()
         reasons = list(self._translate(description, (), mixed))
         if reasons:
@@ -228,9 +226,8 @@ class _Description:
             path = (*around, entry["config"]["name"])
             if entry["class_name"] in MODELS:
                 yield from self._translate(entry, path, mixed)
-                inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
-                if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
+                if of_keras_3 and not all(isinstance(kind, Preprocessing) for kind in self._kinds_in(entry, path)):
                     reason = "is a nested model, which is not supported in files of Keras 3"
                     yield _label(entry), f"{reason}: build the model of its layers one by one, or export it as .onnx"
                 continue
@@ -240,6 +237,15 @@ class _Description:
                 self._kinds[path] = []
                 # That of `configured` begins with the layer.
                 yield _label(entry), str(error).replace(f"layer {path[-1]}: ", "", 1)
+
+    def _kinds_in(self, model: KerasObject, path: LayerPath) -> Iterator[KerasLayer]:
+        """Yield the layers of a translated model, and of the models inside."""
+        for entry in model["config"]["layers"]:
+            inner = (*path, entry["config"]["name"])
+            if entry["class_name"] in MODELS:
+                yield from self._kinds_in(entry, inner)
+            else:
+                yield from (kind for _, kind in self._kinds[inner])
 
     def layers(self) -> List[TrainedLayer]:
         """Return the layers that the output depends on, without weights: topological order, the input first."""
@@ -275,7 +281,7 @@ class _Description:
         values: Dict[Tuple[str, int], List[TrainedLayer]] = {}  # outputs of each use of a layer
         for (name, *_), value in zip(_ends(config["input_layers"]), inputs):
             values[name, 0] = [value]
-        pending = [
+        calls = [
             (entry, use, _sources(entry, node))
             for entry in config["layers"]
             for use, node in enumerate(entry["inbound_nodes"])
@@ -283,7 +289,7 @@ class _Description:
         ends = _ends(config["output_layers"])
         # Keras from 2.4 on counts the uses of a model inside from 1.
         uses = {entry["config"]["name"]: len(entry["inbound_nodes"]) for entry in config["layers"]}
-        named = [source for *_, sources in pending for source in sources] + ends
+        named = [source for *_, sources in calls for source in sources] + ends
         first = dict.fromkeys(uses, 0)
         for name, use, _ in named:
             first[name] = max(first[name], use + 1 - uses[name]) if uses[name] else 0
@@ -291,32 +297,46 @@ class _Description:
         def value_of(name: str, use: int, tensor: int) -> TrainedLayer:
             return values[name, use - first[name]][tensor]
 
-        while pending:
-            waiting = []
-            for entry, use, sources in pending:
-                if all((name, number - first[name]) in values for name, number, _ in sources):
-                    read = [value_of(*source) for source in sources]
-                    values[entry["config"]["name"], use] = self._used(entry, read, around)
-                else:
-                    waiting.append((entry, use, sources))
-            if len(waiting) == len(pending):
-                raise NotReadError(f"{_label(pending[0][0])} reads an output that no layer has")
-            pending = waiting
+        # The calls in the order of a loop over those that are left, again and again, which makes each whose inputs
+        # are there: by number of the loop, and position.
+        missing: List[Set[Tuple[str, int]]] = []
+        readers: Dict[Tuple[str, int], List[int]] = {}
+        for position, (*_, sources) in enumerate(calls):
+            missing.append({(name, use - first[name]) for name, use, _ in sources} - set(values))
+            for output in missing[position]:
+                readers.setdefault(output, []).append(position)
+        ready = [(0, position) for position, outputs in enumerate(missing) if not outputs]
+        while ready:
+            loop, position = heapq.heappop(ready)
+            entry, use, sources = calls[position]
+            output = entry["config"]["name"], use
+            values[output] = self._used(entry, [value_of(*source) for source in sources], around)
+            for reader in readers.pop(output, []):
+                missing[reader].remove(output)
+                if not missing[reader]:
+                    heapq.heappush(ready, (loop + (reader < position), reader))
+        waiting = next((call[0] for call, outputs in zip(calls, missing) if outputs), None)
+        if waiting is not None:
+            raise NotReadError(f"{_label(waiting)} reads an output that no layer has")
         return [value_of(*end) for end in ends]
 
     def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply a layer, or a model inside, to values; return its outputs."""
         path = (*around, entry["config"]["name"])
+        if self._budget is not None:
+            self._budget.draw_steps(1, "uses of layers")
         if entry["class_name"] in MODELS:
             return self._applied(entry, read, path)
         if entry["class_name"] == "InputLayer":
             return list(read)
         for end, kind in self._kinds[path]:
             first = name = f"{'_'.join(path)}{end}"
-            uses, own = 1, (*path, end) if end else path
+            own = (*path, end) if end else path
+            uses = self._uses.get(first, 1)
             while name in self._made:
                 uses += 1
                 name = f"{first}_use{uses}"
+            self._uses[first] = uses
             if isinstance(kind, BatchNormalization) and list(np.ravel(kind.axis)) not in ([-1], [len(read[0].shape)]):
                 axes = ", ".join(map(str, np.ravel(kind.axis)))
                 raise NotReadError(f"{_label(entry)}: normalises axis {axes}, not the channels")
@@ -325,6 +345,9 @@ class _Description:
                 expected = kind.weight_shapes(read[0].shape)
             except ValueError as error:
                 raise NotReadError(f"{_label(entry)}: {error}") from error
+            if self._budget is not None:
+                weights = sum(map(math.prod, expected.values()))
+                self._budget.draw(weights, f"weights of {_label(entry)}", WEIGHT_BYTES)
             if isinstance(kind, Reshape):  # in which one length may be open
                 made = replace(made, layer=kind.model_copy(update={"target_shape": made.shape}))
             self._made[name], self.path_of[name], read = made, own, [made]
@@ -343,7 +366,7 @@ class _Description:
                 continue
             arrays = list(arrays_of(entry["config"]["name"]))
             if statistics:
-                found[own] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
+                found[own] = {str(i): np.asarray(whole(array)) for i, array in enumerate(arrays)}
                 continue
             expected, stored = [self._expected[path][key] for path, key in wanted], [each.shape for each in arrays]
             if stored != expected:
@@ -457,7 +480,7 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
     """Return an array of a file as float32."""
     if array.dtype.kind not in "fiu":
         raise NotReadError(f"{name} is not numbers")
-    values = array[()].astype(np.float32, copy=False)
+    values = whole(array).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise NotReadError(f"{name} holds NaN or infinite values", "train the model again")
     return values

@@ -12,8 +12,8 @@ import h5py
 import networkx
 import numpy as np
 
-from snnb.core.machine import require_declared
-from snnb.io.hdf5 import datasets_in, reading, text_of, whole
+from snnb.io.budget import Budget
+from snnb.io.hdf5 import budget_of, reading, text_of, whole
 from snnb.model_files.kinds import NotReadError
 from snnb.network.geometry import Shape
 
@@ -49,6 +49,7 @@ class Node:
     name: str
     kind: str  # its type, a key of `PARAMETERS`, or `IDENTITY`
     parameters: Mapping[str, np.ndarray]  # numbers are finite; a text is an array of type str
+    budget: Budget  # of the file
 
     @property
     def title(self) -> str:
@@ -90,7 +91,7 @@ class NirGraph:
     closing: Set[Tuple[str, str]]  # edges that close a cycle, in a depth-first search from the input
     input: str
     output: str
-    path: Path
+    budget: Budget  # of the file
 
 
 def read_nir_graph(path: Path) -> NirGraph:
@@ -103,11 +104,7 @@ def read_nir_graph(path: Path) -> NirGraph:
         group = file.get("node")
         if not isinstance(group, h5py.Group) or _text(group, "type") != GRAPH:
             raise NotReadError("has no NIR graph")
-        parameters = [item for item in datasets_in(group) if item.size]
-        for item in parameters:  # each, and together, against the size of the file and memory
-            if item.dtype.kind in "biuf":
-                require_declared(path, item.size, f"values of {item.name}", item.dtype.itemsize)
-        require_declared(path, sum(item.size * item.dtype.itemsize for item in parameters), "bytes of parameters", 1)
+        budget = budget_of(group)
         nodes, edges = _flattened(group, "")
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
     ends = ("input", "since a sample is one array"), ("output", "which has the classes")
@@ -118,28 +115,30 @@ def read_nir_graph(path: Path) -> NirGraph:
     graph = networkx.DiGraph(edges)
     graph.add_node(inputs[0])
     order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]
-    unreached = [node.title for name, node in nodes.items() if name not in order]
+    place = {name: index for index, name in enumerate(order)}
+    unreached = [node.title for name, node in nodes.items() if name not in place]
     if unreached:
         raise NotReadError(f"{unreached[0]} cannot be reached from the input {inputs[0]}")
-    place = {name: index for index, name in enumerate(order)}
     closing = {(source, target) for source, target in edges if place[target] <= place[source]}
     sources: Dict[str, List[str]] = {name: [] for name in order}
     for source, target in edges:
         sources[target].append(source)
-    return NirGraph({name: nodes[name] for name in order}, sources, closing, inputs[0], outputs[0], path)
+    return NirGraph({name: nodes[name] for name in order}, sources, closing, inputs[0], outputs[0], budget)
 
 
 def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tuple[str, str]]]:
     """Return the nodes of a graph and of its nested graphs, by name, and the edges."""
+    budget = budget_of(group)
     nodes: Dict[str, Node] = {}
-    edges: List[Tuple[str, str]] = []
+    edges: Dict[Tuple[str, str], None] = {}  # in order
     entries: Dict[str, str] = {}  # name in the file -> node that an edge to it leads to
     exits: Dict[str, str] = {}
     for name, item in group["nodes"].items():
+        budget.draw_steps(1, "nodes")
         kind, full = _text(item, "type"), prefix + name
         if kind == GRAPH:
             inner, within = _flattened(item, f"{full}.")
-            edges += within
+            edges.update(dict.fromkeys(within))
             for end_kind, ends, part in (("Input", entries, "input"), ("Output", exits, "output")):
                 end_nodes = [node.name for node in inner.values() if node.kind == end_kind]
                 if len(end_nodes) != 1:
@@ -149,7 +148,7 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
                         "graph leads to one"
                     )
                 ends[name] = end_nodes[0]
-                inner[end_nodes[0]] = Node(end_nodes[0], IDENTITY, {})
+                inner[end_nodes[0]] = Node(end_nodes[0], IDENTITY, {}, budget)
         else:
             inner = {full: _node(full, kind, item)}
             entries[name] = exits[name] = full
@@ -166,13 +165,13 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
             raise NotReadError(f"the edge from {source} to {target} names node {prefix}{missing}, which does not exist")
         if (start, end) in edges:
             raise NotReadError(f"the edge from {start} to {end} is listed twice")
-        edges.append((start, end))
-    return nodes, edges
+        edges[start, end] = None
+    return nodes, list(edges)
 
 
 def _node(name: str, kind: str, group: h5py.Group) -> Node:
     parameters: Dict[str, np.ndarray] = {}
-    node = Node(name, kind, parameters)
+    node = Node(name, kind, parameters, budget_of(group))
     if kind not in PARAMETERS:
         raise node.refuse(f"has a type without a rule; there are rules for {', '.join(sorted(PARAMETERS))}")
     for key, item in group.items():

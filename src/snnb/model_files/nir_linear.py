@@ -7,12 +7,11 @@ in NIR, channels first.
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from snnb.core.machine import require_declared, require_memory
+from snnb.core.machine import require_memory
 from snnb.model_files.nir_file import IDENTITY, Node, times
 from snnb.network.geometry import Shape
 
@@ -76,10 +75,10 @@ def volume_of(shape: Shape) -> Channels:
     return channels, height, width
 
 
-def linear_of(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
+def linear_of(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
     """Return a linear node as a map, the NIR shape of its output, and its bias (float64, of that shape).
 
-    `shape` is the NIR shape of its input, `path` the file. For errors of too many weights see `require_declared`.
+    `shape` is the NIR shape of its input.
     """
     if node.kind in (IDENTITY, "Delay", "Output"):
         return Elementwise(), shape, None
@@ -92,15 +91,22 @@ def linear_of(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Opti
             raise node.refuse(f"flattens the axes {first} to {last} of an input {times(shape)}")
         return Elementwise(), (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]), None
     if node.kind in ("Affine", "Linear"):
-        weight = node.parameters["weight"].astype(np.float64)
+        weight = _weights_of(node)
         if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
             raise node.refuse(f"has weights of shape {times(weight.shape)}, but its input is {times(shape)}")
         outputs = weight.shape[:1]
         return Matrix(weight.T), outputs, node.of_shape("bias", outputs) if "bias" in node.parameters else None
-    return _window(node, shape, path)
+    return _window(node, shape)
 
 
-def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
+def _weights_of(node: Node) -> np.ndarray:
+    """Return the weights of a node as float64."""
+    weight = node.parameters["weight"]
+    node.budget.draw(weight.size, f"weights of {node.title}", 8)
+    return weight.astype(np.float64)
+
+
+def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
     """Return a convolution or pooling. A `Conv1d` has one row."""
     axes = 1 if node.kind == "Conv1d" else 2
     if len(shape) != axes + 1:
@@ -109,13 +115,13 @@ def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Option
     row = (1,) * (2 - axes)
     dilations, bias = (1, 1), None
     if node.kind.startswith("Conv"):
-        weight, (groups,) = node.parameters["weight"].astype(np.float64), node.whole("groups", 1)
+        weight, (groups,) = _weights_of(node), node.whole("groups", 1)
         if weight.ndim != axes + 2 or weight.shape[1] * groups != channels or weight.shape[0] % max(groups, 1):
             raise node.refuse(
                 f"has weights of shape {times(weight.shape)} in {groups} groups, but its input is {times(shape)}"
             )
         dilations = _pair((*row, *node.whole("dilation", axes)))
-        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups, path)
+        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups, node)
         bias = node.of_shape("bias", weight.shape[:1]) if "bias" in node.parameters else None
     else:
         taps, diagonal = node.whole("kernel_size", axes), True
@@ -123,6 +129,7 @@ def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Option
             raise node.refuse(f"has a kernel of {times(taps)}")
         if math.prod((channels, *taps)) > LARGEST_MATRIX:
             raise node.refuse(f"has a kernel of {times((channels, *taps))} weights, more than {LARGEST_MATRIX:,}")
+        node.budget.draw(math.prod((channels, *taps)), f"weights of {node.title}", 8)
         kernel = np.full((*taps, channels, 1), 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0)
     strides, used = _pair((*row, *node.whole("stride", axes))), _pair((*row, *sizes))
     if min((*strides, *dilations)) < 1:
@@ -139,13 +146,13 @@ def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Option
         raise node.refuse(f"has no output: its kernel does not fit into its input of {times(shape)}")
     window = Window(kernel, diagonal, strides, dilations, _pair([first for first, _ in pads]), used, outputs)
     result = (window.filters, *outputs[-axes:])
-    require_memory(8 * math.prod(result), f"{path}: the {math.prod(result):,} outputs of {node.title}")
+    require_memory(8 * math.prod(result), f"{node.budget.path}: the {math.prod(result):,} outputs of {node.title}")
     if bias is not None:
         bias = np.broadcast_to(bias.reshape(-1, *([1] * axes)), result)
     return window, result, bias
 
 
-def _of_groups(weight: np.ndarray, groups: int, path: Path) -> Tuple[np.ndarray, bool]:
+def _of_groups(weight: np.ndarray, groups: int, node: Node) -> Tuple[np.ndarray, bool]:
     """Return weights (filters, channels of a group, rows, columns) as the kernel of a `Window`, and if it is diagonal.
 
     The kernel of several groups with several channels has zeros between groups.
@@ -153,7 +160,7 @@ def _of_groups(weight: np.ndarray, groups: int, path: Path) -> Tuple[np.ndarray,
     filters, channels, rows, columns = weight.shape
     if channels == 1:
         return weight.reshape(groups, filters // groups, rows, columns).transpose(2, 3, 0, 1), True
-    require_declared(path, groups * weight.size, "weights of a convolution in groups", 8)
+    node.budget.draw(groups * weight.size, f"weights of the groups of {node.title}", 8)
     kernel = np.zeros((rows, columns, groups, channels, groups, filters // groups))
     each = np.arange(groups)
     kernel[:, :, each, :, each] = weight.reshape(groups, filters // groups, channels, rows, columns).transpose(
@@ -188,15 +195,17 @@ def compose(first: Linear, second: Linear, source: Channels, middle: Channels, t
         return Elementwise(first.factor.reshape(target) * (1 if second.factor is None else second.factor))
     composed: Optional[Linear] = None
     if isinstance(first, Window) and isinstance(second, Window):
-        composed = _window_of_windows(first, second)
+        composed = _window_of_windows(first, second, node)
     elif isinstance(first, Elementwise) and isinstance(second, Window) and source == middle:
         factor = channel_values(first.factor)
+        node.budget.draw(second.kernel.size, f"weights of {node.title}", 8)
         composed = None if factor is None else replace(second, kernel=second.kernel * factor.reshape(-1, 1))
     elif isinstance(first, Window) and not first.kernel.any() and isinstance(second, Elementwise):
         composed = first
     elif isinstance(first, Window) and isinstance(second, Elementwise) and middle == target:
         factor = channel_values(second.factor)
         if factor is not None:
+            node.budget.draw(first.kernel.size, f"weights of {node.title}", 8)
             per_filter = factor.reshape(first.kernel.shape[2:] if first.diagonal else (-1,))
             composed = replace(first, kernel=first.kernel * per_filter)
     if composed is not None:
@@ -210,13 +219,14 @@ def compose(first: Linear, second: Linear, source: Channels, middle: Channels, t
 
 
 def _require_matrix(source: Channels, target: Channels, node: Node) -> None:
-    """Raise `NotReadError` if a matrix between two volumes has too many weights."""
+    """Draw the bytes of a matrix between two volumes; raise `NotReadError` if it has too many weights."""
     weights = math.prod(source) * math.prod(target)
     if weights > LARGEST_MATRIX:
         raise node.refuse(
             f"and the linear nodes before it are not a convolution but a matrix of {weights:,} weights, more than "
             f"{LARGEST_MATRIX:,}: put neurons between them"
         )
+    node.budget.draw(weights, f"weights of a matrix of {node.title}", 8)
 
 
 def channel_values(values: Optional[np.ndarray]) -> Optional[np.ndarray]:
@@ -258,7 +268,7 @@ def apply(linear: Linear, x: np.ndarray, target: Channels) -> np.ndarray:
     return sums
 
 
-def _window_of_windows(first: Window, second: Window) -> Optional[Window]:
+def _window_of_windows(first: Window, second: Window, node: Node) -> Optional[Window]:
     """Return a window of windows as one window with a larger kernel; None if it is not one.
 
     Where the second has zeros around its input, the first must read nothing: rows after the last one that it needs are
@@ -289,7 +299,9 @@ def _window_of_windows(first: Window, second: Window) -> Optional[Window]:
     }[first.diagonal, second.diagonal]
     channels, diagonal = first.kernel.shape[2], first.diagonal and second.diagonal
     per_channel = first.kernel.shape[3] * second.kernel.shape[3] if diagonal else second.filters
-    kernel = np.zeros((taps[0].max() + 1, taps[1].max() + 1, channels, per_channel))
+    size = (int(taps[0].max()) + 1, int(taps[1].max()) + 1, channels, per_channel)
+    node.budget.draw(math.prod(size), f"weights of {node.title} composed with those before it", 8)
+    kernel = np.zeros(size)
     for i, j in np.ndindex(second.kernel.shape[:2]):
         of_tap = second.kernel[i, j]
         if first.diagonal:

@@ -70,6 +70,8 @@ def read_nir(path: Path, settings: NirSettings, samples: Optional[Shape] = None)
         return _Reader(read_nir_graph(path), settings, samples).network()
     except NotReadError as error:
         raise InputError(f"{path}: {error}") from error
+    except RecursionError:
+        raise InputError(f"{path}: has hundreds of linear nodes in sequence; put neurons between them") from None
 
 
 def input_shape(path: Path, samples: Optional[Shape] = None) -> Tuple[int, int, int]:
@@ -122,12 +124,14 @@ class _Reader:
                 shape = next(self._outer[s] for s in graph.sources[name] if (s, name) not in graph.closing)
                 self._inner[name] = self._outer[name] = shape
             total += math.prod(shape)
-            require_memory(VALUE_BYTES * total, f"{graph.path}: the {total:,} inputs of its nodes, up to {name},")
+            require_memory(
+                VALUE_BYTES * total, f"{graph.budget.path}: the {total:,} inputs of its nodes, up to {name},"
+            )
             if node.kind in NEURONS:
                 for parameter in PARAMETERS[node.kind]:
                     node.of_shape(parameter, shape)
             elif name != graph.input:
-                linear, self._outer[name], bias = linear_of(node, shape, graph.path)
+                linear, self._outer[name], bias = linear_of(node, shape)
                 self._linear[name] = (linear, bias)
         for name, sources in graph.sources.items():
             for source in sources:
@@ -202,6 +206,7 @@ class _Reader:
         terms: List[Term] = []
         for term in self._arriving(name):
             for part, n in parts:
+                self._graph.budget.draw_steps(1, "paths of linear nodes")
                 composed = compose(term.linear, part, term.volume, middle, target, node)
                 terms.append(Term(term.source, term.volume, composed, term.delay + n))
         self._open.pop()

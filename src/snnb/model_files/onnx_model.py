@@ -9,25 +9,27 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 import onnx
+import onnx.checker
+import onnx.shape_inference
 import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from onnx.checker import ValidationError
 
-from snnb.core.errors import InputError, ResourceError, first_line, out_of_memory
-from snnb.core.machine import require_memory
+from snnb.core.errors import InputError, SnnbError, first_line, out_of_memory
 from snnb.core.progress import Say
+from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Attribute, Layers, Node, Operand, Value, vector
 from snnb.network.trained import TrainedNetwork
 
-VALUE_BYTES = 8  # of a constant in memory
+SHAPE_NUMBERS = 100  # of a constant that may be a shape, axes or pads, at most
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
 CHANGE = "change this part of the model, and export it again"
@@ -58,6 +60,7 @@ class Graph:
     batch: Optional[int]  # number of pictures in a batch if the file fixes it
     shape: Tuple[int, ...]  # of a picture, in ONNX's order
     output: str
+    budget: Budget  # of the file, with its external files
 
 
 def external_files(path: Path, graph: "Optional[onnx.GraphProto]" = None) -> List[Path]:
@@ -66,7 +69,7 @@ def external_files(path: Path, graph: "Optional[onnx.GraphProto]" = None) -> Lis
     Raise `InputError` for one outside of its folder, and for a device; for other errors see `read_graph`.
     """
     if graph is None:
-        graph = _parsed(path, external=False).graph
+        graph = _parsed(path).graph
     entries = [
         entry for tensor in _tensors(graph) if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data
     ]
@@ -96,6 +99,7 @@ def read_graph(path: Path) -> Graph:
     """
     model = _parsed(path)
     graph = model.graph
+    budget = _load_external(path, model)
     constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
     if graph.sparse_initializer:
         raise NotReadError("it has sparse weights, which are not supported")
@@ -127,11 +131,11 @@ def read_graph(path: Path) -> Graph:
             wanted.update(node.inputs)
             needed.append(node)
     fixed = batch if batch > 0 else None
-    return Graph(needed[::-1], constants, entry.name, fixed, tuple(shape), end.name)
+    return Graph(needed[::-1], constants, entry.name, fixed, tuple(shape), end.name, budget)
 
 
-def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
-    """Parse the file, and read its external weights."""
+def _parsed(path: Path) -> onnx.ModelProto:
+    """Parse the file, without its external weights."""
     try:
         with path.open("rb") as file:
             begin = file.read(max(map(len, OTHER_FORMATS)))
@@ -141,14 +145,32 @@ def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
-            if external and external_files(path, model.graph):
-                onnx.load_external_data_for_model(model, str(path.parent))
     except RAISED_BY_ONNX as error:
         cause = error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error
         raise NotReadError(f"it is not a complete .onnx file ({first_line(cause)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
     return model
+
+
+def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
+    """Read the external weights of a model, after drawing their bytes; return the budget of all its files."""
+    sizes = {file: file.stat().st_size for file in external_files(path, model.graph) if file.is_file()}
+    budget = Budget(path, path.stat().st_size + sum(sizes.values()))
+    for tensor in _tensors(model.graph):
+        if any(length < 0 for length in tensor.dims):
+            raise NotReadError(f"{tensor.name or 'a constant'} is damaged: its shape is {tuple(tensor.dims)}")
+        if tensor.data_location == tensor.EXTERNAL:
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            size = sizes.get(path.parent / entries.get("location", ""), 0)
+            length = entries.get("length", "")
+            budget.draw(int(length) if length.isdecimal() else size, f"bytes of {tensor.name}")
+    try:
+        if sizes:
+            onnx.load_external_data_for_model(model, str(path.parent))
+    except RAISED_BY_ONNX as error:
+        raise NotReadError(f"its external weights cannot be read ({first_line(error)})") from error
+    return budget
 
 
 def _node(node: onnx.NodeProto, number: int, opset: int) -> Node:
@@ -172,6 +194,8 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
 
 
 OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are constants, as of a computed shape
+WINDOWED = ("AveragePool", "Conv", "GlobalAveragePool", "MaxPool")  # of images only
+CONSTANT_BYTES = 8  # of a number of a constant in memory
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
@@ -192,7 +216,7 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
         )
     axes = "NHWC" if _channels_last(graph) else "NCHW"
     lengths = dict(zip(axes[1:], graph.shape))
-    layers = Layers(graph.batch, graph.input, tuple(lengths[axis] for axis in "HWC"))
+    layers = Layers(graph.budget, graph.batch, graph.input, tuple(lengths[axis] for axis in "HWC"))
     values: Dict[str, Operand] = {**graph.constants, graph.input: Value(layers.input, axes), "": None}
     for node in graph.nodes:
         if node.kind == "LogSoftmax":
@@ -200,20 +224,9 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
                 raise NotReadError(f"operator LogSoftmax ({node.name}): no spiking form of a logarithm", CHANGE)
             warn(f"the model ends in the logarithm of a softmax ({node.name}), which is replaced by the softmax")
         try:
-            values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])
+            values[node.outputs[0]] = _computed(node, layers, values)
         except NotReadError as error:
-            reason = str(error)
-        except ResourceError as error:
-            raise ResourceError(f"{path}: {error}") from error
-        except KeyError as error:
-            reason = f"it takes {error}, which no preceding operator outputs"
-        except Exception as error:  # numpy and onnx raise errors of any type for an invalid operator
-            if out_of_memory(error):
-                raise
-            reason = first_line(error)
-        else:
-            continue
-        raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {reason}", CHANGE)
+            raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {error}", CHANGE) from error
     output = values.get(graph.output)
     if not isinstance(output, Value):
         raise NotReadError(f"its output {graph.output} is not computed from its input")
@@ -224,22 +237,72 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     return layers.network(output.layer)
 
 
-def _computed(node: Node, layers: Layers, inputs: List[Operand]) -> Operand:
-    """Return the output of an operator; from constants, by the reference implementation of the package onnx."""
-    if any(isinstance(given, Value) for given in inputs):
-        if node.kind in OF_CONSTANTS:
-            raise NotReadError("it takes part of a value; only complete images and vectors are supported")
-        return OPERATORS[node.kind](layers, node, inputs)
+def _computed(node: Node, layers: Layers, values: Mapping[str, Operand]) -> Operand:
+    """Return the output of an operator; `values` has those of the operators before it."""
+    missing = [name for name in node.inputs if name not in values]
+    if missing:
+        raise NotReadError(f"it takes {missing[0]!r}, which no preceding operator outputs")
+    _check(node)
+    inputs = [values[name] for name in node.inputs]
+    if not any(isinstance(operand, Value) for operand in inputs):
+        return _constant(node, inputs, layers.budget)
+    if node.kind in OF_CONSTANTS:
+        raise NotReadError("it takes part of a value; only complete images and vectors are supported")
+    return OPERATORS[node.kind](layers, node, inputs)
+
+
+def _check(node: Node) -> None:
+    """Raise `NotReadError` if ONNX's definition of an operator has other attributes, or another number of inputs."""
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = onnx.IR_VERSION
+    context.opset_imports = {"": node.opset}
+    try:
+        onnx.checker.check_node(node.proto, context)
+    except ValidationError as error:
+        raise NotReadError(f"it is not valid ({first_line(error)})") from error
+
+
+def _constant(node: Node, inputs: List[Operand], budget: Budget) -> np.ndarray:
+    """Compute the output of an operator on constants by the reference implementation of the package onnx."""
     from onnx.reference import ReferenceEvaluator  # takes long to import
 
-    constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
-    if node.kind == "Gather":  # whose output can be larger than its inputs
-        size = math.prod(given.size for given in constants.values() if isinstance(given, np.ndarray))
-        require_memory(VALUE_BYTES * size, f"the {size:,} constants that {node.name} gathers")
+    if node.kind in WINDOWED:
+        raise NotReadError("it takes a constant where an image is needed")
+    constants = {name: operand for name, operand in zip(node.inputs, inputs) if isinstance(operand, np.ndarray)}
     ends = [onnx.ValueInfoProto(name=name) for name in (*constants, node.outputs[0])]
     graph = helper.make_graph([node.proto], "constants", ends[:-1], ends[-1:])
-    [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
-    return np.asarray(output)
+    try:
+        shape = _shape_of_constant(node, constants)
+        budget.draw(math.prod(shape), f"values of the constant {node.outputs[0]}", CONSTANT_BYTES)
+        [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
+        return np.asarray(output)
+    except SnnbError:
+        raise
+    except Exception as error:  # numpy and onnx raise errors of any type for an invalid operator
+        if out_of_memory(error):
+            raise
+        raise NotReadError(first_line(error)) from error
+
+
+def _shape_of_constant(node: Node, constants: Mapping[str, np.ndarray]) -> Tuple[int, ...]:
+    """Return the shape that the output of an operator on constants will have, by ONNX's shape inference.
+
+    Raise an error of onnx if the constants do not fit, `NotReadError` if the shape does not follow from them.
+    """
+    types = {
+        name: helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in constants.items()
+    }
+    numbers = {
+        name: numpy_helper.from_array(array, name) for name, array in constants.items() if array.size <= SHAPE_NUMBERS
+    }
+    opsets = [helper.make_opsetid("", node.opset)]
+    schema = onnx.defs.get_schema(node.kind, node.opset, "")
+    inferred = onnx.shape_inference.infer_node_outputs(schema, node.proto, types, numbers, opset_imports=opsets)
+    output = inferred[node.outputs[0]].tensor_type
+    if not output.HasField("shape") or not all(axis.HasField("dim_value") for axis in output.shape.dim):
+        raise NotReadError("the size of its output does not follow from its inputs")
+    return tuple(axis.dim_value for axis in output.shape.dim)
 
 
 def _channels_last(graph: Graph) -> bool:

@@ -4,7 +4,6 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.machine import require_memory
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_values import (
     BATCH,
@@ -166,7 +165,7 @@ def _scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift:
     with no smaller one than 1.001e-5, and PyTorch's is 1e-5.
     """
     epsilon = 1e-3
-    require_memory(CHANNEL_BYTES * len(factor), f"the {len(factor):,} channels that {node.name} scales")
+    layers.budget.draw(len(factor), f"channels that {node.name} scales", CHANNEL_BYTES)
     arrays = [factor, shift, np.zeros(len(factor)), np.full(len(factor), 1 - epsilon)]
     return value.like(layers.add("BatchNormalization", node.name, [value.layer], arrays, epsilon=epsilon))
 
@@ -298,7 +297,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
         layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
         nonnegative = all(value.nonnegative for value in values)
         starts = np.cumsum([0, *(value.shape[0] for value in values)])
-        require_memory(POSITION_BYTES * int(starts[-1]), f"the {starts[-1]:,} values that {node.name} concatenates")
+        layers.budget.draw(int(starts[-1]), f"values that {node.name} concatenates", POSITION_BYTES)
         orders = [
             start + (np.arange(value.shape[0]) if value.order is None else value.order)
             for start, value in zip(starts, values)

@@ -7,18 +7,20 @@ meaning of each of ONNX's axes, so that no value is transposed: only the weights
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
 import onnx
 
-from snnb.core.machine import require_memory
+from snnb.core.errors import ResourceError
+from snnb.io.budget import Budget
 from snnb.model_files.kinds import NotReadError
 from snnb.network.layers import KERAS_KINDS, configured
 from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 
 Attribute = Union[int, float, str, Tuple[float, ...]]
 _T = TypeVar("_T", int, float, str, Tuple[int, ...])
+WEIGHT_BYTES = 4  # of a weight in memory
 POSITION_BYTES = 32  # of a flattened value, while the order of values is computed
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
@@ -73,12 +75,14 @@ class Value:
 class Layers:
     """Collects the layers of a network, with unique names derived from ONNX's names.
 
-    `batch` is the number of pictures in a batch if the ONNX file fixes it; `shape` is (height, width, channels).
+    `budget` is that of the file; `batch` is the number of pictures in a batch if the ONNX file fixes it; `shape` is
+    (height, width, channels).
     """
 
-    def __init__(self, batch: Optional[int], name: str, shape: Tuple[int, ...]) -> None:
+    def __init__(self, budget: Budget, batch: Optional[int], name: str, shape: Tuple[int, ...]) -> None:
+        self.budget = budget
         self.batch = batch
-        self._names: Set[str] = set()
+        self._names: Dict[str, int] = {}  # with the number that the last layer of this name has got
         self.input = input_layer(self._free(name), shape)
         self._layers = [self.input]
 
@@ -96,16 +100,23 @@ class Layers:
         """
         name = self._free(name)
         layer = configured(KERAS_KINDS[kind], settings, name)
-        shapes = layer.weight_shapes(inputs[0].shape)
-        with np.errstate(over="ignore"):
-            arrays = {key: np.asarray(array, np.float32) for key, array in zip(shapes, weights)}
+        self.budget.draw(sum(map(np.size, weights)), f"weights of {name}", WEIGHT_BYTES)
+        try:
+            shapes = layer.weight_shapes(inputs[0].shape)
+            with np.errstate(over="ignore"):
+                arrays = {key: np.asarray(array, np.float32) for key, array in zip(shapes, weights)}
+            made = TrainedLayer.reading(name, layer, inputs, arrays)
+        except ValueError as error:  # it does not fit the shapes of its inputs
+            raise NotReadError(str(error)) from error
+        except ResourceError as error:
+            raise ResourceError(f"{self.budget.path}: {error}") from error
         for key, shape in shapes.items():
             if arrays[key].shape != shape:
                 raise NotReadError(f"its {key} has the shape {arrays[key].shape}, not {shape}")
             if not np.isfinite(arrays[key]).all():
                 raise NotReadError(f"its {key} holds numbers that float32 does not hold, or NaN")
-        self._layers.append(TrainedLayer.reading(name, layer, inputs, arrays))
-        return self._layers[-1]
+        self._layers.append(made)
+        return made
 
     def network(self, output: TrainedLayer) -> TrainedNetwork:
         """Return the network of the layers that the output depends on."""
@@ -114,11 +125,12 @@ class Layers:
     def _free(self, name: str) -> str:
         """Return a name that no layer has yet."""
         plain = re.sub("[^A-Za-z0-9]", "_", str(name)).strip("_")[:80] or "layer"
-        free, number = plain, 1
+        free, number = plain, self._names.get(plain.lower(), 1)
         while free.lower() in self._names:
             number += 1
             free = f"{plain}_{number}"
-        self._names.add(free.lower())
+        self._names[free.lower()] = 1
+        self._names[plain.lower()] = number
         return free
 
 
@@ -144,7 +156,7 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
     size = math.prod(lengths.values())
     if len(value.layer.shape) == 1:
         return replace(value, axes="NF")
-    require_memory(POSITION_BYTES * size, f"the {size:,} values that {name} flattens")
+    layers.budget.draw(size, f"values that {name} flattens", POSITION_BYTES)
     places = np.arange(size).reshape([lengths[axis] for axis in "HWC"])
     order = places.transpose(["HWC".index(axis) for axis in value.axes[1:]]).ravel()
     layer = layers.add("Flatten", name, [value.layer])

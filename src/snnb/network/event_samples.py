@@ -9,7 +9,7 @@ from typing import Iterable, List, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.io.hdf5 import reading, text_of, write_array, writing
+from snnb.io.hdf5 import read_rows, reading, text_of, whole, write_array, writing
 from snnb.network.geometry import Shape
 
 
@@ -106,7 +106,7 @@ class EventSamples:
             if text_of(file.attrs.get("format")) != FORMAT or file.attrs["version"] != VERSION:
                 raise DamagedError(path, f"not a file of {FORMAT}, version {VERSION}")
             self.shape = tuple(int(size) for size in file.attrs["shape"])
-            self.lengths, self._bounds = file["length"][:], file["bounds"][:]
+            self.lengths, self._bounds = whole(file["length"]), whole(file["bounds"])
         self._path = path
 
     def __len__(self) -> int:
@@ -122,7 +122,7 @@ class EventSamples:
     def __getitem__(self, rows: slice) -> InputSteps:
         bounds = self.part(rows)._bounds
         with reading(self._path) as file:
-            step, neuron, value = (file[name][bounds[0] : bounds[-1]] for name in ELEMENTS)
+            step, neuron, value = (read_rows(file[name], int(bounds[0]), int(bounds[-1])) for name in ELEMENTS)
         return InputSteps(self.shape, bounds - bounds[0], step, neuron, value.astype(np.float32))
 
 
