@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from snnb.core import machine
-from snnb.core.errors import DamagedError, ResourceError
 
 GIB = 1 << 30
 UNLIMITED_1 = 9223372036854771712  # what version 1 shows without a limit
@@ -103,28 +102,3 @@ def test_without_proc_the_machine_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "PROCESS", tmp_path)
     assert machine.processors() == len(os.sched_getaffinity(0))
     assert machine.memory().total == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-@pytest.mark.parametrize(
-    ("number", "held", "available", "error"),
-    [
-        (8_000_000, 0, 64_000_000, None),  # 64 MB may be declared by any file
-        (8_000_000, 0, 63_999_999, ResourceError),
-        (8_000_001, 0, 10**12, DamagedError),
-        (12_900_000, 100_000, 103_200_000, None),  # and 1,032 times its size
-        (12_900_000, 100_000, 103_199_999, ResourceError),
-        (12_900_001, 100_000, 10**12, DamagedError),
-        (125_000, 0, 0, None),  # a megabyte is always there
-    ],
-)
-def test_what_a_file_declares_is_compared_with_its_size_and_with_memory(
-    tmp_path, monkeypatch, number, held, available, error
-):
-    path = tmp_path / "file"
-    path.write_bytes(bytes(held))
-    monkeypatch.setattr(machine, "memory", lambda: machine.Memory(10**15, available))
-    if error is None:
-        machine.require_declared(path, number, "neurons", 8)
-        return
-    with pytest.raises(error, match=f"file: .*{number:,} neurons"):
-        machine.require_declared(path, number, "neurons", 8)

@@ -6,6 +6,7 @@ import pytest
 
 from snnb.core.errors import InputError, ResourceError
 from snnb.core.machine import Memory
+from snnb.io.budget import Budget
 from snnb.io.npy import check_archive, load_archive, load_array, read_member, write_member
 
 ARRAYS = {
@@ -69,20 +70,20 @@ def test_a_header_that_declares_more_than_its_member_holds_is_refused(tmp_path, 
 
 
 def test_an_archive_of_many_zeros_is_limited_by_memory(tmp_path, monkeypatch):
-    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(250_000))
-    assert load_archive(tmp_path / "x.npz")["a"].size == 250_000
-    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 1_999_999))
-    with pytest.raises(ResourceError, match=r"x\.npz: the 250,000 values of a\.npy"):
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(2_500_000))
+    assert load_archive(tmp_path / "x.npz")["a"].size == 2_500_000
+    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 19_999_999))
+    with pytest.raises(ResourceError, match=r"x\.npz: the 2,500,000 values of a\.npy"):
         load_archive(tmp_path / "x.npz")
 
 
 def test_the_arrays_of_an_archive_are_limited_together(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", a=np.zeros(100_000), b=np.zeros(100_000))
-    monkeypatch.setattr("snnb.core.machine.SCRATCH_BYTES", 1_500_000)
-    monkeypatch.setattr("snnb.core.machine.LARGEST_RATIO", 1)
+    monkeypatch.setattr("snnb.io.budget.FREE_BYTES", 1_500_000)
+    monkeypatch.setattr("snnb.io.budget.BYTES_PER_BYTE", 1)
     assert load_archive(tmp_path / "x.npz", names=["a"])["a"].size == 100_000
     for check in (load_archive, check_archive):
-        with pytest.raises(InputError, match=r"x\.npz: declares 1,600,000 bytes of its arrays"):
+        with pytest.raises(InputError, match=r"x\.npz: describes 100,000 values of b\.npy: 1,600,000 bytes"):
             check(tmp_path / "x.npz")
 
 
@@ -91,7 +92,7 @@ def test_other_methods_than_deflate_are_refused(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
         archive.writestr("a.npy", bytes(100))
     with zipfile.ZipFile(tmp_path / "x.npz") as archive:
-        for check in (load_archive, check_archive, lambda path: read_member(path, archive, "a.npy")):
+        for check in (load_archive, check_archive, lambda path: read_member(Budget(path), archive, "a.npy")):
             with pytest.raises(InputError, match=r"x\.npz: a\.npy is compressed, but not by deflate"):
                 check(tmp_path / "x.npz")
 

@@ -289,9 +289,9 @@ def test_the_windows_of_a_pooling_are_limited_by_memory(tmp_path):
 
 def test_repeated_concatenations_are_limited_by_memory(tmp_path, monkeypatch):
     steps = [node("Flatten", "x", "v0")]
-    steps += [node("Concat", ",".join([f"v{k}"] * 20), f"v{k + 1}", axis=1) for k in range(3)]
-    path = written(tmp_path / "net.onnx", [*steps, node("Gemm", "v3,w")], (2, 2, 2), w=numbers(64_000, 1))
+    steps += [node("Concat", ",".join([f"v{k}"] * 20), f"v{k + 1}", axis=1) for k in range(4)]
+    path = written(tmp_path / "net.onnx", [*steps, node("Gemm", "v4,w")], (2, 2, 2), w=numbers(1_280_000, 1))
     assert read_onnx(path, len).output.shape == (1,)
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 1_000_000))
-    with pytest.raises(ResourceError, match=r"net\.onnx: the 64,000 values that the_Concat_v3 concatenates"):
+    with pytest.raises(ResourceError, match=r"net\.onnx: the 1,280,000 values that the_Concat_v4 concatenates"):
         read_onnx(path, len)

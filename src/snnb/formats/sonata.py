@@ -539,9 +539,10 @@ def _column(group: h5py.Group, part: range, key: str, of_types: Dict[str, Dict[i
     """Return the values of some edges: of their edge group, else of their type, else 1."""
     groups = _groups(group)
     holding = [number for number in groups if key in group[number]]
-    index = np.array(part)
     if "edge_group_index" in group:
         index = read_rows(group["edge_group_index"], part.start, part.stop)
+    else:
+        index = np.arange(part.start, part.stop)
     if len(groups) == 1 and holding:
         return _values_at(group[groups[0]][key], index)
     values = np.ones(len(part), np.float32)

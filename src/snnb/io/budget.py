@@ -17,10 +17,12 @@ from snnb.core.machine import require_memory
 FREE_BYTES = 1 << 28
 # Largest compression ratio of deflate (zlib.net/zlib_tech.html)
 BYTES_PER_BYTE = 1032
-# More layers than published networks have. Each takes a millisecond at most.
+# More layers than published networks have. Each takes about a millisecond.
 FREE_STEPS = 10_000
-# The shortest use of a layer in a description of Keras: `["a",0,0]`
-BYTES_PER_STEP = 10
+# A layer of Keras's description, or a node in HDF5, takes several times as many bytes.
+BYTES_PER_STEP = 100
+# The available memory, which takes 2 ms to find, is found again after so many bytes.
+CHECKED_BYTES = 10_000_000
 
 
 class Budget:
@@ -38,6 +40,7 @@ class Budget:
         self.path = path
         self.size = path.stat().st_size if size is None else size
         self._bytes = 0
+        self._unchecked_bytes = 0  # drawn since the last check of the available memory
         self._steps = 0
 
     def draw(
@@ -79,7 +82,10 @@ class Budget:
                 f"{self.size:,} bytes is read",
             )
         if in_memory:
-            require_memory(needed, f"{self.path}: the {number:,} {unit}")
+            self._unchecked_bytes += needed
+        if self._unchecked_bytes > CHECKED_BYTES:
+            require_memory(self._unchecked_bytes, f"{self.path}: the {number:,} {unit}")
+            self._unchecked_bytes = 0
 
     def draw_steps(self, number: int, unit: str) -> None:
         """Draw steps, such as nodes, that a reader is about to take.

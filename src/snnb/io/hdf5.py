@@ -196,39 +196,43 @@ def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     """Read a dataset, after drawing its bytes: one that was never written takes no space in the file."""
     if isinstance(stored, np.ndarray):
         return stored
-    if stored.shape and h5py.check_dtype(vlen=stored.dtype) is not None:
+    shape, dtype = stored.shape, stored.dtype
+    _draw(stored, math.prod(shape or ()))
+    if dtype.kind == "O" and shape and h5py.check_dtype(vlen=dtype) is not None:
         return _texts(stored)
-    _draw(stored, stored.size)
     return stored[()]
 
 
 def read_rows(stored: h5py.Dataset, first: int, stop: int) -> np.ndarray:
-    """Read the rows of a dataset of numbers from `first` to `stop`, after drawing their bytes."""
+    """Read the rows of a dataset from `first` to `stop`, after drawing their bytes."""
     rows = max(0, min(stop, len(stored)) - first)
     _draw(stored, rows * math.prod(stored.shape[1:]))
     return stored[first:stop]
 
 
 def _draw(stored: h5py.Dataset, number: int) -> None:
-    """Draw the bytes of a number of values, or those of the chunk that is unpacked to read them."""
-    budget, unit = budget_of(stored), f"values of {stored.name}"
-    chunk = math.prod(stored.chunks or ()) * stored.dtype.itemsize
-    if chunk > max(SCRATCH_BYTES, stored.size * stored.dtype.itemsize):
-        raise DamagedError(budget.path, f"{stored.name} has {stored.size:,} values in a chunk of {chunk:,} bytes")
-    budget.draw(max(number, chunk // stored.dtype.itemsize), unit, stored.dtype.itemsize)
+    """Draw the bytes of a number of values, or those of a larger chunk, which is unpacked to read them."""
+    budget, item_bytes = budget_of(stored), stored.dtype.itemsize
+    if stored.chunks is not None:
+        size, chunk = math.prod(stored.shape), math.prod(stored.chunks)
+        if chunk * item_bytes > max(SCRATCH_BYTES, size * item_bytes):
+            raise DamagedError(
+                budget.path, f"{stored.name} has {size:,} values in a chunk of {chunk * item_bytes:,} bytes"
+            )
+        number = max(number, chunk)
+    budget.draw(number, f"values of {stored.name}", item_bytes)
 
 
 def _texts(stored: h5py.Dataset) -> np.ndarray:
     """Read texts, or arrays, of variable length: the dataset has references, of which several may be to one text."""
     budget = budget_of(stored)
-    _draw(stored, stored.size)
     texts = np.empty(stored.shape, object)
     rows = max(1, TEXTS // max(1, math.prod(stored.shape[1:])))
     for first in range(0, len(stored), rows):
-        texts[first : first + rows] = stored[first : first + rows]
-        read = texts[first : first + rows].ravel().tolist()
-        length = sum(len(text) * getattr(text, "itemsize", 1) for text in read)
+        block = stored[first : first + rows]
+        length = sum(len(text) * getattr(text, "itemsize", 1) for text in block.ravel().tolist())
         budget.draw(length, f"bytes of text in {stored.name}")
+        texts[first : first + rows] = block
     return texts
 
 

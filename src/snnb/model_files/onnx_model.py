@@ -9,7 +9,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from onnx.checker import ValidationError
 
-from snnb.core.errors import InputError, SnnbError, first_line, out_of_memory
+from snnb.core.errors import DamagedError, InputError, SnnbError, first_line, out_of_memory
 from snnb.core.progress import Say
 from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
@@ -155,7 +155,8 @@ def _parsed(path: Path) -> onnx.ModelProto:
 
 def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
     """Read the external weights of a model, after drawing their bytes; return the budget of all its files."""
-    sizes = {file: file.stat().st_size for file in external_files(path, model.graph) if file.is_file()}
+    files = external_files(path, model.graph)
+    sizes = {file: file.stat().st_size for file in files if file.is_file()}
     budget = Budget(path, path.stat().st_size + sum(sizes.values()))
     for tensor in _tensors(model.graph):
         if any(length < 0 for length in tensor.dims):
@@ -166,7 +167,7 @@ def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
             length = entries.get("length", "")
             budget.draw(int(length) if length.isdecimal() else size, f"bytes of {tensor.name}")
     try:
-        if sizes:
+        if files:
             onnx.load_external_data_for_model(model, str(path.parent))
     except RAISED_BY_ONNX as error:
         raise NotReadError(f"its external weights cannot be read ({first_line(error)})") from error
@@ -225,7 +226,9 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
             warn(f"the model ends in the logarithm of a softmax ({node.name}), which is replaced by the softmax")
         try:
             values[node.outputs[0]] = _computed(node, layers, values)
-        except NotReadError as error:
+        except DamagedError:  # of the file, not of the operator
+            raise
+        except (NotReadError, InputError) as error:
             raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {error}", CHANGE) from error
     output = values.get(graph.output)
     if not isinstance(output, Value):
@@ -242,27 +245,24 @@ def _computed(node: Node, layers: Layers, values: Mapping[str, Operand]) -> Oper
     missing = [name for name in node.inputs if name not in values]
     if missing:
         raise NotReadError(f"it takes {missing[0]!r}, which no preceding operator outputs")
-    _check(node)
     inputs = [values[name] for name in node.inputs]
     if not any(isinstance(operand, Value) for operand in inputs):
         return _constant(node, inputs, layers.budget)
     if node.kind in OF_CONSTANTS:
         raise NotReadError("it takes part of a value; only complete images and vectors are supported")
-    return OPERATORS[node.kind](layers, node, inputs)
-
-
-def _check(node: Node) -> None:
-    """Raise `NotReadError` if ONNX's definition of an operator has other attributes, or another number of inputs."""
-    context = onnx.checker.C.CheckerContext()
-    context.ir_version = onnx.IR_VERSION
-    context.opset_imports = {"": node.opset}
     try:
-        onnx.checker.check_node(node.proto, context)
-    except ValidationError as error:
-        raise NotReadError(f"it is not valid ({first_line(error)})") from error
+        return OPERATORS[node.kind](layers, node, inputs)
+    except (NotReadError, SnnbError):
+        raise
+    except Exception as error:
+        # A fault of the model is one that ONNX's own definition of the operator finds.
+        fault = None if out_of_memory(error) else _fault_of(node, inputs, layers.batch)
+        if fault is None:
+            raise
+        raise NotReadError(fault) from error
 
 
-def _constant(node: Node, inputs: List[Operand], budget: Budget) -> np.ndarray:
+def _constant(node: Node, inputs: Sequence[Operand], budget: Budget) -> np.ndarray:
     """Compute the output of an operator on constants by the reference implementation of the package onnx."""
     from onnx.reference import ReferenceEvaluator  # takes long to import
 
@@ -272,11 +272,14 @@ def _constant(node: Node, inputs: List[Operand], budget: Budget) -> np.ndarray:
     ends = [onnx.ValueInfoProto(name=name) for name in (*constants, node.outputs[0])]
     graph = helper.make_graph([node.proto], "constants", ends[:-1], ends[-1:])
     try:
-        shape = _shape_of_constant(node, constants)
-        budget.draw(math.prod(shape), f"values of the constant {node.outputs[0]}", CONSTANT_BYTES)
-        [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
-        return np.asarray(output)
-    except SnnbError:
+        output = _inferred(node, inputs)
+        if not output.HasField("shape") or not all(axis.HasField("dim_value") for axis in output.shape.dim):
+            raise NotReadError("the size of its output does not follow from its inputs")
+        size = math.prod(axis.dim_value for axis in output.shape.dim)
+        budget.draw(size, f"values of the constant {node.outputs[0]}", CONSTANT_BYTES)
+        [computed] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
+        return np.asarray(computed)
+    except (NotReadError, SnnbError):
         raise
     except Exception as error:  # numpy and onnx raise errors of any type for an invalid operator
         if out_of_memory(error):
@@ -284,25 +287,35 @@ def _constant(node: Node, inputs: List[Operand], budget: Budget) -> np.ndarray:
         raise NotReadError(first_line(error)) from error
 
 
-def _shape_of_constant(node: Node, constants: Mapping[str, np.ndarray]) -> Tuple[int, ...]:
-    """Return the shape that the output of an operator on constants will have, by ONNX's shape inference.
-
-    Raise an error of onnx if the constants do not fit, `NotReadError` if the shape does not follow from them.
-    """
-    types = {
-        name: helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-        for name, array in constants.items()
-    }
-    numbers = {
-        name: numpy_helper.from_array(array, name) for name, array in constants.items() if array.size <= SHAPE_NUMBERS
-    }
+def _inferred(node: Node, inputs: Sequence[Operand], batch: Optional[int] = None) -> onnx.TypeProto.Tensor:
+    """Return the type of an operator's output by ONNX's shape inference, which raises an error if inputs do not fit."""
+    types: Dict[str, onnx.TypeProto] = {}
+    numbers: Dict[str, onnx.TensorProto] = {}
+    for name, operand in zip(node.inputs, inputs):
+        if isinstance(operand, Value):
+            types[name] = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, (batch, *operand.shape))
+        elif operand is not None:
+            kind = helper.np_dtype_to_tensor_dtype(operand.dtype)
+            types[name] = helper.make_tensor_type_proto(kind, operand.shape)
+            if operand.size <= SHAPE_NUMBERS:
+                numbers[name] = numpy_helper.from_array(operand, name)
     opsets = [helper.make_opsetid("", node.opset)]
     schema = onnx.defs.get_schema(node.kind, node.opset, "")
     inferred = onnx.shape_inference.infer_node_outputs(schema, node.proto, types, numbers, opset_imports=opsets)
-    output = inferred[node.outputs[0]].tensor_type
-    if not output.HasField("shape") or not all(axis.HasField("dim_value") for axis in output.shape.dim):
-        raise NotReadError("the size of its output does not follow from its inputs")
-    return tuple(axis.dim_value for axis in output.shape.dim)
+    return inferred[node.outputs[0]].tensor_type
+
+
+def _fault_of(node: Node, inputs: Sequence[Operand], batch: Optional[int]) -> Optional[str]:
+    """Return the fault of an operator by ONNX's definition: of its attributes or inputs; None without any."""
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = onnx.IR_VERSION
+    context.opset_imports = {"": node.opset}
+    try:
+        onnx.checker.check_node(node.proto, context)
+        _inferred(node, inputs, batch)
+    except Exception as error:  # of any type
+        return first_line(error)
+    return None
 
 
 def _channels_last(graph: Graph) -> bool:
