@@ -128,7 +128,7 @@ def _padding(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     if node.get("mode", "constant") != "constant":
         raise NotReadError(f"its mode is {node.get('mode', '')}; only padding with zeros is supported")
     given = _optional(inputs, 2, "value")
-    fill = node.get("value", 0.0) if given is None else float(np.ravel(given)[0])
+    fill = node.get("value", 0.0) if given is None else _number(given)
     ends = node.get("pads", ()) or tuple(int(n) for n in np.ravel(_constant(inputs, 1, "padding")))
     rank = len(value.axes)
     given = _optional(inputs, 3, "axes")
@@ -232,7 +232,7 @@ def _clip(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     for number in (1, 2):
         given = _optional(inputs, number, "bound")
         if given is not None:
-            bounds[number - 1] = float(np.ravel(given)[0])
+            bounds[number - 1] = _number(given)
     low, high = bounds
     if low != 0 or not high > 0:
         raise NotReadError(f"it clips to [{low:g}, {high:g}]; only a range from 0 is supported")
@@ -292,7 +292,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     if len({value.axes for value in values}) > 1:
         raise NotReadError("it concatenates values with different axes")
     axes = values[0].axes
-    joined = axes[axis]
+    joined = _meaning(values[0], axis)
     if axes == "NF" and joined == "F":
         layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
         nonnegative = all(value.nonnegative for value in values)
@@ -343,7 +343,7 @@ def _softmax(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     axis = node.get("axis", -1 if node.opset >= 13 else 1)
     if len(value.layer.shape) == 3 and value.shape[1:] == (1, 1):
         value = Value(layers.add("Flatten", f"{node.name}_flat", [value.layer]), value.axes)
-    if value.axes[axis] not in "FC" or len(value.layer.shape) != 1:
+    if _meaning(value, axis) not in "FC" or len(value.layer.shape) != 1:
         raise NotReadError("it is over an axis of the image, not over the classes")
     return value.like(layers.add("Activation", node.name, [value.layer], activation="softmax"), True)
 
@@ -389,7 +389,7 @@ def _squeeze(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """Remove axes of length 1."""
     axes = _axes(node, inputs)
     value = _value(inputs[0])
-    left = {value.axes[axis] for axis in axes}
+    left = {_meaning(value, axis) for axis in axes}
     if value.axes == "NF" or left != {"H", "W"} or value.lengths["H"] * value.lengths["W"] != 1:
         raise NotReadError(f"it removes the axes {axes} of {value.shape}; only height and width of 1×1 can be removed")
     return vector(layers, node.name, value)
@@ -417,7 +417,7 @@ def _mean(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
     """ReduceMean over height and width."""
     value = _value(inputs[0])
     axes = _axes(node, inputs)
-    if value.axes == "NF" or {value.axes[axis] for axis in axes} != {"H", "W"}:
+    if value.axes == "NF" or {_meaning(value, axis) for axis in axes} != {"H", "W"}:
         raise NotReadError(f"it averages over the axes {axes}; only the mean over height and width is supported")
     layer = value.layer
     if len(layer.shape) == 3:
@@ -460,6 +460,20 @@ def _shape_of(layers: Layers, node: Node, inputs: List[Operand]) -> np.ndarray:
 def _axes(node: Node, inputs: Sequence[Operand]) -> List[int]:
     given = _optional(inputs, 1, "axes")
     return [int(axis) for axis in (node.get("axes", ()) if given is None else np.ravel(given))]
+
+
+def _meaning(value: Value, axis: int) -> str:
+    """Return the meaning of an axis of a value, see `Value.axes`."""
+    if not -len(value.axes) <= axis < len(value.axes):
+        raise NotReadError(f"its axis is {axis}, and its input has {len(value.axes)} axes")
+    return value.axes[axis]
+
+
+def _number(constant: np.ndarray) -> float:
+    """Return a constant of one number."""
+    if constant.size != 1:
+        raise NotReadError(f"it takes a constant of shape {constant.shape} where a number is needed")
+    return float(constant.ravel()[0])
 
 
 def _value(given: Operand) -> Value:
