@@ -7,10 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 
+from snnb.cli.main import main
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.onnx_model import read_onnx
+from snnb.model_files.onnx_operators import OPERATORS
 from tests.model_files.conftest import outputs, refused
 
 RANDOM = np.random.default_rng(5)
@@ -277,6 +279,33 @@ def test_only_the_layers_that_the_output_depends_on_are_read(tmp_path):
     path = written(tmp_path / "net.onnx", nodes, **constants)
     assert [layer.kind for layer in read_onnx(path, len).layers] == ["InputLayer", "Activation", "Flatten", "Dense"]
     compare(path, (3, 9, 8))
+
+
+def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(tmp_path, monkeypatch, capsys):
+    def broken(layers, node, inputs):
+        raise IndexError("string index out of range")
+
+    path = written(tmp_path / "net.onnx", [node("Relu", "x", "y")], (3, 8, 8))
+    monkeypatch.setitem(OPERATORS, "Relu", broken)
+    command = ["parse", "--run-dir", str(tmp_path / "run"), "--dataset", "digits", "--model", str(path), "--quiet"]
+    assert main(command) == 1
+    line = capsys.readouterr().err
+    assert "internal error: IndexError: string index out of range" in line
+    assert "change this part of the model" not in line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (node("Concat", "x,x", axis=9), "its axis is 9, and its input has 4 axes"),
+        (node("Conv", "x,w", strides="ab"), "Mismatched attribute type in .*strides"),
+        (node("Clip", "x,empty"), "a constant of shape"),
+        (node("MaxPool", "x", kernel_shape=2), "Mismatched attribute type in .*kernel_shape"),
+    ],
+)
+def test_faults_of_a_model_remain_faults_of_the_model(tmp_path, wrong, message):
+    constants = {"w": CONV["w"], "empty": np.zeros(0, np.float32)}
+    refused(written(tmp_path / "net.onnx", [wrong], **constants), message)
 
 
 def test_the_windows_of_a_pooling_are_limited_by_memory(tmp_path):
