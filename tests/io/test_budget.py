@@ -57,9 +57,9 @@ def test_small_arrays_are_compared_with_memory_in_sum(path, monkeypatch):
 
 def test_steps_are_compared_with_the_size_of_the_file(path):
     budget = Budget(path)
-    for _ in range(10_010):
+    for _ in range(5_010):
         budget.draw_steps(1, "nodes")
-    with pytest.raises(DamagedError, match="file: describes more than 10,010 nodes"):
+    with pytest.raises(DamagedError, match="file: describes more than 5,010 nodes"):
         budget.draw_steps(1, "nodes")
 
 

@@ -18,7 +18,7 @@ FREE_BYTES = 1 << 28
 # Largest compression ratio of deflate (zlib.net/zlib_tech.html)
 BYTES_PER_BYTE = 1032
 # More layers than published networks have. Each takes about a millisecond.
-FREE_STEPS = 10_000
+FREE_STEPS = 5_000
 # A layer of Keras's description, or a node in HDF5, takes several times as many bytes.
 BYTES_PER_STEP = 100
 # The available memory, which takes 2 ms to find, is found again after so many bytes.
