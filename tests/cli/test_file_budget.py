@@ -22,7 +22,6 @@ from tests.nir_interpreter import write
 
 MOST_BYTES = 800_000_000  # of memory: 256 MiB of arrays, and what is made of the last ones
 MOST_SECONDS = 60
-PLAIN = {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 1, 1, 3900]}}
 
 
 @contextmanager
@@ -48,16 +47,28 @@ def measured():
 
 def layer(kind, name, *read, **config):
     nodes = [[[source, 0, 0, {}] for source in read]]
-    return {"class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": nodes}
+    return {
+        "class_name": kind,
+        "config": {"name": name, **config},
+        "name": name,
+        "inbound_nodes": nodes,
+    }
 
 
 def model(name, layers, last, first="in"):
     ends = {"input_layers": [[first, 0, 0]], "output_layers": [[last, 0, 0]]}
-    return {"class_name": "Model", "config": {"name": name, "layers": layers, **ends}, "name": name}
+    return {
+        "class_name": "Model",
+        "config": {"name": name, "layers": layers, **ends},
+        "name": name,
+    }
 
 
 def start(shape):
-    return {**layer("InputLayer", "in", batch_input_shape=[None, *shape]), "inbound_nodes": []}
+    return {
+        **layer("InputLayer", "in", batch_input_shape=[None, *shape]),
+        "inbound_nodes": [],
+    }
 
 
 def dense_chain(number):
@@ -107,9 +118,16 @@ DENSE = {"units": 10, "activation": "softmax", "use_bias": False}
 
 def nested_h5(path):
     """Write nested models, each of which calls its inner model twice."""
-    inner = model("m0", [start([8, 8, 1]), layer("Activation", "relu", "in", activation="relu")], "relu")
+    inner = model(
+        "m0",
+        [start([8, 8, 1]), layer("Activation", "relu", "in", activation="relu")],
+        "relu",
+    )
     for depth in range(1, 25):
-        twice = {**inner, "inbound_nodes": [[["in", 0, 0, {}]], [[inner["name"], 1, 0, {}]]]}
+        twice = {
+            **inner,
+            "inbound_nodes": [[["in", 0, 0, {}]], [[inner["name"], 1, 0, {}]]],
+        }
         inner = model(f"m{depth}", [start([8, 8, 1]), twice], inner["name"])
         inner["config"]["output_layers"] = [[twice["name"], 2, 0]]
     inner["inbound_nodes"] = [[["in", 0, 0, {}]]]
@@ -127,14 +145,21 @@ def reversed_h5(path):
     """Write 6,000 activations in reverse order."""
     names = ["in", *(f"r{k}" for k in range(6000))]
     relus = [layer("Activation", name, read, activation="relu") for read, name in zip(names, names[1:])]
-    ends = [layer("Flatten", "flat", names[-1]), layer("Dense", "dense", "flat", **DENSE)]
+    ends = [
+        layer("Flatten", "flat", names[-1]),
+        layer("Dense", "dense", "flat", **DENSE),
+    ]
     layers = [start([8, 8, 1]), *(relus + ends)[::-1]]
     small_h5(path, model("net", layers, "dense"), {"dense": np.ones((64, 10), "f4")})
 
 
 def chunk_h5(path):
     """Write an array of 64 × 10 in one chunk of 3.8 GB of zeros."""
-    layers = [start([8, 8, 1]), layer("Flatten", "flat", "in"), layer("Dense", "dense", "flat", **DENSE)]
+    layers = [
+        start([8, 8, 1]),
+        layer("Flatten", "flat", "in"),
+        layer("Dense", "dense", "flat", **DENSE),
+    ]
     small_h5(path, model("net", layers, "dense"), {})
     chunk, block = (30_000, 32_000), 1_000_000
     packer = zlib.compressobj(9)
@@ -209,7 +234,11 @@ def nested_nir(path):
             for name in ("input", "output"):
                 outer[f"nodes/{name}"] = file[f"node/nodes/{name}"]
             pairs = [("input", "a"), ("a", "b"), ("b", "output")]
-            outer.create_dataset("edges", data=np.array(pairs, object), dtype=h5py.special_dtype(vlen=str))
+            outer.create_dataset(
+                "edges",
+                data=np.array(pairs, object),
+                dtype=h5py.special_dtype(vlen=str),
+            )
             inner = outer
         del file["node"]
         file["node"] = inner
@@ -257,11 +286,19 @@ def outer_onnx(path):
 
 def doubled_onnx(path):
     names = ["k", *(f"v{k}" for k in range(2, 31))]
-    with_constants(path, [("Concat", f"{name} {name}", {"axis": 0}) for name in names[:-1]], {"k": np.ones(1, "f4")})
+    with_constants(
+        path,
+        [("Concat", f"{name} {name}", {"axis": 0}) for name in names[:-1]],
+        {"k": np.ones(1, "f4")},
+    )
 
 
 def padded_onnx(path):
-    with_constants(path, [("Pad", "k pads", {})], {"k": np.ones(1, "f4"), "pads": np.array([0, 10**9])})
+    with_constants(
+        path,
+        [("Pad", "k pads", {})],
+        {"k": np.ones(1, "f4"), "pads": np.array([0, 10**9])},
+    )
 
 
 def external_onnx(path):
@@ -283,7 +320,10 @@ def convolutions_onnx(path):
     nodes = [("Conv", f"v{k - 1}" if k else "x", {}) for k in range(4000)]
     nodes = [(kind, f"{read} kernel", own) for kind, read, own in nodes]
     flat = [("Flatten", "v3999", {}), ("Gemm", "v4000 dense", {})]
-    constants = {"kernel": np.zeros((256, 256, 1, 1), "f4"), "dense": np.ones((256, 10), "f4")}
+    constants = {
+        "kernel": np.zeros((256, 256, 1, 1), "f4"),
+        "dense": np.ones((256, 10), "f4"),
+    }
     onnx_file(path, nodes + flat, constants, (1, 256, 1, 1))
 
 
@@ -291,7 +331,12 @@ def scaled_onnx(path):
     """Write 4,000 sums with a constant over a million channels."""
     nodes = [("Add", f"v{k - 1} one" if k else "x one", {}) for k in range(4000)]
     constants = {"one": np.ones((1, 1), "f4"), "dense": np.ones((1, 10), "f4")}
-    onnx_file(path, [*nodes, ("ReduceMean", "v3999", {"axes": [1]})], constants, (1, 10**6, 1, 1))
+    onnx_file(
+        path,
+        [*nodes, ("ReduceMean", "v3999", {"axes": [1]})],
+        constants,
+        (1, 10**6, 1, 1),
+    )
 
 
 def added_onnx(path):
@@ -303,9 +348,20 @@ def added_onnx(path):
 
 def joined_onnx(path):
     """Write 13 concatenations of a value with itself before an activation."""
-    nodes = [("Conv", "x kernel", {}), *(("Concat", f"v{k} v{k}", {"axis": 1}) for k in range(13))]
-    ends = [("Relu", "v13", {}), ("GlobalAveragePool", "v14", {}), ("Flatten", "v15", {}), ("Gemm", "v16 dense", {})]
-    constants = {"kernel": np.ones((1, 1, 1, 1), "f4"), "dense": np.ones((2**13, 10), "f4")}
+    nodes = [
+        ("Conv", "x kernel", {}),
+        *(("Concat", f"v{k} v{k}", {"axis": 1}) for k in range(13)),
+    ]
+    ends = [
+        ("Relu", "v13", {}),
+        ("GlobalAveragePool", "v14", {}),
+        ("Flatten", "v15", {}),
+        ("Gemm", "v16 dense", {}),
+    ]
+    constants = {
+        "kernel": np.ones((1, 1, 1, 1), "f4"),
+        "dense": np.ones((2**13, 10), "f4"),
+    }
     onnx_file(path, nodes + ends, constants)
 
 
@@ -323,7 +379,13 @@ def linked_sonata(path):
         file["nodes/v1/node_type_id"] = np.zeros(2, int)
     with h5py.File(path / "edges.h5", "w") as file:
         for end in ("source", "target"):
-            ids = file.create_dataset(f"edges/e0/{end}_node_id", (7_000_000,), "i1", chunks=(1 << 20,), compression=9)
+            ids = file.create_dataset(
+                f"edges/e0/{end}_node_id",
+                (7_000_000,),
+                "i1",
+                chunks=(1 << 20,),
+                compression=9,
+            )
             ids.attrs["node_population"] = "v1"
         for number in range(1, 300):
             file[f"edges/e{number}"] = file["edges/e0"]
@@ -340,7 +402,6 @@ def sexagesimal_chip(path):
 PARSE = "parse --run-dir new --dataset digits --model"
 NIR = "parse --run-dir new --dataset digits --time-step 1 --model"
 GRAPH = "graph --run-dir new --from"
-FEW = "graph --run-dir imported --from few.csv --force && "
 # Function that writes the file, command, exit code, and number or words in the message
 ROWS = {
     "linked.keras": (linked_keras, PARSE, 3, "15,210,000 weights"),

@@ -21,7 +21,8 @@ def path(tmp_path):
 @pytest.mark.parametrize(
     ("number", "available", "error"),
     [
-        ((FREE + 1_032_000) // 8, FREE + 1_032_000, None),  # 256 MiB, and 1,032 times its size
+        # 256 MiB, and 1,032 times its size
+        ((FREE + 1_032_000) // 8, FREE + 1_032_000, None),
         ((FREE + 1_032_000) // 8, FREE + 1_031_999, ResourceError),
         ((FREE + 1_032_000) // 8 + 1, 10**12, DamagedError),
         (125_000, 0, None),  # a megabyte is always there

@@ -1,7 +1,7 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes.
 
-Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files. Its arrays are read by
-`whole` and `read_rows`, which draw from the budget of the opened file.
+Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files. Its
+arrays are read by `whole` and `read_rows`, which draw from the budget of the opened file.
 """
 
 import io
@@ -32,7 +32,7 @@ class OpenedFile(h5py.File):
     budget: Budget
 
 
-# Of opened files, by HDF5's number of the file: h5py makes a new object for the file of a dataset.
+# Of opened files, by HDF5's number: h5py makes a new object for the file of a dataset.
 _budgets: "WeakValueDictionary[int, Budget]" = WeakValueDictionary()
 
 
@@ -193,7 +193,10 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
 
 
 def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
-    """Read a dataset, after drawing its bytes: one that was never written takes no space in the file."""
+    """Read a dataset, after drawing its bytes.
+
+    One that was never written takes no space in the file.
+    """
     if isinstance(stored, np.ndarray):
         return stored
     shape, dtype = stored.shape, stored.dtype
@@ -211,26 +214,33 @@ def read_rows(stored: h5py.Dataset, first: int, stop: int) -> np.ndarray:
 
 
 def _draw(stored: h5py.Dataset, number: int) -> None:
-    """Draw the bytes of a number of values, or those of a larger chunk, which is unpacked to read them."""
+    """Draw the bytes of a number of values, or those of a larger chunk.
+
+    HDF5 unpacks a complete chunk to read a part of it.
+    """
     budget, item_bytes = budget_of(stored), stored.dtype.itemsize
     if stored.chunks is not None:
         size, chunk = math.prod(stored.shape), math.prod(stored.chunks)
         if chunk * item_bytes > max(SCRATCH_BYTES, size * item_bytes):
-            raise DamagedError(
-                budget.path, f"{stored.name} has {size:,} values in a chunk of {chunk * item_bytes:,} bytes"
-            )
+            fault = f"{stored.name} has {size:,} values in a chunk"
+            raise DamagedError(budget.path, f"{fault} of {chunk * item_bytes:,} bytes")
         number = max(number, chunk)
     budget.draw(number, f"values of {stored.name}", item_bytes)
 
 
 def _texts(stored: h5py.Dataset) -> np.ndarray:
-    """Read texts, or arrays, of variable length: the dataset has references, of which several may be to one text."""
+    """Read texts, or arrays, of variable length, in blocks.
+
+    The dataset has references, of which several may be to one text.
+    """
     budget = budget_of(stored)
     texts = np.empty(stored.shape, object)
     rows = max(1, TEXTS // max(1, math.prod(stored.shape[1:])))
     for first in range(0, len(stored), rows):
         block = stored[first : first + rows]
-        length = sum(len(text) * getattr(text, "itemsize", 1) for text in block.ravel().tolist())
+        length = 0
+        for text in block.ravel().tolist():
+            length += len(text) * getattr(text, "itemsize", 1)
         budget.draw(length, f"bytes of text in {stored.name}")
         texts[first : first + rows] = block
     return texts

@@ -128,18 +128,20 @@ def load_yaml(path: Path) -> JsonValue:
 
 
 def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
-    """Raise `DamagedError` if a mapping has a key twice, or a number has too many characters.
+    """Raise `DamagedError` if a mapping has a key twice, or a number is too long.
 
-    YAML would silently use the last value of the key. The time for a number in base 60 (1:30) grows with the square of
-    its length.
+    YAML would silently use the last value of the key. The time for a number in base 60
+    (1:30) grows with the square of its length.
     """
     nodes: List[Optional[yaml.Node]] = [root]
     seen: Set[int] = set()
     while nodes:
         node = nodes.pop()
-        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
-            line = node.start_mark.line + 1
-            raise DamagedError(path, f"line {line:,}: a number of {len(node.value):,} characters; write a shorter one")
+        is_number = isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS
+        if is_number and len(node.value) > LONGEST_NUMBER:
+            line, length = node.start_mark.line + 1, len(node.value)
+            fault = f"line {line:,}: a number of {length:,} characters"
+            raise DamagedError(path, f"{fault}; write a shorter one")
         if id(node) in seen or not isinstance(node, yaml.CollectionNode):
             continue
         seen.add(id(node))

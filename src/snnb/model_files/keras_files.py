@@ -181,7 +181,12 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say, budget: Optional[Budget] = None) -> Result:
+def read_description(
+    description: JsonValue,
+    arrays_of: ArraysOf,
+    warn: Say,
+    budget: Optional[Budget] = None,
+) -> Result:
     """Return the network that a description of Keras (JSON) defines, with the arrays that `arrays_of` returns.
 
     The arrays of a layer, or of a model inside, are in the order in which Keras writes them. `budget` is that of the
@@ -297,25 +302,27 @@ class _Description:
         def value_of(name: str, use: int, tensor: int) -> TrainedLayer:
             return values[name, use - first[name]][tensor]
 
-        # The calls in the order of a loop over those that are left, again and again, which makes each whose inputs
-        # are there: by number of the loop, and position.
+        # In the order of repeated loops over the calls that are left, of which each makes
+        # those whose inputs are there: by number of the loop, and position.
         missing: List[Set[Tuple[str, int]]] = []
         readers: Dict[Tuple[str, int], List[int]] = {}
         for position, (*_, sources) in enumerate(calls):
-            missing.append({(name, use - first[name]) for name, use, _ in sources} - set(values))
+            outputs = {(name, use - first[name]) for name, use, _ in sources}
+            missing.append(outputs - values.keys())
             for output in missing[position]:
                 readers.setdefault(output, []).append(position)
-        ready = [(0, position) for position, outputs in enumerate(missing) if not outputs]
+        ready = [(0, position) for position, left in enumerate(missing) if not left]
         while ready:
             loop, position = heapq.heappop(ready)
             entry, use, sources = calls[position]
             output = entry["config"]["name"], use
-            values[output] = self._used(entry, [value_of(*source) for source in sources], around)
+            read = [value_of(*source) for source in sources]
+            values[output] = self._used(entry, read, around)
             for reader in readers.pop(output, []):
                 missing[reader].remove(output)
                 if not missing[reader]:
                     heapq.heappush(ready, (loop + (reader < position), reader))
-        waiting = next((call[0] for call, outputs in zip(calls, missing) if outputs), None)
+        waiting = next((call[0] for call, left in zip(calls, missing) if left), None)
         if waiting is not None:
             raise NotReadError(f"{_label(waiting)} reads an output that no layer has")
         return [value_of(*end) for end in ends]

@@ -154,18 +154,23 @@ def _parsed(path: Path) -> onnx.ModelProto:
 
 
 def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
-    """Read the external weights of a model, after drawing their bytes; return the budget of all its files."""
+    """Read the external weights of a model, after drawing their bytes.
+
+    Return the budget of the file and its external files.
+    """
     files = external_files(path, model.graph)
     sizes = {file: file.stat().st_size for file in files if file.is_file()}
     budget = Budget(path, path.stat().st_size + sum(sizes.values()))
     for tensor in _tensors(model.graph):
         if any(length < 0 for length in tensor.dims):
-            raise NotReadError(f"{tensor.name or 'a constant'} is damaged: its shape is {tuple(tensor.dims)}")
+            name, shape = tensor.name or "a constant", tuple(tensor.dims)
+            raise NotReadError(f"{name} is damaged: its shape is {shape}")
         if tensor.data_location == tensor.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}
             size = sizes.get(path.parent / entries.get("location", ""), 0)
             length = entries.get("length", "")
-            budget.draw(int(length) if length.isdecimal() else size, f"bytes of {tensor.name}")
+            size = int(length) if length.isdecimal() else size
+            budget.draw(size, f"bytes of {tensor.name}")
     try:
         if files:
             onnx.load_external_data_for_model(model, str(path.parent))
@@ -263,37 +268,47 @@ def _computed(node: Node, layers: Layers, values: Mapping[str, Operand]) -> Oper
 
 
 def _constant(node: Node, inputs: Sequence[Operand], budget: Budget) -> np.ndarray:
-    """Compute the output of an operator on constants by the reference implementation of the package onnx."""
+    """Compute the output of an operator on constants.
+
+    The package onnx computes it, by its reference implementation of the operator.
+    """
     from onnx.reference import ReferenceEvaluator  # takes long to import
 
     if node.kind in WINDOWED:
         raise NotReadError("it takes a constant where an image is needed")
-    constants = {name: operand for name, operand in zip(node.inputs, inputs) if isinstance(operand, np.ndarray)}
+    operands = dict(zip(node.inputs, inputs))
+    constants = {name: operand for name, operand in operands.items() if operand is not None}
     ends = [onnx.ValueInfoProto(name=name) for name in (*constants, node.outputs[0])]
     graph = helper.make_graph([node.proto], "constants", ends[:-1], ends[-1:])
     try:
         output = _inferred(node, inputs)
-        if not output.HasField("shape") or not all(axis.HasField("dim_value") for axis in output.shape.dim):
+        axes = output.shape.dim
+        if not output.HasField("shape") or not all(axis.HasField("dim_value") for axis in axes):
             raise NotReadError("the size of its output does not follow from its inputs")
-        size = math.prod(axis.dim_value for axis in output.shape.dim)
+        size = math.prod(axis.dim_value for axis in axes)
         budget.draw(size, f"values of the constant {node.outputs[0]}", CONSTANT_BYTES)
-        [computed] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
+        evaluator = ReferenceEvaluator(graph, opsets={"": node.opset})
+        [computed] = evaluator.run([node.outputs[0]], constants)
         return np.asarray(computed)
     except (NotReadError, SnnbError):
         raise
-    except Exception as error:  # numpy and onnx raise errors of any type for an invalid operator
+    except Exception as error:  # of any type, by numpy and onnx, for an invalid operator
         if out_of_memory(error):
             raise
         raise NotReadError(first_line(error)) from error
 
 
 def _inferred(node: Node, inputs: Sequence[Operand], batch: Optional[int] = None) -> onnx.TypeProto.Tensor:
-    """Return the type of an operator's output by ONNX's shape inference, which raises an error if inputs do not fit."""
+    """Return the type of an operator's output by ONNX's shape inference.
+
+    Raise an error of onnx if the inputs do not fit.
+    """
     types: Dict[str, onnx.TypeProto] = {}
     numbers: Dict[str, onnx.TensorProto] = {}
     for name, operand in zip(node.inputs, inputs):
         if isinstance(operand, Value):
-            types[name] = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, (batch, *operand.shape))
+            shape = (batch, *operand.shape)
+            types[name] = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, shape)
         elif operand is not None:
             kind = helper.np_dtype_to_tensor_dtype(operand.dtype)
             types[name] = helper.make_tensor_type_proto(kind, operand.shape)
@@ -301,12 +316,21 @@ def _inferred(node: Node, inputs: Sequence[Operand], batch: Optional[int] = None
                 numbers[name] = numpy_helper.from_array(operand, name)
     opsets = [helper.make_opsetid("", node.opset)]
     schema = onnx.defs.get_schema(node.kind, node.opset, "")
-    inferred = onnx.shape_inference.infer_node_outputs(schema, node.proto, types, numbers, opset_imports=opsets)
+    inferred = onnx.shape_inference.infer_node_outputs(
+        schema,
+        node.proto,
+        types,
+        numbers,
+        opset_imports=opsets,
+    )
     return inferred[node.outputs[0]].tensor_type
 
 
 def _fault_of(node: Node, inputs: Sequence[Operand], batch: Optional[int]) -> Optional[str]:
-    """Return the fault of an operator by ONNX's definition: of its attributes or inputs; None without any."""
+    """Return the fault of an operator's attributes or inputs, by ONNX's definition.
+
+    None without any: the error that led here is then one of this package.
+    """
     context = onnx.checker.C.CheckerContext()
     context.ir_version = onnx.IR_VERSION
     context.opset_imports = {"": node.opset}
