@@ -137,11 +137,11 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
     seen: Set[int] = set()
     while nodes:
         node = nodes.pop()
-        is_number = isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS
-        if is_number and len(node.value) > LONGEST_NUMBER:
+        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS:
             line, length = node.start_mark.line + 1, len(node.value)
-            fault = f"line {line:,}: a number of {length:,} characters"
-            raise DamagedError(path, f"{fault}; write a shorter one")
+            if length > LONGEST_NUMBER:
+                fault = f"line {line:,}: a number of {length:,} characters"
+                raise DamagedError(path, f"{fault}; write a shorter one")
         if id(node) in seen or not isinstance(node, yaml.CollectionNode):
             continue
         seen.add(id(node))
