@@ -1,5 +1,7 @@
 """The budget of a file: what its readers may draw, by its size and by the memory that is available."""
 
+import gc
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from snnb.core import machine
 from snnb.core.errors import DamagedError, ResourceError
 from snnb.io.budget import Budget
-from snnb.io.hdf5 import budget_of, read_rows, reading, whole
+from snnb.io.hdf5 import budget_of, open_file, read_rows, reading, whole
 
 FREE = 2**28
 
@@ -79,6 +81,15 @@ def test_a_dataset_draws_from_the_budget_of_its_file_by_whatever_name(tmp_path):
             whole(file["group/c"])
     with reading(path) as file:  # opened anew
         whole(file["a"])
+
+
+def test_a_dataset_is_read_when_the_object_of_its_file_is_gone(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = np.arange(3)
+    stored = open_file(tmp_path / "a.h5")["a"]
+    gc.collect()
+    assert whole(stored).tolist() == [0, 1, 2]
+    stored.file.close()
 
 
 def test_a_part_of_a_dataset_draws_the_chunk_that_is_unpacked(tmp_path):

@@ -61,7 +61,10 @@ def open_file(path: Path, content: Optional[BinaryIO] = None, budget: Optional[B
 
 def budget_of(item: Union[h5py.Group, h5py.Dataset]) -> Budget:
     """Return the budget of the opened file that a group or dataset is in."""
-    return _budgets[_file_number(item)]
+    budget = _budgets.get(_file_number(item))
+    if budget is None:  # the dataset is still in use, and no longer the object of the file
+        return Budget(Path(item.file.filename))
+    return budget
 
 
 def _file_number(item: Union[h5py.Group, h5py.Dataset]) -> int:
