@@ -8,6 +8,7 @@ deferred: they are converted when the next activation is known.
 
 import heapq
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from math import prod
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -38,7 +39,9 @@ from snnb.network.layers import (
 from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
-MOST_TERMS = 1000  # of a sum; in a network with n sums without activations there may be 2^n
+# Of a value without an activation: in a network of n layers there may be 2^n.
+MOST_TERMS = 1000  # that it adds
+MOST_PARTS = 1000  # that it joins
 REINDEXING = ("Flatten", "Reshape", "Concatenate", "ZeroPadding2D")
 
 
@@ -96,6 +99,11 @@ class Deferred:
     title: str = ""  # kind and shape in the volume's name, if the toolbox's name differs from that of `layer`
     # Values, by channel, that replace the zeros of a padding before which a batch normalisation was moved.
     outside: Optional[np.ndarray] = None
+
+    @cached_property
+    def parts(self) -> int:
+        """Number of values that it joins: one that is read twice counts twice."""
+        return sum(part.parts if isinstance(part, Deferred) else 1 for part in self.inputs)
 
 
 Value = Union[Volume, Affine, Deferred]
@@ -435,9 +443,7 @@ class _Parser:
                 f"batch normalisation makes {int((value.outside > 0).sum())} of {len(value.outside)} channels positive "
                 "where zeros are padded before it: move batch normalisation and relu before the padding"
             )
-        # One that is read twice is made once: the number of its readers can double with each layer.
-        parts = {id(part): self._activated(part, activation, limit) for part in dict.fromkeys(value.inputs)}
-        return self._volume(value, [parts[id(part)] for part in value.inputs])
+        return self._volume(value, [self._activated(part, activation, limit) for part in value.inputs])
 
     def _pooled(self, layer: TrainedLayer, value: Value) -> Value:
         kind, shape, title = layer.layer, layer.shape, ""
@@ -484,6 +490,8 @@ class _Parser:
     def _deferred(self, layer: Reindexing, shape: Shape, read: Sequence[Value]) -> Value:
         """Return the value of a layer that moves values: a volume, unless it reads a linear value."""
         deferred = Deferred(layer, self._position, tuple(read), shape)
+        if deferred.parts > MOST_PARTS:
+            raise NotComposableError(f"joins {deferred.parts:,} values without an activation: insert a relu")
         volumes = [value for value in read if isinstance(value, Volume)]
         return self._volume(deferred, volumes) if len(volumes) == len(read) else deferred
 
@@ -491,8 +499,7 @@ class _Parser:
         """Return flattened volumes whose elements are scaled and shifted, as a linear value; None for another value."""
         if not isinstance(value.layer, (Flatten, Reshape, Concatenate)) or len(value.shape) > 1:
             return None
-        spread = {id(part): self._spread(part) for part in dict.fromkeys(value.inputs)}
-        parts = [spread[id(part)] for part in value.inputs]
+        parts = [self._spread(part) for part in value.inputs]
         scaled = [part for part in parts if part is not None]
         if len(scaled) < len(parts):
             return None
