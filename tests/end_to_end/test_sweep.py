@@ -292,7 +292,7 @@ def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypa
         drawn.extend(points)
         return Figure()
 
-    monkeypatch.setattr("snnb.report.comparison_plots.plot_chips", plot)
+    monkeypatch.setattr("snnb.plots.comparison.plot_chips", plot)
     _sweep(run, f"hardware=loihi,{own}", "threshold=1")
     assert [point.chip for point in drawn] == ["loihi", "loihi (loihi.yaml)"]
     (tmp_path / "other").mkdir()
@@ -310,7 +310,7 @@ def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):
         drawn.append((measured.tolist(), intervals.tolist()))
         return Figure()
 
-    monkeypatch.setattr("snnb.report.comparison_plots.plot_sweep", plot)
+    monkeypatch.setattr("snnb.plots.comparison.plot_sweep", plot)
     swept = _sweep(run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}})
     assert [one.readout_accuracy for one in swept] != [one.snn_accuracy for one in swept]
     intervals = [list(wilson_interval(one.readout_accuracy * one.samples, one.samples)) for one in swept]

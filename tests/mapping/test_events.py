@@ -14,9 +14,9 @@ from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
-from snnb.mapping.plots import plot_events
 from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
+from snnb.plots.mapping import plot_events
 from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
 

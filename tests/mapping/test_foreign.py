@@ -10,8 +10,8 @@ from snnb.core.errors import InputError
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
-from snnb.mapping.plots import EMPTY, View, _layers_raster
 from snnb.mapping.traffic import MappableNetwork, count_traffic
+from snnb.plots.mapping import EMPTY, View, _layers_raster
 from tests.mapping.networks import hardware
 
 

@@ -17,8 +17,8 @@ from snnb.io.figures import layer_colours, save
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
 from snnb.mapping.placement import place
-from snnb.mapping.plots import plot_mapping, plot_traffic
 from snnb.mapping.traffic import MappableNetwork
+from snnb.plots.mapping import plot_mapping, plot_traffic
 from tests.mapping.brute_force import Expected, total_hops
 from tests.mapping.conftest import QUICK
 from tests.mapping.test_foreign import chip

@@ -33,7 +33,7 @@ def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_
         training(SGD, build=plain_model, progress=interrupt)
     assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
     result = training(SGD, build=plain_model, resume=True)
-    assert (result.epochs_run, result.warnings) == (3, [])
+    assert (result.document.epochs_run, result.warnings) == (3, [])
     resumed, uninterrupted = (weights(tmp_path / folder / "small.h5") for folder in ("train", "uninterrupted"))
     for ours, theirs in zip(resumed, uninterrupted):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -46,7 +46,7 @@ def test_early_stopping_keeps_the_best_weights_also_after_an_interruption(traini
     def check(result, folder):
         state = load_checkpoint(tmp_path / "checkpoint")
         losses = [row["val_loss"] for row in state.history]
-        assert result.epochs_run == len(losses) == int(np.argmin(losses)) + 3 < 40
+        assert result.document.epochs_run == len(losses) == int(np.argmin(losses)) + 3 < 40
         model = keras.models.load_model(str(tmp_path / folder / "small.h5"))
         assert model.evaluate(pixels, targets, verbose=0)[0] == pytest.approx(min(losses), rel=1e-5)
         return state
@@ -73,7 +73,7 @@ def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(trai
     ]:
         with pytest.raises(UsageError, match=message):
             training(**{"recipe": recipe, "build": plain_model, **changes}, resume=True)
-    assert training(recipe, build=plain_model, resume=None).epochs_run == 1
+    assert training(recipe, build=plain_model, resume=None).document.epochs_run == 1
 
 
 def test_without_a_checkpoint_the_training_begins_and_says_so(training):

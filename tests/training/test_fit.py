@@ -13,7 +13,6 @@ from snnb.architectures.registry import find
 from snnb.core.errors import InputError, VerificationError
 from snnb.io.keras import keras
 from snnb.training.batches import split_rows
-from snnb.training.history import plot_history
 from snnb.training.keras_model import write_model
 from snnb.training.recipe import Recipe
 from tests.end_to_end.conftest import RECORDED
@@ -42,7 +41,6 @@ def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
     assert metrics["best"] == min(history, key=lambda row: row["val_loss"])
     assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy", "lr"}
     assert (metrics["training_pictures"], metrics["validation_pictures"]) == (90, 30)
-    assert (tmp_path / "train/training_plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -80,12 +78,12 @@ def test_the_weights_are_those_of_an_independent_training_loop(training, data, t
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tmp_path, drawn_figures):
+def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tmp_path):
     recipe = Recipe(epochs=1, batch_size=16, flip=True, shift=0.2)
     for folder, seed in [("a", 2**32 - 1), ("b", 2**32 - 1), ("c", 0)]:  # the largest seed
         training(recipe, folder=folder, seed=seed)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["small.h5", "training_history.csv", "training_metrics.json", "training_plot.png"]
+    assert files == ["small.h5", "training_history.csv", "training_metrics.json"]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
@@ -161,19 +159,3 @@ def test_a_file_describes_layers_as_tensorflow_2_2_does(tmp_path):
             layer["config"].pop("batch_input_shape", None)  # of the first layer, or of an InputLayer
         found.append([layer for layer in layers if layer["class_name"] != "InputLayer"])
     assert found[1] == found[0]
-
-
-NAMES = ["lenet", "$x^", "a$b$_c", "_under_score", "bell\x07\nnew line", "W" * 200, "网络", "\\frac{1}"]
-
-
-@pytest.mark.usefixtures("drawn_figures")
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_a_name_is_drawn_as_it_is_and_inside(name):
-    """Nothing is written to stderr, whatever the model is called."""
-    history = [dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), value) for value in (0.5, 0.3, 0.25)]
-    figure = plot_history(history, 1, {"loss": 0.5, "accuracy": 0.8}, name)
-    figure.tight_layout()
-    box = figure._suptitle.get_window_extent()
-    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
-    assert figure._suptitle.get_text().replace(r"\$", "$")[:3] == name[:3].replace("网络", "??")

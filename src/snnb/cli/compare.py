@@ -148,7 +148,7 @@ def _changes(compared: "List[Compared]", *, classifies: bool) -> List[List[str]]
 
 def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
     from snnb.io.figures import save
-    from snnb.report.comparison_plots import Course, plot_courses
+    from snnb.plots.comparison import Course, plot_courses
     from snnb.results.compare import names_apart
 
     if not all(one.by_step for one in compared):

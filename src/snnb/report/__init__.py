@@ -1,1 +1,1 @@
-"""The HTML page of a run and its figures, and figures that compare simulations. No TensorFlow."""
+"""The HTML page of a run."""

@@ -7,7 +7,7 @@ import numpy as np
 from snnb.core.formatting import energy
 from snnb.mapping.cost import UNITS
 from snnb.mapping.files import Mapping
-from snnb.mapping.plots import layers_of_cores, plot_events, plot_mapping, plot_traffic
+from snnb.plots.mapping import layers_of_cores, plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
 
 FEW_CORES, MOST_CORES = 25, 256  # rows of the table of cores: without collapsing it, and at most

@@ -6,9 +6,9 @@ import numpy as np
 
 from snnb.core.formatting import quantity, times
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.plots.network import plot_distribution
 from snnb.report.diagram import Arrow, Box, diagram
 from snnb.report.page import Figure, Section, Table, drawn
-from snnb.report.report_plots import plot_distribution
 
 MOST_BOXES, MOST_ROWS = 300, 1000  # boxes of a diagram, and rows of a table
 Rows = Sequence[Tuple[float, Sequence[str]]]  # rows of a table, each with its traffic in spikes per step

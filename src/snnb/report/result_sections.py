@@ -4,9 +4,9 @@ from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from snnb.plots.report import plot_activations, plot_confusion
+from snnb.plots.simulation import plot_rates
 from snnb.report.page import Figure, Section, Table, drawn
-from snnb.report.report_plots import plot_activations, plot_confusion
-from snnb.simulation.plots import plot_rates
 
 LISTED = 10  # confusions in the table
 

@@ -4,23 +4,20 @@ import csv
 import io
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
-
-import numpy as np
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from snnb.core.errors import DamagedError, InputError, UpstreamError, UsageError
 from snnb.io.figures import Figure, styled
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.network.read_network import read_network
+from snnb.plots.simulation import plot_quality, plot_raster, plot_rates
+from snnb.plots.training import plot_training
 from snnb.results.compare import simulated_files
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
-from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.stages.stage import unaltered
-from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
-
-History = Dict[str, List[float]]
+from snnb.training.history import METRICS_FILE, EpochMetrics, TrainingMetrics
 
 
 @styled
@@ -43,35 +40,30 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     return figure
 
 
-def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, History]:
-    """Return metrics and columns of the history of a training whose files are in a directory of the run.
+def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, List[EpochMetrics]]:
+    """Return the metrics of a training and its history, by epoch; its files are in a directory of the run.
 
-    A network that was trained with another program has no columns.
+    A network that was trained with another program has no epochs.
     """
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     path = f"{folder}/training_history.csv"
     if path not in run.outputs():
-        return metrics, {}
+        return metrics, []
     rows = list(csv.DictReader(io.StringIO(read_text(unaltered(run, path)))))
     try:
-        return metrics, {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        return metrics, [{name: float(row[name]) for name in rows[0]} for row in rows]
     except (TypeError, ValueError):
         raise DamagedError(run.path / path, "holds a value that is not a number") from None
 
 
-def plot_training(metrics: TrainingMetrics, history: History, title: str = "") -> Figure:
-    """Plot the history of a training; `metrics` has the epoch that was kept."""
-    assert metrics.kept_epoch is not None
-    values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
-    test = {name: value for name, value in values.items() if value is not None}
-    test.setdefault("loss", test.get("mean_squared_error", np.nan))
-    epochs = [dict(zip(history, row)) for row in zip(*history.values())]
-    return plot_history(epochs, metrics.kept_epoch - 1, test, title)
+def has_history(metrics: TrainingMetrics, history: Sequence[EpochMetrics]) -> bool:
+    """Whether there is a history to plot: none if another program trained the network."""
+    return metrics.kept_epoch is not None and bool(history) and "epoch" in history[0]
 
 
 def _training(run: RunDirectory, folder: Path) -> Figure:
     metrics, history = read_training(run, folder.name)
-    if metrics.kept_epoch is None or not history.get("epoch"):
+    if not has_history(metrics, history):
         raise InputError(f"{run.path} has no history of a training: the network was trained with another program")
     return plot_training(metrics, history, run.model)
 
@@ -96,8 +88,8 @@ def _is_of_layers(run: RunDirectory, folder: Path) -> bool:
 
 
 def _mapping(run: RunDirectory, folder: Path, name: str) -> Figure:
-    from snnb.mapping import plots
     from snnb.mapping.files import Mapping
+    from snnb.plots import mapping as plots
 
     if _is_of_layers(run, folder):
         raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
@@ -110,7 +102,7 @@ def _mapping(run: RunDirectory, folder: Path, name: str) -> Figure:
 
 def _layers(run: RunDirectory, folder: Path) -> Figure:
     from snnb.mapping.layers.layer_cost import COST, LayerCost
-    from snnb.mapping.layers.layer_plots import plot_layers
+    from snnb.plots.mapping import plot_layers
 
     if not _is_of_layers(run, folder):
         raise InputError(f"maps/{folder.name} is of neurons on cores; plot `mapping`")

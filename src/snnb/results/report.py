@@ -20,9 +20,11 @@ from snnb.io.text import Document
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
+from snnb.plots.report import plot_input
+from snnb.plots.simulation import plot_quality
+from snnb.plots.training import plot_training
 from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
-from snnb.report.report_plots import plot_input
 from snnb.report.result_sections import activations_section, confusion_section, rates_section
 from snnb.results.compare import (
     MAPPING_HEAD,
@@ -34,12 +36,11 @@ from snnb.results.compare import (
     simulations_of,
 )
 from snnb.results.export import current_graph, refuse_files_of_runs
-from snnb.results.plot import plot_training, read_training
+from snnb.results.plot import has_history, read_training
 from snnb.results.sweep import TABLE, option_titles, point_table, points_of_sweep
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
-from snnb.simulation.plots import plot_quality
 from snnb.simulation.statistics import QUOTED, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, prepare
@@ -204,11 +205,11 @@ def _training(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
     values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
     test = {name: value for name, value in values.items() if value is not None}
     words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
-    if metrics.kept_epoch is None or not history.get("epoch"):
+    if not has_history(metrics, history):
         words.append("No training history: the network was trained with another program.")
         return Section("training", "Training", words)
     picture = drawn("loss and accuracy by epoch", plot_training(metrics, history))
-    last = Table(("after the last epoch", "value"), [(name, f"{column[-1]:.4g}") for name, column in history.items()])
+    last = Table(("after the last epoch", "value"), [(name, f"{value:.4g}") for name, value in history[-1].items()])
     folded = {"Parameters of the training": settings_table(shown_params(run, params))}
     return Section("training", "Training", words, [Figure(picture)], tables=[last], folded=folded)
 
@@ -413,7 +414,7 @@ def _sweep(run: RunDirectory) -> List[Section]:
 
 
 def _layers(cost: "LayerCost", chip: str, every: Table, record: mapping.MapRecord) -> Section:
-    from snnb.mapping.layers.layer_plots import plot_layers
+    from snnb.plots.mapping import plot_layers
 
     head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
     rows = [

@@ -7,8 +7,8 @@ import numpy as np
 
 from snnb.io.figures import Figure
 from snnb.io.text import JsonValue
-from snnb.report import comparison_plots
-from snnb.report.comparison_plots import OnChip, Simulated, Value
+from snnb.plots import comparison
+from snnb.plots.comparison import OnChip, Simulated, Value
 from snnb.results.compare import Interval, in_words
 from snnb.results.grid import CHIPS
 
@@ -57,7 +57,7 @@ def plot_points(points: Sequence[Row], titles: Sequence[str]) -> Optional[Figure
     intervals = None
     if qualities[0].interval is not None:
         intervals = np.array([quality.interval for quality in qualities], float).reshape(*shape, 2)
-    return comparison_plots.plot_sweep(grid, measured, analogue, label, intervals)
+    return comparison.plot_sweep(grid, measured, analogue, label, intervals)
 
 
 def plot_operations(points: Sequence[Row], titles: Sequence[str]) -> Figure:
@@ -68,7 +68,7 @@ def plot_operations(points: Sequence[Row], titles: Sequence[str]) -> Figure:
             _options(point, titles), point["synaptic_operations_per_sample"], quality_of(point).value
         )
     label = label_of(points[0])
-    return comparison_plots.plot_operations(list(simulations.values()), label, highest_is_best=label == "accuracy")
+    return comparison.plot_operations(list(simulations.values()), label, highest_is_best=label == "accuracy")
 
 
 def _plot_chips(points: Sequence[Row], titles: Sequence[str]) -> Figure:
@@ -87,7 +87,7 @@ def _plot_chips(points: Sequence[Row], titles: Sequence[str]) -> Figure:
                 )
             )
     label = label_of(points[0])
-    return comparison_plots.plot_chips(on_chips, label, highest_is_best=label == "accuracy")
+    return comparison.plot_chips(on_chips, label, highest_is_best=label == "accuracy")
 
 
 def _options(point: Row, titles: Sequence[str]) -> str:

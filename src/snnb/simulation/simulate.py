@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import label_outside
 from snnb.core.machine import processors
-from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.forward.analogue import Analogue, batch_of
-from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population
 from snnb.network.read_network import read_networks
@@ -29,7 +27,6 @@ from snnb.simulation.engines.engine import (
     spike_table,
 )
 from snnb.simulation.files import SUMS, write_counts, write_ini
-from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import (
     ACCURACIES,
@@ -50,11 +47,13 @@ EVENT_NEURONS = 20_000_000
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """A simulated network, and the statistics and warnings of its simulation."""
+    """A simulated network, and the results and warnings of its simulation."""
 
     network: Network
     statistics: SimulationStatistics
     warnings: List[str]  # with remedies, one line each
+    rates: Dict[str, np.ndarray]  # by population, spikes per step and neuron: float64
+    spikes: Optional[Dict[str, np.ndarray]]  # as in `spike_times.npz`; None if not recorded
     fidelity: Optional[Fidelity] = None  # of the conversion
 
     def log_lines(self) -> List[str]:
@@ -88,12 +87,11 @@ def simulate(
     trained: Optional[TrainedNetwork] = None,
     multiply_accumulates: Optional[int] = None,
     fidelity: Optional[Fidelity] = None,
-    figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> SimulationResult:
-    """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
+    """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.*`.
+    With `record_spikes` also `spike_times.npz`.
 
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`. Poisson input and integer networks need pixels in
@@ -133,17 +131,21 @@ def simulate(
     write_counts(target / SUMS, job, totals, x)
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
-    quality = "mean_squared_error" if num_classes is None else "accuracy"
-    save(plot_quality(*statistics.course), target / f"{quality}_by_timestep.{figures}")
     possible = totals.samples * settings.counted_steps
     rates = {name: counts / possible for name, counts in totals.counts.items()}
-    save(plot_rates(rates), target / f"rate_histogram.{figures}")
+    spikes: Optional[Dict[str, np.ndarray]] = None
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         latency, first = network.latency(settings.duration), settings.first
         SpikeTimes(range(first, first + settings.record_spikes), latency, spikes).write(target / SPIKE_TIMES)
-        save(plot_raster(network, spikes, latency, first), target / f"raster.{figures}")
-    return SimulationResult(network, statistics, advice(statistics, settings, network, fidelity), fidelity)
+    return SimulationResult(
+        network=network,
+        statistics=statistics,
+        warnings=advice(statistics, settings, network, fidelity),
+        rates=rates,
+        spikes=spikes,
+        fidelity=fidelity,
+    )
 
 
 def _check(

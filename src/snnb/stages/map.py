@@ -251,8 +251,8 @@ def _map_layers(
     """Map the layers of a graph's network; write `cost.json` and the figure, and return the lines of the log."""
     from snnb.io.figures import save
     from snnb.mapping.layers.layer_cost import COST, LayerCost
-    from snnb.mapping.layers.layer_plots import plot_layers
     from snnb.mapping.traffic import MappableNetwork
+    from snnb.plots.mapping import plot_layers
 
     stamp = str(params.graph)
     network, assignment = _assigned(run, hardware, stamp)
@@ -297,11 +297,12 @@ def _map_neurons(
     progress: Progress,
 ) -> List[str]:
     """Map the neurons of a graph; write the files of the mapping and the figures, and return the lines of the log."""
+    from snnb.io.figures import save
     from snnb.mapping.files import MappingCost, write_mapping
     from snnb.mapping.map_network import cost_partition, map_network
-    from snnb.mapping.plots import plot_all
     from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
     from snnb.mapping.traffic import MappableNetwork
+    from snnb.plots.mapping import mapping_figures
 
     began, stamp, imported = time.monotonic(), str(params.graph), bool(run.manifest.run.imported)
     method, objective, seed = params.method, params.objective, params.seed
@@ -335,7 +336,9 @@ def _map_neurons(
         recorded=steps,
         seconds=round(time.monotonic() - began, 3),
     )
-    plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
+    mapping = write_mapping(output.directory, mapped, cost, messages)
+    for plot, figure in mapping_figures(mapping):
+        save(figure, output.directory / f"{plot}.{figures}")
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
     external = recorded(run, graph.KIND, stamp) if imported else None
     notes += [] if external is None else graph.rate_warnings(opened, external.params)

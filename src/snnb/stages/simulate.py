@@ -269,11 +269,11 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             simulated,
             output.directory,
             params,
-            figures,
             progress,
             trained=None if spiking else read_trained(run.path / networks[0]),
             fidelity=converted.details.fidelity,
         )
+        _save_plots(result, output.directory, figures)
         if not spiking:  # which the toolbox cannot simulate
             parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
             if params.first:
@@ -298,6 +298,26 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             conversion=converted.params,
         )
     return stamp
+
+
+def _save_plots(result: "SimulationResult", directory: Path, figures: FigureFormat) -> None:
+    """Save the figures of a simulation into its directory."""
+    from snnb.io.figures import save
+    from snnb.plots.simulation import plot_quality, plot_raster, plot_rates
+
+    statistics = result.statistics
+    quality = "accuracy" if statistics.classifies else "mean_squared_error"
+    course = plot_quality(*statistics.course)
+    save(course, directory / f"{quality}_by_timestep.{figures}")
+    save(plot_rates(result.rates), directory / f"rate_histogram.{figures}")
+    if result.spikes is not None:
+        raster = plot_raster(
+            result.network,
+            result.spikes,
+            statistics.latency_steps,
+            statistics.first_sample,
+        )
+        save(raster, directory / f"raster.{figures}")
 
 
 def _own_settings(run: RunDirectory, params: SimulateParams, result: "SimulationResult") -> Dict[str, object]:
@@ -328,7 +348,6 @@ def simulate_samples(
     parsed: Path,
     target: Path,
     settings: SimulationSettings,
-    figures: FigureFormat = "png",
     progress: Progress = silent,
     *,
     trained: "Optional[TrainedNetwork]" = None,
@@ -362,7 +381,6 @@ def simulate_samples(
         trained=trained,
         multiply_accumulates=multiplied,
         fidelity=fidelity,
-        figures=figures,
         progress=progress,
     )
 

@@ -233,6 +233,8 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             write_keras_h5(network, target, run.model)
             epochs_run, warnings = 0, []
         else:
+            from snnb.io.figures import save
+            from snnb.plots.training import plot_training
             from snnb.training import fit
 
             result = fit.train(
@@ -243,11 +245,13 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
                 model_file=target,
                 checkpoint=run.path / CHECKPOINT,
                 resume=params.resume,
-                figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
                 progress=progress,
             )
             metrics, confusion = result.metrics, result.confusion
-            epochs_run, warnings = result.epochs_run, result.warnings
+            epochs_run, warnings = len(result.history), result.warnings
+            figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
+            figure = plot_training(result.document, result.history, run.model)
+            save(figure, output.directory / f"training_plot.{figures}")
         output.metrics = dict(metrics)
         output.warnings += [*notes, *warnings]
         if confusion is not None:

@@ -17,9 +17,7 @@ import tensorflow as tf
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.formatting import times
-from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.io.figures import save
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.keras import description_of, keras
 from snnb.io.npy import load_archive
@@ -31,7 +29,6 @@ from snnb.training.history import (
     EpochMetrics,
     TrainingMetrics,
     named_metrics,
-    plot_history,
     write_history,
 )
 from snnb.training.keras_model import check_finite, check_model, compile_model, write_model
@@ -45,10 +42,11 @@ _GROUPS = ("weights", "optimizer", "best_weights")
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Test metrics and length of a training."""
+    """Test metrics and history of a training."""
 
     metrics: Dict[str, float]  # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
-    epochs_run: int  # complete epochs, including those before an interruption
+    history: Sequence[EpochMetrics]  # of complete epochs, with those before an interruption
+    document: TrainingMetrics  # content of training_metrics.json
     warnings: List[str]  # messages for the user
     confusion: Optional[np.ndarray]  # see `evaluate`
 
@@ -62,10 +60,9 @@ def train(
     model_file: Path,
     checkpoint: Path,
     resume: Optional[bool] = False,
-    figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Train a model and write `model_file` (HDF5), and training_history.csv, training_metrics.json and training_plot.*.
+    """Train a model and write `model_file` (HDF5), and training_history.csv and training_metrics.json.
 
     `build` returns the untrained model; it is called after the seed is set. `test_set` is for the final test only. The
     arrays of both sets may be memory-mapped. The directory `checkpoint` is replaced after each epoch; the caller
@@ -126,7 +123,7 @@ def train(
     check_finite(test, saved)
     metrics = named_metrics(test, classes)
     write_history(history, model_file.parent / "training_history.csv")
-    TrainingMetrics(
+    document = TrainingMetrics(
         **metrics,
         levels=levels,
         epochs_run=len(history),
@@ -136,9 +133,9 @@ def train(
         best=history[best],
         training_pictures=len(training_rows),
         validation_pictures=len(validation_rows),
-    ).write(model_file.parent / METRICS_FILE)
-    save(plot_history(history, saved, test, model_file.stem), model_file.parent / f"training_plot.{figures}")
-    return TrainingResult(metrics, len(history), warnings, confusion)
+    )
+    document.write(model_file.parent / METRICS_FILE)
+    return TrainingResult(metrics, history, document, warnings, confusion)
 
 
 def _initial_model(

@@ -1,10 +1,10 @@
-"""Figures of a mapping: layers on the mesh, and load of cores and links.
+"""Figures of a mapping: layers on the mesh, load of cores and links, and whole layers on cores.
 
-Both are rasters, so that a mesh of a million cores takes no longer than one of twenty. Of a large mesh, only the part
-in use is shown.
+Mesh and loads are rasters, so that a mesh of a million cores takes no longer than one of twenty. Of a large mesh, only
+the part in use is shown.
 """
 
-from typing import NamedTuple, Sequence, Tuple
+from typing import Iterator, NamedTuple, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -14,8 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.io.figures import Figure, label_rows, layer_colours, save, styled
+from snnb.chips.hardware import MEMORIES
+from snnb.io.figures import Figure, label_rows, layer_colours, plain, styled
 from snnb.mapping.files import Mapping
+from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.mapping.links import link_loads
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
@@ -38,13 +40,12 @@ class View(NamedTuple):
     height: int
 
 
-def plot_all(mapping: Mapping, suffix: str) -> None:
-    """Draw all figures of a mapping into its directory; `suffix` is the format."""
-    figures = {"mapping": plot_mapping, "traffic": plot_traffic}
+def mapping_figures(mapping: Mapping) -> Iterator[Tuple[str, Figure]]:
+    """Yield the name and the figure of each plot of a mapping of neurons."""
+    yield "mapping", plot_mapping(mapping)
+    yield "traffic", plot_traffic(mapping)
     if mapping.cost.energy_by_event_pj is not None:
-        figures["events"] = plot_events
-    for name, plot in figures.items():
-        save(plot(mapping), mapping.path / f"{name}.{suffix}")
+        yield "events", plot_events(mapping)
 
 
 @styled
@@ -128,6 +129,33 @@ def plot_events(mapping: Mapping) -> Figure:
         axes.set_xlabel("core")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
+    return figure
+
+
+@styled
+def plot_layers(cost: LayerCost) -> Figure:
+    """Draw the share of its core's memories that each layer takes, and its spikes and synaptic operations."""
+    labels = [plain(f"{row.name}, core {row.core}") for row in cost.layers]
+    at, cores = np.arange(len(labels)), cost.hardware.cores
+    figure = Figure(figsize=(7, (1.2 + 0.3 * len(labels)) * 3))
+    memory, spikes, operations = axes = figure.subplots(3, 1)
+    for number, name in enumerate(MEMORIES):
+        shares = [100 * getattr(row, name) / getattr(cores[row.core], name) for row in cost.layers]
+        memory.barh(at + (number - 1) * 0.27, shares, 0.25, label=name)
+    memory.axvline(100, color="grey", linewidth=0.8)
+    memory.set(title=f"memory of the cores of {cost.hardware.name}", xlabel="% of the core")
+    memory.legend()
+    spikes.barh(at - 0.2, [row.spikes_in for row in cost.layers], 0.35, label="received")
+    spikes.barh(at + 0.2, [row.spikes_out for row in cost.layers], 0.35, label="sent")
+    spikes.set(title="spikes from and to other cores", xlabel="per sample")
+    spikes.legend()
+    operations.barh(at, [row.synaptic_operations for row in cost.layers], 0.7)
+    operations.set(title="synaptic operations", xlabel="per sample")
+    for one in axes:
+        one.set_yticks(at)
+        one.set_yticklabels(labels, fontsize="small")
+        one.invert_yaxis()
+    figure.tight_layout()
     return figure
 
 

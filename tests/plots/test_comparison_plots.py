@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.report.comparison_plots import OnChip, Simulated, pareto_front, plot_chips, plot_operations, plot_sweep
+from snnb.plots.comparison import OnChip, Simulated, pareto_front, plot_chips, plot_operations, plot_sweep
 
 pytestmark = pytest.mark.usefixtures("drawn_figures")
 

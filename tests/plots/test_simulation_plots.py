@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from snnb.io.figures import save
 from snnb.io.keras_file import StoredLayer
 from snnb.network.read_network import assemble
-from snnb.simulation import plots
+from snnb.plots import simulation as plots
 
 pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
 NAMES = [

@@ -1,4 +1,4 @@
-"""Figures of the report that no stage writes: distributions in a graph, the confusion matrix, activations, input."""
+"""Figures of the report that no stage writes: the confusion matrix, activations, and the input of a sample."""
 
 import math
 from typing import Sequence, Tuple
@@ -7,34 +7,13 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, Figure, count_decades, plain, styled
+from snnb.io.figures import HUES, Figure, plain, styled
 from snnb.network.event_samples import InputSteps
 
-BINS = 40  # bins of a distribution
-BASELINE = 0.7  # base of bars on a logarithmic axis, so that the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written
 MOST_PIXELS = 250  # rows of a confusion matrix
 FEWEST_BINS, MOST_BINS = 20, 50  # bins of activations and of rates
 LIGHTEST = 0.15  # opacity of a pixel with the smallest count
-
-
-@styled
-def plot_distribution(values: np.ndarray, label: str) -> Figure:
-    """Plot a histogram of the values above 0, one for each neuron, with two logarithmic axes between powers of ten.
-
-    `label` is that of the horizontal axis.
-    """
-    logarithms = np.log10(values[values > 0])
-    low, high = (np.floor(logarithms.min()), np.ceil(logarithms.max())) if logarithms.size else (0.0, 1.0)
-    counts, edges = np.histogram(logarithms, np.linspace(low, max(high, low + 1), BINS + 1))
-    figure = Figure(figsize=(6, 3.2))
-    axes = figure.subplots()
-    axes.stairs(np.maximum(counts, BASELINE), 10**edges, baseline=BASELINE, fill=True)
-    count_decades(axes, "x", "y")
-    axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
-    axes.set_xlabel(label)
-    axes.set_ylabel("neurons")
-    return figure
 
 
 @styled

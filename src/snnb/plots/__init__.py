@@ -1,0 +1,1 @@
+"""Pictures: functions from documents or arrays to matplotlib figures, one module a subject; the callers save them."""
