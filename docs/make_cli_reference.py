@@ -19,10 +19,10 @@ from snnb.cli.main import COMMANDS, load
 from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
+from snnb.report.write_report import ReportFile
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.remove import Removal
-from snnb.results.report import ReportFile
 from snnb.results.status import Status
 from snnb.results.sweep import Sweep
 from snnb.results.verify import Verification

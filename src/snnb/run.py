@@ -458,7 +458,7 @@ class Run:
         force : bool
             Whether to replace a file at `output`.
         """
-        from snnb.results.report import write_report
+        from snnb.report.write_report import write_report
 
         target = Path(output) if output is not None else None
         return write_report(self.directory, simulation=simulation, output=target, force=force, say=self._say)

@@ -11,9 +11,9 @@ from PIL import Image
 from snnb import Run
 from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError, UsageError
+from snnb.report.write_report import write_report
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
-from snnb.results.report import write_report
 from snnb.results.status import status_of
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run

@@ -10,8 +10,8 @@ from snnb.forward import analogue
 from snnb.forward.analogue import mean_activations
 from snnb.network.read_network import read_network
 from snnb.report import network_sections
+from snnb.report import write_report as report
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
-from snnb.results import report
 
 SVG = "{http://www.w3.org/2000/svg}"
 

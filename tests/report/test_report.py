@@ -19,7 +19,7 @@ from snnb.forward.analogue import Analogue
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
 from snnb.network.read_network import read_network
-from snnb.results.report import write_report
+from snnb.report.write_report import write_report
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import sealed
 from snnb.stages.open_run import open_run

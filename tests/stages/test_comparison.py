@@ -11,6 +11,7 @@ import pytest
 
 from snnb import Run
 from snnb.core.errors import UsageError
+from snnb.report.write_report import write_report
 from snnb.results.compare import (
     compare,
     default_parameters,
@@ -20,7 +21,6 @@ from snnb.results.compare import (
     simulations_of,
     split_place,
 )
-from snnb.results.report import write_report
 from snnb.simulation.statistics import wilson_interval
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages

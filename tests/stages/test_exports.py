@@ -17,9 +17,9 @@ from snnb.formats.all import FORMATS
 from snnb.formats.description import DESCRIPTION
 from snnb.formats.export_options import ExportOptions
 from snnb.io.files import atomic_path
+from snnb.report.write_report import write_report
 from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports
-from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import load_manifest, sealed
 from snnb.stages import simulate

@@ -11,7 +11,7 @@ from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
 from snnb.mapping.files import Mapping
 from snnb.mapping.map_network import map_network
-from snnb.results.report import write_report
+from snnb.report.write_report import write_report
 from snnb.results.verify import verify_run
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_run

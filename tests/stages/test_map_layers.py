@@ -10,7 +10,7 @@ from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost
-from snnb.results.report import write_report
+from snnb.report.write_report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
 from snnb.stages.map import layer_notes

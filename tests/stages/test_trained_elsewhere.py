@@ -5,8 +5,8 @@ import re
 import pytest
 
 from snnb import Run
+from snnb.report.write_report import write_report
 from snnb.results.compare import compare
-from snnb.results.report import write_report
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import effective_options
 from snnb.training.recipe import Recipe

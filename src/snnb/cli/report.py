@@ -22,7 +22,7 @@ def report(
 ) -> None:
     """Run `snnb report`."""
     console = output.current
-    from snnb.results.report import ReportFile, write_report
+    from snnb.report.write_report import ReportFile, write_report
 
     run = opened(run_dir)
     with console.bar("report") as progress:

@@ -185,7 +185,7 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
 
 def _report(run: RunDirectory) -> Optional[Path]:
     """Write the HTML page about the run unless it is current; an error does not fail the command."""
-    from snnb.results.report import REPORT, is_current, write_report
+    from snnb.report.write_report import REPORT, is_current, write_report
 
     try:
         if is_current(run):

@@ -1,1 +1,1 @@
-"""Operations on the results of a run: status, export, report, compare, verify, remove, crosscheck, sweep."""
+"""Operations on the results of a run: status, export, compare, verify, remove, crosscheck, sweep."""
