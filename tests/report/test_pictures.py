@@ -9,8 +9,7 @@ import pytest
 from snnb.forward import analogue
 from snnb.forward.analogue import mean_activations
 from snnb.network.read_network import read_network
-from snnb.report import network_sections
-from snnb.report import write_report as report
+from snnb.report import network_sections, simulation_sections
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -116,5 +115,5 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
         np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
     synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())
     for operations, samples, expected in ((synapses * 7 + 1, 100, 7), (synapses * 7, 5, 5), (1, 5, 1)):
-        monkeypatch.setattr(report, "MOST_OPERATIONS", operations)
-        assert report._samples_within(network, samples) == expected
+        monkeypatch.setattr(simulation_sections, "MOST_OPERATIONS", operations)
+        assert simulation_sections._samples_within(network, samples) == expected

@@ -1,5 +1,6 @@
 """Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
 
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -9,9 +10,30 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.plots.network import plot_distribution
 from snnb.report.diagram import Arrow, Box, diagram
 from snnb.report.page import Figure, Section, Table, drawn
+from snnb.rundir.directory import RunDirectory
+from snnb.stages.graph import graph_command, graph_file
+from snnb.stages.stage import unaltered
 
 MOST_BOXES, MOST_ROWS = 300, 1000  # boxes of a diagram, and rows of a table
 Rows = Sequence[Tuple[float, Sequence[str]]]  # rows of a table, each with its traffic in spikes per step
+
+
+def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
+    """Return the sections about a graph of a run, given its stamp; one that has the command if there is no graph."""
+    if graph is None:
+        return [Section("network", "The network", [f"No graph: `{graph_command(run)}` creates it."])]
+    with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
+        network, *others = network_sections(opened, imported=bool(run.manifest.run.imported))
+        arrays_sha256 = opened.attributes.get("source_sha256")
+        neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
+    figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
+    words = network.words
+    if run.manifest.run.imported:
+        record = run.records_of("graph")[graph]
+        files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
+        origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {arrays_sha256})"
+        words = [f"External graph, {origin}.", *(f"Warning: {warning}." for warning in record.warnings), *words]
+    return [replace(network, words=words, key_figures=figures), *others]
 
 
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:

@@ -1,0 +1,38 @@
+"""Section of the page about all simulations of a run, with warnings about what the page shows."""
+
+from typing import Optional, Sequence, Tuple
+
+from snnb.core.formatting import local_time
+from snnb.report.page import Section, Table
+from snnb.results.compare import SIMULATION_HEAD, Simulation
+from snnb.rundir.directory import RunDirectory
+from snnb.stages.plan import state_of_stages
+
+
+def overview_section(
+    run: RunDirectory,
+    simulations: Sequence[Simulation],
+    simulation: Optional[Simulation],
+    shown: Tuple[Optional[str], Optional[str]],
+) -> Section:
+    """Return the section about all simulations; it warns if the graph or the mapping that is shown is stale."""
+    states = {state.name: state for state in state_of_stages(run)}
+    rows = [
+        (
+            one.stamp + (" (this page)" if one is simulation else ""),
+            *one.row[1:],
+            states[run.directory_of("simulate", one.stamp)].in_words,
+        )
+        for one in simulations
+    ]
+    head = (*SIMULATION_HEAD, "state")
+    filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    right = [filled.index(i) for i in (2, 3, 4) if i in filled]
+    tables = [Table([head[i] for i in filled], [[row[i] for i in filled] for row in rows], right)] if rows else []
+    words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
+    warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
+    for stage, name in zip(("graph", "map"), shown):
+        state = None if name is None else states[run.directory_of(stage, name)]
+        if state is not None and state.reason is not None:
+            warnings.append(f"Warning: {state.name} is {state.in_words}.")
+    return Section("overview", "The run", [*words, *warnings], tables=tables)

@@ -1,0 +1,225 @@
+"""Sections of the page about a simulation: accuracy, confusions, firing rates, operations, activations."""
+
+import shlex
+from dataclasses import replace
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from snnb.conversion.fidelity import Fidelity
+from snnb.core.formatting import energy, times
+from snnb.core.progress import Progress
+from snnb.forward.analogue import mean_activations
+from snnb.io.keras_file import read_levels
+from snnb.network.event_samples import EventSamples
+from snnb.network.network import Network
+from snnb.network.read_network import read_network
+from snnb.plots.report import plot_activations, plot_confusion, plot_input
+from snnb.plots.simulation import plot_quality, plot_rates
+from snnb.report.page import Figure, Section, Table, drawn
+from snnb.results.compare import Simulation, simulated_files
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.statistics import QUOTED, SimulationStatistics
+from snnb.stages import parse, prepare
+from snnb.stages.prepare import dataset_array
+from snnb.stages.simulate import parsed_file
+from snnb.stages.stage import recorded, recorded_details, unaltered
+from snnb.stages.train import is_spiking
+
+LISTED = 10  # confusions in the table
+MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
+
+
+def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], progress: Progress) -> List[Section]:
+    """Return the sections about a simulation: accuracy, confusions, rates, activations."""
+    if simulation is None:
+        parsed = recorded(run, parse.KIND)
+        changes = [] if parsed is None else _changes(parsed.details.fidelity)
+        command = shlex.join(["snnb", "simulate", "--run-dir", str(run.path)])
+        words = [f"None yet: `{command}` makes it.", *changes]
+        return [Section("accuracy", "Simulation", words)]
+    statistics, counts = simulated_files(run, simulation.stamp)
+    params, metrics = simulation.record.params, simulation.record.metrics
+    steps = params.duration - params.warm_up
+    rates = {name: values / (params.samples * steps) for name, values in counts.items()}
+    classifies = metrics.get("snn_accuracy") is not None
+    kind = "accuracy" if classifies else "mean_squared_error"
+    label, accuracies, figures = kind.replace("_", " "), [], []
+    for side, name in (("ann", "analogue network"), ("snn", "spiking network"), ("readout", "read-out")):
+        value = metrics.get(f"{side}_{kind}")
+        if value is None:
+            continue
+        shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
+        if classifies:
+            interval = " (95 % interval {:.2%} to {:.2%})".format(*statistics.interval(value) or ())
+        accuracies.append(f"{name}: {shown}{interval}")
+        figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
+    figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
+    figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
+    latency, between = statistics.latency_steps, statistics.interval_steps
+    took = f"{params.samples:,} samples of {latency:,} time steps"
+    took += f", one every {between:,} time steps" if between != latency else ""
+    summary = [f"{'; '.join(accuracies)}; {took}, input {params.input}."]
+    summary += _changes(simulation.record.details.fidelity)
+    coding = simulation.record.details.output_coding
+    if classifies and metrics.get("readout_accuracy") is not None:
+        summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
+    picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
+    confusion = statistics.quoted_confusion
+    predicted = "spiking network" if confusion is statistics.confusion else "read-out"
+    sections = [
+        *_input(run, simulation),
+        Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)], key_figures=figures),
+        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
+        rates_section(rates),
+        _operations(statistics),
+    ]
+    if not is_spiking(run):
+        activations, about = _activations(run, simulation, progress)
+        random = [name for name, coding in statistics.coding.items() if coding == "random"]
+        if random and activations:
+            about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
+        sections.append(activations_section(rates, activations, about))
+    return sections
+
+
+def _changes(fidelity: Optional[Fidelity]) -> List[str]:
+    """Return a sentence about the changes of the network by its conversion; nothing without changes."""
+    return [] if fidelity is None else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
+
+
+def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
+    """Return the section about the input of the first sample, if it changes from step to step and still exists."""
+    read = next((file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"), None)
+    if read is None or not run.hashes.matches(read):
+        return []
+    first, duration = simulation.record.params.first, simulation.record.params.duration
+    sample = EventSamples(run.path / read.path)[first : first + 1]
+    entries = np.count_nonzero(sample.step < duration)
+    colours = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
+    words = (
+        f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
+        f"steps. Rows are positions, row by row of the sensor; {colours}."
+    )
+    picture = drawn(f"input of sample {first} by time step", plot_input(sample, duration))
+    return [Section("input", "Input", [words], [Figure(picture)])]
+
+
+def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str], predicted: str) -> Section:
+    """Return the section about the confusion matrix and the most frequent confusions.
+
+    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`; `predicted` names what predicts.
+    An output neuron without a class name has its number.
+    """
+    names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
+    wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
+    rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
+    picture = drawn("confusion matrix: rows are classes, columns predictions", plot_confusion(cells, names))
+    words = [f"Rows are the classes, columns the predictions of the {predicted} after the last step."]
+    tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
+    words += [] if rows else ["All predictions are correct."]
+    return Section("confusion", "Confusion matrix", words, [Figure(picture)], tables=tables)
+
+
+def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
+    """Return the section about firing rates; `rates` are spikes per time step of each neuron, by population."""
+    rows = [
+        (name, f"{values.mean():.3g}", f"{(values == 0).mean():.1%}", f"{(values >= 1).mean():.1%}")
+        for name, values in rates.items()
+    ]
+    words = (
+        "Neurons (logarithmic) by firing rate in spikes per time step, in the mean over all samples. Silent neurons "
+        "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
+    )
+    table = Table(("population", "mean rate", "silent", "saturated"), rows, right=(1, 2, 3))
+    picture = drawn("histogram of firing rates by population", plot_rates(rates))
+    return Section("rates", "Firing rates", [words], [Figure(picture)], tables=[table])
+
+
+def _operations(statistics: SimulationStatistics) -> Section:
+    """Return the section about operations, energies and the metrics of NeuroBench."""
+    ann_energy = statistics.energy_45nm_ann_pj
+    trained = None if ann_energy is None else statistics.ann_multiply_accumulates_per_sample
+    values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
+        ("additions", statistics.synaptic_operations_per_sample, "{:,.0f}".format),
+        ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
+        ("multiply-accumulates of the trained network", trained, "{:,}".format),
+        ("energy", statistics.energy_45nm_pj, energy),
+        ("energy of the trained network", ann_energy, energy),
+        ("membrane updates", statistics.membrane_updates, "{:,.0f}".format),
+        ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),
+        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
+        ("footprint, bytes", statistics.footprint, "{:,}".format),
+    ]
+    rows = [(name, form(value)) for name, value, form in values if value is not None]
+    words = (
+        "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a multiply-accumulate and 0.9 pJ an "
+        "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
+        "are defined by NeuroBench (Yik et al. 2025)."
+    )
+    return Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
+
+
+def _activations(
+    run: RunDirectory, simulation: Simulation, progress: Progress
+) -> Tuple[Dict[str, np.ndarray], List[str]]:
+    """Return the mean activations of the network without spikes over the simulated samples, and paragraphs about them.
+
+    No activations if the test set has changed since the simulation.
+    """
+    params = simulation.record.params
+    read = {file.path: file for file in simulation.record.inputs}
+    parsed = parsed_file(run, simulation.stamp)
+    pictures = read.get("dataset/x_test.npy")
+    if pictures is None or not run.hashes.matches(pictures):
+        return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
+    # Activations are quantised and clipped as in training.
+    network = read_network(unaltered(run, parsed)).as_trained(read_levels(run.path / parsed))
+    output, clipped = network.output, ""
+    spikes = simulation.record.details.output_coding == "spikes"
+    if spikes and output.activation == "linear":
+        bounded = replace(output, activation="relu", max_value=1.0)
+        network = network.with_populations([bounded])
+        clipped = (
+            f" Activations of {output.name} are clipped to [0, 1] in each sample: the "
+            "spikes of an output neuron represent no other values."
+        )
+    samples = _samples_within(network, params.samples)
+    x = dataset_array(run, "x_test")[params.first : params.first + samples]
+    scale = recorded_details(run, prepare.KIND).scale
+    activations = mean_activations(network, x, scale, progress)
+    selection = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
+    return activations, [
+        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
+        f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
+        "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
+        f"neurons of the layer.{clipped}"
+    ]
+
+
+def _samples_within(network: Network, samples: int) -> int:
+    """Return the number of samples, at least one, whose activations take at most `MOST_OPERATIONS`."""
+    each = sum(int(leaving.sum()) for leaving in network.fan_out().values())
+    return max(1, min(samples, MOST_OPERATIONS // max(1, each)))
+
+
+def activations_section(
+    rates: Mapping[str, np.ndarray], activations: Mapping[str, np.ndarray], words: List[str]
+) -> Section:
+    """Return the section of activation against firing rate, with a small figure for each population.
+
+    `rates` and `activations` have equal shapes; the latter are empty if they cannot be computed.
+    """
+    small = []
+    for name, values in activations.items():
+        x, y = values.ravel().astype(np.float64), rates[name].ravel()
+        constant = x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0
+        largest = max(1e-9, float(np.max(x, initial=0)), float(np.max(y, initial=0)))
+        unit = 10.0 ** np.floor(np.log10(largest))
+        limit = float(f"{np.ceil(largest / unit - 1e-9) * unit:.3g}")  # the axes end at a number of one digit
+        caption = (
+            "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
+        )
+        picture = drawn(f"firing rate against activation of {name}", plot_activations(x, y, limit, name))
+        small.append(Figure(picture, caption))
+    return Section("activations", "Activation and rate", words, small=small)
