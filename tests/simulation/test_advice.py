@@ -10,8 +10,9 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.fidelity import Fidelity
 from snnb.network.network import DROPPED
 from snnb.network.read_network import write_spiking
+from snnb.simulation.advice import FEW, advice, loss_advice
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import FEW, SimulationStatistics, advice, loss_advice
+from snnb.simulation.statistics import SimulationStatistics
 from tests.simulation.alike import simulate_case
 
 

@@ -18,6 +18,7 @@ from snnb.network.network import MEMBRANE, Network, Population
 from snnb.network.read_network import read_networks
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 from snnb.network.trained import TrainedNetwork
+from snnb.simulation.advice import advice
 from snnb.simulation.engines.engine import (
     Engine,
     Samples,
@@ -36,7 +37,6 @@ from snnb.simulation.statistics import (
     SimulationStatistics,
     Totals,
     added,
-    advice,
 )
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,

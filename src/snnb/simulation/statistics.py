@@ -1,4 +1,4 @@
-"""Sums over the samples of a simulation, and figures computed from them: accuracy, firing rates, operations, warnings.
+"""Sums over the samples of a simulation, and figures computed from them: accuracy, firing rates, operations.
 
 The document `sim_accuracies.json` has the accuracy, or the error of a reconstruction, rates and operations.
 """
@@ -10,12 +10,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeV
 import numpy as np
 from pydantic import model_validator
 
-from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.formatting import energy
 from snnb.io.text import Document, JsonValue
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.trained import TrainedNetwork
-from snnb.simulation.accuracy import chance_warning, is_close_to_chance, wilson_interval
+from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.operations import activation_sparsity, connection_sparsity, energy_45nm, footprint
 from snnb.simulation.settings import SimulationSettings
 
@@ -37,6 +36,12 @@ TOP = 5
 TOP_FROM_CLASSES = 100
 # Errors are rounded to multiples of this number, so that sums up to 130,000 are exact in any order and any blocks.
 UNIT = 2.0**-36
+# By coding of the output: which of the two accuracies to quote, and why
+QUOTED = {
+    "random": "report the read-out accuracy: the softmax output is stochastic",
+    "spikes": "report the SNN accuracy (output spikes); the read-out uses their input",
+    MEMBRANE: "the output does not spike: both accuracies use its membrane potential",
+}
 
 
 @dataclass(frozen=True)
@@ -446,192 +451,3 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
         "activation_sparsity": activation_sparsity(network, totals.counts, possible),
         "membrane_updates": None if totals.membrane_updates is None else totals.membrane_updates / totals.samples,
     }
-
-
-# Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
-FULL_RATE = 1000.0
-# A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
-SATURATED = 0.99
-FEW = 5  # names of layers in a message
-
-LEAST_LOSS = 0.01  # a smaller fraction of the samples is not reported as a loss
-TIES = (
-    "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
-    "a tool that spikes at v ≥ v_threshold, or rounds differently, has different spikes"
-)
-# By coding of the output: which of the two accuracies to quote, and why
-QUOTED = {
-    "random": "report the read-out accuracy: the softmax output is stochastic",
-    "spikes": "report the SNN accuracy (output spikes); the read-out uses their input",
-    MEMBRANE: "the output does not spike: both accuracies use its membrane potential",
-}
-
-
-def advice(
-    statistics: SimulationStatistics,
-    settings: SimulationSettings,
-    network: Network,
-    fidelity: Optional[Fidelity] = None,
-) -> List[str]:
-    """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
-    lines = []
-    fault = _conversion_fault(statistics, settings, network)
-    if fault is not None:
-        lines.append(fault)
-    elif statistics.quoted_confusion is not None:
-        names, rows = list(statistics.class_counts), statistics.quoted_confusion
-        confusion = np.zeros((len(names), 1 + max(len(names), *(guess + 1 for _, guess, _ in rows))), np.int64)
-        for true, guess, samples in rows:
-            confusion[true, guess] = samples  # -1 is the last column
-        warning = chance_warning(confusion, names)
-        lines += [] if warning is None else [warning]
-    if settings.input == "poisson" and settings.input_rate < FULL_RATE:
-        lines.append(
-            f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh "
-            f"the input: use {FULL_RATE:g} unless this is meant"
-        )
-    rates = statistics.mean_rates
-    silent = [population.name for population in network.populations if population.spikes and not rates[population.name]]
-    never = [f"layer {name} never spikes" for name in silent]
-    if len(silent) > FEW:
-        never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
-    if network.trained_spiking:
-        lines += [TIES.format(statistics.tie_share)] if statistics.tie_share else []
-        return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
-    longer, raised = "simulate longer (--duration)", "raise --threshold, or "
-    if network.steps is not None:  # its thresholds and initial potentials are for this number of steps
-        longer = "calibrate for more time steps (parse --calibrate, or train --levels)"
-    if network.steps is not None or network.weight_bits is not None:
-        raised = ""
-    lines += [f"{which}: {longer}, or parse with a lower --percentile" for which in never]
-    for population in network.populations:
-        if rates[population.name] > SATURATED and population is not network.output:
-            lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
-    if fault is not None and network.steps == settings.duration:
-        return lines  # more time steps would not help
-    return lines + loss_advice(statistics, settings, network, fidelity)
-
-
-def _conversion_fault(
-    statistics: SimulationStatistics, settings: SimulationSettings, network: Network
-) -> Optional[str]:
-    """Return a sentence if the accuracy is chance, but the trained network's is not.
-
-    The labels are right then, since both accuracies are those of the same samples.
-    """
-    trained = statistics.ann_accuracy
-    if trained is None or statistics.quoted_confusion is None:
-        return None
-    samples = statistics.num_samples
-    spiking = statistics.quoted_by_step[-1]
-    guessing = max(statistics.class_counts.values()) / samples
-    lowest_trained = wilson_interval(trained * samples, samples)[0]
-    highest_spiking = wilson_interval(spiking * samples, samples)[1]
-    if (
-        not is_close_to_chance(spiking, guessing)
-        or is_close_to_chance(trained, guessing)
-        or lowest_trained <= highest_spiking
-    ):
-        return None
-    fault = "the conversion is"
-    if network.steps != settings.duration:
-        fault = f"the conversion or --duration {settings.duration} is"
-    return (
-        f"the accuracy of {spiking:.1%} is chance, and the trained network has "
-        f"{trained:.1%} on the same samples: {fault} at fault, not the labels; "
-        "`snnb report` shows, under Activation and rate, the first layer whose rates "
-        "do not follow its activations"
-    )
-
-
-def loss_advice(
-    statistics: SimulationStatistics,
-    settings: SimulationSettings,
-    network: Network,
-    fidelity: Optional[Fidelity] = None,
-) -> List[str]:
-    """Return a line for each cause of a loss that exceeds a point and the 95 % interval of the number of samples."""
-    trained, spikes, samples = statistics.ann_accuracy, statistics.snn_accuracy, statistics.num_samples
-    lost = 0.0
-    if trained is not None and spikes is not None and _is_loss(trained, spikes, samples):
-        lost = trained - spikes
-    if network.steps not in (None, settings.duration):
-        steps, points = settings.duration, f", which loses {100 * lost:.1f} points" if lost else ""
-        return [
-            f"--duration {steps}: the network is calibrated for {network.steps} time steps{points}; omit "
-            f"--duration, or calibrate for {steps} (parse --calibrate {steps}, or train --levels {steps})"
-        ]
-    if trained is None or spikes is None:
-        rising = len(statistics.rising_populations)
-        error = (statistics.snn_mean_squared_error or 0.0) > (statistics.ann_mean_squared_error or 0.0)
-        return [f"the firing rate still rises in {rising} layers: increase --duration"] if rising and error else []
-    if not lost:
-        return []
-    readout = statistics.readout_accuracy
-    remedies = _remedies(statistics, settings, network)
-    if readout is None or readout == spikes:
-        changes = _loss_of_conversion(fidelity, lost, settings.first, samples)
-        accuracies = f"{spikes:.1%} of {trained:.1%}"
-        return [f"{100 * lost:.1f} points lost ({accuracies}): {changes}{remedies}"]
-    output = "--output membrane reads out"
-    if statistics.is_random:
-        output = "random spikes of a softmax; use --output spikes or membrane"
-    lost_before = trained - readout
-    changes = _loss_of_conversion(fidelity, lost_before, settings.first, samples)
-    accuracies = f"{readout:.1%} read out, {trained:.1%} trained"
-    causes = [
-        (readout - spikes, f"in the output ({spikes:.1%} by spikes, {readout:.1%} read out): {output}"),
-        (lost_before, f"before the output ({accuracies}): {changes}{remedies}"),
-    ]
-    causes.sort(reverse=True)
-    large = [cause for cause in causes if _is_loss(spikes + cause[0], spikes, samples)]
-    return [f"{100 * points:.1f} points lost {where}" for points, where in large or causes[:1]]
-
-
-def _loss_of_conversion(
-    fidelity: Optional[Fidelity],
-    lost: float,
-    first: int,
-    samples: int,
-) -> str:
-    """Return the beginning of an advice: what the conversion loses without spikes.
-
-    It is a part of `lost` only if both are of the same samples, those from `first` on.
-    """
-    if fidelity is None or not fidelity.classifies or fidelity.lost < LEAST_LOSS:
-        return ""
-    points = f"{100 * fidelity.lost:.1f}"
-    if (first, samples) != (0, fidelity.samples):
-        points += f" points on the first {fidelity.samples:,} samples"
-    elif fidelity.lost <= lost:
-        points += " of them"
-    else:  # spikes make up for a part
-        points += " points"
-    changes = ", ".join(CHANGES[change] for change in fidelity.made)
-    return f"{points} without spikes, by {changes}; "
-
-
-def _is_loss(trained: float, spiking: float, samples: int) -> bool:
-    """Whether a difference of accuracies exceeds a point, and the interval of the lower one does not explain it."""
-    return trained - spiking >= LEAST_LOSS and trained > wilson_interval(spiking * samples, samples)[1]
-
-
-def _remedies(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> str:
-    """Return remedies against a loss before the output: first a longer simulation, if the accuracy still rises."""
-    remedies = []
-    by_step = statistics.readout_accuracy_by_timestep or statistics.by_step
-    # The accuracy gained in the last half of the time.
-    gained = by_step[-1] - by_step[len(by_step) // 2 - 1] if len(by_step) > 1 else None
-    if network.steps is not None:
-        remedies.append("calibrate for more time steps (parse --calibrate, or train --levels)")
-    elif gained is not None and gained >= LEAST_LOSS:
-        remedies.append(f"simulate longer (--duration; the last half gained {100 * gained:.1f} points)")
-    if network.weight_bits is not None:
-        remedies.append("round weights to more bits (parse --weight-bits)")
-    if network.zeros is not None:
-        remedies.append("prune fewer weights (parse --prune)")
-    if network.steps is None and not settings.initial_potential and settings.engine != "toolbox":
-        remedies.append("start at half the threshold (--initial-potential 0.5)")
-    if network.steps is None:
-        remedies.append("calibrate (parse --calibrate)")
-    return "; ".join(remedies)
