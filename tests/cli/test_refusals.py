@@ -10,8 +10,9 @@ import shutil
 import pytest
 
 from snnb import Run
-from snnb.cli.main import SYNONYMS, main
+from snnb.cli.main import main
 from snnb.formats.all import FORMATS
+from snnb.stages.synonyms import SYNONYMS
 from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import DIGITS_NET
 from tests.nir_interpreter import write

@@ -12,12 +12,12 @@ import signal
 import sys
 from functools import partial
 
+from snnb.cli.interruption import interruption_message
 from snnb.core.errors import (
     SIGNAL_EXIT_CODES,
     TOO_MANY_FILES,
     InputError,
     has_too_many_files,
-    interruption_message,
 )
 
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.interruption import interruption_message
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.core.errors import (
     FULL,
@@ -25,10 +26,8 @@ from snnb.core.errors import (
     ResourceError,
     SnnbError,
     has_too_many_files,
-    interruption_message,
     out_of_memory,
 )
-from snnb.core.options import SYNONYMS
 from snnb.version import __version__
 
 ON_STAGES = "stage_command"
@@ -332,6 +331,8 @@ def _options_of(command: click.Command) -> List[str]:
 
 def _no_such_option(name: str, command: click.Command) -> str:
     """Return the message for an unknown option of a command: the option that is meant, or the commands that have it."""
+    from snnb.stages.synonyms import SYNONYMS
+
     meant, options = SYNONYMS.get(name, name), _options_of(command)
     if meant not in options:
         others = [f"`snnb {other}`" for other in COMMANDS if meant in _options_of(load(other))]

@@ -5,7 +5,8 @@ from typing import Literal, Optional
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.core.options import Count, Flag, Options, ToolboxKey
+from snnb.conversion.toolbox_config import ToolboxKey
+from snnb.core.options import Count, Flag, Options
 
 # Panels of the help
 NORMALISATION, FEW_STEPS, INTEGERS = "Normalisation and layers", "Few time steps", "Integers and pruning"

@@ -1,6 +1,6 @@
 """Files for the toolbox: options in its ini format, and a copy of the parsed model; and its output as log messages.
 
-The annotation `snnb.core.options.ToolboxKey` of an option names the toolbox's parameter.
+The annotation `ToolboxKey` of an option names the toolbox's parameter.
 """
 
 import contextlib
@@ -11,15 +11,35 @@ import logging
 import shutil
 import warnings
 from configparser import ConfigParser
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, Sequence, cast
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Type, cast
 
 from snnb.core.errors import InputError
-from snnb.core.options import Options, toolbox_keys
+from snnb.core.options import Options
 from snnb.io.text import JsonValue
 
 log = logging.getLogger(__name__)
 DEFAULTS = Path(__file__).with_name("toolbox_defaults.ini")  # the toolbox's own `config_defaults`
+
+
+@dataclass(frozen=True)
+class ToolboxKey:
+    """The parameter of the toolbox that a field sets."""
+
+    section: str
+    key: str
+    words: Optional[Mapping[str, str]] = None  # for a choice, the toolbox's name of each value
+
+
+def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
+    """Return the fields that are parameters of the toolbox, in order."""
+    return {
+        name: item
+        for name, field in kind.model_fields.items()
+        for item in field.metadata
+        if isinstance(item, ToolboxKey)
+    }
 
 
 def require_toolbox(option: str, instead: str) -> None:

@@ -1,10 +1,7 @@
 """Format numbers and times for tables."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, List, Optional, Sequence, Union
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import List, Optional, Sequence, Union
 
 
 def local_time(utc: str) -> str:
@@ -15,14 +12,6 @@ def local_time(utc: str) -> str:
 def times(shape: Sequence[int]) -> str:
     """Return the sides of a shape as `28×28×1`."""
     return "×".join(map(str, shape))
-
-
-def label_outside(labels: "np.ndarray", outputs: int) -> str:
-    """Return the end of a message about the first label that is not the number of an output; empty without one."""
-    (positions,) = (labels >= outputs).nonzero()
-    if not positions.size:
-        return ""
-    return f"; label {labels[positions[0]]} (prepared sample {positions[0]}) is not from 0 to {outputs - 1}"
 
 
 def energy(picojoules: float) -> str:

@@ -23,14 +23,6 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
-# Names that other programs give to an option
-SYNONYMS = {
-    "--chip": "--hardware",
-    "--num-steps": "--duration",
-    "--steps": "--duration",
-    "--time-steps": "--duration",
-    "--timesteps": "--duration",
-}
 # Configuration of options, records and documents. A command declares all models and uses few, so each is built when it
 # is first used.
 STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
@@ -51,15 +43,6 @@ class Flag:
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
     inherited: bool = True  # whether later commands inherit the recorded value; otherwise the option is one-shot
     panel: Optional[str] = None  # title of its panel in the help; None for the first panel
-
-
-@dataclass(frozen=True)
-class ToolboxKey:
-    """The parameter of the toolbox that a field sets."""
-
-    section: str
-    key: str
-    words: Optional[Mapping[str, str]] = None  # for a choice, the toolbox's name of each value
 
 
 class Options(BaseModel):
@@ -194,16 +177,6 @@ def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
 def flag_of(kind: Type[Options], name: str) -> Flag:
     """Return the `Flag` of the field `name`, or a default one."""
     return next((item for item in kind.model_fields[name].metadata if isinstance(item, Flag)), Flag())
-
-
-def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
-    """Return the fields that are parameters of the toolbox, in order."""
-    return {
-        name: item
-        for name, field in kind.model_fields.items()
-        for item in field.metadata
-        if isinstance(item, ToolboxKey)
-    }
 
 
 def option_name(kind: Type[Options], name: str) -> str:

@@ -7,9 +7,10 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
-from snnb.core.options import SYNONYMS, flag_of, option_name, own_flags, value_of
+from snnb.core.options import flag_of, option_name, own_flags, value_of
 from snnb.stages.all import STAGES
 from snnb.stages.stage import Given
+from snnb.stages.synonyms import SYNONYMS
 
 GRID_STAGES = ("train", "parse", "simulate")  # stages whose options can be in a grid
 CHIPS = "hardware"  # option of `map` that can be in a grid: each simulation is mapped onto each chip

@@ -6,9 +6,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.cluster.connect import checked_address, require_dask
-from snnb.conversion.toolbox_config import require_toolbox
+from snnb.conversion.toolbox_config import ToolboxKey, require_toolbox
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
+from snnb.core.options import MOST, Count, Flag, Options, Seed
 
 LONGEST_DURATION = 10_000_000
 INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"  # panels of the help

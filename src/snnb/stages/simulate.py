@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.conversion.fidelity import Fidelity
-from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
+from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, toolbox_keys, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import (
     FIGURE_ENDINGS,
@@ -19,7 +19,6 @@ from snnb.core.options import (
     Flag,
     option_name,
     options_in_words,
-    toolbox_keys,
 )
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name

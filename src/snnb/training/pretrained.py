@@ -7,12 +7,12 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError
-from snnb.core.formatting import label_outside
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue, compare_outputs
 from snnb.model_files.fold_pixels import AS_THEY_ARE, RAW, parse_pixels
 from snnb.model_files.onnx_model import EXPORT, outputs_of_file
 from snnb.network.geometry import Shape
+from snnb.network.labels import label_outside
 from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
