@@ -97,7 +97,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import convert
     from snnb.core.errors import InputError, VerificationError
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
     from snnb.network.read_network import write_parsed
     from snnb.training.keras_model import trained_network
 
@@ -126,7 +126,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
 
 def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
     """Give batch normalisation random scales and shifts, and the statistics of these pictures; scale logits to 1."""
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     random = np.random.default_rng(1)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
@@ -158,7 +158,7 @@ def counted(parsed: Any) -> Tuple[int, int]:
     Each layer computes on ones where there are neurons and zeros where there is padding, with a kernel of ones: the sum
     of what it gives is the number of its synapses.
     """
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     layers = keras.layers
     there: Dict[str, np.ndarray] = {}

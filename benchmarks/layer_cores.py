@@ -19,8 +19,8 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import SnnbError
 from snnb.core.progress import say_nothing
-from snnb.io.keras import keras
 from snnb.mapping.layers.assignment import assign_layers
+from snnb.model_files.keras import keras
 from snnb.model_files.kinds import is_nir
 from snnb.model_files.read_model import read_model
 from snnb.training.keras_model import trained_network

@@ -195,7 +195,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     from snnb.conversion.convert import convert
     from snnb.datasets.preparation import open_dataset, write_arrays
     from snnb.datasets.preparation_settings import PreparationSettings
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
     from snnb.network.read_network import write_parsed
     from snnb.training.keras_model import trained_network
 
@@ -258,7 +258,7 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callabl
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
 
     from snnb.conversion.toolbox_config import configuration, quiet
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
     from snnb.simulation.settings import SimulationSettings
 
     inside: List[float] = []

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from platformdirs import user_cache_path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before TensorFlow is imported: `tensorflow.keras` is that of snnb.io.keras
+# Before TensorFlow is imported: `tensorflow.keras` is that of snnb.model_files.keras.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 # The user's own, which the tests would otherwise not see, as they have another $XDG_CACHE_HOME.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba"))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C

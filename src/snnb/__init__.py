@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from snnb.version import __version__
 
-# Before TensorFlow is imported: from 2.16 on, `tensorflow.keras` is Keras 2 only with this, see `snnb.io.keras`.
+# Before TensorFlow is imported: from 2.16 on, `tensorflow.keras` is Keras 2 only with
+# this, see `snnb.model_files.keras`.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no messages of TensorFlow about processors and drivers
 

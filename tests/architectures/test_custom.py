@@ -6,7 +6,7 @@ import pytest
 
 from snnb.architectures.custom import OwnCodeError, own_model
 from snnb.core.errors import InputError, UsageError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 
 BRANCHED = """
     def branched(input_shape, num_classes, filters=3, rates=(0.1, 0.2), label="x"):

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.architectures import find, names
 from snnb.core.errors import UsageError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 
 IMAGENET = [name for name in names() if find(name).dataset == "imagenet"]
 REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")

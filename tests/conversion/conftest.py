@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from snnb.conversion.own_parser import parse_own
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.conversion.convert import check_outputs, convert
 from snnb.core.errors import InputError, VerificationError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import assert_computes, parsed, slow_except
 

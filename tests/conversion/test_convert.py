@@ -6,7 +6,7 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import assert_computes
 from tests.converted import converted

@@ -7,7 +7,7 @@ import pytest
 
 from snnb.conversion.own_parser import parse_own
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
 from snnb.network.read_network import read_network, write_parsed

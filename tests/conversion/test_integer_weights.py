@@ -8,7 +8,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.network import neuron_of
 from snnb.network.read_network import assemble
 from snnb.simulation.engines.engine import number_type

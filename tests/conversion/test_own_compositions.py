@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import convolve2d
 
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
 
 L = keras.layers

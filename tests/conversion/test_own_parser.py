@@ -8,7 +8,7 @@ from snnb.conversion.normalise import measure, normalised, scale_factors
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.graph.build import build_graph
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine

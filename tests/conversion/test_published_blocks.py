@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snnb.datasets import digits
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "published_blocks.py"

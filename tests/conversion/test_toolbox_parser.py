@@ -8,7 +8,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import SnnbError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.network import Population, Reindexed
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import set_random_weights, slow_except

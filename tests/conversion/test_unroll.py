@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_trained
 from snnb.training.keras_model import trained_network, write_model
 from tests.conversion.conftest import assert_computes, parsed

@@ -8,7 +8,7 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, write_spiking
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 

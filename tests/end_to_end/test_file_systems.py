@@ -157,7 +157,7 @@ def test_a_model_that_the_disk_cannot_hold_leaves_the_process_intact(disk):
     """HDF5 1.10 crashes at the exit of a process in which a write failed."""
     remount(disk, f"size={shutil.disk_usage(disk).used // 1024 + 300}k")
     code = (
-        "import sys; from pathlib import Path; from snnb.io.keras import keras; "
+        "import sys; from pathlib import Path; from snnb.model_files.keras import keras; "
         "from snnb.training.keras_model import write_model; "
         "model = keras.Sequential([keras.layers.Dense(1000, input_shape=(1000,))]); model.compile('sgd', 'mse')\n"
         "try: write_model(model, Path(sys.argv[1]))\n"

@@ -9,7 +9,7 @@ import pytest
 from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.graph.build import build_graph
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from tests.architectures.test_networks import count, densenet, mobilenet_v2
 from tests.converted import converted as converted_files
 

@@ -11,7 +11,7 @@ from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 from tests.graph.networks import graph_of, save_spike_times
 

@@ -9,7 +9,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import NEWER, keras
+from snnb.model_files.keras import NEWER, keras
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.read_model import read_trained
 from snnb.network.layers import KERAS_KINDS

@@ -27,7 +27,7 @@ class _Keras:
             raise AttributeError(name)
         if find_spec("tensorflow") is None:
             pytest.skip("it builds a Keras model, and TensorFlow is not installed")
-        module = import_module("snnb.io.keras").keras
+        module = import_module("snnb.model_files.keras").keras
         return getattr(module.layers if self._layers else module, name)
 
 

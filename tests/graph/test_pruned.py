@@ -7,7 +7,7 @@ import pytest
 
 from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import assemble, read_network, write_spiking
 

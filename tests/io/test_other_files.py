@@ -72,7 +72,7 @@ def _copied(source):
 
 
 def _weights(folder):
-    keras = import_module("snnb.io.keras").keras
+    keras = import_module("snnb.model_files.keras").keras
     keras.Sequential([keras.layers.Dense(2, name="dense", input_shape=(3,))]).save(str(folder / "net.h5"))
     return folder / "net.h5"
 
@@ -119,7 +119,7 @@ def _import(path, **options):
 
 
 def _read_weights(path):
-    keras = import_module("snnb.io.keras").keras
+    keras = import_module("snnb.model_files.keras").keras
     model = keras.Sequential([keras.layers.Dense(2, name="dense", input_shape=(3,))])
     import_module("snnb.training.keras_model").load_weights(model, path)
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import changed_archive, outputs, redescribe, refused
 

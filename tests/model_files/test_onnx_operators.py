@@ -149,7 +149,7 @@ FAST = ["depthwise twice", "BatchNormalization", "Unsqueeze"]
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS])
 def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name):
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     nodes, constants = MODELS[name]
     network = read_onnx(written(tmp_path / "net.onnx", nodes, **constants), len)

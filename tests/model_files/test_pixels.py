@@ -11,7 +11,7 @@ from tests.model_files.conftest import outputs
 
 @pytest.fixture(autouse=True)
 def keras():
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     keras.backend.clear_session()
     return keras

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 
 STEPS = 8

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from snnb.io.figures import save
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 from snnb.plots import simulation as plots
 

@@ -11,7 +11,7 @@ from snnb.conversion.convert import convert
 from snnb.conversion.normalise import Tail, measure, with_weights
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
 from tests.conversion.test_toolbox_parser import assert_equal, both

@@ -9,7 +9,7 @@ from snnb.conversion.convert import spiking_network
 from snnb.crosscheck import scipy
 from snnb.crosscheck.exported import counts_of, exported_network
 from snnb.formats.request import Simulated
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams, unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine

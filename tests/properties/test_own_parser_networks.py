@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from snnb.conversion.normalise import measure, normalised, scale_factors
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network, write_parsed
 from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from tests.conversion.conftest import examples
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 

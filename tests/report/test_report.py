@@ -147,7 +147,7 @@ def test_figures_are_those_of_the_simulation(complete, document):
 
 
 def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     run, stamp = complete
     folder = run.path / "simulations" / stamp

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import read_network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
-from snnb.io.keras_file import StoredLayer
+from snnb.model_files.keras import keras
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.training.keras_model import write_model
 from tests.end_to_end.conftest import RECORDED

@@ -10,7 +10,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import Channels, centred_output, compose_pooling, spiking_output, with_scales
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine

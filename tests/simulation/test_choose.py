@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
-from snnb.io.keras_file import StoredLayer
+from snnb.model_files.keras import keras
+from snnb.network.keras_file import StoredLayer
 from snnb.network.network import Network, Population, Volume
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import assemble

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.layers import AveragePooling2D
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine

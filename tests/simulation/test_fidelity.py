@@ -9,7 +9,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import measure_fidelity
 from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import trained_network

@@ -11,7 +11,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.least_squares import RIDGES, fitted_change, rows_taken, weights_of_channel, windows, with_change
 from snnb.conversion.rewriting import centred_output, compose_pooling
 from snnb.forward.analogue import Analogue, PopulationSums
-from snnb.io.keras_file import StoredLayer
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from tests.simulation.alike import simulate_calibrated, weighted

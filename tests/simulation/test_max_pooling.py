@@ -13,7 +13,7 @@ from snnb.crosscheck import brian2, scipy
 from snnb.crosscheck.exported import exported_network
 from snnb.formats.request import Simulated
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.onnx_model import read_onnx
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Population

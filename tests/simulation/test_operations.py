@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snnb.graph.build import build_graph
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.operations import connection_sparsity, footprint, multiply_accumulates
 from snnb.simulation.settings import SimulationSettings

@@ -10,7 +10,7 @@ from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError, UsageError
 from snnb.forward.analogue import Analogue
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network, spiking_attributes
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine

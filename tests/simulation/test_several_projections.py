@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event import compiled_network as event_network

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
-from snnb.io.keras_file import StoredLayer
 from snnb.io.text import read_document
+from snnb.model_files.keras import keras
+from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable

@@ -92,7 +92,7 @@ def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb)
 
 
 def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     layers = keras.layers
     keras.Sequential(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from tests.end_to_end.conftest import RECORDED
 
 MODEL = RECORDED / "train" / "mini_network.h5"  # of digits, whose pixels are value / 16

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.stages.train import TrainParams
 from snnb.training.batches import LabelledPictures
 from snnb.training.fit import train

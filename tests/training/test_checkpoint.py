@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError, UsageError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.batches import split_rows
 from snnb.training.fit import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe

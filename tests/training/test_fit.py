@@ -11,7 +11,7 @@ import tensorflow as tf
 from snnb import Run
 from snnb.architectures.registry import find
 from snnb.core.errors import InputError, VerificationError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.training.batches import split_rows
 from snnb.training.keras_model import write_model
 from snnb.training.recipe import Recipe

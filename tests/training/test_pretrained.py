@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_trained
 from snnb.training.batches import LabelledPictures
 from snnb.training.keras_model import trained_network

@@ -3,7 +3,7 @@
 from typing import Tuple
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import IMAGENET, Recipe
 
 _SOURCE = "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower"

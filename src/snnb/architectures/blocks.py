@@ -4,7 +4,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
 from snnb.architectures.registry import InputShape
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 
 if TYPE_CHECKING:
     from tensorflow import Tensor

@@ -4,7 +4,7 @@ from typing import List, Tuple
 
 from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, Recipe
 
 _MINI = Recipe(learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16)

@@ -17,8 +17,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import say_nothing
-from snnb.io import lazy_keras as keras
 from snnb.io.files import refuse_special
+from snnb.model_files import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Tuple
 
 from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Tuple
 
 from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 _SOURCE = "LeCun et al. 1998, Gradient-based learning applied to document recognition"

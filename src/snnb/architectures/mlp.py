@@ -4,7 +4,7 @@ from typing import Tuple
 
 from snnb.architectures.blocks import classifier
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 _MLP_SOURCE = "the usual multilayer perceptron"

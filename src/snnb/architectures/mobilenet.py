@@ -4,7 +4,7 @@ from typing import Tuple
 
 from snnb.architectures.blocks import application, rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, IMAGENET
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.core.errors import UsageError
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 _FOLDER = Path(__file__).parent

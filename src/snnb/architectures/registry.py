@@ -12,8 +12,8 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import times
-from snnb.io import lazy_keras as keras
 from snnb.io.text import Document
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 Build = Callable[..., "keras.Model"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Tuple
 
 from snnb.architectures.blocks import application
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, IMAGENET
 
 if TYPE_CHECKING:

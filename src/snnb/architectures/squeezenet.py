@@ -3,7 +3,7 @@
 from typing import Any
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 _SOURCE = "Iandola et al. 2016, arXiv 1602.07360, version 1.1"

@@ -5,7 +5,7 @@ from typing import Tuple
 
 from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
-from snnb.io import lazy_keras as keras
+from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, IMAGENET
 
 _FILTERS = (64, 128, 256, 512, 512)

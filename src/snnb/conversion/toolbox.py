@@ -17,8 +17,8 @@ from snnb.conversion.normalise import with_weights
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError, first_line
 from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue
-from snnb.io.keras import keras
 from snnb.io.text import load_json
+from snnb.model_files.keras import keras
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.network.layers import ReLU
 from snnb.network.network import Network

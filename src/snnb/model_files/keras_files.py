@@ -34,12 +34,12 @@ from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Say
 from snnb.io.budget import Budget
 from snnb.io.hdf5 import json_attribute, reading, text_of, whole
-from snnb.io.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
+from snnb.network.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.layers import KERAS_KINDS, Activation, BatchNormalization, KerasLayer, Reshape, Weighted, configured
 from snnb.network.network import ACTIVATIONS
 from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer

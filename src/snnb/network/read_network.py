@@ -22,8 +22,8 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
 from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, text_of, whole, write_array, writing
-from snnb.io.keras_file import QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.geometry import Shape
+from snnb.network.keras_file import QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import INPUT, Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import FIELDS, Neuron

@@ -10,8 +10,8 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.formatting import energy, times
 from snnb.core.progress import Progress
 from snnb.forward.analogue import mean_activations
-from snnb.io.keras_file import read_levels
 from snnb.network.event_samples import EventSamples
+from snnb.network.keras_file import read_levels
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.plots.report import plot_activations, plot_confusion, plot_input

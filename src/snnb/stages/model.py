@@ -26,7 +26,7 @@ from snnb.rundir.manifest import RunInfo
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
 Shape = Tuple[int, int, int]
 _this_process: Set[str] = set()  # lines that this process has added to the list

@@ -93,7 +93,7 @@ def step_ms(run: RunDirectory) -> float:
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
     """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
-    from snnb.io.keras_file import read_levels
+    from snnb.network.keras_file import read_levels
 
     if effective_value(run, KIND, given, "calibrate"):
         return True

@@ -56,7 +56,7 @@ from snnb.stages.stage import (
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
     from snnb.training.batches import LabelledPictures
 
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs

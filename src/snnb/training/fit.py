@@ -19,9 +19,9 @@ from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.formatting import times
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.io.files import atomic_path, sha256_of
-from snnb.io.keras import description_of, keras
 from snnb.io.npy import load_archive
 from snnb.io.text import parse_json
+from snnb.model_files.keras import description_of, keras
 from snnb.model_files.read_model import read_trained
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.history import (

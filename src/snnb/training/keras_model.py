@@ -12,10 +12,10 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
 from snnb.core.progress import say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
-from snnb.io.keras import NEWER, description_of, keras, older_description
-from snnb.io.keras_file import QCFS_LEVELS, read_levels
+from snnb.model_files.keras import NEWER, description_of, keras, older_description
 from snnb.model_files.keras_files import read_description
 from snnb.model_files.kinds import NotReadError
+from snnb.network.keras_file import QCFS_LEVELS, read_levels
 from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.pretrained import check_shapes

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.core.errors import UsageError
-from snnb.io.keras import description_of, keras
+from snnb.model_files.keras import description_of, keras
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
 BOUND_PERCENTILE = 99  # of the positive activations of a trained network

@@ -12,8 +12,8 @@ import yaml
 
 from snnb.chips.hardware import MEMORIES, LayerHardware, LayerLimits
 from snnb.chips.read_hardware import read_hardware
-from snnb.io.keras_file import StoredLayer
 from snnb.mapping.layers.assignment import assign_layers, maximum_matching
+from snnb.network.keras_file import StoredLayer
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import assemble
 

@@ -17,7 +17,7 @@ from snntoolbox.simulation.utils import is_spiking
 from snnb.conversion.toolbox import keras_model
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.progress import Progress, silent
-from snnb.io.keras import keras
+from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_trained
 from snnb.network.network import INPUT as INPUT_NAME
 from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Samples, Streams

@@ -16,7 +16,7 @@ from tests.model_files.conftest import redescribe, refused
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A model with branches, and what layers take beside numbers: initialisers, a regulariser, a constraint."""
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     layers = keras.layers
     inputs = keras.Input((4, 4, 1))
@@ -63,7 +63,7 @@ def harm(x):
 
 
 def with_lambda():
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     return keras.layers.serialize(keras.layers.Lambda(harm, name="evil"))
 
@@ -143,7 +143,7 @@ def test_what_is_no_model_file_is_refused(saved, tmp_path):
 
 
 def test_layers_used_twice_and_models_inside_models_come_back(tmp_path):
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     layers = keras.layers
     x = keras.Input((4, 4, 1))

@@ -9,6 +9,6 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):  # asked of all modules, as by `inspect`
         raise AttributeError(name)
-    from snnb.io.keras import keras
+    from snnb.model_files.keras import keras
 
     return getattr(keras, name)
