@@ -7,7 +7,7 @@ import pytest
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import Fidelity
+from snnb.network.fidelity import Fidelity
 from snnb.network.network import DROPPED
 from snnb.network.read_network import write_spiking
 from snnb.simulation.advice import FEW, advice, loss_advice

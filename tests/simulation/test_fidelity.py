@@ -7,9 +7,9 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import measure_fidelity
-from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.forward.analogue import Analogue
 from snnb.model_files.keras import keras
+from snnb.network.fidelity import CHANGES, Fidelity
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import trained_network

@@ -11,10 +11,10 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
-from snnb.conversion.fidelity import CHANGES
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.io.files import atomic_path, refuse_existing
+from snnb.network.fidelity import CHANGES
 
 if TYPE_CHECKING:
     from snnb.results.compare import Compared

@@ -18,11 +18,11 @@ from snnb.cli.parameters import (
     stage_options,
     with_options,
 )  # fmt: skip
-from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.io.text import read_document
+from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.open_run import described_with_repair, open_or_create

@@ -8,7 +8,6 @@ import numpy as np
 
 from snnb.conversion.calibrate import CalibratedLayer, Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import Change, Fidelity
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.normalise import Activity, measure, normalised, scale_factors, with_weights
 from snnb.conversion.own_parser import parse_own
@@ -16,6 +15,7 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue, compare_outputs
+from snnb.network.fidelity import Change, Fidelity
 from snnb.network.layers import AveragePooling2D, configured
 from snnb.network.network import DROPPED, Network
 from snnb.network.trained import TrainedNetwork

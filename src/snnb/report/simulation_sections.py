@@ -6,11 +6,11 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Uni
 
 import numpy as np
 
-from snnb.conversion.fidelity import Fidelity
 from snnb.core.formatting import energy, times
 from snnb.core.progress import Progress
 from snnb.forward.analogue import mean_activations
 from snnb.network.event_samples import EventSamples
+from snnb.network.fidelity import Fidelity
 from snnb.network.keras_file import read_levels
 from snnb.network.network import Network
 from snnb.network.read_network import read_network

@@ -10,11 +10,11 @@ import numpy as np
 
 from snnb.architectures import find
 from snnb.chips.read_hardware import is_file, shown_name
-from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
+from snnb.network.fidelity import Fidelity
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics

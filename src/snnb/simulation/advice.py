@@ -9,7 +9,7 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
-from snnb.conversion.fidelity import CHANGES, Fidelity
+from snnb.network.fidelity import CHANGES, Fidelity
 from snnb.network.network import Network
 from snnb.simulation.accuracy import chance_warning, is_close_to_chance, wilson_interval
 from snnb.simulation.settings import SimulationSettings

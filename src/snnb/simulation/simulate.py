@@ -7,12 +7,12 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Un
 import numpy as np
 
 from snnb.cluster.connect import connected, results
-from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.forward.analogue import Analogue, batch_of
 from snnb.network.event_samples import EventSamples, InputSteps
+from snnb.network.fidelity import Fidelity
 from snnb.network.labels import label_outside
 from snnb.network.network import MEMBRANE, Network, Population
 from snnb.network.read_network import read_networks

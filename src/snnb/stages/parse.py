@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional, Tuple
 from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import Fidelity
 from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import write_json
 from snnb.model_files.kinds import NirSettings
+from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
-from snnb.conversion.fidelity import Fidelity
 from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, toolbox_keys, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import (
@@ -22,6 +21,7 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
+from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord
 from snnb.simulation.settings import OF_CONVERTED, RECORDING, SimulationSettings, refuse_unsuitable
