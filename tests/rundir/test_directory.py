@@ -225,6 +225,33 @@ def test_a_hidden_directory_that_no_journal_names_is_left_alone(run, write):
     assert content(run) == "first"
 
 
+@pytest.mark.parametrize("kind", ["text", "link", "directory"])
+def test_a_file_of_the_journals_name_is_not_lost(run, write, tmp_path, kind):
+    path = run.path / ".journal.json"
+    if kind == "text":
+        path.write_text('{"mine": 1}')
+    elif kind == "link":
+        path.symlink_to(tmp_path / "mine")
+        (tmp_path / "mine").write_text('{"seal": "')
+    else:
+        path.mkdir()
+    with run.locked(), pytest.raises(InputError, match="json was not written by `snnb`"):
+        write(run, "first")
+    assert os.path.lexists(path)
+    assert kind != "text" or path.read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("content_left", ["", '{"se', '{"seal": "ab'])
+def test_a_journal_that_was_cut_by_a_kill_is_removed(run, write, content_left):
+    with run.locked():
+        write(run, "first")
+    (run.path / ".journal.json").write_text(content_left)
+    with run.locked():
+        pass
+    assert hidden(run) == []
+    assert content(run) == "first"
+
+
 def test_a_journal_from_somebody_else_names_results_only(run, write, tmp_path):
     with run.locked():
         write(run, "first")

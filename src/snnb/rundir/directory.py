@@ -454,7 +454,7 @@ class RunDirectory:
                 if self._is_result(relative):
                     _settle(self.path / relative, existed, committed, relative, say)
             self._complete_removal([relative for relative in change.removed if self._is_result(relative)])
-        (self.path / journal.NAME).unlink(missing_ok=True)
+        journal.remove_journal(self.path)
         remove_partial(self.path)
         for kind in self.kinds:
             parent = self.path / kind.directory

@@ -13,11 +13,12 @@ from typing import Dict, List, Optional
 
 from pydantic import Field, ValidationError
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import InputError
 from snnb.io.files import read_bytes, sync_directory
 from snnb.io.text import Document
 
 NAME = ".journal.json"
+BEGIN = b'{"seal":'  # of each journal
 
 
 class Journal(Document):
@@ -33,12 +34,17 @@ class Journal(Document):
 
 
 def write_journal(run: Path, journal: Journal) -> None:
-    """Write the journal of a run, before a directory is touched; after an error there is none."""
+    """Write the journal of a run, before a directory is touched; after an error there is none.
+
+    Raise `InputError` for another file of this name, which would be lost.
+    """
+    if os.path.lexists(run / NAME) and not is_journal(run / NAME):
+        raise InputError(f"{run / NAME} was not written by `snnb` and would be lost; move it away")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(str(run / NAME), flags, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(journal.model_dump(mode="json")))
+            file.write(json.dumps(journal.model_dump(mode="json")))  # begins with `BEGIN`
             file.flush()
             os.fsync(file.fileno())
         sync_directory(run)
@@ -48,14 +54,29 @@ def write_journal(run: Path, journal: Journal) -> None:
         raise
 
 
+def remove_journal(run: Path) -> None:
+    """Remove the journal of a run, also one that is not complete, but no other file of its name."""
+    if is_journal(run / NAME):
+        (run / NAME).unlink()
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a path is a journal, complete or not, and not another file of its name."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        content = file.read(len(BEGIN))
+    return BEGIN.startswith(content)
+
+
 def read_journal(run: Path) -> Optional[Journal]:
     """Return the journal that an interrupted command has left, or None.
 
     One that is not complete was being written when no directory had been touched.
     """
-    if not os.path.lexists(run / NAME):
+    if not is_journal(run / NAME):
         return None
     try:
         return Journal.model_validate_json(read_bytes(run / NAME))
-    except (ValidationError, DamagedError):
+    except ValidationError:
         return None
