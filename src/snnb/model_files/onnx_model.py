@@ -175,7 +175,7 @@ def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
         if files:
             onnx.load_external_data_for_model(model, str(path.parent))
     except RAISED_BY_ONNX as error:
-        raise NotReadError(f"its external weights cannot be read ({first_line(error)})") from error
+        raise NotReadError(f"its file of external weights is damaged ({first_line(error)})") from error
     return budget
 
 
