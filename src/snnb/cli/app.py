@@ -63,11 +63,9 @@ def _copy_of_stderr() -> int:
 
 def _end(stderr: int, number: int, _: object) -> None:
     stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
-    change = getattr(sys.modules.get("snnb.rundir.directory"), "last_change", None)
-    state = None if change is None else change.state()
     terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
     try:
-        os.write(stderr, terminal + f"snnb: {interruption_message(stage, state)}\n".encode())
+        os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())
     finally:
         os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
 

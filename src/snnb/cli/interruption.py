@@ -1,13 +1,17 @@
 """Message of an interrupted command."""
 
+import sys
 from typing import Optional
 
 
-def interruption_message(stage: Optional[str], state: Optional[str] = None) -> str:
+def interruption_message(stage: Optional[str]) -> str:
     """Return the line that is printed when a command is interrupted, while `stage` runs if it is given.
 
-    `state` is the state of the run if it is not that before the stage.
+    Nothing is imported, since a signal can arrive while modules are imported.
     """
+    directory = sys.modules.get("snnb.rundir.directory")
+    change = getattr(directory, "last_change", None)
+    state = None if change is None else change.state()
     if state is not None:
         return f"interrupted; {state}"
     if stage is None:

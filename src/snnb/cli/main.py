@@ -353,10 +353,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
         reason = error.message if "Did you mean" in error.message else error.format_message()
         return 2, f"{reason} ({LISTED})"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        from snnb.rundir import directory
-
-        state = None if directory.last_change is None else directory.last_change.state()
-        return INTERRUPTED, interruption_message(output.at_work, state)
+        return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):
         from snnb.stages.open_run import described_with_repair
 
