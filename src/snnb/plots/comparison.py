@@ -188,10 +188,7 @@ def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -
         plot.plot(energy[on_chip], measured[on_chip], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
     if points and energy.min() > 0:
         plot.set_xscale("log")
-    plot.set_xlabel("energy per sample (pJ)")
-    plot.set_ylabel(label)
-    plot.grid()
-    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    _label_axes(plot, "energy per sample (pJ)", label, columns)
     if len(points) <= MOST_NAMED:
         colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
         label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
@@ -208,10 +205,7 @@ def plot_operations(points: Sequence[Simulated], label: str, *, highest_is_best:
     plot.plot(operations, measured, "o", color=HUES[0], markersize=5, label="simulation")
     if operations.min() > 0 and operations.max() >= WIDE * operations.min():
         plot.set_xscale("log")
-    plot.set_xlabel("synaptic operations per sample")
-    plot.set_ylabel(label)
-    plot.grid()
-    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    _label_axes(plot, "synaptic operations per sample", label, columns)
     if len(points) <= MOST_NAMED:
         names = [plain(point.options, 40) for point in points]
         label_points(plot, operations, measured, names, [HUES[0]] * len(points))
@@ -229,6 +223,14 @@ def _beside_legend(lines: Sequence[str]) -> Tuple[Figure, Axes, int]:
     columns, rows = -(-len(lines) // MOST_ROWS), min(len(lines), MOST_ROWS)
     figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
     return figure, figure.subplots(), columns
+
+
+def _label_axes(plot: Axes, x_label: str, y_label: str, legend_columns: int) -> None:
+    """Label the axes, and draw a grid and the legend on the right."""
+    plot.set_xlabel(x_label)
+    plot.set_ylabel(y_label)
+    plot.grid()
+    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=legend_columns)
 
 
 def _colours(lines: int) -> Sequence[object]:
