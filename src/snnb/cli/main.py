@@ -19,7 +19,6 @@ from snnb.cli import output
 from snnb.cli.interruption import interruption_message
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.core.errors import (
-    FULL,
     SIGNAL_EXIT_CODES,
     TOO_MANY_FILES,
     InputError,
@@ -344,7 +343,7 @@ def _no_such_option(name: str, command: click.Command) -> str:
 
 def _described(error: BaseException) -> Tuple[int, str]:
     """Return the exit code of an error (see docs/interruptions.md) and the message for the user."""
-    from snnb.io.files import describe_os_error
+    from snnb.io.files import class_of, describe_os_error
 
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         return 2, _no_such_option(error.option_name, error.ctx.command)
@@ -364,8 +363,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if has_too_many_files(error):
         return InputError.exit_code, TOO_MANY_FILES
     if isinstance(error, OSError):
-        kind = ResourceError if error.errno in FULL else InputError
-        return kind.exit_code, describe_os_error(error)
+        return class_of(error).exit_code, describe_os_error(error)
     if type(error).__name__ == "InvalidArgumentError":  # TensorFlow's: shapes of a model's arrays do not match
         reason = str(error).strip().splitlines()[0]
         advice = "change the model, or its settings (--set)"

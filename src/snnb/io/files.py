@@ -112,8 +112,12 @@ def noting(note: str) -> Iterator[None]:
 
 def noted(error: OSError, note: str) -> SnnbError:
     """Return the error for the user, with a note."""
-    kind = ResourceError if error.errno in FULL else InputError
-    return kind(f"{describe_os_error(error)}; {note}")
+    return class_of(error)(f"{describe_os_error(error)}; {note}")
+
+
+def class_of(error: OSError) -> Type[SnnbError]:
+    """Return the class of error that has the exit code of a failed file operation."""
+    return ResourceError if error.errno in FULL else InputError
 
 
 def remove(path: Path) -> None:

@@ -114,7 +114,11 @@ def write_json(path: Path, value: JsonValue) -> None:
 
 def load_yaml(path: Path) -> JsonValue:
     """Read a YAML file with a safe loader; raise `DamagedError` if it is not valid, or repeats a key."""
-    text = read_text(path)
+    return parse_yaml(read_text(path), path)
+
+
+def parse_yaml(text: str, path: Path) -> JsonValue:
+    """Parse the text of a YAML file; for errors see `load_yaml`."""
     try:
         refuse_deep_yaml(text)
         loader = YAML_LOADER(text)

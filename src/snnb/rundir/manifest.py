@@ -51,7 +51,7 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_bytes, refuse_special, sha256_of, write_text_atomically
-from snnb.io.text import Document, load_yaml
+from snnb.io.text import Document, parse_yaml, read_text
 from snnb.version import __version__
 
 NAME = "manifest.yaml"
@@ -223,9 +223,10 @@ def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     """Read and validate a manifest of a run that may hold results of these kinds."""
-    refuse_unsealed(path)
     with advising(ADVICE):
-        data = load_yaml(path)
+        text = read_text(path)
+        refuse_unsealed(text, path)
+        data = parse_yaml(text, path)
     if not isinstance(data, dict):
         fault = "is empty" if data is None else f"holds {type(data).__name__}, not a mapping"
         raise InputError(f"{path} is not a manifest: it {fault}; {ADVICE}")
@@ -277,11 +278,11 @@ def seal_of(path: Path) -> bytes:
     return read_bytes(path).rpartition(SEAL.encode())[2]
 
 
-def refuse_unsealed(path: Path) -> None:
-    """Raise `InputError` if a manifest does not end with the SHA-256 of its lines."""
-    lines, seal, recorded = read_bytes(path).rpartition(SEAL.encode())
-    computed = hashlib.sha256(lines if seal else recorded).hexdigest()
-    if seal and recorded == f"{computed}\n".encode():
+def refuse_unsealed(text: str, path: Path) -> None:
+    """Raise `InputError` if the text of a manifest does not end with the SHA-256 of its lines."""
+    lines, seal, recorded = text.rpartition(SEAL)
+    computed = hashlib.sha256((lines if seal else text).encode()).hexdigest()
+    if seal and recorded == f"{computed}\n":
         return
     fault = "was changed after it was written" if seal else "has no checksum in its last line"
     raise InputError(f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`")
