@@ -1,0 +1,281 @@
+"""Declare a quantity once, on the field of its document; tables are made from that.
+
+    class Load(Document):
+        mean_load: Annotated[float, Quantity("mean load", unit="packets", per="s")]
+
+declares the quantity `mean_load`: its key is the name of the field. A document has
+the quantities of its fields, and of the documents in these fields at any depth, but
+not of those in lists and mappings. A key occurs once in a document, and stands for
+one quantity in all documents: a quantity of several documents is declared once, as a
+type. A view of documents is a tuple of keys, see `view`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Type, Union
+
+from pydantic import BaseModel
+from typing_extensions import get_args, get_origin
+
+Key = str
+Kind = Type[BaseModel]
+Value = Any  # a number, or the two ends of an interval
+PREFIXES = ("p", "n", "µ", "m", "")  # of units, from small to large, by factors of 1000
+
+
+class Text(NamedTuple):
+    """A value as text, and its unit."""
+
+    value: str
+    unit: str
+
+
+Form = Callable[[Value, str], Text]  # from a value and the unit of the document
+
+
+def number(value: Union[int, float], unit: str = "") -> Text:
+    """Return all digits of an integer, or four digits of another number.
+
+    Of a number from 1000 on, all digits before the point.
+    """
+    if isinstance(value, int):
+        return Text(f"{value:,}", unit)
+    return Text(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}", unit)
+
+
+def percent(share: float, unit: str = "") -> Text:
+    """Return a share in percent with two digits after the point."""
+    return Text(f"{100 * share:.2f}", "%")
+
+
+def percents(ends: Tuple[float, float], unit: str = "") -> Text:
+    """Return the ends of an interval of shares in percent: `95.31–98.73`."""
+    return Text("–".join(percent(end).value for end in ends), "%")
+
+
+def prefixed(value: float, unit: str) -> Text:
+    """Return four digits of a value, with the prefix of its unit that suits it.
+
+    >>> prefixed(4483.0, "pJ")
+    Text(value='4.483', unit='nJ')
+    """
+    if not value:
+        return Text("0", unit)
+    prefix = PREFIXES.index(unit[0])
+    while float(f"{value:.4g}") >= 1000 and prefix + 1 < len(PREFIXES):
+        value /= 1000
+        prefix += 1
+    digits = f"{value:,.0f}" if value >= 1000 else f"{value:#.4g}"
+    return Text(digits, PREFIXES[prefix] + unit[1:])
+
+
+UNIT_OF_VALUE = (percent, percents, prefixed)  # forms whose unit stands at the value
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What tables show of a field of a document.
+
+    Attributes
+    ----------
+    title : head of a row: `mean load`
+    form : makes text of a value
+    unit : unit of the value in the document; of `prefixed` one with a prefix: `pJ`
+    per : what the quantity relates to: `sample`
+    short : head of a column; empty: the title
+    interval : key of the confidence interval of this quantity, if it has one
+    """
+
+    title: str
+    form: Form = number
+    unit: str = ""
+    per: str = ""
+    short: str = ""
+    interval: Key = ""
+
+    @property
+    def stored_unit(self) -> str:
+        """Unit of the value in the document: `pJ/sample`."""
+        return self.with_per(self.unit)
+
+    @property
+    def row_head(self) -> str:
+        """Title and unit, for a row whose cells have no unit: `mean load (packets/s)`.
+
+        Where the unit stands at the value, only what it is per follows: `energy/sample`.
+        """
+        if self.unit and self.form not in UNIT_OF_VALUE:
+            return f"{self.title} ({self.stored_unit})"
+        return f"{self.title}/{self.per}" if self.per else self.title
+
+    @property
+    def column_head(self) -> str:
+        """Head of a column."""
+        return self.short or self.title
+
+    def with_per(self, unit: str) -> str:
+        """Return a unit with what it is per: `packets/s`, or `per s` without a unit."""
+        if not self.per:
+            return unit
+        return f"{unit}/{self.per}" if unit else f"per {self.per}"
+
+    def text(self, value: Value) -> Text:
+        """Return a value as text, with its unit and what it is per."""
+        value_text, unit = self.form(value, self.unit)
+        return Text(value_text, self.with_per(unit))
+
+    def cell(self, value: Value) -> str:
+        """Return a value with the unit that depends on it: `93.33%`, `6.790 nJ`."""
+        value_text, unit = self.form(value, self.unit)
+        if self.form not in UNIT_OF_VALUE:
+            return value_text
+        return f"{value_text}{unit}" if unit == "%" else f"{value_text} {unit}"
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Dict[str, Any]:
+        """Add title and unit to the JSON schema of the field."""
+        described = {**handler(schema), "title": self.title}
+        if self.stored_unit:
+            described["unit"] = self.stored_unit
+        return described
+
+
+class Row(NamedTuple):
+    """A quantity of one document as text."""
+
+    title: str
+    value: str
+    unit: str
+
+
+View = Dict[Key, Quantity]  # the quantities that a table shows, in order
+
+
+@lru_cache(maxsize=None)
+def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
+    """Return the quantities of a kind of document by key, in the order of its fields.
+
+    Raise `TypeError` if two quantities have the same key.
+    """
+    quantities: Dict[Key, Quantity] = {}
+    for name, field in kind.model_fields.items():
+        inner = {name: one for one in field.metadata if isinstance(one, Quantity)}
+        if not inner:
+            inner = _quantities_of_any(_documents(field.annotation))
+        twice = inner.keys() & quantities.keys()
+        if twice:
+            raise TypeError(f"{kind.__name__} has two quantities {', '.join(twice)}")
+        quantities.update(inner)
+    return quantities
+
+
+def _documents(annotation: Any) -> List[Kind]:
+    """Return the kinds of documents that a field may hold, not in a list or mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is not Union:
+        return []
+    return [kind for member in get_args(annotation) for kind in _documents(member)]
+
+
+def _quantities_of_any(kinds: Sequence[Kind]) -> Dict[Key, Quantity]:
+    """Return the quantities of several kinds of documents by key.
+
+    Raise `TypeError` if a key stands for different quantities.
+    """
+    quantities: Dict[Key, Quantity] = {}
+    for kind in kinds:
+        for key, quantity in quantities_of(kind).items():
+            if quantities.setdefault(key, quantity) != quantity:
+                raise TypeError(f"{kind.__name__}: another quantity has the key {key}")
+    return quantities
+
+
+def view(*keys: Key, of: Sequence[Kind]) -> View:
+    """Return the quantities that a table shows, by key, in order.
+
+    Raise `KeyError` for a key that none of the kinds of documents has. A module
+    declares its views as constants, so that the error arises when it is imported.
+    """
+    quantities = _quantities_of_any(of)
+    for key in keys:
+        if key not in quantities:
+            names = ", ".join(kind.__name__ for kind in of)
+            raise KeyError(f"no quantity {key} in {names}")
+    return {key: quantities[key] for key in keys}
+
+
+def values(document: BaseModel) -> Dict[Key, Value]:
+    """Return the quantities of a document that have a value, by key."""
+    quantities = quantities_of(type(document))
+    found: Dict[Key, Value] = {}
+    for name, value in document:
+        if isinstance(value, BaseModel):
+            found.update(values(value))
+        elif name in quantities and value is not None:
+            found[name] = value
+    return found
+
+
+def rows(document: BaseModel, shown: View) -> List[Row]:
+    """Return the quantities of a view that have a value in a document."""
+    value_of = values(document)
+    return [Row(quantity.title, *quantity.text(value_of[key])) for key, quantity in shown.items() if key in value_of]
+
+
+def side_by_side(documents: Sequence[BaseModel], shown: View) -> List[List[str]]:
+    """Return a row of each quantity of a view that some document has.
+
+    A row is the title with the unit, and a cell for each document.
+    """
+    value_of = [values(document) for document in documents]
+    table = []
+    for key, quantity in shown.items():
+        if any(key in of_document for of_document in value_of):
+            cells = [_cell(quantity, of_document.get(key)) for of_document in value_of]
+            table.append([quantity.row_head, *cells])
+    return table
+
+
+class Columns(NamedTuple):
+    """A table with a column for each quantity of a view, and a row for each document."""
+
+    head: List[str]
+    rows: List[List[str]]
+
+
+def columns(documents: Sequence[BaseModel], shown: View) -> Columns:
+    """Return a table of documents; an interval follows its value: `93.33% (86.3–98.3)`."""
+    table = []
+    for document in documents:
+        value_of = values(document)
+        table.append([_cell_with_interval(q, key, value_of) for key, q in shown.items()])
+    return Columns([quantity.column_head for quantity in shown.values()], table)
+
+
+def _cell(quantity: Quantity, value: Value) -> str:
+    return "" if value is None else quantity.cell(value)
+
+
+def _cell_with_interval(quantity: Quantity, key: Key, value_of: Dict[Key, Value]) -> str:
+    text = _cell(quantity, value_of.get(key))
+    if quantity.interval not in value_of:
+        return text
+    low, high = value_of[quantity.interval]
+    return f"{text} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def legend(documents: Sequence[BaseModel], shown: View) -> str:
+    """Return what the heads of columns with values mean: `load: mean load (packets/s)`."""
+    with_value = {key for document in documents for key in values(document)}
+    meanings = []
+    for key, quantity in shown.items():
+        meaning = quantity.row_head if quantity.short else quantity.stored_unit
+        if key in with_value and meaning:
+            meanings.append(f"{quantity.column_head}: {meaning}")
+    return "; ".join(meanings)
+
+
+def units(document: BaseModel) -> Dict[Key, str]:
+    """Return the units of the quantities that have a value in a document, by key."""
+    quantities = quantities_of(type(document))
+    return {key: quantities[key].stored_unit for key in values(document)}
