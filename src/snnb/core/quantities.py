@@ -158,13 +158,15 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
     """
     quantities: Dict[Key, Quantity] = {}
     for name, field in kind.model_fields.items():
-        inner = {name: one for one in field.metadata if isinstance(one, Quantity)}
-        if not inner:
-            inner = _quantities_of_any(_documents(field.annotation))
-        twice = inner.keys() & quantities.keys()
+        declared = [item for item in field.metadata if isinstance(item, Quantity)]
+        if declared:
+            of_field = {name: declared[0]}
+        else:
+            of_field = _quantities_of_any(_documents(field.annotation))
+        twice = of_field.keys() & quantities.keys()
         if twice:
             raise TypeError(f"{kind.__name__} has two quantities {', '.join(twice)}")
-        quantities.update(inner)
+        quantities.update(of_field)
     return quantities
 
 
