@@ -178,7 +178,7 @@ def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Inst
     recipe = RECIPES[name]
     run_command(command(recipe), run_dir, source)
     run = open_run(run_dir)
-    stamp = run.current("graph")
+    stamp = run.latest("graph")
     write_instance(run_dir / "graphs" / stamp / f"{run.model}_graph.h5", target, f"{name}-{recipe.version}")
     dataset = find_dataset(recipe.dataset).spec
     with SynapseGraph.open(target) as graph:

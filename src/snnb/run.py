@@ -23,7 +23,7 @@ from typing_extensions import Unpack
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import local_time
-from snnb.core.options import Options, default_in_words, is_inherited, own_flags, validated
+from snnb.core.options import Options, default_in_words, is_remembered, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.formats.export_options import ExportOptions
 from snnb.io.text import html_table
@@ -46,7 +46,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
 from snnb.stages.graph import GraphParams, import_arrays, imported_name
 from snnb.stages.open_run import create_run, open_or_create, open_run
-from snnb.stages.plan import bring_up_to_date, effective_options, read_options
+from snnb.stages.plan import bring_up_to_date, read_options
 from snnb.stages.stage import StageResult, key_figures, result_of
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             default = default_in_words(kind, name) or value
             shown = _InWords(default) if name in kind.defaults_elsewhere else value
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=hint))
-            recorded = "as recorded, or " if is_inherited(kind, name) else ""
-            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {recorded}{default}"]
+            remembered = "as given before, or " if is_remembered(kind, name) else ""
+            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {remembered}{default}"]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         method.__doc__ = "\n".join(lines)
@@ -102,7 +102,8 @@ class Run:
     """A run directory. Each stage is a method that takes the options of the command of the same name.
 
     As on the command line, earlier stages run first if necessary, a stage that is up to date does not run again, and an
-    option that is not given keeps its recorded value. With `defaults=True` it has its default instead.
+    option that is not given has the value that was given for this run before, else its default. `defaults=True`
+    forgets the earlier options of the stage.
 
     Parameters
     ----------
@@ -470,9 +471,7 @@ class Run:
     def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)
-        from_defaults, directory = [name] if defaults else [], self.directory
+        forget = [name] if defaults else []
+        directory = self.directory
         with directory.locked(say=self._say_waiting):
-            effective = effective_options(directory, typed, from_defaults)
-            return bring_up_to_date(
-                directory, name, effective, force=force, from_defaults=from_defaults, say=self._say
-            )[-1]
+            return bring_up_to_date(directory, name, typed, force=force, forget=forget, say=self._say)[-1]

@@ -66,7 +66,7 @@ def test_on_a_full_disk_a_simulation_can_be_removed(disk):
     with run.locked():
         run.hashes.sha256("train/mini_network.h5")
         run.hashes.save()
-    stamp = run.current("simulate")
+    stamp = run.latest("simulate")
     used = shutil.disk_usage(disk).used
     remount(disk, f"size={used // 1024}k")
     assert shutil.disk_usage(disk).free == 0

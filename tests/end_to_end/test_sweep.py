@@ -114,15 +114,13 @@ def test_a_sweep_does_not_change_the_effective_options(run):
 
 
 @pytest.mark.slow
-def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
+def test_options_of_a_sweep_are_not_those_of_a_run_without_results(tmp_path):
     run = Run("mini_network", tmp_path / "run")
     swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
     after = open_run(run.path)
-    assert after.record_of("parse").params.percentile == 99
-    assert [one.run for one in swept] == [".", "sweep/points"]
-    [record] = after.records_of("simulate").values()
-    assert not record.details.sweep_point
-    assert Run(path=run.path).graph().directory.name == swept[0].simulation
+    assert after.options == {}
+    assert [one.run for one in swept] == ["sweep/points", "sweep/points"]
+    assert list(after.records()) == ["dataset"]
 
 
 def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was_not(run, tmp_path):
@@ -183,7 +181,7 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
 def test_points_that_would_differ_outside_the_grid_are_refused(run):
     Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
     given = {"simulate": {"samples": 12}}
-    with pytest.raises(UsageError, match=r"outside the grid .--warm-up 5 was recorded.*give it for all points"):
+    with pytest.raises(UsageError, match=r"outside the grid .*--warm-up 5 was recorded.*give it for all points"):
         _sweep(open_run(run.path), "duration=4,6", given=given)
     swept = _sweep(open_run(run.path), "duration=3,4", given=given)  # valid with no point
     made = open_run(run.path).records_of("simulate")
@@ -230,8 +228,9 @@ def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
 
 
 def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
-    """Not for those that the run has recorded of another network."""
+    """Not for those of the network in the run."""
     given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
+    Run(path=run.path).simulate(defaults=True, samples=12, engine="event")
     swept = _sweep(run, "calibrate=2,4", "calibration_samples=20", given=given)
     made = [open_run(run.path / one.run).records_of("simulate")[one.simulation] for one in swept]
     assert [record.params.duration for record in made] == [2, 4]

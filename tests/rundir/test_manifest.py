@@ -98,19 +98,19 @@ def test_stamps_are_stamps(stored, folder, stamp):
         RunDirectory.open(file.parent, KINDS)
 
 
-def test_of_results_that_started_in_one_second_the_last_name_is_current(run, stored):
+def test_of_results_that_started_in_one_second_the_last_name_is_the_latest(run, stored):
     record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
     timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
     later = record.model_copy(update={"timing": timing})
 
-    def current(results):
+    def latest(results):
         stages = run.manifest.stages.model_copy(update={"maps": results})
         run.manifest = run.manifest.model_copy(update={"stages": stages})
-        return run.current("map")
+        return run.latest("map")
 
-    assert current(dict.fromkeys(names, record)) == current(dict.fromkeys(reversed(names), record)) == names[1]
-    assert current({names[0]: later, names[1]: record}) == names[0]
-    assert current({}) is None
+    assert latest(dict.fromkeys(names, record)) == latest(dict.fromkeys(reversed(names), record)) == names[1]
+    assert latest({names[0]: later, names[1]: record}) == names[0]
+    assert latest({}) is None
 
 
 def sha256(content):

@@ -76,7 +76,7 @@ def test_more_steps_come_first_where_the_last_half_gained(branched):
 def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branched):
     network = replace(branched.network, steps=8)
     (line,) = _advice(network, 0.95, 0.735, 0.735, duration=32)
-    assert "calibrated for 8 time steps, which loses 21.5 points; omit --duration" in line
+    assert "calibrated for 8 time steps, which loses 21.5 points; give --duration 8" in line
     (line,) = _advice(network, 0.95, 0.95, 0.95, duration=32)
     assert "points" not in line
     (line,) = _advice(network, 0.95, 0.7, 0.7, coding="spikes", duration=8)

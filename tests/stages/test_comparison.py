@@ -24,6 +24,7 @@ from snnb.results.compare import (
 from snnb.simulation.statistics import wilson_interval
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
+from snnb.stages.simulate import in_force
 
 OPERATIONS = (
     *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
@@ -186,12 +187,13 @@ def test_status_names_the_conversion_and_the_label_of_each_simulation(five, snnb
     assert [found[stamp].record.details.label for stamp in (first, low, high)] == [None, "short & <quick>", None]
     states = {state.name: state.in_words for state in state_of_stages(opened)}
     assert states[f"simulations/{high}"] == "up to date"
-    assert states[f"simulations/{first}"] == states[f"simulations/{low}"] == "of conversion --percentile 99.9"
+    changed = "stale: parse/mini_network_parsed.h5 has changed"  # the conversion has another percentile
+    assert states[f"simulations/{first}"] == states[f"simulations/{low}"] == changed
     document = {stage["stage"]: stage for stage in json.loads(snnb("status", five.path, "--json").stdout)["stages"]}
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
     assert low_row["differs"] == found[low].differs
-    assert (low_row["samples"], low_row["label"], low_row["up_to_date"]) == (20, "short & <quick>", True)
-    assert (low_row["other_conversion"], high_row["other_conversion"]) == ("--percentile 99.9", None)
+    assert (low_row["samples"], low_row["label"]) == (20, "short & <quick>")
+    assert (low_row["up_to_date"], high_row["up_to_date"]) == (False, True)
     assert high_row["snn_accuracy"] == found[high].record.metrics["snn_accuracy"]
     line = next(line for line in snnb("status", five.path).stdout.splitlines() if line.startswith(low))
     for words in ("short & <quick>", "percentile 99.9", "duration 50"):
@@ -207,11 +209,11 @@ def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, snnb
     fidelity = Run(path=run.path).parse().record.details.fidelity
     assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
     assert list(fidelity.after) == ["pruning"]
-    (simulation,) = compare([f"{run.path}:{run.current('simulate')}"])
+    (simulation,) = compare([f"{run.path}:{in_force(run)}"])
     assert simulation.fidelity == fidelity
     first, last = fidelity.lines()
     assert printed.count(first) == printed.count(last) == 2  # by parse and by simulate
-    log = run.path / run.directory_of("simulate", run.current("simulate")) / "log.txt"
+    log = run.path / run.directory_of("simulate", in_force(run)) / "log.txt"
     assert f"{first}\n{last}\n" in log.read_text()
     assert f"{fidelity.after['pruning']:.2%}" in snnb("compare", run.path).stdout
     assert f"{first}; {last}" in write_report(run).read_text(encoding="utf-8")

@@ -76,7 +76,8 @@ def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(call, tmp_path)
     cut, rest = simulated("--duration 10")
     assert cut == 10
     assert 0 < rest < events
-    assert simulated("") == (steps, events)
+    assert simulated("")[0] == 10
+    assert simulated("--defaults") == (steps, events)
     refused = call("simulate", "--input poisson", code=2).stderr
     assert "--input poisson: the test set has events; use --input events" in refused
 
@@ -111,7 +112,8 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tm
     assert f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
     assert "spikes per sample to cores" not in err
     assert mapped(np.float32, "--input events")[:2] == ("events", pytest.approx(sum(expected.values())))
-    assert mapped(np.float32)[0] == "steps"  # as for the duration, the test set precedes the recorded value
+    assert mapped(np.float32)[0] == "events"
+    assert mapped(np.float32, "--defaults")[0] == "steps"
     np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)
     refused = call("simulate", "--input events", f"steps:{tmp_path}", code=2).stderr
     assert "the test set has currents that are not numbers of spikes; use --input steps" in refused

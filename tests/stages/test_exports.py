@@ -24,7 +24,6 @@ from snnb.results.verify import verify_run
 from snnb.rundir.manifest import load_manifest, sealed
 from snnb.stages import simulate
 from snnb.stages.open_run import open_run
-from snnb.stages.stage import recorded_params
 from tests.rundir.test_directory import deaths
 
 
@@ -231,27 +230,30 @@ def test_every_command_reads_the_graph_of_the_current_simulation(run, tmp_path):
     assert said.count("graph: running (has not run)") == 2
 
 
-def test_the_current_simulation_is_the_latest_of_the_present_network(run):
+def test_the_simulation_in_force_is_the_latest_that_fits_the_run(run):
+    """With the options of the run, and of its network; else it is the latest."""
     face, old = Run(path=run.path), next(iter(run.records_of("simulate")))
-    new = face.simulate(duration=20, engine="event", samples=10).directory.name
+    new = face.simulate(duration=20, engine="event", samples=10, record_spikes=0).directory.name
+    options = open_run(run.path).options
 
-    def current_if(others=(), sweep_points=()):
+    def in_force_with(simulate_options, stale=()):
         text = yaml.safe_load((run.path / "manifest.yaml").read_text())
-        for stamp, record in text["stages"]["simulations"].items():
-            record["details"]["sweep_point"] = stamp in sweep_points
-            for file in record["inputs"]:
-                if file["path"].startswith("parse/") and stamp in others:
+        text["run"]["options"]["simulate"] = simulate_options
+        for stamp in stale:
+            for file in text["stages"]["simulations"][stamp]["inputs"]:
+                if file["path"].startswith("parse/"):
                     file["sha256"] = "0" * 64
         (run.path / "other.yaml").write_text(sealed(yaml.safe_dump(text)))
         opened = open_run(run.path)
         opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
-        return opened.current("simulate"), recorded_params(opened, simulate.KIND)["duration"]
+        return simulate.in_force(opened)
 
-    assert current_if() == (new, 20)
-    assert current_if(others=[new]) == (old, 60)
-    assert current_if(others=[old, new]) == (new, 20)
-    assert current_if(sweep_points=[new]) == current_if(sweep_points=[new], others=[old]) == (old, 60)
-    assert current_if(sweep_points=[old, new]) == (new, 20)
+    of_old, of_new = run.options["simulate"], options["simulate"]
+    assert in_force_with(of_new) == new
+    assert in_force_with(of_old) == old
+    assert in_force_with(of_old, stale=[old]) == new
+    assert in_force_with(of_new, stale=[new]) == new
+    assert in_force_with({"samples": 1000}) == new  # not valid: the test set has 360
 
 
 def test_a_run_without_simulations_has_the_graph_of_its_weights(run):

@@ -76,10 +76,12 @@ def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(model, give
     assert input_shape(RunInfo(model=model, dataset="mnist", created_utc="", snnb_version=""), given) == expected
 
 
-def test_defaults_keep_a_shape_that_has_to_be_given(tmp_path, pets, snnb):
+def test_a_shape_that_has_to_be_given_is_remembered_until_it_is_forgotten(tmp_path, pets, snnb):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
     model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", f"folder:{pets}", "--run-dir", str(tmp_path / "run")]
     refused = snnb("prepare", *model, code=2).stderr
     assert "have no fixed size; prepare them with --shape, as in 64x64x3" in refused
     snnb("prepare", *model, "--shape", "4x4x1")
-    assert "prepare: up to date" in snnb("prepare", *model, "--defaults").stderr
+    assert "prepare: up to date" in snnb("prepare", *model).stderr
+    assert snnb("prepare", *model, "--defaults", code=2).stderr == refused
+    assert "prepare: up to date" in snnb("prepare", *model).stderr  # what is refused changes nothing

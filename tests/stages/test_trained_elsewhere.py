@@ -8,7 +8,7 @@ from snnb import Run
 from snnb.report.write_report import write_report
 from snnb.results.compare import compare
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import effective_options
+from snnb.stages.plan import options_with_effect
 from snnb.training.recipe import Recipe
 from tests.model_files.conftest import DIGITS_NET
 
@@ -60,4 +60,4 @@ def test_the_report_of_a_trained_network_has_it(run, tmp_path):
 
 def test_the_seed_goes_to_the_stages_that_use_it(elsewhere):
     given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
-    assert effective_options(elsewhere, given) == {**given, "train": {}}
+    assert options_with_effect(elsewhere, given) == {**given, "train": {}}

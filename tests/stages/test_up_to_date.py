@@ -1,4 +1,4 @@
-"""What runs again and what does not: options given again, altered inputs, recorded values that no longer fit."""
+"""What runs again and what does not: options given again, altered inputs, options that do not fit any more."""
 
 import hashlib
 import re
@@ -16,9 +16,8 @@ from snnb.rundir.manifest import SEAL, sealed
 from snnb.stages import train
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create, open_run
-from snnb.stages.plan import bring_up_to_date, check_options, effective_options, read_options, state_of_stages
+from snnb.stages.plan import bring_up_to_date, options_with_effect, read_options, state_of_stages
 from snnb.stages.simulate import SimulateParams
-from snnb.stages.simulate import resolve as resolve_simulation
 from tests.rundir.test_manifest import alter_in_secret
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
@@ -31,10 +30,12 @@ def stale(path):
 
 def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
     assert train.resolve(run, {}).settings == {"filters": (4, 8)}
-    assert train.STAGE.selected(run, {"settings": {"filters": (4, 8)}}) == (None, None)
+    options = run.options["train"]
+    assert train.STAGE.selected(run, {**options, "settings": {"filters": (4, 8)}}) == (None, None)
     reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
-    assert train.STAGE.selected(run, {"settings": {"filters": (3, 4)}}) == (None, reason)
-    assert STAGES["prepare"].selected(run, {"seed": 0, "data_dir": run.path}) == (None, None)  # nothing it is made of
+    assert train.STAGE.selected(run, {**options, "settings": {"filters": (3, 4)}}) == (None, reason)
+    unused = {"seed": 0, "data_dir": run.path}  # nothing it is made of
+    assert STAGES["prepare"].selected(run, {**run.options["prepare"], **unused}) == (None, None)
 
 
 def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
@@ -88,76 +89,53 @@ def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path
         Run(path=run.path).graph(simulation=str(other / "simulations" / stamp))
 
 
-def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
+def test_an_option_of_the_run_that_does_not_fit_a_given_one_is_dropped_and_named(run):
     said = []
-    Run(path=run.path).simulate(samples=50, record_spikes=50, duration=5)
-    opened = open_run(run.path)
-    params = resolve_simulation(opened, {"samples": 20}, said.append)
-    assert (params.samples, params.record_spikes) == (20, 0)
-    assert said == ["--record-spikes 50 was recorded but is not valid with these options; 0 is used"]
-    with pytest.raises(UsageError, match="only --samples 20"):
-        resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
-    said.clear()
-    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
-    assert said == ["--record-spikes 2 was recorded but is not valid with these options; 0 is used"]
+    python = Run(path=run.path, say=said.append)
+    params = python.simulate(samples=1, duration=5, engine="event").record.params
+    assert (params.samples, params.record_spikes) == (1, 0)
+    dropped = "simulate: --record-spikes 2 was recorded but is not valid with these options; its default is used"
+    assert said.count(dropped) == 1
+    assert "record_spikes" not in open_run(run.path).options["simulate"]
+    with pytest.raises(UsageError, match="only --samples 1"):
+        python.simulate(record_spikes=2)
 
 
-def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
-    said = []
+def test_an_option_of_the_run_that_does_not_fit_the_test_set_is_refused_with_its_origin(run):
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
-    opened = open_run(run.path)
-    assert resolve_simulation(opened, {}, said.append).samples == 40
-    assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
-    with pytest.raises(UsageError, match="the test set has 40"):
-        resolve_simulation(opened, {"samples": 60})
+    python = Run(path=run.path)
+    with pytest.raises(UsageError, match=r"the test set has 40; give at most that many .--samples was given for this"):
+        python.simulate()
+    with pytest.raises(UsageError, match=r"the test set has 40; give at most that many$"):
+        python.simulate(samples=50)
+    assert python.simulate(defaults=True, duration=3, engine="event").record.params.samples == 40
 
 
-def test_the_first_sample_is_inherited_and_bounds_the_samples(run):
-    face = Run(path=run.path)
-    face.simulate(samples=5, first=350, duration=10)
-    opened = open_run(run.path)
-    assert resolve_simulation(opened, {"samples": 10}).first == 350  # inherited, as every option
-    assert resolve_simulation(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
-
-
-def test_default_samples_follow_the_first_sample_and_are_not_called_recorded(run):
-    """Of 360 samples; only a number that a user gave is inherited."""
+def test_default_samples_follow_the_first_sample(run):
+    """Of 360 samples."""
     said = []
     python = Run(path=run.path, say=said.append)
-    python.simulate(defaults=True, engine="event", duration=3, record_spikes=0)
     numbers = [
         python.simulate(**options).record.params.samples
-        for options in ({"first": 300}, {}, {"first": 10}, {"first": 0})
+        for options in (
+            {"defaults": True, "engine": "event", "duration": 3, "first": 300},
+            {},
+            {"first": 10},
+            {"first": 0},
+            {"samples": 40, "first": 10},
+            {"first": 300},
+        )
     ]
-    assert numbers == [60, 60, 350, 360]
-    assert not any("--samples" in line for line in said)
-    numbers = [
-        python.simulate(**options).record.params.samples
-        for options in ({"samples": 40, "first": 10}, {"first": 300}, {"first": 330})
-    ]
-    assert numbers == [40, 40, 30]
+    assert numbers == [60, 60, 350, 360, 40, 40]
     assert [line for line in said if "--samples" in line] == [
-        "simulate: options: --samples 40, --first 10; recorded options: --engine event, --duration 3",
+        "simulate: options: --first 10, --samples 40; recorded options: --engine event, --duration 3",
         "simulate: options: --first 300; recorded options: --engine event, --samples 40, --duration 3",
-        "simulate: --samples 40 was recorded, but the test set has 30 from --first 330 on; 30 are used",
     ]
 
 
-def test_a_sweep_point_is_not_inherited_and_serves_only_with_all_effective_options(run):
-    opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
-    with opened.locked():
-        point = {"simulate": {"duration": 5, "engine": "event", "sweep_point": True}}
-        stamp = bring_up_to_date(opened, "simulate", point)[-1].directory.name
-    check_options(opened, "simulate", {"simulate": {"warm_up": 10}})  # fits --duration 60, not 5
-    simulation = STAGES["simulate"]
-    assert simulation.selected(opened, {}) == (first, None)
-    assert simulation.selected(opened, {"duration": 5, "engine": "event"}) == (stamp, None)
-    assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the effective engine is another
-
-
-def test_effective_options_are_printed_and_defaults_replaces_recorded_ones(run):
+def test_effective_options_are_printed_and_defaults_forgets_those_of_the_run(run):
     said = []
     python = Run(path=run.path, say=said.append)
     python.simulate(samples=20, record_spikes=0, initial_potential=0.5, engine="event")
@@ -229,16 +207,14 @@ def test_a_file_that_is_cut_or_missing_is_seen_and_made_again(run):
     assert "parse" not in stale(run.path)
 
 
-def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and_is_named(run):
+def test_an_option_of_the_run_that_the_network_defines_has_no_effect_and_is_named(run):
     said = []
     python = Run(path=run.path, say=said.append)
-    python.simulate(samples=5, record_spikes=0, threshold=2, duration=20)
+    python.simulate(samples=5, record_spikes=0, threshold=2, engine="event")
     python.parse(weight_bits=4, calibrate=8)
     params = python.simulate().record.params
-    assert (params.threshold, params.duration) == (1, 8)
-    used = "is used, as the network or the test set defines it"
-    assert f"simulate: --threshold 2.0 was recorded; 1.0 {used}" in said
-    assert f"simulate: --duration 20 was recorded; 8 {used}" in said
+    assert params.threshold == 1
+    assert any(line.endswith("; recorded options without effect: --threshold 2") for line in said)
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
@@ -254,11 +230,11 @@ def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
 def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
     given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
-        effective_options(run, given)
+        options_with_effect(run, given)
     poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
-    assert effective_options(run, poisson) == poisson
+    assert options_with_effect(run, poisson) == poisson
     quantised = {"train": {"activation": "qcfs", "levels": 4}, "parse": {"firing": "free"}}
-    assert effective_options(run, quantised) == quantised
+    assert options_with_effect(run, quantised) == quantised
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():

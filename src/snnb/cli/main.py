@@ -126,7 +126,7 @@ _OTHERS = {
     "each applies to every stage that has it.",
     "sweep": "All options of train, parse and simulate are accepted (`snnb STAGE --help`), in --grid or as one value.",
 }
-_KEPT = "Options that are not given keep their last values in the run."
+_KEPT = "A run remembers the options that are given; --defaults forgets them."
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": ("snnb prepare --model lenet_mnist", "snnb prepare --model lenet_cifar10 --source ~/cifar --limit 1000"),
     "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train runs/lenet_mnist --set dropout=0.3"),

@@ -73,7 +73,7 @@ ExistingRun = Annotated[Optional[Path], path_option("--run-dir", help="Run direc
 Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath())]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail if another process has locked the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
-Defaults = Annotated[bool, typer.Option("--defaults", help="Use the defaults for options that are not given.")]
+Defaults = Annotated[bool, typer.Option("--defaults", help="Forget the options that were given before.")]
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail if an earlier stage has to run first.")]
 
 

@@ -26,7 +26,7 @@ from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.open_run import described_with_repair, open_or_create
-from snnb.stages.plan import RunDocument, StagesDocument, bring_up_to_date, effective_options
+from snnb.stages.plan import RunDocument, StagesDocument, bring_up_to_date
 from snnb.stages.stage import StageResult
 
 # Words and units of metrics of the manifest whose names do not give them
@@ -88,16 +88,15 @@ def stage_command(name: str) -> Callable[..., None]:
         graph = given.get("graph", {}).get("from_file")
         source = graph if isinstance(graph, Path) else None
         run = open_or_create(model, run_dir, dataset, source, wait=not no_wait, say=console.say)
-        from_defaults = stages if defaults else ()
         with run.locked(wait=not no_wait, say=console.say):
             results = bring_up_to_date(
                 run,
                 stages[-1],
-                effective_options(run, given, from_defaults),
+                given,
                 force=force,
                 upstream=not no_upstream,
                 asked_by_name=by_name,
-                from_defaults=from_defaults,
+                forget=stages if defaults else (),
                 say=console.say,
                 bar=console.bar,
             )

@@ -1,6 +1,6 @@
 """`snnb status`: the state of the stages, the simulations, the sweep and the mappings of a run."""
 
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened
@@ -27,6 +27,7 @@ def status(run_dir: ExistingRun = None) -> None:
     rows += [[path, "stale: its graph has changed", "", ""] for path in summary.stale_exports]
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
+    lines += option_lines(run.options)
     simulations = [one.row for one in simulations_of(run)]
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
@@ -36,6 +37,19 @@ def status(run_dir: ExistingRun = None) -> None:
 
         lines += ["", f"points of the last sweep, {run.path / TABLE}", *point_lines(summary.sweep)]
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
+
+
+def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
+    """Return an empty line and a line for each stage with the options that were given for it, or nothing."""
+    from snnb.core.options import options_in_words
+    from snnb.stages.all import STAGES
+
+    lines = [
+        f"options of {name}: {options_in_words(stage.kind.params, options[name])}"
+        for name, stage in STAGES.items()
+        if options.get(name)
+    ]
+    return ["", *lines] if lines else []
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]") -> List[str]:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
@@ -41,7 +41,7 @@ class Flag:
     repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
     hidden: bool = False  # whether the command line does not have the option
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
-    inherited: bool = True  # whether later commands inherit the recorded value; otherwise the option is one-shot
+    one_shot: bool = False  # whether a given value holds for one command only
     panel: Optional[str] = None  # title of its panel in the help; None for the first panel
 
 
@@ -82,32 +82,37 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
     """Convert one option to the type of its field, independently of the others; raise `UsageError` if it is invalid."""
-    field = kind.model_fields[name]
-    annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     try:
-        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+        return TypeAdapter(field_type(kind, name), config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
         raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
 
 
-def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return recorded values updated with given values; mappings of settings are merged."""
-    merged = {**recorded, **given}
+def field_type(kind: Type[Options], name: str) -> Type[object]:
+    """Return the type of an option with its bounds and validators."""
+    field = kind.model_fields[name]
+    annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return cast("Type[object]", annotation)
+
+
+def merge_options(earlier: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
+    """Return earlier values updated with given values; mappings of settings are merged."""
+    merged = {**earlier, **given}
     for name, value in given.items():
-        recorded_value = recorded.get(name)
-        if isinstance(value, Mapping) and isinstance(recorded_value, Mapping):
-            merged[name] = {**recorded_value, **value}
+        earlier_value = earlier.get(name)
+        if isinstance(value, Mapping) and isinstance(earlier_value, Mapping):
+            merged[name] = {**earlier_value, **value}
     return merged
 
 
 def drop_invalid(
-    kind: Type[Options], recorded: Mapping[str, object], given: Mapping[str, object]
+    kind: Type[Options], earlier: Mapping[str, object], given: Mapping[str, object]
 ) -> Tuple[Dict[str, object], Dict[str, object]]:
-    """Split recorded values into values that are valid together with the given ones, and values that are not.
+    """Split earlier values into values that are valid together with the given ones, and values that are not.
 
-    A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
+    An earlier `--record-spikes 50` is not valid together with `--samples 20`.
     """
-    valid, dropped = dict(recorded), {}
+    valid, dropped = dict(earlier), {}
     while True:
         try:
             kind.model_validate(merge_options(valid, given))
@@ -163,9 +168,12 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def is_inherited(kind: Type[Options], name: str) -> bool:
-    """Whether an option that is not given has its recorded value."""
-    return kind.recorded and not kind.model_fields[name].exclude and flag_of(kind, name).inherited
+def is_remembered(kind: Type[Options], name: str) -> bool:
+    """Whether a run remembers the value of an option that a user has given."""
+    if not kind.recorded or kind.model_fields[name].exclude:
+        return False
+    flag = flag_of(kind, name)
+    return not flag.one_shot and not flag.hidden
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:

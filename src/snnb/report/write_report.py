@@ -23,6 +23,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import now_utc
 from snnb.stages.map import KIND, MapRecord
+from snnb.stages.simulate import in_force
 from snnb.stages.stage import require_result
 from snnb.version import __version__
 
@@ -64,7 +65,7 @@ def write_report(
     simulations = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None:
         require_result(run, "--simulation", simulation, simulations)
-    stamp, graph = simulation or run.current("simulate"), None
+    stamp, graph = simulation or in_force(run), None
     with atomic_path(target, force=True) as temporary:  # first, since it fails if the target cannot be written
         try:
             graph = current_graph(run, simulation, say)
@@ -77,7 +78,7 @@ def write_report(
 
 def is_current(run: RunDirectory) -> bool:
     """Whether the run's `report.html` is about the current simulation, and newer than all results."""
-    page, simulation = run.path / REPORT, run.current("simulate") or ""
+    page, simulation = run.path / REPORT, in_force(run) or ""
     if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
         return False
     with page.open("rb") as file:
@@ -91,7 +92,7 @@ def _page(
     stamp, graph = shown
     simulation = next((one for one in simulations if one.stamp == stamp), None)
     mappings = cast("Dict[str, MapRecord]", run.records_of(KIND.name))
-    mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
+    mapped = next((name for name in run.latest_first("map") if mappings[name].details.graph == graph), None)
     sections = [overview_section(run, simulations, simulation, (graph, mapped))]
     if run.manifest.run.imported:
         sections += graph_sections(run, graph)

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
-    """Return the name of the graph of a simulation, by default the current one; it is made first if it is missing.
+    """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
     In a run that begins with an external graph it is that graph. In a run without simulations it is the graph of the
     weights, or None if that does not exist. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
-        return run.current(name)
-    stamp = simulation or run.current(simulate.KIND.name)
+        return run.latest(name)
+    stamp = simulation or simulate.in_force(run)
     if stamp is None:
         return graph.WEIGHTS if graph.WEIGHTS in graphs else None
     if stamp not in graphs:
@@ -230,8 +230,6 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
     for state in state_of_stages(run, only):
         if state.name == directory and state.reason is not None:
             say(f"{command}: this graph is stale: {state.reason}")
-        if state.other_conversion is not None:
-            say(f"{command}: {state.name} is of conversion {state.other_conversion}")
     return stamp
 
 

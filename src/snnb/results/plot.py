@@ -16,6 +16,7 @@ from snnb.plots.training import plot_training
 from snnb.results.compare import simulated_files
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
+from snnb.stages.simulate import in_force
 from snnb.stages.stage import unaltered
 from snnb.training.history import METRICS_FILE, EpochMetrics, TrainingMetrics
 
@@ -29,7 +30,8 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     results = {} if run.kind(stage).names is None else run.records_of(stage)
     if result is not None and result not in results:
         raise UsageError(f"{result}: no result of {stage} in {run.path}; omit it for the current one")
-    result = result or (run.current(stage) if results else None)
+    if result is None and results:
+        result = in_force(run) if stage == "simulate" else run.latest(stage)
     record = run.record_of(stage, result)
     if record is None:
         raise UpstreamError(f"{run.path} has no result of {stage} to plot; run {stage} first")

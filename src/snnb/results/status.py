@@ -19,7 +19,6 @@ class StageStatus(Document):
     stage: str  # name; for one of several results, its directory
     up_to_date: bool
     reason: Optional[str]  # why it is stale
-    other_conversion: Optional[str]  # options of the conversion of a simulation that differ from the present ones
     started_utc: Optional[str]
     wall_s: Optional[float]
     label: Optional[str]
@@ -37,6 +36,7 @@ class Status(Document):
     run_dir: Path
     model: str
     dataset: str
+    options: Dict[str, Dict[str, JsonValue]]  # that a user has given, by stage and name
     stale_exports: List[str]
     stages: List[StageStatus]
     mappings: List[MappingSummary]
@@ -56,7 +56,6 @@ def status_of(run: RunDirectory) -> Status:
                 stage=state.name,
                 up_to_date=state.reason is None,
                 reason=state.reason,
-                other_conversion=state.other_conversion,
                 started_utc=record.timing.started_utc if record is not None else None,
                 wall_s=record.timing.wall_s if record is not None else None,
                 label=getattr(details, "label", None),
@@ -72,6 +71,7 @@ def status_of(run: RunDirectory) -> Status:
         run_dir=run.path,
         model=run.model,
         dataset=run.manifest.run.dataset,
+        options=run.manifest.run.model_dump(mode="json")["options"],
         stale_exports=stale_exports(run),
         stages=stages,
         mappings=mappings_of(run),

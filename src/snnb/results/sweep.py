@@ -1,10 +1,10 @@
 """`sweep`: a simulation for each point of a grid of options.
 
-A point is simulated in the run if it has the run's training and conversion, or if the run has no results yet. All
-other points are simulated in one separate run, `sweep/points`, which has a copy of the data set. Its training and its
-conversion are those of the latest point; those of every point are kept in a run without a data set, such as
-`sweep/percentile=99.0`. Results that are up to date are not computed again, so an interrupted sweep continues. The
-effective options of the run do not change, since its simulations of a sweep are recorded as `sweep_point`.
+A point is simulated in the run if its training and conversion have the parameters that they have in the run: those
+of the run's options, else the defaults. All other points are simulated in one separate run, `sweep/points`, which has
+a copy of the data set. Its options, its training and its conversion are those of the latest point; the training and
+conversion of every point are kept in a run without a data set, such as `sweep/percentile=99.0`. Results that are up to
+date are not computed again, so an interrupted sweep continues. The options of the run do not change.
 """
 
 import csv
@@ -35,23 +35,24 @@ from snnb.chips.read_hardware import read_hardware, shown_name
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import accuracy, duration, energy, quantity
-from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document, read_text
 from snnb.results.compare import NETWORK_ENERGY, in_words, mean_rate, simulated_files
-from snnb.results.grid import CHIPS, Axis, Point, points_of
+from snnb.results.grid import CHIPS, GRID_STAGES, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
+from snnb.stages.all import STAGES
 from snnb.stages.plan import (
     FIGURES_UNCHANGED,
     OTHER_VERSIONS,
     UP_TO_DATE,
     bring_up_to_date,
     check_options,
-    effective_options,
+    merge_with_run,
     no_bar,
+    options_with_effect,
 )
 from snnb.stages.stage import Given, StageResult
 
@@ -59,7 +60,6 @@ TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
 POINTS = "points"  # run in `FOLDER` with the simulations
 NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
 Bar = Callable[..., ContextManager[Progress]]
-PointParams = Dict[str, Options]  # the parameters of a point by stage
 
 
 class ChipFigures(Document):
@@ -157,32 +157,33 @@ def sweep(
 ) -> List[SweepPoint]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
-    The training, the conversion and the options that later commands inherit do not change. Only a run without results
-    takes them from its first point.
+    The options of the run do not change.
 
     An interrupted sweep continues: a simulation of the present data set and training that has the options of a point
     is used for it. The table has the rows of all completed points.
 
-    The run is locked. `given` are options by stage that are the same for all points. An option that is not given keeps
-    its recorded value. The points are returned in the order of the grid; the last axis changes fastest.
+    The run is locked. `given` are options by stage that are the same for all points. An option that is not given has
+    the value that the run remembers. The points are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
         raise UsageError(
             f"{run.path} contains an external graph, but a sweep simulates a network; map the graph onto each chip "
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
-    points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
+    points = [replace(point, given=options_with_effect(run, point.given)) for point in points_of(axes, given)]
     refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
-    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_news(say, UP_TO_DATE), bar=bar)
-    notes: List[List[str]] = []  # by point: messages about recorded values that are not valid with its options
+    preparation = {"prepare": given.get("prepare", {})}
+    bring_up_to_date(run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar)
+    notes: List[List[str]] = []  # by point: messages about options of the run that are not valid with its options
     for point in points:
         notes.append([])
-        shared = cast("simulate.SimulateParams", _point_params(run, point, notes[-1].append)[simulate.KIND.name])
+        options = merge_with_run(run, point.given, say=notes[-1].append)
+        shared = simulate.STAGE.resolve(run, simulate.STAGE.effective_options(run, options))
     every_note = [note for of_point in notes for note in of_point]
     difference = next((note for note in every_note if any(note not in of_point for of_point in notes)), None)
     if difference is not None:
@@ -294,36 +295,45 @@ def _simulate_point(
     run: RunDirectory, point: Point, axes: Sequence[Axis], *, say: Say, bar: Bar
 ) -> Tuple[RunDirectory, StageResult]:
     """Bring the simulation of a point up to date; return it and the run that it is in."""
-    network, name = _point_params(run, point), simulate.KIND.name
-    # Every option is given, since the recorded values may be from another point.
-    given = {
-        **point.given,
-        **{stage: {**point.given.get(stage, {}), **network[stage].model_dump()} for stage in NETWORK},
-    }
-    home = run
+    options = _effective_options(run, merge_with_run(run, point.given))
+    params = _network_params(run, options)
+    params_of_run = _network_params(run, _effective_options(run, merge_with_run(run, {})))
+    if params == params_of_run:
+        results = bring_up_to_date(
+            run, simulate.KIND.name, point.given, remember=False, asked_by_name=False, say=say, bar=bar
+        )
+        return run, results[-1]
     with ExitStack() as stack:
-        if all(_is_free(run, stage, network) for stage in NETWORK):
-            bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
-        else:
-            home = _run_of_sweep(run, POINTS)
-            kept = _run_of_sweep(run, _network_folder(point, axes))
-            for other in (home, kept):
-                stack.enter_context(other.locked(say=say))
-            home.take("prepare", run)
-            trained = _trained_run([run, kept, *_runs_of_sweep(run)], network)
-            if trained is run:
-                bring_up_to_date(run, "train", point.given, say=say, bar=bar)
-            if trained is not None:
-                home.take("train", trained)
-            if kept.record_of(parse.KIND.name) is not None:
-                home.take(parse.KIND.name, kept)
-            bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
-            for stage in NETWORK:
-                kept.take(stage, home)
-        params = _point_params(run, point, parsed=home.path / simulate.parsed_file(home))[name]
-        sweep_point = home is run and run.current(name) is not None
-        given[name] = {**point.given.get(name, {}), **params.model_dump(), "sweep_point": sweep_point}
-        return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
+        home = _run_of_sweep(run, POINTS)
+        kept = _run_of_sweep(run, _network_folder(point, axes))
+        for other in (home, kept):
+            stack.enter_context(other.locked(say=say))
+        home.take("prepare", run)
+        if params[train.KIND.name] == params_of_run[train.KIND.name]:
+            bring_up_to_date(run, train.KIND.name, point.given, remember=False, say=say, bar=bar)
+        trained = _trained_run([run, kept, *_runs_of_sweep(run)], params[train.KIND.name])
+        if trained is not None:
+            home.take(train.KIND.name, trained)
+        if kept.record_of(parse.KIND.name) is not None:
+            home.take(parse.KIND.name, kept)
+        bring_up_to_date(home, parse.KIND.name, options, forget=STAGES, say=say, bar=bar)
+        for name in NETWORK:
+            kept.take(name, home)
+        kept.save_options({name: home.options.get(name, {}) for name in NETWORK})
+        results = bring_up_to_date(
+            home, simulate.KIND.name, options, forget=STAGES, asked_by_name=False, say=say, bar=bar
+        )
+        return home, results[-1]
+
+
+def _effective_options(run: RunDirectory, options: Given) -> Given:
+    """Return the options that have an effect, by stage."""
+    return {name: STAGES[name].effective_options(run, options) for name in ("prepare", *GRID_STAGES)}
+
+
+def _network_params(run: RunDirectory, options: Given) -> Dict[str, Mapping[str, object]]:
+    """Return the parameters of the stages that make the network, by stage."""
+    return {name: STAGES[name].resolve(run, options[name]).model_dump() for name in NETWORK}
 
 
 def _network_folder(point: Point, axes: Sequence[Axis]) -> str:
@@ -332,10 +342,13 @@ def _network_folder(point: Point, axes: Sequence[Axis]) -> str:
     return re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
 
 
-def _trained_run(runs: Iterable[RunDirectory], params: PointParams) -> Optional[RunDirectory]:
-    """Return the first run with a training that has the parameters of a point."""
-    having = (run for run in runs if run.record_of("train") is not None)
-    return next((run for run in having if _is_free(run, "train", params)), None)
+def _trained_run(runs: Iterable[RunDirectory], params: Mapping[str, object]) -> Optional[RunDirectory]:
+    """Return the first run with a training that has these parameters."""
+    for run in runs:
+        record = run.record_of(train.KIND.name)
+        if record is not None and record.params.model_dump() == params:
+            return run
+    return None
 
 
 def _run_of_sweep(run: RunDirectory, folder: str) -> RunDirectory:
@@ -348,26 +361,6 @@ def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
     for path in sorted((run.path / FOLDER).glob("*")):
         with suppress(InputError):  # not a run, or damaged
             yield RunDirectory.open(path, run.kinds)
-
-
-def _point_params(
-    run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None
-) -> PointParams:
-    """Return the parameters of a point by stage, in order; an option that is not given has its effective value.
-
-    `parsed` is the file of its network, which sets the duration if it is calibrated; by default the run's network.
-    """
-    params: PointParams = {
-        stage.name: stage.resolve(run, point.given.get(stage.name, {}), say) for stage in (train.STAGE, parse.STAGE)
-    }
-    given = point.given.get(simulate.KIND.name, {})
-    return {**params, simulate.KIND.name: simulate.resolve(run, given, say, parsed=parsed)}
-
-
-def _is_free(run: RunDirectory, name: str, params: PointParams) -> bool:
-    """Whether the run has no result of a stage, or one with the parameters of the point."""
-    record = run.record_of(name)
-    return record is None or record.params.model_dump(mode="json") == params[name].model_dump(mode="json")
 
 
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:

@@ -31,7 +31,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from snnb.core.errors import DamagedError, InputError, ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import Options
@@ -64,7 +64,6 @@ from snnb.rundir.manifest import (
     RunInfo,
     Timing,
     current_environment,
-    is_sweep_point,
     manifest_type,
     now_utc,
     peak_memory,
@@ -205,7 +204,7 @@ class RunDirectory:
                 )
             with locked(path, wait=wait, say=say):
                 if not os.path.lexists(path / manifest.NAME):  # another process may have written it first
-                    manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
+                    manifest.save_manifest(_without_results(info, kinds), path / manifest.NAME)
         run = cls.open(path, kinds)
         different = run.manifest.run.difference(info)
         if different is None:
@@ -213,8 +212,7 @@ class RunDirectory:
         if not run.records():
             with run.locked(wait=wait, say=say):  # reads the manifest again
                 if not run.records():
-                    run.manifest = run.manifest.model_copy(update={"run": info})
-                    manifest.save_manifest(run.manifest, path / manifest.NAME)
+                    run._write(_without_results(info, kinds))
                     return run
         raise UsageError(f"{path} is a run of {different}; give another --run-dir")
 
@@ -232,6 +230,18 @@ class RunDirectory:
     def graph_name(self) -> str:
         """Name of the file of a graph."""
         return f"{self.model}_graph.h5"
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, object]]:
+        """The options that a user has given, by stage and name."""
+        return self.manifest.run.options
+
+    def save_options(self, options: Mapping[str, Mapping[str, object]]) -> None:
+        """Replace the options of the locked run, by stage, if they are others."""
+        by_stage = {stage: dict(values) for stage, values in options.items() if values}
+        if by_stage != self.options:
+            info = self.manifest.run.model_copy(update={"options": by_stage})
+            self._write(self.manifest.model_copy(update={"run": info}))
 
     def kind(self, stage: str) -> AnyKind:
         """Return the kind of result that a stage makes."""
@@ -256,32 +266,21 @@ class RunDirectory:
         return records
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """Return the record of a result, or None. The default of several results is `current`."""
+        """Return the record of a result, or None. The default of several results is the latest."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
             return record
-        return self.records_of(stage).get(name or self.current(stage) or "")
+        return self.records_of(stage).get(name or self.latest(stage) or "")
 
-    def current(self, stage: str) -> Optional[str]:
-        """Return the name of the result, of several, that later commands use by default; None without results."""
-        return next(iter(self.by_precedence(stage)), None)
+    def latest(self, stage: str) -> Optional[str]:
+        """Return the name of the result of a stage, of several, that was started last; None without results."""
+        return next(iter(self.latest_first(stage)), None)
 
-    def by_precedence(self, stage: str) -> List[str]:
-        """Return the names of the results of a stage, the current one first.
-
-        Results whose inputs are the present files of the run precede others, and later results precede earlier ones.
-        Results of sweeps, whose options are not inherited, come last.
-        """
+    def latest_first(self, stage: str) -> List[str]:
+        """Return the names of the results of a stage, the one that was started last first."""
         results = self.records_of(stage)
-        present = self.outputs()
-
-        def precedence(name: str) -> Tuple[bool, bool, str, str]:
-            record = results[name]
-            is_present = all(file.external or present.get(file.path) == file for file in record.inputs)
-            return not is_sweep_point(record), is_present, record.timing.started_utc, name
-
-        return sorted(results, key=precedence, reverse=True)
+        return sorted(results, key=lambda name: (results[name].timing.started_utc, name), reverse=True)
 
     def new_stamp(self, stage: str) -> str:
         """Return a UTC stamp that no other result of the stage has."""
@@ -408,7 +407,10 @@ class RunDirectory:
     def _save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
-        content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
+        self._write(self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})}))
+
+    def _write(self, content: Manifest) -> None:
+        """Write the manifest of the locked run."""
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
@@ -479,9 +481,7 @@ class RunDirectory:
             if kind.names is not None
         }
         stages = self.manifest.stages.model_copy(update=remaining)
-        content = self.manifest.model_copy(update={"stages": stages})
-        manifest.save_manifest(content, self.path / manifest.NAME)
-        self.manifest = content
+        self._write(self.manifest.model_copy(update={"stages": stages}))
 
     def _seal(self) -> str:
         return manifest.seal_of(self.path / manifest.NAME).decode()
@@ -509,6 +509,11 @@ class RunDirectory:
             refuse_link(directory.parent, InputError)
         outputs = [] if record is None else [file.path[len(relative) + 1 :] for file in record.outputs]
         refuse_foreign(directory, outputs, error=InputError)
+
+
+def _without_results(info: RunInfo, kinds: Kinds) -> Manifest:
+    """Return the manifest of a run without results and options."""
+    return manifest_type(kinds).model_validate({"run": {**dict(info), "options": {}}})
 
 
 def _swap(incomplete: Path, place: Path) -> None:

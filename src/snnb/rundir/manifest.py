@@ -36,6 +36,7 @@ from typing import (
 
 import yaml
 from pydantic import (
+    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -43,11 +44,12 @@ from pydantic import (
     create_model,
     field_validator,
     model_validator,
+    with_config,
 )
-from typing_extensions import Annotated
+from typing_extensions import Annotated, TypedDict
 
 from snnb.core.errors import DamagedError, InputError, advising
-from snnb.core.options import Options
+from snnb.core.options import Options, field_type, is_remembered
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_bytes, refuse_special, sha256_of, write_text_atomically
@@ -146,6 +148,7 @@ class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote.
 
     A run that is `imported` begins with an external graph: `model` is the name of its files, `dataset` is empty.
+    `options` are the options that a user has given, by stage and name; `_options_type` is their type.
     """
 
     model: ModelName
@@ -154,6 +157,7 @@ class RunInfo(Record):
     imported: Optional[bool] = None
     created_utc: str
     snnb_version: str
+    options: Dict[str, Dict[str, Any]] = Field(default_factory=dict)
 
     def difference(self, wanted: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
@@ -194,13 +198,8 @@ class Kind(Generic[P, D]):
 AnyKind = Kind[Any, Any]
 
 
-def is_sweep_point(record: AnyRecord) -> bool:
-    """Whether a sweep made a result, whose options later commands do not inherit."""
-    return bool(getattr(record.details, "sweep_point", False))
-
-
 class Manifest(Record):
-    """Base class of manifests; `manifest_type` adds the stages."""
+    """Base class of manifests; `manifest_type` adds the stages and the types of their options."""
 
     schema_version: Literal[1] = 1
     run: RunInfo
@@ -218,7 +217,23 @@ def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
             name = Annotated[str, StringConstraints(pattern=kind.names)]
             fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
     stages = create_model("Stages", __base__=Record, **fields)
-    return create_model("ManifestOfKinds", __base__=Manifest, stages=(stages, stages()))
+    info = create_model("RunInfoOfKinds", __base__=RunInfo, options=(_options_type(kinds), {}))
+    return create_model("ManifestOfKinds", __base__=Manifest, run=(info, ...), stages=(stages, stages()))
+
+
+def _options_type(kinds: Sequence[AnyKind]) -> Any:
+    """Return the type of the options of a run: by stage, a dictionary of options that a run remembers."""
+    by_stage = {}
+    for kind in kinds:
+        names = [name for name in kind.params.model_fields if is_remembered(kind.params, name)]
+        by_stage[kind.name] = _partial_dict(kind.name, {name: field_type(kind.params, name) for name in names})
+    return _partial_dict("options", by_stage)
+
+
+def _partial_dict(name: str, types: Dict[str, Any]) -> Any:
+    """Return the type of a dictionary that has some of the keys of `types`, and no other keys."""
+    partial_dict = TypedDict(name, types, total=False)  # type: ignore[misc]
+    return with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(partial_dict)
 
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:

@@ -208,7 +208,7 @@ def other_duration(
     loss = f", which loses {100 * lost:.1f} points" if lost else ""
     return [
         f"--duration {steps}: the network is calibrated for {network.steps} time steps"
-        f"{loss}; omit --duration, or calibrate for {steps} "
+        f"{loss}; give --duration {network.steps}, or calibrate for {steps} "
         f"(parse --calibrate {steps}, or train --levels {steps})"
     ]
 

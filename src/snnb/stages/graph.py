@@ -11,14 +11,14 @@ from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
 from snnb.core.options import AbsolutePath, Count, Flag, Options
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Progress, silent
 from snnb.formats.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import find_instance, named_instance
 from snnb.io.text import read_document
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
-from snnb.stages.stage import Given, PlannedRun, Stage, effective_params, recorded, require_result, unaltered, write_log
+from snnb.stages.stage import Given, PlannedRun, Stage, recorded, require_result, resolve_params, unaltered, write_log
 from snnb.stages.train import shown_params
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of an external graph
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # characters that names of models do not have
 ASSUMED = "no spike counts: one spike per neuron is assumed"
-SPIKE_OPTIONS = ("rates", "rate_samples", "rate_steps")  # of an external graph; not inherited by another graph
+SPIKE_OPTIONS = ("rates", "rate_samples", "rate_steps")  # of an external graph
 
 
 def _absolute(path: Path) -> Path:
@@ -46,10 +46,10 @@ def _each(files: object) -> object:
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
-    simulation: Annotated[Optional[str], Flag(inherited=False)] = Field(
+    simulation: Annotated[Optional[str], Flag(one_shot=True)] = Field(
         default=None, description="Stamp or path of a simulation of this run. Default: the current one."
     )
-    weights_only: Annotated[bool, Flag(inherited=False)] = Field(
+    weights_only: Annotated[bool, Flag(one_shot=True)] = Field(
         default=False, description="Use weights as edge values; requires no simulation."
     )
     pool_weight: Literal["mean", "one"] = Field(
@@ -107,20 +107,16 @@ NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
-def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the effective parameters; the default of `simulation` is the current simulation."""
-    params = effective_params(run, KIND, given, say)
+def _resolve(run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
+    """Return the parameters; the default of `simulation` is the simulation in force."""
+    params = resolve_params(KIND, options, _defaults(run, options))
     if run.manifest.run.imported:
-        record = recorded(run, KIND)
-        if params.from_file is None and record is None:
+        if params.from_file is None and recorded(run, KIND) is None:
             raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
-        if record is not None and params.from_file != record.params.from_file:
-            unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
-            params = params.model_copy(update={**{name: given.get(name) for name in SPIKE_OPTIONS}, "rate_unit": unit})
         return params
     if params.weights_only:
         return params
-    records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.current(simulate.KIND.name)
+    records, stamp = run.records_of(simulate.KIND.name), params.simulation or simulate.in_force(run)
     path = Path(str(stamp))
     if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
         stamp = path.name  # given by its path
@@ -249,13 +245,16 @@ def import_arrays(
     from snnb.graph.listed import merged_note, write_listed
     from snnb.graph.populations import Recording
 
-    if force:
-        run.rename(imported_name(run.path))  # the previous graph may be from a file
-    else:
+    if not force:
         _refuse_other_graph(run, None)
     if all(population.spikes is None for population in listed.populations):
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
+    options = {name: getattr(params, name) for name in ("rate_samples", "rate_steps")}
+    options = {name: value for name, value in options.items() if value is not None}
+    run.save_options({**run.options, KIND.name: options})
+    if force:
+        run.rename(imported_name(run.path))  # the previous graph may be from a file
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
         graph = write_listed(listed, output.directory / run.graph_name, recording, sha256)
         edges = sum(source.size for source, *_ in listed.edges)
@@ -327,7 +326,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the recorded file of an external graph as its default; like the model, `--defaults` does not change it."""
+    """Return the recorded file of an external graph, which `--defaults` does not change, like the model of a run."""
     record = recorded(run, KIND) if run.manifest.run.imported else None
     return {} if record is None else {"from_file": record.params.from_file}
 
@@ -340,5 +339,6 @@ STAGE = Stage(
     source="simulation",
     check=_check,
     defaults=_defaults,
+    described_by={"from_file": (*SPIKE_OPTIONS, "rate_unit")},
     without_effect=_without_effect,
 )

@@ -19,7 +19,7 @@ from snnb.core.options import (
     Options,
     Seed,
 )
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 from snnb.stages import graph, simulate
@@ -27,11 +27,11 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
-    effective_params,
-    effective_value,
     figure_format,
+    option_value,
     recorded,
     require_result,
+    resolve_params,
     unaltered,
     write_log,
 )
@@ -70,20 +70,20 @@ class MapParams(Options):
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes", description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step."
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
+    partition: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = Field(
         default=None,
         description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(inherited=False, panel=GIVEN)] = Field(
+    placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = Field(
         default=None, description="Core positions for --partition: `x y` per line. Default: computed."
     )
-    allow_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
+    allow_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
         default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
     )
-    split_overfull: Annotated[bool, Flag(inherited=False, panel=GIVEN)] = Field(
+    split_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
         default=False, description="Split the overfull cores of --partition; the other cores keep their numbers."
     )
-    graph: Annotated[Optional[str], Flag(metavar="STAMP", inherited=False)] = Field(
+    graph: Annotated[Optional[str], Flag(metavar="STAMP", one_shot=True)] = Field(
         default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."
     )
     seed: Seed = Field(default=0, description="Random seed.")
@@ -116,29 +116,33 @@ KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
-def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
-    """Return the effective parameters; the default of `graph` is the graph of the current simulation."""
-    params = effective_params(run, KIND, given, say)
-    hardware = read_hardware(_hardware_of(params))
-    unknown = params.objective == "step" and isinstance(hardware, Hardware) and hardware.time_ns is None
-    if unknown and "objective" not in given and params.partition is None:
-        params = params.changed(objective="spikes")
-        say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
-    known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = str(params.graph or run.current((graph if run.manifest.run.imported else simulate).KIND.name))
+def _resolve(run: RunDirectory, options: Mapping[str, object]) -> MapParams:
+    """Return the parameters; the default of `graph` is the graph of the simulation in force."""
+    params = resolve_params(KIND, options)
+    read_hardware(_hardware_of(params))
+    default = graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
+    stamp = str(params.graph or default)
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
-    require_result(run, "--graph", stamp, known)
-    if say is not say_nothing:
-        from snnb.graph.synapse_graph import SynapseGraph
-
-        with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
-            recording = opened.recording
-        assert recording is not None  # a mapping needs spikes
-        size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
-        others = ", ".join(name for name in known if name != stamp)
-        say(f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else ""))
+    require_result(run, "--graph", stamp, _graphs_with_spikes(run))
     return params.model_copy(update={"graph": stamp})
+
+
+def _graphs_with_spikes(run: RunDirectory) -> List[str]:
+    return [name for name in run.records_of(graph.KIND.name) if name != graph.WEIGHTS]
+
+
+def _announcement(run: RunDirectory, params: MapParams) -> str:
+    """Return the name and the size of the graph, and the names of other graphs."""
+    from snnb.graph.synapse_graph import SynapseGraph
+
+    stamp = str(params.graph)
+    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+        recording = opened.recording
+    assert recording is not None  # a mapping needs spikes
+    size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
+    others = ", ".join(name for name in _graphs_with_spikes(run) if name != stamp)
+    return f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else "")
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -166,7 +170,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
-    params = effective_params(run, KIND, given)
+    params = resolve_params(KIND, given)
     hardware = read_hardware(_hardware_of(params))
     if isinstance(hardware, LayerHardware):
         if run.manifest.run.imported:
@@ -184,10 +188,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     if planned.next is not None:
         return
-    if given.get("objective") == "step" and hardware.time_ns is None:
-        raise InputError(
-            f"{hardware.name}: the description has no time_ns, which --objective step requires; give another objective"
-        )
     if params.method == "hypergraph" and params.partition is None:
         from snnb.mapping.partition import mtkahypar
 
@@ -200,14 +200,19 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    options, description = given.get(KIND.name, {}), effective_value(run, KIND, given, "hardware")
-    if description is not None and isinstance(read_hardware(str(description)), LayerHardware):
+    options, description = given.get(KIND.name, {}), option_value(KIND, given, "hardware")
+    hardware = None if description is None else read_hardware(str(description))
+    if isinstance(hardware, LayerHardware):
         return dict.fromkeys(NO_EFFECT_ON_LAYERS, f"no effect on {description}, where each layer has one core")
     if options.get("partition") is None:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
-        method = effective_value(run, KIND, given, "method")
+        method = option_value(KIND, given, "method")
         if options.get("objective") in ("energy", "step") and method == "sequential":
             reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
+        elif options.get("objective") == "step" and hardware is not None and hardware.time_ns is None:
+            reasons["objective"] = (
+                f"{hardware.name} has no time_ns in its description, which step requires; give another objective"
+            )
         return reasons
     return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
 
@@ -217,7 +222,7 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
     from snnb.graph.synapse_graph import SynapseGraph
 
     mappings, values = run.records_of(KIND.name), params.model_dump()
-    same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
+    same = next((name for name in run.latest_first(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
     # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
     external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
@@ -448,6 +453,7 @@ STAGE = Stage(
     execute,
     source="graph",
     check=_check,
+    announcement=_announcement,
     without_effect=_without_effect,
     optional=True,
     time_left=False,

@@ -11,7 +11,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Progress, say_nothing, silent
 from snnb.io.text import write_json
 from snnb.model_files.kinds import NirSettings
 from snnb.network.fidelity import Fidelity
@@ -19,7 +19,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
 from snnb.stages.model import model_file, model_of, packaged
-from snnb.stages.stage import Given, PlannedRun, Stage, effective_params, effective_value, recorded, recorded_details
+from snnb.stages.stage import Given, PlannedRun, Stage, option_value, recorded, recorded_details, resolve_params
 
 if TYPE_CHECKING:
     from snnb.conversion.convert import Conversion
@@ -66,12 +66,12 @@ class ParseDetails(Record):
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
-    """Return the effective parameters."""
-    return effective_params(run, KIND, given, say, defaults=_defaults(run, given))
+def resolve(run: RunDirectory, options: Mapping[str, object]) -> ParseParams:
+    """Return the parameters."""
+    return resolve_params(KIND, options, _defaults(run, options))
 
 
-def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
     """Return the time step of a spiking network of this package."""
     spec = packaged(run.manifest.run)
     return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
@@ -95,13 +95,13 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
     """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
     from snnb.network.keras_file import read_levels
 
-    if effective_value(run, KIND, given, "calibrate"):
+    if option_value(KIND, given, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
         with suppress(InputError):  # missing or damaged: it is made again before the conversion
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
-    return effective_value(run, train.KIND, given, "activation") == "qcfs"
+    return option_value(train.KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -112,12 +112,12 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
         for name, needed in NEEDED.items()
-        if not effective_value(run, KIND, given, needed)
+        if not option_value(KIND, given, needed)
     }
-    if effective_value(run, KIND, given, "firing") == "free":
+    if option_value(KIND, given, "firing") == "free":
         reasons.setdefault("spike_weight", "only with --firing separated")
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
-    if effective_value(run, KIND, given, "parser") == "toolbox":
+    if option_value(KIND, given, "parser") == "toolbox":
         reasons.update(
             dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
         )

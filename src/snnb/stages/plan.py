@@ -1,15 +1,17 @@
 """Determine which stages must run and why, and run them.
 
-With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. Then each of
-these stages, in order, selects its result for the effective options (`Stage.selected`), or runs if it has none that is
-up to date. `simulate` selects the current simulation. `graph` gets its stamp as option `simulation`, its
-`Stage.source`, and selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
+With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. The options that
+the user has given are then written into the manifest, together with those of earlier commands. Then each of these
+stages, in order, selects its result for its parameters (`Stage.selected`), or runs if it has none that is up to date.
+`simulate` selects the latest simulation. `graph` gets its stamp as option `simulation`, its `Stage.source`, and
+selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
 """
 
 import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import (
     Any,
@@ -28,15 +30,14 @@ from typing import (
 
 from pydantic import create_model
 
-from snnb.core.errors import InputError, UpstreamError, UsageError, first_line, how_to_install
+from snnb.core.errors import InputError, SnnbError, UpstreamError, UsageError, first_line, how_to_install
 from snnb.core.options import (
     Options,
     drop_invalid,
-    is_inherited,
+    is_remembered,
     merge_options,
     option_name,
     options_in_words,
-    own_flags,
     refuse_bad_values,
     typed,
 )
@@ -45,15 +46,14 @@ from snnb.io.text import Document
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, Record, Timing
-from snnb.stages import parse, simulate
 from snnb.stages.all import BEFORE, OF_GRAPH, STAGES
 from snnb.stages.stage import (
+    NOT_RUN,
     AnyStage,
     Given,
     PlannedRun,
     StageResult,
     other_versions,
-    recorded_params,
     result_of,
     stale_reason,
 )
@@ -126,6 +126,57 @@ def no_bar(stage: str, time_left: bool = True) -> Iterator[Progress]:
     yield silent
 
 
+@dataclass(frozen=True)
+class Request:
+    """Stages that have to be up to date, and their options."""
+
+    names: Sequence[str]  # of the stages, in order; the last one is the target
+    options: Given  # of the run and of the command
+    force: bool
+    asked_by_name: bool  # whether the target was requested by its name
+
+    def effective_options(self, run: RunDirectory) -> Dict[str, Mapping[str, object]]:
+        """Return the options that have an effect, by stage. They can depend on the result of an earlier stage."""
+        return {name: STAGES[name].effective_options(run, self.options) for name in self.names}
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage that has to be up to date."""
+
+    name: str
+    options: Mapping[str, object]  # that have an effect, and the option that names the result to read
+    result: Optional[str]  # name of the result that is up to date, if the stage can have several
+    reason: Optional[str]  # why the stage has to run; None if it is up to date
+
+
+def plan_stages(run: RunDirectory, request: Request, results: Mapping[str, StageResult]) -> List[PlannedStage]:
+    """Return the stages that follow those with `results`, up to the first that has to run.
+
+    The parameters of later stages can depend on its result.
+    """
+    target = request.names[-1]
+    effective = request.effective_options(run)
+    sources = {name: result.directory.name for name, result in results.items()}
+    plan: List[PlannedStage] = []
+    for name in request.names[len(results) :]:
+        stage, options = STAGES[name], effective[name]
+        source = sources.get(BEFORE.get(name, ""))
+        if stage.source is not None and source is not None:
+            options = {**options, stage.source: source}
+        with extra_named(name):  # a user's model may have to be opened
+            result, reason = stage.selected(run, options)
+        if reason is None and request.force and (name == target or not request.asked_by_name):
+            reason = "forced"
+        if reason is None and name == target and stage.always_new and request.asked_by_name:
+            reason = "always simulated again when requested by name"
+        plan.append(PlannedStage(name, options, result, reason))
+        if reason is not None:
+            break
+        sources[name] = run.directory_of(name, result).rpartition("/")[2]
+    return plan
+
+
 def bring_up_to_date(
     run: RunDirectory,
     target: str,
@@ -134,7 +185,8 @@ def bring_up_to_date(
     force: bool = False,
     upstream: bool = True,
     asked_by_name: bool = True,
-    from_defaults: Collection[str] = (),
+    forget: Collection[str] = (),
+    remember: bool = True,
     say: Say = say_nothing,
     bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[StageResult]:
@@ -143,58 +195,44 @@ def bring_up_to_date(
     Parameters
     ----------
     given : mapping
-        Options by stage, as `read_options` returns them. An option that is not given has its recorded value, or its
-        default in the stages `from_defaults`.
+        Options by stage, as `read_options` returns them. An option that is not given has the value that the run
+        remembers, else its default.
     force : bool
         Run the target, or every stage if the target was not requested by name, even if it is up to date.
     upstream : bool
         Run the earlier stages that are missing or stale; otherwise raise `UpstreamError`.
     asked_by_name : bool
         The target was requested by name, not as the last stage of `snnb run`. Otherwise `Stage.always_new` is ignored.
+    forget : collection of str
+        Stages whose remembered options are forgotten.
+    remember : bool
+        Write the options into the manifest before a stage runs, for later commands.
     bar : callable
         Returns, for the name of a stage, a context manager with its progress.
     """
+    given = options_with_effect(run, given, forget)
+    options = merge_with_run(run, given, forget, say)
+    with _origin_named(options, given):
+        names = check_options(run, target, given, forget=forget, force=force)
+        request = Request(names, options, force, asked_by_name)
+        plan = plan_stages(run, request, {})
+    last = plan[-1]
+    if last.reason is not None and last.name != target and not upstream:
+        raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); omit --no-upstream to run it")
+    if remember:
+        remembered = {name: _remembered(STAGES[name], options[name]) for name in names}
+        run.save_options({**run.options, **remembered})
     results: Dict[str, StageResult] = {}
-    given_options = given
-    given = _from_defaults(run, given_options, from_defaults)
-    names = check_options(run, target, given, force=force)
-    for name in names:
-        stage = STAGES[name]
-
-        def tell(message: str, name: str = name) -> None:
-            say(f"{name}: {message}")
-
-        given = _from_defaults(run, given_options, from_defaults)  # defaults can depend on the stage before
-        options = given.get(name, {})
-        if stage.source is not None and BEFORE[name] in results:
-            options = {**options, stage.source: results[BEFORE[name]].directory.name}
-        selected, reason = stage.selected(run, options)
-        if reason is None and force and (name == target or not asked_by_name):
-            reason = "forced"
-        if reason is None and name == target and stage.always_new and asked_by_name:
-            reason = "always simulated again when requested by name"
-        if reason is None:
-            results[name] = result_of(run, name, selected)
-            made_of = None if stage.source is None else getattr(results[name].record.params, stage.source)
-            tell(UP_TO_DATE if made_of is None else f"{UP_TO_DATE}, of {stage.source} {made_of}")
-            figures = options.get("figures")
-            if figures is not None and not any(f.path.endswith(f".{figures}") for f in results[name].record.outputs):
-                tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
-            continue
-        if name != target and not upstream:
-            raise UpstreamError(f"{name} must run before {target} ({reason}); omit --no-upstream to run it")
-        tell(f"running ({reason})")
-        with extra_named(name):
-            _check_plan(run, PlannedRun(names, given, name, tell, force))
-            params = stage.resolve(run, options, tell)
-            shown = _options_to_show(run, stage, given, params)
-            if shown:
-                tell(shown)
-            with bar(name, stage.time_left) as progress:
-                made = stage.execute(run, params, progress)
-            results[name] = replace(result_of(run, name, made), reason=reason)
-        for warning in results[name].record.warnings:
-            tell(warning)
+    while plan:
+        for planned in plan:
+            say_of_stage = partial(_say_of_stage, say, planned.name)
+            if planned.reason is None:
+                results[planned.name] = result_of(run, planned.name, planned.result)
+                _say_up_to_date(results[planned.name], planned, say_of_stage)
+            else:
+                results[planned.name] = _run_stage(run, request, planned, given, say_of_stage, bar)
+        with _origin_named(options, given):
+            plan = plan_stages(run, request, results)
     unchanged = [result.record for result in results.values() if result.reason is None]
     others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
     if others:
@@ -202,24 +240,79 @@ def bring_up_to_date(
     return list(results.values())
 
 
-def _options_to_show(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
-    """Return the effective options that differ from the defaults as text, given and recorded options separately."""
-    kind, options = stage.kind.params, given.get(stage.name, {})
-    in_force = {name: getattr(params, name) for name in stage.defaults_depend_on}
-    defaults = _default_values(run, stage, {**in_force, **options})
-    idle = stage.without_effect(run, given)
+def _say_of_stage(say: Say, name: str, message: str) -> None:
+    say(f"{name}: {message}")
+
+
+def _say_up_to_date(result: StageResult, planned: "PlannedStage", say: Say) -> None:
+    """Say that a stage does not run, and which result it has."""
+    source = STAGES[planned.name].source
+    origin = None if source is None else getattr(result.record.params, source)
+    say(UP_TO_DATE if origin is None else f"{UP_TO_DATE}, of {source} {origin}")
+    figures = planned.options.get("figures")
+    if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
+        say(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
+
+
+def _run_stage(
+    run: RunDirectory,
+    request: "Request",
+    planned: "PlannedStage",
+    given: Given,
+    say: Say,
+    bar: Callable[..., ContextManager[Progress]],
+) -> StageResult:
+    """Run a stage and return its result."""
+    stage, name = STAGES[planned.name], planned.name
+    say(f"running ({planned.reason})")
+    with extra_named(name):
+        options = request.effective_options(run)
+        _check_plan(run, PlannedRun(request.names, options, name, say, request.force))
+        params = stage.resolve(run, planned.options)
+        messages = (
+            stage.announcement(run, params),
+            _describe_options(run, stage, given.get(name, {}), request.options[name], options[name], params),
+        )
+        for message in messages:
+            if message:
+                say(message)
+        with bar(name, stage.time_left) as progress:
+            result_name = stage.execute(run, params, progress)
+    result = replace(result_of(run, name, result_name), reason=planned.reason)
+    for warning in result.record.warnings:
+        say(warning)
+    return result
+
+
+def _describe_options(
+    run: RunDirectory,
+    stage: AnyStage,
+    given: Mapping[str, object],
+    options: Mapping[str, object],
+    effective: Mapping[str, object],
+    params: Options,
+) -> str:
+    """Return the options of a stage as text: those of the command, those of the run, and those without effect.
+
+    Options that have their default value are left out.
+    """
+    kind = stage.kind.params
+    defaults = _default_values(run, stage, effective)
     values: Dict[str, object] = {}
-    for name in own_flags(kind):
+    for name in effective:
         value, default = getattr(params, name), defaults.get(name)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
             value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
-        if value != default and name not in idle and (name in options or is_inherited(kind, name)):
+        if value != default:
             values[name] = value
-    parts = []
-    for title, is_given in (("options", True), ("recorded options", False)):
-        words = options_in_words(kind, {name: value for name, value in values.items() if (name in options) == is_given})
-        parts += [f"{title}: {words}"] if words else []
-    return "; ".join(parts)
+    groups = {
+        "options": {name: value for name, value in values.items() if name in given},
+        "recorded options": {name: value for name, value in values.items() if name not in given},
+        "recorded options without effect": {
+            name: value for name, value in options.items() if name not in effective and name not in given
+        },
+    }
+    return "; ".join(f"{title}: {options_in_words(kind, group)}" for title, group in groups.items() if group)
 
 
 @contextmanager
@@ -243,18 +336,18 @@ def extra_named(stage: str) -> Iterator[None]:
         ) from error
 
 
-def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
+def options_with_effect(run: RunDirectory, given: Given, forget: Collection[str] = ()) -> Given:
     """Return the given options without options that only other stages use, such as the seed of a trained network.
 
     Raise `UsageError` for options that have no effect in any stage. The default value of an option is never refused.
     """
-    filled = _from_defaults(run, given, from_defaults)
+    options = merge_with_run(run, given, forget)
     without: Dict[str, Mapping[str, str]] = {}
-    for stage, options in given.items():
-        fields, idle = STAGES[stage].kind.params.model_fields, STAGES[stage].without_effect(run, filled)
-        changed = [name for name in options if name in idle and options[name] != fields[name].default]
+    for stage, own in given.items():
+        fields, idle = STAGES[stage].kind.params.model_fields, STAGES[stage].without_effect(run, options)
+        changed = [name for name in own if name in idle and own[name] != fields[name].default]
         without[stage] = {name: idle[name] for name in changed}
-    used = {name for stage, options in given.items() for name in options if name not in without[stage]}
+    used = {name for stage, own in given.items() for name in own if name not in without[stage]}
     for stage, reasons in without.items():
         unused = [name for name in reasons if name not in used]
         if unused:
@@ -262,31 +355,44 @@ def effective_options(run: RunDirectory, given: Given, from_defaults: Collection
             names = [option_name(STAGES[stage].kind.params, name) for name in unused if reasons[name] == reason]
             raise UsageError(f"{', '.join(names)}: {reason}")
     return {
-        stage: {name: value for name, value in options.items() if name not in without[stage]}
-        for stage, options in given.items()
+        stage: {name: value for name, value in own.items() if name not in without[stage]}
+        for stage, own in given.items()
     }
 
 
-def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
-    """Return the given options, and the default instead of each recorded value of some stages."""
-    filled = {name: dict(options) for name, options in given.items()}
-    for name in stages:
-        stage, options = STAGES[name], given.get(name, {})
-        if run.record_of(name) is not None:
-            valid, _ = drop_invalid(stage.kind.params, _default_values(run, stage, options), options)
-            filled[name] = merge_options(valid, options)
-    return filled
+def merge_with_run(
+    run: RunDirectory, given: Given, forget: Collection[str] = (), say: Say = say_nothing
+) -> Dict[str, Dict[str, object]]:
+    """Return the options of each stage: those that the run remembers, updated with the given ones.
+
+    `forget` are stages whose remembered options are not used. Remembered options that are not valid together with the
+    given ones are dropped, after a message.
+    """
+    merged: Dict[str, Dict[str, object]] = {}
+    for name, stage in STAGES.items():
+        own = given.get(name, {})
+        remembered = {} if name in forget else dict(run.options.get(name, {}))
+        for option, descriptions in stage.described_by.items():
+            if option in own and own[option] != remembered.get(option):
+                remembered = {key: value for key, value in remembered.items() if key not in descriptions}
+        valid, dropped = drop_invalid(stage.kind.params, remembered, own)
+        for option, value in dropped.items():
+            words = options_in_words(stage.kind.params, {option: value})
+            say(f"{name}: {words} was recorded but is not valid with these options; its default is used")
+        merged[name] = merge_options(valid, own)
+    return merged
 
 
-def _default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
-    """Return the default in this run of each option that is inherited."""
-    kind = stage.kind.params
-    defaults = {
-        name: field.get_default(call_default_factory=True)
-        for name, field in kind.model_fields.items()
-        if is_inherited(kind, name) and not field.is_required()
-    }
-    return {**defaults, **stage.defaults(run, given)}
+def _remembered(stage: AnyStage, options: Mapping[str, object]) -> Dict[str, object]:
+    """Return the options of a stage that a run remembers."""
+    return {name: value for name, value in options.items() if is_remembered(stage.kind.params, name)}
+
+
+def _default_values(run: RunDirectory, stage: AnyStage, options: Mapping[str, object]) -> Dict[str, object]:
+    """Return the default in this run of each option of a stage."""
+    fields = stage.kind.params.model_fields.items()
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
+    return {**defaults, **stage.defaults(run, options)}
 
 
 def read_options(given: Given) -> Dict[str, Dict[str, object]]:
@@ -294,7 +400,9 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
     return {stage: typed(STAGES[stage].kind.params, options) for stage, options in given.items()}
 
 
-def check_options(run: RunDirectory, target: str, given: Given, *, force: bool = False) -> List[str]:
+def check_options(
+    run: RunDirectory, target: str, given: Given, *, forget: Collection[str] = (), force: bool = False
+) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
     imported = run.manifest.run.imported
     if imported and target not in OF_GRAPH:
@@ -306,24 +414,39 @@ def check_options(run: RunDirectory, target: str, given: Given, *, force: bool =
     name: Optional[str] = target
     while name is not None:
         names.insert(0, name)
-        stage, options = STAGES[name], given.get(name, {})
-        source_given = stage.source is not None and options.get(stage.source) is not None
+        stage, own = STAGES[name], given.get(name, {})
+        source_given = stage.source is not None and own.get(stage.source) is not None
         if source_given or (imported and name == OF_GRAPH[0]):
             break
-        others = (other for option, other in stage.prerequisite_by_option.items() if options.get(option))
+        others = (other for option, other in stage.prerequisite_by_option.items() if own.get(option))
         name = next(others, BEFORE.get(name))
-    unused = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
+    unused = [stage for stage, own in given.items() if own and stage not in (*names, "prepare")]
     if imported and unused:
         wrong = [option_name(STAGES[stage].kind.params, name) for stage in unused for name in given[stage]]
         raise UsageError(
             f"{', '.join(wrong)}: of {unused[0]}, and {run.path} contains an external graph and no network"
         )
+    merged = merge_with_run(run, given, forget)
+    options = {name: STAGES[name].effective_options(run, merged) for name in names}
     for name in names:
-        options, kind = given.get(name, {}), STAGES[name].kind
-        fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
-        refuse_bad_values(kind.params, merge_options(fits, options))
-    _check_plan(run, PlannedRun(names, given, None, say_nothing, force))
+        refuse_bad_values(STAGES[name].kind.params, options[name])
+    _check_plan(run, PlannedRun(names, options, None, say_nothing, force))
     return names
+
+
+@contextmanager
+def _origin_named(options: Given, given: Given) -> Iterator[None]:
+    """Say in the message of an error about an option that an earlier command gave the option."""
+    try:
+        yield
+    except UsageError as error:
+        for name, stage in STAGES.items():
+            for option in options[name].keys() - given.get(name, {}).keys():
+                words = option_name(stage.kind.params, option)
+                if str(error).startswith((f"{words} ", f"{words}:")):
+                    origin = f"{words} was given for this run before; `snnb {name} --defaults` forgets it"
+                    raise UsageError(f"{error} ({origin})") from None
+        raise
 
 
 def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
@@ -338,7 +461,6 @@ class StageState:
     name: str  # the stage, or for one of many results its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
     reason: Optional[str]  # why it is stale; None if it is up to date
-    other_conversion: Optional[str] = None  # differing options of the conversion of a simulation
 
     @property
     def in_words(self) -> str:
@@ -347,7 +469,7 @@ class StageState:
             return self.reason or ""
         if self.reason is not None:
             return f"stale: {self.reason}"
-        return UP_TO_DATE if self.other_conversion is None else f"of conversion {self.other_conversion}"
+        return UP_TO_DATE
 
 
 def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
@@ -362,22 +484,37 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
         several = stage.kind.names is not None
-        records = {place: one for place, one in results.items() if place.split("/")[0] == stage.kind.directory}
+        records = {place: record for place, record in results.items() if place.split("/")[0] == stage.kind.directory}
         for directory, record in records.items():
             if several and only is not None and directory.split("/")[1] not in only:
                 continue
-            other = simulate.other_conversion(run, record) if stage is simulate.STAGE else None
-            # A simulation holds a copy of its network: it is not stale when the conversion has other options.
-            unread = () if other is None else (f"{parse.KIND.directory}/",)
-            inputs = [file for file in record.inputs if not file.path.startswith(unread)]
-            made_of = (causes[place] for place in causes if any(file.path.startswith(f"{place}/") for file in inputs))
-            reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {}) or next(made_of, None)
-            states.append(StageState(directory if several else name, record, reason, other))
+            made_of = (
+                cause
+                for place, cause in causes.items()
+                if any(file.path.startswith(f"{place}/") for file in record.inputs)
+            )
+            reason = _stale_reason(run, stage, record) or next(made_of, None)
+            states.append(StageState(directory if several else name, record, reason))
             if reason is not None and several:
                 causes[directory] = f"{directory} is stale"
             elif reason is not None:
                 causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
         if not records and not stage.optional:
-            states.append(StageState(name, None, "has not run"))
+            states.append(StageState(name, None, NOT_RUN))
             causes[stage.kind.directory] = f"{name} has to run first"
     return states
+
+
+def _stale_reason(run: RunDirectory, stage: AnyStage, record: AnyRecord) -> Optional[str]:
+    """Return why a result is stale, or None.
+
+    One of several results of a stage can have any parameters; a single result has those of the run.
+    """
+    if stage.kind.names is not None:
+        return stale_reason(run, record, {})
+    try:
+        with extra_named(stage.name):  # a user's model may have to be opened
+            params = stage.resolve(run, stage.effective_options(run, run.options))
+    except SnnbError as error:
+        return str(error)
+    return stale_reason(run, record, params.model_dump())

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, cast
 from pydantic import Field
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Progress, say_nothing, silent
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_nir
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
-from snnb.stages.model import input_shape, model_file, model_of, packaged
-from snnb.stages.stage import Given, Stage, effective_params, recorded, recorded_details
+from snnb.stages.model import Shape, input_shape, model_file, model_of, packaged
+from snnb.stages.stage import Given, Stage, recorded, recorded_details, resolve_params
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,27 +69,33 @@ class PrepareDetails(Record):
 KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
-    """Return the effective parameters; the default of `shape` is the shape that the model requires."""
-    if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
-        shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
-        given = {**given, "shape": shape, "fit": fit}
-    return effective_params(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
+def resolve(run: RunDirectory, options: Mapping[str, object]) -> PreparationSettings:
+    """Return the parameters; the default of `shape` is the shape that the model requires."""
+    shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
+    given = {**options, "shape": shape, "fit": fit}
+    return resolve_params(KIND, given, {"dataset": run.manifest.run.dataset})
 
 
-def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the defaults of this run, without the shape if neither model nor data set fixes it.
+def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, str]:
+    """Return the shape of the pictures and how they are fitted to it; `shape` is the option, None if it is not given.
 
-    `fit` belongs to the effective shape.
+    A user's model, which may be a Python file, is opened only if the recorded shape is another one. For such a model,
+    `fit` tells whether the recorded shape was given.
     """
-    defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
+    record = recorded(run, KIND)
+    if record is not None and run.manifest.run.model_source is not None:
+        params = record.params
+        if shape == (params.shape if params.fit == "resize" else None):
+            return params.shape, params.fit
+    return input_shape(run.manifest.run, shape)
+
+
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the shape that the model requires, if the model or the data set fixes it."""
     try:
-        defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
+        return {"shape": input_shape(run.manifest.run, None)[0]}
     except UsageError:
-        defaults["fit"] = "resize"  # as for any shape that is given
-    if "shape" in given:
-        defaults["fit"] = input_shape(run.manifest.run, cast("Tuple[int, int, int]", given["shape"]))[1]
-    return defaults
+        return {}
 
 
 def execute(run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:

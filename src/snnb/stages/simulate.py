@@ -9,17 +9,9 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, toolbox_keys, write_all, write_changes
-from snnb.core.errors import InputError, UsageError
-from snnb.core.options import (
-    FIGURE_ENDINGS,
-    FIGURES_DEFAULT,
-    FigureFormat,
-    Figures,
-    Flag,
-    option_name,
-    options_in_words,
-)
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.errors import InputError, SnnbError, UsageError
+from snnb.core.options import FIGURE_ENDINGS, FIGURES_DEFAULT, FigureFormat, Figures, Flag
+from snnb.core.progress import Progress, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -31,12 +23,11 @@ from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
-    effective_params,
-    effective_value,
     figure_format,
+    option_value,
     recorded,
     recorded_details,
-    recorded_params,
+    resolve_params,
     write_log,
 )
 from snnb.stages.train import TrainParams, shown_params
@@ -60,7 +51,7 @@ class SimulateParams(SimulationSettings):
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         "samples": f"{DEFAULT_SAMPLES}, or the size of the test set",
         "input": "constant for images, else as the test set",
-        "duration": "100, or as calibrated or recorded",
+        "duration": "100, or as calibrated or in the test set",
         "figures": FIGURES_DEFAULT,
     }
 
@@ -68,7 +59,6 @@ class SimulateParams(SimulationSettings):
         Field(default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`.")
     )
     figures: Annotated[Figures, Flag(panel=RECORDING)] = None
-    sweep_point: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
 
 
 class SimulateDetails(Record):
@@ -82,39 +72,37 @@ class SimulateDetails(Record):
     label: Optional[str] = Field(max_length=LONGEST_NAME)
     training: TrainParams
     conversion: ParseParams
-    sweep_point: bool  # made by a sweep in a run with other simulations
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
-def other_conversion(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
-    """Return the options in which the simulated network's conversion differs from the present one, as text."""
-    now = recorded(run, parse.KIND)
-    if now is None:
+def in_force(run: RunDirectory) -> Optional[str]:
+    """Return the stamp of the simulation that other commands use by default; None without simulations.
+
+    It is the latest one with the parameters that a simulation would have now, and of the present network and test set.
+    If there is none, it is the latest simulation.
+    """
+    names = run.latest_first(KIND.name)
+    if not names:
         return None
-    present, simulated = now.params.model_dump(), record.details.conversion.model_dump()
-    different = {name: value for name, value in simulated.items() if value != present[name]}
-    return options_in_words(ParseParams, different) or None
+    present_files = run.outputs()
+    with suppress(SnnbError):  # the options of the run are not valid any more
+        params = resolve(run, STAGE.effective_options(run, run.options)).model_dump()
+        for name in names:
+            record = run.records_of(KIND.name)[name]
+            is_present = all(present_files.get(file.path) == file for file in record.inputs)
+            if is_present and record.params.model_dump() == params:
+                return name
+    return names[0]
 
 
-def resolve(
-    run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
-) -> SimulateParams:
-    """Return the effective parameters; `parsed` is the file of the network, by default in `parse/`."""
+def resolve(run: RunDirectory, options: Mapping[str, object]) -> SimulateParams:
+    """Return the parameters."""
     details = recorded_details(run, prepare.KIND)
     available = _test_samples(run)
-    fixed, recorded_values = _fixed_defaults(run, parsed), recorded_params(run, KIND)
-    for name, value in fixed.items():
-        before, default = recorded_values.get(name), SimulateParams.model_fields[name].default
-        if name not in given and before not in (None, value, default):
-            option = option_name(SimulateParams, name)
-            say(f"{option} {before} was recorded; {value} is used, as the network or the test set defines it")
-    given = {**fixed, **given}
-    if "samples" not in given:
-        given["samples"] = _samples(run, given, say)
-    params = effective_params(run, KIND, given, say)
+    params = resolve_params(KIND, options, _defaults(run, options))
     left = available - params.first
     if params.input not in details.codings:
         has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
@@ -137,69 +125,38 @@ def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
     return f"{place}/{run.parsed_name}"
 
 
-def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
-    """Return the defaults for a calibrated or integer network and for events, which precede even recorded values."""
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the defaults for the test set, and for a calibrated or integer network."""
     from snnb.network.read_network import spiking_attributes
 
     details = recorded_details(run, prepare.KIND)
+    first = int(str(options.get("first", 0)))
+    defaults: Dict[str, object] = {"samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))}
     if details.content != "pictures":
-        return {"input": details.codings[0], "duration": details.splits["test"].shape[1]}
-    fixed: Dict[str, object] = {}
+        defaults["input"] = details.codings[0]
+        defaults["duration"] = details.splits["test"].shape[1]
+        return defaults
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        attributes = spiking_attributes(parsed or run.path / parsed_file(run))
+        attributes = spiking_attributes(run.path / parsed_file(run))
         if "steps" in attributes:
-            fixed.update(duration=attributes["steps"], initial_potential=0.0)
-        if "weight_bits" in attributes:
-            fixed["threshold"] = 1.0
-    return fixed
-
-
-def _samples(run: RunDirectory, given: Mapping[str, object], say: Say) -> int:
-    """Return the number of samples without `--samples`.
-
-    It is the one that a user gave before, else the default. A recorded number that was the
-    default is not one that a user gave.
-    """
-    recorded_values = recorded_params(run, KIND)
-    first_recorded = int(str(recorded_values.get("first", 0)))
-    first = int(str(given.get("first", first_recorded)))
-    default = _default_samples(run, first)
-    samples = int(str(recorded_values.get("samples", default)))
-    left = _test_samples(run) - first
-    if samples == _default_samples(run, first_recorded) or left < 1:
-        return default
-    if samples > left:
-        after = f" from --first {first} on" if first else ""
-        there = f"the test set has {left}{after}"
-        say(f"--samples {samples} was recorded, but {there}; {default} are used")
-        return default
-    return samples
-
-
-def _default_samples(run: RunDirectory, first: int) -> int:
-    """Return the default number of samples from the sample `first` on."""
-    return max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))
+            defaults["duration"] = attributes["steps"]
+    return defaults
 
 
 def _test_samples(run: RunDirectory) -> int:
     return recorded_details(run, prepare.KIND).splits["test"].shape[0]
 
 
-def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    samples = _default_samples(run, int(str(given.get("first", 0))))
-    return {"samples": samples, **_fixed_defaults(run)}
-
-
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {}
-    if effective_value(run, KIND, given, "input") != "poisson":
+    if option_value(KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
         reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
         reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
-    if effective_value(run, parse.KIND, given, "weight_bits") is not None:
+    if option_value(parse.KIND, given, "weight_bits") is not None:
         reasons["threshold"] = "an integer network defines its thresholds; omit it"
     return reasons
 
@@ -210,17 +167,15 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
         return
     given, options = planned.given, planned.given.get(KIND.name, {})
-    values: Dict[str, Any] = {name: effective_value(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
-    # Only given values count, since the network replaces recorded values of these options, or none are recorded.
-    only_given = ("threshold", "initial_potential", "workers", "scheduler")
-    values.update({name: options[name] for name in only_given if name in options})
+    names = ("engine", "warm_up", "reset", "threshold", "initial_potential", "workers", "scheduler")
+    values: Dict[str, Any] = {name: option_value(KIND, given, name) for name in names}
     calibrated = parse.is_calibrated(run, given)
     refuse_unsuitable(
         SimulationSettings.model_construct(**values),
-        integer=effective_value(run, parse.KIND, given, "weight_bits") is not None,
+        integer=option_value(parse.KIND, given, "weight_bits") is not None,
         calibrated=calibrated,
-        windowed=calibrated and effective_value(run, parse.KIND, given, "firing") == "separated",
-        pruned=bool(effective_value(run, parse.KIND, given, "prune")),
+        windowed=calibrated and option_value(parse.KIND, given, "firing") == "separated",
+        pruned=bool(option_value(parse.KIND, given, "prune")),
     )
     if planned.next in earlier[1:]:
         resolve(run, options)
@@ -292,7 +247,6 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             output_coding=statistics.coding[result.network.output.name],
             fidelity=converted.details.fidelity,
             label=params.label,
-            sweep_point=params.sweep_point,
             training=trained.params,
             conversion=converted.params,
         )
@@ -323,7 +277,13 @@ def _own_settings(run: RunDirectory, params: SimulateParams, result: "Simulation
     """Return the final values of the options of conversion and simulation that the toolbox does not have."""
     converted = recorded(run, parse.KIND)
     assert converted is not None
-    given = {parse.KIND.name: converted.params.model_dump(), KIND.name: params.model_dump()}
+    trained = recorded(run, train.KIND)
+    assert trained is not None
+    given = {
+        train.KIND.name: trained.params.model_dump(),
+        parse.KIND.name: converted.params.model_dump(),
+        KIND.name: params.model_dump(),
+    }
     values: Dict[str, object] = {}
     for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
         left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
@@ -390,7 +350,6 @@ STAGE = Stage(
     execute,
     check=_check,
     defaults=_defaults,
-    defaults_depend_on=("first",),
     without_effect=_without_effect,
     always_new=True,
 )

@@ -1,40 +1,29 @@
-"""Definition of a stage, the effective options of a stage, and the rules by which its result is up to date.
+"""Definition of a stage, its parameters, and the rules by which its result is up to date.
 
-The effective value of an option is the given one, else the recorded one of the current result, else the default
-(`effective_params`). One-shot options (`Flag.inherited` is false) are not inherited from the recorded result.
+A run remembers the options that a user has given for a stage (`RunDirectory.options`). A parameter has the value of
+its option, else its default, which is computed from the run as it is now (`Stage.resolve`). One-shot options
+(`Flag.one_shot`) hold for one command.
 
-A result is stale, and its stage runs, in the first of these cases, which is printed as the reason (`stale_reason`):
+A result is up to date if (`stale_reason`):
 
-- there is no result: "has not run";
-- a given or a one-shot option has another value than was recorded (`changed_options`). Options that do not change the
-  result are not recorded;
-- an input is missing or has another hash. An input outside the run counts only if it exists on this machine;
-- an output is missing or has another hash.
+- its recorded parameters are those of the stage now. Options that do not change the result are no parameters;
+- its inputs have the recorded hashes. An input outside the run counts only if it exists on this machine;
+- its outputs have the recorded hashes.
 
 Other package versions are reported, and make nothing stale. `simulate` always makes a new result if it is requested by
-name (`Stage.always_new`).
-
-Of a stage with several results (simulate, graph, map), `Stage.selected` takes the first that is not stale, in the order
-of `RunDirectory.by_precedence`. The simulations of a sweep come last, and only with the effective value of every
-option, since later commands do not inherit their options.
+name (`Stage.always_new`). Of a stage with several results (simulate, graph, map), `Stage.selected` takes the latest
+that is up to date.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Collection, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from types import MappingProxyType
+from typing import Any, Callable, Collection, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import figure
-from snnb.core.options import (
-    FIGURE_ENDINGS,
-    FigureFormat,
-    drop_invalid,
-    is_inherited,
-    merge_options,
-    option_name,
-    validated,
-)
-from snnb.core.progress import Progress, Say, say_nothing
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, flag_of, merge_options, validated
+from snnb.core.progress import Progress, Say
 from snnb.io.text import JsonValue, html_table
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
@@ -47,11 +36,12 @@ from snnb.rundir.manifest import (
     changed,
     current_environment,
     is_on_this_machine,
-    is_sweep_point,
     now_utc,
 )
 
+# Options by stage and name
 Given = Mapping[str, Mapping[str, object]]
+NOT_RUN = "has not run"
 KEY_FIGURES = 3  # in the representation of a result
 
 
@@ -99,7 +89,7 @@ class PlannedRun:
     """Stages that will run, so that a stage can refuse early options that would fail hours later."""
 
     stages: Sequence[str]  # all stages of the run, in order
-    given: Given
+    given: Given  # options of these stages, of the run and of the command
     next: Optional[str]  # the stage that runs next; None before the first
     say: Say  # called with a warning about a stage that is not part of the run
     force: bool = False
@@ -110,8 +100,8 @@ class Stage(Generic[P, D]):
     """Definition of a stage, which has the name of its kind of result."""
 
     kind: Kind[P, D]
-    # Returns the effective parameters; the last argument is called with a message about each unused recorded value.
-    resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
+    # Returns the parameters for the options of this stage.
+    resolve: Callable[[RunDirectory, Mapping[str, object]], P]
     # Makes a result and returns its name, or None for a stage with a single result
     execute: Callable[[RunDirectory, P, Progress], Optional[str]]
     # By option: the stage that is needed instead of the stage before
@@ -119,11 +109,13 @@ class Stage(Generic[P, D]):
     source: Optional[str] = None  # option that names the result to read; if it is given, no earlier stage is needed
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Returns the defaults that depend on the run and the given options; they precede the defaults of the fields.
+    # Returns the defaults that depend on the run and on other options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
-    # Options of which the defaults depend on the effective value, given or recorded
-    defaults_depend_on: Sequence[str] = ()
-    # Returns, by name, why options of this stage have no effect together with the given options of all stages.
+    # By option: the options that describe its value, and are forgotten when it gets another
+    described_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # Returns a message that is printed before the stage runs, or None
+    announcement: Callable[[RunDirectory, P], Optional[str]] = lambda run, params: None
+    # Returns, by name, why options of this stage have no effect together with the options of all stages.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
     optional: bool = False  # whether `snnb run` omits the stage
@@ -134,39 +126,40 @@ class Stage(Generic[P, D]):
         """Name of the stage, as on the command line."""
         return self.kind.name
 
+    def effective_options(self, run: RunDirectory, options: Given) -> Mapping[str, object]:
+        """Return the options of this stage, of the options of all stages, that have an effect."""
+        own = options.get(self.name, {})
+        idle = self.without_effect(run, options) if own else {}
+        return {name: value for name, value in own.items() if name not in idle}
+
     def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
         """Return the name of the result for these options, or None for a stage with a single result, and no reason.
 
-        If none is up to date, return None and the reason of the result that differs in the fewest options.
+        If none is up to date, return None and the reason of the result that differs in the fewest parameters.
         """
+        params = self.resolve(run, options).model_dump()
         if self.kind.names is None:
-            return None, stale_reason(run, run.record_of(self.name), options)
-        records, params = run.records_of(self.name), self.resolve(run, options, say_nothing).model_dump()
-        one_shot = {name: value for name, value in params.items() if not is_inherited(self.kind.params, name)}
-        wanted = {**options, **one_shot}
-        names = [
-            name
-            for name in run.by_precedence(self.name)
-            if not changed_options(records[name], params if is_sweep_point(records[name]) else one_shot)
-        ]
-        names.sort(key=lambda name: len(changed_options(records[name], wanted)))
+            record = run.record_of(self.name)
+            return None, NOT_RUN if record is None else stale_reason(run, record, params)
+        records = run.records_of(self.name)
+        one_shot = {name: value for name, value in params.items() if flag_of(self.kind.params, name).one_shot}
+        names = [name for name in run.latest_first(self.name) if not changed_options(records[name], one_shot)]
+        names.sort(key=lambda name: len(changed_options(records[name], params)))
         for name in names:
-            if stale_reason(run, records[name], wanted) is None:
+            if stale_reason(run, records[name], params) is None:
                 return name, None
-        return None, stale_reason(run, records[names[0]] if names else None, wanted)
+        return None, stale_reason(run, records[names[0]], params) if names else NOT_RUN
 
 
 AnyStage = Stage[Any, Any]
 
 
-def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
-    """Return why a stage with this record has to run with the given options, or None if it is up to date.
+def stale_reason(run: RunDirectory, record: AnyRecord, params: Mapping[str, object]) -> Optional[str]:
+    """Return why a result is stale if its parameters were to be these, or None if it is up to date.
 
-    The rules are those of the module's docstring, in their order.
+    The rules are those of the module's docstring, in their order. Parameters that are not given are not compared.
     """
-    if record is None:
-        return "has not run"
-    options = changed_options(record, given)
+    options = changed_options(record, params)
     if options:
         return ", ".join(options)
     for file in record.inputs:
@@ -190,15 +183,15 @@ def _is_unchanged(run: RunDirectory, file: FileRecord) -> bool:
     return run.hashes.matches(file)
 
 
-def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
-    """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
-    params, differences = record.params.model_dump(), []
-    for name, new in given.items():
-        old = params.get(name)
+def changed_options(record: AnyRecord, params: Mapping[str, object]) -> List[str]:
+    """Return the parameters that differ from the recorded ones, as text: `epochs: 2 → 3`."""
+    recorded_params, differences = record.params.model_dump(), []
+    for name, new in params.items():
+        old = recorded_params.get(name)
         if isinstance(new, Mapping) and isinstance(old, Mapping):  # only the keys that differ
             keys = [key for key in new if key not in old or new[key] != old[key]]
             new, old = {key: new[key] for key in keys}, {key: old.get(key) for key in keys}
-        if name in params and new != old:
+        if name in recorded_params and new != old:
             old, new = ("not given" if value is None else value for value in (old, new))
             differences.append(f"{name}: {old} → {new}")
     return differences
@@ -211,7 +204,7 @@ def other_versions(record: AnyRecord) -> List[str]:
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a result with its types, by default of the current result."""
+    """Return the record of a result with its types, by default of the latest result."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -235,39 +228,17 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
     return StageResult(stage, run.path / run.directory_of(stage, name), record)
 
 
-def effective_params(
-    run: RunDirectory,
-    kind: Kind[P, D],
-    given: Mapping[str, object],
-    say: Say = say_nothing,
-    *,
-    defaults: Optional[Mapping[str, object]] = None,
+def resolve_params(
+    kind: Kind[P, D], options: Mapping[str, object], defaults: Mapping[str, object] = MappingProxyType({})
 ) -> P:
-    """Return the effective parameters: the given value of an option, else its recorded value, else its default.
-
-    `defaults`, which depend on the run, precede the defaults of the fields. A recorded value that is not valid together
-    with the given options is replaced by the default, after a message.
-    """
-    valid, dropped = drop_invalid(kind.params, recorded_params(run, kind), given)
-    params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))
-    for name, value in dropped.items():
-        option, used = option_name(kind.params, name), getattr(params, name)
-        say(f"{option} {value} was recorded but is not valid with these options; {used} is used")
-    return params
+    """Return parameters with the values of options, else with `defaults`, else with the defaults of the fields."""
+    return validated(kind.params, merge_options(defaults, options))
 
 
-def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
-    """Return the values that options inherit from the current result."""
-    record = run.record_of(kind.name)
-    if record is None:
-        return {}
-    return {name: value for name, value in record.params.model_dump().items() if is_inherited(kind.params, name)}
-
-
-def effective_value(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
-    """Return the given value of an option, else its recorded value, else the default of its field."""
-    options, default = given.get(kind.name, {}), kind.params.model_fields[name].default
-    return options[name] if name in options else recorded_params(run, kind).get(name, default)
+def option_value(kind: Kind[P, D], options: Given, name: str) -> object:
+    """Return the value of an option, else the default of its field; `options` are by stage."""
+    default = kind.params.model_fields[name].default
+    return options.get(kind.name, {}).get(name, default)
 
 
 def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:

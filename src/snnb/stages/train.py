@@ -21,8 +21,9 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.architectures import checked_hyperparameters
+from snnb.architectures.registry import Hyperparameter
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.options import (
     FIGURES_DEFAULT,
     AbsolutePath,
@@ -33,25 +34,23 @@ from snnb.core.options import (
     drop_invalid,
     from_pairs,
 )
-from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.core.progress import Progress, silent
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import NIR, is_nir
-from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Kind, Record, file_record
+from snnb.rundir.manifest import Kind, Record, file_record, is_on_this_machine
 from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
 from snnb.stages import prepare
-from snnb.stages.model import Model, model_file, model_of
+from snnb.stages.model import Model, model_file, model_of, packaged
 from snnb.stages.stage import (
     Given,
     PlannedRun,
     Stage,
-    effective_params,
-    effective_value,
     figure_format,
+    option_value,
     recorded,
     recorded_details,
-    recorded_params,
+    resolve_params,
 )
 from snnb.training.recipe import Recipe, TrainingOptions
 
@@ -108,29 +107,41 @@ class TrainDetails(Record):
     """Result of the training."""
 
     epochs_run: int
+    default_settings: Dict[str, Setting] = Field(default_factory=dict)  # hyper-parameters of the model
 
 
 KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
-    """Return the effective parameters; values of the model's recipe are defaults if they are valid together."""
-    model = model_of(run)
-    chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
-    try:
-        recorded_settings = _settings(recorded_params(run, KIND))
-        recorded_settings = checked_hyperparameters(recorded_settings, model.settings, own=model.file is not None)
-    except UsageError as error:
-        raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
-    given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
-    defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
-    return effective_params(run, KIND, given, say, defaults=defaults)
+def resolve(run: RunDirectory, options: Mapping[str, object]) -> TrainParams:
+    """Return the parameters; values of the model's recipe are defaults if they are valid with the options."""
+    defaults = _defaults(run, options)
+    settings = cast("Mapping[str, object]", options.get("settings", {}))
+    own = run.manifest.run.model_source is not None
+    checked = checked_hyperparameters(settings, cast("Mapping[str, Hyperparameter]", defaults["settings"]), own=own)
+    return resolve_params(KIND, {**options, "settings": checked}, defaults)
 
 
-def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the recipe of the model, as far as it is valid with the options, and its hyper-parameters."""
+    spec = packaged(run.manifest.run)
+    recipe = Recipe() if spec is None else spec.recipe
+    defaults, _ = drop_invalid(TrainParams, recipe.model_dump(), options)
+    return {**defaults, "settings": dict(_default_settings(run))}
 
-    model = model_of(run)
-    return drop_invalid(TrainParams, {**model.recipe.model_dump(), "settings": dict(model.settings)}, given)[0]
+
+def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
+    """Return the hyper-parameters of the model with their defaults.
+
+    A user's Python file is opened only if it is not the one of the recorded training, whose defaults are recorded.
+    """
+    record = recorded(run, KIND)
+    if run.manifest.run.model_source is None or record is None:
+        return model_of(run).settings
+    files = [file for file in record.inputs if file.external]
+    if all(not is_on_this_machine(file) or run.hashes.matches(file) for file in files):
+        return record.details.default_settings
+    return model_of(run).settings
 
 
 def is_spiking(run: RunDirectory) -> bool:
@@ -144,11 +155,11 @@ def trained_file(run: RunDirectory) -> str:
 
 
 def is_quantised(run: RunDirectory, given: Given) -> bool:
-    """Whether the network is trained with quantised activations, with the given options of all stages.
+    """Whether the network is trained with quantised activations, with these options of all stages.
 
     A network that is trained already may be.
     """
-    return is_trained_elsewhere(run) or effective_value(run, KIND, given, "activation") == "qcfs"
+    return is_trained_elsewhere(run) or option_value(KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -183,10 +194,6 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
     if isinstance(params, SimulationSettings):
         return (*OF_CONVERTED, "batch_size") if spiking else ()
     return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
-
-
-def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", options.get("settings", {}))
 
 
 def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
@@ -258,7 +265,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             prepared = recorded_details(run, prepare.KIND)
             warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
             output.warnings += [] if warning is None else [warning]
-        output.details = TrainDetails(epochs_run=epochs_run)
+        output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings))
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
