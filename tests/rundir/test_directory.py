@@ -270,6 +270,16 @@ def test_a_journal_from_somebody_else_names_results_only(run, write, tmp_path):
     assert not (run.path / ".journal.json").exists()
 
 
+def test_a_journal_from_somebody_else_removes_no_single_result(run, write):
+    """Only of a stage that can have several results, `remove` takes one out."""
+    with run.locked():
+        write(run, "first")
+    write_journal(run.path, Journal(seal="", removed=["dataset"]))
+    with run.locked():
+        assert run.record_of("prepare") is not None
+    assert content(run) == "first"
+
+
 def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):
     path, info = tmp_path / "new", run.manifest.run
     with ThreadPoolExecutor(1) as other:

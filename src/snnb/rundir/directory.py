@@ -455,7 +455,9 @@ class RunDirectory:
             for relative, existed in change.replaced.items():
                 if self._is_result(relative):
                     _settle(self.path / relative, existed, committed, relative, say)
-            self._complete_removal([relative for relative in change.removed if self._is_result(relative)])
+            # `remove` takes out results of stages that can have several, and nothing else
+            removable = [relative for relative in change.removed if "/" in relative and self._is_result(relative)]
+            self._complete_removal(removable)
         journal.remove_journal(self.path)
         remove_partial(self.path)
         for kind in self.kinds:
