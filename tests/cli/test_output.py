@@ -161,7 +161,7 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
     face = Run(path=shutil.copytree(RECORDED, folder / "one"))
     stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
     lines = printed(capsys, "status", str(folder / "one"))
-    assert max(map(cell_len, lines[1:])) <= 80
+    assert max(cell_len(line) for line in lines[1:] if not line.startswith("options of")) <= 80
     (row,) = [line for line in lines if line.startswith(stamp)]
     assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
     assert "all of graph 20261201T095832Z" in lines

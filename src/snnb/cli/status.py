@@ -40,16 +40,16 @@ def status(run_dir: ExistingRun = None) -> None:
 
 
 def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
-    """Return an empty line and a line for each stage with the options that were given for it, or nothing."""
+    """Return an empty line and a table of the options that were given for each stage, or nothing."""
     from snnb.core.options import options_in_words
     from snnb.stages.all import STAGES
 
-    lines = [
-        f"options of {name}: {options_in_words(stage.kind.params, options[name])}"
+    rows = [
+        (f"options of {name}", options_in_words(stage.kind.params, options[name]))
         for name, stage in STAGES.items()
         if options.get(name)
     ]
-    return ["", *lines] if lines else []
+    return ["", *output.table_lines(rows, wrapped=(1,), head=False)] if rows else []
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]") -> List[str]:

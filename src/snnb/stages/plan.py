@@ -11,7 +11,6 @@ import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import (
     Any,
@@ -216,16 +215,18 @@ def bring_up_to_date(
         names = check_options(run, target, given, forget=forget, force=force)
         request = Request(names, options, force, asked_by_name)
         plan = plan_stages(run, request, {})
-    last = plan[-1]
-    if last.reason is not None and last.name != target and not upstream:
-        raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); omit --no-upstream to run it")
+        last = plan[-1]
+        if last.reason is not None and last.name != target and not upstream:
+            raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); omit --no-upstream to run it")
+        if last.reason is not None:
+            _check_next(run, request, last.name, say)
     if remember:
         remembered = {name: _remembered(STAGES[name], options[name]) for name in names}
         run.save_options({**run.options, **remembered})
     results: Dict[str, StageResult] = {}
     while plan:
         for planned in plan:
-            say_of_stage = partial(_say_of_stage, say, planned.name)
+            say_of_stage = _saying_stage(say, planned.name)
             if planned.reason is None:
                 results[planned.name] = result_of(run, planned.name, planned.result)
                 _say_up_to_date(results[planned.name], planned, say_of_stage)
@@ -233,6 +234,8 @@ def bring_up_to_date(
                 results[planned.name] = _run_stage(run, request, planned, given, say_of_stage, bar)
         with _origin_named(options, given):
             plan = plan_stages(run, request, results)
+            if plan and plan[-1].reason is not None:
+                _check_next(run, request, plan[-1].name, say)
     unchanged = [result.record for result in results.values() if result.reason is None]
     others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
     if others:
@@ -240,8 +243,9 @@ def bring_up_to_date(
     return list(results.values())
 
 
-def _say_of_stage(say: Say, name: str, message: str) -> None:
-    say(f"{name}: {message}")
+def _saying_stage(say: Say, name: str) -> Say:
+    """Return a function that puts the name of a stage before messages."""
+    return lambda message: say(f"{name}: {message}")
 
 
 def _say_up_to_date(result: StageResult, planned: "PlannedStage", say: Say) -> None:
@@ -267,7 +271,6 @@ def _run_stage(
     say(f"running ({planned.reason})")
     with extra_named(name):
         options = request.effective_options(run)
-        _check_plan(run, PlannedRun(request.names, options, name, say, request.force))
         params = stage.resolve(run, planned.options)
         messages = (
             stage.announcement(run, params),
@@ -449,6 +452,13 @@ def _origin_named(options: Given, given: Given) -> Iterator[None]:
         raise
 
 
+def _check_next(run: RunDirectory, request: Request, name: str, say: Say) -> None:
+    """Check the options of all stages before one of them runs."""
+    options = request.effective_options(run)
+    with extra_named(name):
+        _check_plan(run, PlannedRun(request.names, options, name, _saying_stage(say, name), request.force))
+
+
 def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
     for stage in STAGES.values():
         stage.check(run, planned)
@@ -510,8 +520,9 @@ def _stale_reason(run: RunDirectory, stage: AnyStage, record: AnyRecord) -> Opti
 
     One of several results of a stage can have any parameters; a single result has those of the run.
     """
-    if stage.kind.names is not None:
-        return stale_reason(run, record, {})
+    reason = stale_reason(run, record, {})
+    if reason is not None or stage.kind.names is not None:
+        return reason
     try:
         with extra_named(stage.name):  # a user's model may have to be opened
             params = stage.resolve(run, stage.effective_options(run, run.options))

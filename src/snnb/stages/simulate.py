@@ -51,7 +51,7 @@ class SimulateParams(SimulationSettings):
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         "samples": f"{DEFAULT_SAMPLES}, or the size of the test set",
         "input": "constant for images, else as the test set",
-        "duration": "100, or as calibrated or in the test set",
+        "duration": "100, or as network or test set",
         "figures": FIGURES_DEFAULT,
     }
 
