@@ -27,7 +27,7 @@ from snnb.results.status import Status
 from snnb.results.sweep import Sweep
 from snnb.results.verify import Verification
 from snnb.stages.all import STAGES
-from snnb.stages.plan import RunDocument, StagesDocument
+from snnb.stages.documents import RunDocument, StagesDocument
 
 TARGET = Path(__file__).with_name("cli.md")
 SCHEMAS = Path(__file__).with_name("schemas")

@@ -44,9 +44,10 @@ from snnb.run_keywords import (
 )
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
+from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.graph import GraphParams, import_arrays, imported_name
 from snnb.stages.open_run import create_run, open_or_create, open_run
-from snnb.stages.plan import bring_up_to_date, read_options
+from snnb.stages.run_options import read_options
 from snnb.stages.stage import StageResult, key_figures, result_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 
 from snnb.results.verify import verify_run
 from snnb.simulation.files import SUMS
-from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.carry_out import bring_up_to_date
+from snnb.stages.plan import state_of_stages
 
 RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
 

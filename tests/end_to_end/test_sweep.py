@@ -18,8 +18,9 @@ from snnb.results.status import status_of
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
 from snnb.simulation.statistics import wilson_interval
+from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.plan import state_of_stages
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 

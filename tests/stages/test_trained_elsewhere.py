@@ -8,7 +8,7 @@ from snnb import Run
 from snnb.report.write_report import write_report
 from snnb.results.compare import compare
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import options_with_effect
+from snnb.stages.run_options import options_with_effect
 from snnb.training.recipe import Recipe
 from tests.model_files.conftest import DIGITS_NET
 

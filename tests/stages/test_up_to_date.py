@@ -15,8 +15,10 @@ from snnb.results.verify import verify_run
 from snnb.rundir.manifest import SEAL, sealed
 from snnb.stages import train
 from snnb.stages.all import STAGES
+from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.open_run import open_or_create, open_run
-from snnb.stages.plan import bring_up_to_date, options_with_effect, read_options, state_of_stages
+from snnb.stages.plan import state_of_stages
+from snnb.stages.run_options import options_with_effect, read_options
 from snnb.stages.simulate import SimulateParams
 from tests.rundir.test_manifest import alter_in_secret
 
@@ -30,12 +32,14 @@ def stale(path):
 
 def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
     assert train.resolve(run, {}).settings == {"filters": (4, 8)}
-    options = run.options["train"]
-    assert train.STAGE.selected(run, {**options, "settings": {"filters": (4, 8)}}) == (None, None)
+
+    def selected(stage, **given):
+        return stage.select(run, stage.resolve(run, {**run.options[stage.name], **given}))
+
+    assert selected(train.STAGE, settings={"filters": (4, 8)}) == (None, None)
     reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
-    assert train.STAGE.selected(run, {**options, "settings": {"filters": (3, 4)}}) == (None, reason)
-    unused = {"seed": 0, "data_dir": run.path}  # nothing it is made of
-    assert STAGES["prepare"].selected(run, {**run.options["prepare"], **unused}) == (None, None)
+    assert selected(train.STAGE, settings={"filters": (3, 4)}) == (None, reason)
+    assert selected(STAGES["prepare"], seed=0, data_dir=run.path) == (None, None)  # nothing it is made of
 
 
 def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):

@@ -25,8 +25,9 @@ from snnb.io.text import read_document
 from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
+from snnb.stages.carry_out import bring_up_to_date
+from snnb.stages.documents import RunDocument, StagesDocument
 from snnb.stages.open_run import described_with_repair, open_or_create
-from snnb.stages.plan import RunDocument, StagesDocument, bring_up_to_date
 from snnb.stages.stage import StageResult
 
 # Words and units of metrics of the manifest whose names do not give them

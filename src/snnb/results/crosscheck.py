@@ -27,8 +27,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
 from snnb.stages import simulate as simulation
 from snnb.stages.graph import WEIGHTS, graph_file
+from snnb.stages.missing_packages import extra_named
 from snnb.stages.open_run import repair_command
-from snnb.stages.plan import extra_named
 from snnb.stages.prepare import dataset_array
 from snnb.stages.stage import recorded, unaltered
 

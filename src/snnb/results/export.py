@@ -14,8 +14,9 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
+from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
-from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.plan import state_of_stages
 from snnb.stages.stage import recorded, recorded_details, require_result, stale_reason, unaltered
 
 if TYPE_CHECKING:

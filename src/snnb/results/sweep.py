@@ -44,16 +44,9 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.all import STAGES
-from snnb.stages.plan import (
-    FIGURES_UNCHANGED,
-    OTHER_VERSIONS,
-    UP_TO_DATE,
-    bring_up_to_date,
-    check_options,
-    merge_with_run,
-    no_bar,
-    options_with_effect,
-)
+from snnb.stages.carry_out import FIGURES_UNCHANGED, OTHER_VERSIONS, bring_up_to_date, no_bar
+from snnb.stages.plan import UP_TO_DATE, check_options
+from snnb.stages.run_options import merge_with_run, options_with_effect
 from snnb.stages.stage import Given, StageResult
 
 TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"

@@ -11,7 +11,7 @@ A result is up to date if (`stale_reason`):
 - its outputs have the recorded hashes.
 
 Other package versions are reported, and make nothing stale. `simulate` always makes a new result if it is requested by
-name (`Stage.always_new`). Of a stage with several results (simulate, graph, map), `Stage.selected` takes the latest
+name (`Stage.always_new`). Of a stage with several results (simulate, graph, map), `Stage.select` takes the latest
 that is up to date.
 """
 
@@ -132,23 +132,23 @@ class Stage(Generic[P, D]):
         idle = self.without_effect(run, options) if own else {}
         return {name: value for name, value in own.items() if name not in idle}
 
-    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
-        """Return the name of the result for these options, or None for a stage with a single result, and no reason.
+    def select(self, run: RunDirectory, params: P) -> Tuple[Optional[str], Optional[str]]:
+        """Return the name of the result with these parameters, or None for a stage with a single result, and no reason.
 
         If none is up to date, return None and the reason of the result that differs in the fewest parameters.
         """
-        params = self.resolve(run, options).model_dump()
+        values = params.model_dump()
         if self.kind.names is None:
             record = run.record_of(self.name)
-            return None, NOT_RUN if record is None else stale_reason(run, record, params)
+            return None, NOT_RUN if record is None else stale_reason(run, record, values)
         records = run.records_of(self.name)
-        one_shot = {name: value for name, value in params.items() if flag_of(self.kind.params, name).one_shot}
+        one_shot = {name: value for name, value in values.items() if flag_of(self.kind.params, name).one_shot}
         names = [name for name in run.latest_first(self.name) if not changed_options(records[name], one_shot)]
-        names.sort(key=lambda name: len(changed_options(records[name], params)))
+        names.sort(key=lambda name: len(changed_options(records[name], values)))
         for name in names:
-            if stale_reason(run, records[name], params) is None:
+            if stale_reason(run, records[name], values) is None:
                 return name, None
-        return None, stale_reason(run, records[names[0]], params) if names else NOT_RUN
+        return None, stale_reason(run, records[names[0]], values) if names else NOT_RUN
 
 
 AnyStage = Stage[Any, Any]

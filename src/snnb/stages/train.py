@@ -325,7 +325,12 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next == "train" and not is_trained_elsewhere(run):
         prepare.require_training_set(run, "training the network")
     given = planned.given.get("train")
-    if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
+    if (
+        planned.next is None
+        and "train" in planned.stages
+        and given
+        and STAGE.select(run, resolve(run, given))[1] is not None
+    ):
         weights = resolve(run, given).initial_weights
         if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
             raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
