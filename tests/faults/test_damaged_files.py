@@ -70,7 +70,7 @@ def record_checkpoint(path):
 
     run = open_run(other)
     with contextlib.suppress(KeyboardInterrupt), run.locked():
-        train.execute(run, train.resolve(run, {"epochs": 2}), progress)
+        train.STAGE.execute(run, train.STAGE.resolve(run, {"epochs": 2}), progress)
     shutil.move(str(other / ".checkpoint"), str(path))
     shutil.rmtree(other)
 

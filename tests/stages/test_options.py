@@ -63,7 +63,7 @@ def test_a_killed_training_leaves_its_options(run):
         Run(path=run.path, say=interrupt_stage).train(epochs=3)
     later = open_run(run.path)
     assert later.options["train"] == {"epochs": 3, "batch_size": 16}
-    assert train.resolve(later, later.options["train"]).epochs == 3
+    assert train.STAGE.resolve(later, later.options["train"]).epochs == 3
     states = {state.name: state.reason for state in state_of_stages(later)}
     assert (states["prepare"], states["train"]) == (None, "epochs: 8 → 3")
     assert states["parse"] == "train has to run first"

@@ -31,7 +31,7 @@ def stale(path):
 
 
 def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
-    assert train.resolve(run, {}).settings == {"filters": (4, 8)}
+    assert train.STAGE.resolve(run, {}).settings == {"filters": (4, 8)}
 
     def selected(stage, **given):
         return stage.select(run, stage.resolve(run, {**run.options[stage.name], **given}))

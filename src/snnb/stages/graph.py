@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -107,23 +107,6 @@ NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
-def _resolve(run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
-    """Return the parameters; the default of `simulation` is the simulation in force."""
-    params = resolve_params(KIND, options, _defaults(run, options))
-    if run.manifest.run.imported:
-        if params.from_file is None and recorded(run, KIND) is None:
-            raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
-        return params
-    if params.weights_only:
-        return params
-    records, stamp = run.records_of(simulate.KIND.name), params.simulation or simulate.in_force(run)
-    path = Path(str(stamp))
-    if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
-        stamp = path.name  # given by its path
-    require_result(run, "--simulation", stamp, records)
-    return params.model_copy(update={"simulation": stamp})
-
-
 def imported_name(path: Path) -> str:
     """Return the name of a run that begins with an external graph: the name of the file or of the instance."""
     instance = named_instance(path)
@@ -143,13 +126,6 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
     if record is not None and record.params.from_file != path:
         made_of = record.params.from_file or "arrays"
         raise UsageError(f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it")
-
-
-def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse another external graph before anything runs."""
-    path = planned.given.get(KIND.name, {}).get("from_file")
-    if isinstance(path, Path) and not planned.force:
-        _refuse_other_graph(run, path)
 
 
 def graph_command(run: RunDirectory) -> str:
@@ -178,38 +154,6 @@ def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
     record = run.record_of(kind.name, source)
     files = [] if record is None else [file.path for file in record.outputs]
     return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
-
-
-def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
-    """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
-    from snnb.graph.build import build_graph
-    from snnb.simulation.files import SUMS
-    from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
-
-    if run.manifest.run.imported:
-        return _import(run, params, progress)
-    name = params.simulation or WEIGHTS
-    counts: Optional[Path] = None
-    coding: Dict[str, str] = {}
-    if params.simulation is None:
-        inputs = [simulate.parsed_file(run)]
-    else:
-        names = run.parsed_name, SUMS, ACCURACIES
-        inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
-        _, counts, accuracies = (unaltered(run, path) for path in inputs)
-        coding = read_document(SimulationStatistics, accuracies).coding
-    parsed = run.path / inputs[0]
-    with run.stage("graph", params, inputs=inputs, name=name) as output:
-        graph = build_graph(
-            parsed,
-            output.directory / run.graph_name,
-            counts=counts,
-            coding=coding,
-            pool_weight=params.pool_weight,
-            progress=progress,
-        )
-        _finish(run, params, output, graph)
-    return name
 
 
 def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
@@ -315,30 +259,84 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
     )
 
 
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    if run.manifest.run.imported:
-        reason = "only for the graph of a network; omit it with an external graph"
-        return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
-    reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
-    if given.get(KIND.name, {}).get("weights_only"):
-        reasons["rate_unit"] = "a graph of weights has no rates; omit it"
-    return reasons
+class GraphStage(Stage[GraphParams, GraphDetails]):
+    """Write the synapse graph of the converted network and its spike counts."""
+
+    kind = KIND
+    prerequisite_by_option: ClassVar[Mapping[str, str]] = {"weights_only": "parse"}
+    source = "simulation"
+    described_by: ClassVar[Mapping[str, Sequence[str]]] = {"from_file": (*SPIKE_OPTIONS, "rate_unit")}
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
+        """Return the parameters; the default of `simulation` is the simulation in force."""
+        params = resolve_params(KIND, options, self.defaults(run, options))
+        if run.manifest.run.imported:
+            if params.from_file is None and recorded(run, KIND) is None:
+                raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
+            return params
+        if params.weights_only:
+            return params
+        records, stamp = run.records_of(simulate.KIND.name), params.simulation or simulate.in_force(run)
+        path = Path(str(stamp))
+        if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
+            stamp = path.name  # given by its path
+        require_result(run, "--simulation", stamp, records)
+        return params.model_copy(update={"simulation": stamp})
+
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the recorded file of an external graph.
+
+        Like the model of a run, `--defaults` does not change it.
+        """
+        record = recorded(run, KIND) if run.manifest.run.imported else None
+        return {} if record is None else {"from_file": record.params.from_file}
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        if run.manifest.run.imported:
+            reason = "only for the graph of a network; omit it with an external graph"
+            return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
+        reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
+        if given.get(KIND.name, {}).get("weights_only"):
+            reasons["rate_unit"] = "a graph of weights has no rates; omit it"
+        return reasons
+
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Refuse another external graph before anything runs."""
+        path = planned.given.get(KIND.name, {}).get("from_file")
+        if isinstance(path, Path) and not planned.force:
+            _refuse_other_graph(run, path)
+
+    def execute(self, run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
+        """Build the graph and write a directory in `graphs/`."""
+        from snnb.graph.build import build_graph
+        from snnb.simulation.files import SUMS
+        from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+
+        if run.manifest.run.imported:
+            return _import(run, params, progress)
+        name = params.simulation or WEIGHTS
+        counts: Optional[Path] = None
+        coding: Dict[str, str] = {}
+        if params.simulation is None:
+            inputs = [simulate.parsed_file(run)]
+        else:
+            names = run.parsed_name, SUMS, ACCURACIES
+            inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
+            _, counts, accuracies = (unaltered(run, path) for path in inputs)
+            coding = read_document(SimulationStatistics, accuracies).coding
+        parsed = run.path / inputs[0]
+        with run.stage("graph", params, inputs=inputs, name=name) as output:
+            graph = build_graph(
+                parsed,
+                output.directory / run.graph_name,
+                counts=counts,
+                coding=coding,
+                pool_weight=params.pool_weight,
+                progress=progress,
+            )
+            _finish(run, params, output, graph)
+        return name
 
 
-def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the recorded file of an external graph, which `--defaults` does not change, like the model of a run."""
-    record = recorded(run, KIND) if run.manifest.run.imported else None
-    return {} if record is None else {"from_file": record.params.from_file}
-
-
-STAGE = Stage(
-    KIND,
-    _resolve,
-    execute,
-    prerequisite_by_option={"weights_only": "parse"},
-    source="simulation",
-    check=_check,
-    defaults=_defaults,
-    described_by={"from_file": (*SPIKE_OPTIONS, "rate_unit")},
-    without_effect=_without_effect,
-)
+STAGE = GraphStage()

@@ -116,33 +116,8 @@ KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
-def _resolve(run: RunDirectory, options: Mapping[str, object]) -> MapParams:
-    """Return the parameters; the default of `graph` is the graph of the simulation in force."""
-    params = resolve_params(KIND, options)
-    read_hardware(_hardware_of(params))
-    default = graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
-    stamp = str(params.graph or default)
-    if stamp == graph.WEIGHTS:
-        raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
-    require_result(run, "--graph", stamp, _graphs_with_spikes(run))
-    return params.model_copy(update={"graph": stamp})
-
-
 def _graphs_with_spikes(run: RunDirectory) -> List[str]:
     return [name for name in run.records_of(graph.KIND.name) if name != graph.WEIGHTS]
-
-
-def _announcement(run: RunDirectory, params: MapParams) -> str:
-    """Return the name and the size of the graph, and the names of other graphs."""
-    from snnb.graph.synapse_graph import SynapseGraph
-
-    stamp = str(params.graph)
-    with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
-        recording = opened.recording
-    assert recording is not None  # a mapping needs spikes
-    size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
-    others = ", ".join(name for name in _graphs_with_spikes(run) if name != stamp)
-    return f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else "")
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -163,85 +138,6 @@ def _assigned(run: RunDirectory, hardware: LayerHardware, stamp: Optional[str]) 
 
     network = read_network(unaltered(run, _parsed_file(run, stamp)))
     return network, assign_layers(network, hardware)
-
-
-def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check the options and the files that they name before earlier stages run."""
-    if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
-        return
-    given = planned.given.get(KIND.name, {})
-    params = resolve_params(KIND, given)
-    hardware = read_hardware(_hardware_of(params))
-    if isinstance(hardware, LayerHardware):
-        if run.manifest.run.imported:
-            raise UsageError(
-                f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph and no network; "
-                "give a chip with a mesh"
-            )
-        if planned.next is not None:  # the network exists; if it does not fit, it is not simulated
-            from snnb.mapping.layers.assignment import text_table
-
-            _, assignment = _assigned(run, hardware, _resolve(run, given).graph if planned.next == KIND.name else None)
-            if assignment.reason is not None:
-                planned.say("\n".join([f"layers on {hardware.name}", *text_table(assignment.rows())]))
-                raise InputError(assignment.reason)
-        return
-    if planned.next is not None:
-        return
-    if params.method == "hypergraph" and params.partition is None:
-        from snnb.mapping.partition import mtkahypar
-
-        mtkahypar.require()
-    for path in (params.partition, params.placement):
-        if path is not None and not path.exists():
-            raise InputError(f"{path}: no such file; give the file that the other program has written")
-    if params.graph == graph.WEIGHTS:
-        _resolve(run, given)
-
-
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    options, description = given.get(KIND.name, {}), option_value(KIND, given, "hardware")
-    hardware = None if description is None else read_hardware(str(description))
-    if isinstance(hardware, LayerHardware):
-        return dict.fromkeys(NO_EFFECT_ON_LAYERS, f"no effect on {description}, where each layer has one core")
-    if options.get("partition") is None:
-        reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
-        method = option_value(KIND, given, "method")
-        if options.get("objective") in ("energy", "step") and method == "sequential":
-            reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
-        elif options.get("objective") == "step" and hardware is not None and hardware.time_ns is None:
-            reasons["objective"] = (
-                f"{hardware.name} has no time_ns in its description, which step requires; give another objective"
-            )
-        return reasons
-    return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
-
-
-def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
-    """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
-    from snnb.graph.synapse_graph import SynapseGraph
-
-    mappings, values = run.records_of(KIND.name), params.model_dump()
-    same = next((name for name in run.latest_first(KIND.name) if mappings[name].params.model_dump() == values), None)
-    stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
-    # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
-    external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
-    hardware = read_hardware(description)
-    of_layers = isinstance(hardware, LayerHardware)
-    figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
-    spike_times, parsed = graph.spike_times_of(run, name), _parsed_file(run, name) if of_layers else None
-    inputs = [path for path in (graph.graph_file(run, name), spike_times, parsed) if path is not None]
-    times = None if spike_times is None else run.path / spike_times
-    with run.stage("map", params, inputs=inputs, name=stamp) as output, SynapseGraph.open(
-        run.path / inputs[0], checked=True
-    ) as opened:
-        output.external = external
-        if isinstance(hardware, LayerHardware):
-            lines = _map_layers(run, params, hardware, opened, times, output, figures)
-        else:
-            lines = _map_neurons(run, params, hardware, opened, times, output, figures, progress)
-        write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
-    return stamp
 
 
 def _map_layers(
@@ -447,14 +343,119 @@ def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
     return f"floating-point weights; {chip} has {bits} bits{remedy}"
 
 
-STAGE = Stage(
-    KIND,
-    _resolve,
-    execute,
-    source="graph",
-    check=_check,
-    announcement=_announcement,
-    without_effect=_without_effect,
-    optional=True,
-    time_left=False,
-)
+class MapStage(Stage[MapParams, MapDetails]):
+    """Assign the neurons of a graph, or the layers of its network, to cores of a chip; compute the cost."""
+
+    kind = KIND
+    source = "graph"
+    optional = True
+    time_left = False
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> MapParams:
+        """Return the parameters; the default of `graph` is the graph of the simulation in force."""
+        params = resolve_params(KIND, options)
+        read_hardware(_hardware_of(params))
+        default = graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
+        stamp = str(params.graph or default)
+        if stamp == graph.WEIGHTS:
+            raise UsageError(
+                "--graph weights has no spike counts, which a mapping needs; give the graph of a simulation"
+            )
+        require_result(run, "--graph", stamp, _graphs_with_spikes(run))
+        return params.model_copy(update={"graph": stamp})
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        options, description = given.get(KIND.name, {}), option_value(KIND, given, "hardware")
+        hardware = None if description is None else read_hardware(str(description))
+        if isinstance(hardware, LayerHardware):
+            return dict.fromkeys(NO_EFFECT_ON_LAYERS, f"no effect on {description}, where each layer has one core")
+        if options.get("partition") is None:
+            reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+            method = option_value(KIND, given, "method")
+            if options.get("objective") in ("energy", "step") and method == "sequential":
+                reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
+            elif options.get("objective") == "step" and hardware is not None and hardware.time_ns is None:
+                reasons["objective"] = (
+                    f"{hardware.name} has no time_ns in its description, which step requires; give another objective"
+                )
+            return reasons
+        return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
+
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Check the options and the files that they name before earlier stages run."""
+        if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
+            return
+        given = planned.given.get(KIND.name, {})
+        params = resolve_params(KIND, given)
+        hardware = read_hardware(_hardware_of(params))
+        if isinstance(hardware, LayerHardware):
+            if run.manifest.run.imported:
+                raise UsageError(
+                    f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph "
+                    "and no network; give a chip with a mesh"
+                )
+            if planned.next is not None:  # the network exists; if it does not fit, it is not simulated
+                from snnb.mapping.layers.assignment import text_table
+
+                _, assignment = _assigned(
+                    run, hardware, self.resolve(run, given).graph if planned.next == KIND.name else None
+                )
+                if assignment.reason is not None:
+                    planned.say("\n".join([f"layers on {hardware.name}", *text_table(assignment.rows())]))
+                    raise InputError(assignment.reason)
+            return
+        if planned.next is not None:
+            return
+        if params.method == "hypergraph" and params.partition is None:
+            from snnb.mapping.partition import mtkahypar
+
+            mtkahypar.require()
+        for path in (params.partition, params.placement):
+            if path is not None and not path.exists():
+                raise InputError(f"{path}: no such file; give the file that the other program has written")
+        if params.graph == graph.WEIGHTS:
+            self.resolve(run, given)
+
+    def announcement(self, run: RunDirectory, params: MapParams) -> str:
+        """Return the name and the size of the graph, and the names of other graphs."""
+        from snnb.graph.synapse_graph import SynapseGraph
+
+        stamp = str(params.graph)
+        with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+            recording = opened.recording
+        assert recording is not None  # a mapping needs spikes
+        size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
+        others = ", ".join(name for name in _graphs_with_spikes(run) if name != stamp)
+        return f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else "")
+
+    def execute(self, run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
+        """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
+        from snnb.graph.synapse_graph import SynapseGraph
+
+        mappings, values = run.records_of(KIND.name), params.model_dump()
+        same = next(
+            (name for name in run.latest_first(KIND.name) if mappings[name].params.model_dump() == values), None
+        )
+        stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
+        # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
+        external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
+        hardware = read_hardware(description)
+        of_layers = isinstance(hardware, LayerHardware)
+        figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
+        spike_times, parsed = graph.spike_times_of(run, name), _parsed_file(run, name) if of_layers else None
+        inputs = [path for path in (graph.graph_file(run, name), spike_times, parsed) if path is not None]
+        times = None if spike_times is None else run.path / spike_times
+        with run.stage("map", params, inputs=inputs, name=stamp) as output, SynapseGraph.open(
+            run.path / inputs[0], checked=True
+        ) as opened:
+            output.external = external
+            if isinstance(hardware, LayerHardware):
+                lines = _map_layers(run, params, hardware, opened, times, output, figures)
+            else:
+                lines = _map_neurons(run, params, hardware, opened, times, output, figures, progress)
+            write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+        return stamp
+
+
+STAGE = MapStage()

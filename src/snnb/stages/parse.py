@@ -19,7 +19,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
 from snnb.stages.model import model_file, model_of, packaged
-from snnb.stages.stage import Given, PlannedRun, Stage, option_value, recorded, recorded_details, resolve_params
+from snnb.stages.stage import Given, PlannedRun, Stage, option_value, recorded, recorded_details
 
 if TYPE_CHECKING:
     from snnb.conversion.convert import Conversion
@@ -66,17 +66,6 @@ class ParseDetails(Record):
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
-def resolve(run: RunDirectory, options: Mapping[str, object]) -> ParseParams:
-    """Return the parameters."""
-    return resolve_params(KIND, options, _defaults(run, options))
-
-
-def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the time step of a spiking network of this package."""
-    spec = packaged(run.manifest.run)
-    return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
-
-
 def step_ms(run: RunDirectory) -> float:
     """Return the time step in ms: the bin of events, else the time step of a NIR file, otherwise 1.
 
@@ -102,39 +91,6 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
     return option_value(train.KIND, given, "activation") == "qcfs"
-
-
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    if train.is_spiking(run):
-        name = run.manifest.run.model_source or run.model
-        reason = f"{name} is a spiking network, which is not converted; omit it"
-        return dict.fromkeys(ConversionSettings.model_fields, reason)
-    reasons = {
-        name: f"only with {option_name(ParseParams, needed)}"
-        for name, needed in NEEDED.items()
-        if not option_value(KIND, given, needed)
-    }
-    if option_value(KIND, given, "firing") == "free":
-        reasons.setdefault("spike_weight", "only with --firing separated")
-    reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
-    if option_value(KIND, given, "parser") == "toolbox":
-        reasons.update(
-            dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
-        )
-    if train.is_quantised(run, given):
-        reasons.pop("firing", None)
-        if not train.is_trained_elsewhere(run):
-            reasons["exact_clip"] = "a network trained with --activation qcfs always fires at every step where it clips"
-    return reasons
-
-
-def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> None:
-    """Convert the trained network, or read a spiking one, and write `parse/`; `resolve` returns `params`."""
-    progress(0, 1)
-    if train.is_spiking(run):
-        _read_spiking(run, params)
-    else:
-        _convert(run, params, progress)
 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
@@ -237,49 +193,93 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         output.details = ParseDetails(parser="nir", decay=decay)
 
 
-def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse a network that cannot be converted before it is trained.
+class ParseStage(Stage[ParseParams, ParseDetails]):
+    """Parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
-    If this stage is not part of the planned run, only a message says that it will need other options.
-    """
-    params = resolve(run, planned.given.get("parse", {}))
-    if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
-        from snnb.model_files.nir_network import read_nir
+    kind = KIND
 
-        file = model_file(run.manifest.run)
-        assert file is not None
-        read_nir(file, params)
-    if train.is_spiking(run):
-        return
-    if "parse" in planned.stages and planned.next in ("train", "parse"):
-        prepare.require_training_set(run, "the conversion (normalisation, calibration)")
-        if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
-            raise InputError(
-                "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: write "
-                "the arrays with pixels in [0, 1], or omit --weight-bits"
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the time step of a spiking network of this package."""
+        spec = packaged(run.manifest.run)
+        return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        if train.is_spiking(run):
+            name = run.manifest.run.model_source or run.model
+            reason = f"{name} is a spiking network, which is not converted; omit it"
+            return dict.fromkeys(ConversionSettings.model_fields, reason)
+        reasons = {
+            name: f"only with {option_name(ParseParams, needed)}"
+            for name, needed in NEEDED.items()
+            if not option_value(KIND, given, needed)
+        }
+        if option_value(KIND, given, "firing") == "free":
+            reasons.setdefault("spike_weight", "only with --firing separated")
+        reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
+        if option_value(KIND, given, "parser") == "toolbox":
+            reasons.update(
+                dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
             )
-    if planned.next != "train":
-        return
-    from snnb.conversion.own_parser import parse_own
-    from snnb.model_files.read_model import read_model
+        if train.is_quantised(run, given):
+            reasons.pop("firing", None)
+            if not train.is_trained_elsewhere(run):
+                reasons["exact_clip"] = (
+                    "a network trained with --activation qcfs always fires at every step where it clips"
+                )
+        return reasons
 
-    training, model = train.resolve(run, planned.given.get("train", {})), model_of(run)
-    if model.trained:
-        assert model.file is not None
-        network = read_model(model.file, say_nothing, train.pixels_of(run, training))
-    else:
-        from snnb.training.keras_model import trained_network
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Refuse a network that cannot be converted before it is trained.
 
-        network = trained_network(train.builder(run, model, training)())
-    if params.parser == "toolbox":
-        return
-    try:
-        parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
-    except InputError as error:
-        if "parse" in planned.stages:
-            raise
-        parse_own(network, max_pool=params.max_pool, rectify_linear=True)
-        planned.say(f"parse will need an option: {error}")
+        If this stage is not part of the planned run, only a message says that it will need other options.
+        """
+        params = self.resolve(run, planned.given.get("parse", {}))
+        if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
+            from snnb.model_files.nir_network import read_nir
+
+            file = model_file(run.manifest.run)
+            assert file is not None
+            read_nir(file, params)
+        if train.is_spiking(run):
+            return
+        if "parse" in planned.stages and planned.next in ("train", "parse"):
+            prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+            if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
+                raise InputError(
+                    "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: "
+                    "write the arrays with pixels in [0, 1], or omit --weight-bits"
+                )
+        if planned.next != "train":
+            return
+        from snnb.conversion.own_parser import parse_own
+        from snnb.model_files.read_model import read_model
+
+        training, model = train.STAGE.resolve(run, planned.given.get("train", {})), model_of(run)
+        if model.trained:
+            assert model.file is not None
+            network = read_model(model.file, say_nothing, train.pixels_of(run, training))
+        else:
+            from snnb.training.keras_model import trained_network
+
+            network = trained_network(train.builder(run, model, training)())
+        if params.parser == "toolbox":
+            return
+        try:
+            parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
+        except InputError as error:
+            if "parse" in planned.stages:
+                raise
+            parse_own(network, max_pool=params.max_pool, rectify_linear=True)
+            planned.say(f"parse will need an option: {error}")
+
+    def execute(self, run: RunDirectory, params: ParseParams, progress: Progress = silent) -> None:
+        """Convert the trained network, or read a spiking one, and write `parse/`."""
+        progress(0, 1)
+        if train.is_spiking(run):
+            _read_spiking(run, params)
+        else:
+            _convert(run, params, progress)
 
 
-STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)
+STAGE = ParseStage()

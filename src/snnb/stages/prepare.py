@@ -69,13 +69,6 @@ class PrepareDetails(Record):
 KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 
-def resolve(run: RunDirectory, options: Mapping[str, object]) -> PreparationSettings:
-    """Return the parameters; the default of `shape` is the shape that the model requires."""
-    shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
-    given = {**options, "shape": shape, "fit": fit}
-    return resolve_params(KIND, given, {"dataset": run.manifest.run.dataset})
-
-
 def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the pictures and how they are fitted to it; `shape` is the option, None if it is not given.
 
@@ -88,46 +81,6 @@ def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, st
         if shape == (params.shape if params.fit == "resize" else None):
             return params.shape, params.fit
     return input_shape(run.manifest.run, shape)
-
-
-def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the shape that the model requires, if the model or the data set fixes it."""
-    try:
-        return {"shape": input_shape(run.manifest.run, None)[0]}
-    except UsageError:
-        return {}
-
-
-def execute(run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
-    """Read the data set and write `dataset/`; `resolve` returns `params`."""
-    from snnb.datasets.preparation import open_dataset, write_arrays
-
-    spec = find_dataset(params.dataset).spec
-    with run.stage("prepare", params, inputs=[]) as output:
-        num_classes = model_of(run).num_classes if spec.num_classes else None
-        loaded = open_dataset(params, num_classes=num_classes, progress=progress)
-        _check_labels(run, loaded)
-        # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds in which
-        # MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
-        output.external = external_records(loaded.sources, progress)
-        prepared = write_arrays(loaded, params, output.directory, progress)
-        unused = (
-            loaded.train is None and params.norm_samples != PreparationSettings.model_fields["norm_samples"].default
-        )
-        output.warnings = [*prepared.warnings, *([NO_NORM_SAMPLES] if unused else [])]
-        output.details = PrepareDetails(
-            dataset=spec.name,
-            version=loaded.version,
-            licence=spec.licence,
-            source=spec.source,
-            scale=prepared.scale,
-            class_names=loaded.class_names,
-            splits=prepared.splits,
-            content=spec.content,
-            outside=prepared.outside,
-            whole=prepared.whole,
-        )
-        output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
 
 
 def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
@@ -150,21 +103,6 @@ def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
             f"y_{part}: label {label} of sample {position} is not from 0 to {outputs - 1:,}: "
             f"{file} has {outputs:,} outputs; correct the label, or give another model"
         )
-
-
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    if run.manifest.run.imported:  # the directory may be in the environment
-        names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
-        return dict.fromkeys(names, "an external graph has no data set; omit it")
-    dataset = find_dataset(run.manifest.run.dataset)
-    reasons = {}
-    if is_nir(str(model_file(run.manifest.run) or "")):
-        reasons["norm_samples"] = "a spiking network is not normalised; omit it"
-        if dataset.official_order:
-            reasons["seed"] = f"nothing in {dataset.spec.name} is random; omit it"
-    if dataset.spec.content != "events":
-        reasons.update(dict.fromkeys(("bin_us", "binary"), "only for event data sets"))
-    return reasons
 
 
 def require_training_set(run: RunDirectory, purpose: str) -> None:
@@ -214,4 +152,69 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     return arrays["arr_0"]
 
 
-STAGE = Stage(KIND, resolve, execute, defaults=_defaults, without_effect=_without_effect)
+class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
+    """Convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
+
+    kind = KIND
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> PreparationSettings:
+        """Return the parameters; the default of `shape` is the shape that the model requires."""
+        shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
+        given = {**options, "shape": shape, "fit": fit}
+        return resolve_params(KIND, given, {"dataset": run.manifest.run.dataset})
+
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the shape that the model requires, if the model or the data set fixes it."""
+        try:
+            return {"shape": input_shape(run.manifest.run, None)[0]}
+        except UsageError:
+            return {}
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        if run.manifest.run.imported:  # the directory may be in the environment
+            names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
+            return dict.fromkeys(names, "an external graph has no data set; omit it")
+        dataset = find_dataset(run.manifest.run.dataset)
+        reasons = {}
+        if is_nir(str(model_file(run.manifest.run) or "")):
+            reasons["norm_samples"] = "a spiking network is not normalised; omit it"
+            if dataset.official_order:
+                reasons["seed"] = f"nothing in {dataset.spec.name} is random; omit it"
+        if dataset.spec.content != "events":
+            reasons.update(dict.fromkeys(("bin_us", "binary"), "only for event data sets"))
+        return reasons
+
+    def execute(self, run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
+        """Read the data set and write `dataset/`."""
+        from snnb.datasets.preparation import open_dataset, write_arrays
+
+        spec = find_dataset(params.dataset).spec
+        with run.stage("prepare", params, inputs=[]) as output:
+            num_classes = model_of(run).num_classes if spec.num_classes else None
+            loaded = open_dataset(params, num_classes=num_classes, progress=progress)
+            _check_labels(run, loaded)
+            # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds
+            # in which MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
+            output.external = external_records(loaded.sources, progress)
+            prepared = write_arrays(loaded, params, output.directory, progress)
+            unused = (
+                loaded.train is None and params.norm_samples != PreparationSettings.model_fields["norm_samples"].default
+            )
+            output.warnings = [*prepared.warnings, *([NO_NORM_SAMPLES] if unused else [])]
+            output.details = PrepareDetails(
+                dataset=spec.name,
+                version=loaded.version,
+                licence=spec.licence,
+                source=spec.source,
+                scale=prepared.scale,
+                class_names=loaded.class_names,
+                splits=prepared.splits,
+                content=spec.content,
+                outside=prepared.outside,
+                whole=prepared.whole,
+            )
+            output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
+
+
+STAGE = PrepareStage()

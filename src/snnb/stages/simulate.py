@@ -89,7 +89,7 @@ def in_force(run: RunDirectory) -> Optional[str]:
         return None
     present_files = run.outputs()
     with suppress(SnnbError):  # the options of the run are not valid any more
-        params = resolve(run, STAGE.effective_options(run, run.options)).model_dump()
+        params = STAGE.resolve(run, STAGE.effective_options(run, run.options)).model_dump()
         for name in names:
             record = run.records_of(KIND.name)[name]
             is_present = all(present_files.get(file.path) == file for file in record.inputs)
@@ -98,159 +98,14 @@ def in_force(run: RunDirectory) -> Optional[str]:
     return names[0]
 
 
-def resolve(run: RunDirectory, options: Mapping[str, object]) -> SimulateParams:
-    """Return the parameters."""
-    details = recorded_details(run, prepare.KIND)
-    available = _test_samples(run)
-    params = resolve_params(KIND, options, _defaults(run, options))
-    left = available - params.first
-    if params.input not in details.codings:
-        has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
-        if details.content == "steps":
-            has = "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
-        use = " or ".join(details.codings)
-        raise UsageError(f"--input {params.input}: the test set has {has}; use --input {use}")
-    if left < 1:
-        last = available - 1
-        raise UsageError(f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}")
-    if params.samples > left:
-        after = f" and {left} from --first {params.first} on" if params.first else ""
-        raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
-    return params
-
-
 def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
     """Return the path in the run of the converted network, or of the copy in a simulation."""
     place = run.directory_of(parse.KIND.name) if stamp is None else run.directory_of(KIND.name, stamp)
     return f"{place}/{run.parsed_name}"
 
 
-def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the defaults for the test set, and for a calibrated or integer network."""
-    from snnb.network.read_network import spiking_attributes
-
-    details = recorded_details(run, prepare.KIND)
-    first = int(str(options.get("first", 0)))
-    defaults: Dict[str, object] = {"samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))}
-    if details.content != "pictures":
-        defaults["input"] = details.codings[0]
-        defaults["duration"] = details.splits["test"].shape[1]
-        return defaults
-    with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        attributes = spiking_attributes(run.path / parsed_file(run))
-        if "steps" in attributes:
-            defaults["duration"] = attributes["steps"]
-    return defaults
-
-
 def _test_samples(run: RunDirectory) -> int:
     return recorded_details(run, prepare.KIND).splits["test"].shape[0]
-
-
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    reasons = {}
-    if option_value(KIND, given, "input") != "poisson":
-        reasons["input_rate"] = "only with --input poisson"
-    if train.is_spiking(run):
-        reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
-        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
-    if parse.is_calibrated(run, given):
-        reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
-    if option_value(parse.KIND, given, "weight_bits") is not None:
-        reasons["threshold"] = "an integer network defines its thresholds; omit it"
-    return reasons
-
-
-def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check the options before a data set is prepared, or a network trained, converted or simulated."""
-    earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
-    if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
-        return
-    given, options = planned.given, planned.given.get(KIND.name, {})
-    names = ("engine", "warm_up", "reset", "threshold", "initial_potential", "workers", "scheduler")
-    values: Dict[str, Any] = {name: option_value(KIND, given, name) for name in names}
-    calibrated = parse.is_calibrated(run, given)
-    refuse_unsuitable(
-        SimulationSettings.model_construct(**values),
-        integer=option_value(parse.KIND, given, "weight_bits") is not None,
-        calibrated=calibrated,
-        windowed=calibrated and option_value(parse.KIND, given, "firing") == "separated",
-        pruned=bool(option_value(parse.KIND, given, "prune")),
-    )
-    if planned.next in earlier[1:]:
-        resolve(run, options)
-
-
-def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
-    """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
-    from snnb.model_files.read_model import read_trained
-    from snnb.network.read_network import read_network, write_spiking
-
-    progress(0, params.samples)
-    trained, converted = run.record_of("train"), recorded(run, parse.KIND)
-    assert trained is not None
-    assert converted is not None
-    stamp = run.new_stamp(KIND.name)
-    spiking = train.is_spiking(run)
-    networks = [train.trained_file(run), parsed_file(run)]
-    if not spiking:
-        networks.append("parse/scale_factors.json")
-    data = [prepare.samples_file(run), "dataset/y_test.npy"]
-    if params.output == "spikes":
-        data.append("dataset/x_norm.npz")
-    history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
-    parsed, copied = run.path / networks[1], [run.path / path for path in networks]
-    copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
-    # The toolbox drops an incomplete batch.
-    batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
-    with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
-        for path in copied:
-            if path == parsed and not spiking:
-                copy_for_toolbox(path, output.directory / path.name, batch)
-            else:
-                shutil.copyfile(path, output.directory / path.name)
-        simulated = parsed
-        if params.output == "spikes":
-            from snnb.conversion.rewriting import spiking_output
-
-            simulated = output.directory / parsed.name
-            network = read_network(simulated)
-            if network.output.activation == "softmax":
-                write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
-        figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
-        result = simulate_samples(
-            run,
-            simulated,
-            output.directory,
-            params,
-            progress,
-            trained=None if spiking else read_trained(run.path / networks[0]),
-            fidelity=converted.details.fidelity,
-        )
-        _save_plots(result, output.directory, figures)
-        if not spiking:  # which the toolbox cannot simulate
-            parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
-            if params.first:
-                tested = f"range({params.first}, {params.first + params.samples})"
-                parameters.set("simulation", "sample_idxs_to_test", tested)
-            write_changes(parameters, output.directory / "config")
-            parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
-            write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
-        statistics = result.statistics
-        output.metrics = dict(statistics.metrics())
-        output.warnings = list(result.warnings)
-        output.details = SimulateDetails(
-            engine=statistics.engine,
-            engine_reason=statistics.engine_reason,
-            mean_rates=statistics.mean_rates,
-            output_coding=statistics.coding[result.network.output.name],
-            fidelity=converted.details.fidelity,
-            label=params.label,
-            training=trained.params,
-            conversion=converted.params,
-        )
-    return stamp
 
 
 def _save_plots(result: "SimulationResult", directory: Path, figures: FigureFormat) -> None:
@@ -344,12 +199,156 @@ def simulate_samples(
     )
 
 
-STAGE = Stage(
-    KIND,
-    resolve,
-    execute,
-    check=_check,
-    defaults=_defaults,
-    without_effect=_without_effect,
-    always_new=True,
-)
+class SimulateStage(Stage[SimulateParams, SimulateDetails]):
+    """Simulate the converted network on test samples and count its spikes."""
+
+    kind = KIND
+    always_new = True
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> SimulateParams:
+        """Return the parameters."""
+        details = recorded_details(run, prepare.KIND)
+        available = _test_samples(run)
+        params = resolve_params(KIND, options, self.defaults(run, options))
+        left = available - params.first
+        if params.input not in details.codings:
+            has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
+            if details.content == "steps":
+                has = (
+                    "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
+                )
+            use = " or ".join(details.codings)
+            raise UsageError(f"--input {params.input}: the test set has {has}; use --input {use}")
+        if left < 1:
+            last = available - 1
+            raise UsageError(
+                f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}"
+            )
+        if params.samples > left:
+            after = f" and {left} from --first {params.first} on" if params.first else ""
+            raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
+        return params
+
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the defaults for the test set, and for a calibrated or integer network."""
+        from snnb.network.read_network import spiking_attributes
+
+        details = recorded_details(run, prepare.KIND)
+        first = int(str(options.get("first", 0)))
+        defaults: Dict[str, object] = {"samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))}
+        if details.content != "pictures":
+            defaults["input"] = details.codings[0]
+            defaults["duration"] = details.splits["test"].shape[1]
+            return defaults
+        with suppress(InputError):  # missing or damaged: it is made again before the simulation
+            attributes = spiking_attributes(run.path / parsed_file(run))
+            if "steps" in attributes:
+                defaults["duration"] = attributes["steps"]
+        return defaults
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        reasons = {}
+        if option_value(KIND, given, "input") != "poisson":
+            reasons["input_rate"] = "only with --input poisson"
+        if train.is_spiking(run):
+            reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
+            reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
+        if parse.is_calibrated(run, given):
+            reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
+        if option_value(parse.KIND, given, "weight_bits") is not None:
+            reasons["threshold"] = "an integer network defines its thresholds; omit it"
+        return reasons
+
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Check the options before a data set is prepared, or a network trained, converted or simulated."""
+        earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
+        if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
+            return
+        given, options = planned.given, planned.given.get(KIND.name, {})
+        names = ("engine", "warm_up", "reset", "threshold", "initial_potential", "workers", "scheduler")
+        values: Dict[str, Any] = {name: option_value(KIND, given, name) for name in names}
+        calibrated = parse.is_calibrated(run, given)
+        refuse_unsuitable(
+            SimulationSettings.model_construct(**values),
+            integer=option_value(parse.KIND, given, "weight_bits") is not None,
+            calibrated=calibrated,
+            windowed=calibrated and option_value(parse.KIND, given, "firing") == "separated",
+            pruned=bool(option_value(parse.KIND, given, "prune")),
+        )
+        if planned.next in earlier[1:]:
+            self.resolve(run, options)
+
+    def execute(self, run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
+        """Simulate and write a new directory in `simulations/`."""
+        from snnb.model_files.read_model import read_trained
+        from snnb.network.read_network import read_network, write_spiking
+
+        progress(0, params.samples)
+        trained, converted = run.record_of("train"), recorded(run, parse.KIND)
+        assert trained is not None
+        assert converted is not None
+        stamp = run.new_stamp(KIND.name)
+        spiking = train.is_spiking(run)
+        networks = [train.trained_file(run), parsed_file(run)]
+        if not spiking:
+            networks.append("parse/scale_factors.json")
+        data = [prepare.samples_file(run), "dataset/y_test.npy"]
+        if params.output == "spikes":
+            data.append("dataset/x_norm.npz")
+        history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
+        parsed, copied = run.path / networks[1], [run.path / path for path in networks]
+        copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
+        # The toolbox drops an incomplete batch.
+        batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
+        with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
+            for path in copied:
+                if path == parsed and not spiking:
+                    copy_for_toolbox(path, output.directory / path.name, batch)
+                else:
+                    shutil.copyfile(path, output.directory / path.name)
+            simulated = parsed
+            if params.output == "spikes":
+                from snnb.conversion.rewriting import spiking_output
+
+                simulated = output.directory / parsed.name
+                network = read_network(simulated)
+                if network.output.activation == "softmax":
+                    write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
+            figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
+            result = simulate_samples(
+                run,
+                simulated,
+                output.directory,
+                params,
+                progress,
+                trained=None if spiking else read_trained(run.path / networks[0]),
+                fidelity=converted.details.fidelity,
+            )
+            _save_plots(result, output.directory, figures)
+            if not spiking:  # which the toolbox cannot simulate
+                parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
+                if params.first:
+                    tested = f"range({params.first}, {params.first + params.samples})"
+                    parameters.set("simulation", "sample_idxs_to_test", tested)
+                write_changes(parameters, output.directory / "config")
+                parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
+                write_all(parameters, output.directory / ".config")
+            write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
+            statistics = result.statistics
+            output.metrics = dict(statistics.metrics())
+            output.warnings = list(result.warnings)
+            output.details = SimulateDetails(
+                engine=statistics.engine,
+                engine_reason=statistics.engine_reason,
+                mean_rates=statistics.mean_rates,
+                output_coding=statistics.coding[result.network.output.name],
+                fidelity=converted.details.fidelity,
+                label=params.label,
+                training=trained.params,
+                conversion=converted.params,
+            )
+        return stamp
+
+
+STAGE = SimulateStage()

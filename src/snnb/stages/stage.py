@@ -15,15 +15,16 @@ name (`Stage.always_new`). Of a stage with several results (simulate, graph, map
 that is up to date.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, Callable, Collection, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import Any, ClassVar, Collection, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import figure
 from snnb.core.options import FIGURE_ENDINGS, FigureFormat, flag_of, merge_options, validated
-from snnb.core.progress import Progress, Say
+from snnb.core.progress import Progress, Say, silent
 from snnb.io.text import JsonValue, html_table
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
@@ -95,36 +96,47 @@ class PlannedRun:
     force: bool = False
 
 
-@dataclass(frozen=True)
-class Stage(Generic[P, D]):
-    """Definition of a stage, which has the name of its kind of result."""
+class Stage(ABC, Generic[P, D]):
+    """A stage, which has the name of its kind of result. Each stage is a subclass in its own file."""
 
     kind: Kind[P, D]
-    # Returns the parameters for the options of this stage.
-    resolve: Callable[[RunDirectory, Mapping[str, object]], P]
-    # Makes a result and returns its name, or None for a stage with a single result
-    execute: Callable[[RunDirectory, P, Progress], Optional[str]]
     # By option: the stage that is needed instead of the stage before
-    prerequisite_by_option: Mapping[str, str] = field(default_factory=dict)
-    source: Optional[str] = None  # option that names the result to read; if it is given, no earlier stage is needed
-    # Called before any stage runs and before each one; raises for options that cannot succeed.
-    check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Returns the defaults that depend on the run and on other options; they precede the defaults of the fields.
-    defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
+    prerequisite_by_option: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    # Option that names the result to read; if it is given, no earlier stage is needed
+    source: Optional[str] = None
     # By option: the options that describe its value, and are forgotten when it gets another
-    described_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # Returns a message that is printed before the stage runs, or None
-    announcement: Callable[[RunDirectory, P], Optional[str]] = lambda run, params: None
-    # Returns, by name, why options of this stage have no effect together with the options of all stages.
-    without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
-    always_new: bool = False  # whether a new result is made each time the stage is requested by name
-    optional: bool = False  # whether `snnb run` omits the stage
-    time_left: bool = True  # whether the remaining time can be estimated from the progress
+    described_by: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType({})
+    always_new = False  # whether a new result is made each time the stage is requested by name
+    optional = False  # whether `snnb run` omits the stage
+    time_left = True  # whether the remaining time can be estimated from the progress
 
     @property
     def name(self) -> str:
         """Name of the stage, as on the command line."""
         return self.kind.name
+
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the defaults that depend on the run and on other options; they precede the defaults of the fields."""
+        return {}
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> P:
+        """Return the parameters for the options of this stage."""
+        return resolve_params(self.kind, options, self.defaults(run, options))
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options of this stage have no effect together with the options of all stages."""
+        return {}
+
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Raise an error for options that cannot succeed, before any stage runs and before each one."""
+
+    def announcement(self, run: RunDirectory, params: P) -> Optional[str]:
+        """Return a message that is printed before the stage runs, or None."""
+        return None
+
+    @abstractmethod
+    def execute(self, run: RunDirectory, params: P, progress: Progress = silent) -> Optional[str]:
+        """Make a result; return its name, or None for a stage with a single result."""
 
     def effective_options(self, run: RunDirectory, options: Given) -> Mapping[str, object]:
         """Return the options of this stage, of the options of all stages, that have an effect."""

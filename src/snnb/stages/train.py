@@ -113,23 +113,6 @@ class TrainDetails(Record):
 KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
-def resolve(run: RunDirectory, options: Mapping[str, object]) -> TrainParams:
-    """Return the parameters; values of the model's recipe are defaults if they are valid with the options."""
-    defaults = _defaults(run, options)
-    settings = cast("Mapping[str, object]", options.get("settings", {}))
-    own = run.manifest.run.model_source is not None
-    checked = checked_hyperparameters(settings, cast("Mapping[str, Hyperparameter]", defaults["settings"]), own=own)
-    return resolve_params(KIND, {**options, "settings": checked}, defaults)
-
-
-def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the recipe of the model, as far as it is valid with the options, and its hyper-parameters."""
-    spec = packaged(run.manifest.run)
-    recipe = Recipe() if spec is None else spec.recipe
-    defaults, _ = drop_invalid(TrainParams, recipe.model_dump(), options)
-    return {**defaults, "settings": dict(_default_settings(run))}
-
-
 def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
     """Return the hyper-parameters of the model with their defaults.
 
@@ -162,18 +145,6 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
     return is_trained_elsewhere(run) or option_value(KIND, given, "activation") == "qcfs"
 
 
-def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    if is_trained_elsewhere(run):
-        name = run.manifest.run.model_source or run.model
-        reason = f"{name} is already trained, so the option has no effect; omit it"
-        used = () if is_spiking(run) else ("pixels", "batch_size")
-        return {name: reason for name in TrainParams.model_fields if name not in used}
-    reasons = {}
-    if not is_quantised(run, given):
-        reasons["levels"] = "only with --activation qcfs"
-    return {**reasons, "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]"}
-
-
 def is_trained_elsewhere(run: RunDirectory) -> bool:
     """Whether the model is from a file that holds its weights, so that `train` only evaluates it."""
     return model_file(run.manifest.run) is not None
@@ -194,79 +165,6 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
     if isinstance(params, SimulationSettings):
         return (*OF_CONVERTED, "batch_size") if spiking else ()
     return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
-
-
-def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
-    """Train and write `train/`; of a network from a NIR file, only its file.
-
-    If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
-    """
-    model = model_of(run)
-    if is_spiking(run):
-        assert model.file is not None
-        with run.stage("train", params, inputs=[]) as output:
-            output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
-            shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
-            output.details = TrainDetails(epochs_run=0)
-        return
-    from snnb.model_files.read_model import files_of
-    from snnb.simulation.accuracy import chance_warning
-
-    notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
-    with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
-        test_set = _labelled_pictures(run, "test")
-        target = output.directory / f"{run.model}.h5"
-        files: List[Path] = []
-        if model.file is not None and run.manifest.run.model_source is not None:
-            files += files_of(model.file)  # a file of this package is not an input
-        files += [] if params.initial_weights is None else [params.initial_weights]
-        output.external = [file_record(file) for file in files]
-        if model.trained:
-            import numpy as np
-
-            from snnb.forward.analogue import VERIFIED_SAMPLES
-            from snnb.model_files.keras_files import write_keras_h5
-            from snnb.model_files.read_model import read_model
-            from snnb.training.pretrained import evaluate_pretrained, verify_onnx
-
-            assert model.file is not None
-            pixels = pixels_of(run, params)
-            network = read_model(model.file, notes.setdefault, pixels)
-            if model.file.suffix.lower() == ".onnx":
-                x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
-                verify_onnx(model.file, network, pixels, x)
-            metrics, confusion = evaluate_pretrained(network, test_set, output.directory, progress)
-            write_keras_h5(network, target, run.model)
-            epochs_run, warnings = 0, []
-        else:
-            from snnb.io.figures import save
-            from snnb.plots.training import plot_training
-            from snnb.training import fit
-
-            result = fit.train(
-                builder(run, model, params),
-                _labelled_pictures(run, "train"),
-                test_set,
-                params,
-                model_file=target,
-                checkpoint=run.path / CHECKPOINT,
-                resume=params.resume,
-                progress=progress,
-            )
-            metrics, confusion = result.metrics, result.confusion
-            epochs_run, warnings = len(result.history), result.warnings
-            figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
-            figure = plot_training(result.document, result.history, run.model)
-            save(figure, output.directory / f"training_plot.{figures}")
-        output.metrics = dict(metrics)
-        output.warnings += [*notes, *warnings]
-        if confusion is not None:
-            prepared = recorded_details(run, prepare.KIND)
-            warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
-            output.warnings += [] if warning is None else [warning]
-        output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings))
-    shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
 def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[[], "keras.Model"]:
@@ -317,23 +215,129 @@ def _advice(prepared: prepare.PrepareDetails) -> str:
     return dark[0] if dark else pixels
 
 
-def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check the options together with the model's recipe before anything runs.
+class TrainStage(Stage[TrainParams, TrainDetails]):
+    """Train the Keras network, or evaluate a model that is already trained."""
 
-    That opens a user's own model, so it is not done when the training is up to date.
-    """
-    if planned.next == "train" and not is_trained_elsewhere(run):
-        prepare.require_training_set(run, "training the network")
-    given = planned.given.get("train")
-    if (
-        planned.next is None
-        and "train" in planned.stages
-        and given
-        and STAGE.select(run, resolve(run, given))[1] is not None
-    ):
-        weights = resolve(run, given).initial_weights
-        if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
-            raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
+    kind = KIND
+
+    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> TrainParams:
+        """Return the parameters; values of the model's recipe are defaults if they are valid with the options."""
+        defaults = self.defaults(run, options)
+        settings = cast("Mapping[str, object]", options.get("settings", {}))
+        own = run.manifest.run.model_source is not None
+        checked = checked_hyperparameters(settings, cast("Mapping[str, Hyperparameter]", defaults["settings"]), own=own)
+        return resolve_params(KIND, {**options, "settings": checked}, defaults)
+
+    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the recipe of the model, as far as it is valid with the options, and its hyper-parameters."""
+        spec = packaged(run.manifest.run)
+        recipe = Recipe() if spec is None else spec.recipe
+        defaults, _ = drop_invalid(TrainParams, recipe.model_dump(), options)
+        return {**defaults, "settings": dict(_default_settings(run))}
+
+    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+        """Return, by name, why options have no effect with the options of all stages."""
+        if is_trained_elsewhere(run):
+            name = run.manifest.run.model_source or run.model
+            reason = f"{name} is already trained, so the option has no effect; omit it"
+            used = () if is_spiking(run) else ("pixels", "batch_size")
+            return {name: reason for name in TrainParams.model_fields if name not in used}
+        reasons = {}
+        if not is_quantised(run, given):
+            reasons["levels"] = "only with --activation qcfs"
+        return {**reasons, "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]"}
+
+    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+        """Check the options together with the model's recipe before anything runs.
+
+        That opens a user's own model, so it is not done when the training is up to date.
+        """
+        if planned.next == "train" and not is_trained_elsewhere(run):
+            prepare.require_training_set(run, "training the network")
+        given = planned.given.get("train")
+        if (
+            planned.next is None
+            and "train" in planned.stages
+            and given
+            and self.select(run, self.resolve(run, given))[1] is not None
+        ):
+            weights = self.resolve(run, given).initial_weights
+            if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
+                raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
+
+    def execute(self, run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
+        """Train and write `train/`; of a network from a NIR file, only its file.
+
+        If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
+        """
+        model = model_of(run)
+        if is_spiking(run):
+            assert model.file is not None
+            with run.stage("train", params, inputs=[]) as output:
+                output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
+                shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
+                output.details = TrainDetails(epochs_run=0)
+            return
+        from snnb.model_files.read_model import files_of
+        from snnb.simulation.accuracy import chance_warning
+
+        notes: Dict[str, None] = {}  # in order; a model may be built more than once
+        parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
+        with run.stage(
+            "train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]
+        ) as output:
+            test_set = _labelled_pictures(run, "test")
+            target = output.directory / f"{run.model}.h5"
+            files: List[Path] = []
+            if model.file is not None and run.manifest.run.model_source is not None:
+                files += files_of(model.file)  # a file of this package is not an input
+            files += [] if params.initial_weights is None else [params.initial_weights]
+            output.external = [file_record(file) for file in files]
+            if model.trained:
+                import numpy as np
+
+                from snnb.forward.analogue import VERIFIED_SAMPLES
+                from snnb.model_files.keras_files import write_keras_h5
+                from snnb.model_files.read_model import read_model
+                from snnb.training.pretrained import evaluate_pretrained, verify_onnx
+
+                assert model.file is not None
+                pixels = pixels_of(run, params)
+                network = read_model(model.file, notes.setdefault, pixels)
+                if model.file.suffix.lower() == ".onnx":
+                    x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
+                    verify_onnx(model.file, network, pixels, x)
+                metrics, confusion = evaluate_pretrained(network, test_set, output.directory, progress)
+                write_keras_h5(network, target, run.model)
+                epochs_run, warnings = 0, []
+            else:
+                from snnb.io.figures import save
+                from snnb.plots.training import plot_training
+                from snnb.training import fit
+
+                result = fit.train(
+                    builder(run, model, params),
+                    _labelled_pictures(run, "train"),
+                    test_set,
+                    params,
+                    model_file=target,
+                    checkpoint=run.path / CHECKPOINT,
+                    resume=params.resume,
+                    progress=progress,
+                )
+                metrics, confusion = result.metrics, result.confusion
+                epochs_run, warnings = len(result.history), result.warnings
+                figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
+                figure = plot_training(result.document, result.history, run.model)
+                save(figure, output.directory / f"training_plot.{figures}")
+            output.metrics = dict(metrics)
+            output.warnings += [*notes, *warnings]
+            if confusion is not None:
+                prepared = recorded_details(run, prepare.KIND)
+                warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
+                output.warnings += [] if warning is None else [warning]
+            output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings))
+        shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
-STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)
+STAGE = TrainStage()
