@@ -51,7 +51,7 @@ def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
     seconds, mib = snnb(source, "map", "--run-dir", str(run), "--hardware", hardware, "--seed", str(seed), "--force")
     newest = max(run.glob("maps/*/cost.json"), key=lambda path: path.stat().st_mtime_ns)
     cost = json.loads(newest.read_text(encoding="utf-8"))
-    return Mapped(cost["cores"], cost["connectivity"] / cost["sequential"]["connectivity"], seconds, mib)
+    return Mapped(cost["cores"]["cores"], cost["sequential"]["connectivity_ratio"], seconds, mib)
 
 
 def rows(graph: str, versions: Dict[str, Path], given: argparse.Namespace, folder: Path) -> Iterator[str]:

@@ -19,9 +19,10 @@ def main(path: Path, hardware: str) -> None:
 
     mapping = Mapping.open(mapped.directory)
     print(mapping)
-    cost, sequential = mapping.cost, mapping.cost.sequential.connectivity
-    print(f"spikes between cores per sample: {cost.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
-    print(f"hops {cost.hops_unicast:,.1f}, energy {cost.energy_pj:,.0f} pJ")
+    cost = mapping.cost
+    sequential = cost.sequential.sequential_connectivity
+    print(f"spikes between cores per sample: {cost.traffic.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
+    print(f"hops {cost.routes.hops_unicast:,.1f}, energy {cost.energy.picojoules:,.0f} pJ")
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
     for core in range(mapping.cores):

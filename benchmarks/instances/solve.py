@@ -106,12 +106,13 @@ def solve_with(method, graph, network, made, given):
             else:
                 parts, earlier = partition(method, graph, network, hardware, seed, made.parent, given, left)
                 mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
-            result = f"{mapped.cost.connectivity:,.1f}"
+            connectivity = mapped.cost.traffic.connectivity
+            result = f"{connectivity:,.1f}"
             if method == "auto" or mapped.partition.best.method in (method, "file"):
-                if mapped.cost.connectivity < min(found.values(), default=float("inf")):
+                if connectivity < min(found.values(), default=float("inf")):
                     write(made.with_suffix(".parts.xz"), mapped.core[:, None])
                     write(made.with_suffix(".places.xz"), mapped.place)
-                found[seed] = mapped.cost.connectivity
+                found[seed] = connectivity
             else:
                 result = f"none better than {mapped.partition.best.method}"
         except InputError as error:

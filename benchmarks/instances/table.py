@@ -98,6 +98,7 @@ def check(graph: Graph, name: str, constraints: str, best: Row) -> None:
 def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[float]]:
     """Return the figures of a stored mapping by snnb."""
     from snnb.chips.read_hardware import read_hardware
+    from snnb.core.quantities import values
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.map_network import cost_partition
     from snnb.mapping.traffic import MappableNetwork
@@ -109,8 +110,8 @@ def by_snnb(name: str, constraints: str, result: Path) -> Dict[str, Optional[flo
             files.append(Path(directory) / kind)
             files[-1].write_bytes(lzma.decompress(result.with_suffix(f".{kind}.xz").read_bytes()))
         cost = cost_partition(MappableNetwork.of(graph), hardware, *files).cost
-    figures = {figure: getattr(cost, figure, None) for figure in FIGURES}
-    return {**figures, "cores": int((cost.contents["neurons"] > 0).sum())}
+    value_of = {**values(cost), "energy_pj": cost.energy.picojoules}
+    return {figure: value_of.get(figure) for figure in FIGURES}
 
 
 def result_of(name: str, constraints: str) -> Path:

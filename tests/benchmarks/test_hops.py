@@ -39,7 +39,7 @@ def test_traffic_and_hops_are_those_of_the_package(name, tmp_path, modules):
             sums = count_traffic(network, core, len(place))
             traffic = hops.core_traffic(grade.Graph(graph.path), core)
             assert abs(traffic - sums.matrix[: traffic.shape[0], : traffic.shape[0]]).max() < 1e-9
-            expected = cost(sums, hardware, place).hops_unicast
+            expected = cost(sums, hardware, place).routes.hops_unicast
             assert hops.hops_of(traffic, place, chip) == pytest.approx(expected, rel=1e-12)
 
 

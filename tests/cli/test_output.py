@@ -1,6 +1,7 @@
 """What commands print on a terminal of 80 columns and to a file, and what progress says there."""
 
 import io
+import itertools
 import json
 import logging
 import re
@@ -108,14 +109,19 @@ def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
     for cost in (one, other):
         stated = json.loads(Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text())
         (line,) = [line for line in lines if line.startswith(cost["stamp"])]
-        ratio = stated["connectivity"] / stated["sequential"]["connectivity"]
+        for part in ("cores", "traffic", "routes", "energy", "sequential"):
+            assert cost["details"][part] == stated[part]
+        connectivity = stated["traffic"]["connectivity"]
+        ratio = connectivity / stated["sequential"]["sequential_connectivity"]
         assert line.endswith(" nJ")
-        assert float(line.split()[-2]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
-        assert f" {stated['cores']} " in line
-        assert f" {stated['connectivity']:,.0f} " in line
-        assert f" {ratio:.3f} " in line
-    assert (one["energy_of"], other["energy_of"]) == ("network", "network")
-    assert lines[-1].startswith("energy*: without neurons")
+        assert float(line.split()[-2]) * 1000 == pytest.approx(stated["energy"]["network_energy_pj"], rel=1e-3)
+        assert f" {stated['cores']['cores']} " in line
+        assert f" {connectivity:,.0f} " in line
+        assert f" {ratio:.4g} " in line
+    assert "energy_pj" not in {**one["details"]["energy"], **other["details"]["energy"]}
+    assert " ".join(lines[-2:]) == (
+        "spikes: connectivity (spikes/sample); ratio: connectivity ÷ sequential; energy*: network energy/sample"
+    )
     assert other["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
     assert any("chip (chip_of" in line for line in lines)
 
@@ -193,10 +199,10 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     assert max(map(cell_len, lines)) <= 80
     stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
     rows = [line.split() for line in lines if line.startswith("  ")]
-    assert ["connectivity", f"{stated['connectivity']:,.0f}", "spikes/sample"] in rows
+    assert ["connectivity", f"{stated['traffic']['connectivity']:,.0f}", "spikes/sample"] in rows
     (shown,) = [row[2:] for row in rows if row[:2] == ["network", "energy"]]  # of a chip without figures of neurons
     assert shown[1] == "nJ/sample"
-    assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+    assert float(shown[0]) * 1000 == pytest.approx(stated["energy"]["network_energy_pj"], rel=1e-3)
 
 
 def swept(hardware, energy, scope):
@@ -277,28 +283,34 @@ def test_a_long_label_and_all_differences_are_shown_on_a_terminal(labelled, narr
         assert sum(line.startswith("samples ") for line in lines) == 1
 
 
-def test_mappings_of_two_graphs_are_shown_with_all_columns(labelled, narrow, capsys):
+def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(labelled, monkeypatch, capsys):
+    """One chip has energies of all events, the other of routes only; columns of both leave no room for the ratio."""
     face = Run(path=labelled)
     simulations = sorted(open_run(labelled).records_of("simulate"))[:2]
     for stamp, chip in zip(simulations, ("spinemap_5x5", "loihi")):
         face.graph(simulation=stamp)
         face.map(hardware=chip, method="sequential", graph=stamp)
-    for command in ("status", "compare"):
+    costs = [json.loads(path.read_text()) for path in sorted(labelled.glob("maps/*/cost.json"))]
+    for command, width in itertools.product(("status", "compare"), (80, 90)):
+        monkeypatch.setattr(output, "terminal_width", lambda width=width: width)
         lines = printed(capsys, command, str(labelled))
-        assert max(map(cell_len, lines[1:])) <= 80
-        heads = ["mapping", "chip", "method", "cores", "spikes", "ratio", "energy"]
+        assert max(map(cell_len, lines[1:])) <= width
+        ratio = ["ratio"] if width == 90 else []
+        assert ("omitted columns: ratio" in lines) == (not ratio)
+        heads = ["mapping", "chip", "method", "cores", "spikes", *ratio, "energy", "energy*"]
         (start,) = [i for i, line in enumerate(lines) if line.split() == heads]
         rows = lines[start + 1 : start + 5]
         assert [row.split() for row in rows[::2]] == [["graph", stamp] for stamp in simulations]
-        costs = [json.loads(path.read_text()) for path in sorted(labelled.glob("maps/*/cost.json"))]
-        for row, cost, mark in zip(rows[1::2], costs, ("*", "")):
+        end = lines[start].index(" energy*")  # of the column of the energy of all events
+        for row, cost, key in zip(rows[1::2], costs, ("network_energy_pj", "energy_pj")):
             stated, unit = row.split()[-2:]
-            assert unit.endswith(f"J{mark}")
-            exponent = {"p": 0, "n": 3, "µ": 6}[unit[0]]
-            assert float(stated) * 10**exponent == pytest.approx(cost["energy_pj"], rel=1e-3)
-            if cost["connectivity"]:  # on several cores
-                assert f" {cost['connectivity'] / cost['sequential']['connectivity']:.3f} " in row
-        assert costs[0]["connectivity"]
+            exponent = {"pJ": 0, "nJ": 3, "µJ": 6}[unit]
+            assert float(stated) * 10**exponent == pytest.approx(cost["energy"][key], rel=1e-3)
+            assert (len(row) <= end) == (key == "energy_pj")
+            connectivity = cost["traffic"]["connectivity"]
+            if connectivity and ratio:  # on several cores
+                assert f" {connectivity / cost['sequential']['sequential_connectivity']:.4g} " in row
+        assert costs[0]["traffic"]["connectivity"]
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):

@@ -275,8 +275,9 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
     face.graph(simulation=swept[1].simulation)
     for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):
         cost = json.loads((face.map(hardware=chip, graph=swept[1].simulation).directory / "cost.json").read_text())
-        assert (float(row["energy_pj"]), int(row["cores"])) == (cost["energy_pj"], cost["cores"])
-        assert row["sample_ns"] == str(cost.get("sample_ns", ""))
+        (energy,) = cost["energy"].values()
+        assert (float(row["energy_pj"]), int(row["cores"])) == (energy, cost["cores"]["cores"])
+        assert row["sample_ns"] == str(cost.get("step", {}).get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     (run.path / "sweep.csv").write_bytes(b"\xff")

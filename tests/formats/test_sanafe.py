@@ -153,7 +153,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         assert (recorded.step_ns[0] >= steps - 1e-6).all()
     else:
         np.testing.assert_allclose(recorded.step_ns[0], steps)
-        assert cost.step_ns < steps.mean()
+        assert cost.step.step_ns < steps.mean()
 
 
 START = "network:\n  groups:\n  - {name: a, neurons: [0..2: {}]}\n  - name: b\n    neurons: [0: {}]\n  edges:\n"

@@ -150,7 +150,8 @@ def test_names_of_a_mapping(named, tmp_path):
     partition.write_bytes(gzip.compress(("\ufeff" + "\n".join(rows)).encode()))
     mapped = cost_partition(network, chip, partition)
     assert mapped.core.tolist() == [1, 0, 1]
-    assert (mapped.cost.connectivity, mapped.cost.outside_spikes) == (5, 4 + 2)  # of Ω; of both inputs
+    traffic = mapped.cost.traffic
+    assert (traffic.connectivity, traffic.outside_spikes) == (5, 4 + 2)  # of Ω; of both inputs
     written.mkdir()
     write_mapping(written, mapped, MappingCost.of(mapped))
     mapping = Mapping.open(written)

@@ -70,7 +70,7 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     compared(found, Expected(graph, edges, core, chip, place))
     slow = next((event for event, ns in changes.get("time_ns", {}).items() if ns == 900.0), None)
     bounds = {"spike": "neurons", "axon_out": "axons", "axon_in": "axons", "synapse": "synapses"}
-    assert slow is None or found.step_bound.by == bounds[slow]
+    assert slow is None or found.step.step_bound.by == bounds[slow]
 
 
 def mapped_at_random(network, chip):
@@ -108,7 +108,8 @@ def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     waiting = steps - 3  # steps until the last population begins
     recording = mapped.network.graph.recording
     latency = recording.warm_up + recording.num_timesteps + waiting
-    assert mapped.cost.sample_latency_ns == pytest.approx(latency * mapped.cost.step_ns)
+    step_cost = mapped.cost.step
+    assert step_cost.sample_latency_ns == pytest.approx(latency * step_cost.step_ns)
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
             counts, core_ns = expected.events(dict.fromkeys(fired[sample, step], 1), 1)
@@ -179,7 +180,7 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
     network = MappableNetwork.of(graphs("chained", "current")[0])
     graph = copy(network.graph)
     graph.recording = replace(graph.recording, warm_up=7)
-    found = mapped_at_random(replace(network, graph=graph), full_chip()).cost
+    found = mapped_at_random(replace(network, graph=graph), full_chip()).cost.step
     steps = 7 + graph.recording.num_timesteps
     assert found.sample_ns == steps * found.step_ns
     assert found.sample_latency_ns == (steps + 4) * found.step_ns  # of five layers

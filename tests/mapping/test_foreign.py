@@ -7,6 +7,7 @@ import pytest
 
 from snnb.chips.hardware import LARGEST_LIMIT
 from snnb.core.errors import InputError
+from snnb.core.quantities import number
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
@@ -81,9 +82,9 @@ def test_the_first_wrong_line_is_named(write, text, columns, message):
 
 def test_a_wrong_number_of_lines_or_a_core_that_the_hardware_has_not(write, network):
     neurons = network.neurons
-    for number in (neurons - 1, neurons + 1):
-        with pytest.raises(InputError, match=f"has {number} lines, and the network has {neurons} placed neurons"):
-            read_partition(write(lines([0] * number)), network, chip())
+    for count in (neurons - 1, neurons + 1):
+        with pytest.raises(InputError, match=f"has {count} lines, and the network has {neurons} placed neurons"):
+            read_partition(write(lines([0] * count)), network, chip())
     with pytest.raises(InputError, match="line 7: core 12 is not one of the 12 of chip, which are numbered from 0"):
         read_partition(write(lines([12 * (n == 6) for n in range(neurons)])), network, chip())
 
@@ -165,8 +166,8 @@ def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     assert np.flatnonzero(mapped.cost.per_core["neurons"]).tolist() == [1, 4, 9]
     assert mapped.partition.best.method == "file"
     placed = cost_partition(network, chip(neurons=999), files[0])
-    assert placed.cost.connectivity == mapped.cost.connectivity
-    assert placed.cost.hops_unicast <= mapped.cost.hops_unicast
+    assert placed.cost.traffic == mapped.cost.traffic
+    assert placed.cost.routes.hops_unicast <= mapped.cost.routes.hops_unicast
     assert len(placed.place) == 10
 
 
@@ -175,7 +176,8 @@ def test_an_invalid_mapping_of_a_network_that_fits_no_core_is_costed(write, netw
     path, few = write(lines(np.arange(network.neurons) % 2)), chip(mesh=(30, 30), neurons=10_000, axons=5)
     assert network.fan_in.max() > 5
     mapped = cost_partition(network, few, path, allow_overfull=True)
-    assert mapped.cost.connectivity == cost_partition(network, chip(neurons=10_000), path).cost.connectivity
+    fitting = cost_partition(network, chip(neurons=10_000), path)
+    assert mapped.cost.traffic == fitting.cost.traffic
     baseline = mapped.partition.sequential
     assert (baseline.neurons[baseline.axons > 5] == 1).all()
     with pytest.raises(InputError, match="has a neuron with"):
@@ -186,8 +188,9 @@ def test_the_log_does_not_call_a_partition_silent_where_only_the_baseline_is(wri
     path = write(lines(np.arange(network.neurons) % 2))
     mapped = cost_partition(network, chip(neurons=10_000), path)
     text = "\n".join(MappingCost.of(mapped).log_lines(()))
-    assert mapped.partition.sequential.connectivity == 0 < mapped.cost.connectivity
-    assert f"no spikes travel between cores but {mapped.cost.connectivity:,.6g} in this mapping" in text
+    connectivity = mapped.cost.traffic.connectivity
+    assert mapped.partition.sequential.connectivity == 0 < connectivity
+    assert f"no spikes travel between cores but {number(connectivity).value} in this mapping" in text
 
 
 def test_an_overfull_core_is_drawn_within_its_square(write, network):

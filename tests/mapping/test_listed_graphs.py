@@ -150,12 +150,13 @@ def assert_limits_kept(arguments, method, objective, neurons):
                 synapse_memory={**MEMORY, "bits_per_core": 19 * 2 * largest},
             )
             mapped = map_network(network, chip, method=method, objective=objective)
-            assert mapped.cost.connectivity <= mapped.partition.sequential.connectivity or objective != "spikes"
+            connectivity = mapped.cost.traffic.connectivity
+            assert connectivity <= mapped.partition.sequential.connectivity or objective != "spikes"
             for name, contents in mapped.cost.contents.items():
                 assert contents.max() <= getattr(Limits.of(chip), name)
             edges = with_names(graph, synapses)
             expected = Expected(graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place)
-            assert mapped.cost.connectivity == pytest.approx(expected.connectivity)
+            assert connectivity == pytest.approx(expected.connectivity)
 
 
 @pytest.mark.parametrize("inputs", [0, 1])
@@ -182,7 +183,9 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
 def test_populations_without_neurons(tmp_path):
     for sizes, inputs in [((4, 5, 0), 0), ((0, 4, 5), 1)]:
         with random_graph(tmp_path / "graph.h5", 1, sizes=sizes, inputs=inputs)[0] as graph:
-            assert map_network(MappableNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores >= 3
+            assert (
+                map_network(MappableNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores.cores >= 3
+            )
     with random_graph(tmp_path / "graph.h5", 1, sizes=(3, 0), inputs=1, density=0)[0] as graph:  # noqa: SIM117
         with pytest.raises(UsageError, match="no neurons to map"):
             MappableNetwork.of(graph)
@@ -191,7 +194,7 @@ def test_populations_without_neurons(tmp_path):
 def test_neurons_without_synapses_fill_a_core(tmp_path):
     with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[0] as graph:
         mapped = map_network(MappableNetwork.of(graph), read_hardware("loihi"))  # whose sources share lists
-        assert (mapped.cost.cores, mapped.cost.connectivity) == (1, 0)
+        assert (mapped.cost.cores.cores, mapped.cost.traffic.connectivity) == (1, 0)
 
 
 @pytest.mark.slow

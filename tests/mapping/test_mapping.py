@@ -13,6 +13,7 @@ from scipy.sparse import load_npz
 
 from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError
+from snnb.core.quantities import number
 from snnb.io.figures import layer_colours, save
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
@@ -51,18 +52,31 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
     graph, edges = graphs("chained", "spikes")
     stated = json.loads((written / "cost.json").read_text())
     expected = Expected(graph, edges, mapped.core, HARDWARE, mapped.place)
-    for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "outside_spikes", "reuse"):
-        assert stated[name] == pytest.approx(getattr(expected, name)), name
-        assert stated["units"][name]
-    assert stated["units"]["energy_pj"] == "pJ per sample, without neurons and messages"
+    units = {
+        "traffic": {"connectivity": "spikes/sample", "cut": "spikes/sample", "outside_spikes": "spikes/sample"},
+        "routes": {"hops_unicast": "links/sample", "hops_multicast": "links/sample"},
+        "energy": {"network_energy_pj": "pJ/sample"},
+        "cores": {"reuse": "synapses/axon"},
+    }
+    for part, unit_by_name in units.items():
+        for name, unit in unit_by_name.items():
+            assert stated[part][name] == pytest.approx(getattr(expected, name)), name
+            assert stated["units"][name] == unit
+    assert "energy_pj" not in {**stated["energy"], **stated["units"]}  # of a chip without figures of neurons
+    sequential = mapped.partition.sequential
+    assert stated["sequential"] == {
+        "sequential_cores": sequential.cores,
+        "sequential_connectivity": sequential.connectivity,
+        "connectivity_ratio": expected.connectivity / sequential.connectivity,
+    }
     assert stated["seed"] == 3
     assert stated["hardware"] == HARDWARE.model_dump(mode="json")
     keys = "name mesh neurons_per_core axons_per_core synapses_per_core energy_pj latency_ns source"
     assert list(stated["hardware"]) == keys.split()  # absent keys are not stated
-    absent = {"chips", "step_ns", "sample_ns", "axons_out", "memory_bits", "events"}
-    assert not {*stated, *stated["units"], *stated["per_core"]} & absent
+    absent = {"chips", "step", "step_ns", "sample_ns", "axons_out", "memory_bits", "events"}
+    assert not {*stated, *stated["cores"], *stated["units"], *stated["per_core"]} & absent
     assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
-    assert stated["cores"] == len(np.unique(mapped.core))
+    assert stated["cores"]["cores"] == len(np.unique(mapped.core))
     assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
     assert stated["neurons_per_core"]["share"] == stated["neurons_per_core"]["max"] / 20
     assert sum(stated["per_core"]["synapses"]) == sum(p.number_of_edges for p in graph.projections)
@@ -86,8 +100,9 @@ def test_reading_returns_what_was_written(mapped, written):
     assert (found.place == mapped.place).all()
     assert (found.traffic != mapped.partition.best.matrix).nnz == 0
     assert (load_npz(written / "traffic.npz") != mapped.partition.best.matrix).nnz == 0
-    assert found.cost.connectivity == mapped.cost.connectivity
-    assert found.cost.hops_unicast == pytest.approx(total_hops(found.traffic, found.place))
+    for part in ("cores", "traffic", "routes", "energy"):
+        assert getattr(found.cost, part) == getattr(mapped.cost, part)
+    assert found.cost.routes.hops_unicast == pytest.approx(total_hops(found.traffic, found.place))
     assert found.first == 100
     assert found.core_of(100) == mapped.core[0]
     assert found.core_of(99 + mapped.core.size) == mapped.core[-1]
@@ -167,6 +182,7 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
     assert f"20: {neurons.max() / 20:.0%} full (core {neurons.argmax()} has most)" in text
     assert f"90: {axons.max() / 90:.0%} full (core {axons.argmax()} has most)" in text
-    assert f"{cost.connectivity:,.6g}" in text
-    ratio = cost.connectivity / mapped.partition.sequential.connectivity
+    connectivity = cost.traffic.connectivity
+    assert f" {number(connectivity).value}  spikes/sample\n" in text
+    ratio = connectivity / mapped.partition.sequential.connectivity
     assert f"{ratio:.2f} × the connectivity of the sequential" in text

@@ -15,6 +15,7 @@ import yaml
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import UsageError
+from snnb.core.quantities import number
 from snnb.forward.analogue import Analogue
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
@@ -94,14 +95,14 @@ def test_figures_are_those_of_the_graph(complete, document):
     degrees = np.bincount(edges.row, minlength=len(rates))
     traffic = rates * degrees
     source = np.searchsorted(ends, edges.row, side="right")
-    for number, name in enumerate(names[:-1]):
-        of = source == number
+    for index, name in enumerate(names[:-1]):
+        of = source == index
         row = next(row for row in page.sections["projections"]["rows"] if row[0] == name)
         assert row[3] == f"{of.sum():,}"
-        assert float(row[4]) == pytest.approx(of.sum() / sizes[number], rel=1e-3)
+        assert float(row[4]) == pytest.approx(of.sum() / sizes[index], rel=1e-3)
         assert float(row[7]) == pytest.approx(edges.data[of].mean(), rel=1e-3, abs=1e-6)
         assert row[10] == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
-        sent = traffic[ends[number] - sizes[number] : ends[number]].sum()
+        sent = traffic[ends[index] - sizes[index] : ends[index]].sum()
         assert float(row[11].replace(",", "")) == pytest.approx(sent, rel=1e-3)
     spiking = traffic[ends[0] : ends[-2]]
     carried = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
@@ -187,9 +188,11 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
         last = list(csv.DictReader(file))[-1]
     assert float(page.rows("training", "val_accuracy")[0]) == pytest.approx(float(last["val_accuracy"]), rel=1e-3)
     cost = json.loads(next(run.path.glob("maps/*/cost.json")).read_text())
-    connectivity = page.rows("mapping", "connectivity")[0]
-    assert float(connectivity.replace(",", "")) == pytest.approx(cost["connectivity"], rel=1e-5)
-    assert page.rows("mapping", "network energy")[1] == "per sample"  # of a chip without figures of neurons
+    connectivity = cost["traffic"]["connectivity"]
+    assert page.rows("mapping", "connectivity") == [number(connectivity).value, "spikes/sample"]
+    energy = page.rows("mapping", "network energy")  # of a chip without figures of neurons
+    assert energy[1] == "nJ/sample"
+    assert float(energy[0]) * 1000 == pytest.approx(cost["energy"]["network_energy_pj"], rel=1e-3)
     text = page.text("provenance")
     (mapped,) = run.records_of("map").values()
     records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [run.records_of("simulate")[stamp]]
@@ -377,8 +380,10 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
     assert "stale" not in page.text("overview")
     chip.write_text(chip.read_text() + "\n")
     assert f"maps/{made.directory.name} is stale: {chip}" in document(face.report().read_text()).text("overview")
-    assert page.rows("mapping", "step ns")[0] == f"{cost['step_ns']:,.6g}"
-    assert page.rows("mapping", "spikes between chips")[0] == f"{cost['spikes_between_chips']:,.6g}"
+    step, unit = page.rows("mapping", "time per step")
+    assert float(step) * {"ns": 1, "µs": 1000}[unit] == pytest.approx(cost["step"]["step_ns"], rel=1e-3)
+    between_chips = cost["traffic"]["spikes_between_chips"]
+    assert page.rows("mapping", "spikes between chips")[0] == number(between_chips).value
 
 
 def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
@@ -389,7 +394,7 @@ def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tm
     last = face.map(hardware=str(chip), method="sequential").directory
     page = document(face.report().read_text())
     costs = [json.loads((path / "cost.json").read_text()) for path in (first, last)]
-    assert page.rows("mapping", first.name)[1:4] == ["spinemap_5x5", "sequential", str(costs[0]["cores"])]
+    assert page.rows("mapping", first.name)[1:4] == ["spinemap_5x5", "sequential", str(costs[0]["cores"]["cores"])]
     assert page.rows("mapping", f"{last.name} (below)")[1] == "chip (small.yaml)"
     for held in ("neurons", "axons", "synapses"):
         stated = costs[1][f"{held}_per_core"]

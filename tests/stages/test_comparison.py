@@ -85,7 +85,7 @@ def test_every_figure_is_that_of_the_files(five):
     assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
     assert [len(one.mappings) for one in found] == [0, 0, 0, 0, 1]
     cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
-    assert found[-1].mappings[0].connectivity == cost["connectivity"]
+    assert found[-1].mappings[0].details.traffic.connectivity == cost["traffic"]["connectivity"]
     assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
 
 
@@ -106,8 +106,8 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch)
     assert lines["percentile"].split() == ["percentile", "99.9", "99.9", "99", "99", "99"]
     (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
     (cost,) = compare([str(five.path)])[-1].mappings
-    assert mapped[:4] == [cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
-    assert f"all of graph {cost.graph}" in result.stdout.splitlines()
+    assert mapped[:4] == [cost.stamp, "spinemap_5x5", "sequential", str(cost.details.cores.cores)]
+    assert f"all of graph {cost.details.graph}" in result.stdout.splitlines()
     assert "model" not in lines  # one run
     for title, name, form in SHOWN:
         values = [getattr(one, name) for one in compare([str(five.path)])]

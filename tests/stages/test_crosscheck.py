@@ -176,8 +176,9 @@ def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, snn
     assert configuration["traffic_table_filename"] == "traffic.txt"
     assert (configuration["topology"], configuration["routing_algorithm"]) == ("MESH", "XY")
     assert not set(REQUIRED.split()) - set(configuration)
-    expected, factor = {}, 1 / mapped.cost.step_ns if scale is None else scale
-    steps = mapped.cost.sample_ns / mapped.cost.step_ns
+    step = mapped.cost.step
+    expected, factor = {}, 1 / step.step_ns if scale is None else scale
+    steps = step.sample_ns / step.step_ns
     for (source, target), spikes in np.ndenumerate(mapped.traffic.toarray()):
         ends = tuple(y // 2 * width + x // 2 for x, y in (mapped.place_of(source), mapped.place_of(target)))
         if spikes and ends[0] != ends[1]:

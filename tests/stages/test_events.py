@@ -103,7 +103,7 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tm
     coding, events, expected, err = mapped(np.uint8)
     assert (coding, "sends currents" in err) == ("events", False)
     sent = x.sum(axis=(0, 1))[leaving["input"] > 0].sum() / 3  # to the only core
-    assert f"input: {sent:,.6g} spikes per sample to cores, which connectivity, hops and" in err
+    assert f"input: {sent:.4g} spikes per sample to cores, which connectivity, hops and" in err
     assert events == pytest.approx(sum(expected.values()))
     refused = call("simulate", "--input steps", f"steps:{tmp_path}", code=2).stderr
     assert "the test set has numbers of spikes; use --input events" in refused

@@ -61,7 +61,7 @@ def test_every_command_from_import_to_report(folder, snnb):
     expected = spikes_between_cores(EDGES)
     (stamp,) = Run(path="runs/theirs").mappings
     cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
-    assert (cost["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
+    assert (cost["traffic"]["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
     assert "assumed_spikes" not in cost
     assert "8 edges" in snnb("export runs/theirs --format csv --output out.csv").stdout
     assert len((folder / "out.csv").read_text().splitlines()) == 1 + len({edge[:2] for edge in EDGES})
@@ -77,7 +77,7 @@ def test_every_command_from_import_to_report(folder, snnb):
     assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
     distinct = {edge[:2] for edge in EDGES}
     assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
-    assert one["mappings"][0]["connectivity"] == expected
+    assert one["mappings"][0]["details"]["traffic"]["connectivity"] == expected
     assert "imported" in snnb("compare runs/theirs").stdout
     assert "an external graph" in snnb("status runs/theirs").stdout
     assert "all match the manifest" in snnb("verify runs/theirs").stdout

@@ -9,6 +9,7 @@ import pytest
 from snnb import Run, SynapseGraph
 from snnb.chips.read_hardware import DESCRIPTIONS
 from snnb.core.errors import InputError
+from snnb.core.quantities import number
 from snnb.mapping.files import Mapping
 from snnb.mapping.map_network import map_network
 from snnb.report.write_report import write_report
@@ -52,8 +53,8 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     names = [f"graphs/{stamp}/mini_network_graph.h5", f"simulations/{stamp}/spike_times.npz"]
     names.append(str(DESCRIPTIONS / "spinemap_5x5.yaml"))
     assert [file.path for file in record.inputs] == names
-    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.connectivity
-    assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
+    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.traffic.connectivity
+    assert record.details.cores.cores == len(np.unique(Mapping.open(first.directory).core))
     assert verify_run(open_run(run.path)).problems == []
     assert stale(run.path) == {}
     again = face.map(hardware="spinemap_5x5", method="sequential")
@@ -201,7 +202,8 @@ def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp
     before = face.map(hardware=str(chip), method="sequential")
     after = face.map(hardware=str(chip), method="sequential")
     assert after.reason == f"{chip} has changed"
-    assert after.record.metrics["energy_pj"] > before.record.metrics["energy_pj"]
+    energies = [one.record.details.energy.network_energy_pj for one in (before, after)]
+    assert energies[1] > energies[0]
 
 
 def test_a_partition_holds_for_one_time(run, partition):
@@ -226,7 +228,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
     assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
     assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
-    assert stated["connectivity"] == valid["connectivity"]
+    assert stated["traffic"] == valid["traffic"]
     assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
     log = (small.directory / "log.txt").read_text()
     assert "invalid mapping, it exceeds the limits of small: core 0 has 30 neurons of 29" in log
@@ -239,7 +241,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     (tmp_path / "wide.yaml").write_text(CHIP.replace("64", "29").replace("[4, 4]", "[5, 5]"))
     split = face.map(hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True)
     stated = json.loads((split.directory / "cost.json").read_text())
-    assert (stated["valid"], split.record.details.cores) == (True, 25)
+    assert (stated["valid"], split.record.details.cores.cores) == (True, 25)
     assert stated["split_overfull"] == {str(core): [core, 13 + core] for core in range(12)}
     assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
 
@@ -283,10 +285,11 @@ def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_
     assert found["peak_step"] == loads.argmax() != 0
     assert found["link_load_peak"] == mapped.record.metrics["link_load_peak"] == loads.max()
     assert "recorded" not in cost  # no figures of events
-    line = f"busiest step: {found['peak_step']} of 26: {loads.max():,.6g} spikes per sample over the most loaded link"
+    peak = number(loads.max()).value
+    line = f"busiest step: {found['peak_step']} of 26: {peak} spikes per sample over the most loaded link"
     assert line in (mapped.directory / "log.txt").read_text()
     assert [file.path.split("/")[-1] for file in mapped.record.inputs][1] == "spike_times.npz"
-    assert "link load peak" in run.report(tmp_path / "page.html").read_text()
+    assert "peak link load" in run.report(tmp_path / "page.html").read_text()
 
 
 def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated):

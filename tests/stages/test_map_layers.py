@@ -8,6 +8,7 @@ import pytest
 from snnb import Run
 from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError, UsageError
+from snnb.core.quantities import number
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.report.write_report import write_report
@@ -41,9 +42,20 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     result = face.map(hardware="speck2f")
     assert {path.name for path in result.directory.iterdir()} == {"cost.json", "layers.png", "log.txt"}
     cost = LayerCost.read(result.directory / "cost.json")
-    names = {"connectivity": cost.connectivity, "synaptic_operations": cost.synaptic_operations}
-    assert result.record.metrics == {"cores": 3, **names, "core_events_peak": cost.busiest_core.max}
-    assert (result.record.details.mesh, result.record.details.neurons) == (None, 256 + 32 + 10)
+    traffic = cost.traffic
+    names = {"connectivity": traffic.connectivity, "synaptic_operations": traffic.synaptic_operations}
+    peak = cost.busiest_core.core_events_peak
+    assert result.record.metrics == {"cores": 3, **names, "core_events_peak": peak}
+    details = result.record.details
+    assert (details.mesh, details.neurons) == (None, 256 + 32 + 10)
+    assert details.traffic == traffic
+    assert cost.units == {
+        "cores": "",
+        "connectivity": "spikes/sample",
+        "outside_spikes": "spikes/sample",
+        "synaptic_operations": "per sample",
+        "core_events_peak": "per step",
+    }
     pooled, bits, current, softmax = result.record.warnings
     assert pooled.startswith("01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums")
     assert "`parse --weight-bits 8`" in bits
@@ -56,11 +68,12 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     assert verify_run(open_run(run.path)).problems == []
     assert face.map().record.timing == result.record.timing
     (summary,) = status_of(open_run(run.path)).mappings
-    assert (summary.hardware, summary.method, summary.cores) == ("speck2f", "layers", 3)
-    assert (summary.energy_pj, summary.sequential_connectivity) == (None, None)
+    assert (summary.chip, summary.details) == ("speck2f", details)
+    assert (details.hardware, details.method, details.cores.cores) == ("speck2f", "layers", 3)
+    assert (details.energy, details.sequential) == (None, None)
     page = write_report(open_run(run.path)).read_text()
     assert "whole layers onto cores of speck2f" in page
-    assert f"{cost.layers[1].synaptic_operations:,.6g}" in page
+    assert number(cost.layers[1].synaptic_operations).value in page
     assert face.plot("layers").axes[0].get_title(loc="left") == "memory of the cores of speck2f"
     with pytest.raises(InputError, match="plot `layers`"):
         face.plot("mapping")

@@ -22,6 +22,7 @@ import snnb
 from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import own_flags
+from snnb.core.quantities import number
 from snnb.io.text import html_table
 from snnb.results.verify import verify_run
 from snnb.stages.all import STAGES
@@ -150,9 +151,10 @@ def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
         cells = [[cell.text for cell in row] for row in ElementTree.fromstring(graph._repr_html_()).iter("tr")]
     assert [row[-1] for row in cells] == ["neurons", *sizes]
     shown = ElementTree.fromstring(mapping._repr_html_())
-    assert ["cores", f"{mapping.cost.metrics()['cores']:,}"] in [
-        [cell.text for cell in row] for row in shown.iter("tr")
-    ]
+    table = [[cell.text for cell in row] for row in shown.iter("tr")]
+    assert ["cores", f"{mapping.cost.cores.cores:,}"] in table
+    hops = mapping.cost.routes.hops_unicast
+    assert ["hops", f"{number(hops).value} links/sample"] in table
     places = [row[0].text for row in ElementTree.fromstring(face._repr_html_()).iter("tr")]
     assert places == ["result", *open_run(run.path).records()]
     hostile = replace(simulation, directory=tmp_path / "<script>&\x1b")

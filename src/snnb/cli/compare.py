@@ -81,15 +81,16 @@ def compare(
     rows = [row for row in _rows(compared) if any(row[1:])]
     if figure is not None:
         _draw(figure, compared, force)
-    costs = [
-        cost.model_copy(update={"graph": f"{prefix}{cost.graph}"})
-        for prefix, one in zip(prefixes(compared), compared)
-        for cost in one.mappings
-    ]
+    mappings = []
+    for prefix, one in zip(prefixes(compared), compared):
+        for mapping in one.mappings:
+            graph = f"{prefix}{mapping.details.graph}"
+            details = mapping.details.model_copy(update={"graph": graph})
+            mappings.append(mapping.model_copy(update={"details": details}))
     picture = [f"figure: {figure}"] if figure is not None else []
     two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
     document = Comparison(figure=figure, simulations=compared)
-    console.result([*_blocks(rows), *two, *mapping_lines(costs), *picture], document)
+    console.result([*_blocks(rows), *two, *mapping_lines(mappings), *picture], document)
 
 
 def _blocks(rows: List[List[str]]) -> List[str]:

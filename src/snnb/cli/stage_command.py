@@ -132,7 +132,7 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     heads = output.table_lines(
         [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
     )
-    metrics = [_metric_rows(one.record.metrics, getattr(one.record.details, "energy_of", None)) for one in shown]
+    metrics = [_metric_rows(one.record.metrics) for one in shown]
     table = output.table_lines(
         [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
     )
@@ -165,17 +165,17 @@ def _decay(result: StageResult) -> List[str]:
     return output.table_lines(rows, head=False)
 
 
-def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> List[Tuple[str, str, str]]:
-    """Return the words, value and unit of each metric that has a value; for `energy_of` see `Hardware`."""
+def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
+    """Return the words, value and unit of each metric that has a value."""
     rows = []
     for name, value in metrics.items():
         words = " ".join(word.upper() if word in ("ann", "snn") else word for word in name.split("_"))
         words, unit = IN_WORDS.get(name, (words, ""))
         if not isinstance(value, (int, float)):
             continue
-        if name == "energy_pj":
+        if name in ("energy_pj", "network_energy_pj"):
             number, unit = energy(value).split(" ")
-            rows.append(("network energy" if energy_of == "network" else "energy", number, f"{unit}/sample"))
+            rows.append((words.replace(" pj", ""), number, f"{unit}/sample"))
         elif "accuracy" in name:
             rows.append((words, f"{100 * value:.2f}", "%"))
         else:

@@ -1,10 +1,12 @@
 """`snnb status`: the state of the stages, the simulations, the sweep and the mappings of a run."""
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.formatting import local_time
+from snnb.core.quantities import legend
 
 if TYPE_CHECKING:
     from snnb.results.compare import MappingSummary
@@ -52,30 +54,24 @@ def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
     return ["", *output.table_lines(rows, wrapped=(1,), head=False)] if rows else []
 
 
-def mapping_lines(costs: "Sequence[MappingSummary]") -> List[str]:
-    """Return an empty line and a table of mappings, by graph; nothing without mappings.
+def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:
+    """Return an empty line and a table of mappings, by graph; nothing without mappings."""
+    from snnb.results.compare import MAPPINGS, mapping_table
 
-    If only some energies are without neurons and messages, these are marked by an asterisk.
-    """
-    from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
-
-    if not costs:
+    if not mappings:
         return []
-    scopes = {cost.energy_of for cost in costs if cost.energy_pj is not None}
-    graphs = list(dict.fromkeys(cost.graph for cost in costs))
-    ordered = sorted(costs, key=lambda cost: graphs.index(cost.graph))
-    mapping, _, *head, energy, network_energy = MAPPING_HEAD
-    rows = [(mapping, *head, network_energy if scopes == {"network"} else energy)]
-    for cost in ordered:
-        stamp, _, *cells, own_energy, own_network_energy = cost.row
-        mark = "*" if own_network_energy and len(scopes) > 1 else ""
-        rows.append((stamp, *cells, own_energy or own_network_energy + mark))
-    first_line, *lines = output.table_lines(rows, right=(3, 4, 5, 6), drop=(5,), shorten=(1,))
-    units = [MAPPING_UNITS, *([NETWORK_ENERGY] if "network" in scopes else [])]
+    graphs = list(dict.fromkeys(one.details.graph for one in mappings))
+    ordered = sorted(mappings, key=lambda one: graphs.index(one.details.graph))
+    table = mapping_table(ordered)
+    rows = [[stamp, *cells] for stamp, _, *cells in (table.head, *table.rows)]
+    ratio = rows[0].index(MAPPINGS["connectivity_ratio"].column_head)
+    right = range(len(rows[0]) - len(MAPPINGS), len(rows[0]))
+    first_line, *lines = output.table_lines(rows, right=right, drop=(ratio,), shorten=(1,))
+    notes = wrap(legend(ordered, MAPPINGS), output.terminal_width() or output.WIDTH)
     if len(graphs) == 1:
-        return ["", first_line, *lines, f"all of graph {graphs[0]}", *units]
+        return ["", first_line, *lines, f"all of graph {graphs[0]}", *notes]
     grouped: List[str] = []
-    for cost, line in zip(ordered, lines):
-        title = f"graph {cost.graph}"
+    for summary, line in zip(ordered, lines):
+        title = f"graph {summary.details.graph}"
         grouped += [line] if title in grouped else [title, line]
-    return ["", first_line, *grouped, *lines[len(ordered) :], *units]
+    return ["", first_line, *grouped, *lines[len(ordered) :], *notes]

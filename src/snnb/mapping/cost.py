@@ -1,7 +1,4 @@
-"""Exact cost of a mapping, over all synapses. All quantities are per sample; `docs/mapping.md` defines them.
-
-A neuron s that spikes n(s) times reaches D(s), the cores that hold a target of s, except its own core. Σ n(s)·|D(s)| is
-the λ − 1 metric of hypergraph partitioning (Schlag, "High-quality hypergraph partitioning", 2020).
+"""Exact cost of a mapping, over all synapses, per sample; `quantities.py` defines its parts.
 
 Events of each core take energy and time: spikes, messages and synaptic operations. A spike is a message to each core
 that holds a target of its neuron, including that of the neuron itself, and an operation of each of its synapses, as in
@@ -15,7 +12,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Literal, Optional, Tuple
 
 import numpy as np
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator
 from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
@@ -24,6 +21,16 @@ from snnb.graph.projection import out_degrees
 from snnb.io.text import Document
 from snnb.mapping.limits import memory_bits
 from snnb.mapping.links import multicast_loads, used_link_loads
+from snnb.mapping.quantities import (
+    Connectivity,
+    CoreCost,
+    Cut,
+    EnergyCost,
+    RouteCost,
+    StepBound,
+    StepCost,
+    TrafficCost,
+)
 from snnb.mapping.traffic import (
     NOTHING,
     MappableNetwork,
@@ -36,6 +43,7 @@ from snnb.mapping.traffic import (
 from snnb.network.geometry import PADDING
 
 EDGES = 1 << 20  # of a batch
+UNEVEN = ("synaptic_operations", "spikes_in", "spikes_out")  # in `Cost.max_over_mean`
 
 
 def _numbers(values: object) -> np.ndarray:
@@ -64,87 +72,44 @@ class Routes:
         return cls(*(np.abs(at[cores.row] - at[cores.col]).T for at in positions))
 
 
-class StepBound(Document):
-    """Largest share of the time of a step with the mean number of events: of its busiest core, or of its end.
-
-    The busiest core either receives messages (`axons`: the messages, `synapses`: their synaptic operations) or updates
-    neurons (`neurons`: updates and spikes, `axons`: the messages sent), whichever takes longer.
-    """
-
-    by: Literal["synapses", "neurons", "axons", "barrier"]
-    ns: float
-    core: Optional[int] = None  # None: barrier
-
-
 class ProjectionCost(Document):
     """Cost of the spikes over one projection, as if there were no other."""
 
     source: str
     target: str
-    # See `Cost`; 0 for a projection from the input, whose spikes are sent to the chip.
-    connectivity: float
-    cut: float
+    # As in `TrafficCost`; 0 for a projection from the input, whose spikes are sent to
+    # the chip
+    connectivity: Connectivity
+    cut: Cut
 
 
 class Cost(Document):
-    """Figures of a mapping per sample, and of each core; the description of a field is its unit.
+    """Cost of a mapping per sample, and of each core.
 
-    D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance. Events have
-    the names of their keys in a hardware description. None is a figure that this description has no numbers for.
+    Events have the names of their keys in a hardware description. None is what this
+    description has no numbers for.
     """
 
-    connectivity: float = Field(description="spikes between cores per sample")  # Σ n(s)·|D(s)|
-    # Σ n(s) over the neurons with D(s) not empty
-    cut: float = Field(description="spikes leaving their core per sample")
-    # Σ n(s)·Σ d
-    hops_unicast: float = Field(description="links crossed per sample (unicast)")
-    # Σ n(s)·(links in the union of the routes to D(s)). A route runs along x first, then along y
-    hops_multicast: float = Field(description="links crossed per sample (multicast)")
-    # Sum over all events if the description has energies of them; otherwise Σ n(s)·Σ ((d + 1)·router + d·link), and if
-    # it has the energy of a synaptic operation, that of every spike (also of the input) at each of its synapses
-    energy_pj: float = Field(description="pJ per sample")
-    latency_ns_mean: float = Field(description="ns, mean over the spikes between cores")  # (d + 1)·router + d·link
-    latency_ns_max: float = Field(description="ns")
-    # With unicast routing
-    link_load_mean: float = Field(
-        description="spikes per sample over a link in one direction, mean over all links of the mesh"
-    )
-    link_load_max: float = Field(description="spikes per sample over a link in one direction")
-    # With multicast routing
-    multicast_link_load_mean: float = Field(
-        description="spikes per sample over a link in one direction, mean over all links (multicast)"
-    )
-    multicast_link_load_max: float = Field(description="spikes per sample over a link in one direction (multicast)")
-    # Largest over mean of the loads of links (`link_load`, `multicast_link_load`), and over the cores with neurons
-    # (`synaptic_operations`, `spikes_in`, `spikes_out`); without the ones whose mean is 0
+    cores: CoreCost
+    traffic: TrafficCost
+    routes: RouteCost
+    energy: EnergyCost
+    step: Optional[StepCost] = None  # None: no times
+    # Largest over mean of the loads of links (`link_load`, `multicast_link_load`), and
+    # over the cores with neurons (`synaptic_operations`, `spikes_in`, `spikes_out`);
+    # without the ones whose mean is 0
     max_over_mean: Dict[str, float]
-    cores: int = Field(description="cores with neurons")
-    reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
-    # As AxonCUDA's grader defines them, without a spiking input: Σ n(s)·|D(s)|·(1 + distinct targets of s); and the
-    # means over the cores with neurons of synapses / axons, of distinct spiking sources
-    external_degrees: float = Field(description="sum of external degrees × spikes per sample")
-    overlap_mean: float = Field(description="hyperedge overlap, arithmetic mean")
-    overlap_geometric_mean: float = Field(description="hyperedge overlap, geometric mean")
-    # Σ n(s)·|D(s)| over the neurons of the input
-    outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
-    chips: Optional[int] = Field(default=None, description="chips with neurons")
-    spikes_between_chips: Optional[float] = Field(default=None, description="spikes between chips per sample")
-    hops_between_chips: Optional[float] = Field(
-        default=None, description="links between chips crossed per sample (unicast)"
-    )
-    step_ns: Optional[float] = Field(default=None, description="ns per time step with the mean number of events")
-    sample_ns: Optional[float] = Field(default=None, description="ns, sample interval")
-    sample_latency_ns: Optional[float] = Field(default=None, description="ns, latency of a sample")
-    step_bound: Optional[StepBound] = None  # None: no times
     per_projection: List[ProjectionCost]  # in the order of the graph
     events: Optional[Dict[str, float]] = None
-    energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy
+    energy_by_event_pj: Optional[Dict[str, float]] = None  # that have an energy
     energy_by_part_pj: Optional[Dict[str, float]] = None  # of each of `PARTS`
 
-    # Arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see `TrafficSums`); `spikes_in`, `spikes_out`
-    # (float64), spikes received from other cores, and sent to them, once for each core reached; `synaptic_operations`
-    # (float64), spikes at the synapses onto the neurons, also of a spiking input and from the core itself; where the
-    # description has such figures `axons_out`, `memory_bits` (int64), and the time of a step `step_ns` (float64)
+    # Arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see
+    # `TrafficSums`); `spikes_in`, `spikes_out` (float64), spikes received from other
+    # cores, and sent to them, once for each core reached; `synaptic_operations`
+    # (float64), spikes at the synapses onto the neurons, also of a spiking input and
+    # from the core itself; where the description has such figures `axons_out`,
+    # `memory_bits` (int64), and the time of a step `step_ns` (float64)
     per_core: Dict[str, Numbers]
 
     @property
@@ -153,23 +118,24 @@ class Cost(Document):
         return {name: self.per_core[name] for name in Limits._fields if name in self.per_core}
 
 
-UNITS = {name: field.description for name, field in Cost.model_fields.items() if field.description is not None}
-
-
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
-    """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
-    network, matrix, graph = sums.network, sums.matrix, sums.network.graph
-    neurons, axons, synapses = sums.contents
-    routes = Routes.of(matrix, hardware, place)
-    spikes, energy = matrix.data, hardware.energy_pj
-    delay = hardware.latency.of_routes(routes.hops, routes.borders)
+    """Compute the cost of a mapping with the cores at `place`; limits are not checked.
+
+    Parameters
+    ----------
+    place : (cores, 2) int32 array; x and y of each core
+    """
+    network = sums.network
+    interval = network.graph.interval
+    routes = Routes.of(sums.matrix, hardware, place)
     router = hardware.router_of(place)
-    unicast, multicast = used_link_loads(matrix, router).all, multicast_loads(sums, router).all
+    unicast = used_link_loads(sums.matrix, router).all
+    multicast = multicast_loads(sums, router).all
     events = core_events(sums, network.spikes[None])
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
-        "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
-        "spikes_out": np.asarray(matrix.sum(axis=1)).ravel(),
+        "spikes_in": np.asarray(sums.matrix.sum(axis=0)).ravel(),
+        "spikes_out": np.asarray(sums.matrix.sum(axis=1)).ravel(),
         "synaptic_operations": events[3, 0],
     }
     if hardware.axons_out_per_core is not None:
@@ -179,59 +145,30 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     counts: Optional[Dict[str, float]] = None
     by_event: Optional[Dict[str, float]] = None
     by_part: Optional[Dict[str, float]] = None
-    step_ns: Optional[float] = None
-    step_bound: Optional[StepBound] = None
+    step: Optional[StepCost] = None
     if hardware.counts_events:
         updates = updated_neurons(sums)
-        counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
-        by_event = energies(counts, energy)
+        counts = event_counts(events, updates * interval, hardware, sums.matrix, routes)
+        by_event = energies(counts, hardware.energy_pj)
         by_part = {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
         if hardware.time_ns is not None:
-            per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
+            step_events = events / interval
+            core_ns = core_times(step_events, updates, hardware.time_ns)[0]
+            per_core["step_ns"] = core_ns
             end = barrier(sums, hardware, place)
-            step_ns = float(per_core["step_ns"].max(initial=0.0)) + end
-            step_bound = _step_bound(events[:, 0] / graph.interval, updates, hardware.time_ns, end)
-    if by_event is not None and hardware.events:
-        picojoules = sum(by_event.values())
-    else:
-        picojoules = float(spikes @ energy.of_routes(routes.hops, routes.borders))
-        if energy.synapse is not None:
-            degrees = ((p, out_degrees(graph.projections, p)) for p in network.sources)
-            picojoules += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
-    of_cores = {name: per_core[name][neurons > 0] for name in ("synaptic_operations", "spikes_in", "spikes_out")}
-    loads = {"link_load": (unicast, hardware.links), "multicast_link_load": (multicast, hardware.links)}
-    loads.update({name: (values, values.size) for name, values in of_cores.items()})
-    max_over_mean = {name: float(load.max() / (load.sum() / n)) for name, (load, n) in loads.items() if load.any()}
-    overlap = np.bincount(sums.core, network.fan_in, sums.cores)[neurons > 0] / np.maximum(1, axons[neurons > 0])
-    assert graph.recording is not None  # a mapping needs spikes
-    sample_steps = graph.recording.warm_up + graph.interval
-    one_chip = hardware.chip is None
+            bound = _step_bound(step_events[:, 0], updates, hardware.time_ns, end)
+            step = _step_cost(network, float(core_ns.max(initial=0.0)) + end, bound)
     return Cost(
-        connectivity=sums.connectivity,
-        cut=sums.cut,
-        hops_unicast=float(spikes @ routes.hops.sum(axis=0)),
-        hops_multicast=float(multicast.sum()),
-        energy_pj=picojoules,
-        latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
-        latency_ns_max=float(delay.max(initial=0.0)),
-        link_load_mean=float(unicast.sum()) / max(1, hardware.links),
-        link_load_max=float(unicast.max(initial=0.0)),
-        multicast_link_load_mean=float(multicast.sum()) / max(1, hardware.links),
-        multicast_link_load_max=float(multicast.max(initial=0.0)),
-        max_over_mean=max_over_mean,
-        cores=int(np.count_nonzero(neurons)),
-        reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
-        external_degrees=_external_degrees(sums),
-        overlap_mean=float(overlap.mean()),
-        overlap_geometric_mean=float(np.exp(np.log(overlap[overlap > 0]).sum() / overlap.size)),
-        outside_spikes=sums.outside,
-        chips=None if one_chip else len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)),
-        spikes_between_chips=None if one_chip else float(spikes @ routes.borders.any(axis=0)),
-        hops_between_chips=None if one_chip else float(spikes @ routes.borders.sum(axis=0)),
-        step_ns=step_ns,
-        step_bound=step_bound,
-        sample_ns=None if step_ns is None else sample_steps * step_ns,
-        sample_latency_ns=None if step_ns is None else network.latency * step_ns,
+        cores=_core_cost(sums, hardware, place),
+        traffic=_traffic_cost(sums, hardware, routes),
+        routes=_route_cost(sums.matrix.data, hardware, routes, unicast, multicast),
+        energy=_energy_cost(sums, hardware, routes, by_event),
+        step=step,
+        max_over_mean=_max_over_mean(
+            {"link_load": unicast, "multicast_link_load": multicast},
+            hardware.links,
+            {name: per_core[name][sums.neurons > 0] for name in UNEVEN},
+        ),
         per_projection=_projections(sums),
         events=counts,
         energy_by_event_pj=by_event,
@@ -240,8 +177,127 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     )
 
 
+def _core_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> CoreCost:
+    neurons, axons, synapses = sums.contents
+    is_used = neurons > 0
+    chips = np.unique(hardware.chip_of(place)[is_used], axis=0)
+    has_axons = axons > 0
+    reuse = synapses[has_axons] / axons[has_axons]
+    sources = np.bincount(sums.core, sums.network.fan_in, sums.cores)[is_used]
+    overlap = sources / np.maximum(1, axons[is_used])
+    log_overlap = np.log(overlap[overlap > 0])
+    return CoreCost(
+        cores=int(np.count_nonzero(neurons)),
+        chips=None if hardware.chip is None else len(chips),
+        reuse=float(reuse.mean()) if has_axons.any() else 0.0,
+        overlap_mean=float(overlap.mean()),
+        overlap_geometric_mean=float(np.exp(log_overlap.sum() / overlap.size)),
+    )
+
+
+def _traffic_cost(sums: TrafficSums, hardware: Hardware, routes: Routes) -> TrafficCost:
+    between_chips: Optional[float] = None
+    if hardware.chip is not None:
+        between_chips = float(sums.matrix.data @ routes.borders.any(axis=0))
+    return TrafficCost(
+        connectivity=sums.connectivity,
+        cut=sums.cut,
+        external_degrees=_external_degrees(sums),
+        outside_spikes=sums.outside,
+        spikes_between_chips=between_chips,
+    )
+
+
+def _route_cost(
+    spikes: np.ndarray,
+    hardware: Hardware,
+    routes: Routes,
+    unicast: np.ndarray,
+    multicast: np.ndarray,
+) -> RouteCost:
+    """Return the cost of routes.
+
+    Parameters
+    ----------
+    spikes : (routes,) float64 array; spikes per sample of each route
+    unicast, multicast : float64 arrays; loads of the links
+    """
+    delay = hardware.latency.of_routes(routes.hops, routes.borders)
+    links = max(1, hardware.links)
+    between_chips: Optional[float] = None
+    if hardware.chip is not None:
+        between_chips = float(spikes @ routes.borders.sum(axis=0))
+    return RouteCost(
+        hops_unicast=float(spikes @ routes.hops.sum(axis=0)),
+        hops_multicast=float(multicast.sum()),
+        hops_between_chips=between_chips,
+        latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
+        latency_ns_max=float(delay.max(initial=0.0)),
+        link_load_mean=float(unicast.sum()) / links,
+        link_load_max=float(unicast.max(initial=0.0)),
+        multicast_link_load_mean=float(multicast.sum()) / links,
+        multicast_link_load_max=float(multicast.max(initial=0.0)),
+    )
+
+
+def _energy_cost(
+    sums: TrafficSums,
+    hardware: Hardware,
+    routes: Routes,
+    by_event: Optional[Dict[str, float]],
+) -> EnergyCost:
+    """Return the energy of a sample, given the energy in pJ of each kind of event."""
+    energy = hardware.energy_pj
+    if by_event is not None and hardware.events:
+        picojoules = sum(by_event.values())
+    else:
+        of_routes = energy.of_routes(routes.hops, routes.borders)
+        picojoules = float(sums.matrix.data @ of_routes)
+        if energy.synapse is not None:
+            network = sums.network
+            operations = 0.0
+            for population in network.sources:
+                degrees = out_degrees(network.graph.projections, population)
+                operations += float(degrees @ network.spikes_of(population))
+            picojoules += energy.synapse * operations
+    if hardware.energy_of == "events":
+        return EnergyCost(energy_pj=picojoules)
+    return EnergyCost(network_energy_pj=picojoules)
+
+
+def _step_cost(network: MappableNetwork, step_ns: float, bound: StepBound) -> StepCost:
+    recording = network.graph.recording
+    assert recording is not None  # a mapping needs spikes
+    sample_steps = recording.warm_up + network.graph.interval
+    return StepCost(
+        step_ns=step_ns,
+        sample_ns=sample_steps * step_ns,
+        sample_latency_ns=network.latency * step_ns,
+        step_bound=bound,
+    )
+
+
+def _max_over_mean(
+    link_loads: Dict[str, np.ndarray], links: int, core_loads: Dict[str, np.ndarray]
+) -> Dict[str, float]:
+    """Return the largest load over the mean by name, without those whose mean is 0.
+
+    Parameters
+    ----------
+    link_loads : loads of the links in use, of `links` of the mesh
+    core_loads : loads of the cores with neurons
+    """
+    sizes = dict.fromkeys(link_loads, links)
+    sizes.update({name: load.size for name, load in core_loads.items()})
+    return {
+        name: float(load.max() / (load.sum() / sizes[name]))
+        for name, load in {**link_loads, **core_loads}.items()
+        if load.any()
+    }
+
+
 def _external_degrees(sums: TrafficSums) -> float:
-    """Return `Cost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
+    """Return `TrafficCost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
     network, total = sums.network, 0.0
     for population, source_core, sets in sums.placed_sets():
         spikes = network.spikes_of(population)

@@ -15,21 +15,20 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_matrix, load_npz, save_npz
+from typing_extensions import Annotated
 
 from snnb.chips.hardware import NO_LIMIT, Hardware, Limits
 from snnb.core.errors import DamagedError, InputError
+from snnb.core.quantities import Quantity, number, prefixed, quantities_of, rows, units
 from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
-from snnb.mapping.cost import UNITS, Cost
+from snnb.mapping.cost import Cost
 from snnb.mapping.limits import least_cores, overfull_cores
 from snnb.mapping.links import write_links
 from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.quantities import Baseline, Connectivity, Cores
 from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
-
-Number = Union[int, float]
-SECONDS = "s, duration of the mapping"
-RECORDED = ("cores", "chips", "connectivity", "hops_unicast", "energy_pj", "step_ns")  # in the manifest
 
 
 class Contents(Document):
@@ -43,11 +42,11 @@ class Contents(Document):
 
 
 class Candidate(Document):
-    """A partition that was tried, or the sequential baseline."""
+    """A partition that was tried."""
 
     method: str
-    cores: int
-    connectivity: float
+    cores: Cores
+    connectivity: Connectivity
 
     @classmethod
     def of(cls, sums: TrafficSums) -> "Candidate":
@@ -56,13 +55,13 @@ class Candidate(Document):
 
 
 class MappingCost(Cost):
-    """Content of `cost.json`: cost and provenance of a mapping; docs/mapping.md defines the quantities."""
+    """Content of `cost.json`: cost and provenance of a mapping."""
 
     model: str
     graph: str  # stamp
     objective: str
     seed: int
-    seconds: float
+    seconds: Annotated[float, Quantity("duration of the mapping", unit="s")]
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
     assumed_spikes: Optional[bool] = None  # True: there are no spike counts, and one spike per neuron is assumed
     by_step: Optional[StepLoads] = None  # None: no spike times were recorded
@@ -82,9 +81,9 @@ class MappingCost(Cost):
     synapses_per_core: Contents
     axons_out_per_core: Optional[Contents] = None
     memory_bits_per_core: Optional[Contents] = None
-    sequential: Candidate
+    sequential: Baseline
     tried: List[Candidate]
-    units: Dict[str, str]
+    units: Dict[str, str] = Field(default_factory=dict)  # of the quantities that have a value
     sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `checksum`
 
     @classmethod
@@ -104,10 +103,7 @@ class MappingCost(Cost):
         cost, network = mapped.cost, mapped.network
         contents = {name: _contents(mapped, name) for name in cost.contents}
         overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
-        units = {**{name: unit for name, unit in UNITS.items() if getattr(cost, name) is not None}, "seconds": SECONDS}
-        if mapped.hardware.energy_of == "network":
-            units["energy_pj"] += ", without neurons and messages"
-        return cls(
+        made = cls(
             **dict(cost),
             model=model,
             graph=graph,
@@ -133,16 +129,10 @@ class MappingCost(Cost):
             synapses_per_core=contents["synapses"],
             axons_out_per_core=contents.get("axons_out"),
             memory_bits_per_core=contents.get("memory_bits"),
-            sequential=Candidate.of(mapped.partition.sequential),
+            sequential=_baseline(cost, mapped.partition.sequential),
             tried=[Candidate.of(sums) for sums in mapped.partition.tried],
-            units=units,
         )
-
-    @property
-    def figures(self) -> Dict[str, Number]:
-        """The scalar figures by name."""
-        values = {name: getattr(self, name) for name in UNITS}
-        return {name: value for name, value in values.items() if value is not None}
+        return made.model_copy(update={"units": units(made)})
 
     @property
     def fill(self) -> Dict[str, Contents]:
@@ -154,22 +144,18 @@ class MappingCost(Cost):
         """Cores that exceed at least one limit, ascending."""
         return sorted({core for cores in self.overfull.values() for core in cores})
 
-    def metrics(self) -> Dict[str, Union[Number, None]]:
-        """Return the figures that the manifest records."""
-        peak = {} if self.by_step is None else {"link_load_peak": self.by_step.link_load_peak}
-        figures = {name: self.figures[name] for name in RECORDED if name in self.figures}
-        return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity}
-
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
         """Return the lines of the log: limits, contents of the cores, cost, and the partitions that were tried."""
-        hardware, empty = self.hardware, len(self.per_core["neurons"]) - self.cores
+        hardware = self.hardware
+        cores = self.cores.cores
         text = [
-            f"{self.neurons:,} neurons on {self.cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
+            f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
         ]
-        name, cores = max(self.least_cores.items(), key=lambda one: one[1])
-        text.append(f"no mapping has fewer than {cores:,} cores, by the limit of {name}")
+        limit_name, least = max(self.least_cores.items(), key=lambda item: item[1])
+        text.append(f"no mapping has fewer than {least:,} cores, by the limit of {limit_name}")
+        empty = len(self.per_core["neurons"]) - cores
         if empty:
             text.append(f"{empty:,} core numbers of the partition have no neurons; these cores remain empty")
         text += ["", "a core                      mean         max   limit"]
@@ -177,38 +163,69 @@ class MappingCost(Cost):
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
         text += ["", "cost"]
-        text += [f"  {name:<24}{value:>14,.6g}  {self.units[name]}" for name, value in self.figures.items()]
+        text += [f"  {row.title:<30}{row.value:>12}  {row.unit}".rstrip() for row in rows(self, COST_TABLE)]
         if self.max_over_mean:
             text += ["", "largest load over the mean"]
-            text += [f"  {name:<24}{value:>14,.4g}" for name, value in self.max_over_mean.items()]
-        if self.step_bound is not None:
-            of_core = "" if self.step_bound.core is None else f", core {self.step_bound.core:,}"
-            text.append(f"time of a step bounded by: {self.step_bound.by}, {self.step_bound.ns:,.6g} ns{of_core}")
-        if self.events is not None and self.energy_by_event_pj is not None:
-            total = sum(self.energy_by_event_pj.values())
-            text += ["", "energy of a sample             events            pJ"]
-            for name, picojoules in self.energy_by_event_pj.items():
-                share = picojoules / total if total else 0.0
-                text.append(f"  {name:<18}{self.events[name]:>17,.6g}{picojoules:>14,.6g}  {share:.1%}")
+            text += [f"  {name:<30}{number(ratio).value:>12}" for name, ratio in self.max_over_mean.items()]
+        text += self._energy_and_time_lines()
         text += ["", "partition                  cores  connectivity"]
-        for one in self.tried if self.sequential in self.tried else [*self.tried, self.sequential]:
-            note = "" if one in self.tried else "  for comparison"
-            text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
-        also = "either" if self.connectivity == 0 else f"but {self.connectivity:,.6g} in this mapping"
-        ratio = f"and in sequential order, no spikes travel between cores {also}"
-        if self.sequential.connectivity:
-            share = self.connectivity / self.sequential.connectivity
-            ratio = f"{share:.2f} × the connectivity of the sequential mapping"
-        text += [f"taken: {self.method}, {ratio}", *warnings]
-        for number in self.overfull_cores:
-            exceeded = [name for name, cores in self.overfull.items() if number in cores]
-            parts = [f"{self.per_core[name][number]:,} {name} of {self.limits[name]:,}" for name in exceeded]
-            text.append(f"  core {number:,}: " + ", ".join(parts))
+        tried = [(one.method, one.cores, one.connectivity, "") for one in self.tried]
+        if "sequential" not in {one.method for one in self.tried}:
+            sequential = self.sequential
+            baseline = (sequential.sequential_cores, sequential.sequential_connectivity)
+            tried.append(("sequential", *baseline, "  for comparison"))
+        for method, number_of_cores, connectivity, note in tried:
+            text.append(f"  {method:<20}{number_of_cores:>10,}{number(connectivity).value:>14}{note}")
+        text += [f"taken: {self.method}, {self._comparison()}", *warnings]
+        for core_number in self.overfull_cores:
+            exceeded = [name for name, numbers in self.overfull.items() if core_number in numbers]
+            parts = [f"{self.per_core[name][core_number]:,} {name} of {self.limits[name]:,}" for name in exceeded]
+            text.append(f"  core {core_number:,}: " + ", ".join(parts))
         if self.by_step is not None:
             text.append(self.by_step.line())
         if self.recorded is not None:
             text.append(self.recorded.line())
         return text
+
+    def _energy_and_time_lines(self) -> List[str]:
+        """Return the lines of the log about what bounds a step, and the energy of each event."""
+        text = []
+        if self.step is not None:
+            bound = self.step.step_bound
+            of_core = "" if bound.core is None else f", core {bound.core:,}"
+            text.append(f"time of a step bounded by: {bound.by}, {' '.join(prefixed(bound.ns, 'ns'))}{of_core}")
+        if self.events is not None and self.energy_by_event_pj is not None:
+            total = sum(self.energy_by_event_pj.values())
+            text += ["", "energy of a sample             events        energy"]
+            for name, picojoules in self.energy_by_event_pj.items():
+                share = picojoules / total if total else 0.0
+                event_count = number(self.events[name]).value
+                energy = " ".join(prefixed(picojoules, "pJ"))
+                text.append(f"  {name:<18}{event_count:>17}{energy:>14}  {share:.1%}")
+        return text
+
+    def _comparison(self) -> str:
+        """Return the connectivity, compared with that of the sequential mapping, as text."""
+        ratio = self.sequential.connectivity_ratio
+        if ratio is not None:
+            return f"{ratio:.2f} × the connectivity of the sequential mapping"
+        connectivity = self.traffic.connectivity
+        also = "either" if connectivity == 0 else f"but {number(connectivity).value} in this mapping"
+        return f"and in sequential order, no spikes travel between cores {also}"
+
+
+COST_TABLE = quantities_of(Cost)
+
+
+def _baseline(cost: Cost, sequential: TrafficSums) -> Baseline:
+    ratio: Optional[float] = None
+    if sequential.connectivity:
+        ratio = cost.traffic.connectivity / sequential.connectivity
+    return Baseline(
+        sequential_cores=sequential.cores,
+        sequential_connectivity=sequential.connectivity,
+        connectivity_ratio=ratio,
+    )
 
 
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
@@ -245,7 +262,7 @@ class Mapping:
     traffic : csr_matrix of float64, shape (cores, cores)
         Spikes per sample from core (row) to core (column).
     cost : MappingCost
-        The content of cost.json: `cost.connectivity`, `cost.hops_unicast`, `cost.energy_pj` and so on.
+        The content of cost.json: `cost.traffic.connectivity`, `cost.routes.hops_unicast` and so on.
     names : list of str, or None
         Name of each placed neuron, in the order of `core`; in a graph of several populations `POPULATION,NAME`. None if
         neurons have no names.
@@ -294,7 +311,8 @@ class Mapping:
         return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} cores of {self.hardware.name}>"
 
     def _repr_html_(self) -> str:
-        return html_table(repr(self)[1:-1], self.cost.metrics().items())
+        shown = [(row.title, f"{row.value} {row.unit}".strip()) for row in rows(self.cost, COST_TABLE)]
+        return html_table(repr(self)[1:-1], shown)
 
     @property
     def hardware(self) -> Hardware:

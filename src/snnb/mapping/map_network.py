@@ -73,8 +73,19 @@ def map_network(
         positions = place(sums.matrix, hardware, seed, progress, hops=objective == "hops")
         chosen = replace(partitions, best=sums)
         mapped.append(MappedNetwork(hardware, chosen, positions, cost(sums, hardware, positions), partitions.warnings))
-    figure = {"spikes": "connectivity", "hops": "hops_unicast", "energy": "energy_pj", "step": "step_ns"}[objective]
-    return min(mapped, key=lambda one: getattr(one.cost, figure))
+    return min(mapped, key=lambda candidate: _objective_value(candidate.cost, objective))
+
+
+def _objective_value(cost: Cost, objective: str) -> float:
+    """Return what `map_network` minimises."""
+    if objective == "hops":
+        return cost.routes.hops_unicast
+    if objective == "energy":
+        return cost.energy.picojoules
+    if objective == "step":
+        assert cost.step is not None  # it needs `time_ns`
+        return cost.step.step_ns
+    return cost.traffic.connectivity
 
 
 def cost_partition(

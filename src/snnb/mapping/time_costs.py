@@ -5,13 +5,16 @@ from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
+from typing_extensions import Annotated
 
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import number, prefixed
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.links import used_link_loads
 from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.quantities import LINK_LOAD_PEAK
 from snnb.mapping.traffic import MappableNetwork, take_sets, traffic_of
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
@@ -19,21 +22,24 @@ STEP_BYTES = 64  # of the costs of a time step of a sample: numbers in arrays, i
 
 
 class StepLoads(Document):
-    """Load of the most loaded link in each step of recorded samples, with unicast routing; steps of `RecordedSteps`."""
+    """Load of the most loaded link in each step of recorded samples, with unicast routing.
+
+    Loads are spikes over a link in one direction, mean over the samples. Steps are those
+    of `RecordedSteps`.
+    """
 
     samples: List[int]  # indices of the test samples
     link_load_max_per_step: List[float]
     peak_step: int  # the first step with the highest load
-    link_load_peak: float
-    unit: str = "spikes per sample over a link in one direction, mean over the samples"
+    link_load_peak: Annotated[float, LINK_LOAD_PEAK]
 
     def line(self) -> str:
         """Return the line of the log."""
         mean = float(np.mean(self.link_load_max_per_step))
         ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps" if mean else ""
         return (
-            f"busiest step: {self.peak_step:,} of {len(self.link_load_max_per_step):,}: {self.link_load_peak:,.6g} "
-            f"spikes per sample over the most loaded link{ratio}"
+            f"busiest step: {self.peak_step:,} of {len(self.link_load_max_per_step):,}: "
+            f"{number(self.link_load_peak).value} spikes per sample over the most loaded link{ratio}"
         )
 
 
@@ -129,14 +135,14 @@ class RecordedSteps(Document):
 
     def line(self) -> str:
         """Return the line of the log."""
-        text = f"{len(self.samples):,} recorded samples: {sum(self.energy_by_event_pj.values()):,.6g} pJ per sample"
+        energy = prefixed(sum(self.energy_by_event_pj.values()), "pJ")
+        text = f"{len(self.samples):,} recorded samples: {' '.join(energy)} per sample"
         if self.step_ns is None:
             return text
         times = np.array(self.step_ns)
-        return (
-            f"{text}; {times.shape[1]:,} steps, the mean takes {times.mean():,.6g} ns, the longest "
-            f"{times.max():,.6g} ns"
-        )
+        mean = prefixed(float(times.mean()), "ns")
+        longest = prefixed(float(times.max()), "ns")
+        return f"{text}; {times.shape[1]:,} steps, the mean takes {' '.join(mean)}, the longest {' '.join(longest)}"
 
 
 def recorded_steps(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> RecordedSteps:

@@ -4,14 +4,14 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
 from snnb.architectures import find
 from snnb.chips.read_hardware import is_file, shown_name
 from snnb.core.errors import UsageError
-from snnb.core.formatting import energy, quantity
+from snnb.core.quantities import Columns, columns, view
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.network.fidelity import Fidelity
@@ -126,44 +126,44 @@ def value_in_words(value: JsonValue) -> str:
     return ",".join(map(value_in_words, value)) if isinstance(value, list) else str(value)
 
 
-MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
-MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / spikes of sequential"
-NETWORK_ENERGY = "energy*: without neurons and messages, not comparable with energy"
-
-
 class MappingSummary(Document):
-    """Mapping and main figures of its cost; spikes, links and energy are per sample."""
+    """A mapping, and what its record states."""
 
     stamp: str
-    hardware: str  # name of the chip
-    method: str
-    cores: int  # number of cores with neurons
-    connectivity: float  # spikes between cores
-    hops_unicast: Optional[float]  # links that they cross; like energy and baseline None for layers on cores
-    energy_pj: Optional[float]
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None for layers on cores
-    graph: str  # its stamp
-    hardware_file: Optional[str]  # path of the description; None for a description of the package
-    sequential_connectivity: Optional[float]  # spikes between cores of the sequential mapping
-    overfull_cores: int
+    hardware_file: Optional[str]  # path of the description; None for one of the package
+    details: mapping.MapDetails
 
     @property
-    def row(self) -> Tuple[str, ...]:
-        """Cells of a table with the head `MAPPING_HEAD`."""
-        ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
-        return (
-            self.stamp,
-            self.graph,
-            shown_name(self.hardware, self.hardware_file or ""),
-            self.method,
-            f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
-            quantity(self.connectivity),
-            ratio,
-            *(
-                energy(self.energy_pj) if self.energy_pj is not None and self.energy_of == scope else ""
-                for scope in ("events", "network")
-            ),
-        )
+    def chip(self) -> str:
+        """Name of the chip, and of the file of its description."""
+        return shown_name(self.details.hardware, self.hardware_file or "")
+
+
+MAPPINGS = view(
+    "cores",
+    "connectivity",
+    "connectivity_ratio",
+    "energy_pj",
+    "network_energy_pj",
+    of=[MappingSummary],
+)
+MAPPING_TEXTS = ("mapping", "graph", "chip", "method")  # columns before those of `MAPPINGS`
+
+
+def mapping_table(mappings: Sequence[MappingSummary]) -> Columns:
+    """Return a table of mappings, with columns `MAPPING_TEXTS` and `MAPPINGS`.
+
+    A mapping with overfull cores is marked as invalid after the number of its cores.
+    """
+    quantities = columns(mappings, MAPPINGS)
+    rows = []
+    for summary, (cores, *cells) in zip(mappings, quantities.rows):
+        details = summary.details
+        if details.overfull_cores:
+            cores += f" (invalid: {details.overfull_cores:,} overfull)"
+        texts = [summary.stamp, details.graph, summary.chip, details.method]
+        rows.append([*texts, cores, *cells])
+    return Columns([*MAPPING_TEXTS, *quantities.head], rows)
 
 
 class Compared(Document):
@@ -357,13 +357,17 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics
 
 
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:
-    """Return the costs of the mappings of a graph, or of all graphs of the run, oldest first."""
+    """Return the mappings of a graph, or of all graphs of the run, oldest first."""
     summaries = []
-    for stamp, record in cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name)).items():
+    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    for stamp, record in records.items():
         if graph is None or record.details.graph == graph:
             hardware = str(record.params.hardware)
-            recorded: Dict[str, Any] = dict.fromkeys(MappingSummary.model_fields)
-            recorded.update({**record.metrics, **dict(record.details)})
-            recorded.update(stamp=stamp, hardware_file=hardware if is_file(hardware) else None)
-            summaries.append(MappingSummary(**{name: recorded[name] for name in MappingSummary.model_fields}))
+            summaries.append(
+                MappingSummary(
+                    stamp=stamp,
+                    hardware_file=hardware if is_file(hardware) else None,
+                    details=record.details,
+                )
+            )
     return summaries

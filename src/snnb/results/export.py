@@ -205,7 +205,7 @@ def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
         pairs[:, 2:],
         np.bincount(pair.ravel(), elements.data[away], len(pairs)) / graph.interval,
         hardware.routers,
-        mapping.cost.step_ns,
+        None if mapping.cost.step is None else mapping.cost.step.step_ns,
         {"stamp": mapping.path.name, "hardware": hardware.name},
     )
 

@@ -38,7 +38,7 @@ from snnb.core.formatting import accuracy, duration, energy, quantity
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document, read_text
-from snnb.results.compare import NETWORK_ENERGY, in_words, mean_rate, simulated_files
+from snnb.results.compare import in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, GRID_STAGES, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
@@ -213,7 +213,7 @@ def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
     """
     notes = ["rate: spikes per neuron and step; operations: synaptic operations per sample"]
     if any(point.get("energy_of") == "network" for point in points):
-        notes.append(NETWORK_ENERGY)
+        notes.append("energy*: without neurons and messages, not comparable with energy")
     # The chip has its name, unless two values of `hardware` are files of chips with equal names.
     chips = {point.get(CHIPS): point.get("chip") for point in points}
     hidden = [*NOT_SHOWN, CHIPS if len({*chips.values()}) == len(chips) else "chip"]
@@ -384,8 +384,17 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
         except InputError as error:
             say(f"sweep: {error}")
             return NO_CHIP.model_copy(update={"chip": name, "note": str(error)})
-    recorded = {**dict(cost), "chip": name, "chips": cost.chips or 1, "energy_of": chip.energy_of, "note": None}
-    return ChipFigures(**{name: recorded[name] for name in ChipFigures.model_fields})
+    step = cost.step
+    return ChipFigures(
+        chip=name,
+        cores=cost.cores.cores,
+        chips=cost.cores.chips or 1,
+        energy_pj=cost.energy.picojoules,
+        energy_of=chip.energy_of,
+        sample_ns=None if step is None else step.sample_ns,
+        sample_latency_ns=None if step is None else step.sample_latency_ns,
+        note=None,
+    )
 
 
 def _sweep_point(

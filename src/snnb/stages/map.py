@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, ClassVar, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -20,6 +20,19 @@ from snnb.core.options import (
     Seed,
 )
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import number, values, view
+from snnb.mapping.quantities import (
+    CORE_EVENTS_PEAK,
+    LINK_LOAD_PEAK,
+    Baseline,
+    CoreCost,
+    EnergyCost,
+    LayerCores,
+    LayerTraffic,
+    RouteCost,
+    StepCost,
+    TrafficCost,
+)
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 from snnb.stages import graph, simulate
@@ -100,18 +113,43 @@ class MapParams(Options):
 
 
 class MapDetails(Record):
-    """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
+    """Recorded result of a mapping: graph, hardware, the chosen method, and the cost.
+
+    The parts of the cost are those of `cost.json`. If cores take whole layers, there are
+    only `cores`, `traffic` and `core_events_peak`.
+    """
 
     graph: str
     hardware: str
     mesh: Optional[List[int]]  # None: the cores take whole layers
     method: str
     neurons: int
-    cores: int
     overfull_cores: int
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None like the mesh for whole layers
+    cores: Union[CoreCost, LayerCores]
+    traffic: Union[TrafficCost, LayerTraffic]
+    routes: Optional[RouteCost] = None
+    energy: Optional[EnergyCost] = None
+    step: Optional[StepCost] = None
+    sequential: Optional[Baseline] = None
+    # None: no spike times were recorded
+    link_load_peak: Annotated[Optional[float], LINK_LOAD_PEAK] = None
+    core_events_peak: Annotated[Optional[int], CORE_EVENTS_PEAK] = None
 
 
+SUMMARY = view(
+    "cores",
+    "chips",
+    "connectivity",
+    "hops_unicast",
+    "synaptic_operations",
+    "energy_pj",
+    "network_energy_pj",
+    "step_ns",
+    "link_load_peak",
+    "core_events_peak",
+    "sequential_connectivity",
+    of=[MapDetails],
+)
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
@@ -173,17 +211,19 @@ def _map_layers(
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
     output.warnings = [*layer_notes(network, hardware, assignment, _current_notes(opened))]
-    output.metrics = cost.metrics()
+    busiest = cost.busiest_core
     output.details = MapDetails(
         graph=stamp,
         hardware=hardware.name,
         mesh=None,
         method="layers",
         neurons=cost.neurons,
-        cores=cost.cores,
         overfull_cores=0,
-        energy_of=None,
+        cores=cost.cores,
+        traffic=cost.traffic,
+        core_events_peak=None if busiest is None else busiest.core_events_peak,
     )
+    output.metrics = _metrics(output.details)
     return [*cost.log_lines(assignment), "", *output.warnings, *([UNKNOWN] if cost.busiest_core is None else [])]
 
 
@@ -243,9 +283,8 @@ def _map_neurons(
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
     external = recorded(run, graph.KIND, stamp) if imported else None
     notes += [] if external is None else graph.rate_warnings(opened, external.params)
-    notes += [*_current_notes(opened), *_input_note(network, cost.outside_spikes)]
+    notes += [*_current_notes(opened), *_input_note(network, cost.traffic.outside_spikes)]
     notes += [*_weight_note(run, opened, hardware), *_pooling_note(opened, hardware)]
-    output.metrics = cost.metrics()
     output.warnings = [*mapped.warnings, *notes]
     output.details = MapDetails(
         graph=stamp,
@@ -253,12 +292,24 @@ def _map_neurons(
         mesh=list(hardware.mesh),
         method=cost.method,
         neurons=cost.neurons,
-        cores=cost.cores,
         overfull_cores=len(cost.overfull_cores),
-        energy_of=hardware.energy_of,
+        cores=cost.cores,
+        traffic=cost.traffic,
+        routes=cost.routes,
+        energy=cost.energy,
+        step=cost.step,
+        sequential=cost.sequential,
+        link_load_peak=None if loads is None else loads.link_load_peak,
     )
+    output.metrics = _metrics(output.details)
     unknown = [UNKNOWN] if loads is None and not imported else []
     return [*cost.log_lines(mapped.warnings), *notes, *unknown]
+
+
+def _metrics(details: MapDetails) -> Dict[str, Union[int, float, None]]:
+    """Return the quantities that the summary of the command shows."""
+    value_of = values(details)
+    return {key: value_of[key] for key in SUMMARY if key in value_of}
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:
@@ -279,7 +330,7 @@ def _input_note(network: "MappableNetwork", spikes: float) -> List[str]:
         return []
     inputs = [p.name for p in network.sources if p.first < network.first]
     return [
-        f"{', '.join(inputs)}: {spikes:,.6g} spikes per sample to cores, which "
+        f"{', '.join(inputs)}: {number(spikes).value} spikes per sample to cores, which "
         "connectivity, hops and the energy of routes exclude"
     ]
 

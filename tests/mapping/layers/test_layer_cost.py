@@ -72,14 +72,14 @@ def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
     conv, second = sums["00Conv2D_8x8x4"].sum() / 60, sums["02Conv2D_2x2x8"].sum() / 60
     assert [row.spikes_out for row in cost.layers] == pytest.approx([conv, second, 0])
     assert [row.spikes_in for row in cost.layers] == pytest.approx([0, conv, second])
-    assert cost.connectivity == pytest.approx(conv + second)
-    assert cost.synaptic_operations == pytest.approx(sum(row.synaptic_operations for row in cost.layers))
+    assert cost.traffic.connectivity == pytest.approx(conv + second)
+    assert cost.traffic.synaptic_operations == pytest.approx(sum(row.synaptic_operations for row in cost.layers))
     times, events = load_archive(SIMULATION / "spike_times.npz"), Counter()
     core = {row.name: row.core for row in cost.layers}
     for source, target in (("00Conv2D_8x8x4", "02Conv2D_2x2x8"), ("02Conv2D_2x2x8", "04Dense_10")):
         events.update((core[target], sample, step) for sample, _, step in times[source].tolist())
     busiest = cost.busiest_core
-    assert busiest.max == max(events.values()) == events[busiest.core, busiest.sample, busiest.step]
+    assert busiest.core_events_peak == max(events.values()) == events[busiest.core, busiest.sample, busiest.step]
     steps = range(int(times["num_steps"]))
     each = [max(events[number, sample, step] for number in core.values()) for sample in (0, 1) for step in steps]
     assert busiest.mean == pytest.approx(np.mean(each))
@@ -90,11 +90,11 @@ def test_a_spiking_input_sends_to_each_core_that_reads_it(tmp_path):
     graph = make_graph(residual(), tmp_path, "spikes")
     cost = cost_of(read_network(tmp_path / "net_parsed.h5"), graph)
     spikes = {p.name: p.spike_count.sum() / SAMPLES for p in graph.populations}
-    assert cost.outside_spikes == pytest.approx(2 * spikes["input"])  # `one` and `sum` read it
+    assert cost.traffic.outside_spikes == pytest.approx(2 * spikes["input"])  # `one` and `sum` read it
     assert cost.layers[0].spikes_in == pytest.approx(spikes["input"])
     assert cost.layers[0].spikes_out == pytest.approx(2 * spikes["one"])
     assert cost.layers[2].spikes_in == pytest.approx(spikes["two"] + spikes["one"] + spikes["input"])
-    assert cost.connectivity == pytest.approx(2 * spikes["one"] + spikes["two"] + spikes["sum"])
+    assert cost.traffic.connectivity == pytest.approx(2 * spikes["one"] + spikes["two"] + spikes["sum"])
 
 
 def test_the_document_is_read_back_and_checked(tmp_path):

@@ -7,15 +7,18 @@ figures are per sample.
 import hashlib
 import json
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Sequence, Union
+from typing import Dict, List, Literal, Mapping, Optional, Sequence
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import Annotated
 
 from snnb.chips.hardware import LayerHardware
 from snnb.core.errors import DamagedError
+from snnb.core.quantities import number, rows, units, view
 from snnb.io.text import Document, read_document
 from snnb.mapping.layers.assignment import LayerAssignment, text_table
+from snnb.mapping.quantities import CORE_EVENTS_PEAK, LayerCores, LayerTraffic
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.spike_times import read_spike_times
 
@@ -48,8 +51,8 @@ class BusiestCore(Document):
     """Events into the core that receives the most of them in a step of a recorded sample."""
 
     samples: List[int]  # indices of the test samples
-    max: int
-    core: int  # core, sample and step, from 0, of the maximum; the first one
+    core_events_peak: Annotated[int, CORE_EVENTS_PEAK]
+    core: int  # core, sample and step, from 0, of the peak; the first one
     sample: int
     step: int
     mean: float  # over steps and samples, of the core that is busiest in each
@@ -57,8 +60,9 @@ class BusiestCore(Document):
     def line(self) -> str:
         """Return the line of the log."""
         return (
-            f"events into the busiest core in a step of {len(self.samples):,} recorded samples: {self.max:,} at most "
-            f"(core {self.core}, sample {self.sample:,}, step {self.step:,}), mean {self.mean:,.6g}"
+            f"events into the busiest core in a step of {len(self.samples):,} recorded samples: "
+            f"{self.core_events_peak:,} at most (core {self.core}, sample {self.sample:,}, step {self.step:,}), "
+            f"mean {number(self.mean).value}"
         )
 
 
@@ -71,14 +75,12 @@ class LayerCost(Document):
     hardware: LayerHardware
     neurons: int
     samples: int
-    cores: int = Field(description="cores with layers")
-    connectivity: float = Field(description="spikes between cores per sample")
-    outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
-    synaptic_operations: float = Field(description="synaptic operations per sample")
+    cores: LayerCores
+    traffic: LayerTraffic
     layers: List[LayerOnCore]
     folded: Dict[str, int]  # poolings without neurons on the chip, and the sides of their windows
     busiest_core: Optional[BusiestCore] = None  # None: no spike times were recorded
-    units: Dict[str, str]
+    units: Dict[str, str] = Field(default_factory=dict)  # of the quantities that have a value
     sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # of all other fields
 
     @classmethod
@@ -105,11 +107,11 @@ class LayerCost(Document):
         operations = synaptic_operations(network, assignment.folded, counts)
         outside = network.input.name
         readers = [(term.source, core[layer.name]) for layer in assignment.layers for term in layer.terms]
-        rows = []
+        layers = []
         for layer, fits in zip(assignment.layers, assignment.fits):
             received = [t.source for t in layer.terms if core.get(t.source) != core[layer.name]]
             sent = sum(source == layer.name and reader != core[layer.name] for source, reader in readers)
-            rows.append(
+            layers.append(
                 LayerOnCore(
                     name=layer.name,
                     core=core[layer.name],
@@ -128,17 +130,19 @@ class LayerCost(Document):
             model=model,
             graph=graph,
             hardware=hardware,
-            neurons=sum(network.volume(row.name).size for row in rows),
+            neurons=sum(network.volume(layer.name).size for layer in layers),
             samples=samples,
-            cores=len({row.core for row in rows}),
-            connectivity=sum(row.spikes_out for row in rows),
-            outside_spikes=float(n_outside * counts[outside].sum()) if outside in counts else 0.0,
-            synaptic_operations=sum(row.synaptic_operations for row in rows),
-            layers=rows,
+            cores=LayerCores(cores=len({layer.core for layer in layers})),
+            traffic=LayerTraffic(
+                connectivity=sum(layer.spikes_out for layer in layers),
+                outside_spikes=float(n_outside * counts[outside].sum()) if outside in counts else 0.0,
+                synaptic_operations=sum(layer.synaptic_operations for layer in layers),
+            ),
+            layers=layers,
             folded=dict(assignment.folded),
             busiest_core=None if spike_times is None else _busiest(assignment, core, list(counts), spike_times),
-            units={name: field.description for name, field in cls.model_fields.items() if field.description},
         )
+        made = made.model_copy(update={"units": units(made)})
         return made.model_copy(update={"sha256": made.checksum()})
 
     def checksum(self) -> str:
@@ -154,24 +158,20 @@ class LayerCost(Document):
             raise DamagedError(path, "damaged, its checksum does not match")
         return cost
 
-    def metrics(self) -> Dict[str, Union[int, float, None]]:
-        """Return the figures that the manifest records."""
-        busiest = {} if self.busiest_core is None else {"core_events_peak": self.busiest_core.max}
-        names = ("cores", "connectivity", "synaptic_operations")
-        return {**{name: getattr(self, name) for name in names}, **busiest}
-
     def log_lines(self, assignment: LayerAssignment) -> List[str]:
         """Return the lines of the log: layers with their memories, and cost."""
-        text = [f"{len(self.layers)} layers on {self.cores} cores of {self.hardware.name}"]
+        text = [f"{len(self.layers)} layers on {self.cores.cores} cores of {self.hardware.name}"]
         text += [f"source of the figures: {self.hardware.source}", "", *text_table(assignment.rows()), ""]
-        head = ("layer", "core", "spikes in", "spikes out", "synaptic operations")
-        rows = [
-            (row.name, str(row.core), *(f"{v:,.6g}" for v in (row.spikes_in, row.spikes_out, row.synaptic_operations)))
-            for row in self.layers
-        ]
-        text += [*text_table([head, *rows]), ""]
-        text += [f"  {name:<20}{getattr(self, name):>14,.6g}  {unit}" for name, unit in self.units.items()]
+        table = [["layer", "core", "spikes in", "spikes out", "synaptic operations"]]
+        for layer in self.layers:
+            loads = (layer.spikes_in, layer.spikes_out, layer.synaptic_operations)
+            table.append([layer.name, str(layer.core), *(number(load).value for load in loads)])
+        text += [*text_table(table), ""]
+        text += [f"  {row.title:<20}{row.value:>14}  {row.unit}".rstrip() for row in rows(self, COST_TABLE)]
         return text + ([] if self.busiest_core is None else [self.busiest_core.line()])
+
+
+COST_TABLE = view("cores", "connectivity", "outside_spikes", "synaptic_operations", of=[LayerCost])
 
 
 def synaptic_operations(
@@ -215,7 +215,7 @@ def _busiest(assignment: LayerAssignment, core: Mapping[str, int], sources: Sequ
     number, at_most = np.unravel_index(int(events.argmax()), events.shape)
     return BusiestCore(
         samples=list(samples),
-        max=int(events.max()),
+        core_events_peak=int(events.max()),
         core=int(number),
         sample=int(at_most) // steps + samples.start,
         step=int(at_most) % steps,
