@@ -125,6 +125,7 @@ format: setup ## put the code into the one format
 docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_keywords.py
+	$(BIN)/python docs/make_quantities.py
 
 .venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-site

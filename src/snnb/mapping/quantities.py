@@ -141,10 +141,10 @@ class StepCost(Document):
         description="time of a step with the mean number of events"
     )
     sample_ns: Annotated[float, Quantity("sample interval", prefixed, "ns")] = Field(
-        description="steps of a sample with the warm-up · `step_ns`"
+        description="steps of a sample, including the warm-up, · `step_ns`"
     )
     sample_latency_ns: Annotated[float, Quantity("latency of a sample", prefixed, "ns")] = Field(
-        description="the same with the steps that spikes take from layer to layer"
+        description="the same, including the steps that spikes take from layer to layer"
     )
     step_bound: StepBound
 
