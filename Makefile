@@ -122,7 +122,7 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup ## write the command reference and the keywords of snnb.Run anew
+docs: setup ## write the command reference, the keywords of snnb.Run and the quantities anew
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_keywords.py
 	$(BIN)/python docs/make_quantities.py
