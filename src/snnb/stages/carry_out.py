@@ -1,11 +1,12 @@
-"""Carry out a plan: record the options of the command, and run the stages that have to run.
+"""Carry out a plan: record the options of the command, and run the stages.
 
-`plan_stages` plans up to the first stage that has to run, since its result can change the defaults of later stages.
-After it has run, the remaining stages are planned.
+`plan_stages` plans up to the first stage that has to run, since its result can change
+the defaults of later stages. After it has run, the remaining stages are planned.
 """
 
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import (
     Callable,
     Collection,
@@ -23,8 +24,21 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
 from snnb.stages.missing_packages import extra_named
-from snnb.stages.plan import UP_TO_DATE, PlannedStage, Request, check_next, check_options, plan_stages, saying_stage
-from snnb.stages.run_options import merge_with_run, options_with_effect, origin_named, remembered_options
+from snnb.stages.plan import (
+    UP_TO_DATE,
+    PlannedStage,
+    Request,
+    check_next,
+    check_options,
+    plan_stages,
+    saying_stage,
+)
+from snnb.stages.run_options import (
+    merge_with_run,
+    options_with_effect,
+    origin_named,
+    remembered_options,
+)
 from snnb.stages.stage import AnyStage, Given, StageResult, other_versions, result_of
 
 FIGURES_UNCHANGED = "its figures are unchanged"
@@ -55,14 +69,16 @@ def bring_up_to_date(
     Parameters
     ----------
     given : mapping
-        Options by stage, as `read_options` returns them. An option that is not given has the value that the run
-        remembers, else its default.
+        Options by stage, as `read_options` returns them. An option that is not given has
+        the value that the run remembers, else its default.
     force : bool
-        Run the target, or every stage if the target was not requested by name, even if it is up to date.
+        Run the target even if it is up to date; if it was not requested by name, run every
+        stage.
     upstream : bool
-        Run the earlier stages that are missing or stale; otherwise raise `UpstreamError`.
+        Run the earlier stages that are missing or stale, or else raise `UpstreamError`.
     asked_by_name : bool
-        The target was requested by name, not as the last stage of `snnb run`. Otherwise `Stage.always_new` is ignored.
+        The target was requested by name, not as the last stage of `snnb run`. Otherwise
+        `Stage.always_new` is ignored.
     forget : collection of str
         Stages whose remembered options are forgotten.
     remember : bool
@@ -78,29 +94,35 @@ def bring_up_to_date(
         plan = plan_stages(run, request, {})
         last = plan[-1]
         if last.reason is not None and last.name != target and not upstream:
-            raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); omit --no-upstream to run it")
+            advice = "omit --no-upstream to run it"
+            raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); {advice}")
         if last.reason is not None:
             check_next(run, request, last.name, say)
     if remember:
-        remembered = {name: remembered_options(STAGES[name], options[name]) for name in names}
-        run.save_options({**run.options, **remembered})
+        options_to_save = dict(run.options)
+        for name in names:
+            options_to_save[name] = remembered_options(STAGES[name], options[name])
+        run.save_options(options_to_save)
     results: Dict[str, StageResult] = {}
     while plan:
         for planned in plan:
             say_of_stage = saying_stage(say, planned.name)
             if planned.reason is None:
-                results[planned.name] = result_of(run, planned.name, planned.result)
-                _say_up_to_date(results[planned.name], planned, say_of_stage)
+                result = result_of(run, planned.name, planned.result)
+                _say_up_to_date(result, planned, say_of_stage)
             else:
-                results[planned.name] = _run_stage(run, request, planned, given, say_of_stage, bar)
+                result = _run_stage(run, request, planned, given, say_of_stage, bar)
+            results[planned.name] = result
         with origin_named(options, given):
             plan = plan_stages(run, request, results)
             if plan and plan[-1].reason is not None:
                 check_next(run, request, plan[-1].name, say)
-    unchanged = [result.record for result in results.values() if result.reason is None]
-    others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
-    if others:
-        say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
+    packages: Dict[str, None] = {}  # in order
+    for result in results.values():
+        if result.reason is None:
+            packages.update(dict.fromkeys(other_versions(result.record)))
+    if packages:
+        say(f"{OTHER_VERSIONS} {', '.join(packages)}; see {run.path / manifest.NAME}")
     return list(results.values())
 
 
@@ -110,7 +132,8 @@ def _say_up_to_date(result: StageResult, planned: PlannedStage, say: Say) -> Non
     origin = None if source is None else getattr(result.record.params, source)
     say(UP_TO_DATE if origin is None else f"{UP_TO_DATE}, of {source} {origin}")
     figures = planned.options.get("figures")
-    if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
+    endings = {PurePosixPath(file.path).suffix for file in result.record.outputs}
+    if figures is not None and f".{figures}" not in endings:
         say(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
 
 
@@ -129,7 +152,14 @@ def _run_stage(
         effective = request.effective_options(run)[name]
         messages = (
             stage.announcement(run, planned.params),
-            _describe_options(run, stage, given.get(name, {}), request.options[name], effective, planned.params),
+            _describe_options(
+                run,
+                stage,
+                given.get(name, {}),
+                request.options[name],
+                effective,
+                planned.params,
+            ),
         )
         for message in messages:
             if message:
@@ -150,7 +180,7 @@ def _describe_options(
     effective: Mapping[str, object],
     params: Options,
 ) -> str:
-    """Return the options of a stage as text: those of the command, those of the run, and those without effect.
+    """Return the options of a stage as text: of the command, of the run, without effect.
 
     Options that have their default value are left out.
     """
@@ -160,21 +190,34 @@ def _describe_options(
     for name in effective:
         value, default = getattr(params, name), defaults.get(name)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
-            value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
+            value, default = (
+                {key: item for key, item in value.items() if default.get(key) != item},
+                {},
+            )
         if value != default:
             values[name] = value
+    earlier = values.keys() - given.keys()
+    without_effect = options.keys() - effective.keys() - given.keys()
     groups = {
-        "options": {name: value for name, value in values.items() if name in given},
-        "recorded options": {name: value for name, value in values.items() if name not in given},
-        "recorded options without effect": {
-            name: value for name, value in options.items() if name not in effective and name not in given
-        },
+        "options": {name: values[name] for name in values if name in given},
+        "recorded options": {name: values[name] for name in values if name in earlier},
+        "recorded options without effect": {name: options[name] for name in options if name in without_effect},
     }
-    return "; ".join(f"{title}: {options_in_words(kind, group)}" for title, group in groups.items() if group)
+    parts = []
+    for title, group in groups.items():
+        if group:
+            parts.append(f"{title}: {options_in_words(kind, group)}")
+    return "; ".join(parts)
 
 
-def _default_values(run: RunDirectory, stage: AnyStage, options: Mapping[str, object]) -> Dict[str, object]:
+def _default_values(
+    run: RunDirectory,
+    stage: AnyStage,
+    options: Mapping[str, object],
+) -> Dict[str, object]:
     """Return the default in this run of each option of a stage."""
-    fields = stage.kind.params.model_fields.items()
-    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
+    defaults: Dict[str, object] = {}
+    for name, field in stage.kind.params.model_fields.items():
+        if not field.is_required():
+            defaults[name] = field.get_default(call_default_factory=True)
     return {**defaults, **stage.defaults(run, options)}

@@ -16,7 +16,10 @@ def extra_named(stage: str) -> Iterator[None]:
     except Exception as error:  # a library of another version, for example, raises errors of any type in an import
         modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
         packages = {name.split(".")[0] for name in (*modules, getattr(error, "name", None) or "")}
-        package = next((name for name in ("tensorflow", "tf_keras") if name in packages - sys.modules.keys()), None)
+        package = next(
+            (name for name in ("tensorflow", "tf_keras") if name in packages - sys.modules.keys()),
+            None,
+        )
         if package is None:  # the error has not ended their import
             raise
         remedy = how_to_install("train")

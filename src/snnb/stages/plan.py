@@ -1,8 +1,9 @@
-"""Determine which stages must run and why. Nothing is written here; `carry_out.py` runs the stages.
+"""Determine which stages must run and why. Nothing is written here; see `carry_out.py`.
 
-With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. Each of these
-stages, in order, selects its result for its parameters (`Stage.select`), or has to run if it has none that is up to
-date. `simulate` selects the latest simulation. `graph` gets its stamp as option `simulation`, its `Stage.source`, and
+With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage
+by stage. Each of these stages, in order, selects its result for its parameters
+(`Stage.select`), or has to run if it has none that is up to date. `simulate` selects the
+latest simulation. `graph` gets its stamp as option `simulation`, its `Stage.source`, and
 selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
 """
 
@@ -17,7 +18,14 @@ from snnb.rundir.manifest import AnyRecord
 from snnb.stages.all import BEFORE, OF_GRAPH, STAGES
 from snnb.stages.missing_packages import extra_named
 from snnb.stages.run_options import merge_with_run
-from snnb.stages.stage import NOT_RUN, AnyStage, Given, PlannedRun, StageResult, stale_reason
+from snnb.stages.stage import (
+    NOT_RUN,
+    AnyStage,
+    Given,
+    PlannedRun,
+    StageResult,
+    stale_reason,
+)
 
 UP_TO_DATE = "up to date"
 
@@ -32,23 +40,36 @@ class Request:
     asked_by_name: bool  # whether the target was requested by its name
 
     def effective_options(self, run: RunDirectory) -> Dict[str, Mapping[str, object]]:
-        """Return the options that have an effect, by stage. They can depend on the result of an earlier stage."""
-        return {name: STAGES[name].effective_options(run, self.options) for name in self.names}
+        """Return the options that have an effect, by stage.
+
+        They can depend on the result of an earlier stage.
+        """
+        stages = [STAGES[name] for name in self.names]
+        return {stage.name: stage.effective_options(run, self.options) for stage in stages}
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage that has to be up to date."""
+    """A stage that has to be up to date.
+
+    `options` have an effect, and name the result to read. `result` is the name of the
+    result that is up to date, of a stage that can have several. `reason` is why the stage
+    has to run; None if it is up to date.
+    """
 
     name: str
-    options: Mapping[str, object]  # that have an effect, and the option that names the result to read
+    options: Mapping[str, object]
     params: Options
-    result: Optional[str]  # name of the result that is up to date, if the stage can have several
-    reason: Optional[str]  # why the stage has to run; None if it is up to date
+    result: Optional[str]
+    reason: Optional[str]
 
 
-def plan_stages(run: RunDirectory, request: Request, results: Mapping[str, StageResult]) -> List[PlannedStage]:
-    """Return the stages that follow those with `results`, up to the first that has to run.
+def plan_stages(
+    run: RunDirectory,
+    request: Request,
+    results: Mapping[str, StageResult],
+) -> List[PlannedStage]:
+    """Return the stages after those with `results`, up to the first that has to run.
 
     The parameters of later stages can depend on its result.
     """
@@ -64,9 +85,10 @@ def plan_stages(run: RunDirectory, request: Request, results: Mapping[str, Stage
         with extra_named(name):  # a user's model may have to be opened
             params = stage.resolve(run, options)
             result, reason = stage.select(run, params)
-        if reason is None and request.force and (name == target or not request.asked_by_name):
+        is_requested = name == target and request.asked_by_name
+        if reason is None and request.force and (is_requested or not request.asked_by_name):
             reason = "forced"
-        if reason is None and name == target and stage.always_new and request.asked_by_name:
+        if reason is None and is_requested and stage.always_new:
             reason = "always simulated again when requested by name"
         plan.append(PlannedStage(name, options, params, result, reason))
         if reason is not None:
@@ -76,14 +98,22 @@ def plan_stages(run: RunDirectory, request: Request, results: Mapping[str, Stage
 
 
 def check_options(
-    run: RunDirectory, target: str, given: Given, *, forget: Collection[str] = (), force: bool = False
+    run: RunDirectory,
+    target: str,
+    given: Given,
+    *,
+    forget: Collection[str] = (),
+    force: bool = False,
 ) -> List[str]:
-    """Return the stages that are needed, after checking their options: the last stage may run hours later."""
+    """Return the stages that are needed, after checking their options.
+
+    The last stage may run hours later.
+    """
     imported = run.manifest.run.imported
     if imported and target not in OF_GRAPH:
         raise UsageError(
-            f"{run.path} contains an external graph and no network, so {target} is not available; map, export, "
-            "report, compare, status and verify are"
+            f"{run.path} contains an external graph and no network, so {target} is not "
+            "available; map, export, report, compare, status and verify are"
         )
     names: List[str] = []
     name: Optional[str] = target
@@ -93,13 +123,19 @@ def check_options(
         source_given = stage.source is not None and own.get(stage.source) is not None
         if source_given or (imported and name == OF_GRAPH[0]):
             break
-        others = (other for option, other in stage.prerequisite_by_option.items() if own.get(option))
-        name = next(others, BEFORE.get(name))
-    unused = [stage for stage, own in given.items() if own and stage not in (*names, "prepare")]
+        name = BEFORE.get(name)
+        for option, prerequisite in stage.prerequisite_by_option.items():
+            if own.get(option):
+                name = prerequisite
+    used = (*names, "prepare")
+    unused = [stage for stage, own in given.items() if own and stage not in used]
     if imported and unused:
-        wrong = [option_name(STAGES[stage].kind.params, name) for stage in unused for name in given[stage]]
+        words: List[str] = []
+        for stage_name in unused:
+            kind = STAGES[stage_name].kind.params
+            words += [option_name(kind, option) for option in given[stage_name]]
         raise UsageError(
-            f"{', '.join(wrong)}: of {unused[0]}, and {run.path} contains an external graph and no network"
+            f"{', '.join(words)}: of {unused[0]}, and {run.path} contains an external graph and no network"
         )
     merged = merge_with_run(run, given, forget)
     options = {name: STAGES[name].effective_options(run, merged) for name in names}
@@ -118,7 +154,10 @@ def check_next(run: RunDirectory, request: Request, name: str, say: Say) -> None
     """Check the options of all stages before one of them runs."""
     options = request.effective_options(run)
     with extra_named(name):
-        _check_plan(run, PlannedRun(request.names, options, name, saying_stage(say, name), request.force))
+        _check_plan(
+            run,
+            PlannedRun(request.names, options, name, saying_stage(say, name), request.force),
+        )
 
 
 def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
@@ -144,20 +183,25 @@ class StageState:
         return UP_TO_DATE
 
 
-def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
-    """Return the state of every result in the run, and of the stages of `snnb run` that have not run.
+def state_of_stages(
+    run: RunDirectory,
+    only: Optional[Collection[str]] = None,
+) -> List[StageState]:
+    """Return the state of every result, and of the stages of `snnb run` that have not run.
 
     `only` selects results of stages with many by their stamps; by default all.
     """
     states: List[StageState] = []
-    causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
+    # By directory of a stale result: why a result that was made of it is stale
+    causes: Dict[str, str] = {}
     results = run.records()
     for name, stage in STAGES.items():
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
         several = stage.kind.names is not None
-        records = {place: record for place, record in results.items() if place.split("/")[0] == stage.kind.directory}
-        for directory, record in records.items():
+        places = [place for place in results if place.split("/")[0] == stage.kind.directory]
+        for directory in places:
+            record = results[directory]
             if several and only is not None and directory.split("/")[1] not in only:
                 continue
             made_of = (
@@ -170,17 +214,22 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
             if reason is not None and several:
                 causes[directory] = f"{directory} is stale"
             elif reason is not None:
-                causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
-        if not records and not stage.optional:
+                is_inherited = reason in causes.values()
+                causes[directory] = reason if is_inherited else f"{name} has to run first"
+        if not places and not stage.optional:
             states.append(StageState(name, None, NOT_RUN))
             causes[stage.kind.directory] = f"{name} has to run first"
     return states
 
 
-def _stale_reason(run: RunDirectory, stage: AnyStage, record: AnyRecord) -> Optional[str]:
+def _stale_reason(
+    run: RunDirectory,
+    stage: AnyStage,
+    record: AnyRecord,
+) -> Optional[str]:
     """Return why a result is stale, or None.
 
-    One of several results of a stage can have any parameters; a single result has those of the run.
+    One of several results can have any parameters; a single result has those of the run.
     """
     reason = stale_reason(run, record, {})
     if reason is not None or stage.kind.names is not None:

@@ -19,11 +19,29 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, ClassVar, Collection, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import (
+    Any,
+    ClassVar,
+    Collection,
+    Generic,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    cast,
+)
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import figure
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, flag_of, merge_options, validated
+from snnb.core.options import (
+    FIGURE_ENDINGS,
+    FigureFormat,
+    flag_of,
+    merge_options,
+    validated,
+)
 from snnb.core.progress import Progress, Say, silent
 from snnb.io.text import JsonValue, html_table
 from snnb.rundir.directory import RunDirectory
@@ -202,7 +220,10 @@ def changed_options(record: AnyRecord, params: Mapping[str, object]) -> List[str
         old = recorded_params.get(name)
         if isinstance(new, Mapping) and isinstance(old, Mapping):  # only the keys that differ
             keys = [key for key in new if key not in old or new[key] != old[key]]
-            new, old = {key: new[key] for key in keys}, {key: old.get(key) for key in keys}
+            new, old = (
+                {key: new[key] for key in keys},
+                {key: old.get(key) for key in keys},
+            )
         if name in recorded_params and new != old:
             old, new = ("not given" if value is None else value for value in (old, new))
             differences.append(f"{name}: {old} → {new}")
@@ -211,7 +232,10 @@ def changed_options(record: AnyRecord, params: Mapping[str, object]) -> List[str
 
 def other_versions(record: AnyRecord) -> List[str]:
     """Return the packages that had other versions when the stage ran."""
-    old, new = record.environment.model_dump(exclude={"device"}), current_environment().model_dump()
+    old, new = (
+        record.environment.model_dump(exclude={"device"}),
+        current_environment().model_dump(),
+    )
     return [name for name in old if name in new and old[name] != new[name]]
 
 
@@ -241,7 +265,9 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
 
 
 def resolve_params(
-    kind: Kind[P, D], options: Mapping[str, object], defaults: Mapping[str, object] = MappingProxyType({})
+    kind: Kind[P, D],
+    options: Mapping[str, object],
+    defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> P:
     """Return parameters with the values of options, else with `defaults`, else with the defaults of the fields."""
     return validated(kind.params, merge_options(defaults, options))
@@ -272,7 +298,12 @@ def unaltered(run: RunDirectory, path: str) -> Path:
 
 
 def write_log(
-    path: Path, run: RunDirectory, params: Mapping[str, JsonValue], lines: Sequence[str], *, dated: bool = True
+    path: Path,
+    run: RunDirectory,
+    params: Mapping[str, JsonValue],
+    lines: Sequence[str],
+    *,
+    dated: bool = True,
 ) -> None:
     """Write `log.txt`: model, parameters and versions, then the stage's own lines.
 
