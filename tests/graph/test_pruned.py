@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnb.conversion.rewriting import pruned
+from snnb.conversion.rewriting import prune
 from snnb.graph.build import build_graph
 from snnb.network.keras_file import StoredLayer
 from snnb.network.network import DROPPED, Population
@@ -16,7 +16,7 @@ SHARE = 0.6
 
 def without_zeros(network, share):
     """Return a network without a share of the weights of each population."""
-    volumes = tuple(pruned(v, share) if isinstance(v, Population) else v for v in network.volumes)
+    volumes = tuple(prune(v, share) if isinstance(v, Population) else v for v in network.volumes)
     return replace(network, volumes=volumes, zeros=DROPPED)
 
 
@@ -62,7 +62,7 @@ def _dense(projection):
 
 def test_share_of_the_weights_is_zero():
     for population in pruned_network().populations:
-        for before, after in zip(population.projections, pruned(population, SHARE).projections):
+        for before, after in zip(population.projections, prune(population, SHARE).projections):
             if before.kernel is not None:
                 there = after.kernel != 0
                 assert np.count_nonzero(~there) == int(SHARE * before.kernel.size)
@@ -74,7 +74,7 @@ def test_percentage_is_not_rounded_down():
     dense = pruned_network().populations[-1]
     (projection,) = dense.projections
     hundred = replace(projection, kernel=np.arange(1, 101, dtype=np.float32).reshape(25, 4))
-    (after,) = pruned(replace(dense, projections=(hundred,)), 0.29).projections  # 0.29 * 100 < 29
+    (after,) = prune(replace(dense, projections=(hundred,)), 0.29).projections  # 0.29 * 100 < 29
     assert np.count_nonzero(after.kernel == 0) == 29
 
 

@@ -51,7 +51,7 @@ from snnb.conversion.rewriting import (
     is_separable,
     output_scale,
     presynaptic_scales,
-    pruned,
+    prune,
     with_scales,
 )
 from snnb.conversion.separated_firing import SeparatedFiring
@@ -264,7 +264,7 @@ class _Calibrator:
             return population
         if population.activation == "softmax":
             population = self._replace_softmax()
-        reduced_population = pruned(population, settings.prune)
+        reduced_population = prune(population, settings.prune)
         if settings.weight_bits is not None:
             sender_scales = sources_of(
                 workspace.network,

@@ -11,7 +11,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.normalise import Activity, measure, normalised, scale_factors, with_weights
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, rectified, spiking_output
+from snnb.conversion.rewriting import Channels, presynaptic_scales, prune, quantised_network, rectify, spiking_output
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue, compare_outputs
@@ -86,8 +86,8 @@ def convert(
         warnings.append("--firing free: ignored without --calibrate, because the network was not trained with qcfs")
     network = normalised(parsed, factors)
     changes: Dict[Change, Network] = {"average_pooling": network} if averages else {}
-    if settings.rectify_linear and rectified(network) is not network:
-        changes["rectification"] = rectified(network)
+    if settings.rectify_linear and rectify(network) is not network:
+        changes["rectification"] = rectify(network)
     rounded = settings.weight_bits is not None or settings.prune > 0
     # A Keras file does not state the rule of max pooling.
     spiking = network if settings.max_pool == "toolbox" and trained.has("MaxPooling2D") else None
@@ -108,7 +108,7 @@ def convert(
         change: Change = "pruning"
         if settings.weight_bits is not None:
             change = "pruning_and_rounding" if settings.prune else "rounding"
-        changes[change] = rectified(weights.as_trained(levels))
+        changes[change] = rectify(weights.as_trained(levels))
     if spiking is not None and settings.prune:
         spiking = replace(spiking, zeros=DROPPED)
     return Conversion(
@@ -156,7 +156,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     if settings.weight_bits is not None and network.output.activation == "softmax":
         network = spiking_output(network, x_norm, OUTPUT_STEPS)
     if settings.prune:
-        network = network.with_populations([pruned(p, settings.prune) for p in network.populations])
+        network = network.with_populations([prune(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
     return integer_network(prepared_for_integers(network, settings, pixel_scale), settings)

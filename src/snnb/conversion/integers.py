@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, averaging, is_separable, presynaptic_scales
+from snnb.conversion.rewriting import Channels, average_kernel, is_separable, presynaptic_scales
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
 from snnb.network.network import Network, Population, Projection, of_most_positions
@@ -42,7 +42,7 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, pixel_
                     f"layer {population.name}: partial average pooling windows at the border have no integer "
                     "weights: use padding valid, or omit --weight-bits"
                 )
-            convolution = averaging(population.only)
+            convolution = average_kernel(population.only)
             convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
             convolutions.append(replace(population, projections=(convolution,)))
     network = network.with_populations(convolutions)

@@ -10,7 +10,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.conversion.rewriting import of_channels
+from snnb.conversion.rewriting import channel_scales
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue
@@ -144,7 +144,7 @@ def normalised(network: Network, factors: Dict[str, float]) -> Network:
             scales[volume.name] = np.full(volume.shape, factors[volume.name])
         else:  # a pooling
             assert isinstance(volume, Population)
-            read = of_channels(volume.name, scales[volume.only.input], volume.shape[-1])
+            read = channel_scales(volume.name, scales[volume.only.input], volume.shape[-1])
             scales[volume.name] = np.broadcast_to(read, volume.shape)
         if isinstance(volume, Population) and volume.name in factors:
             factor = np.float32(factors[volume.name])
@@ -159,7 +159,7 @@ def _scaled(name: str, projection: Projection, scales: np.ndarray, factor: np.fl
     kernel = projection.kernel
     assert kernel is not None
     if kernel.ndim > 2:
-        scales = of_channels(name, scales, scales.shape[-1])
+        scales = channel_scales(name, scales, scales.shape[-1])
     present = scales[scales > 0]
     if (present == present[0]).all():
         return replace(projection, kernel=kernel * np.float32(present[0]) / factor)
