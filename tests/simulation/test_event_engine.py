@@ -57,9 +57,9 @@ PARTS = {  # by case, constants of the event engine
     # Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one
     **{
         f"blocks of {size}": {
-            "compiled_network.MOST_FILTERS": 0,
-            "compiled_network.MOST_UNITS": 0,
-            "loop_arrays.BLOCK_BYTES": size,
+            "projection_tables.MAX_RUN_FILTERS": 0,
+            "projection_tables.MAX_RUN_UNITS": 0,
+            "projection_tables.BLOCK_BYTES": size,
         }
         for size in (256, 5 * 256, 100_000)
     },

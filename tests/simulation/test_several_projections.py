@@ -248,7 +248,7 @@ def test_sums_have_the_bits_of_the_stated_order(case):
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     x = pictures.reshape(SAMPLES, -1)
 
-    constant = event_network.EventNetwork(network, settings).constant_currents(pictures)
+    constant = event_network.EventNetwork(network, settings).sum_constant_currents(pictures)
     of_input = {name: [term for term in terms if term[0] == "input"] for name, terms in connected.items()}
     assert set(constant) == {name for name, terms in of_input.items() if terms}
     for name, currents in constant.items():

@@ -1,13 +1,21 @@
-"""The engine `event`: weights are added only where a neuron spikes; samples are shared among threads.
+"""The engine `event`: weights are added only where a neuron spikes, in threads.
 
-A current is summed one input after the other, in the order that `compiled_network` states, while TensorFlow sums long
-ones in blocks. In networks of up to some ten layers at most one in a million (sample, neuron) pairs was found to differ
-from the counts of the engine `tensorflow` after 100 steps, by one spike. A spike that comes a step earlier shifts
-others: in a ResNet-20 two in 10,000 differ, by up to two. Where sums are exact, none does.
+A current is summed one input after the other, in the order that `compiled_network`
+states, while TensorFlow sums long ones in blocks. In networks of up to some ten layers
+at most one in a million (sample, neuron) pairs was found to differ from the counts of
+the engine `tensorflow` after 100 steps, by one spike. A spike that comes a step earlier
+shifts others: in a ResNet-20 two in 10,000 differ, by up to two. Where sums are exact,
+none does.
+
+A *block* is the samples of a call of `EventEngine.simulate`. It is divided into groups
+of samples, each of which a thread simulates at a time (`SampleGroup`). The steps are
+divided into chunks: all groups simulate a chunk, then `observe` is called. In a chunk,
+a population simulates all steps before the next population does, except in a component
+whose volumes are simulated a step at a time (`Component`).
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -28,22 +36,60 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
-from snnb.simulation.engines.event.compiled_loops import number_of, renumbered
-from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
-from snnb.simulation.engines.event.loop_arrays import GROUP, SLACK, Entries, Neurons, Table, aligned, filled_up
+from snnb.simulation.engines.event.compiled_loops import count_spikes, renumber_spikes
+from snnb.simulation.engines.event.compiled_network import (
+    EventNetwork,
+    InputProjection,
+    NetworkState,
+    Source,
+)
+from snnb.simulation.engines.event.loop_arrays import (
+    SPARE_ENTRIES,
+    WORD_SIZE,
+    InputEntries,
+    count_words,
+)
 from snnb.simulation.settings import SimulationSettings
 
-# A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
-# most this number of bytes of a group's spikes. So there is little work in Python, and no idle thread.
-GROUPS, GROUP_BYTES = 4, 1 << 20
-# Random numbers of Poisson input that are drawn at a time.
-DRAWN = 1_000_000
+# Least number of groups for each thread, if there are enough samples, and most bytes of
+# the spikes of a group. So there is little work in Python, and no idle thread.
+GROUPS_PER_THREAD = 4
+GROUP_BYTES = 1 << 20
+RANDOM_NUMBERS = 1_000_000  # of Poisson input, drawn together
+
+
+class Steps(NamedTuple):
+    """Consecutive time steps of a chunk."""
+
+    chunk_start: int  # first step of the chunk
+    begin: int  # first step, from the start of the chunk
+    end: int  # step after the last, from the start of the chunk
+
+    @property
+    def number(self) -> int:
+        """Number of steps."""
+        return self.end - self.begin
+
+    @property
+    def slice(self) -> slice:
+        """The steps as an index into arrays of the steps of the chunk."""
+        return slice(self.begin, self.end)
+
+    @property
+    def first_step(self) -> int:
+        """First step, from the start of the simulation."""
+        return self.chunk_start + self.begin
 
 
 class EventEngine:
-    """Simulates with several threads, by default one for each processor, each with some samples at a time."""
+    """Simulates with several threads, by default one for each processor."""
 
-    def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        settings: SimulationSettings,
+        threads: Optional[int] = None,
+    ) -> None:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
         self._threads = threads or processors()
@@ -51,230 +97,436 @@ class EventEngine:
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
-        network, settings, prepared = self._prepared.network, self._settings, self._prepared
-        reads = has_readout(network)
-        fitting = GROUP_BYTES // (network.neurons // 8 * prepared.train_steps + 1)
-        at_once = max(1, min(len(x) // (GROUPS * self._threads), fitting))
+        network = self._prepared.network
+        block = self._prepared.state.repeat(len(x))
+        slices = self._divide_samples(len(x))
+        group_futures = []
+        for part in slices:
+            arguments = (x, first, block, part)
+            group_futures.append(self._pool.submit(self._make_group, *arguments))
+        groups = [future.result() for future in group_futures]
+        for chunk in self._list_chunks():
+            if chunk.first_step == self._settings.warm_up > 0:
+                reset_counters(block, groups)
+            output = np.zeros((len(x), chunk.number, network.output.size), np.bool_)
+            readout = np.zeros(output.shape, self._prepared.real)
+            chunk_futures = []
+            for group, part in zip(groups, slices):
+                views = (chunk, output[part], readout[part])
+                chunk_futures.append(self._pool.submit(group.simulate, *views))
+            for future in chunk_futures:
+                future.result()
+            observe(output, readout if has_readout(network) else None)
+        return self._collect(x, first, block, groups)
 
-        def in_all_samples(one: np.ndarray) -> np.ndarray:
-            return aligned(np.broadcast_to(one, (len(x), one.shape[1]))) if one.size else one
+    def _divide_samples(self, samples: int) -> List[slice]:
+        """Divide the samples of a block into groups."""
+        network = self._prepared.network
+        sample_bytes = network.neurons // 8 * self._prepared.train_steps + 1
+        samples_per_group = samples // (GROUPS_PER_THREAD * self._threads)
+        size = max(1, min(samples_per_group, GROUP_BYTES // sample_bytes))
+        return [slice(start, start + size) for start in range(0, samples, size)]
 
-        block = {name: _with_state(neurons, in_all_samples) for name, neurons in prepared.neurons.items()}
-        parts = [slice(start, start + at_once) for start in range(0, len(x), at_once)]
+    def _make_group(
+        self,
+        x: Samples,
+        first: int,
+        block: NetworkState,
+        part: slice,
+    ) -> "SampleGroup":
+        """Return the group of some samples, with views of the state of the block."""
+        group_samples = x[part]
+        state = block.cut(part)
+        if isinstance(group_samples, np.ndarray):
+            currents = self._prepared.sum_constant_currents(group_samples)
+            for name, current in currents.items():
+                neurons = state.neurons[name]
+                state.neurons[name] = neurons._replace(constant_current=current)
+        return SampleGroup(self._prepared, group_samples, first + part.start, state)
 
-        def group_of(part: slice) -> Group:
-            samples = x[part]
-            # An array of one row holds for all samples.
-            neurons = {
-                name: _with_state(of_block, lambda values: values[part] if len(values) > 1 else values)
-                for name, of_block in block.items()
-            }
-            if isinstance(samples, np.ndarray):
-                for name, current in prepared.constant_currents(samples).items():
-                    neurons[name] = neurons[name]._replace(base=current)
-            return Group(prepared, samples, first + part.start, neurons)
+    def _list_chunks(self) -> Iterator[Steps]:
+        """Yield the chunks of steps; the step after the warm-up begins one."""
+        bounds = sorted({0, self._settings.warm_up, self._settings.duration})
+        for begin, end in zip(bounds, bounds[1:]):
+            for start in range(begin, end, self._prepared.train_steps):
+                yield Steps(start, 0, min(self._prepared.train_steps, end - start))
 
-        groups = list(self._pool.map(group_of, parts))
-        for start, steps in self._chunks():
-            if start == settings.warm_up > 0:
-                counters = [array for neurons in block.values() for array in (neurons.counts, neurons.updates)]
-                for counted in (*counters, *(group.input_counts for group in groups)):
-                    counted[:] = 0
-            output = np.zeros((len(x), steps, network.output.size), np.bool_)
-            readout = np.zeros(output.shape, prepared.real)
-            outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
-            list(self._pool.map(Group.advance, groups, [start] * len(groups), outputs, readouts))
-            observe(output, readout if reads else None)
-        counts = {p.name: block[p.name].counts[:, : p.size].reshape(len(x), *p.shape) for p in network.populations}
-        if settings.input == "poisson":
-            drawn = np.concatenate([group.input_counts for group in groups])
-            counts = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counts}
-        membranes = sum(population.size for population in network.populations if not population.counts_largest)
-        in_first_step = 0 if settings.warm_up else len(x) * membranes
-        names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
-        spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
+    def _collect(
+        self,
+        x: Samples,
+        first: int,
+        block: NetworkState,
+        groups: List["SampleGroup"],
+    ) -> BlockCounts:
+        """Return what was counted, after all steps."""
+        network = self._prepared.network
+        samples = len(x)
+        counts: Dict[str, np.ndarray] = {}
+        if self._settings.input == "poisson":
+            input_counts = np.concatenate([group.input_counts for group in groups])
+            counts[network.input.name] = input_counts.reshape(
+                samples,
+                *network.input.shape,
+            )
+        for population in network.populations:
+            spike_counts = block.neurons[population.name].state.spike_counts
+            shape = (samples, *population.shape)
+            counts[population.name] = spike_counts[:, : population.size].reshape(shape)
+        readout = None
+        if has_readout(network):
+            readout = np.concatenate([group.readout for group in groups])
+        spikes: Dict[str, np.ndarray] = {}
+        if recorded_of(self._settings, first, samples):
+            for name in (network.input.name, *block.neurons):
+                rows: List[np.ndarray] = []
+                for group in groups:
+                    rows += group.recorded_rows[name]
+                spikes[name] = spike_table(rows)
+        states = [neurons.state for neurons in block.neurons.values()]
+        updates = sum(int(state.update_count.sum()) for state in states)
+        if not self._settings.warm_up:
+            # The first step counts as an update of each membrane potential.
+            for population in network.populations:
+                if not population.counts_largest:
+                    updates += samples * population.size
         return BlockCounts(
             counts=counts,
-            readout=np.concatenate([group.readout for group in groups]) if reads else None,
-            late=np.sum([group.late for group in groups], axis=0),
+            readout=readout,
+            late=np.sum([group.late_spikes for group in groups], axis=0),
             spikes=spikes,
-            ties=sum(int(neurons.ties.sum()) for neurons in block.values()),
-            membrane_updates=in_first_step + sum(int(neurons.updates.sum()) for neurons in block.values()),
+            ties=sum(int(state.tie_count.sum()) for state in states),
+            membrane_updates=updates,
         )
 
-    def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each chunk; a chunk begins after the warm-up."""
-        most, cuts = self._prepared.train_steps, sorted({0, self._settings.warm_up, self._settings.duration})
-        for begin, end in zip(cuts, cuts[1:]):
-            for start in range(begin, end, most):
-                yield start, min(most, end - start)
+
+def reset_counters(block: NetworkState, groups: List["SampleGroup"]) -> None:
+    """Set the counts of spikes and of updates to 0, after the warm-up."""
+    for neurons in block.neurons.values():
+        neurons.state.spike_counts[:] = 0
+        neurons.state.update_count[:] = 0
+    for group in groups:
+        group.input_counts[:] = 0
 
 
-class Group:
-    """Samples that a thread simulates at a time: state of their neurons, random numbers, recorded spikes."""
+class SampleGroup:
+    """Samples that a thread simulates at a time.
 
-    def __init__(self, prepared: EventNetwork, x: Samples, first: int, neurons: Dict[str, Neurons]) -> None:
-        """Prepare samples, from the index `first` on, with the state of each population in them."""
-        self._prepared, self._x, self._first, self._neurons = prepared, x, first, neurons
-        network, settings, n = prepared.network, prepared.settings, len(x)
-        # Spikes in the last steps of volumes that are read with a delay: uint64 (n, steps, words).
-        self._history = {
-            name: np.zeros((n, delay, filled_up(network.volume(name).size) // GROUP), np.uint64)
-            for name, delay in prepared.history.items()
-        }
-        if isinstance(x, InputSteps):
-            self._start = x.starts(settings.duration)
-            tables = prepared.entries.items()
-            self._entries = {name: x.neuron if table is None else table[x.neuron] for name, table in tables}
-        self.late = np.zeros((len(network.populations), 2), np.int64)  # see `BlockCounts`
-        self._by_potential = is_read_by_potential(network)
-        # Accumulated input of the output layer, or its largest potential.
-        self.readout = np.full((n, network.output.size), -np.inf if self._by_potential else 0, prepared.real)
-        self.input_counts = np.zeros((n, network.input.size), np.int64)  # spikes of Poisson input
-        samples = range(first, first + n)
-        softmax = [population.name for population in network.populations if population.activation == "softmax"]
-        self._input = Streams(settings.seed, samples if settings.input == "poisson" else range(0), INPUT)
-        self._uniforms = {name: Streams(settings.seed, samples, SOFTMAX + i) for i, name in enumerate(softmax)}
-        self._recorded = recorded_of(settings, first, n)
-        # Recorded spikes of the input and each population; see `spike_table`.
-        self.tables: Dict[str, List[np.ndarray]] = {name: [] for name in (network.input.name, *self._neurons)}
+    Spikes of a volume are bits: uint64 (samples, steps, words), see `loop_arrays`.
 
-    def advance(self, start: int, output: np.ndarray, readout: np.ndarray) -> None:
-        """Simulate steps from `start`.
+    Attributes
+    ----------
+    input_counts
+        Spikes of Poisson input: int64 (samples, inputs).
+    readout
+        Accumulated input of the output layer, or its largest potential: numbers
+        (samples, units).
+    late_spikes
+        See `BlockCounts.late`.
+    recorded_rows
+        Recorded spikes of each chunk, of the input and each population; see
+        `spike_rows`.
+    """
 
-        Write the spikes of the output layer, bool (samples, steps, units), and its accumulated input after each step.
+    def __init__(
+        self,
+        prepared: EventNetwork,
+        x: Samples,
+        first_sample: int,
+        state: NetworkState,
+    ) -> None:
+        """Prepare the samples `x`, with the state of each population in them.
+
+        `first_sample` is the number of the first among the test samples.
         """
-        network, samples, steps = self._prepared.network, *output.shape[:2]
-        spikes: Dict[str, np.ndarray] = {}
-        for component, stepped in self._prepared.components:
-            parts = [slice(0, steps)]
-            if stepped:
-                parts = [slice(step, step + 1) for step in range(steps)]
-                for volume in component:
-                    words, name = filled_up(volume.size) // GROUP, f"{volume.name} in a cycle"
-                    spikes[volume.name] = self._prepared.scratch.spikes(name, samples, steps, words)
-            for part in parts:
-                for volume in component:
-                    units = volume.size if volume is network.output else 0
-                    # Not a part of `readout`: the loops would be compiled for other strides
-                    received = np.zeros((samples, part.stop - part.start, units), readout.dtype)
-                    found = dict(spikes) if stepped else spikes  # a step is added to the spikes of a cycle below
-                    self._add_spikes(volume, found, start, part, received)
-                    if stepped:
-                        spikes[volume.name][:, part] = found[volume.name]
-                    if units:
-                        readout[:, part] = received
+        network = prepared.network
+        settings = prepared.settings
+        samples = len(x)
+        self._prepared = prepared
+        self._x = x
+        self._first_sample = first_sample
+        self._state = state
+        # Spikes in the last steps of the chunk before, of volumes read with a delay
+        self._history: Dict[str, np.ndarray] = {}
+        for name, steps in prepared.history_steps.items():
+            words = count_words(network.volume(name).size)
+            self._history[name] = np.zeros((samples, steps, words), np.uint64)
+        if isinstance(x, InputSteps):
+            self._entry_start = x.starts(settings.duration)
+            # Index of the neuron of each entry in each volume that passes on the input
+            self._entry_neurons: Dict[str, np.ndarray] = {}
+            for name, places in prepared.input_places.items():
+                neuron = x.neuron if places is None else places[x.neuron]
+                self._entry_neurons[name] = neuron
+        sample_numbers = range(first_sample, first_sample + samples)
+        draws_input = settings.input == "poisson"
+        self._input_streams = Streams(
+            settings.seed,
+            sample_numbers if draws_input else range(0),
+            INPUT,
+        )
+        self._softmax_streams: Dict[str, Streams] = {}
+        for population in network.populations:
+            if population.activation == "softmax":
+                use = SOFTMAX + len(self._softmax_streams)
+                streams = Streams(settings.seed, sample_numbers, use)
+                self._softmax_streams[population.name] = streams
+        self._reads_potential = is_read_by_potential(network)
+        readout_start = -np.inf if self._reads_potential else 0
+        output_shape = (samples, network.output.size)
+        self.readout = np.full(output_shape, readout_start, prepared.real)
+        self.input_counts = np.zeros((samples, network.input.size), np.int64)
+        self.late_spikes = np.zeros((len(network.populations), 2), np.int64)
+        self._recorded_samples = recorded_of(settings, first_sample, samples)
+        self.recorded_rows: Dict[str, List[np.ndarray]] = {network.input.name: []}
+        for population in network.populations:
+            self.recorded_rows[population.name] = []
+
+    def simulate(self, chunk: Steps, output: np.ndarray, readout: np.ndarray) -> None:
+        """Simulate a chunk, all of its steps.
+
+        Write the spikes of the output layer, bool (samples, steps, units), and the
+        read-out after each step, numbers of the same shape. See `Observe`.
+        """
+        spikes: Dict[str, np.ndarray] = {}  # of each volume that has spikes
+        for component in self._prepared.components:
+            if component.is_stepwise:
+                self._simulate_stepwise(component.volumes, chunk, spikes, readout)
+            else:
+                for volume in component.volumes:
+                    self._simulate_volume(volume, chunk, spikes, readout)
         for name, history in self._history.items():
-            history[:] = np.concatenate([history, spikes[name]], axis=1)[:, -history.shape[1] :]
-        bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
-        for i, population in enumerate(network.populations):
-            for quarter, (begin, end) in enumerate(zip(bounds - start, bounds[1:] - start)):
+            steps = history.shape[1]
+            history[:] = np.concatenate([history, spikes[name]], axis=1)[:, -steps:]
+        self._count_late_spikes(chunk, spikes)
+        output_spikes = spikes[self._prepared.network.output.name]
+        output[:] = unpack_bits(output_spikes)[..., : output.shape[2]]
+        self._accumulate_readout(readout)
+        if self._recorded_samples:
+            for name in spikes.keys() & self.recorded_rows.keys():
+                is_spike = unpack_bits(spikes[name][: self._recorded_samples])
+                rows = spike_rows(is_spike, self._first_sample, chunk.first_step)
+                self.recorded_rows[name].append(rows)
+
+    def _simulate_stepwise(
+        self,
+        volumes: List[Volume],
+        chunk: Steps,
+        spikes: Dict[str, np.ndarray],
+        readout: np.ndarray,
+    ) -> None:
+        """Simulate the volumes of a component, one step after the other.
+
+        Set their `spikes` in the chunk. `readout` is an output.
+        """
+        samples = len(self._x)
+        for volume in volumes:
+            name = f"{volume.name}, stepwise"
+            spikes[volume.name] = self._prepared.buffers.spikes(
+                name,
+                samples,
+                chunk.number,
+                volume.size,
+            )
+        for step in range(chunk.number):
+            steps = Steps(chunk.chunk_start, step, step + 1)
+            for volume in volumes:
+                bits = self._compute_spikes(volume, steps, spikes, readout)
+                assert bits is not None
+                spikes[volume.name][:, steps.slice] = bits
+
+    def _simulate_volume(
+        self,
+        volume: Volume,
+        chunk: Steps,
+        spikes: Dict[str, np.ndarray],
+        readout: np.ndarray,
+    ) -> None:
+        """Simulate a volume in all steps of a chunk.
+
+        Set its `spikes` if it has any. `readout` is an output.
+        """
+        bits = self._compute_spikes(volume, chunk, spikes, readout)
+        if bits is not None:
+            spikes[volume.name] = bits
+
+    def _compute_spikes(
+        self,
+        volume: Volume,
+        steps: Steps,
+        spikes: Dict[str, np.ndarray],
+        readout: np.ndarray,
+    ) -> Optional[np.ndarray]:
+        """Return the spikes of a volume in some steps; None of one without spikes.
+
+        `spikes` are those of other volumes in the chunk. `readout` is an output.
+        """
+        if isinstance(volume, Population):
+            return self._simulate_population(volume, steps, spikes, readout)
+        if isinstance(volume, Reindexed):
+            return self._renumber(volume, steps, spikes)
+        if self._prepared.settings.input == "poisson":
+            return self._draw_input(steps)
+        return None
+
+    def _simulate_population(
+        self,
+        population: Population,
+        steps: Steps,
+        spikes: Dict[str, np.ndarray],
+        readout: np.ndarray,
+    ) -> np.ndarray:
+        """Simulate a population in some steps, and return its spikes.
+
+        If it is the output, write its currents or potentials to `readout`.
+        """
+        prepared = self._prepared
+        name = population.name
+        samples = len(self._x)
+        is_output = population is prepared.network.output
+        units = population.size if is_output else 0
+        # Not a part of `readout`, for whose strides the loops would be compiled again
+        trace = np.zeros((samples, steps.number, units), readout.dtype)
+        neurons = self._state.neurons[name]._replace(
+            trace=trace,
+            starts_samples=steps.first_step == 0,
+        )
+        if name in self._softmax_streams:
+            streams = self._softmax_streams[name]
+            random_numbers = streams.uniform(steps.number, (population.size,))
+            neurons = neurons._replace(random_numbers=random_numbers)
+        bits = prepared.buffers.spikes(name, samples, steps.number, population.size)
+        simulator = prepared.simulators[name]
+        simulator.simulate(
+            [self._read_spikes(source, steps, spikes) for source in simulator.sources],
+            tuple(self._read_input(p, steps) for p in simulator.input_projections),
+            neurons,
+            self._state.pooling[name],
+            bits,
+        )
+        if is_output:
+            readout[:, steps.slice] = trace
+        if name in prepared.later_parameters:
+            parameters = prepared.later_parameters[name]
+            neurons = self._state.neurons[name]
+            self._state.neurons[name] = neurons._replace(parameters=parameters)
+        return bits
+
+    def _read_spikes(
+        self,
+        source: Source,
+        steps: Steps,
+        spikes: Dict[str, np.ndarray],
+    ) -> np.ndarray:
+        """Return the spikes of a source that arrive in some steps."""
+        name = source.volume
+        if name not in spikes:
+            words = count_words(self._prepared.network.volume(name).size)
+            return np.zeros((len(self._x), steps.number, words), np.uint64)
+        if not source.delay:
+            return np.ascontiguousarray(spikes[name][:, steps.slice])
+        history = self._history[name]
+        history_steps = history.shape[1]
+        # Steps of the spikes, from the start of the chunk; negative ones are history.
+        begin = steps.begin - source.delay
+        end = steps.end - source.delay
+        old_slice = slice(history_steps + min(begin, 0), history_steps + min(end, 0))
+        new_slice = slice(max(begin, 0), max(end, 0))
+        new_spikes = spikes[name][:, new_slice]
+        return np.concatenate([history[:, old_slice], new_spikes], axis=1)
+
+    def _read_input(self, projection: InputProjection, steps: Steps) -> InputEntries:
+        """Return the input that arrives at a projection in some steps."""
+        assert isinstance(self._x, InputSteps)
+        first_step = steps.first_step - projection.source.delay
+        bounds = np.arange(first_step, first_step + steps.number + 1)
+        return InputEntries(
+            step_start=self._entry_start.take(np.maximum(bounds, 0), axis=1),
+            neuron=self._entry_neurons[projection.source.volume],
+            value=self._x.value,
+            runs=projection.table.runs,
+            arrivals=projection.table.arrivals,
+        )
+
+    def _draw_input(self, steps: Steps) -> np.ndarray:
+        """Draw the spikes of Poisson input in some steps, and count them."""
+        assert isinstance(self._x, np.ndarray)
+        settings = self._prepared.settings
+        samples, inputs = self.input_counts.shape
+        name = self._prepared.network.input.name
+        bits = self._prepared.buffers.spikes(name, samples, steps.number, inputs)
+        drawn_steps = max(1, RANDOM_NUMBERS // self._x.size)
+        for start in range(0, steps.number, drawn_steps):
+            count = min(drawn_steps, steps.number - start)
+            drawn = self._input_streams.poisson(self._x, settings.input_rate, count)
+            is_spike = np.zeros((samples, count, bits.shape[2] * WORD_SIZE), np.bool_)
+            is_spike[:, :, :inputs] = drawn.reshape(samples, count, inputs)
+            self.input_counts += is_spike[:, :, :inputs].sum(axis=1)
+            octets = np.packbits(is_spike, axis=-1, bitorder="little")
+            bits[:, start : start + count] = octets.view("<u8")
+        return bits
+
+    def _renumber(
+        self,
+        volume: Reindexed,
+        steps: Steps,
+        spikes: Dict[str, np.ndarray],
+    ) -> Optional[np.ndarray]:
+        """Return the spikes of a volume without neurons: those of its inputs, moved.
+
+        None if none of its inputs has spikes.
+        """
+        input_bits: List[np.ndarray] = []
+        input_tables: List[Optional[np.ndarray]] = []
+        for name, table in zip(volume.inputs, self._prepared.tables[volume.name]):
+            if name in spikes:
+                input_bits.append(self._read_spikes(Source(name, 0), steps, spikes))
+                input_tables.append(table)
+        if not input_bits:
+            return None
+        samples, _, words = input_bits[0].shape
+        is_same = len(input_bits) == 1 and input_tables[0] is None
+        if is_same and words * WORD_SIZE >= volume.size:
+            return input_bits[0]
+        buffers = self._prepared.buffers
+        bits = buffers.spikes(volume.name, samples, steps.number, volume.size)
+        bits[:] = 0
+        for source_bits, table in zip(input_bits, input_tables):
+            if table is None:
+                bits[..., : source_bits.shape[2]] |= source_bits
+            else:
+                spike_list = buffers.spike_list(len(table) + SPARE_ENTRIES)
+                renumber_spikes(source_bits, table, bits, spike_list)
+        return bits
+
+    def _count_late_spikes(self, chunk: Steps, spikes: Dict[str, np.ndarray]) -> None:
+        """Count the spikes of a chunk that are in one of the last two quarters."""
+        settings = self._prepared.settings
+        quarter_bounds = [*late_quarters(settings.duration), settings.duration]
+        bounds = np.clip(
+            np.subtract(quarter_bounds, chunk.chunk_start),
+            0,
+            chunk.number,
+        )
+        for i, population in enumerate(self._prepared.network.populations):
+            for quarter in range(2):
+                begin = bounds[quarter]
+                end = bounds[quarter + 1]
                 if begin < end:
-                    self.late[i, quarter] += number_of(spikes[population.name], begin, end)
-        output[:] = _booleans(spikes[network.output.name], output.shape[2])
-        if self._by_potential:
+                    number = count_spikes(spikes[population.name], begin, end)
+                    self.late_spikes[i, quarter] += number
+
+    def _accumulate_readout(self, readout: np.ndarray) -> None:
+        """Accumulate the steps of a chunk in place, from the read-out before it."""
+        if self._reads_potential:
             readout[:, 0] = np.maximum(readout[:, 0], self.readout)
             np.maximum.accumulate(readout, axis=1, out=readout)
         else:
             readout[:, 0] += self.readout
             np.cumsum(readout, axis=1, out=readout)
         self.readout[:] = readout[:, -1]
-        for name in spikes.keys() & self.tables.keys() if self._recorded else ():
-            self.tables[name].append(spike_rows(_booleans(spikes[name][: self._recorded]), self._first, start))
-
-    def _add_spikes(
-        self, volume: Volume, spikes: Dict[str, np.ndarray], start: int, part: slice, received: np.ndarray
-    ) -> None:
-        """Set `spikes` of a volume to its spikes in a part of the steps that begin at `start`.
-
-        A volume without spikes has no entry. `received` is the output array of a population's currents.
-        """
-        name, prepared = volume.name, self._prepared
-        if isinstance(volume, Reindexed):
-            if any(read in spikes for read in volume.inputs):
-                spikes[name] = self._joined(volume, spikes, part)
-            return
-        samples, steps, _ = received.shape
-        bits = prepared.scratch.spikes(name, samples, steps, filled_up(volume.size) // GROUP)
-        if isinstance(volume, Population):
-            neurons, work = self._neurons[name]._replace(received=received), prepared.work[name]
-            if name in self._uniforms:
-                neurons = neurons._replace(uniforms=self._uniforms[name].uniform(steps, (volume.size,)))
-            read = [self._read(source, spikes, part) for source in work.inputs]
-            entries = tuple(self._arriving(source, table, start, part) for source, table in work.entries)
-            work.run(read, entries, neurons, bits)
-            if name in prepared.later_numbers:
-                self._neurons[name] = self._neurons[name]._replace(numbers=prepared.later_numbers[name])
-        elif prepared.settings.input == "poisson":
-            self._draw_input(bits)
-        else:
-            return
-        spikes[name] = bits
-
-    def _read(self, source: Source, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
-        """Return the spikes of a volume that arrive in a part of the steps: uint64 (samples, steps, words)."""
-        name, delay = source
-        if name not in spikes:  # an input without spikes
-            words = filled_up(self._prepared.network.volume(name).size) // GROUP
-            return np.zeros((len(self._x), part.stop - part.start, words), np.uint64)
-        if not delay:
-            return np.ascontiguousarray(spikes[name][:, part])
-        history, begin, end = self._history[name], part.start - delay, part.stop - delay
-        length = history.shape[1]
-        from_history = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
-        return np.concatenate([from_history, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
-
-    def _arriving(self, source: Source, table: Table, start: int, part: slice) -> Entries:
-        """Return the input of a part of the steps that begin at `start`, as a projection reads it."""
-        name, delay = source
-        steps = np.arange(part.start, part.stop + 1) + (start - delay)
-        assert isinstance(self._x, InputSteps)
-        return Entries(
-            self._start.take(np.maximum(steps, 0), axis=1), self._entries[name], self._x.value, table.runs, table.reach
-        )
-
-    def _draw_input(self, bits: np.ndarray) -> None:
-        """Draw the Poisson input of the next steps."""
-        assert isinstance(self._x, np.ndarray)
-        samples, steps, words = bits.shape
-        at_once, size = max(1, DRAWN // self._x.size), self.input_counts.shape[1]
-        filled = np.zeros((samples, min(at_once, steps), words * GROUP), np.bool_)
-        for start in range(0, steps, at_once):
-            part = filled[:, : steps - start]
-            drawn = self._input.poisson(self._x, self._prepared.settings.input_rate, part.shape[1])
-            part[..., :size] = drawn.reshape(*part.shape[:2], size)
-            self.input_counts += part[..., :size].sum(axis=1)
-            packed = np.packbits(part, axis=-1, bitorder="little")
-            bits[:, start : start + at_once] = packed.view("<u8")
-
-    def _joined(self, volume: Reindexed, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
-        """Return the spikes that a volume reads in a part of the steps, under their new numbers."""
-        inputs = zip(volume.inputs, self._prepared.tables[volume.name])
-        read = [(self._read((name, 0), spikes, part), table) for name, table in inputs if name in spikes]
-        samples, steps, words = read[0][0].shape
-        if len(read) == 1 and read[0][1] is None and words * GROUP >= volume.size:
-            return read[0][0]
-        joined = self._prepared.scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
-        joined[:] = 0
-        for bits, table in read:
-            if table is None:
-                joined[..., : bits.shape[2]] |= bits
-            else:
-                renumbered(bits, table, joined, self._prepared.scratch.room(len(table) + SLACK))
-        return joined
 
 
-# Arrays of `Neurons` that differ from sample to sample
-STATE = ("potential", "counts", "accumulated", "leader", "synaptic", "ties", "updates")
-
-
-def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) -> Neurons:
-    """Return the neurons with `change` applied to each array of their state."""
-    changed: Dict[str, Any] = {name: change(getattr(neurons, name)) for name in STATE}
-    return neurons._replace(**changed)
-
-
-def _booleans(bits: np.ndarray, neurons: Optional[int] = None) -> np.ndarray:
-    """Return spikes as one boolean for each neuron, all or the first ones."""
+def unpack_bits(bits: np.ndarray) -> np.ndarray:
+    """Return spikes as booleans: (samples, steps, neurons), filled up."""
     octets = bits.astype("<u8", copy=False).view(np.uint8)
-    return np.unpackbits(octets, axis=-1, count=neurons, bitorder="little").view(np.bool_)
+    return np.unpackbits(octets, axis=-1, bitorder="little").view(np.bool_)

@@ -1,14 +1,19 @@
-"""Temporally separated networks in one pass over the layers: spike counts are rounded sums, without a loop over steps.
+"""Temporally separated networks in one pass over the layers, without a loop over steps.
 
-A population that fires in a window of T steps, after all its input has arrived, with initial potential V0, threshold θ
-and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in the first steps of its window (Liu et al. 2022, SpikeConverter,
-AAAI). z is the sum of weights times spike counts in the order of `compiled_network`, plus T times the bias. The counts
-are equal to the counts of a simulation step by step if sums are exact; otherwise rounding may differ. Membrane updates
-are not counted, since the potentials of single steps are not computed.
+A population that fires in a window of T steps, after all its input has arrived, with
+initial potential V0, threshold θ and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in
+the first steps of its window (Liu et al. 2022, SpikeConverter, AAAI). z is the sum of
+weights times spike counts in the order of `compiled_network`, plus T times the bias.
+The counts are equal to the counts of a simulation step by step if sums are exact;
+otherwise rounding may differ. Membrane updates are not counted, since the potentials of
+single steps are not computed.
+
+`window` is a window of steps here: those of a population at depth d are the steps d × T
+to before (d + 1) × T; see `Network.separated`. Depth 0 is the input.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Optional, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Union
 
 import numpy as np
 
@@ -27,145 +32,301 @@ from snnb.simulation.engines.engine import (
     spike_table,
 )
 from snnb.simulation.engines.event.compiled_loops import fire_at_once
-from snnb.simulation.engines.event.compiled_network import WeightedSums
+from snnb.simulation.engines.event.loop_arrays import SeparatedParameters
+from snnb.simulation.engines.event.weighted_sums import WeightedSums
 from snnb.simulation.settings import SimulationSettings
 
-# Most numbers in the largest volume of the samples that a thread simulates at a time.
-AT_ONCE = 1 << 19
+# Most numbers in the largest volume of the samples that a thread simulates together
+BATCH_NUMBERS = 1 << 19
 
-Arrays = Dict[str, np.ndarray]
+Arrays = Dict[str, np.ndarray]  # by input or population
+
+
+class ConstantInput(NamedTuple):
+    """Input that is the same in each step of the first window."""
+
+    pixels: np.ndarray  # numbers (samples, inputs)
+    steps: int  # of the window
+
+    def cut(self, samples: slice) -> "ConstantInput":
+        """Return the input of some samples."""
+        return self._replace(pixels=self.pixels[samples])
+
+    def sum_until(self, step: int) -> np.ndarray:
+        """Return the sum of the input before a step: numbers (samples, inputs)."""
+        return self.pixels * self.pixels.dtype.type(min(step, self.steps))
+
+
+class PoissonInput(NamedTuple):
+    """Random spikes in the steps of the first window."""
+
+    spikes: np.ndarray  # bool (samples, steps, inputs)
+    amplitude: "np.floating[np.typing.NBitBase]"  # of a spike, as a number
+
+    def cut(self, samples: slice) -> "PoissonInput":
+        """Return the input of some samples."""
+        return self._replace(spikes=self.spikes[samples])
+
+    def sum_until(self, step: int) -> np.ndarray:
+        """Return the sum of the input before a step: numbers (samples, inputs)."""
+        spikes = self.spikes[:, :step]
+        counts: np.ndarray = spikes.sum(axis=1, dtype=type(self.amplitude))
+        return counts * self.amplitude
+
+
+SeparatedInput = Union[ConstantInput, PoissonInput]
+
+
+class Batch(NamedTuple):
+    """What some samples give."""
+
+    counts: Arrays  # spikes of each population: int32 (samples, neurons)
+    readout: np.ndarray  # see `SeparatedEngine._sum_readout`
 
 
 class SeparatedEngine:
-    """Simulates a network with windows of `settings.duration` steps without a loop over the steps, in threads."""
+    """Simulates a network with windows of `settings.duration` steps, in threads.
 
-    def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
-        self._network, self._settings, self._real = network, settings, number_type(network, settings)
-        self._sums = WeightedSums(network, {volume.name for volume in network.volumes}, self._real)
-        self._numbers: Arrays = {}  # by population, see `fire_at_once`
-        for p in network.populations:
-            neuron, bias = neuron_of(p, settings), self._each(p, np.zeros(1) if p.bias is None else p.bias)
-            numbers = [self._each(p, n) for n in (neuron.initial, neuron.firing_threshold, neuron.after)]
-            self._numbers[p.name] = np.stack([bias * self._real(settings.duration), *numbers])
+    By default there is a thread for each processor. *Numbers* are float32, or float64
+    in an integer network whose sums float32 does not hold exactly.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: SimulationSettings,
+        threads: Optional[int] = None,
+    ) -> None:
+        self._network = network
+        self._depths = network.depths()
+        self._settings = settings
+        self._steps = settings.duration  # of a window
+        self._real = number_type(network, settings)
+        self._amplitude = self._real(settings.threshold)
+        volumes = {volume.name for volume in network.volumes}
+        self._sums = WeightedSums(network, volumes, self._real)
+        self._parameters: Dict[str, SeparatedParameters] = {}
+        for population in network.populations:
+            self._parameters[population.name] = self._make_parameters(population)
         self._threads = threads or processors()
         self._pool = ThreadPoolExecutor(self._threads)
+
+    def _make_parameters(self, population: Population) -> SeparatedParameters:
+        neuron = neuron_of(population, self._settings)
+        return SeparatedParameters(
+            bias=self._broadcast_bias(population) * self._real(self._steps),
+            initial_potential=self._broadcast(population, neuron.initial),
+            threshold=self._broadcast(population, neuron.firing_threshold),
+            subtrahend=self._broadcast(population, neuron.after),
+        )
+
+    def _broadcast_bias(self, population: Population) -> np.ndarray:
+        """Return the bias of each neuron in a step: numbers (neurons,)."""
+        bias = np.zeros(1) if population.bias is None else population.bias
+        return self._broadcast(population, bias)
+
+    def _broadcast(self, population: Population, values: Numbers) -> np.ndarray:
+        """Return a number for each neuron, given one or one for each channel."""
+        return np.resize(values, population.size).astype(self._real)
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         assert isinstance(x, np.ndarray)
-        settings, network, steps = self._settings, self._network, self._settings.duration
-        drawn: Optional[np.ndarray] = None
-        if settings.input == "poisson":
-            streams = Streams(settings.seed, range(first, first + len(x)), INPUT)
-            drawn = streams.poisson(x, settings.input_rate, steps).reshape(len(x), steps, -1)
-        most = AT_ONCE // max(volume.size for volume in network.volumes)
-        at_once = max(1, min(most, -(-len(x) // self._threads)))
-        parts = [slice(start, start + at_once) for start in range(0, len(x), at_once)]
-
-        def work(part: slice) -> Tuple[Arrays, np.ndarray]:
-            return self._simulated(x[part].reshape(-1, network.input.size), None if drawn is None else drawn[part])
-
-        done = list(self._pool.map(work, parts))
-        counts = {
-            p.name: np.concatenate([spikes[p.name] for spikes, _ in done]).reshape(len(x), *p.shape)
-            for p in network.populations
-        }
-        readout = np.concatenate([of_part for _, of_part in done])
-        spikes = np.zeros(readout.shape, np.bool_)
-        spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
-        observe(spikes, readout)
-        recorded = recorded_of(settings, first, len(x))
-        times: Arrays = {network.input.name: spike_table([])} if recorded else {}  # a constant input has no spikes
-        for population in network.populations:
-            assert population.window is not None
-            name, begin, fired = population.name, population.window[0], counts[population.name]
-            if recorded and population.counts_largest:
-                samples = range(first, first + recorded)
-                times[name] = spike_table([spike_rows(self._pooled(population, times, n), n, 0) for n in samples])
-            elif recorded:  # spikes are in the first steps of the window
-                spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
-                times[name] = spike_table([spike_rows(spikes, first, begin)])
-        if drawn is not None:
-            source = network.input.name
-            counts[source] = drawn.sum(axis=1, dtype=np.int32).reshape(x.shape)
-            if recorded:
-                times[source] = spike_table([spike_rows(drawn[:recorded], first, 0)])
-        return BlockCounts(counts=counts, readout=readout[:, -1], late=None, spikes=times)
-
-    def _firing(self, population: Population) -> Set[str]:
-        """Return the populations, or the input, that it reads, also through max poolings, which fire with them."""
-        found: Set[str] = set()
-        for name in self._network.senders(population):
-            sender = self._network.volume(name)
-            found |= self._firing(sender) if isinstance(sender, Population) and sender.counts_largest else {name}
-        return found
-
-    def _pooled(self, population: Population, times: Arrays, number: int) -> np.ndarray:
-        """Return the spikes of a max pooling in a sample, bool (1, steps, neurons), given the spikes that it reads."""
-        steps = self._network.latency(self._settings.duration)
+        network = self._network
+        samples = len(x)
+        block_input = self._make_input(x, first)
+        batches = list(
+            self._pool.map(self._simulate_batch, self._cut(block_input, samples)),
+        )
         counts: Arrays = {}
-        for name in self._network.senders(population):
-            spikes = np.zeros((steps, self._network.volume(name).size), self._real)
-            sample, neuron, step = times[name].T
-            spikes[step[sample == number], neuron[sample == number]] = 1
-            counts[name] = np.cumsum(spikes, axis=0)
-        largest = self._sums.of(population, counts)
-        return np.diff(largest, axis=0, prepend=0)[np.newaxis] > 0
-
-    def _simulated(self, x: np.ndarray, drawn: Optional[np.ndarray]) -> Tuple[Arrays, np.ndarray]:
-        """Simulate some samples: float32 (samples, inputs), or Poisson input, bool (samples, steps, inputs).
-
-        Return the spikes of each population, int32 (samples, neurons), and the accumulated input of the output layer
-        after each step, `real` (samples, latency, units).
-        """
-        network, settings, real = self._network, self._settings, self._real
-        steps, source, output, depths = settings.duration, network.input.name, network.output, network.depths()
-        amplitude = real(settings.threshold)
-
-        def of_input(done: int) -> np.ndarray:
-            """Return the sum of the input over the first steps."""
-            if drawn is None:
-                return x.astype(real) * real(min(done, steps))
-            sent: np.ndarray = drawn[:, :done].sum(axis=1, dtype=real) * real(network.pixel)
-            return sent
-
-        sent, counts = {source: of_input(steps)}, {}
         for population in network.populations:
-            spikes = self._sums.of(population, sent)
+            batch_counts = [batch.counts[population.name] for batch in batches]
+            shape = (samples, *population.shape)
+            counts[population.name] = np.concatenate(batch_counts).reshape(shape)
+        readout = np.concatenate([batch.readout for batch in batches])
+        output_counts = counts[network.output.name].reshape(samples, -1)
+        output_spikes = np.zeros(readout.shape, np.bool_)
+        output_spikes[:, -self._steps :] = self._spread(output_counts)
+        observe(output_spikes, readout)
+        recorded_samples = recorded_of(self._settings, first, samples)
+        spikes: Arrays = {}
+        if recorded_samples:
+            sample_numbers = range(first, first + recorded_samples)
+            spikes = self._list_spikes(block_input, counts, sample_numbers)
+        if isinstance(block_input, PoissonInput):
+            input_counts = block_input.spikes.sum(axis=1, dtype=np.int32)
+            counts[network.input.name] = input_counts.reshape(x.shape)
+        return BlockCounts(
+            counts=counts,
+            readout=readout[:, -1],
+            late=None,
+            spikes=spikes,
+        )
+
+    def _make_input(self, x: np.ndarray, first: int) -> SeparatedInput:
+        """Return the input of samples from the sample `first` on."""
+        samples = len(x)
+        if self._settings.input != "poisson":
+            pixels = x.reshape(samples, -1).astype(self._real, copy=False)
+            return ConstantInput(pixels, self._steps)
+        streams = Streams(self._settings.seed, range(first, first + samples), INPUT)
+        spikes = streams.poisson(x, self._settings.input_rate, self._steps)
+        amplitude = self._real(self._network.pixel)
+        return PoissonInput(spikes.reshape(samples, self._steps, -1), amplitude)
+
+    def _cut(self, block_input: SeparatedInput, samples: int) -> List[SeparatedInput]:
+        """Cut the input into batches that threads simulate."""
+        largest_volume = max(volume.size for volume in self._network.volumes)
+        samples_per_thread = -(-samples // self._threads)
+        size = max(1, min(BATCH_NUMBERS // largest_volume, samples_per_thread))
+        starts = range(0, samples, size)
+        return [block_input.cut(slice(start, start + size)) for start in starts]
+
+    def _spread(self, counts: np.ndarray) -> np.ndarray:
+        """Return the spikes of neurons in their window, given their spike counts.
+
+        They are in the first steps: bool (samples, steps, neurons).
+        """
+        step = np.arange(self._steps)[:, np.newaxis]
+        return step < counts[:, np.newaxis]
+
+    def _simulate_batch(self, batch_input: SeparatedInput) -> Batch:
+        """Simulate some samples."""
+        network = self._network
+        counts: Arrays = {}
+        # Sums of the input, and of spikes times their amplitude, of all steps
+        totals: Arrays = {network.input.name: batch_input.sum_until(self._steps)}
+        for population in network.populations:
+            spikes = self._sums.sum_currents(population, totals)
             if population.counts_largest:
-                spikes = np.rint(spikes / amplitude)
+                spikes = np.rint(spikes / self._amplitude)
             elif population.spikes:
-                fire_at_once(spikes, self._numbers[population.name], steps)
+                fire_at_once(spikes, self._parameters[population.name], self._steps)
             else:
                 spikes[:] = 0
             counts[population.name] = spikes[:, : population.size].astype(np.int32)
-            sent[population.name] = spikes * amplitude
-        senders, fires = network.senders(output), depths[output.name] * steps
-        windows = {depths[name] for name in self._firing(output)} | {depths[output.name] - 1}  # the last, of the bias
-        readout = np.zeros((len(x), network.latency(steps), output.size), real)
-        bias = self._each(output, np.zeros(1) if output.bias is None else output.bias)
+            totals[population.name] = spikes * self._amplitude
+        return Batch(counts, self._sum_readout(batch_input, totals))
 
-        def arrived(name: str, done: int) -> np.ndarray:
-            """Return the sum of the input, or of the spikes of a population, over the first steps."""
-            if name == source:
-                return of_input(done)
-            population = network.volume(name)
-            assert isinstance(population, Population)
+    def _sum_readout(self, batch_input: SeparatedInput, totals: Arrays) -> np.ndarray:
+        """Return the accumulated input of the output layer after each step.
+
+        They are numbers (samples, latency, units). `totals`: see `_simulate_batch`.
+        """
+        network = self._network
+        output = network.output
+        firing_start = self._depths[output.name] * self._steps
+        bias_start = firing_start - self._steps
+        bias = self._broadcast_bias(output)
+        # Windows in which the input changes; the bias is added in the last of them.
+        windows = {self._depths[name] for name in self._list_firing(output)}
+        windows.add(self._depths[output.name] - 1)
+        samples = len(totals[network.input.name])
+        latency = network.latency(self._steps)
+        readout = np.zeros((samples, latency, output.size), self._real)
+        for step in range(firing_start):
+            if step // self._steps in windows:
+                sums: Arrays = {}
+                for name in network.senders(output):
+                    sums[name] = self._sum_until(name, step + 1, batch_input, totals)
+                currents = self._sums.sum_currents(output, sums)[:, : output.size]
+                bias_steps = self._real(max(0, step + 1 - bias_start))
+                readout[:, step] = currents + bias * bias_steps
+            elif step > 0:
+                readout[:, step] = readout[:, step - 1]
+        readout[:, firing_start:] = readout[:, firing_start - 1 : firing_start]
+        return readout
+
+    def _sum_until(
+        self,
+        name: str,
+        step: int,
+        batch_input: SeparatedInput,
+        totals: Arrays,
+    ) -> np.ndarray:
+        """Return the sum of the input, or of a population's spikes, before a step.
+
+        `totals` are the sums of all steps. A max pooling has the largest of the sums.
+        """
+        network = self._network
+        if name == network.input.name:
+            return batch_input.sum_until(step)
+        population = network.volume(name)
+        assert isinstance(population, Population)
+        if population.counts_largest:
+            sums: Arrays = {}
+            for sender in network.senders(population):
+                sums[sender] = self._sum_until(sender, step, batch_input, totals)
+            return self._sums.sum_currents(population, sums)
+        # From the start of its window until its last spike, a neuron spikes in each step.
+        window_start = self._depths[name] * self._steps
+        max_spikes = self._real(max(0, step - window_start))
+        sum_: np.ndarray = np.minimum(totals[name], max_spikes * self._amplitude)
+        return sum_
+
+    def _list_firing(self, population: Population) -> Set[str]:
+        """Return the input and the populations with a window that a population reads.
+
+        A max pooling is replaced by what it reads, which it fires with.
+        """
+        names: Set[str] = set()
+        for name in self._network.senders(population):
+            sender = self._network.volume(name)
+            if isinstance(sender, Population) and sender.counts_largest:
+                names |= self._list_firing(sender)
+            else:
+                names.add(name)
+        return names
+
+    def _list_spikes(
+        self,
+        block_input: SeparatedInput,
+        counts: Arrays,
+        samples: range,
+    ) -> Arrays:
+        """Return the spikes of the first samples of a block; see `spike_table`.
+
+        `samples` are their numbers.
+        """
+        network = self._network
+        recorded = slice(0, len(samples))
+        input_rows: List[np.ndarray] = []  # a constant input has no spikes
+        if isinstance(block_input, PoissonInput):
+            input_spikes = block_input.spikes[recorded]
+            input_rows = [spike_rows(input_spikes, samples.start, 0)]
+        tables: Arrays = {network.input.name: spike_table(input_rows)}
+        for population in network.populations:
+            assert population.window is not None
+            rows: List[np.ndarray] = []
             if population.counts_largest:
-                read = {each: arrived(each, done) for each in network.senders(population)}
-                return self._sums.of(population, read)
-            fired: np.ndarray = np.minimum(sent[name], real(max(0, done - depths[name] * steps)) * amplitude)
-            return fired
+                for sample in samples:
+                    pooled_spikes = self._pool_spikes(population, tables, sample)
+                    rows.append(spike_rows(pooled_spikes, sample, 0))
+            else:
+                recorded_counts = counts[population.name][recorded]
+                spikes = self._spread(recorded_counts.reshape(len(samples), -1))
+                rows.append(spike_rows(spikes, samples.start, population.window[0]))
+            tables[population.name] = spike_table(rows)
+        return tables
 
-        for done in range(1, fires + 1):
-            if (done - 1) // steps in windows:
-                received = self._sums.of(output, {name: arrived(name, done) for name in senders})[:, : output.size]
-                readout[:, done - 1] = received + bias * real(max(0, done - (fires - steps)))
-            elif done > 1:
-                readout[:, done - 1] = readout[:, done - 2]
-        readout[:, fires:] = readout[:, fires - 1 : fires]
-        return counts, readout
+    def _pool_spikes(
+        self,
+        population: Population,
+        tables: Arrays,
+        sample: int,
+    ) -> np.ndarray:
+        """Return the spikes of a max pooling in a sample: bool (1, steps, neurons).
 
-    def _each(self, population: Population, values: Numbers) -> np.ndarray:
-        """Return a number for each neuron, given one, or one for each channel."""
-        return np.resize(values, population.size).astype(self._real)
+        `tables` has the spikes of what it reads.
+        """
+        steps = self._network.latency(self._steps)
+        counts: Arrays = {}
+        for name in self._network.senders(population):
+            size = self._network.volume(name).size
+            spikes = np.zeros((steps, size), self._real)
+            table = tables[name]
+            sample_rows = table[table[:, 0] == sample]
+            spikes[sample_rows[:, 2], sample_rows[:, 1]] = 1
+            counts[name] = np.cumsum(spikes, axis=0)
+        largest = self._sums.sum_currents(population, counts)
+        return np.diff(largest, axis=0, prepend=0)[np.newaxis] > 0

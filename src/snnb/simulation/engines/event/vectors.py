@@ -1,12 +1,21 @@
 """A numba type for short vectors of numbers, which stay in registers.
 
-LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
-the functions below a loop states which values stay in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64
-sums.
+LLVM vectorises the loops that numba translates, but stores the target of a sum after
+each row that is added to it. With the functions below a loop states which values stay
+in registers:
 
-A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below
-writes LLVM instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the
-LLVM language reference.
+    sums = load(currents, neuron, 4)
+    for row in rows:
+        sums = sums + load(weights, row * 64, 4)
+    store(currents, neuron, sums)
+
+adds rows of 64 weights to 64 sums, and stores the sums once.
+
+A value of the type `Vectors(count, real)` is `count` vectors of `VECTOR_SIZE` numbers,
+float32 or float64. Each function below writes LLVM instructions once for each vector;
+see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
+reference. Numba calls the function itself with the types of the arguments, and the
+function `generate` inside it with their LLVM values. No function checks indices.
 """
 
 import operator
@@ -14,170 +23,221 @@ from typing import Callable
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.extending import (
+    intrinsic,
+    lower_builtin,
+    models,
+    register_model,
+    type_callable,
+)
 
-from snnb.simulation.engines.event.loop_arrays import WIDTH
+from snnb.simulation.engines.event.loop_arrays import VECTOR_SIZE, WORD_SIZE
 
-_VECTOR = {types.float32: ir.VectorType(ir.FloatType(), WIDTH), types.float64: ir.VectorType(ir.DoubleType(), WIDTH)}
-_BITS, _PART = ir.VectorType(ir.IntType(1), WIDTH), ir.IntType(WIDTH)
-
-
-class Floats(types.Type):
-    """Numba's type of `parts` vectors of `WIDTH` numbers."""
-
-    def __init__(self, parts: int, real: types.Float) -> None:
-        self.parts, self.real, self.vector = parts, real, _VECTOR[real]
-        super().__init__(f"Floats({parts}, {real})")
-
-
-@register_model(Floats)
-class _FloatsModel(models.PrimitiveModel):
-    def __init__(self, manager, floats) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(manager, floats, ir.ArrayType(floats.vector, floats.parts))
+_BIT = ir.IntType(1)
+_INT32 = ir.IntType(32)
+_INT64 = ir.IntType(64)
+_LLVM_VECTOR = {
+    types.float32: ir.VectorType(ir.FloatType(), VECTOR_SIZE),
+    types.float64: ir.VectorType(ir.DoubleType(), VECTOR_SIZE),
+}
+_VECTOR_BITS = ir.VectorType(_BIT, VECTOR_SIZE)  # a bit for each number of a vector
+_PACKED_BITS = ir.IntType(VECTOR_SIZE)  # the same bits as one integer
+_WORD_BITS = ir.VectorType(_BIT, WORD_SIZE)
+_WORD_COUNTS = ir.VectorType(_INT32, WORD_SIZE)
 
 
-def _each_part(builder, floats, write):  # type: ignore[no-untyped-def]
-    """Return a value of type `floats` whose parts are `write(0)`, `write(1)` …."""
-    value = ir.Constant(ir.ArrayType(floats.vector, floats.parts), ir.Undefined)
-    for part in range(floats.parts):
-        value = builder.insert_value(value, write(part), part)
+class Vectors(types.Type):
+    """Numba's type of `count` vectors of `VECTOR_SIZE` numbers of the type `real`."""
+
+    def __init__(self, count: int, real: types.Float) -> None:
+        self.count = count
+        self.real = real
+        self.llvm_vector = _LLVM_VECTOR[real]
+        super().__init__(f"Vectors({count}, {real})")
+
+
+@register_model(Vectors)
+class _VectorsModel(models.PrimitiveModel):
+    """Numba's model of the type `Vectors`: in LLVM, an array of vectors."""
+
+    def __init__(self, manager, vectors) -> None:  # type: ignore[no-untyped-def]
+        llvm_type = ir.ArrayType(vectors.llvm_vector, vectors.count)
+        super().__init__(manager, vectors, llvm_type)
+
+
+def _join(builder, llvm_vectors):  # type: ignore[no-untyped-def]
+    """Return a value of type `Vectors` that consists of a list of LLVM vectors."""
+    llvm_type = ir.ArrayType(llvm_vectors[0].type, len(llvm_vectors))
+    value = ir.Constant(llvm_type, ir.Undefined)
+    for i, vector in enumerate(llvm_vectors):
+        value = builder.insert_value(value, vector, i)
     return value
 
 
-def _address(context, builder, array_type, array, index, part):  # type: ignore[no-untyped-def]
-    data = context.make_array(array_type)(context, builder, array).data
-    at = builder.add(index, ir.IntType(64)(part * WIDTH))
-    return builder.bitcast(builder.gep(data, [at]), _VECTOR[array_type.dtype].as_pointer())
+def _split(builder, value):  # type: ignore[no-untyped-def]
+    """Return the list of the LLVM vectors of a value of type `Vectors`."""
+    return [builder.extract_value(value, i) for i in range(value.type.count)]
+
+
+def _data(context, builder, array_type, array):  # type: ignore[no-untyped-def]
+    """Return the address of the first number of an array."""
+    return context.make_array(array_type)(context, builder, array).data
+
+
+def _addresses(context, builder, array_type, array, index, count):  # type: ignore
+    """Return the addresses of `count` consecutive vectors from array[index] on."""
+    data = _data(context, builder, array_type, array)
+    pointer = _LLVM_VECTOR[array_type.dtype].as_pointer()
+    addresses = []
+    for i in range(count):
+        vector_index = builder.add(index, _INT64(i * VECTOR_SIZE))
+        addresses.append(builder.bitcast(builder.gep(data, [vector_index]), pointer))
+    return addresses
 
 
 @intrinsic(prefer_literal=True)
-def load(typing, array, index, parts):  # type: ignore[no-untyped-def]
-    """Return array[index : index + WIDTH * parts]; `parts` is a constant, and nothing checks the bounds."""
-    floats = Floats(parts.literal_value, array.dtype)
+def load(typing, array, index, count):  # type: ignore[no-untyped-def]
+    """Return array[index : index + VECTOR_SIZE * count]; `count` is a constant."""
+    vectors = Vectors(count.literal_value, array.dtype)
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def part_at(part):  # type: ignore[no-untyped-def]
-            return builder.load(_address(context, builder, array, args[0], args[1], part), align=4)
+        addresses = _addresses(context, builder, array, args[0], args[1], vectors.count)
+        return _join(builder, [builder.load(a, align=4) for a in addresses])
 
-        return _each_part(builder, floats, part_at)
-
-    return floats(array, types.int64, parts), generate
+    return vectors(array, types.int64, count), generate
 
 
 @intrinsic
-def store(typing, array, index, floats):  # type: ignore[no-untyped-def]
-    """Set array[index : index + WIDTH * parts] to the numbers of `floats`."""
+def store(typing, array, index, vectors):  # type: ignore[no-untyped-def]
+    """Set array[index : index + VECTOR_SIZE * count] to the numbers of `vectors`."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        for part in range(floats.parts):
-            address = _address(context, builder, array, args[0], args[1], part)
-            builder.store(builder.extract_value(args[2], part), address, align=4)
+        addresses = _addresses(context, builder, array, args[0], args[1], vectors.count)
+        for address, vector in zip(addresses, _split(builder, args[2])):
+            builder.store(vector, address, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, floats), generate
+    return types.void(array, types.int64, vectors), generate
 
 
-def _elementwise(operation: Callable[..., object], instruction: str) -> None:
-    """Define an operation of two values of one type as an instruction for each part."""
+def _define_operation(operation: Callable[..., object], instruction: str) -> None:
+    """Define an operator of two `Vectors` of the same type by an LLVM instruction."""
 
     @type_callable(operation)
-    def of_types(context):  # type: ignore[no-untyped-def]
-        return lambda a, b: a if isinstance(a, Floats) and a == b else None
+    def type_operation(context):  # type: ignore[no-untyped-def]
+        return lambda a, b: a if isinstance(a, Vectors) and a == b else None
 
-    @lower_builtin(operation, Floats, Floats)
+    @lower_builtin(operation, Vectors, Vectors)
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def of_part(part):  # type: ignore[no-untyped-def]
-            return getattr(builder, instruction)(*(builder.extract_value(value, part) for value in args))
-
-        return _each_part(builder, signature.return_type, of_part)
-
-
-_elementwise(operator.add, "fadd")
-_elementwise(operator.sub, "fsub")
-_elementwise(operator.mul, "fmul")
-_elementwise(operator.truediv, "fdiv")
+        pairs = zip(_split(builder, args[0]), _split(builder, args[1]))
+        write = getattr(builder, instruction)
+        return _join(builder, [write(a, b) for a, b in pairs])
 
 
-def _fma(builder, a, b, c):  # type: ignore[no-untyped-def]
-    """Return a b + c, rounded once, of numbers or vectors: a processor without the instruction computes the same."""
-    real, many = (a.type.element, f"v{WIDTH}") if isinstance(a.type, ir.VectorType) else (a.type, "")
-    name = f"llvm.fma.{many}f{64 if isinstance(real, ir.DoubleType) else 32}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+_define_operation(operator.add, "fadd")
+_define_operation(operator.sub, "fsub")
+_define_operation(operator.mul, "fmul")
+_define_operation(operator.truediv, "fdiv")
+
+
+def _multiply_add(builder, a, b, c):  # type: ignore[no-untyped-def]
+    """Return a × b + c, rounded once, of LLVM numbers or of LLVM vectors.
+
+    A processor without the instruction computes the same, by a function.
+    """
+    is_vector = isinstance(a.type, ir.VectorType)
+    real = a.type.element if is_vector else a.type
+    vector_name = f"v{VECTOR_SIZE}" if is_vector else ""
+    real_name = "f64" if isinstance(real, ir.DoubleType) else "f32"
+    name = f"llvm.fma.{vector_name}{real_name}"
+    function_type = ir.FunctionType(a.type, [a.type] * 3)
+    function = cgutils.get_or_insert_function(builder.module, function_type, name)
     return builder.call(function, [a, b, c])
 
 
 @intrinsic
-def fused(typing, a, b, c):  # type: ignore[no-untyped-def]
-    """Return the number a b + c, rounded once; `a` and `b` are converted to the type of `c`."""
+def multiply_add(typing, a, b, c):  # type: ignore[no-untyped-def]
+    """Return a × b + c of three numbers, rounded once, of the type of `c`."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _fma(
-            builder, *(context.cast(builder, value, value_type, c) for value, value_type in zip(args, signature.args))
-        )
+        factor = context.cast(builder, args[0], a, c)
+        other_factor = context.cast(builder, args[1], b, c)
+        return _multiply_add(builder, factor, other_factor, args[2])
 
     return c(a, b, c), generate
 
 
 @intrinsic
-def add_scaled(typing, sums, floats, factor):  # type: ignore[no-untyped-def]
-    """Return `sums` plus the numbers of `floats` multiplied by the number `factor`, each rounded once."""
+def add_scaled(typing, sums, vectors, factor):  # type: ignore[no-untyped-def]
+    """Return `sums` plus `vectors` times the number `factor`, each rounded once."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        undefined = ir.Constant(floats.vector, ir.Undefined)
-        number = context.cast(builder, args[2], factor, floats.real)
-        first = builder.insert_element(undefined, number, ir.IntType(32)(0))
-        factors = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None))
+        number = context.cast(builder, args[2], factor, vectors.real)
+        undefined = ir.Constant(vectors.llvm_vector, ir.Undefined)
+        first_element = builder.insert_element(undefined, number, _INT32(0))
+        zero_indices = ir.Constant(ir.VectorType(_INT32, VECTOR_SIZE), None)
+        factors = builder.shuffle_vector(first_element, undefined, zero_indices)
+        pairs = zip(_split(builder, args[0]), _split(builder, args[1]))
+        results = []
+        for vector_sums, vector in pairs:
+            results.append(_multiply_add(builder, vector, factors, vector_sums))
+        return _join(builder, results)
 
-        def of_part(part):  # type: ignore[no-untyped-def]
-            before, numbers = (builder.extract_value(value, part) for value in args[:2])
-            return _fma(builder, numbers, factors, before)
-
-        return _each_part(builder, floats, of_part)
-
-    return floats(floats, floats, factor), generate
+    return vectors(vectors, vectors, factor), generate
 
 
 @intrinsic
-def where(typing, bits, a, b):  # type: ignore[no-untyped-def]
-    """Return for each i the i-th number of `a` if bit i is set in the uint64 `bits`, else that of `b`."""
+def select(typing, bits, a, b):  # type: ignore[no-untyped-def]
+    """Return the numbers of `a` where the bit of the uint64 `bits` is 1, else of `b`.
+
+    Bit i belongs to the i-th number of both.
+    """
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def of_part(part):  # type: ignore[no-untyped-def]
-            chosen = builder.trunc(builder.lshr(args[0], args[0].type(part * WIDTH)), _PART)
-            one, other = (builder.extract_value(value, part) for value in args[1:])
-            return builder.select(builder.bitcast(chosen, _BITS), one, other)
-
-        return _each_part(builder, a, of_part)
+        pairs = zip(_split(builder, args[1]), _split(builder, args[2]))
+        results = []
+        for i, (vector_a, vector_b) in enumerate(pairs):
+            vector_bits = builder.lshr(args[0], _INT64(i * VECTOR_SIZE))
+            packed_bits = builder.trunc(vector_bits, _PACKED_BITS)
+            condition = builder.bitcast(packed_bits, _VECTOR_BITS)
+            results.append(builder.select(condition, vector_a, vector_b))
+        return _join(builder, results)
 
     return a(types.uint64, a, b), generate
 
 
 @intrinsic
-def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
-    """Return a uint64 whose bit i is set if the i-th value is at least its threshold."""
+def find_reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
+    """Return a uint64 whose bit i is 1 if the i-th value is at least its threshold."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        bits = ir.IntType(64)(0)
-        for part in range(values.parts):
-            value, threshold = (builder.extract_value(arg, part) for arg in args)
-            fires = builder.fcmp_ordered(">=", value, threshold)
-            of_part = builder.zext(builder.bitcast(fires, _PART), bits.type)
-            bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
-        return bits
+        pairs = zip(_split(builder, args[0]), _split(builder, args[1]))
+        word = _INT64(0)
+        for i, (vector, threshold) in enumerate(pairs):
+            is_reached = builder.fcmp_ordered(">=", vector, threshold)
+            packed_bits = builder.bitcast(is_reached, _PACKED_BITS)
+            bits = builder.shl(
+                builder.zext(packed_bits, _INT64),
+                _INT64(i * VECTOR_SIZE),
+            )
+            word = builder.or_(word, bits)
+        return word
 
     return types.uint64(values, values), generate
 
 
 @intrinsic
-def add_bits(typing, counts, index, bits):  # type: ignore[no-untyped-def]
-    """Add 1 to counts[index + i], int32, for each bit i that is set in a uint64."""
+def increment(typing, counts, index, word):  # type: ignore[no-untyped-def]
+    """Add 1 to counts[index + i], int32, for each bit i that is 1 in a uint64."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        data = context.make_array(counts)(context, builder, args[0]).data
-        ints = ir.VectorType(ir.IntType(32), 64)
-        address = builder.bitcast(builder.gep(data, [args[1]]), ints.as_pointer())
-        minus_ones = builder.sext(builder.bitcast(args[2], ir.VectorType(ir.IntType(1), 64)), ints)
-        builder.store(builder.sub(builder.load(address, align=4), minus_ones), address, align=4)
+        data = _data(context, builder, counts, args[0])
+        pointer = _WORD_COUNTS.as_pointer()
+        address = builder.bitcast(builder.gep(data, [args[1]]), pointer)
+        old_counts = builder.load(address, align=4)
+        bits = builder.bitcast(args[2], _WORD_BITS)
+        minus_ones = builder.sext(bits, _WORD_COUNTS)
+        builder.store(builder.sub(old_counts, minus_ones), address, align=4)
         return context.get_dummy_value()
 
     return types.void(counts, types.int64, types.uint64), generate
@@ -185,22 +245,36 @@ def add_bits(typing, counts, index, bits):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def element(typing, array, index):  # type: ignore[no-untyped-def]
-    """Return array[index], of int32 as int64; numba would test each time whether the index is negative."""
+    """Return array[index], an int32 as int64.
+
+    Numba's own `array[index]` tests each time whether the index is negative.
+    """
+    is_int32 = array.dtype == types.int32
+    element_type = types.int64 if is_int32 else array.dtype
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        value = builder.load(builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]]))
-        return builder.sext(value, ir.IntType(64)) if array.dtype == types.int32 else value
+        data = _data(context, builder, array, args[0])
+        value = builder.load(builder.gep(data, [args[1]]))
+        return builder.sext(value, _INT64) if is_int32 else value
 
-    return (types.int64 if array.dtype == types.int32 else array.dtype)(array, types.int64), generate
+    return element_type(array, types.int64), generate
 
 
 @intrinsic
 def lowest_bit(typing, word):  # type: ignore[no-untyped-def]
-    """Return the index of the lowest bit that is set in a uint64, 64 if there is none."""
-    return types.int64(types.uint64), lambda context, builder, signature, args: builder.cttz(args[0], ir.IntType(1)(0))
+    """Return the index of the lowest bit that is 1 in a uint64; 64 if there is none."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.cttz(args[0], _BIT(0))
+
+    return types.int64(types.uint64), generate
 
 
 @intrinsic
-def bits_set(typing, word):  # type: ignore[no-untyped-def]
-    """Return how many bits of a uint64 are set."""
-    return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
+def count_bits(typing, word):  # type: ignore[no-untyped-def]
+    """Return the number of bits that are 1 in a uint64."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), generate
