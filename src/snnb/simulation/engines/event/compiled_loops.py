@@ -1058,7 +1058,7 @@ def fire_at_once(
     `steps` steps, after all their input has arrived, and at most once in each.
     """
     zero = currents.dtype.type(0)
-    one = currents.dtype.type(1)
+    one_spike = currents.dtype.type(1)
     max_spikes = currents.dtype.type(steps)
     for sample in range(currents.shape[0]):
         values = currents[sample]
@@ -1067,7 +1067,7 @@ def fire_at_once(
             potential = current + parameters.initial_potential[i]
             subtrahend = parameters.subtrahend[i]
             spikes = np.floor(potential / subtrahend)
-            potential_before_last = potential - (spikes - one) * subtrahend
+            potential_before_last = potential - (spikes - one_spike) * subtrahend
             if potential_before_last < parameters.threshold[i]:
-                spikes -= one
+                spikes -= one_spike
             values[i] = min(max(spikes, zero), max_spikes)

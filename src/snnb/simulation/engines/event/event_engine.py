@@ -91,14 +91,14 @@ class EventEngine:
         threads: Optional[int] = None,
     ) -> None:
         self._settings = settings
-        self._prepared = EventNetwork(network, settings)
+        self._event_network = EventNetwork(network, settings)
         self._threads = threads or processors()
         self._pool = ThreadPoolExecutor(self._threads)
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
-        network = self._prepared.network
-        block = self._prepared.state.repeat(len(x))
+        network = self._event_network.network
+        block = self._event_network.state.repeat(len(x))
         slices = self._divide_samples(len(x))
         group_futures = []
         for part in slices:
@@ -109,7 +109,7 @@ class EventEngine:
             if chunk.first_step == self._settings.warm_up > 0:
                 reset_counters(block, groups)
             output = np.zeros((len(x), chunk.number, network.output.size), np.bool_)
-            readout = np.zeros(output.shape, self._prepared.real)
+            readout = np.zeros(output.shape, self._event_network.real)
             chunk_futures = []
             for group, part in zip(groups, slices):
                 views = (chunk, output[part], readout[part])
@@ -121,8 +121,8 @@ class EventEngine:
 
     def _divide_samples(self, samples: int) -> List[slice]:
         """Divide the samples of a block into groups."""
-        network = self._prepared.network
-        sample_bytes = network.neurons // 8 * self._prepared.train_steps + 1
+        network = self._event_network.network
+        sample_bytes = network.neurons // 8 * self._event_network.train_steps + 1
         samples_per_group = samples // (GROUPS_PER_THREAD * self._threads)
         size = max(1, min(samples_per_group, GROUP_BYTES // sample_bytes))
         return [slice(start, start + size) for start in range(0, samples, size)]
@@ -130,7 +130,7 @@ class EventEngine:
     def _make_group(
         self,
         x: Samples,
-        first: int,
+        first_sample: int,
         block: NetworkState,
         part: slice,
     ) -> "SampleGroup":
@@ -138,28 +138,29 @@ class EventEngine:
         group_samples = x[part]
         state = block.cut(part)
         if isinstance(group_samples, np.ndarray):
-            currents = self._prepared.sum_constant_currents(group_samples)
+            currents = self._event_network.sum_constant_currents(group_samples)
             for name, current in currents.items():
                 neurons = state.neurons[name]
                 state.neurons[name] = neurons._replace(constant_current=current)
-        return SampleGroup(self._prepared, group_samples, first + part.start, state)
+        first_of_group = first_sample + part.start
+        return SampleGroup(self._event_network, group_samples, first_of_group, state)
 
     def _list_chunks(self) -> Iterator[Steps]:
         """Yield the chunks of steps; the step after the warm-up begins one."""
         bounds = sorted({0, self._settings.warm_up, self._settings.duration})
         for begin, end in zip(bounds, bounds[1:]):
-            for start in range(begin, end, self._prepared.train_steps):
-                yield Steps(start, 0, min(self._prepared.train_steps, end - start))
+            for start in range(begin, end, self._event_network.train_steps):
+                yield Steps(start, 0, min(self._event_network.train_steps, end - start))
 
     def _collect(
         self,
         x: Samples,
-        first: int,
+        first_sample: int,
         block: NetworkState,
         groups: List["SampleGroup"],
     ) -> BlockCounts:
         """Return what was counted, after all steps."""
-        network = self._prepared.network
+        network = self._event_network.network
         samples = len(x)
         counts: Dict[str, np.ndarray] = {}
         if self._settings.input == "poisson":
@@ -176,7 +177,7 @@ class EventEngine:
         if has_readout(network):
             readout = np.concatenate([group.readout for group in groups])
         spikes: Dict[str, np.ndarray] = {}
-        if recorded_of(self._settings, first, samples):
+        if recorded_of(self._settings, first_sample, samples):
             for name in (network.input.name, *block.neurons):
                 rows: List[np.ndarray] = []
                 for group in groups:
@@ -229,7 +230,7 @@ class SampleGroup:
 
     def __init__(
         self,
-        prepared: EventNetwork,
+        event_network: EventNetwork,
         x: Samples,
         first_sample: int,
         state: NetworkState,
@@ -238,23 +239,23 @@ class SampleGroup:
 
         `first_sample` is the number of the first among the test samples.
         """
-        network = prepared.network
-        settings = prepared.settings
+        network = event_network.network
+        settings = event_network.settings
         samples = len(x)
-        self._prepared = prepared
+        self._event_network = event_network
         self._x = x
         self._first_sample = first_sample
         self._state = state
         # Spikes in the last steps of the chunk before, of volumes read with a delay
         self._history: Dict[str, np.ndarray] = {}
-        for name, steps in prepared.history_steps.items():
+        for name, steps in event_network.history_steps.items():
             words = count_words(network.volume(name).size)
             self._history[name] = np.zeros((samples, steps, words), np.uint64)
         if isinstance(x, InputSteps):
             self._entry_start = x.starts(settings.duration)
             # Index of the neuron of each entry in each volume that passes on the input
             self._entry_neurons: Dict[str, np.ndarray] = {}
-            for name, places in prepared.input_places.items():
+            for name, places in event_network.input_places.items():
                 neuron = x.neuron if places is None else places[x.neuron]
                 self._entry_neurons[name] = neuron
         sample_numbers = range(first_sample, first_sample + samples)
@@ -273,7 +274,7 @@ class SampleGroup:
         self._reads_potential = is_read_by_potential(network)
         readout_start = -np.inf if self._reads_potential else 0
         output_shape = (samples, network.output.size)
-        self.readout = np.full(output_shape, readout_start, prepared.real)
+        self.readout = np.full(output_shape, readout_start, event_network.real)
         self.input_counts = np.zeros((samples, network.input.size), np.int64)
         self.late_spikes = np.zeros((len(network.populations), 2), np.int64)
         self._recorded_samples = recorded_of(settings, first_sample, samples)
@@ -288,7 +289,7 @@ class SampleGroup:
         read-out after each step, numbers of the same shape. See `Observe`.
         """
         spikes: Dict[str, np.ndarray] = {}  # of each volume that has spikes
-        for component in self._prepared.components:
+        for component in self._event_network.components:
             if component.is_stepwise:
                 self._simulate_stepwise(component.volumes, chunk, spikes, readout)
             else:
@@ -298,7 +299,7 @@ class SampleGroup:
             steps = history.shape[1]
             history[:] = np.concatenate([history, spikes[name]], axis=1)[:, -steps:]
         self._count_late_spikes(chunk, spikes)
-        output_spikes = spikes[self._prepared.network.output.name]
+        output_spikes = spikes[self._event_network.network.output.name]
         output[:] = unpack_bits(output_spikes)[..., : output.shape[2]]
         self._accumulate_readout(readout)
         if self._recorded_samples:
@@ -321,7 +322,7 @@ class SampleGroup:
         samples = len(self._x)
         for volume in volumes:
             name = f"{volume.name}, stepwise"
-            spikes[volume.name] = self._prepared.buffers.spikes(
+            spikes[volume.name] = self._event_network.buffers.spikes(
                 name,
                 samples,
                 chunk.number,
@@ -364,7 +365,7 @@ class SampleGroup:
             return self._simulate_population(volume, steps, spikes, readout)
         if isinstance(volume, Reindexed):
             return self._renumber(volume, steps, spikes)
-        if self._prepared.settings.input == "poisson":
+        if self._event_network.settings.input == "poisson":
             return self._draw_input(steps)
         return None
 
@@ -379,10 +380,10 @@ class SampleGroup:
 
         If it is the output, write its currents or potentials to `readout`.
         """
-        prepared = self._prepared
+        event_network = self._event_network
         name = population.name
         samples = len(self._x)
-        is_output = population is prepared.network.output
+        is_output = population is event_network.network.output
         units = population.size if is_output else 0
         # Not a part of `readout`, for whose strides the loops would be compiled again
         trace = np.zeros((samples, steps.number, units), readout.dtype)
@@ -394,8 +395,9 @@ class SampleGroup:
             streams = self._softmax_streams[name]
             random_numbers = streams.uniform(steps.number, (population.size,))
             neurons = neurons._replace(random_numbers=random_numbers)
-        bits = prepared.buffers.spikes(name, samples, steps.number, population.size)
-        simulator = prepared.simulators[name]
+        buffers = event_network.buffers
+        bits = buffers.spikes(name, samples, steps.number, population.size)
+        simulator = event_network.simulators[name]
         simulator.simulate(
             [self._read_spikes(source, steps, spikes) for source in simulator.sources],
             tuple(self._read_input(p, steps) for p in simulator.input_projections),
@@ -405,8 +407,8 @@ class SampleGroup:
         )
         if is_output:
             readout[:, steps.slice] = trace
-        if name in prepared.later_parameters:
-            parameters = prepared.later_parameters[name]
+        if name in event_network.later_parameters:
+            parameters = event_network.later_parameters[name]
             neurons = self._state.neurons[name]
             self._state.neurons[name] = neurons._replace(parameters=parameters)
         return bits
@@ -420,7 +422,7 @@ class SampleGroup:
         """Return the spikes of a source that arrive in some steps."""
         name = source.volume
         if name not in spikes:
-            words = count_words(self._prepared.network.volume(name).size)
+            words = count_words(self._event_network.network.volume(name).size)
             return np.zeros((len(self._x), steps.number, words), np.uint64)
         if not source.delay:
             return np.ascontiguousarray(spikes[name][:, steps.slice])
@@ -450,16 +452,16 @@ class SampleGroup:
     def _draw_input(self, steps: Steps) -> np.ndarray:
         """Draw the spikes of Poisson input in some steps, and count them."""
         assert isinstance(self._x, np.ndarray)
-        settings = self._prepared.settings
+        rate = self._event_network.settings.input_rate
         samples, inputs = self.input_counts.shape
-        name = self._prepared.network.input.name
-        bits = self._prepared.buffers.spikes(name, samples, steps.number, inputs)
+        name = self._event_network.network.input.name
+        bits = self._event_network.buffers.spikes(name, samples, steps.number, inputs)
         drawn_steps = max(1, RANDOM_NUMBERS // self._x.size)
         for start in range(0, steps.number, drawn_steps):
             count = min(drawn_steps, steps.number - start)
-            drawn = self._input_streams.poisson(self._x, settings.input_rate, count)
+            random_spikes = self._input_streams.poisson(self._x, rate, count)
             is_spike = np.zeros((samples, count, bits.shape[2] * WORD_SIZE), np.bool_)
-            is_spike[:, :, :inputs] = drawn.reshape(samples, count, inputs)
+            is_spike[:, :, :inputs] = random_spikes.reshape(samples, count, inputs)
             self.input_counts += is_spike[:, :, :inputs].sum(axis=1)
             octets = np.packbits(is_spike, axis=-1, bitorder="little")
             bits[:, start : start + count] = octets.view("<u8")
@@ -477,7 +479,7 @@ class SampleGroup:
         """
         input_bits: List[np.ndarray] = []
         input_tables: List[Optional[np.ndarray]] = []
-        for name, table in zip(volume.inputs, self._prepared.tables[volume.name]):
+        for name, table in zip(volume.inputs, self._event_network.tables[volume.name]):
             if name in spikes:
                 input_bits.append(self._read_spikes(Source(name, 0), steps, spikes))
                 input_tables.append(table)
@@ -487,7 +489,7 @@ class SampleGroup:
         is_same = len(input_bits) == 1 and input_tables[0] is None
         if is_same and words * WORD_SIZE >= volume.size:
             return input_bits[0]
-        buffers = self._prepared.buffers
+        buffers = self._event_network.buffers
         bits = buffers.spikes(volume.name, samples, steps.number, volume.size)
         bits[:] = 0
         for source_bits, table in zip(input_bits, input_tables):
@@ -500,14 +502,14 @@ class SampleGroup:
 
     def _count_late_spikes(self, chunk: Steps, spikes: Dict[str, np.ndarray]) -> None:
         """Count the spikes of a chunk that are in one of the last two quarters."""
-        settings = self._prepared.settings
+        settings = self._event_network.settings
         quarter_bounds = [*late_quarters(settings.duration), settings.duration]
         bounds = np.clip(
             np.subtract(quarter_bounds, chunk.chunk_start),
             0,
             chunk.number,
         )
-        for i, population in enumerate(self._prepared.network.populations):
+        for i, population in enumerate(self._event_network.network.populations):
             for quarter in range(2):
                 begin = bounds[quarter]
                 end = bounds[quarter + 1]

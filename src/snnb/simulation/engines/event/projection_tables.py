@@ -62,8 +62,8 @@ dilated kernel.
 *arrival* is a triple of which only the first neuron of the window and the first weight
 of the tap are stored.
 
-**By window and tap** (`list_dense_taps`, `list_channel_taps`), for projections that read
-values of all neurons instead of spikes.
+**By window and tap** (`list_dense_taps`, `list_channel_taps`), for projections that
+read values of all neurons instead of spikes.
 
 A table is a named tuple of columns, which are arrays of the same length, int64 unless
 another type is stated. `take_rows` sorts, cuts and repeats the columns of a table
@@ -250,8 +250,8 @@ def list_windows(geometry: Geometry, weights: np.ndarray) -> WindowTable:
     filters = round_up(geometry.filters, VECTOR_SIZE)
     layout = _divide_into_blocks(geometry, weights.itemsize)
     pieces = _list_pieces(geometry, layout)
-    # A piece continues the range of the piece before it if its unit is the next one, and
-    # nothing else differs.
+    # A piece continues the range of the piece before it if its unit is the next one,
+    # and nothing else differs.
     start = find_stretch_starts(
         (np.diff(pieces.block) == 0)
         & (np.diff(pieces.window) == 0)
@@ -325,12 +325,12 @@ def _store_groups(weights: np.ndarray, widths: Sequence[int]) -> np.ndarray:
     filters of a group, from the largest to the smallest, `VECTOR_SIZE`.
     """
     rows, filters = weights.shape
-    stored = zeros((rows * round_up(filters, widths[-1]),), weights.dtype.type)
+    flat_weights = zeros((rows * round_up(filters, widths[-1]),), weights.dtype.type)
     for begin, end in divide_filters(filters, widths):
         group_weights = weights[:, begin:end]
-        group = stored[rows * begin : rows * end].reshape(rows, end - begin)
+        group = flat_weights[rows * begin : rows * end].reshape(rows, end - begin)
         group[:, : group_weights.shape[1]] = group_weights
-    return stored
+    return flat_weights
 
 
 def divide_filters(filters: int, widths: Sequence[int]) -> List[Tuple[int, int]]:
@@ -408,15 +408,15 @@ def _store_patterns(
     channels = geometry.channels
     filters = geometry.filters
     kernel_rows = geometry.rows.taps
-    stored = zeros((kernel_rows, layout.kernel_row_size), weights.dtype.type)
+    pattern_weights = zeros((kernel_rows, layout.kernel_row_size), weights.dtype.type)
     for pattern, vectors, start in zip(patterns, layout.vectors, layout.start):
         size = vectors * VECTOR_SIZE
         channel_rows = np.zeros((kernel_rows, channels, size), weights.dtype)
         for i, tap in enumerate(pattern):
             channel_rows[:, :, i * filters : (i + 1) * filters] = weights[:, tap]
-        end = start + channels * size
-        stored[:, start:end] = channel_rows.reshape(kernel_rows, channels * size)
-    return stored.ravel()
+        flat_rows = channel_rows.reshape(kernel_rows, channels * size)
+        pattern_weights[:, start : start + channels * size] = flat_rows
+    return pattern_weights.ravel()
 
 
 def _list_image_runs(

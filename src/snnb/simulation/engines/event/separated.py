@@ -163,13 +163,14 @@ class SeparatedEngine:
             spikes=spikes,
         )
 
-    def _make_input(self, x: np.ndarray, first: int) -> SeparatedInput:
-        """Return the input of samples from the sample `first` on."""
+    def _make_input(self, x: np.ndarray, first_sample: int) -> SeparatedInput:
+        """Return the input of samples from the sample `first_sample` on."""
         samples = len(x)
         if self._settings.input != "poisson":
             pixels = x.reshape(samples, -1).astype(self._real, copy=False)
             return ConstantInput(pixels, self._steps)
-        streams = Streams(self._settings.seed, range(first, first + samples), INPUT)
+        sample_numbers = range(first_sample, first_sample + samples)
+        streams = Streams(self._settings.seed, sample_numbers, INPUT)
         spikes = streams.poisson(x, self._settings.input_rate, self._steps)
         amplitude = self._real(self._network.pixel)
         return PoissonInput(spikes.reshape(samples, self._steps, -1), amplitude)
@@ -258,7 +259,7 @@ class SeparatedEngine:
             for sender in network.senders(population):
                 sums[sender] = self._sum_until(sender, step, batch_input, totals)
             return self._sums.sum_currents(population, sums)
-        # From the start of its window until its last spike, a neuron spikes in each step.
+        # A neuron spikes in each step from the start of its window to its last spike.
         window_start = self._depths[name] * self._steps
         max_spikes = self._real(max(0, step - window_start))
         sum_: np.ndarray = np.minimum(totals[name], max_spikes * self._amplitude)
@@ -289,10 +290,10 @@ class SeparatedEngine:
         `samples` are their numbers.
         """
         network = self._network
-        recorded = slice(0, len(samples))
+        recorded_slice = slice(0, len(samples))
         input_rows: List[np.ndarray] = []  # a constant input has no spikes
         if isinstance(block_input, PoissonInput):
-            input_spikes = block_input.spikes[recorded]
+            input_spikes = block_input.spikes[recorded_slice]
             input_rows = [spike_rows(input_spikes, samples.start, 0)]
         tables: Arrays = {network.input.name: spike_table(input_rows)}
         for population in network.populations:
@@ -303,7 +304,7 @@ class SeparatedEngine:
                     pooled_spikes = self._pool_spikes(population, tables, sample)
                     rows.append(spike_rows(pooled_spikes, sample, 0))
             else:
-                recorded_counts = counts[population.name][recorded]
+                recorded_counts = counts[population.name][recorded_slice]
                 spikes = self._spread(recorded_counts.reshape(len(samples), -1))
                 rows.append(spike_rows(spikes, samples.start, population.window[0]))
             tables[population.name] = spike_table(rows)

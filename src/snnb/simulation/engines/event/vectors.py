@@ -173,10 +173,10 @@ def add_scaled(typing, sums, vectors, factor):  # type: ignore[no-untyped-def]
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         number = context.cast(builder, args[2], factor, vectors.real)
-        undefined = ir.Constant(vectors.llvm_vector, ir.Undefined)
-        first_element = builder.insert_element(undefined, number, _INT32(0))
+        no_elements = ir.Constant(vectors.llvm_vector, ir.Undefined)
+        first_element = builder.insert_element(no_elements, number, _INT32(0))
         zero_indices = ir.Constant(ir.VectorType(_INT32, VECTOR_SIZE), None)
-        factors = builder.shuffle_vector(first_element, undefined, zero_indices)
+        factors = builder.shuffle_vector(first_element, no_elements, zero_indices)
         pairs = zip(_split(builder, args[0]), _split(builder, args[1]))
         results = []
         for vector_sums, vector in pairs:
