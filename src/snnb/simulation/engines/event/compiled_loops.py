@@ -892,7 +892,10 @@ def simulate_weighted(
             end = min(start + chunk_steps, bits.shape[1])
             steps = end - start
             if changes:
-                _set_currents(currents, size, steps, constant_current)
+                for step in range(steps):
+                    for neuron in range(0, size, WORD_SIZE):
+                        constant = load(constant_current, neuron, WORD_VECTORS)
+                        store(currents, step * size + neuron, constant)
                 if inputs is not None:
                     for i in range(len(inputs)):
                         if inputs[i].step_start.shape[1]:
@@ -914,39 +917,16 @@ def simulate_weighted(
                             spike_list,
                         )
                 if divisors.size:
-                    _divide_currents(currents, size, steps, divisors)
+                    for step in range(steps):
+                        for neuron in range(0, size, WORD_SIZE):
+                            current = step * size + neuron
+                            sums = load(currents, current, WORD_VECTORS)
+                            average = sums / load(divisors, neuron, WORD_VECTORS)
+                            store(currents, current, average)
             total = currents if changes else constant_current
             stride = size if changes else 0
             simulate_neurons(neurons, sample, total, stride, steps, start, bits[sample])
         add_spike_counts(neurons.state.spike_counts[sample], bits[sample])
-
-
-@inner
-def _set_currents(
-    currents: np.ndarray,
-    size: int,
-    steps: int,
-    current: np.ndarray,
-) -> None:
-    """Set the currents of each of some steps to `current`, (neurons or more,)."""
-    for step in range(steps):
-        for neuron in range(0, size, WORD_SIZE):
-            store(currents, step * size + neuron, load(current, neuron, WORD_VECTORS))
-
-
-@inner
-def _divide_currents(
-    currents: np.ndarray,
-    size: int,
-    steps: int,
-    divisors: np.ndarray,
-) -> None:
-    """Divide the currents of each of some steps by `divisors`, (neurons,)."""
-    for step in range(steps):
-        for neuron in range(0, size, WORD_SIZE):
-            sums = load(currents, step * size + neuron, WORD_VECTORS)
-            averages = sums / load(divisors, neuron, WORD_VECTORS)
-            store(currents, step * size + neuron, averages)
 
 
 @compiled
