@@ -1,60 +1,60 @@
-"""Write the tables of quantities of docs/mapping.md from their declarations (`make docs`).
+"""Write the tables of quantities in the documentation from their declarations (`make docs`).
 
-A test fails when the page is out of date.
+A table stands between the lines `<!-- quantities: NAME -->` and `<!-- end -->`, where
+NAME is the name of a document. A test fails when a table is out of date.
 """
 
+import re
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Type
 
-from snnb.core.quantities import Kind, quantities_of
-from snnb.mapping.quantities import (
-    Baseline,
-    CoreCost,
-    EnergyCost,
-    LayerCores,
-    LayerTraffic,
-    RouteCost,
-    StepCost,
-    TrafficCost,
-)
+from pydantic import BaseModel
 
-TARGET = Path(__file__).with_name("mapping.md")
-TABLES: Dict[str, Dict[str, Kind]] = {  # documents by their key in cost.json
-    "quantities": {
-        "cores": CoreCost,
-        "traffic": TrafficCost,
-        "routes": RouteCost,
-        "energy": EnergyCost,
-        "step": StepCost,
-        "sequential": Baseline,
-    },
-    "quantities of layers": {"cores": LayerCores, "traffic": LayerTraffic},
+from snnb.core.quantities import Quantity, documents_of
+from snnb.mapping.files import MappingCost
+from snnb.mapping.layers.layer_cost import LayerCost
+from snnb.simulation.statistics import SimulationStatistics
+
+DOCS = Path(__file__).parent
+PAGES: Dict[str, List[Type[BaseModel]]] = {
+    "mapping.md": [LayerCost, MappingCost],
+    "simulation.md": [SimulationStatistics],
 }
+HEAD = ["| key | quantity | unit | definition |", "|---|---|---|---|"]
 
 
-def table(documents: Dict[str, Kind]) -> List[str]:
-    """Return a table with a row for each quantity."""
-    lines = ["| part, quantity | title | unit | meaning |", "|---|---|---|---|"]
-    for part, kind in documents.items():
-        for key, quantity in quantities_of(kind).items():
-            meaning = (kind.model_fields[key].description or "").replace("|", "\\|")
-            cells: Sequence[str] = (f"`{part}` `{key}`", quantity.title, quantity.stored_unit, meaning)
-            lines.append(f"| {' | '.join(cells)} |")
-    return lines
+def rows_of(kind: Type[BaseModel], path: str = "") -> List[str]:
+    """Return a row for each quantity of a document, with its place in the file: `traffic.connectivity`."""
+    rows = []
+    for name, field in kind.model_fields.items():
+        quantities = [item for item in field.metadata if isinstance(item, Quantity)]
+        for quantity in quantities:
+            cells = (f"`{path}{name}`", quantity.title, quantity.stored_unit, field.description or "")
+            rows.append(" | ".join(["", *(cell.replace("|", r"\|") for cell in cells), ""]).strip())
+        for document in documents_of(field.annotation):
+            rows += rows_of(document, f"{path}{name}.")
+    return rows
 
 
-def page() -> str:
-    """Return the page with tables made from the declarations."""
-    text = TARGET.read_text(encoding="utf-8")
-    for name, documents in TABLES.items():
-        begin = f"<!-- {name}: written by `make docs` -->\n"
-        end = f"<!-- end of {name} -->"
-        before, rest = text.split(begin)
-        text = "".join(
-            [before, begin, "\n", *(f"{line}\n" for line in table(documents)), "\n", end, rest.split(end)[1]]
-        )
+def with_tables(text: str, kinds: List[Type[BaseModel]]) -> str:
+    """Return a page with the tables as they are declared; raise `ValueError` if one has no place."""
+    for kind in kinds:
+        begin = f"<!-- quantities: {kind.__name__} -->"
+        block = "\n".join([begin, "", *HEAD, *rows_of(kind), "", "<!-- end -->"])
+        place = re.compile(f"{begin}.*?<!-- end -->", re.DOTALL)
+        places = len(place.findall(text))
+        text = place.sub(block.replace("\\", r"\\\\"), text)
+        if places != 1:
+            raise ValueError(f"{begin} stands {places} times in the page")
     return text
 
 
+def main() -> None:
+    """Write the tables of all pages."""
+    for name, kinds in PAGES.items():
+        page = DOCS / name
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), kinds), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    TARGET.write_text(page(), encoding="utf-8")
+    main()

@@ -31,7 +31,8 @@ from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
 from snnb.results.remove import Removal, carry_out, plan_removal
-from snnb.results.sweep import SweepPoint, sweep
+from snnb.results.sweep import sweep
+from snnb.results.sweep_table import SweepPoint
 from snnb.results.verify import Verification, verify_run
 from snnb.run_keywords import (
     ExportKeywords,
@@ -43,6 +44,7 @@ from snnb.run_keywords import (
     TrainKeywords,
 )
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import records
 from snnb.stages.all import STAGES
 from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.graph import GraphParams, import_arrays, imported_name
@@ -248,9 +250,11 @@ class Run:
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
     def _repr_html_(self) -> str:
+        run = self.directory
         rows = [
-            (place, local_time(record.timing.started_utc), ", ".join(key_figures(record.metrics)))
-            for place, record in self.directory.records().items()
+            (place, local_time(record.timing.started_utc), ", ".join(key_figures(kind, record)))
+            for kind in run.kinds
+            for place, record in records(run.manifest, [kind]).items()
         ]
         return html_table(repr(self)[1:-1], rows, ("result", "made", ""))
 

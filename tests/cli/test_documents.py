@@ -119,8 +119,3 @@ def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
     assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
     assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
-
-
-def test_tables_of_quantities_are_those_of_the_declarations():
-    made = runpy.run_path(str(ROOT / "docs" / "make_quantities.py"))
-    assert made["page"]() == made["TARGET"].read_text(encoding="utf-8"), "run `make docs`"

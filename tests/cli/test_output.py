@@ -22,7 +22,8 @@ from snnb.cli import output, sweep
 from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
-from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures, point_table
+from snnb.results.sweep_table import ChipCost, SweepPoint, point_table
+from snnb.simulation.summary import SimulationSummary
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
 from tests.stages.test_map import CHIP
@@ -147,10 +148,10 @@ def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
     assert max(map(cell_len, lines)) <= 80
     stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
     assert stamps == [f"{name}:20261201T095832Z" for name in runs]
-    # Of the analogue network and of the read-out
     for row, value, number in (
         ("SNN accuracy", "93.33%", 9),
-        ("  95 % interval", "81.93%–96.39%", 18),
+        ("ANN accuracy, 95 %", "81.93–96.39%", 9),
+        ("read-out accuracy, 95 %", "81.93–96.39%", 9),
         ("neurons", "362", 9),
     ):
         assert sum(line.count(value) for line in lines if line.startswith(row)) == number
@@ -205,45 +206,53 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     assert float(shown[0]) * 1000 == pytest.approx(stated["energy"]["network_energy_pj"], rel=1e-3)
 
 
-def swept(hardware, energy, scope):
-    """A row of the table of a sweep."""
-    figures = dict.fromkeys([*SimulationFigures.model_fields, *ChipFigures.model_fields], 0.5)
-    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_pj=energy, energy_of=scope, note=None)
-    figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
-    figures.update(snn_accuracy_low=None, snn_accuracy_high=None)  # the interval is that of the read-out
-    return {"hardware": hardware, **{name: value for name, value in figures.items() if name not in NO_COLUMNS}}
+def swept(options, cost, **summary):
+    """A point of a sweep."""
+    accuracies = {"readout_accuracy": 0.5, "readout_accuracy_interval_95": (0.4, 0.6), "snn_accuracy": 0.5}
+    counts = {"num_samples": 360, "latency_steps": 20, "interval_steps": 20}
+    figures = {**accuracies, **counts, "mean_rate": 0.5, "synaptic_operations_per_sample": 0.5, **summary}
+    chip = ChipCost(chip=options["hardware"], **cost)
+    stamp = "20261128T153754Z"
+    return SweepPoint(values=options, run=".", simulation=stamp, summary=SimulationSummary(**figures), chip=chip)
 
 
 def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
-    points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
-    lines = sweep.point_lines([swept(*point) for point in points])
+    points = [
+        swept({"hardware": "loihi_32_chips"}, {"energy_pj": 499_803.0}),
+        swept({"hardware": "truenorth"}, {"network_energy_pj": 209.0}),
+        swept({"hardware": "speck2f"}, {}),
+    ]
+    lines = sweep.point_lines(points)
     assert max(map(cell_len, lines)) <= 80
-    (start,) = [i for i, line in enumerate(lines[:-1]) if "energy" in line.split()]
-    place = lines[start].index("energy") + len("energy")
-    rows = [line.ljust(place)[:place] for line in lines[start + 1 : start + 4]]
-    shown = [row.split("  ")[-1].strip() for row in rows]
-    assert shown == ["499.8 nJ", "209.0 pJ*", ""]
-    assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
-    alone = sweep.point_lines([swept(*points[0])])
+    (start,) = [i for i, line in enumerate(lines[:-1]) if {"energy", "energy*"} <= {*line.split()}]
+    for head, cells in (("energy ", ["499.8 nJ", "", ""]), ("energy*", ["", "209.0 pJ", ""])):
+        place = lines[start].index(head) + len(head.strip())
+        column = [line.ljust(place)[:place] for line in lines[start + 1 : start + 4]]
+        assert [text[-8:].strip() if text[-2:].strip() else "" for text in column] == cells
+    assert "energy*: network energy/sample" in " ".join(lines)
+    alone = sweep.point_lines(points[:1])
     assert not any("energy*" in line for line in alone)
 
 
 def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
     """A column with one value is stated in a line; the others have a place in one of the blocks."""
     points = [
-        {
-            "duration": duration,
-            "percentile": 99.9 + duration / 1000,
-            **swept(f"chip_of_{duration}_cores", 1e3 * duration, "events"),
-            "chip": f"chip_of_{duration}_cores",
-            **dict.fromkeys(("snn_accuracy", "readout_accuracy", "spikes_per_step_and_neuron"), duration / 99),
-            **dict.fromkeys(("synaptic_operations_per_sample", "sample_ns", "sample_latency_ns"), 1e5 / duration),
-            "cores": duration,
-            "samples": 360,
-            "simulation": f"20261128T1537{duration}Z",
-        }
+        swept(
+            {"duration": duration, "percentile": 99.9 + duration / 1000, "hardware": f"chip_of_{duration}_cores"},
+            {
+                "cores": duration,
+                "energy_pj": 1e3 * duration,
+                "sample_ns": 1e5 / duration,
+                "sample_latency_ns": 1e5 / duration,
+            },
+            snn_accuracy=duration / 99,
+            readout_accuracy=duration / 99,
+            mean_rate=duration / 99,
+            synaptic_operations_per_sample=1e5 / duration,
+        )
         for duration in (20, 40)
     ]
+    points[1] = points[1].model_copy(update={"simulation": "20261128T153740Z"})
     table = point_table(points)
     lines = sweep.point_lines(points)
     assert max(map(cell_len, lines)) <= 80

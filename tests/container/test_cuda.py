@@ -39,7 +39,7 @@ def test_trains_on_a_gpu_and_counts_what_it_counts_without(confined, runs, targe
     mounted, gpus = ("--volume", f"{runs}:/runs"), ("--gpus", "all")
     assert json.loads(confined("doctor", "--json", options=gpus))["gpus"]
     trained = confined("train", "--model", "mini_network", "--json", options=(*mounted, *gpus))
-    assert json.loads(trained)["stages"][-1]["metrics"]["test_accuracy"] > 0.94
+    assert json.loads(trained)["stages"][-1]["details"]["test_accuracy"] > 0.94
     for options in (gpus, ()):
         confined("simulate", "--run-dir", "mini_network", "--engine", "tensorflow", options=(*mounted, *options))
     one, two = (np.load(path) for path in sorted(runs.glob("mini_network/simulations/*/spike_rate_sums.npz")))

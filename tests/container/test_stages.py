@@ -33,14 +33,15 @@ def outside(*arguments):
 
 
 def test_each_stage_in_a_container_of_its_own(confined, runs):
-    metrics = {}
+    details = {}
     for stage, options in STAGES.items():
         command = (stage, "--model", "mini_network", *options, "--no-upstream", "--json")
         done = json.loads(confined(*command, options=("--volume", f"{runs}:/runs")))["stages"][-1]
         assert (done["stage"], done["ran"]) == (stage, True)
-        metrics[stage] = done["metrics"]
-    assert metrics["graph"]["synapses"] == find("mini_network").synapses
-    assert metrics["map"]["connectivity"] <= metrics["map"]["sequential_connectivity"]
+        details[stage] = done["details"]
+    assert details["graph"]["synapses"] == find("mini_network").synapses
+    mapped = details["map"]
+    assert mapped["traffic"]["connectivity"] <= mapped["sequential"]["sequential_connectivity"]
 
     run = runs / "mini_network"
     assert outside("verify", str(run))["files"] > 20
@@ -57,7 +58,7 @@ def test_trains_in_an_empty_container(output_of, image):
     printed = output_of("--network", "none", image, "train", "--model", "mini_network", "--json")
     stages = json.loads(printed)["stages"]
     assert [(done["stage"], done["ran"]) for done in stages] == [("prepare", True), ("train", True)]
-    assert stages[-1]["metrics"]["test_accuracy"] > 0.94
+    assert stages[-1]["details"]["test_accuracy"] > 0.94
 
 
 @pytest.mark.parametrize("target", ["cpu"])

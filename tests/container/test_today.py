@@ -22,5 +22,5 @@ def test_runs_all_stages(docker, image):
     ran = docker("run", "--rm", "--network", "none", image, "run", "--model", "mini_network", "--json").stdout
     stages = {done["stage"]: done for done in json.loads(ran)["stages"]}
     assert list(stages) == ["prepare", "train", "parse", "simulate", "graph"]
-    assert stages["train"]["metrics"]["test_accuracy"] > 0.94
-    assert stages["graph"]["metrics"]["synapses"] == find("mini_network").synapses
+    assert stages["train"]["details"]["test_accuracy"] > 0.94
+    assert stages["graph"]["details"]["synapses"] == find("mini_network").synapses

@@ -116,6 +116,9 @@ def test_columns_have_the_interval_after_the_value_and_a_legend() -> None:
     shown = view("full", "length", "energy_pj", of=[Trip])
     head, table = columns([SHORT, LONG], shown)
     assert head == ["share of seats", "length", "E"]
+    assert table == [["50.00%", "1,200", "6.790 nJ"], ["100.00%", "3", ""]]
+    head, table = columns([SHORT, LONG], shown, intervals=["full"])
+    assert head == ["share of seats (95 %)", "length", "E"]
     assert table == [
         ["50.00% (25.0–75.0)", "1,200", "6.790 nJ"],
         ["100.00% (90.0–100.0)", "3", ""],

@@ -32,7 +32,7 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     for text, mean, std in (("mean=1,std=100", 1, 100), ("0-1", 0, 1), ("mean=1,std=0.1", 1, 0.1)):
         run = Path(f"runs/{len(accuracies)}")
         printed = snnb(f"train --model digits_net.onnx --dataset digits --run-dir {run} --pixels {text} --json")
-        accuracies.append(json.loads(printed.stdout)["stages"][-1]["metrics"]["test_accuracy"])
+        accuracies.append(json.loads(printed.stdout)["stages"][-1]["details"]["test_accuracy"])
         assert ("close to chance" in printed.stderr) == (len(accuracies) == 1)
         assert "border" not in printed.stderr
         x, y = (np.load(run / f"dataset/{name}_test.npy") for name in "xy")

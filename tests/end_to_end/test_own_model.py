@@ -55,11 +55,11 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, 
     options = ["--epochs", 3, "--limit", 300, "--norm-samples", 50, "--samples", 20, "--duration", 30]
     result = snnb("run", "--model", f"{nets}:branched", "--dataset", "digits", "--run-dir", run, "--json", *options)
     stages = {s["stage"]: s for s in json.loads(result.stdout)["stages"]}
-    assert stages["graph"]["metrics"]["synapses"] == synapses_of_branched(filters=3)
+    assert stages["graph"]["details"]["synapses"] == synapses_of_branched(filters=3)
     assert stages["train"]["params"]["settings"] == {"filters": 3}
     again = snnb("run", "--run-dir", run, "--set", "filters=2", "--json")
     stages = {s["stage"]: s for s in json.loads(again.stdout)["stages"]}
-    assert stages["graph"]["metrics"]["synapses"] == synapses_of_branched(filters=2)
+    assert stages["graph"]["details"]["synapses"] == synapses_of_branched(filters=2)
     nets.write_text(NETS.replace("filters=3", "filters=4"))
     assert "net.py has changed" in snnb("status", run).stdout
     nets.unlink()  # as on another machine: what is up to date does without it

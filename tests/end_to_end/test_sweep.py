@@ -54,8 +54,8 @@ def test_points_run_once_and_what_they_share_too(run):
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
         low, high = wilson_interval(float(row["readout_accuracy"]) * 12, 12)
-        assert (float(row["readout_accuracy_low"]), float(row["readout_accuracy_high"])) == (low, high)
-        assert (row["snn_accuracy_low"], row["snn_accuracy_high"]) == ("", "")  # of random spikes
+        ends = [float(row[f"readout_accuracy_interval_95_{end}"]) for end in ("low", "high")]
+        assert ends == [low, high]
         assert row["simulation"] == one.simulation
     assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
     with Image.open(run.path / "sweep.png") as picture:
@@ -67,8 +67,8 @@ def test_points_run_once_and_what_they_share_too(run):
         assert states[f"simulations/{one.simulation}"] == "up to date"
         assert one.simulation in {other.stamp for other in compare([str(where.path)])}
     points = status_of(after).sweep
-    assert [(one["run"], one["simulation"], one["snn_accuracy"]) for one in points] == [
-        (one.run, one.simulation, one.snn_accuracy) for one in swept
+    assert [(one.run, one.simulation, one.summary) for one in points] == [
+        (one.run, one.simulation, one.summary) for one in swept
     ]
     page = write_report(after).read_text()
     section = page.split('id="sweep"')[1].split("<section")[0]
@@ -143,7 +143,8 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
     assert verify_run(open_run(run.path)).problems == []
     whole = _sweep(open_run(untouched), *grid, given=given)
     for one, other in zip(resumed, whole):
-        assert {**one.row, "simulation": ""} == {**other.row, "simulation": ""}
+        same = {"simulation": "", "ran": None}
+        assert one.model_copy(update=same) == other.model_copy(update=same)
         sums = [
             path / each.run / "simulations" / each.simulation for path, each in ((run.path, one), (untouched, other))
         ]
@@ -159,7 +160,9 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, snnb):
     assert [row["samples"] for row in _table(run)] == ["5", "7"]
     assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count("samples") == 1
     for row, line in zip(_table(run), lines):
-        low, share, high = (100 * float(row[f"readout_accuracy{end}"]) for end in ("_low", "", "_high"))
+        interval = "_interval_95_"
+        ends = (f"{interval}low", "", f"{interval}high")
+        low, share, high = (100 * float(row[f"readout_accuracy{end}"]) for end in ends)
         assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
         assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
         operations = float(row["synaptic_operations_per_sample"])
@@ -241,7 +244,7 @@ def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     face = Run(path=run.path)
     face.parse(calibrate=4, calibration_samples=20)
     alone = face.simulate(samples=12, engine="event").record.metrics
-    assert swept[1].snn_accuracy == alone["snn_accuracy"]
+    assert swept[1].summary.snn_accuracy == alone["snn_accuracy"]
 
 
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
@@ -263,21 +266,21 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
     assert [one.simulation for one in swept] == [swept[0].simulation, swept[1].simulation] * 3
     rows = _table(run)
     assert [row["cores"] == "" for row in rows] == [False, False, True, True, False, False]
-    assert [row["energy_of"] for row in rows] == ["events", "events", "", "", "network", "network"]
+    assert [row["energy_pj"] != "" for row in rows] == [True, True, False, False, False, False]
+    assert [row["network_energy_pj"] != "" for row in rows] == [False, False, False, False, True, True]
     assert all("than the 10 axons of a core" in row["note"] for row in rows[2:4])
     assert len([line for line in said if "than the 10 axons of a core" in line]) == 2
     assert [row["chip"] for row in rows[::2]] == ["loihi", "tiny (tiny.yaml)", "spinemap_5x5"]
     points = status_of(open_run(run.path)).sweep
-    assert [one["energy_pj"] for one in points] == [one.energy_pj for one in swept]
+    assert [one.chip for one in points] == [one.chip for one in swept]
     shown = snnb("status", run.path).stdout.split("points of the last sweep")[1].splitlines()
     assert [line.split()[0] for line in shown[2:8:2]] == ["loihi", "tiny", "spinemap_5x5"]
     face = Run(path=run.path)
     face.graph(simulation=swept[1].simulation)
-    for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):
-        cost = json.loads((face.map(hardware=chip, graph=swept[1].simulation).directory / "cost.json").read_text())
-        (energy,) = cost["energy"].values()
-        assert (float(row["energy_pj"]), int(row["cores"])) == (energy, cost["cores"]["cores"])
-        assert row["sample_ns"] == str(cost.get("step", {}).get("sample_ns", ""))
+    for row, chip, energy in ((rows[1], "loihi", "energy_pj"), (rows[5], "spinemap_5x5", "network_energy_pj")):
+        metrics = face.map(hardware=chip, graph=swept[1].simulation).metrics
+        assert (float(row[energy]), int(row["cores"])) == (metrics[energy], metrics["cores"])
+        assert row["sample_ns"] == str(metrics.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     (run.path / "sweep.csv").write_bytes(b"\xff")
@@ -313,6 +316,7 @@ def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):
 
     monkeypatch.setattr("snnb.plots.comparison.plot_sweep", plot)
     swept = _sweep(run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}})
-    assert [one.readout_accuracy for one in swept] != [one.snn_accuracy for one in swept]
-    intervals = [list(wilson_interval(one.readout_accuracy * one.samples, one.samples)) for one in swept]
-    assert drawn == [([one.readout_accuracy for one in swept], intervals)]
+    accuracies = [one.summary.readout_accuracy for one in swept]
+    assert accuracies != [one.summary.snn_accuracy for one in swept]
+    intervals = [list(wilson_interval(accuracy * 12, 12)) for accuracy in accuracies]
+    assert drawn == [(accuracies, intervals)]

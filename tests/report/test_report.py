@@ -115,22 +115,24 @@ def test_figures_are_those_of_the_simulation(complete, document):
     run, stamp = complete
     page = document((run.path / "report.html").read_text())
     stated = json.loads((run.path / "simulations" / stamp / "sim_accuracies.json").read_text())
-    (low, high), accuracy = stated["snn_accuracy_interval_95"], page.text("accuracy")
-    assert f"spiking network: {stated['snn_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})" in accuracy
-    assert f"analogue network: {stated['ann_accuracy']:.2%}" in accuracy
-    assert f"read-out: {stated['readout_accuracy']:.2%}" in accuracy
-    assert "the softmax output is stochastic" in accuracy
+    low, high = stated["snn_accuracy_interval_95"]
+    rows = page.sections["accuracy"]["rows"]
+    assert ["SNN accuracy", f"{stated['snn_accuracy']:.2%}"] in rows
+    assert ["SNN accuracy, 95 %", f"{100 * low:.2f}–{100 * high:.2f}%"] in rows
+    assert ["ANN accuracy", f"{stated['ann_accuracy']:.2%}"] in rows
+    assert ["read-out accuracy", f"{stated['readout_accuracy']:.2%}"] in rows
+    assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     assert page.sections["operations"]["rows"][1:] == [
-        ["additions", f"{stated['synaptic_operations_per_sample']:,.0f}"],
-        ["multiply-accumulates of the input", f"{stated['input_multiply_accumulates_per_sample']:,}"],
-        ["multiply-accumulates of the trained network", f"{stated['ann_multiply_accumulates_per_sample']:,}"],
-        ["energy", f"{stated['energy_45nm_pj'] / 1000:#.4g} nJ"],
-        ["energy of the trained network", f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ"],
-        ["membrane updates", f"{stated['membrane_updates']:,.0f}"],
+        ["synaptic operations", f"{stated['synaptic_operations_per_sample']:,.0f} per sample"],
+        ["MACs of the input", f"{stated['input_multiply_accumulates_per_sample']:,} per sample"],
+        ["MACs of the ANN", f"{stated['ann_multiply_accumulates_per_sample']:,} per sample"],
+        ["energy at 45 nm", f"{stated['energy_45nm_pj'] / 1000:#.4g} nJ/sample"],
+        ["ANN energy at 45 nm", f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ/sample"],
+        ["membrane updates", f"{stated['membrane_updates']:,.0f} per sample"],
         ["activation sparsity", f"{stated['activation_sparsity']:.2%}"],
         ["connection sparsity", f"{stated['connection_sparsity']:.2%}"],
-        ["footprint, bytes", f"{stated['footprint']:,}"],
+        ["footprint", f"{stated['footprint']:,} bytes"],
     ]
     names = list(map(printable, stated["class_counts"]))
     cells = stated["readout_confusion"]
@@ -282,7 +284,8 @@ def test_a_sweep_has_its_figure_and_one_of_operations_and_no_column_of_equal_val
     assert page.sections["sweep"]["svg"] == 2
     text = page.text("sweep")
     assert "grey: analogue network; bars: 95 % intervals" in text  # of the figure of the grid
-    assert text.count("synaptic operations per sample") == 2  # in words, and of an axis
+    assert "operations: synaptic operations/sample" in text
+    assert text.count("synaptic operations per sample") == 1  # of an axis
     assert "Pareto front" in text
     for point in swept:
         assert f"duration {point.values['duration']}, threshold {point.values['threshold']}" in text

@@ -11,7 +11,7 @@ from snnb.model_files.keras import keras
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.operations import connection_sparsity, footprint, multiply_accumulates
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import Quality, SimulationStatistics, Totals, rate_statistics
+from snnb.simulation.statistics import Quality, Totals, rate_statistics
 from snnb.training.keras_model import trained_network
 from tests.graph.edges import all_edges
 from tests.simulation.alike import run_engine, simulate_case, spike_trains
@@ -72,14 +72,6 @@ def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():
     ]
     network = trained_network(keras.Model(source, value))
     assert multiply_accumulates(network) == sum(expected)
-
-
-def test_a_document_from_before_states_its_synapses(exact, tmp_path):
-    """They were its multiply-accumulates of the trained network."""
-    document = simulate_case(exact, tmp_path, SETTINGS).statistics.model_dump()
-    synapses = document.pop("synapses")
-    document["ann_multiply_accumulates_per_sample"] = synapses
-    assert SimulationStatistics.model_validate(document).synapses == synapses > 0
 
 
 @pytest.mark.parametrize("coding", ["constant", "poisson"])

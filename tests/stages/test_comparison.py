@@ -26,16 +26,13 @@ from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 from snnb.stages.simulate import in_force
 
-OPERATIONS = (
-    *("input_multiply_accumulates_per_sample", "energy_45nm_pj", "energy_45nm_ann_pj"),
-    *("footprint", "connection_sparsity", "activation_sparsity", "membrane_updates"),
-)
 SHOWN = [
-    ("energy, 45 nm (pJ/sample)", "energy_45nm_pj", "{:,.0f}"),
-    ("membrane updates/sample", "membrane_updates", "{:,.0f}"),
-    ("activation sparsity", "activation_sparsity", "{:.4f}"),
-    ("connection sparsity", "connection_sparsity", "{:.4f}"),
-    ("footprint (bytes)", "footprint", "{:,}"),
+    ("SNN accuracy", lambda one: f"{one.snn_accuracy:.2%}"),
+    ("energy at 45 nm/sample", lambda one: f"{one.energy_45nm_pj / 1000:#.4g} nJ"),
+    ("membrane updates/sample", lambda one: "" if one.membrane_updates is None else f"{one.membrane_updates:,.0f}"),
+    ("activation sparsity", lambda one: f"{one.activation_sparsity:.2%}"),
+    ("connection sparsity", lambda one: f"{one.connection_sparsity:.2%}"),
+    ("footprint (bytes)", lambda one: f"{one.footprint:,}"),
 ]
 
 
@@ -64,29 +61,33 @@ def test_every_figure_is_that_of_the_files(five):
         stated = json.loads((folder / "sim_accuracies.json").read_text())
         with np.load(folder / "spike_rate_sums.npz") as sums:
             counts = [sums[name] for name in sums.files if sums[name].ndim and name != "input"]
-        assert one.snn_accuracy == stated["snn_accuracy"]
-        assert one.ann_accuracy == stated["ann_accuracy"]
-        # The softmax spikes at random, so the read-out is shown, of all engines but the toolbox's.
-        assert one.by_step == (stated.get("readout_accuracy_by_timestep") or stated["snn_accuracy_by_timestep"])
-        assert (one.readout_accuracy, one.latency) == (stated.get("readout_accuracy"), one.steps + stated["warm_up"])
+        assert json.loads(one.statistics.model_dump_json()) == stated
+        statistics = one.statistics
+        samples = statistics.num_samples
+        # The softmax spikes at random, so the read-out is to be quoted, of all engines but the toolbox's.
+        by_step = stated.get("readout_accuracy_by_timestep") or stated["snn_accuracy_by_timestep"]
+        assert statistics.quoted_by_step == by_step
+        assert statistics.latency_steps == statistics.num_timesteps + stated["warm_up"]
         accuracy = stated.get("readout_accuracy")
         if accuracy is None:  # of the engine toolbox
-            assert (one.readout_interval, list(one.snn_interval)) == (None, stated["snn_accuracy_interval_95"])
+            assert statistics.quoted == "snn_accuracy"
+            assert statistics.readout_accuracy_interval_95 is None
         else:
-            assert one.readout_interval == wilson_interval(round(accuracy * one.samples), one.samples)
-            assert one.snn_interval is None
-        assert one.ann_interval == wilson_interval(round(one.ann_accuracy * one.samples), one.samples)
-        rates = np.concatenate([values.ravel() for values in counts]) / (one.samples * one.steps)
-        assert one.mean_rate == pytest.approx(rates.mean())
+            assert statistics.quoted == "readout_accuracy"
+            readout_interval = wilson_interval(round(accuracy * samples), samples)
+            assert statistics.readout_accuracy_interval_95 == readout_interval
+        ann_interval = wilson_interval(round(statistics.ann_accuracy * samples), samples)
+        assert statistics.ann_accuracy_interval_95 == ann_interval
+        rates = np.concatenate([values.ravel() for values in counts]) / (samples * statistics.num_timesteps)
+        assert statistics.mean_rate == pytest.approx(rates.mean())
         assert one.neurons == rates.size
-        assert {name: getattr(one, name) for name in OPERATIONS} == {name: stated.get(name) for name in OPERATIONS}
     assert [one.differs.get("percentile") for one in found] == [99.9, 99.9, 99.0, 99.0, 99.0]
     assert [one.differs["duration"] for one in found] == [60, 50, 50, 100, 100]
     assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
     assert [len(one.mappings) for one in found] == [0, 0, 0, 0, 1]
     cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
     assert found[-1].mappings[0].details.traffic.connectivity == cost["traffic"]["connectivity"]
-    assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
+    assert found[-1].statistics.synapses == next(iter(five.records_of("graph").values())).details.synapses
 
 
 def test_defaults_that_depend_on_the_run_are_not_shown_as_differences(five):
@@ -109,10 +110,9 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch)
     assert mapped[:4] == [cost.stamp, "spinemap_5x5", "sequential", str(cost.details.cores.cores)]
     assert f"all of graph {cost.details.graph}" in result.stdout.splitlines()
     assert "model" not in lines  # one run
-    for title, name, form in SHOWN:
-        values = [getattr(one, name) for one in compare([str(five.path)])]
-        shown = [form.format(value) for value in values if value is not None]
-        assert lines[title].split()[-len(shown) :] == shown
+    for title, text_of in SHOWN:
+        cells = [text_of(one.statistics) for one in compare([str(five.path)])]
+        assert lines[title][len(title) :].split() == " ".join(cells).split()
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"figure: {figure}"]
     drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())
@@ -192,9 +192,10 @@ def test_status_names_the_conversion_and_the_label_of_each_simulation(five, snnb
     document = {stage["stage"]: stage for stage in json.loads(snnb("status", five.path, "--json").stdout)["stages"]}
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
     assert low_row["differs"] == found[low].differs
-    assert (low_row["samples"], low_row["label"]) == (20, "short & <quick>")
+    assert low_row["details"]["summary"]["num_samples"] == 20
+    assert low_row["details"]["label"] == "short & <quick>"
     assert (low_row["up_to_date"], high_row["up_to_date"]) == (False, True)
-    assert high_row["snn_accuracy"] == found[high].record.metrics["snn_accuracy"]
+    assert high_row["details"]["summary"]["snn_accuracy"] == found[high].record.metrics["snn_accuracy"]
     line = next(line for line in snnb("status", five.path).stdout.splitlines() if line.startswith(low))
     for words in ("short & <quick>", "percentile 99.9", "duration 50"):
         assert words in line

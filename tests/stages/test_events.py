@@ -59,7 +59,7 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     for name, total in interpreted.items():
         np.testing.assert_array_equal(found[name], total)
     right = np.mean(guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy"))
-    assert stages["simulate"]["metrics"]["snn_accuracy"] == right > 0.8
+    assert stages["simulate"]["details"]["summary"]["snn_accuracy"] == right > 0.8
     assert (stages["graph"]["details"]["neurons"], stages["graph"]["details"]["synapses"]) == (106, spec.synapses)
     snnb("map runs/spiking_digits --hardware loihi --method sequential --json")
 

@@ -43,9 +43,8 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     assert {path.name for path in result.directory.iterdir()} == {"cost.json", "layers.png", "log.txt"}
     cost = LayerCost.read(result.directory / "cost.json")
     traffic = cost.traffic
-    names = {"connectivity": traffic.connectivity, "synaptic_operations": traffic.synaptic_operations}
     peak = cost.busiest_core.core_events_peak
-    assert result.record.metrics == {"cores": 3, **names, "core_events_peak": peak}
+    assert result.metrics == {"cores": 3, **dict(traffic), "core_events_peak": peak}
     details = result.record.details
     assert (details.mesh, details.neurons) == (None, 256 + 32 + 10)
     assert details.traffic == traffic
@@ -134,5 +133,5 @@ def test_it_is_refused_before_a_simulation(run, small):
 def test_a_sweep_names_the_cores_or_the_reason(run, small):
     small.write_text(SMALL.replace("kernel: 512", "kernel: 511"))
     points = Run(path=run.path).sweep({"hardware": ["speck2f", str(small)]})
-    assert [(point.cores, point.chips) for point in points] == [(3, 1), (None, None)]
-    assert "1 more than the 511" in points[1].note
+    assert [(point.chip.cores, point.chip.chips) for point in points] == [(3, 1), (None, None)]
+    assert "1 more than the 511" in points[1].chip.note

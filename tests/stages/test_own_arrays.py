@@ -60,8 +60,8 @@ def test_values_of_any_range_are_simulated(make, standardised, tmp_path):
     x, y = (np.load(tmp_path / f"run/dataset/{name}_test.npy") for name in "xy")
     expected = float((trained(standardised).predict(x).argmax(axis=1) == y).mean())
     assert expected > 0.5
-    metrics = {stage["stage"]: stage["metrics"] for stage in json.loads(result.stdout)["stages"]}
-    assert metrics["train"]["test_accuracy"] == pytest.approx(expected)
+    details = {stage["stage"]: stage["details"] for stage in json.loads(result.stdout)["stages"]}
+    assert details["train"]["test_accuracy"] == pytest.approx(expected)
     call("simulate", "--samples", 30, "--duration", 40, "--record-spikes", 3)
     (folder,) = (tmp_path / "run/simulations").iterdir()
     with np.load(folder / "spike_rate_sums.npz") as sums:
@@ -104,7 +104,7 @@ def test_floats_are_the_input_of_the_rescaling_layer_of_a_model(make, digits, tm
     model.save(str(tmp_path / "scaled.h5"), save_format="h5")
     result = make(lambda x: x * np.float32(25), tmp_path / "scaled.h5")("train", "--json")
     assert "the model takes the values of the arrays" in result.stderr
-    found = json.loads(result.stdout)["stages"][-1]["metrics"]["test_accuracy"]
+    found = json.loads(result.stdout)["stages"][-1]["details"]["test_accuracy"]
     guesses = plain.predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
     assert found == pytest.approx(np.mean(guesses == digits["y_test"]))
 

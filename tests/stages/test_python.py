@@ -143,7 +143,7 @@ def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
     face = snnb.Run(path=run.path)
     (simulation,) = face.simulations.values()
     assert simulation.metrics == simulation.record.metrics
-    assert f"{simulation.metrics['snn_accuracy']:.6g}" in repr(simulation)
+    assert f"SNN accuracy {simulation.metrics['snn_accuracy']:.2%}" in repr(simulation)
     assert len(repr(simulation)) < 200 + len(str(simulation.directory))
     mapping = snnb.Mapping.open(face.map(hardware="spinemap_5x5", method="sequential").directory)
     with snnb.SynapseGraph.open(next((run.path / "graphs").glob("*/*.h5"))) as graph:
@@ -205,7 +205,7 @@ def test_a_run_tells_its_results(run):
     assert face.mappings == {mapped.directory.name: mapped}
     assert repr(face) == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
     (compared,) = face.compare()
-    assert compared.snn_accuracy == face.simulations[stamp].record.metrics["snn_accuracy"]
+    assert compared.metrics["snn_accuracy"] == face.simulations[stamp].record.metrics["snn_accuracy"]
     assert [one.stamp for one in compared.mappings] == list(face.mappings)
     assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
 
@@ -282,7 +282,7 @@ def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
     told = snnb("simulate", "--run-dir", run.path, "--figures", "svg", "--samples", 3, "--duration", 5).stdout
     assert "rate_histogram.svg" in told
     found = re.search(
-        r"\n  per sample: ([\d,]+) additions and 1,936 MACs of the input, ([\d.]+) nJ "
+        r"\n  per sample: ([\d,.]+) additions and 1,936 MACs of the input, ([\d.]+) nJ "
         r"\(trained: 3,408 MACs, 15\.68 nJ\)",  # two convolutions and a dense layer
         told,
     )

@@ -39,7 +39,7 @@ def parse(tmp_path, monkeypatch, snnb):
 def test_the_file_is_recorded_and_read(parse, tmp_path):
     stage = json.loads(parse("--time-step 1e-3 --integration exponential --json").stdout)["stages"][-1]
     factors = {"potential": [np.exp(-1 / 20)] * 2, "current": [np.exp(-1 / 4)] * 2}
-    assert stage["metrics"] == {"neurons": 74, "synapses": 4 * 11**2 + 10}
+    assert (stage["details"]["neurons"], stage["details"]["synapses"]) == (74, 4 * 11**2 + 10)
     assert {name: pytest.approx(values) for name, values in stage["details"]["decay"]["cuba"].items()} == factors
     assert stage["details"]["decay"]["li"] == {"potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])}
     assert (tmp_path / "run/train/net.nir").read_bytes() == (tmp_path / FILE).read_bytes()

@@ -13,6 +13,7 @@ from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
+from snnb.core.quantities import side_by_side, values
 from snnb.io.files import atomic_path, refuse_existing
 from snnb.network.fidelity import CHANGES
 
@@ -24,29 +25,6 @@ TWO_ACCURACIES = (
     "output spike count (stochastic for softmax; report read-out accuracy)",
 )
 CELL = 16  # characters of a value in a line: a stamp
-ROWS = (  # title, form and attribute of `Compared`
-    ("samples", "{:,}", "samples"),
-    ("ANN accuracy", "{:.2%}", "ann_accuracy"),
-    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "ann_interval"),
-    ("read-out accuracy", "{:.2%}", "readout_accuracy"),
-    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "readout_interval"),
-    ("SNN accuracy", "{:.2%}", "snn_accuracy"),
-    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "snn_interval"),
-    ("ANN error", "{:.4g}", "ann_error"),
-    ("SNN error", "{:.4g}", "snn_error"),
-    ("spikes/neuron and step", "{:.4g}", "mean_rate"),
-    ("latency (steps)", "{:,}", "latency"),
-    ("synaptic operations/sample", "{:,.0f}", "synaptic_operations"),
-    ("  multiply-accum. of input", "{:,}", "input_multiply_accumulates_per_sample"),
-    ("energy, 45 nm (pJ/sample)", "{:,.0f}", "energy_45nm_pj"),
-    ("  of the ANN", "{:,.0f}", "energy_45nm_ann_pj"),
-    ("membrane updates/sample", "{:,.0f}", "membrane_updates"),
-    ("activation sparsity", "{:.4f}", "activation_sparsity"),
-    ("connection sparsity", "{:.4f}", "connection_sparsity"),
-    ("footprint (bytes)", "{:,}", "footprint"),
-    ("synapses", "{:,}", "synapses"),
-    ("neurons", "{:,}", "neurons"),
-)
 
 
 def compare(
@@ -88,7 +66,7 @@ def compare(
             details = mapping.details.model_copy(update={"graph": graph})
             mappings.append(mapping.model_copy(update={"details": details}))
     picture = [f"figure: {figure}"] if figure is not None else []
-    two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
+    two = TWO_ACCURACIES if any("readout_accuracy" in values(one) for one in compared) else ()
     document = Comparison(figure=figure, simulations=compared)
     console.result([*_blocks(rows), *two, *mapping_lines(mappings), *picture], document)
 
@@ -115,7 +93,7 @@ def _blocks(rows: List[List[str]]) -> List[str]:
 
 
 def _rows(compared: "List[Compared]") -> List[List[str]]:
-    from snnb.results.compare import prefixes, value_in_words
+    from snnb.results.compare import COMPARED, TRAINED, prefixes, value_in_words
 
     rows = [
         ["", *(f"{prefix}{one.stamp}" for prefix, one in zip(prefixes(compared), compared))],
@@ -126,23 +104,25 @@ def _rows(compared: "List[Compared]") -> List[List[str]]:
     for name in dict.fromkeys(name for one in compared for name in one.differs if name != "samples"):
         words = (value_in_words(one.differs[name]) if name in one.differs else "" for one in compared)
         rows.append([name, *words])
-    for title, form, name in ROWS:
-        values = [getattr(one, name) for one in compared]
-        rows.append([title, *("" if value is None else form.format(value) for value in values)])
-        if name in ("ann_interval", "ann_error"):
-            rows += _changes(compared, classifies=name == "ann_interval")
+    rows += side_by_side(compared, TRAINED)
+    rows += _changes(compared)
+    rows += side_by_side(compared, COMPARED)
     return rows
 
 
-def _changes(compared: "List[Compared]", *, classifies: bool) -> List[List[str]]:
-    """Return a row for each change that a conversion made, below the figure of the trained network."""
-    found = [one.fidelity for one in compared if one.fidelity is None or one.fidelity.classifies == classifies]
-    if len(found) < len(compared) or not any(found):
+def _changes(compared: "List[Compared]") -> List[List[str]]:
+    """Return a row for each change that a conversion made; none if classifiers and autoencoders are compared."""
+    fidelities = [simulation.fidelity for simulation in compared]
+    kinds = {fidelity.classifies for fidelity in fidelities if fidelity is not None}
+    if len(kinds) != 1:
         return []
-    form = "{:.2%}" if classifies else "{:.4g}"
-    rows = [["  parse: as trained", *("" if one is None else form.format(one.trained) for one in found)]]
+    form = "{:.2%}" if kinds == {True} else "{:.4g}"
+    rows = [["  parse: as trained", *("" if one is None else form.format(one.trained) for one in fidelities)]]
     for change, words in CHANGES.items():
-        values = ("" if one is None or change not in one.after else form.format(one.after[change]) for one in found)
+        values = [
+            "" if fidelity is None or change not in fidelity.after else form.format(fidelity.after[change])
+            for fidelity in fidelities
+        ]
         rows.append([f"  parse: after {words}", *values])
     return rows
 
@@ -151,15 +131,18 @@ def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
     from snnb.io.figures import save
     from snnb.plots.comparison import Course, plot_courses
     from snnb.results.compare import names_apart
+    from snnb.simulation.statistics import SimulationStatistics
 
-    if not all(one.by_step for one in compared):
-        raise UsageError("--figure: an external graph has no accuracy; omit its run, or --figure")
-    errors = [one.ann_error for one in compared if one.ann_error is not None]
-    if errors and len(errors) < len(compared):
+    courses = []
+    axes = set()
+    for name, simulation in zip(names_apart(compared), compared):
+        statistics = simulation.statistics
+        if not isinstance(statistics, SimulationStatistics):
+            raise UsageError("--figure: an external graph has no accuracy; omit its run, or --figure")
+        axes.add("accuracy" if statistics.classifies else "mean squared error")
+        trained = statistics.ann_accuracy if statistics.classifies else statistics.ann_mean_squared_error
+        courses.append(Course(name, statistics.quoted_by_step, trained))
+    if len(axes) > 1:
         raise UsageError("--figure: classifiers and autoencoders have no common axis")
-    courses = [
-        Course(name, one.by_step, one.ann_error if errors else one.ann_accuracy)
-        for name, one in zip(names_apart(compared), compared)
-    ]
     with atomic_path(path, force=force) as temporary:
-        save(plot_courses(courses, "mean squared error" if errors else "accuracy"), temporary)
+        save(plot_courses(courses, *axes), temporary)

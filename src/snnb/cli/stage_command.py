@@ -19,8 +19,8 @@ from snnb.cli.parameters import (
     with_options,
 )  # fmt: skip
 from snnb.core.errors import SnnbError
-from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
+from snnb.core.quantities import rows
 from snnb.io.text import read_document
 from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import RunDirectory
@@ -30,23 +30,6 @@ from snnb.stages.documents import RunDocument, StagesDocument
 from snnb.stages.open_run import described_with_repair, open_or_create
 from snnb.stages.stage import StageResult
 
-# Words and units of metrics of the manifest whose names do not give them
-IN_WORDS = {
-    "norm_samples": ("samples for normalisation", ""),
-    "largest_difference": ("maximum deviation after parsing", ""),
-    "calibrated_steps": ("calibrated for", "time steps"),
-    "latency_steps": ("latency", "time steps"),
-    "interval_steps": ("sample interval", "time steps"),
-    "readout_accuracy": ("read-out accuracy", "%"),
-    "readout_mean_squared_error": ("read-out mean squared error", ""),
-    "connectivity": ("connectivity", "spikes/sample"),
-    "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
-    "hops_unicast": ("hops", "links/sample"),
-    "step_ns": ("time per step", "ns"),
-    "synaptic_operations": ("synaptic operations", "per sample"),
-    "core_events_peak": ("events into the busiest core", "per step, at most"),
-    "link_load_peak": ("peak link load", "spikes/sample"),
-}
 # Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")
 
@@ -126,26 +109,27 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
 
 
 def _results(shown: Sequence[StageResult]) -> List[str]:
-    """Return a line for each stage, with its metrics below."""
+    """Return a line for each stage, with its quantities below."""
     from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics  # imports numpy
 
     heads = output.table_lines(
-        [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
+        [[result.stage, "ran" if result.reason else "up to date", result.directory] for result in shown], head=False
     )
-    metrics = [_metric_rows(one.record.metrics) for one in shown]
+    summaries = [rows(result.record.details, result.kind.summary) for result in shown]
     table = output.table_lines(
-        [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
+        [(f"  {title}", value, unit) for summary in summaries for title, value, unit in summary], right=(1,), head=False
     )
-    lines, below = [], iter(table)
-    for head, rows, one in zip(heads, metrics, shown):
-        lines += [head, *islice(below, len(rows))]
-        coding = getattr(one.record.details, "output_coding", None)
-        fidelity: Optional[Fidelity] = getattr(one.record.details, "fidelity", None)
-        lines += [f"  {line}" for line in (*([] if fidelity is None else fidelity.lines()), *_decay(one))]
-        if {"snn_accuracy", "readout_accuracy"} <= one.record.metrics.keys() and coding is not None:
-            lines.append(f"  {QUOTED[coding]}")
-        if one.stage == "simulate":
-            statistics = read_document(SimulationStatistics, one.directory / ACCURACIES)
+    lines = []
+    below = iter(table)
+    for head, summary, result in zip(heads, summaries, shown):
+        lines += [head, *islice(below, len(summary))]
+        fidelity: Optional[Fidelity] = getattr(result.record.details, "fidelity", None)
+        lines += [f"  {line}" for line in (*([] if fidelity is None else fidelity.lines()), *_decay(result))]
+        if result.stage == "simulate":
+            details = result.record.details
+            if details.summary.classifies and details.summary.readout_accuracy is not None:
+                lines.append(f"  {QUOTED[details.output_coding]}")
+            statistics = read_document(SimulationStatistics, result.directory / ACCURACIES)
             lines.append(f"  {statistics.operations}")
     return lines
 
@@ -163,24 +147,6 @@ def _decay(result: StageResult) -> List[str]:
         ]
         rows.append((f"decay of {population}", *ranges, *[""] * (MOST_DECAYS - len(ranges))))
     return output.table_lines(rows, head=False)
-
-
-def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
-    """Return the words, value and unit of each metric that has a value."""
-    rows = []
-    for name, value in metrics.items():
-        words = " ".join(word.upper() if word in ("ann", "snn") else word for word in name.split("_"))
-        words, unit = IN_WORDS.get(name, (words, ""))
-        if not isinstance(value, (int, float)):
-            continue
-        if name in ("energy_pj", "network_energy_pj"):
-            number, unit = energy(value).split(" ")
-            rows.append((words.replace(" pj", ""), number, f"{unit}/sample"))
-        elif "accuracy" in name:
-            rows.append((words, f"{100 * value:.2f}", "%"))
-        else:
-            rows.append((words, f"{value:,}" if isinstance(value, int) else quantity(value), unit))
-    return rows
 
 
 def _report(run: RunDirectory) -> Optional[Path]:

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 def status(run_dir: ExistingRun = None) -> None:
     """Run `snnb status`."""
-    from snnb.results.compare import SIMULATION_HEAD, simulations_of
+    from snnb.results.compare import simulation_table, simulations_of
     from snnb.results.status import status_of
-    from snnb.results.sweep import TABLE
+    from snnb.results.sweep_table import TABLE
 
     run = opened(run_dir)
     summary = status_of(run)
     rows = [["stage", "state", "when", "took"]]
     for one in summary.stages:
-        invalid = f", invalid: {one.overfull_cores:,} overfull cores" if one.overfull_cores else ""
+        overfull = getattr(one.details, "overfull_cores", 0)
+        invalid = f", invalid: {overfull:,} overfull cores" if overfull else ""
         when = "" if one.started_utc is None else local_time(one.started_utc)
         took = "" if one.wall_s is None else f"{one.wall_s:,.1f} s"
         rows.append([one.stage, one.in_words + invalid, when, took])
@@ -30,10 +31,11 @@ def status(run_dir: ExistingRun = None) -> None:
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     lines += option_lines(run.options)
-    simulations = [one.row for one in simulations_of(run)]
+    head, simulations = simulation_table(simulations_of(run))
     if simulations:
-        table = [SIMULATION_HEAD, *simulations]
-        lines += ["", *output.table_lines(table, right=(2, 3, 4), wrapped=(1, 5))]
+        wrapped = (1, len(head) - 1)
+        right = range(2, len(head) - 1)
+        lines += ["", *output.table_lines([head, *simulations], right=right, wrapped=wrapped)]
     if summary.sweep:
         from snnb.cli.sweep import point_lines
 

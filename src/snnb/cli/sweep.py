@@ -1,6 +1,7 @@
 """`snnb sweep`: a simulation for each point of a grid of options."""
 
-from typing import Any, List, Mapping, Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, List, Sequence
 
 import typer
 from typing_extensions import Annotated
@@ -8,10 +9,12 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
-from snnb.io.text import JsonValue
 from snnb.results.grid import GRID_STAGES, read_grid
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create
+
+if TYPE_CHECKING:
+    from snnb.results.sweep_table import SweepPoint
 
 _options, _names = options_of(GRID_STAGES)
 
@@ -36,22 +39,23 @@ def sweep(
     """Run `snnb sweep`."""
     console = output.current
     from snnb.results import sweep as results
+    from snnb.results.sweep_table import TABLE
 
     given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
     axes = read_grid(grid, given)
     run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
         points = results.sweep(run, axes, given, say=console.say, bar=console.bar)
-    table, figure = run.path / results.TABLE, run.path / results.FIGURE
-    lines = point_lines([point.row for point in points])
+    table, figure = run.path / TABLE, run.path / results.FIGURE
+    lines = point_lines(points)
     document = results.Sweep(run_dir=run.path, table=table, figure=figure, points=points)
     console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
 
 
-def point_lines(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
-    """Return the points of a sweep as a table."""
-    from snnb.results.sweep import point_table
+def point_lines(points: "Sequence[SweepPoint]") -> List[str]:
+    """Return the points of a sweep as a table, and what its heads mean."""
+    from snnb.results.sweep_table import point_table
 
     table = point_table(points)
     lines = output.block_lines([table.head, *table.rows], table.options, drop=(table.simulation,))
-    return [*lines, *table.notes]
+    return [*lines, *wrap(table.note, output.terminal_width() or output.WIDTH)]

@@ -83,7 +83,7 @@ class Quantity:
     unit : unit of the value in the document; of `prefixed` one with a prefix: `pJ`
     per : what the quantity relates to: `sample`
     short : head of a column; empty: the title
-    interval : key of the confidence interval of this quantity, if it has one
+    interval : key of the 95 % confidence interval of this quantity, if it has one
     """
 
     title: str
@@ -146,6 +146,11 @@ class Row(NamedTuple):
     value: str
     unit: str
 
+    @property
+    def measure(self) -> str:
+        """Value and unit: `93.33%`, `6.790 nJ/sample`, `12`."""
+        return f"{self.value}%" if self.unit == "%" else f"{self.value} {self.unit}".rstrip()
+
 
 View = Dict[Key, Quantity]  # the quantities that a table shows, in order
 
@@ -158,11 +163,10 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
     """
     quantities: Dict[Key, Quantity] = {}
     for name, field in kind.model_fields.items():
-        declared = [item for item in field.metadata if isinstance(item, Quantity)]
-        if declared:
-            of_field = {name: declared[0]}
-        else:
-            of_field = _quantities_of_any(_documents(field.annotation))
+        of_field = _quantities_of_any(documents_of(field.annotation))
+        for item in field.metadata:
+            if isinstance(item, Quantity):
+                of_field = {name: item}
         twice = of_field.keys() & quantities.keys()
         if twice:
             raise TypeError(f"{kind.__name__} has two quantities {', '.join(twice)}")
@@ -170,13 +174,13 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
     return quantities
 
 
-def _documents(annotation: Any) -> List[Kind]:
+def documents_of(annotation: object) -> List[Kind]:
     """Return the kinds of documents that a field may hold, not in a list or mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) is not Union:
         return []
-    return [kind for member in get_args(annotation) for kind in _documents(member)]
+    return [kind for member in get_args(annotation) for kind in documents_of(member)]
 
 
 def _quantities_of_any(kinds: Sequence[Kind]) -> Dict[Key, Quantity]:
@@ -224,18 +228,20 @@ def rows(document: BaseModel, shown: View) -> List[Row]:
     return [Row(quantity.title, *quantity.text(value_of[key])) for key, quantity in shown.items() if key in value_of]
 
 
+def cells_of(document: BaseModel, shown: View) -> Dict[Key, str]:
+    """Return the quantities of a view as cells of a table, by key; empty without a value."""
+    value_of = values(document)
+    return {key: _cell(quantity, value_of.get(key)) for key, quantity in shown.items()}
+
+
 def side_by_side(documents: Sequence[BaseModel], shown: View) -> List[List[str]]:
     """Return a row of each quantity of a view that some document has.
 
     A row is the title with the unit, and a cell for each document.
     """
-    value_of = [values(document) for document in documents]
-    table = []
-    for key, quantity in shown.items():
-        if any(key in of_document for of_document in value_of):
-            cells = [_cell(quantity, of_document.get(key)) for of_document in value_of]
-            table.append([quantity.row_head, *cells])
-    return table
+    cells = [cells_of(document, shown) for document in documents]
+    table = [[quantity.row_head, *(of_document[key] for of_document in cells)] for key, quantity in shown.items()]
+    return [row for row in table if any(row[1:])]
 
 
 class Columns(NamedTuple):
@@ -245,25 +251,28 @@ class Columns(NamedTuple):
     rows: List[List[str]]
 
 
-def columns(documents: Sequence[BaseModel], shown: View) -> Columns:
-    """Return a table of documents; an interval follows its value: `93.33% (86.3–98.3)`."""
-    table = []
-    for document in documents:
-        value_of = values(document)
-        table.append([_cell_with_interval(q, key, value_of) for key, q in shown.items()])
-    return Columns([quantity.column_head for quantity in shown.values()], table)
+def columns(documents: Sequence[BaseModel], shown: View, *, intervals: Sequence[Key] = ()) -> Columns:
+    """Return a table of documents.
+
+    The confidence interval of the quantities `intervals` follows the value, if there
+    is one: `93.33% (86.3–98.3)`.
+    """
+    head = [quantity.column_head for quantity in shown.values()]
+    value_of = [values(document) for document in documents]
+    table = [list(cells_of(document, shown).values()) for document in documents]
+    for column, (key, quantity) in enumerate(shown.items()):
+        if key not in intervals or not any(quantity.interval in of_document for of_document in value_of):
+            continue
+        head[column] += " (95 %)"
+        for row, of_document in zip(table, value_of):
+            if quantity.interval in of_document:
+                low, high = of_document[quantity.interval]
+                row[column] += f" ({100 * low:.1f}–{100 * high:.1f})"
+    return Columns(head, table)
 
 
 def _cell(quantity: Quantity, value: Value) -> str:
     return "" if value is None else quantity.cell(value)
-
-
-def _cell_with_interval(quantity: Quantity, key: Key, value_of: Dict[Key, Value]) -> str:
-    text = _cell(quantity, value_of.get(key))
-    if quantity.interval not in value_of:
-        return text
-    low, high = value_of[quantity.interval]
-    return f"{text} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def legend(documents: Sequence[BaseModel], shown: View) -> str:

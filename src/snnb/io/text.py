@@ -14,9 +14,9 @@ import yaml
 from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.core.formatting import figure
 from snnb.core.machine import require_memory
 from snnb.core.options import STRICT
+from snnb.core.quantities import number
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_bytes, refuse_special
 from snnb.version import __version__
@@ -207,7 +207,7 @@ def printable(text: str) -> str:
 
 def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     """Return a small HTML table for a notebook: escaped text, and at most `MOST_ROWS` rows."""
-    cells = [[figure(value) if isinstance(value, (int, float)) else str(value) for value in row] for row in rows]
+    cells = [[number(value).value if isinstance(value, (int, float)) else str(value) for value in row] for row in rows]
     left_out = len(cells) - MOST_ROWS
     if left_out > 0:
         cells[MOST_ROWS:] = [[f"… {left_out:,} more"]]

@@ -61,7 +61,9 @@ class MappingCost(Cost):
     graph: str  # stamp
     objective: str
     seed: int
-    seconds: Annotated[float, Quantity("duration of the mapping", unit="s")]
+    seconds: Annotated[float, Quantity("duration of the mapping", unit="s")] = Field(
+        description="wall time of partition, placement and cost"
+    )
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
     assumed_spikes: Optional[bool] = None  # True: there are no spike counts, and one spike per neuron is assumed
     by_step: Optional[StepLoads] = None  # None: no spike times were recorded

@@ -140,10 +140,10 @@ class StepCost(Document):
     step_ns: Annotated[float, Quantity("time per step", prefixed, "ns")] = Field(
         description="time of a step with the mean number of events"
     )
-    sample_ns: Annotated[float, Quantity("sample interval", prefixed, "ns")] = Field(
+    sample_ns: Annotated[float, Quantity("sample interval", prefixed, "ns", short="interval")] = Field(
         description="steps of a sample, including the warm-up, · `step_ns`"
     )
-    sample_latency_ns: Annotated[float, Quantity("latency of a sample", prefixed, "ns")] = Field(
+    sample_latency_ns: Annotated[float, Quantity("latency of a sample", prefixed, "ns", short="latency")] = Field(
         description="the same, including the steps that spikes take from layer to layer"
     )
     step_bound: StepBound

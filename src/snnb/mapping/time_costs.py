@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
+from pydantic import Field
 from scipy.sparse import csr_matrix, vstack
 from typing_extensions import Annotated
 
@@ -31,7 +32,7 @@ class StepLoads(Document):
     samples: List[int]  # indices of the test samples
     link_load_max_per_step: List[float]
     peak_step: int  # the first step with the highest load
-    link_load_peak: Annotated[float, LINK_LOAD_PEAK]
+    link_load_peak: Annotated[float, LINK_LOAD_PEAK] = Field(description="highest load of a link in a step, see above")
 
     def line(self) -> str:
         """Return the line of the log."""

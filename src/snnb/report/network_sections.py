@@ -5,7 +5,8 @@ from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.formatting import quantity, times
+from snnb.core.formatting import times
+from snnb.core.quantities import number
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.plots.network import plot_distribution
 from snnb.report.diagram import Arrow, Box, diagram
@@ -165,7 +166,7 @@ def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:
 
 
 def _number(value: Optional[float]) -> str:
-    return "" if value is None else quantity(value)
+    return "" if value is None else number(value).value
 
 
 def _share(value: Optional[float]) -> str:

@@ -4,7 +4,7 @@ from typing import Optional, Sequence, Tuple
 
 from snnb.core.formatting import local_time
 from snnb.report.page import Section, Table
-from snnb.results.compare import SIMULATION_HEAD, Simulation
+from snnb.results.compare import Simulation, simulation_table
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.plan import state_of_stages
 
@@ -17,18 +17,23 @@ def overview_section(
 ) -> Section:
     """Return the section about all simulations; it warns if the graph or the mapping that is shown is stale."""
     states = {state.name: state for state in state_of_stages(run)}
+    head, cells = simulation_table(simulations)
+    head = [*head, "state"]
     rows = [
-        (
+        [
             one.stamp + (" (this page)" if one is simulation else ""),
-            *one.row[1:],
+            *row[1:],
             states[run.directory_of("simulate", one.stamp)].in_words,
-        )
-        for one in simulations
+        ]
+        for one, row in zip(simulations, cells)
     ]
-    head = (*SIMULATION_HEAD, "state")
-    filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    right = [filled.index(i) for i in (2, 3, 4) if i in filled]
-    tables = [Table([head[i] for i in filled], [[row[i] for i in filled] for row in rows], right)] if rows else []
+    filled = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    texts = ("simulation", "label", "differs in", "state")
+    shown_head = [head[column] for column in filled]
+    right = [place for place, title in enumerate(shown_head) if title not in texts]
+    tables = []
+    if rows:
+        tables.append(Table(shown_head, [[row[column] for column in filled] for row in rows], right))
     words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
     for stage, name in zip(("graph", "map"), shown):

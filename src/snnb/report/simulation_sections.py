@@ -2,12 +2,13 @@
 
 import shlex
 from dataclasses import replace
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.formatting import energy, times
+from snnb.core.formatting import times
 from snnb.core.progress import Progress
+from snnb.core.quantities import rows, view
 from snnb.forward.analogue import mean_activations
 from snnb.network.event_samples import EventSamples
 from snnb.network.fidelity import Fidelity
@@ -26,6 +27,42 @@ from snnb.stages.simulate import parsed_file
 from snnb.stages.stage import recorded, recorded_details, unaltered
 from snnb.stages.train import is_spiking
 
+# Views: at the top of the page, in the section about accuracy, and in that about operations
+KEY_FIGURES = view(
+    "ann_accuracy",
+    "snn_accuracy",
+    "readout_accuracy",
+    "ann_mean_squared_error",
+    "snn_mean_squared_error",
+    "readout_mean_squared_error",
+    "synaptic_operations_per_sample",
+    "energy_45nm_pj",
+    of=[SimulationStatistics],
+)
+ACCURACIES = view(
+    "ann_accuracy",
+    "ann_accuracy_interval_95",
+    "readout_accuracy",
+    "readout_accuracy_interval_95",
+    "snn_accuracy",
+    "snn_accuracy_interval_95",
+    "ann_mean_squared_error",
+    "readout_mean_squared_error",
+    "snn_mean_squared_error",
+    of=[SimulationStatistics],
+)
+OPERATIONS = view(
+    "synaptic_operations_per_sample",
+    "input_multiply_accumulates_per_sample",
+    "ann_multiply_accumulates_per_sample",
+    "energy_45nm_pj",
+    "energy_45nm_ann_pj",
+    "membrane_updates",
+    "activation_sparsity",
+    "connection_sparsity",
+    "footprint",
+    of=[SimulationStatistics],
+)
 LISTED = 10  # confusions in the table
 MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
 
@@ -39,37 +76,33 @@ def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], pro
         words = [f"None yet: `{command}` makes it.", *changes]
         return [Section("accuracy", "Simulation", words)]
     statistics, counts = simulated_files(run, simulation.stamp)
-    params, metrics = simulation.record.params, simulation.record.metrics
+    params = simulation.record.params
     steps = params.duration - params.warm_up
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
-    classifies = metrics.get("snn_accuracy") is not None
-    kind = "accuracy" if classifies else "mean_squared_error"
-    label, accuracies, figures = kind.replace("_", " "), [], []
-    for side, name in (("ann", "analogue network"), ("snn", "spiking network"), ("readout", "read-out")):
-        value = metrics.get(f"{side}_{kind}")
-        if value is None:
-            continue
-        shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
-        if classifies:
-            interval = " (95 % interval {:.2%} to {:.2%})".format(*statistics.interval(value) or ())
-        accuracies.append(f"{name}: {shown}{interval}")
-        figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
-    figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
-    figures.append(("energy per sample at 45 nm", energy(statistics.energy_45nm_pj)))
-    latency, between = statistics.latency_steps, statistics.interval_steps
+    label = "accuracy" if statistics.classifies else "mean squared error"
+    latency = statistics.latency_steps
+    between = statistics.interval_steps
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
-    summary = [f"{'; '.join(accuracies)}; {took}, input {params.input}."]
-    summary += _changes(simulation.record.details.fidelity)
-    coding = simulation.record.details.output_coding
-    if classifies and metrics.get("readout_accuracy") is not None:
-        summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
+    summary = [f"{took}, input {params.input}.", *_changes(simulation.record.details.fidelity)]
+    if statistics.classifies and statistics.readout_accuracy is not None:
+        summary.append(f"Of the two accuracies, {QUOTED[simulation.record.details.output_coding]}.")
     picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
     predicted = "spiking network" if confusion is statistics.confusion else "read-out"
+    key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
+    accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
+    table = Table(("", ""), accuracies, right=(1,))
     sections = [
         *_input(run, simulation),
-        Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)], key_figures=figures),
+        Section(
+            "accuracy",
+            f"{label.capitalize()} over time",
+            summary,
+            [Figure(picture)],
+            tables=[table],
+            key_figures=key_figures,
+        ),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
         _operations(statistics),
@@ -113,17 +146,19 @@ def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str
     """
     names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
-    rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
+    table_rows = [
+        (names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong
+    ]
     picture = drawn("confusion matrix: rows are classes, columns predictions", plot_confusion(cells, names))
     words = [f"Rows are the classes, columns the predictions of the {predicted} after the last step."]
-    tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
-    words += [] if rows else ["All predictions are correct."]
+    tables = [Table(("class", "taken for", "samples"), table_rows, right=(2,))] if table_rows else []
+    words += [] if table_rows else ["All predictions are correct."]
     return Section("confusion", "Confusion matrix", words, [Figure(picture)], tables=tables)
 
 
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
     """Return the section about firing rates; `rates` are spikes per time step of each neuron, by population."""
-    rows = [
+    table_rows = [
         (name, f"{values.mean():.3g}", f"{(values == 0).mean():.1%}", f"{(values >= 1).mean():.1%}")
         for name, values in rates.items()
     ]
@@ -131,33 +166,20 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
         "Neurons (logarithmic) by firing rate in spikes per time step, in the mean over all samples. Silent neurons "
         "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
     )
-    table = Table(("population", "mean rate", "silent", "saturated"), rows, right=(1, 2, 3))
+    table = Table(("population", "mean rate", "silent", "saturated"), table_rows, right=(1, 2, 3))
     picture = drawn("histogram of firing rates by population", plot_rates(rates))
     return Section("rates", "Firing rates", [words], [Figure(picture)], tables=[table])
 
 
 def _operations(statistics: SimulationStatistics) -> Section:
     """Return the section about operations, energies and the metrics of NeuroBench."""
-    ann_energy = statistics.energy_45nm_ann_pj
-    trained = None if ann_energy is None else statistics.ann_multiply_accumulates_per_sample
-    values: List[Tuple[str, Union[int, float, None], Callable[[float], str]]] = [
-        ("additions", statistics.synaptic_operations_per_sample, "{:,.0f}".format),
-        ("multiply-accumulates of the input", statistics.input_multiply_accumulates_per_sample, "{:,}".format),
-        ("multiply-accumulates of the trained network", trained, "{:,}".format),
-        ("energy", statistics.energy_45nm_pj, energy),
-        ("energy of the trained network", ann_energy, energy),
-        ("membrane updates", statistics.membrane_updates, "{:,.0f}".format),
-        ("activation sparsity", statistics.activation_sparsity, "{:.2%}".format),
-        ("connection sparsity", statistics.connection_sparsity, "{:.2%}".format),
-        ("footprint, bytes", statistics.footprint, "{:,}".format),
-    ]
-    rows = [(name, form(value)) for name, value, form in values if value is not None]
+    operations = [(row.title, row.measure) for row in rows(statistics, OPERATIONS)]
     words = (
         "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a multiply-accumulate and 0.9 pJ an "
         "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
         "are defined by NeuroBench (Yik et al. 2025)."
     )
-    return Section("operations", "Operations and energy", [words], tables=[Table(("per sample", ""), rows, right=(1,))])
+    return Section("operations", "Operations and energy", [words], tables=[Table(("", ""), operations, right=(1,))])
 
 
 def _activations(

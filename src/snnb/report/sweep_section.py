@@ -4,8 +4,9 @@ from typing import List
 
 from snnb.core.formatting import equal_columns
 from snnb.report.page import Figure, Section, Table, drawn
-from snnb.results.sweep import TABLE, option_titles, point_table, points_of_sweep
+from snnb.results.sweep import points_of_sweep
 from snnb.results.sweep_figures import plot_operations, plot_points
+from snnb.results.sweep_table import TABLE, point_table
 from snnb.rundir.directory import RunDirectory
 
 
@@ -14,8 +15,8 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     points = points_of_sweep(run)
     if not points:
         return []
-    table, titles = point_table(points), option_titles(points)
-    words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
+    table = point_table(points)
+    words = [f"Points of the last sweep, {run.path / TABLE}; {table.note}."]
     equal = [i for i in equal_columns(table.rows) if i >= table.options and i != table.simulation]
     if equal:
         same = ", ".join(f"{table.head[i]} {table.rows[0][i]}" for i in equal)
@@ -23,8 +24,10 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     columns = [i for i in range(len(table.head)) if i not in equal]
     rows = [[row[i] for i in columns] for row in table.rows]
     right = [place for place, i in enumerate(columns) if i >= table.options]
-    grid, operations = plot_points(points, titles), plot_operations(points, titles)
-    pictures = [] if grid is None else [drawn("accuracy or error of the points of the sweep", grid, has_legend=True)]
-    pictures.append(drawn("accuracy or error over synaptic operations", operations, has_legend=True))
+    grid = plot_points(points, list(points[0].values))
+    pictures = []
+    if grid is not None:
+        pictures.append(drawn("accuracy or error of the points of the sweep", grid, has_legend=True))
+    pictures.append(drawn("accuracy or error over synaptic operations", plot_operations(points), has_legend=True))
     tables = [Table([table.head[i] for i in columns], rows, right)]
     return [Section("sweep", "Sweep", words, [Figure(picture) for picture in pictures], tables=tables)]

@@ -4,12 +4,16 @@ import shlex
 from pathlib import Path
 from typing import Optional
 
+from snnb.core.quantities import rows, view
 from snnb.plots.training import plot_training
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
 from snnb.results.compare import Simulation
 from snnb.results.plot import has_history, read_training
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.train import is_spiking, shown_params
+from snnb.training.history import TrainingMetrics
+
+TEST = view("test_accuracy", "test_loss", "test_mean_squared_error", of=[TrainingMetrics])
 
 
 def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
@@ -25,9 +29,7 @@ def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Sec
     folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
     params = record.params if simulation is None else simulation.record.details.training
     metrics, history = read_training(run, folder)
-    values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
-    test = {name: value for name, value in values.items() if value is not None}
-    words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
+    words = ["; ".join(f"{row.title}: {row.measure}" for row in rows(metrics, TEST)) + "."]
     if not has_history(metrics, history):
         words.append("No training history: the network was trained with another program.")
         return Section("training", "Training", words)

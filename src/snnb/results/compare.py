@@ -4,20 +4,23 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
+from typing_extensions import Annotated
 
 from snnb.architectures import find
 from snnb.chips.read_hardware import is_file, shown_name
 from snnb.core.errors import UsageError
-from snnb.core.quantities import Columns, columns, view
+from snnb.core.quantities import Columns, Key, Value, columns, values, view
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.network.fidelity import Fidelity
+from snnb.network.quantities import LATENCY, NEURONS, SYNAPSES
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.summary import ADDITIONS, MEAN_RATE, SAMPLES, STEPS, SimulationSummary
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
 from snnb.stages.graph import graph_command, graph_file
@@ -27,8 +30,6 @@ from snnb.stages.simulate import SimulateParams, SimulationRecord
 from snnb.stages.stage import unaltered
 from snnb.stages.train import TrainParams, inapplicable, shown_params
 
-Interval = Tuple[float, float]
-SIMULATION_HEAD = ("simulation", "label", "samples", "read-out", "SNN", "differs in")
 ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 
@@ -40,15 +41,25 @@ class Simulation:
     record: SimulationRecord
     differs: Dict[str, JsonValue]
 
-    @property
-    def row(self) -> Tuple[str, ...]:
-        """Cells of a table with the head `SIMULATION_HEAD`."""
-        figures = ("snn_accuracy", "snn_mean_squared_error", "readout_accuracy")
-        accuracy, error, readout = map(self.record.metrics.get, figures)
-        quality = f"{accuracy:.2%}" if accuracy is not None else "" if error is None else f"error {error:.4g}"
-        samples, label = f"{self.record.params.samples:,}", self.record.details.label or ""
-        read = "" if readout is None else f"{readout:.2%}"
-        return self.stamp, label, samples, read, quality, in_words(self.differs)
+
+SIMULATIONS = view(
+    "num_samples",
+    "readout_accuracy",
+    "snn_accuracy",
+    "snn_mean_squared_error",
+    of=[SimulationSummary],
+)
+
+
+def simulation_table(simulations: Sequence[Simulation]) -> Columns:
+    """Return a table of simulations: stamp, label, quantities, and the parameters in which they differ."""
+    summaries = [simulation.record.details.summary for simulation in simulations]
+    head, cells = columns(summaries, SIMULATIONS)
+    table = [
+        [simulation.stamp, simulation.record.details.label or "", *row, in_words(simulation.differs)]
+        for simulation, row in zip(simulations, cells)
+    ]
+    return Columns(["simulation", "label", *head, "differs in"], table)
 
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:
@@ -166,11 +177,19 @@ def mapping_table(mappings: Sequence[MappingSummary]) -> Columns:
     return Columns([*MAPPING_TEXTS, *quantities.head], rows)
 
 
-class Compared(Document):
-    """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input.
+class GraphTraffic(Document):
+    """Size and spikes of an external graph; the spikes were given with it, or are assumed."""
 
-    An external graph has no accuracies and errors; its spikes were given with it, or are assumed.
-    """
+    num_samples: Annotated[int, SAMPLES]
+    num_timesteps: Annotated[int, STEPS]
+    latency_steps: Annotated[int, LATENCY]
+    mean_rate: Annotated[float, MEAN_RATE]
+    synaptic_operations_per_sample: Annotated[float, ADDITIONS]
+    synapses: Annotated[int, SYNAPSES]
+
+
+class Compared(Document):
+    """A simulation, or an external graph, for comparison."""
 
     run: Path
     stamp: str
@@ -178,32 +197,45 @@ class Compared(Document):
     dataset: str
     label: Optional[str]
     differs: Dict[str, JsonValue]  # parameters that are not equal in all simulations; of a single one, not the defaults
-    samples: int
-    steps: int  # counted in each sample
-    ann_accuracy: Optional[float]
-    snn_accuracy: Optional[float]
-    readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
-    ann_interval: Optional[Interval]  # 95 % interval (Wilson)
-    readout_interval: Optional[Interval]  # for a softmax with a read-out, whose spikes are random
-    snn_interval: Optional[Interval]  # for other outputs
-    ann_error: Optional[float]  # mean squared error of a network that reproduces its input
-    snn_error: Optional[float]
+    statistics: Union[SimulationStatistics, GraphTraffic]
     fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
-    mean_rate: float  # spikes per neuron and step, without the input
-    latency: int  # time steps until a sample has passed all layers
-    synaptic_operations: float  # per sample: spikes times out-degree
-    # As in `sim_accuracies.json`; None for an external graph
-    input_multiply_accumulates_per_sample: Optional[int]
-    energy_45nm_pj: Optional[float]
-    energy_45nm_ann_pj: Optional[float]
-    footprint: Optional[int]
-    connection_sparsity: Optional[float]
-    activation_sparsity: Optional[float]
-    membrane_updates: Optional[float]
-    neurons: int
-    synapses: int
+    neurons: Annotated[int, NEURONS]
     mappings: List[MappingSummary]
-    by_step: List[float]  # accuracy or error after each step
+
+    @property
+    def metrics(self) -> Dict[Key, Value]:
+        """All quantities by key."""
+        return values(self)
+
+
+# Rows of the table: of the trained network, below which stand the changes by the conversion, and of the simulation
+TRAINED = view(
+    "num_samples",
+    "ann_accuracy",
+    "ann_accuracy_interval_95",
+    "ann_mean_squared_error",
+    of=[Compared],
+)
+COMPARED = view(
+    "readout_accuracy",
+    "readout_accuracy_interval_95",
+    "snn_accuracy",
+    "snn_accuracy_interval_95",
+    "snn_mean_squared_error",
+    "mean_rate",
+    "latency_steps",
+    "synaptic_operations_per_sample",
+    "input_multiply_accumulates_per_sample",
+    "energy_45nm_pj",
+    "energy_45nm_ann_pj",
+    "membrane_updates",
+    "activation_sparsity",
+    "connection_sparsity",
+    "footprint",
+    "synapses",
+    "neurons",
+    of=[Compared],
+)
 
 
 class Comparison(Document):
@@ -282,7 +314,6 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord, differ
     params = {"parse": record.details.conversion, "simulate": record.params}
     unused = [(stage, name) for stage, options in params.items() for name in inapplicable(run, options)]
     names = {text for stage, name in unused for text in (name, f"{stage} {name}")}  # as `differing` returns them
-    same = Compared.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return Compared(
         run=run.path,
         stamp=stamp,
@@ -290,29 +321,11 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord, differ
         dataset=run.manifest.run.dataset,
         label=record.details.label,
         differs={name: value for name, value in differs.items() if name not in names},
-        samples=statistics.num_samples,
-        steps=statistics.num_timesteps,
-        ann_interval=statistics.interval(statistics.ann_accuracy),
-        readout_interval=statistics.readout_interval,
-        snn_interval=statistics.snn_interval,
-        ann_error=statistics.ann_mean_squared_error,
-        snn_error=statistics.snn_mean_squared_error,
+        statistics=statistics,
         fidelity=record.details.fidelity,
-        mean_rate=mean_rate(statistics, counts),
-        latency=statistics.latency_steps,
-        synaptic_operations=statistics.synaptic_operations_per_sample,
-        **{name: getattr(statistics, name) for name in same},
-        neurons=sum(of_neurons.size for of_neurons in counts.values()),
+        neurons=sum(population_counts.size for population_counts in counts.values()),
         mappings=mappings_of(run, stamp),
-        by_step=statistics.quoted_by_step,
     )
-
-
-def mean_rate(statistics: SimulationStatistics, counts: Mapping[str, np.ndarray]) -> float:
-    """Return the spikes per neuron and step, without the input, given the files of a simulation."""
-    spikes = sum(int(np.sum(of_population)) for of_population in counts.values())
-    neurons = sum(np.size(of_population) for of_population in counts.values())
-    return spikes / max(1, neurons * statistics.num_samples * statistics.num_timesteps)
 
 
 def outside_one(run: RunDirectory, name: str) -> Compared:
@@ -323,26 +336,29 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
         spikes = {population.name: population.traffic() for population in opened.populations}
         recording = opened.recording
         assert recording is not None  # an external graph has spikes, given or assumed
+        neurons = opened.number_of_neurons()
+        neuron_spikes = sum(spikes[population.name].sum() for population in opened.layers)
         carried = sum(float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections)
-        figures: Dict[str, Any] = dict.fromkeys(Compared.model_fields)  # it has no accuracies, errors and operations
-        figures.update(
+        traffic = GraphTraffic(
+            num_samples=recording.num_samples,
+            num_timesteps=recording.num_timesteps,
+            latency_steps=recording.num_timesteps,
+            mean_rate=neuron_spikes / max(1, neurons),
+            synaptic_operations_per_sample=carried * recording.num_timesteps,
+            synapses=opened.number_of_edges(),
+        )
+        return Compared(
             run=run.path,
             stamp=name,
             model=run.model,
             dataset=run.manifest.run.dataset,
             label="external graph" + (", spikes assumed" if opened.assumed_spikes else ""),
             differs={},
-            samples=recording.num_samples,
-            steps=recording.num_timesteps,
-            mean_rate=sum(spikes[p.name].sum() for p in opened.layers) / max(1, opened.number_of_neurons()),
-            latency=recording.num_timesteps,
-            synaptic_operations=carried * recording.num_timesteps,
-            neurons=opened.number_of_neurons(),
-            synapses=opened.number_of_edges(),
+            statistics=traffic,
+            fidelity=None,
+            neurons=neurons,
             mappings=mappings_of(run, name),
-            by_step=[],
         )
-        return Compared(**figures)
 
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:

@@ -1,7 +1,7 @@
 """`status`: the stages of a run, up to date or stale and why, its simulations, sweep, mappings and stale exports."""
 
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from pydantic import Field
 
@@ -9,8 +9,12 @@ from snnb.io.text import Document, JsonValue
 from snnb.results.compare import MappingSummary, mappings_of, simulations_of
 from snnb.results.export import stale_exports
 from snnb.results.sweep import points_of_sweep
+from snnb.results.sweep_table import SweepPoint
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.all import STAGES
 from snnb.stages.plan import state_of_stages
+
+Details: Any = Union[tuple(stage.kind.details for stage in STAGES.values())]
 
 
 class StageStatus(Document):
@@ -21,12 +25,8 @@ class StageStatus(Document):
     reason: Optional[str]  # why it is stale
     started_utc: Optional[str]
     wall_s: Optional[float]
-    label: Optional[str]
-    overfull_cores: Optional[int]
-    samples: Optional[int]
-    snn_accuracy: Optional[float]
-    snn_mean_squared_error: Optional[float]
     differs: Dict[str, JsonValue]  # parameters of a simulation that are not equal in all simulations
+    details: Optional[Details]  # as the manifest has them
     in_words: str = Field(exclude=True)  # the state as text
 
 
@@ -40,7 +40,7 @@ class Status(Document):
     stale_exports: List[str]
     stages: List[StageStatus]
     mappings: List[MappingSummary]
-    sweep: List[Dict[str, JsonValue]]  # rows of the table of the last sweep, by column
+    sweep: List[SweepPoint]  # points of the last sweep, from its table
 
 
 def status_of(run: RunDirectory) -> Status:
@@ -48,22 +48,17 @@ def status_of(run: RunDirectory) -> Status:
     simulations = {run.directory_of("simulate", simulation.stamp): simulation for simulation in simulations_of(run)}
     stages = []
     for state in state_of_stages(run):
-        record, simulation = state.record, simulations.get(state.name)
-        details = record.details if record is not None else None
-        metrics = simulation.record.metrics if simulation is not None else {}
+        record = state.record
+        simulation = simulations.get(state.name)
         stages.append(
             StageStatus(
                 stage=state.name,
                 up_to_date=state.reason is None,
                 reason=state.reason,
-                started_utc=record.timing.started_utc if record is not None else None,
-                wall_s=record.timing.wall_s if record is not None else None,
-                label=getattr(details, "label", None),
-                overfull_cores=getattr(details, "overfull_cores", None),
-                samples=simulation.record.params.samples if simulation else None,
-                snn_accuracy=metrics.get("snn_accuracy"),
-                snn_mean_squared_error=metrics.get("snn_mean_squared_error"),
-                differs=simulation.differs if simulation else {},
+                started_utc=None if record is None else record.timing.started_utc,
+                wall_s=None if record is None else record.timing.wall_s,
+                differs={} if simulation is None else simulation.differs,
+                details=None if record is None else record.details,
                 in_words=state.in_words,
             )
         )

@@ -7,8 +7,6 @@ conversion of every point are kept in a run without a data set, such as `sweep/p
 date are not computed again, so an interrupted sweep continues. The options of the run do not change.
 """
 
-import csv
-import io
 import re
 import tempfile
 from contextlib import ExitStack, suppress
@@ -21,9 +19,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    Literal,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -34,12 +30,13 @@ from snnb.chips.hardware import LayerHardware
 from snnb.chips.read_hardware import read_hardware, shown_name
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
-from snnb.core.formatting import accuracy, duration, energy, quantity
 from snnb.core.progress import Progress, Say, say_nothing
+from snnb.core.quantities import quantities_of, values
 from snnb.io.files import atomic_path, refuse_foreign
-from snnb.io.text import Document, JsonValue, read_document, read_text
-from snnb.results.compare import in_words, mean_rate, simulated_files
-from snnb.results.grid import CHIPS, GRID_STAGES, Axis, Point, points_of
+from snnb.io.text import Document, JsonValue, read_document
+from snnb.results.compare import in_words
+from snnb.results.grid import GRID_STAGES, Axis, Point, points_of
+from snnb.results.sweep_table import MARK, TABLE, ChipCost, SweepPoint, read_table, write_table
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
@@ -49,91 +46,11 @@ from snnb.stages.plan import UP_TO_DATE, check_options
 from snnb.stages.run_options import merge_with_run, options_with_effect
 from snnb.stages.stage import Given, StageResult
 
-TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
+FIGURE = "sweep.png"
+FOLDER = "sweep"
 POINTS = "points"  # run in `FOLDER` with the simulations
 NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
 Bar = Callable[..., ContextManager[Progress]]
-
-
-class ChipFigures(Document):
-    """Cost of a simulation on a chip. If it does not fit, only `chip` and `note`, the reason, have values."""
-
-    chip: Optional[str]  # name of the chip, see `shown_name`
-    cores: Optional[int]
-    chips: Optional[int]
-    energy_pj: Optional[float]
-    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`
-    sample_ns: Optional[float]
-    sample_latency_ns: Optional[float]
-    note: Optional[str]
-
-
-NO_CHIP = ChipFigures(**dict.fromkeys(ChipFigures.model_fields))
-
-
-class SimulationFigures(Document):
-    """A point of the grid and the figures of its simulation."""
-
-    values: Dict[str, JsonValue]  # values of the options by title of the axis
-    ran: bool  # whether the simulation was made now
-    run: str  # run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
-    simulation: str  # stamp
-    samples: int
-    ann_accuracy: Optional[float]
-    readout_accuracy: Optional[float]
-    readout_accuracy_low: Optional[float]  # 95 % interval; only for a softmax with a read-out, whose spikes are random
-    readout_accuracy_high: Optional[float]
-    snn_accuracy: Optional[float]
-    snn_accuracy_low: Optional[float]  # 95 % interval; only for other outputs
-    snn_accuracy_high: Optional[float]
-    ann_mean_squared_error: Optional[float]
-    snn_mean_squared_error: Optional[float]
-    spikes_per_step_and_neuron: float
-    synaptic_operations_per_sample: float
-
-
-NO_COLUMNS = ("values", "ran")
-TEXTS = ("run", "simulation", "chip", "energy_of", "note")  # columns of text
-COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
-MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # part of the first line, marks a table of a sweep
-
-
-class SweepPoint(ChipFigures, SimulationFigures):
-    """A point of the grid, its simulation, and the cost on its chip."""
-
-    @property
-    def row(self) -> Dict[str, JsonValue]:
-        """Values of the point and its figures, by column of the table."""
-        return {**self.values, **{name: value for name, value in self if name not in NO_COLUMNS}}
-
-
-HEADS = {
-    "chip": "chip",
-    "ann_accuracy": "ANN",
-    "readout_accuracy": "read-out",
-    "snn_accuracy": "SNN",
-    "ann_mean_squared_error": "ANN error",
-    "snn_mean_squared_error": "SNN error",
-    "spikes_per_step_and_neuron": "rate",
-    "synaptic_operations_per_sample": "operations",
-    "energy_pj": "energy",
-    "sample_ns": "interval",
-    "sample_latency_ns": "latency",
-}
-NOT_SHOWN = (
-    *("run", "readout_accuracy_low", "readout_accuracy_high", "snn_accuracy_low", "snn_accuracy_high"),
-    *("note", "energy_of"),
-)
-
-
-class PointTable(NamedTuple):
-    """The points of a sweep as a table without empty columns."""
-
-    head: List[str]
-    rows: List[List[str]]
-    options: int  # number of first columns, which have the chip and the options of a point
-    simulation: int  # index of the column with the stamp
-    notes: List[str]
 
 
 class Sweep(Document):
@@ -190,88 +107,31 @@ def sweep(
         for number, point in enumerate(points, 1):
             say(f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}")
             home, result = _simulate_point(run, point, axes, say=say_news, bar=bar)
-            stamp, chip = result.directory.name, NO_CHIP
-            if point.hardware is not None:
-                chip = _chip_figures(home, stamp, point.hardware, say, bar)
-            done.append(_sweep_point(run, home, point, stamp, result.reason is not None, chip))
-            _write_table(run, axes, done)
+            stamp = result.directory.name
+            chip = None if point.hardware is None else _chip_cost(home, stamp, point.hardware, say, bar)
+            done.append(
+                SweepPoint(
+                    values=point.values,
+                    ran=result.reason is not None,
+                    run=home.path.relative_to(run.path).as_posix(),
+                    simulation=stamp,
+                    summary=result.record.details.summary,
+                    chip=chip,
+                )
+            )
+            write_table(run.path / TABLE, [axis.title for axis in axes], done)
     _draw(run, axes, done)
     return done
 
 
-def option_titles(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
-    """Return the columns of the table that are options of the grid; the number of samples is one if it differs."""
-    figures = (*COLUMNS, *ChipFigures.model_fields)
-    titles = [name for name in points[0] if name not in figures]
-    return [*titles, *(["samples"] if len({point["samples"] for point in points}) > 1 else [])]
-
-
-def point_table(points: Sequence[Mapping[str, JsonValue]]) -> PointTable:
-    """Return the points as a table; the table in the run has all columns.
-
-    Energies without neurons and messages are marked by an asterisk, see `Hardware.energy_of`.
-    """
-    notes = ["rate: spikes per neuron and step; operations: synaptic operations per sample"]
-    if any(point.get("energy_of") == "network" for point in points):
-        notes.append("energy*: without neurons and messages, not comparable with energy")
-    # The chip has its name, unless two values of `hardware` are files of chips with equal names.
-    chips = {point.get(CHIPS): point.get("chip") for point in points}
-    hidden = [*NOT_SHOWN, CHIPS if len({*chips.values()}) == len(chips) else "chip"]
-    names = [name for name in points[0] if name not in hidden and any(point[name] is not None for point in points)]
-    names.sort(key=lambda name: name != "chip")  # the chip comes first
-    bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
-    return PointTable(
-        head=[HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names],
-        rows=[[_shown(point, name) for name in names] for point in points],
-        options=sum(name == "chip" or name not in (*COLUMNS, *ChipFigures.model_fields) for name in names),
-        simulation=names.index("simulation"),
-        notes=notes,
-    )
-
-
-def _shown(point: Mapping[str, JsonValue], name: str) -> str:
-    value = point[name]
-    if value is None:
-        return ""
-    if name == "ann_accuracy":
-        return accuracy(value)
-    if name in ("readout_accuracy", "snn_accuracy"):
-        return accuracy(value, point[f"{name}_low"], point[f"{name}_high"])
-    if name == "energy_pj":
-        return energy(value) + ("*" if point["energy_of"] == "network" else "")
-    if name in ("sample_ns", "sample_latency_ns"):
-        return duration(value)
-    if not isinstance(value, float):
-        return str(value)
-    return quantity(value) if name in HEADS else f"{value:g}"
-
-
-def points_of_sweep(run: RunDirectory) -> List[Dict[str, JsonValue]]:
-    """Return the rows of the table of the last sweep whose simulations exist; none without a table."""
+def points_of_sweep(run: RunDirectory) -> List[SweepPoint]:
+    """Return the points in the table of the last sweep whose simulations exist; none without a table."""
     if not (run.path / TABLE).is_file():
         return []
     stamps = {".": run.records_of(simulate.KIND.name).keys()}
     for home in _runs_of_sweep(run):
         stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(simulate.KIND.name).keys()
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_text(run.path / TABLE))))
-    except (InputError, csv.Error):  # not written by a sweep
-        return []
-    points = []
-    for row in rows:
-        complete = {*COLUMNS} <= row.keys() and None not in (*row, *row.values())
-        if complete and row["simulation"] in stamps.get(row["run"], ()):
-            with suppress(ValueError):  # of a row that was edited
-                points.append({name: _value_of(name, text) for name, text in row.items()})
-    return points
-
-
-def _value_of(column: str, text: str) -> JsonValue:
-    """Return a value of the table with its type; the values of options remain text."""
-    is_number = column in (*COLUMNS, *ChipFigures.model_fields) and column not in TEXTS
-    if not text or not is_number:
-        return text or None
-    return int(text) if text.isdecimal() else float(text)
+    return [point for point in read_table(run.path / TABLE) if point.simulation in stamps.get(point.run, ())]
 
 
 def _news(say: Say, *left_out: str) -> Say:
@@ -356,7 +216,7 @@ def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
             yield RunDirectory.open(path, run.kinds)
 
 
-def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
+def _chip_cost(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipCost:
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
     from snnb.mapping.layers.assignment import assign_layers
@@ -366,15 +226,16 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     from snnb.simulation.files import SUMS
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
-    parsed, coding = folder / run.parsed_name, read_document(SimulationStatistics, folder / ACCURACIES).coding
+    parsed = folder / run.parsed_name
+    coding = read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
     name = shown_name(chip.name, hardware)
     if isinstance(chip, LayerHardware):
-        placement = assign_layers(read_network(parsed), chip)
-        if placement.reason is not None:
-            say(f"sweep: {placement.reason}")
-            return NO_CHIP.model_copy(update={"chip": name, "note": placement.reason})
-        return NO_CHIP.model_copy(update={"chip": name, "cores": len(set(placement.core)), "chips": 1})
+        assignment = assign_layers(read_network(parsed), chip)
+        if assignment.reason is not None:
+            say(f"sweep: {assignment.reason}")
+            return ChipCost(chip=name, note=assignment.reason)
+        return ChipCost(chip=name, cores=len(set(assignment.core)), chips=1)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:
@@ -383,60 +244,16 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
                 cost = map_network(MappableNetwork.of(graph), chip, progress=progress).cost
         except InputError as error:
             say(f"sweep: {error}")
-            return NO_CHIP.model_copy(update={"chip": name, "note": str(error)})
-    step = cost.step
-    return ChipFigures(
-        chip=name,
-        cores=cost.cores.cores,
-        chips=cost.cores.chips or 1,
-        energy_pj=cost.energy.picojoules,
-        energy_of=chip.energy_of,
-        sample_ns=None if step is None else step.sample_ns,
-        sample_latency_ns=None if step is None else step.sample_latency_ns,
-        note=None,
-    )
-
-
-def _sweep_point(
-    run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures
-) -> SweepPoint:
-    statistics, counts = simulated_files(home, stamp)
-    readout = statistics.readout_interval or (None, None)
-    low, high = statistics.snn_interval or (None, None)
-    same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
-    return SweepPoint(
-        values=point.values,
-        ran=ran,
-        run=home.path.relative_to(run.path).as_posix(),
-        simulation=stamp,
-        samples=statistics.num_samples,
-        readout_accuracy_low=readout[0],
-        readout_accuracy_high=readout[1],
-        snn_accuracy_low=low,
-        snn_accuracy_high=high,
-        spikes_per_step_and_neuron=mean_rate(statistics, counts),
-        **{name: getattr(statistics, name) for name in same},
-        **dict(chip),
-    )
-
-
-def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[SweepPoint]) -> None:
-    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open(
-        "w", newline="", encoding="utf-8"
-    ) as file:
-        titles = [axis.title for axis in axes if axis.title not in COLUMNS]
-        of_chips = ChipFigures.model_fields if CHIPS in titles else ()
-        columns = [*titles, *COLUMNS, *of_chips]
-        rows = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
-        rows.writeheader()
-        rows.writerows(one.row for one in done)
+            return ChipCost(chip=name, note=str(error))
+    quantities = {key: value for key, value in values(cost).items() if key in quantities_of(ChipCost)}
+    return ChipCost(chip=name, **{"chips": 1, **quantities})
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], points: Sequence[SweepPoint]) -> None:
     from snnb.io.figures import save
     from snnb.results.sweep_figures import plot_points
 
-    figure = plot_points([point.row for point in points], [axis.title for axis in axes])
+    figure = plot_points(points, [axis.title for axis in axes])
     assert figure is not None  # the grid is complete
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         save(figure, temporary)

@@ -1,7 +1,7 @@
-"""Figures of a sweep, drawn from the rows of its table."""
+"""Figures of a sweep, drawn from its points."""
 
 import itertools
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -9,89 +9,92 @@ from snnb.io.figures import Figure
 from snnb.io.text import JsonValue
 from snnb.plots import comparison
 from snnb.plots.comparison import OnChip, Simulated, Value
-from snnb.results.compare import Interval, in_words
+from snnb.results.compare import in_words
 from snnb.results.grid import CHIPS
+from snnb.results.sweep_table import SweepPoint, option_of, option_titles
 
-Row = Mapping[str, JsonValue]  # a point of the sweep: options and figures by column of the table
+LABELS = {  # of the axis, by the quantity to quote
+    "readout_accuracy": "accuracy",
+    "snn_accuracy": "accuracy",
+    "snn_mean_squared_error": "mean squared error",
+}
 
 
 class Quality(NamedTuple):
-    """Accuracy or mean squared error of a point: of the read-out if the spikes of the output are random."""
+    """Accuracy or mean squared error to quote of a point, and that of the trained network."""
 
-    name: str  # column of the table
     value: float
-    interval: Optional[Interval]  # 95 % interval; None for an error
+    interval: Optional[Tuple[float, float]]  # 95 % interval; None for an error
+    trained: Optional[float]
 
 
-def quality_of(point: Row) -> Quality:
+def quality_of(point: SweepPoint) -> Quality:
     """Return the accuracy or the error to quote of a point."""
-    for name in ("readout_accuracy", "snn_accuracy"):
-        low, high = point[f"{name}_low"], point[f"{name}_high"]
-        if low is not None and high is not None:
-            return Quality(name, point[name], (low, high))
-    return Quality("snn_mean_squared_error", point["snn_mean_squared_error"], None)
+    summary = point.summary
+    value = getattr(summary, summary.quoted)
+    if summary.classifies:
+        interval = getattr(summary, f"{summary.quoted}_interval_95")
+        return Quality(value, interval, summary.ann_accuracy)
+    return Quality(value, None, summary.ann_mean_squared_error)
 
 
-def label_of(point: Row) -> str:
-    """Return the label of the axis of `quality_of`: `accuracy` or `mean squared error`."""
-    return quality_of(point).name.partition("_")[2].replace("_", " ")
-
-
-def plot_points(points: Sequence[Row], titles: Sequence[str]) -> Optional[Figure]:
+def plot_points(points: Sequence[SweepPoint], titles: Sequence[str]) -> Optional[Figure]:
     """Plot the accuracy or error over the options `titles`, or over the energy if chips are one of them.
 
     Return None if points of the grid are missing.
     """
     if CHIPS in titles:
-        return _plot_chips(points, titles)
-    grid = {title: list(dict.fromkeys(_value(point[title]) for point in points)) for title in titles}
-    rows = [tuple(_value(point[title]) for title in titles) for point in points]
-    if rows != list(itertools.product(*grid.values())):
+        return _plot_chips(points)
+    options = [tuple(_value(point.values[title]) for title in titles) for point in points]
+    grid = {title: list(dict.fromkeys(column)) for title, column in zip(titles, zip(*options))}
+    if options != list(itertools.product(*grid.values())):
         return None
     shape = [len(values) for values in grid.values()]
     qualities = [quality_of(point) for point in points]
     measured = np.array([quality.value for quality in qualities]).reshape(shape)
-    label = label_of(points[0])
-    trained = np.array([point[f"ann_{label.replace(' ', '_')}"] for point in points], float).reshape(shape)
-    analogue = None if np.isnan(trained).any() else trained
+    trained = np.array([quality.trained for quality in qualities], float).reshape(shape)
     intervals = None
     if qualities[0].interval is not None:
         intervals = np.array([quality.interval for quality in qualities], float).reshape(*shape, 2)
-    return comparison.plot_sweep(grid, measured, analogue, label, intervals)
+    label = LABELS[points[0].summary.quoted]
+    return comparison.plot_sweep(grid, measured, None if np.isnan(trained).any() else trained, label, intervals)
 
 
-def plot_operations(points: Sequence[Row], titles: Sequence[str]) -> Figure:
+def plot_operations(points: Sequence[SweepPoint]) -> Figure:
     """Plot the accuracy or error over the synaptic operations per sample, a point for each simulation."""
-    simulations: Dict[object, Simulated] = {}
+    simulations: Dict[Tuple[str, str], Simulated] = {}
     for point in points:
-        simulations[point["run"], point["simulation"]] = Simulated(
-            _options(point, titles), point["synaptic_operations_per_sample"], quality_of(point).value
-        )
-    label = label_of(points[0])
+        operations = point.summary.synaptic_operations_per_sample
+        simulated = Simulated(_options(point), operations, quality_of(point).value)
+        simulations[point.run, point.simulation] = simulated
+    label = LABELS[points[0].summary.quoted]
     return comparison.plot_operations(list(simulations.values()), label, highest_is_best=label == "accuracy")
 
 
-def _plot_chips(points: Sequence[Row], titles: Sequence[str]) -> Figure:
-    chips = {point[CHIPS]: point["chip"] for point in points}
-    column = "chip" if len({*chips.values()}) == len(chips) else CHIPS
+def _plot_chips(points: Sequence[SweepPoint]) -> Figure:
+    chip_title = option_titles(points)[0]
     on_chips: List[OnChip] = []
     for point in points:
-        if point["energy_pj"] is not None:
+        cost = point.chip
+        if cost is None:
+            continue
+        energy = cost.network_energy_pj if cost.energy_pj is None else cost.energy_pj
+        if energy is not None:
             on_chips.append(
                 OnChip(
-                    chip=str(point[column]),
-                    options=_options(point, titles),
-                    energy_pj=point["energy_pj"],
+                    chip=str(option_of(point, chip_title)),
+                    options=_options(point),
+                    energy_pj=energy,
                     measured=quality_of(point).value,
-                    network_only=point["energy_of"] == "network",
+                    network_only=cost.energy_pj is None,
                 )
             )
-    label = label_of(points[0])
+    label = LABELS[points[0].summary.quoted]
     return comparison.plot_chips(on_chips, label, highest_is_best=label == "accuracy")
 
 
-def _options(point: Row, titles: Sequence[str]) -> str:
-    return in_words({title: _value(point[title]) for title in titles if title != CHIPS})
+def _options(point: SweepPoint) -> str:
+    return in_words({title: _value(value) for title, value in point.values.items() if title != CHIPS})
 
 
 def _value(value: Union[JsonValue, None]) -> Value:

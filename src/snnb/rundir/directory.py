@@ -31,7 +31,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.core.errors import DamagedError, InputError, ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import Options
@@ -157,11 +157,10 @@ HOUSEKEEPING = (LOCK, HASHES, journal.NAME, "lost+found")  # allowed in an empty
 
 @dataclass
 class StageOutput:
-    """Output of a running stage: directory, metrics, warnings, details, and records of files read outside the run."""
+    """Output of a running stage: directory, warnings, details, and records of files read outside the run."""
 
     directory: Path
     external: List[FileRecord] = field(default_factory=list)
-    metrics: Dict[str, Union[int, float, None]] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
     details: Optional[Record] = None
 
@@ -339,7 +338,6 @@ class RunDirectory:
                 params=params,
                 inputs=[*input_records, *output.external],
                 outputs=[self.hashes.read(f"{relative}/{file}") for file in files],
-                metrics=output.metrics,
                 environment=current_environment(),
                 timing=timing,
                 warnings=output.warnings,

@@ -11,7 +11,7 @@ import resource
 import stat
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from importlib import metadata
@@ -30,7 +30,6 @@ from typing import (
     Tuple,
     Type,
     TypeVar,
-    Union,
     overload,
 )
 
@@ -51,6 +50,7 @@ from typing_extensions import Annotated, TypedDict
 from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import Options, field_type, is_remembered
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import Key, Value, View, values
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_bytes, refuse_special, sha256_of, write_text_atomically
 from snnb.io.text import Document, parse_yaml, read_text
@@ -134,11 +134,15 @@ class StageRecord(Record, Generic[P, D]):
     params: P
     inputs: List[FileRecord]
     outputs: List[FileRecord]
-    metrics: Dict[str, Union[int, float, None]] = Field(default_factory=dict)
     environment: Environment
     timing: Timing
     warnings: List[str] = Field(default_factory=list)
     details: D
+
+    @property
+    def metrics(self) -> Dict[Key, Value]:
+        """The quantities of the details, by key."""
+        return values(self.details)
 
 
 AnyRecord = StageRecord[Any, Any]
@@ -163,9 +167,9 @@ class RunInfo(Record):
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
         if self.imported or wanted.imported:
             return None if self.imported and wanted.imported else self.title
-        for field in ("model", "dataset", "model_source"):
-            if getattr(self, field) != getattr(wanted, field):
-                return f"{field} {getattr(self, field)}, not {getattr(wanted, field)}"
+        for name in ("model", "dataset", "model_source"):
+            if getattr(self, name) != getattr(wanted, name):
+                return f"{name} {getattr(self, name)}, not {getattr(wanted, name)}"
         return None
 
     @property
@@ -182,6 +186,7 @@ class Kind(Generic[P, D]):
     directory: str  # relative to the run; for several results, the folder of their directories
     params: Type[P]
     details: Type[D]
+    summary: View = field(compare=False)  # of the details: what the command prints
     names: Optional[str] = None  # pattern of the names of several results; None if there is one
 
     @property

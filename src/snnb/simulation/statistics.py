@@ -8,28 +8,23 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field
+from typing_extensions import Annotated
 
-from snnb.core.formatting import energy
-from snnb.io.text import Document, JsonValue
+from snnb.core.quantities import Quantity, cells_of, percent, prefixed, rows, view
+from snnb.io.text import JsonValue
 from snnb.network.network import MEMBRANE, Network
+from snnb.network.quantities import SYNAPSES
 from snnb.network.trained import TrainedNetwork
 from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.operations import activation_sparsity, connection_sparsity, energy_45nm, footprint
 from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.summary import STEPS, SimulationSummary
 
 S = TypeVar("S")
 Confusion = List[Tuple[int, int, int]]  # class, guess or -1 without any, number of samples
 
 ACCURACIES = "sim_accuracies.json"
-METRICS = (
-    "ann_accuracy",
-    "snn_accuracy",
-    "readout_accuracy",
-    "ann_mean_squared_error",
-    "snn_mean_squared_error",
-    "readout_mean_squared_error",
-)
 # A rate still rises if it is higher by this factor in the last quarter of the time than in the quarter before.
 RISING = 1.05
 TOP = 5
@@ -195,112 +190,109 @@ def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
     return n_better < TOP
 
 
-class SimulationStatistics(Document):
-    """The document `sim_accuracies.json`, whose keys docs/simulation.md describes.
+class SimulationStatistics(SimulationSummary):
+    """The document `sim_accuracies.json`, whose keys docs/simulation.md describes."""
 
-    A classifier has accuracies, and a network that reproduces its input has mean squared errors.
-    """
-
-    num_samples: int
     first_sample: int
-    num_timesteps: int
+    num_timesteps: Annotated[int, STEPS] = Field(description="steps that are counted, after the warm-up")
     duration: int
-    latency_steps: int
-    interval_steps: int
     warm_up: int
     dt_ms: float
-    ann_accuracy: Optional[float] = None
-    snn_accuracy: Optional[float] = None
-    snn_accuracy_interval_95: Optional[Tuple[float, float]] = None
     snn_accuracy_by_timestep: Optional[List[float]] = None
-    readout_accuracy: Optional[float] = None
     readout_accuracy_by_timestep: Optional[List[float]] = None
-    disagreements: Optional[int] = None
+    disagreements: Annotated[Optional[int], Quantity("ANN and SNN disagree", unit="samples")] = Field(
+        default=None, description="samples that the two networks classify differently"
+    )
     confusion: Optional[Confusion] = None
     readout_confusion: Optional[Confusion] = None
-    ann_top5_accuracy: Optional[float] = None
-    snn_top5_accuracy: Optional[float] = None
-    ann_mean_squared_error: Optional[float] = None
-    snn_mean_squared_error: Optional[float] = None
+    ann_top5_accuracy: Annotated[Optional[float], Quantity("ANN top-5 accuracy", percent)] = Field(
+        default=None, description="for 100 classes or more"
+    )
+    snn_top5_accuracy: Annotated[Optional[float], Quantity("SNN top-5 accuracy", percent)] = Field(
+        default=None, description="for 100 classes or more"
+    )
     snn_mean_squared_error_by_timestep: Optional[List[float]] = None
-    readout_mean_squared_error: Optional[float] = None
     class_counts: Dict[str, int]
     coding: Dict[str, str]  # by population: spikes, current, random (spikes of a softmax layer) or membrane
     mean_rates: Dict[str, float]  # spikes per neuron and step
     silent_neurons: Dict[str, float]  # fraction of the neurons that never spiked
     saturated_neurons: Dict[str, float]  # fraction of the neurons that spiked at every step of every sample
     rising_populations: List[str]  # populations whose rate still rose at the end
-    spikes_per_sample: float
-    # Sum over neurons of spikes times out-degree, including the input's neurons if they spike
-    synaptic_operations_per_sample: float
-    # See `operations.multiply_accumulates`; None: not known
-    ann_multiply_accumulates_per_sample: Optional[int] = None
-    # The number of synapses from an input that is not spikes, times the number of its currents
-    input_multiply_accumulates_per_sample: int
-    energy_45nm_pj: float
-    energy_45nm_ann_pj: Optional[float] = None
-    synapses: int  # including those from the input
-    footprint: int  # bytes
-    connection_sparsity: float
-    activation_sparsity: float
-    # Per sample; NeuroBench: changes of a membrane potential from step to step, and of each neuron in the first step.
-    membrane_updates: Optional[float] = None
-    tie_share: Optional[float] = None  # fraction of potentials that equal the threshold, in a network from a NIR file
+    spikes_per_sample: Annotated[float, Quantity("spikes", per="sample")] = Field(
+        description="spikes of all populations; with Poisson input or events, the input's too"
+    )
+    ann_multiply_accumulates_per_sample: Annotated[Optional[int], Quantity("MACs of the ANN", per="sample")] = Field(
+        default=None,
+        description="of one inference of the trained network: one for each weight of each value that a convolution or "
+        "a dense layer reads. Poolings and shortcuts multiply nothing, batch normalisation is part of the weights; "
+        "zeros of a padding are not counted",
+    )
+    input_multiply_accumulates_per_sample: Annotated[int, Quantity("MACs of the input", per="sample")] = Field(
+        description="one for each synapse of a constant input, whose current is computed once; with `--input steps`, "
+        "one for each in every counted step; 0 if the input is spikes (Poisson, events), which are added"
+    )
+    energy_45nm_pj: Annotated[float, Quantity("energy at 45 nm", prefixed, unit="pJ", per="sample")] = Field(
+        description="4.6 pJ · multiply-accumulates of the input + 0.9 pJ · additions"
+    )
+    energy_45nm_ann_pj: Annotated[
+        Optional[float], Quantity("ANN energy at 45 nm", prefixed, unit="pJ", per="sample")
+    ] = Field(
+        default=None,
+        description="4.6 pJ · multiply-accumulates of the trained network; not of a network from a NIR file",
+    )
+    synapses: Annotated[int, SYNAPSES] = Field(
+        description="their number, as [graph-format.md](graph-format.md#definition-of-a-synapse) defines them, from "
+        "the input too"
+    )
+    footprint: Annotated[int, Quantity("footprint", unit="bytes")] = Field(
+        description="of the parameters: weights (once for all synapses that share one, also those of 0), biases, and "
+        "thresholds, initial potentials and numbers of a neuron model where the network has them. Each takes 4 bytes, "
+        "a weight of an [integer network](conversion.md#integer-networks) its bit width"
+    )
+    connection_sparsity: Annotated[float, Quantity("connection sparsity", percent)] = Field(
+        description="fraction of the weights that are 0, each counted once; an average pooling has weights only after "
+        "calibration, which makes it a depthwise convolution"
+    )
+    activation_sparsity: Annotated[float, Quantity("activation sparsity", percent)] = Field(
+        description="fraction of (neuron, step, sample) without a spike, in the counted steps (with separated firing, "
+        "of the window); without the input and an output that does not spike"
+    )
+    membrane_updates: Annotated[Optional[float], Quantity("membrane updates", per="sample")] = Field(
+        default=None,
+        description="changes of a membrane potential from the end of a step to that of the next, in the counted "
+        "steps; in the first step of a sample that of each neuron counts. Max pooling has no membrane. Only of the "
+        "engine `event`, without separated firing",
+    )
+    tie_share: Annotated[Optional[float], Quantity("ties with the threshold", percent)] = Field(
+        default=None,
+        description="fraction of the membrane potentials that equal the threshold "
+        "[exactly](spiking-networks.md#numbers); only of a network from a NIR file",
+    )
     engine: str
     engine_reason: str
     seed: int
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_synapses(cls, values: Dict[str, JsonValue]) -> Dict[str, JsonValue]:
-        """Add the synapses to a document that states them as multiply-accumulates."""
-        if "synapses" in values:
-            return values
-        return {**values, "synapses": values.get("ann_multiply_accumulates_per_sample")}
 
     @classmethod
     def of(
         cls, job: Job, totals: Totals, y: np.ndarray, class_names: Sequence[str], engine_reason: str
     ) -> "SimulationStatistics":
         """Return the statistics of a simulation of samples with the class ids `y`."""
-        settings, network, quality, samples = job.settings, job.network, totals.quality, totals.samples
-        final, by_step = float(quality.by_step[-1]), (quality.by_step / samples).tolist()
-        readout = None if quality.readout is None else quality.readout / samples
-        figures: Dict[str, JsonValue]
-        if job.classifies:
-            read, ann, ann_top = quality.readout_by_step, quality.ann, quality.ann_top
-            figures = {
-                "ann_accuracy": None if ann is None else ann / samples,
-                "snn_accuracy": final / samples,
-                "snn_accuracy_interval_95": wilson_interval(final, samples),
-                "snn_accuracy_by_timestep": by_step,
-                "readout_accuracy": readout,
-                "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
-                "disagreements": quality.differ,
-                "confusion": _confusion_rows(quality.confusion),
-                "readout_confusion": _confusion_rows(quality.readout_confusion),
-                "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
-            }
-            if network.output.size >= TOP_FROM_CLASSES:
-                figures["ann_top5_accuracy"] = None if ann_top is None else ann_top / samples
-                figures["snn_top5_accuracy"] = quality.snn_top / samples
-        else:
-            assert quality.ann is not None
-            figures = {
-                "ann_mean_squared_error": quality.ann / samples,
-                "snn_mean_squared_error": by_step[-1],
-                "snn_mean_squared_error_by_timestep": by_step,
-                "readout_mean_squared_error": readout,
-                "class_counts": {},
-            }
+        settings = job.settings
+        network = job.network
+        samples = totals.samples
         coding = {network.input.name: "spikes" if settings.input in ("poisson", "events") else "current"}
+        coding.update({population.name: population.coding for population in network.populations})
+        if job.classifies:
+            measured = _accuracies(totals, is_random="random" in coding.values())
+            class_counts = np.bincount(y, minlength=len(class_names)).tolist()
+            measured["class_counts"] = dict(zip(class_names, class_counts))
+        else:
+            measured = _errors(totals)
         # How often a synapse of the input multiplies a current in a sample.
         currents = {"constant": 1, "steps": settings.counted_steps}.get(settings.input, 0)
-        rates = rate_statistics(network, totals, settings.counted_steps, currents)
+        trained_energy = None
         if job.multiply_accumulates is not None:
-            figures["ann_multiply_accumulates_per_sample"] = job.multiply_accumulates
-            figures["energy_45nm_ann_pj"] = energy_45nm(job.multiply_accumulates)
-        coding.update({population.name: population.coding for population in network.populations})
+            trained_energy = energy_45nm(job.multiply_accumulates)
         tie_share = None
         if network.trained_spiking:
             spiking = sum(population.size for population in network.populations if population.spikes)
@@ -315,30 +307,27 @@ class SimulationStatistics(Document):
             warm_up=settings.warm_up,
             dt_ms=job.dt_ms,
             coding=coding,
+            ann_multiply_accumulates_per_sample=job.multiply_accumulates,
+            energy_45nm_ann_pj=trained_energy,
             engine=job.engine,
             engine_reason=engine_reason,
             seed=settings.seed,
             tie_share=tie_share,
-            **rates,
-            **figures,
+            **rate_statistics(network, totals, settings.counted_steps, currents),
+            **measured,
         )
-
-    @property
-    def classifies(self) -> bool:
-        """Whether the network has accuracies, not errors."""
-        return self.snn_accuracy is not None
 
     @property
     def operations(self) -> str:
         """One line of operations and energy at 45 nm; the trained network in brackets."""
-        spiking = f"{self.synaptic_operations_per_sample:,.0f} additions"
-        multiplied = self.input_multiply_accumulates_per_sample
-        if multiplied:
-            spiking += f" and {multiplied:,} MACs of the input"
-        spiking += f", {energy(self.energy_45nm_pj)}"
+        cells = cells_of(self, OPERATIONS)
+        spiking = f"{cells['synaptic_operations_per_sample']} additions"
+        if self.input_multiply_accumulates_per_sample:
+            spiking += f" and {cells['input_multiply_accumulates_per_sample']} MACs of the input"
+        spiking += f", {cells['energy_45nm_pj']}"
         if self.energy_45nm_ann_pj is None:
             return f"per sample: {spiking}"
-        trained = f"{self.ann_multiply_accumulates_per_sample:,} MACs, {energy(self.energy_45nm_ann_pj)}"
+        trained = f"{cells['ann_multiply_accumulates_per_sample']} MACs, {cells['energy_45nm_ann_pj']}"
         return f"per sample: {spiking} (trained: {trained})"
 
     @property
@@ -354,6 +343,11 @@ class SimulationStatistics(Document):
         return self.by_step, self.ann_mean_squared_error, "mean squared error", None
 
     @property
+    def is_random(self) -> bool:
+        """Whether the spikes of the output, a softmax, are random."""
+        return "random" in self.coding.values()
+
+    @property
     def quoted_by_step(self) -> List[float]:
         """Accuracy, or error, to quote after each time step: of the read-out if the output's spikes are random."""
         return (self.readout_accuracy_by_timestep if self.is_random else None) or self.by_step
@@ -363,52 +357,100 @@ class SimulationStatistics(Document):
         """Confusion matrix of the guesses whose accuracy is quoted, see `quoted_by_step`."""
         return (self.readout_confusion if self.is_random else None) or self.confusion
 
-    @property
-    def readout_interval(self) -> Optional[Tuple[float, float]]:
-        """95 % confidence interval of the read-out's accuracy if that is quoted, see `quoted_by_step`."""
-        return self.interval(self.readout_accuracy) if self.is_random else None
-
-    @property
-    def snn_interval(self) -> Optional[Tuple[float, float]]:
-        """95 % confidence interval of `snn_accuracy`; None if the read-out's accuracy is quoted instead."""
-        return self.snn_accuracy_interval_95 if self.readout_interval is None else None
-
-    @property
-    def is_random(self) -> bool:
-        """Whether the spikes of the output, a softmax, are random."""
-        return "random" in self.coding.values()
-
-    def interval(self, accuracy: Optional[float]) -> Optional[Tuple[float, float]]:
-        """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None for None."""
-        return None if accuracy is None else wilson_interval(accuracy * self.num_samples, self.num_samples)
-
-    def metrics(self) -> Dict[str, float]:
-        """Return the figures that the manifest records."""
-        figures = {name: getattr(self, name) for name in (*METRICS, "latency_steps", "interval_steps")}
-        return {name: value for name, value in figures.items() if value is not None}
+    def summary(self) -> SimulationSummary:
+        """Return the quantities that the manifest records."""
+        return SimulationSummary(**{name: getattr(self, name) for name in SimulationSummary.model_fields})
 
     def log_lines(self) -> List[str]:
         """Return the lines of the log."""
         lines = [f"engine: {self.engine} ({self.engine_reason})"]
-        lines += [f"{name}: {getattr(self, name):.6g}" for name in METRICS if getattr(self, name) is not None]
-        if self.snn_accuracy_interval_95 is not None:
-            low, high = self.snn_accuracy_interval_95
-            lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
-        if self.disagreements is not None:
-            lines.append(f"samples with different ANN and SNN classes: {self.disagreements} of {self.num_samples}")
-        lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
-        lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
-        lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
-        multiplied = self.ann_multiply_accumulates_per_sample
-        if multiplied is not None:
-            lines.append(f"multiply-accumulates of the trained network: {multiplied}")
+        lines += [f"{row.title}: {row.measure}" for row in rows(self, LOG)]
         lines.append(self.operations)
-        if self.tie_share:
-            lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():
             shares = f"{self.silent_neurons[name]:.1%} of neurons silent, {self.saturated_neurons[name]:.1%} saturated"
             lines.append(f"{name}: {rate:.5f} spikes per step; {shares}")
         return lines
+
+
+# Of the line of operations
+OPERATIONS = view(
+    "synaptic_operations_per_sample",
+    "input_multiply_accumulates_per_sample",
+    "energy_45nm_pj",
+    "ann_multiply_accumulates_per_sample",
+    "energy_45nm_ann_pj",
+    of=[SimulationStatistics],
+)
+# Of `log.txt`
+LOG = view(
+    "num_samples",
+    "ann_accuracy",
+    "ann_accuracy_interval_95",
+    "readout_accuracy",
+    "readout_accuracy_interval_95",
+    "snn_accuracy",
+    "snn_accuracy_interval_95",
+    "ann_mean_squared_error",
+    "readout_mean_squared_error",
+    "snn_mean_squared_error",
+    "disagreements",
+    "latency_steps",
+    "interval_steps",
+    "mean_rate",
+    "spikes_per_sample",
+    "synaptic_operations_per_sample",
+    "ann_multiply_accumulates_per_sample",
+    "tie_share",
+    of=[SimulationStatistics],
+)
+
+
+def _accuracies(totals: Totals, *, is_random: bool) -> Dict[str, JsonValue]:
+    """Return the fields of `SimulationStatistics` that only a classifier has, without the counts of the classes.
+
+    `is_random`: the spikes of the output are random, so that the read-out is to be quoted.
+    """
+    samples = totals.samples
+    quality = totals.quality
+    spiking = float(quality.by_step[-1])
+    accuracies: Dict[str, JsonValue] = {
+        "snn_accuracy": spiking / samples,
+        "snn_accuracy_interval_95": wilson_interval(spiking, samples),
+        "snn_accuracy_by_timestep": (quality.by_step / samples).tolist(),
+        "disagreements": quality.differ,
+        "confusion": _confusion_rows(quality.confusion),
+        "readout_confusion": _confusion_rows(quality.readout_confusion),
+    }
+    if quality.ann is not None:
+        accuracies["ann_accuracy"] = quality.ann / samples
+        accuracies["ann_accuracy_interval_95"] = wilson_interval(quality.ann, samples)
+    if quality.readout is not None:
+        accuracies["readout_accuracy"] = quality.readout / samples
+        if is_random:
+            accuracies["readout_accuracy_interval_95"] = wilson_interval(quality.readout, samples)
+    if quality.readout_by_step is not None:
+        accuracies["readout_accuracy_by_timestep"] = (quality.readout_by_step / samples).tolist()
+    assert quality.confusion is not None
+    if len(quality.confusion) >= TOP_FROM_CLASSES:
+        accuracies["snn_top5_accuracy"] = quality.snn_top / samples
+        if quality.ann_top is not None:
+            accuracies["ann_top5_accuracy"] = quality.ann_top / samples
+    return accuracies
+
+
+def _errors(totals: Totals) -> Dict[str, JsonValue]:
+    """Return the fields of `SimulationStatistics` that differ for a network that reproduces its input."""
+    samples = totals.samples
+    quality = totals.quality
+    assert quality.ann is not None
+    by_step = (quality.by_step / samples).tolist()
+    return {
+        "ann_mean_squared_error": quality.ann / samples,
+        "snn_mean_squared_error": by_step[-1],
+        "snn_mean_squared_error_by_timestep": by_step,
+        "readout_mean_squared_error": None if quality.readout is None else quality.readout / samples,
+        "class_counts": {},
+    }
 
 
 def _confusion_rows(confusion: Optional[np.ndarray]) -> Optional[Confusion]:
@@ -428,7 +470,9 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
 
     `currents` is the number of currents of each neuron of the input in a sample: 0 if it spikes.
     """
-    possible, fan_out, rising = totals.samples * steps, network.fan_out(), []
+    possible = totals.samples * steps
+    fan_out = network.fan_out()
+    rising = []
     if totals.late is not None:
         before, last = totals.late.T
         # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
@@ -436,7 +480,11 @@ def rate_statistics(network: Network, totals: Totals, steps: int, currents: int 
         rising = [population.name for population, rises in zip(network.populations, risen) if rises]
     operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
     multiplied = currents * int(fan_out[network.input.name].sum())
+    of_neurons = [counts for name, counts in totals.counts.items() if name != network.input.name]
+    neurons = sum(counts.size for counts in of_neurons)
+    neuron_spikes = sum(int(counts.sum()) for counts in of_neurons)
     return {
+        "mean_rate": neuron_spikes / max(1, neurons * possible),
         "mean_rates": {name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
         "silent_neurons": {name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
         "saturated_neurons": {name: float((counts == possible).mean()) for name, counts in totals.counts.items()},

@@ -21,7 +21,6 @@ class StageDocument(Document):
     ran: bool
     reason: Optional[str]
     params: Options
-    metrics: Dict[str, Union[int, float, None]]
     timing: Timing
     warnings: List[str]
     details: Record
@@ -50,7 +49,7 @@ class StagesDocument(Document):
     @classmethod
     def of(cls, run: RunDirectory, results: Sequence[StageResult], **more: object) -> "StagesDocument":
         """Return the results of stages."""
-        recorded = ("params", "metrics", "timing", "warnings", "details")
+        recorded = ("params", "timing", "warnings", "details")
         stages = [
             _OF_STAGE[one.stage](
                 stage=one.stage,

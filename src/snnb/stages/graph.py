@@ -12,9 +12,11 @@ from typing_extensions import Annotated
 from snnb.core.errors import UsageError
 from snnb.core.options import AbsolutePath, Count, Flag, Options
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import view
 from snnb.formats.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import find_instance, named_instance
 from snnb.io.text import read_document
+from snnb.network.quantities import NEURONS, SYNAPSES
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
@@ -97,14 +99,15 @@ class GraphDetails(Record):
     """Size of the graph, and whether the networkx file was written."""
 
     simulation: Optional[str]
-    neurons: int
+    neurons: Annotated[int, NEURONS]
     nodes: int
-    synapses: int
+    synapses: Annotated[int, SYNAPSES]
     networkx: bool
 
 
 NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
-KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
+SUMMARY = view("neurons", "synapses", of=[GraphDetails])
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, SUMMARY, names=NAMES)
 
 
 def imported_name(path: Path) -> str:
@@ -249,7 +252,6 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
     if run.manifest.run.imported:
         output.warnings += rate_warnings(graph, params)
     write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
-    output.metrics = {"neurons": neurons, "synapses": edges}
     output.details = GraphDetails(
         simulation=params.simulation,
         neurons=neurons,

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, ClassVar, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -20,7 +20,7 @@ from snnb.core.options import (
     Seed,
 )
 from snnb.core.progress import Progress, silent
-from snnb.core.quantities import number, values, view
+from snnb.core.quantities import number, view
 from snnb.mapping.quantities import (
     CORE_EVENTS_PEAK,
     LINK_LOAD_PEAK,
@@ -150,7 +150,7 @@ SUMMARY = view(
     "sequential_connectivity",
     of=[MapDetails],
 )
-KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
+KIND = Kind("map", "maps", MapParams, MapDetails, SUMMARY, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
@@ -223,7 +223,6 @@ def _map_layers(
         traffic=cost.traffic,
         core_events_peak=None if busiest is None else busiest.core_events_peak,
     )
-    output.metrics = _metrics(output.details)
     return [*cost.log_lines(assignment), "", *output.warnings, *([UNKNOWN] if cost.busiest_core is None else [])]
 
 
@@ -301,15 +300,8 @@ def _map_neurons(
         sequential=cost.sequential,
         link_load_peak=None if loads is None else loads.link_load_peak,
     )
-    output.metrics = _metrics(output.details)
     unknown = [UNKNOWN] if loads is None and not imported else []
     return [*cost.log_lines(mapped.warnings), *notes, *unknown]
-
-
-def _metrics(details: MapDetails) -> Dict[str, Union[int, float, None]]:
-    """Return the quantities that the summary of the command shows."""
-    value_of = values(details)
-    return {key: value_of[key] for key in SUMMARY if key in value_of}
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:

@@ -3,18 +3,21 @@
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, say_nothing, silent
+from snnb.core.quantities import Quantity, view
 from snnb.io.text import write_json
 from snnb.model_files.kinds import NirSettings
 from snnb.network.fidelity import Fidelity
+from snnb.network.quantities import LATENCY, NEURONS, SAMPLE_INTERVAL, SYNAPSES
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
@@ -23,6 +26,7 @@ from snnb.stages.stage import Given, PlannedRun, Stage, option_value, recorded, 
 
 if TYPE_CHECKING:
     from snnb.conversion.convert import Conversion
+    from snnb.network.network import Network
 
 RESET = (
     "neurons are reset to v_reset, as in NIR; if the network was trained with reset by subtraction, give "
@@ -56,14 +60,30 @@ class ParseDetails(Record):
 
     parser: str
     verified_samples: int = 0
-    largest_difference: float = 0.0
+    largest_difference: Annotated[Optional[float], Quantity("maximum deviation after parsing")] = None
+    calibrated_steps: Annotated[Optional[int], Quantity("calibrated for", unit="time steps")] = None
+    # Of a calibrated network
+    latency_steps: Annotated[Optional[int], LATENCY] = None
+    interval_steps: Annotated[Optional[int], SAMPLE_INTERVAL] = None
+    # Of a network from a NIR file
+    neurons: Annotated[Optional[int], NEURONS] = None
+    synapses: Annotated[Optional[int], SYNAPSES] = None
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
 
 
-KIND = Kind("parse", "parse", ParseParams, ParseDetails)
+SUMMARY = view(
+    "largest_difference",
+    "calibrated_steps",
+    "latency_steps",
+    "interval_steps",
+    "neurons",
+    "synapses",
+    of=[ParseDetails],
+)
+KIND = Kind("parse", "parse", ParseParams, ParseDetails, SUMMARY)
 
 
 def step_ms(run: RunDirectory) -> float:
@@ -116,12 +136,6 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         if not prepared.unit_pixels:
             refuse_pooled_input(result.parsed)
         write_conversion(result, output.directory, run.model, params)
-        output.metrics = {"largest_difference": result.largest_difference}
-        spiking = result.spiking
-        if spiking is not None and spiking.steps is not None:
-            output.metrics["calibrated_steps"] = spiking.steps
-            output.metrics["latency_steps"] = spiking.latency(spiking.steps)
-            output.metrics["interval_steps"] = spiking.interval(spiking.steps)
         fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
@@ -132,11 +146,23 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         output.details = ParseDetails(
             verified_samples=result.samples_verified,
             largest_difference=result.largest_difference,
+            **_calibrated_times(result.spiking),
             scale_factors=dict(result.scale_factors),
             negative_shares=dict(result.negative_shares),
             parser=params.parser,
             fidelity=fidelity,
         )
+
+
+def _calibrated_times(spiking: "Optional[Network]") -> Dict[str, Any]:
+    """Return the fields of `ParseDetails` that only a calibrated network has."""
+    if spiking is None or spiking.steps is None:
+        return {}
+    return {
+        "calibrated_steps": spiking.steps,
+        "latency_steps": spiking.latency(spiking.steps),
+        "interval_steps": spiking.interval(spiking.steps),
+    }
 
 
 def write_conversion(result: "Conversion", directory: Path, name: str, settings: ConversionSettings) -> None:
@@ -169,7 +195,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         with tempfile.TemporaryDirectory(dir=str(output.directory)) as scratch, build_graph(
             parsed, Path(scratch) / "graph.h5"
         ) as graph:
-            output.metrics = {"neurons": network.neurons, "synapses": graph.number_of_edges()}
+            synapses = graph.number_of_edges()
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         for population in network.populations:
             neuron = population.neuron
@@ -190,7 +216,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                 )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
-        output.details = ParseDetails(parser="nir", decay=decay)
+        output.details = ParseDetails(parser="nir", neurons=network.neurons, synapses=synapses, decay=decay)
 
 
 class ParseStage(Stage[ParseParams, ParseDetails]):

@@ -4,9 +4,11 @@ import math
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, cast
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, say_nothing, silent
+from snnb.core.quantities import Quantity, view
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
@@ -38,6 +40,9 @@ class PrepareDetails(Record):
     splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
     outside: Optional[int] = None  # events outside the sensor, which are ignored
+    train_samples: Annotated[Optional[int], Quantity("training samples")] = None
+    norm_samples: Annotated[Optional[int], Quantity("samples for normalisation")] = None
+    test_samples: Annotated[Optional[int], Quantity("test samples")] = None
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
     @property
@@ -66,7 +71,8 @@ class PrepareDetails(Record):
         return ("steps", "events") if self.whole else ("steps",)
 
 
-KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
+SUMMARY = view("train_samples", "norm_samples", "test_samples", of=[PrepareDetails])
+KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails, SUMMARY)
 
 
 def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, str]:
@@ -212,9 +218,9 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
                 splits=prepared.splits,
                 content=spec.content,
                 outside=prepared.outside,
+                **{f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()},
                 whole=prepared.whole,
             )
-            output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
 
 
 STAGE = PrepareStage()

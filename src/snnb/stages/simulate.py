@@ -12,11 +12,13 @@ from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, tool
 from snnb.core.errors import InputError, SnnbError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, FIGURES_DEFAULT, FigureFormat, Figures, Flag
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import view
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.fidelity import Fidelity
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord
 from snnb.simulation.settings import OF_CONVERTED, RECORDING, SimulationSettings, refuse_unsuitable
+from snnb.simulation.summary import SimulationSummary
 from snnb.stages import parse, prepare, train
 from snnb.stages.parse import ParseParams
 from snnb.stages.stage import (
@@ -72,9 +74,21 @@ class SimulateDetails(Record):
     label: Optional[str] = Field(max_length=LONGEST_NAME)
     training: TrainParams
     conversion: ParseParams
+    summary: SimulationSummary
 
 
-KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
+SUMMARY = view(
+    "ann_accuracy",
+    "readout_accuracy",
+    "snn_accuracy",
+    "ann_mean_squared_error",
+    "readout_mean_squared_error",
+    "snn_mean_squared_error",
+    "latency_steps",
+    "interval_steps",
+    of=[SimulateDetails],
+)
+KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, SUMMARY, names=STAMP)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
@@ -336,9 +350,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 write_all(parameters, output.directory / ".config")
             write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
             statistics = result.statistics
-            output.metrics = dict(statistics.metrics())
             output.warnings = list(result.warnings)
             output.details = SimulateDetails(
+                summary=statistics.summary(),
                 engine=statistics.engine,
                 engine_reason=statistics.engine_reason,
                 mean_rates=statistics.mean_rates,

@@ -23,18 +23,17 @@ from typing import (
     Any,
     ClassVar,
     Collection,
+    Dict,
     Generic,
     List,
     Mapping,
     Optional,
     Sequence,
     Tuple,
-    Union,
     cast,
 )
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.core.formatting import figure
 from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
@@ -43,9 +42,11 @@ from snnb.core.options import (
     validated,
 )
 from snnb.core.progress import Progress, Say, silent
+from snnb.core.quantities import Key, Value, rows
 from snnb.io.text import JsonValue, html_table
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
+    AnyKind,
     AnyRecord,
     D,
     FileRecord,
@@ -64,9 +65,9 @@ NOT_RUN = "has not run"
 KEY_FIGURES = 3  # in the representation of a result
 
 
-def key_figures(metrics: Mapping[str, Union[int, float, None]]) -> List[str]:
-    """Return the first metrics as text."""
-    return [f"{name} {figure(value)}" for name, value in metrics.items() if value is not None][:KEY_FIGURES]
+def key_figures(kind: AnyKind, record: AnyRecord) -> List[str]:
+    """Return the first quantities of a result as text: `SNN accuracy 97.50 %`."""
+    return [f"{row.title} {row.measure}" for row in rows(record.details, kind.summary)[:KEY_FIGURES]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,28 +80,34 @@ class StageResult:
         Name of the stage.
     directory : Path
     record : StageRecord
-        Entry in the manifest: `params`, `metrics`, `details`, `warnings`, `inputs`, `outputs`, `timing` and so on.
-    metrics : mapping of str to int, float or None
-        The figures of the record.
+        Entry in the manifest: `params`, `details`, `warnings`, `inputs`, `outputs`, `timing` and so on.
+    metrics : mapping of str to value
+        The quantities of the details, by key.
     reason : str or None
         Why the stage has run; None if the result was up to date.
     """
 
-    stage: str
+    kind: AnyKind
     directory: Path
     record: AnyRecord
     reason: Optional[str] = field(default=None, compare=False)
 
     @property
-    def metrics(self) -> Mapping[str, Union[int, float, None]]:
-        """Figures of the result, as recorded in the manifest."""
-        return cast("Mapping[str, Union[int, float, None]]", self.record.metrics)
+    def stage(self) -> str:
+        """Name of the stage."""
+        return self.kind.name
+
+    @property
+    def metrics(self) -> Dict[Key, Value]:
+        """The quantities of the details, by key."""
+        return self.record.metrics
 
     def __repr__(self) -> str:
-        return f"<StageResult {self.stage}: {self.directory}{''.join(f', {one}' for one in key_figures(self.metrics))}>"
+        figures = "".join(f", {figure}" for figure in key_figures(self.kind, self.record))
+        return f"<StageResult {self.stage}: {self.directory}{figures}>"
 
     def _repr_html_(self) -> str:
-        return html_table(f"{self.stage}: {self.directory}", self.metrics.items())
+        return html_table(f"{self.stage}: {self.directory}", rows(self.record.details, self.kind.summary))
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,7 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
     """Return the result of a complete stage."""
     record = run.record_of(stage, name)
     assert record is not None
-    return StageResult(stage, run.path / run.directory_of(stage, name), record)
+    return StageResult(run.kind(stage), run.path / run.directory_of(stage, name), record)
 
 
 def resolve_params(

@@ -35,6 +35,7 @@ from snnb.core.options import (
     from_pairs,
 )
 from snnb.core.progress import Progress, silent
+from snnb.core.quantities import view
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import NIR, is_nir
 from snnb.rundir.directory import RunDirectory
@@ -52,6 +53,7 @@ from snnb.stages.stage import (
     recorded_details,
     resolve_params,
 )
+from snnb.training.history import TestAccuracy, TestError, TestLoss
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
@@ -108,9 +110,13 @@ class TrainDetails(Record):
 
     epochs_run: int
     default_settings: Dict[str, Setting] = Field(default_factory=dict)  # hyper-parameters of the model
+    test_accuracy: TestAccuracy = None
+    test_loss: TestLoss = None
+    test_mean_squared_error: TestError = None
 
 
-KIND = Kind("train", "train", TrainParams, TrainDetails)
+SUMMARY = view("test_accuracy", "test_loss", "test_mean_squared_error", of=[TrainDetails])
+KIND = Kind("train", "train", TrainParams, TrainDetails, SUMMARY)
 
 
 def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
@@ -330,13 +336,12 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
                 figure = plot_training(result.document, result.history, run.model)
                 save(figure, output.directory / f"training_plot.{figures}")
-            output.metrics = dict(metrics)
             output.warnings += [*notes, *warnings]
             if confusion is not None:
                 prepared = recorded_details(run, prepare.KIND)
                 warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
                 output.warnings += [] if warning is None else [warning]
-            output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings))
+            output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings), **metrics)
         shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 

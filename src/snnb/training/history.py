@@ -4,10 +4,16 @@ import csv
 from pathlib import Path
 from typing import Dict, Optional, Sequence
 
+from typing_extensions import Annotated
+
+from snnb.core.quantities import Quantity, percent
 from snnb.io.text import Document
 
 METRICS_FILE = "training_metrics.json"
 EpochMetrics = Dict[str, float]
+TestAccuracy = Annotated[Optional[float], Quantity("test accuracy", percent)]
+TestLoss = Annotated[Optional[float], Quantity("test loss")]
+TestError = Annotated[Optional[float], Quantity("test mean squared error")]
 
 
 class TrainingMetrics(Document):
@@ -18,9 +24,9 @@ class TrainingMetrics(Document):
     quantised activations.
     """
 
-    test_accuracy: Optional[float] = None
-    test_loss: Optional[float] = None
-    test_mean_squared_error: Optional[float] = None
+    test_accuracy: TestAccuracy = None
+    test_loss: TestLoss = None
+    test_mean_squared_error: TestError = None
     levels: Optional[int] = None
     epochs_run: int
     kept_epoch: Optional[int] = None

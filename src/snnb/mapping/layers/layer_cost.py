@@ -51,7 +51,9 @@ class BusiestCore(Document):
     """Events into the core that receives the most of them in a step of a recorded sample."""
 
     samples: List[int]  # indices of the test samples
-    core_events_peak: Annotated[int, CORE_EVENTS_PEAK]
+    core_events_peak: Annotated[int, CORE_EVENTS_PEAK] = Field(
+        description="most events into one core in a step of a recorded sample"
+    )
     core: int  # core, sample and step, from 0, of the peak; the first one
     sample: int
     step: int
