@@ -27,7 +27,7 @@ from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.parts import _open, _Shared
 from snnb.formats.request import Request
-from snnb.formats.sonata import _write_edge_population
+from snnb.formats.sonata import EdgePopulation, NodePopulation, write_edge_population
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
@@ -293,12 +293,12 @@ def test_sonata_numbers_more_projections_than_16_bits(tmp_path):
     """As for 257 populations, each connected to all."""
     graph, _ = random_graph(tmp_path / "net_graph.h5", 1, inputs=0)
     request, numbers = Request(), [0, 65_535, 65_536, 70_000]
-    numbered = list(zip(numbers, graph.projections))
+    nodes = NodePopulation("snn", graph.populations)
+    edges = EdgePopulation(nodes, nodes, dict(zip(numbers, graph.projections)))
     with h5py.File(str(tmp_path / "edges.h5"), "w") as file:
-        nodes = ("snn", graph.populations)
         group = file.create_group("edges/snn_snn")
-        _write_edge_population(group, (nodes, nodes), numbered, graph, request, request.counter(1))
-        expected = np.repeat(numbers, [projection.number_of_edges for _, projection in numbered])
+        write_edge_population(group, edges, graph, request, request.counter(1))
+        expected = np.repeat(numbers, [p.number_of_edges for p in edges.projections.values()])
         assert group["edge_type_id"][()].tolist() == expected.tolist()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
-from snnb.formats import graph_file, sanafe, sonata
+from snnb.formats import graph_file, sanafe, sonata_report
 from snnb.formats.all import FORMATS
 from snnb.formats.rates import Rates, is_text_file, read_npy, read_text_file
 from snnb.graph.listed import (
@@ -33,7 +33,7 @@ Reader = TypeVar("Reader")
 # For each kind of file of spikes: a function that recognises it, and its reader, which gets the graph without its
 # spikes, and the recording of the options or of the graph
 RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
-    "SONATA reports": (sonata.is_report, sonata.read_report),
+    "SONATA reports": (sonata_report.is_report, sonata_report.read_report),
     "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
     "text or CSV": (is_text_file, read_text_file),
@@ -162,8 +162,8 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
         if population is None:
             read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
             found.append(read(path, graph, recording))
-        elif sonata.is_report(path):
-            found.append(sonata.read_report(path, graph, recording, population))
+        elif sonata_report.is_report(path):
+            found.append(sonata_report.read_report(path, graph, recording, population))
         else:
             raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so omit :{population}")
         stated = found[-1].recording or recording
