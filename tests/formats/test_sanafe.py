@@ -89,7 +89,7 @@ def loaded(path, folder, chip=None):
 
 @pytest.mark.parametrize("batch", [7, 1 << 18])
 def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
-    monkeypatch.setattr("snnb.formats.sanafe.BATCH", batch)
+    monkeypatch.setattr("snnb.formats.sanafe_yaml.BATCH", batch)
     path = network_file(tmp_path / "net.yaml")
     edges, _, network = loaded(path, tmp_path)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
-from snnb.formats import graph_file, sanafe, sonata_report
+from snnb.formats import graph_file, sanafe_trace, sonata_report
 from snnb.formats.all import FORMATS
 from snnb.formats.rates import Rates, is_text_file, read_npy, read_text_file
 from snnb.graph.listed import (
@@ -34,7 +34,7 @@ Reader = TypeVar("Reader")
 # spikes, and the recording of the options or of the graph
 RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
     "SONATA reports": (sonata_report.is_report, sonata_report.read_report),
-    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
+    "traces of SANA-FE": (sanafe_trace.is_trace, sanafe_trace.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
     "text or CSV": (is_text_file, read_text_file),
 }
