@@ -7,7 +7,7 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.crosscheck import sanafe
-from snnb.crosscheck.check import first_inconsistent
+from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import in_order
 from snnb.formats.request import Simulated
 from snnb.graph.build import build_graph

@@ -8,7 +8,9 @@ from scipy.sparse import csr_matrix
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import scipy
-from snnb.crosscheck.check import Expected, check, count_differences, first_inconsistent, within_rounding
+from snnb.crosscheck.check import Expected, check
+from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.counts import count_differences, within_rounding
 from snnb.crosscheck.exported import (
     ExportedNetwork,
     ExportedPopulation,
@@ -88,7 +90,7 @@ def test_shifted_spikes_are_no_error(deep):
     network, pixels, spikes = deep
     said = []
     compared = check(
-        network, scipy.build(network), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=3, say=said.append
+        network, scipy.build(network), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=3, say=said.append
     )
     last = compared[-1]
     assert last.differing > last.pairs / 1000  # by more than that, and nothing is wrong
@@ -104,14 +106,14 @@ def test_one_synapse_altered_in_any_layer(deep, population):
     synapse = synapse_of(network, population, pixels, spikes)
     other = altered(network, population, synapse, 0.1)
     with pytest.raises(VerificationError, match=rf"{population} differs in scipy: .* in the simulation, neuron"):
-        check(other, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
+        check(other, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=4)
 
 
 def test_a_simulator_that_errs_is_named(deep):
     network, pixels, spikes = deep
     other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), 0.1)
     with pytest.raises(VerificationError, match=r"first4 differs in scipy: .* in scipy, neuron"):
-        check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
+        check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=4)
 
 
 @pytest.mark.slow
@@ -119,17 +121,17 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
     network, pixels, spikes = deep
     sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated}
     expected, said = Expected(STEPS, 10, pixels, sums=sums), []
-    compared = check(network, scipy.build(network), expected, name="scipy", at_a_time=4, say=said.append)
+    compared = check(network, scipy.build(network), expected, name="scipy", batch_size=4, say=said.append)
     assert sum(c.differing for c in compared) > 10
     assert "To check each spike, simulate with --record-spikes" in said[-1]
     for population in ("first0", "sum3", "sum7"):
         other = altered(network, population, synapse_of(network, population, pixels, spikes), 0.5)
         with pytest.raises(VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"):
-            check(other, scipy.build(other), expected, name="scipy", at_a_time=4)
+            check(other, scipy.build(other), expected, name="scipy", batch_size=4)
     reset = {p.name: {**p.numbers, "reset": np.zeros((p.size, 1))} for p in network.populations}
     zero = replace(network, populations=tuple(replace(p, numbers=reset[p.name]) for p in network.populations))
     with pytest.raises(UsageError, match="sums are not conclusive"):
-        check(zero, scipy.build(zero), expected, name="scipy", at_a_time=4)
+        check(zero, scipy.build(zero), expected, name="scipy", batch_size=4)
 
 
 def one_neuron(bias, weight=0.0):

@@ -15,7 +15,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.check import first_inconsistent
+from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import exported_network
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Request, Simulated

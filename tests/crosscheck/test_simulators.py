@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.check import first_inconsistent
+from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
 from snnb.network.keras_file import StoredLayer

@@ -142,10 +142,14 @@ READERS = {
     "SONATA nodes": (_sonata("nodes.h5"), lambda path: _import(path.parent), "nodes/snn/node_type_id"),
     "SONATA edges": (_sonata("edges.h5"), lambda path: _import(path.parent), "edges/e/target_node_id"),
     "SONATA spikes": (_sonata("spikes.h5"), lambda path: _import(path.parent, rates=path), "spikes/snn/node_ids"),
-    "crosscheck, nodes": (_sonata("nodes.h5"), lambda path: exported._read(path.parent, EMPTY), "nodes/snn/0/bias"),
+    "crosscheck, nodes": (
+        _sonata("nodes.h5"),
+        lambda path: exported.read_export(path.parent, EMPTY),
+        "nodes/snn/0/bias",
+    ),
     "crosscheck, edges": (
         _sonata("edges.h5"),
-        lambda path: exported._projections(path, EMPTY, {}),
+        lambda path: exported.read_projections(path, EMPTY, {}),
         "edges/e/edge_type_id",
     ),
 }

@@ -1,10 +1,25 @@
-"""A network read from an export of format `sonata` and its description only."""
+"""A network read from an export of format `sonata` and its description only.
+
+`exported_network` writes the files of an export and reads them again, so that what
+other simulators compute depends on nothing but these files.
+"""
 
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
+import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
@@ -20,39 +35,78 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-# Spikes by population, int64 of shape (spikes, 3): sample, neuron, and step counted from the population's first.
+# Spikes by population, int64 of shape (spikes, 3): sample, neuron, and step counted
+# from the population's first.
 Spikes = Mapping[str, np.ndarray]
-# Simulation function: takes inputs (constant: float64 of shape (samples, inputs); spikes: bool of shape (samples,
-# inputs, steps)) and the number of steps; returns the spikes of each simulated population.
+# Simulation function: takes inputs (constant: float64 of shape (samples, inputs);
+# spikes: bool of shape (samples, inputs, steps)) and the number of steps; returns the
+# spikes of each simulated population.
 Simulate = Callable[[np.ndarray, int], Dict[str, np.ndarray]]
 
 
 def in_order(spikes: np.ndarray) -> np.ndarray:
     """Sort rows by step, sample, neuron."""
-    return spikes[np.lexsort((spikes[:, 1], spikes[:, 0], spikes[:, 2]))]
+    sample, neuron, step = spikes.T
+    return spikes[np.lexsort((neuron, sample, step))]
 
 
-def counts_of(spikes: np.ndarray, samples: int, size: int, counted_from: int) -> np.ndarray:
-    """Count spikes: int64 of shape (samples, size), without the steps before `counted_from`."""
-    counted = spikes[spikes[:, 2] >= counted_from]
-    return np.bincount(counted[:, 0] * size + counted[:, 1], minlength=samples * size).reshape(samples, size)
+def counts_of(
+    spikes: np.ndarray,
+    samples: int,
+    size: int,
+    counted_from: int,
+) -> np.ndarray:
+    """Count spikes, but not before the step `counted_from`: int64 (samples, size)."""
+    sample, neuron, _ = spikes[spikes[:, 2] >= counted_from].T
+    counts = np.bincount(sample * size + neuron, minlength=samples * size)
+    return counts.reshape(samples, size)
 
 
 @dataclass(frozen=True)
 class ExportedPopulation:
-    """A population as a simulator needs it: parameters of each neuron, all numbers from the files of an export."""
+    """A population as a simulator needs it: parameters of each neuron.
+
+    All numbers are from the files of an export.
+
+    Attributes
+    ----------
+    name : str
+        Name in the graph.
+    size : int
+        Number of neurons.
+    coding : str
+        `spikes`, `current`, `random`, or `steps` (an input whose current is another one
+        in each step).
+    first_step : int
+        First step of the population in a simulator that delays each synapse.
+    bias : np.ndarray
+        Added in every step, see `bias_and_current`: float64 (size,).
+    start : np.ndarray
+        Membrane potential before the first step: float64 (size,).
+    threshold : np.ndarray
+        Potential at which a neuron spikes: float64 (size,).
+    numbers : mapping of str to np.ndarray
+        Numbers of the neuron model by name: float64 (size, 1). Neurons of a converted
+        network have no leak.
+    window : tuple of int, optional
+        Steps in which a neuron can fire, the end excluded. None: every step.
+    later_bias : np.ndarray, optional
+        Added from the second step on: float64 (size,).
+    counts_largest : bool
+        Whether it is a max pooling, which has no membrane, see `largest_counts`.
+    """
 
     name: str
     size: int
-    coding: str  # spikes, current, random, or steps (an input whose current is another one in each step)
-    first_step: int  # of the population in a simulator that delays each synapse
-    bias: np.ndarray  # added in every step, see `gathered`: float64 (size,)
-    start: np.ndarray  # membrane potential before the first step: float64 (size,)
-    threshold: np.ndarray  # potential at which a neuron spikes: float64 (size,)
-    numbers: Mapping[str, np.ndarray]  # of the neuron model, by name: float64 (size, 1); without a model, no leak
-    window: Optional[Tuple[int, int]] = None  # steps in which a neuron can fire, the end excluded; None for every step
-    later_bias: Optional[np.ndarray] = None  # added from the second step on: float64 (size,)
-    counts_largest: bool = False  # max pooling: without a membrane, see `largest`
+    coding: str
+    first_step: int
+    bias: np.ndarray
+    start: np.ndarray
+    threshold: np.ndarray
+    numbers: Mapping[str, np.ndarray]
+    window: Optional[Tuple[int, int]] = None
+    later_bias: Optional[np.ndarray] = None
+    counts_largest: bool = False
 
     @property
     def steps(self) -> int:
@@ -63,37 +117,52 @@ class ExportedPopulation:
         """Whether the neurons can fire in a step."""
         return self.window is None or self.window[0] <= step < self.window[1]
 
-    def gathered(self, step: int, current: np.ndarray) -> np.ndarray:
-        """Return the sum of the biases and the current of a constant input in a step: float64 (size, samples).
+    def bias_and_current(self, step: int, current: np.ndarray) -> np.ndarray:
+        """Return the sum of the biases and a constant `current` in a step.
 
-        With a window, the bias acts in the steps before it, as many as it has, and a constant input in as many steps
-        from the first.
+        It is float64 (size, samples). With a window, the bias acts in the steps before
+        it, as many as it has, and a constant input in as many steps from the first.
         """
+        has_bias = True
+        has_current = True
+        if self.window is not None:
+            begin = self.window[0]
+            has_bias = begin - self.steps <= step < begin
+            has_current = step < self.steps
         x = np.zeros_like(current)
-        if self.window is None or self.window[0] - self.steps <= step < self.window[0]:
+        if has_bias:
             x += self.bias[:, None]
         if step and self.later_bias is not None:
             x += self.later_bias[:, None]
-        if self.window is None or step < self.steps:
+        if has_current:
             x += current
         return x
 
-    def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
-        """Add the input `x` of a step to the membrane potential and the synaptic current, in place: (size, samples).
+    def integrate(
+        self,
+        membrane: np.ndarray,
+        current: np.ndarray,
+        x: np.ndarray,
+    ) -> None:
+        """Add the input `x` of a step to the membrane potential and synaptic current.
 
-        The synaptic current is always 0 in a model without one.
+        Both are changed in place, (size, samples). The synaptic current is always 0 in
+        a model without one.
         """
-        if "current_leak" in self.numbers:
-            current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current
+        numbers = self.numbers
+        if "current_leak" in numbers:
+            current_decay = 1 - numbers["current_leak"]
+            current += numbers["current_gain"] * x - current_decay * current
             x = current
-        membrane += self.numbers["gain"] * x + self.numbers["offset"] - (1 - self.numbers["leak"]) * membrane
+        decay = 1 - numbers["leak"]
+        membrane += numbers["gain"] * x + numbers["offset"] - decay * membrane
 
-    def reset(self, membrane: np.ndarray, fired: np.ndarray) -> None:
-        """Reset the membrane potential of the neurons that fired, in place."""
+    def reset(self, membrane: np.ndarray, spiking: np.ndarray) -> None:
+        """Reset the membrane potential of the neurons that spike, in place."""
         if "reset" in self.numbers:
-            np.copyto(membrane, self.numbers["reset"], where=fired)
+            np.copyto(membrane, self.numbers["reset"], where=spiking)
         else:
-            membrane -= fired * self.numbers["subtrahend"]
+            membrane -= spiking * self.numbers["subtrahend"]
 
 
 @dataclass(frozen=True)
@@ -102,25 +171,35 @@ class ExportedProjection:
 
     source: str
     target: str
-    weights: "csr_matrix"  # contribution of a spike, or of a current of 1: float64 (targets, sources)
+    # Contribution of a spike, or of a current of 1: float64 (targets, sources)
+    weights: "csr_matrix"
     delay_steps: int  # at least 1, for simulators that delay each synapse
     delay: int = 0  # time steps from a spike to its arrival in others
 
 
-def largest(projections: Sequence[ExportedProjection], counts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the largest of the counts of the sources of each target: (targets, samples), 0 without a source.
+def largest_counts(
+    projections: Sequence[ExportedProjection],
+    counts: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Return the largest of the spike counts of the sources of each target.
 
-    `counts` has the spike counts of each population, (neurons, samples).
+    It is an array (targets, samples), 0 for a target without a source. `counts` has the
+    spike counts of each population, (neurons, samples).
     """
-    first = projections[0]
-    found = np.zeros((first.weights.shape[0], counts[first.source].shape[1]), counts[first.source].dtype)
+    targets = projections[0].weights.shape[0]
+    source_counts = counts[projections[0].source]
+    largest = np.zeros((targets, source_counts.shape[1]), source_counts.dtype)
     for projection in projections:
         windows = projection.weights
-        targets = np.flatnonzero(np.diff(windows.indptr))
-        if targets.size:
-            values = np.maximum.reduceat(counts[projection.source][windows.indices], windows.indptr[targets], axis=0)
-            found[targets] = np.maximum(found[targets], values)
-    return found
+        filled_rows = np.flatnonzero(np.diff(windows.indptr))
+        if filled_rows.size:
+            values = np.maximum.reduceat(
+                counts[projection.source][windows.indices],
+                windows.indptr[filled_rows],
+                axis=0,
+            )
+            largest[filled_rows] = np.maximum(largest[filled_rows], values)
+    return largest
 
 
 @dataclass(frozen=True)
@@ -130,7 +209,8 @@ class ExportedNetwork:
     populations: Tuple[ExportedPopulation, ...]  # the input first
     projections: Tuple[ExportedProjection, ...]
     leaky: bool  # whether populations have a neuron model
-    integers: bool = False  # whether all numbers are integers, so that no sum is rounded
+    # Whether all numbers are integers, so that no sum is rounded
+    integers: bool = False
     pixel: float = 1.0  # the integer of a pixel of 1 in a network of integers
 
     @property
@@ -140,65 +220,102 @@ class ExportedNetwork:
 
     @property
     def simulated(self) -> List[ExportedPopulation]:
-        """The populations whose spikes follow from the network: without the input and spikes drawn at random."""
-        return [population for population in self.populations[1:] if population.coding == "spikes"]
+        """The populations whose spikes follow from the network.
+
+        They are all but the input and spikes that are drawn at random.
+        """
+        return [p for p in self.populations[1:] if p.coding == "spikes"]
 
     def population(self, name: str) -> ExportedPopulation:
         """Return the population of that name."""
-        return next(population for population in self.populations if population.name == name)
+        return next(p for p in self.populations if p.name == name)
 
     def inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population."""
-        return [projection for projection in self.projections if projection.target == name]
+        return [p for p in self.projections if p.target == name]
 
-    def input_current(self, population: ExportedPopulation, inputs: np.ndarray) -> np.ndarray:
-        """Return the current of a constant input, 0 for another one: float64 (size, samples)."""
-        current = np.zeros((population.size, len(inputs)))
-        if self.input.coding == "current":
-            pixels = inputs.T
-            if self.integers:  # rounded in float32, as the simulation does
-                pixels = np.rint(pixels.astype(np.float32) * np.float32(self.pixel)).astype(np.float64)
-            for projection in self.inbound(population.name):
-                if projection.source == self.input.name:
-                    current += projection.weights @ pixels
-        return current
-
-    def changing_current(self, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
-        """Return the current of an input that changes or spikes, (inputs, steps), by the step in which it arrives.
-
-        It is float64 (steps + 1, size), with zeros at the end.
-        """
-        current = np.zeros((values.shape[1] + 1, population.size))
-        for projection in self.inbound(population.name):
-            if projection.source == self.input.name:
-                sent = (projection.weights @ values).T
-                current[projection.delay : -1] += sent[: len(sent) - projection.delay]
-        return current
-
-    def refuse_late(self, simulator: str) -> None:
-        """Raise `UsageError` if a cycle needs a synapse without delay, for a simulator whose synapses take a step."""
-        first = {population.name: population.first_step for population in self.populations}
-        for p in self.projections:
-            later = first[p.target] - first[p.source]
-            if self.leaky and p.source != self.input.name and p.delay_steps != p.delay + later:
-                raise UsageError(
-                    f"--with {simulator} carries a spike over each layer in a step, so {p.source} would reach "
-                    f"{p.target} too late in their cycle; compare with --with scipy"
-                )
+    def _input_projections(self, name: str) -> List[ExportedProjection]:
+        """Return the projections from the input to a population."""
+        return [p for p in self.inbound(name) if p.source == self.input.name]
 
     def spiking_inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population whose sources spike."""
-        return [p for p in self.inbound(name) if self.input.coding != "current" or p.source != self.input.name]
+        if self.input.coding != "current":
+            return self.inbound(name)
+        return [p for p in self.inbound(name) if p.source != self.input.name]
+
+    def input_current(
+        self,
+        population: ExportedPopulation,
+        inputs: np.ndarray,
+    ) -> np.ndarray:
+        """Return the current of a constant input: float64 (size, samples).
+
+        It is 0 for another input.
+        """
+        current = np.zeros((population.size, len(inputs)))
+        if self.input.coding != "current":
+            return current
+        pixels = inputs.T
+        if self.integers:  # rounded in float32, as the simulation does
+            scaled_pixels = pixels.astype(np.float32) * np.float32(self.pixel)
+            pixels = np.rint(scaled_pixels).astype(np.float64)
+        for projection in self._input_projections(population.name):
+            current += projection.weights @ pixels
+        return current
+
+    def changing_current(
+        self,
+        population: ExportedPopulation,
+        values: np.ndarray,
+    ) -> np.ndarray:
+        """Return the current of an input that changes or spikes, in a sample.
+
+        `values` are (inputs, steps). The result is float64 (steps + 1, size), by the
+        step in which the current arrives, with zeros at the end.
+        """
+        steps = values.shape[1]
+        current = np.zeros((steps + 1, population.size))
+        for projection in self._input_projections(population.name):
+            contribution = (projection.weights @ values).T
+            delay = projection.delay
+            current[delay:-1] += contribution[: steps - delay]
+        return current
+
+    def refuse_late(self, simulator: str) -> None:
+        """Raise `UsageError` if a cycle needs a synapse without delay.
+
+        It is for a simulator whose synapses take a step.
+        """
+        first_step = {p.name: p.first_step for p in self.populations}
+        for projection in self.projections:
+            source = projection.source
+            target = projection.target
+            delay = projection.delay + first_step[target] - first_step[source]
+            if not self.leaky or source == self.input.name:
+                continue
+            if projection.delay_steps != delay:
+                raise UsageError(
+                    f"--with {simulator} carries a spike over each layer in a step, so "
+                    f"{source} would reach {target} too late in their cycle; compare "
+                    "with --with scipy"
+                )
 
 
-def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None) -> ExportedNetwork:
-    """Export a graph to temporary files, and read these; `simulated` is the simulation of its spikes.
+def exported_network(
+    graph: SynapseGraph,
+    simulation: Optional[Simulated] = None,
+) -> ExportedNetwork:
+    """Export a graph to temporary files, and read these.
 
-    The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
-    Max pooling by the toolbox's rule is refused here.
+    `simulation` has the parameters of the simulation of its spikes. The files have the
+    format of `snnb export --format sonata`, which refuses numbers that NEST's neurons
+    do not have. Max pooling by the toolbox's rule is refused here.
     """
-    graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
-    request = Request(simulated=simulated)
+    if "weight_bits" in graph.attributes:
+        graph = graph.with_integers()
+    graph = graph.with_pool_weight("mean")
+    request = Request(simulated=simulation)
     description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
         if projection["weights"] == "leading_input":
@@ -208,80 +325,152 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"
         sonata.write(graph, folder, request)
-        return _read(folder, description)
+        return read_export(folder, description)
 
 
-def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork:
-    """Read an export of format `sonata`."""
+def read_export(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork:
+    """Read an export of format `sonata`, given its description."""
     with reading(folder / "nodes.h5") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
-    populations, shared = [], description["neuron"]
-    steps = description.get("simulation", {}).get("input") == "steps"
-    pools = {p["target"] for p in description["projections"] if p["weights"] == "largest_count"}
-    for i, population in enumerate(description["populations"]):
-        first, size, shape = population["first_id"], population["size"], tuple(population["shape"])
-        neuron = _neuron_of(population, shared)
-        populations.append(
-            ExportedPopulation(
-                name=population["name"],
-                size=size,
-                coding="steps" if steps and not i else population["coding"],
-                first_step=population["first_step"],
-                bias=biases[first : first + size] if i else np.zeros(size),
-                start=np.broadcast_to(neuron.initial, shape).ravel(),
-                threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
-                numbers={name: values.reshape(size, 1) for name, values in neuron.numbers(shape).items()},
-                window=tuple(population["window"])
-                if "window" in population and population["name"] not in pools
-                else None,
-                later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
-                counts_largest=population["name"] in pools,
-            )
-        )
-    pixel = float(shared.get("input_spike_amplitude", 1))
-    amplitudes = dict.fromkeys((population.name for population in populations), float(shared.get("spike_amplitude", 1)))
-    amplitudes[populations[0].name] = 1.0 if populations[0].coding == "current" else pixel
+    populations = []
+    for number, properties in enumerate(description["populations"]):
+        population = _population(properties, description, biases, is_input=not number)
+        populations.append(population)
+    parameters = description["neuron"]
+    pixel = float(parameters.get("input_spike_amplitude", 1))
+    amplitude = float(parameters.get("spike_amplitude", 1))
+    amplitudes = {population.name: amplitude for population in populations}
+    first_population = populations[0]
+    is_constant = first_population.coding == "current"
+    amplitudes[first_population.name] = 1.0 if is_constant else pixel
+    projections = read_projections(folder / "edges.h5", description, amplitudes)
     return ExportedNetwork(
-        tuple(populations),
-        tuple(_projections(folder / "edges.h5", description, amplitudes)),
-        any("neuron" in population for population in description["populations"]),
-        any("threshold" in population for population in description["populations"]),
-        pixel,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        leaky=any("neuron" in p for p in description["populations"]),
+        integers=any("threshold" in p for p in description["populations"]),
+        pixel=pixel,
     )
 
 
-def _neuron_of(population: Mapping[str, JsonValue], shared: Mapping[str, JsonValue]) -> Neuron:
-    """Return the neurons that a description states of a population; `shared` are the parameters of all."""
-    if "neuron" in population:
-        numbers = {"threshold": np.inf, **population["neuron"]}
+def _population(
+    properties: Mapping[str, JsonValue],
+    description: Mapping[str, JsonValue],
+    biases: np.ndarray,
+    *,
+    is_input: bool,
+) -> ExportedPopulation:
+    """Return a population with its `properties` in the description.
+
+    `biases` are those of all neurons but the input's: float64 (neurons,).
+    """
+    name = properties["name"]
+    size = properties["size"]
+    shape = tuple(properties["shape"])
+    coding = properties["coding"]
+    begin = properties["first_id"]
+    bias = biases[begin : begin + size]
+    if is_input:
+        bias = np.zeros(size)
+        if description.get("simulation", {}).get("input") == "steps":
+            coding = "steps"
+    counts_largest = any(
+        projection["target"] == name and projection["weights"] == "largest_count"
+        for projection in description["projections"]
+    )
+    window = None
+    if "window" in properties and not counts_largest:
+        window = tuple(properties["window"])
+    later_bias = None
+    if "later_bias" in properties:
+        later_bias = np.resize(properties["later_bias"], size)
+    neuron = _neuron(properties, description["neuron"])
+    numbers = neuron.numbers(shape)
+    return ExportedPopulation(
+        name=name,
+        size=size,
+        coding=coding,
+        first_step=properties["first_step"],
+        bias=bias,
+        start=np.broadcast_to(neuron.initial, shape).ravel(),
+        threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
+        numbers={key: values.reshape(size, 1) for key, values in numbers.items()},
+        window=window,
+        later_bias=later_bias,
+        counts_largest=counts_largest,
+    )
+
+
+def _neuron(
+    properties: Mapping[str, JsonValue],
+    defaults: Mapping[str, JsonValue],
+) -> Neuron:
+    """Return the neurons of a population; `defaults` are the parameters of all."""
+    if "neuron" in properties:
+        numbers = {"threshold": np.inf, **properties["neuron"]}
         spikes = numbers.pop("spikes")
         return Neuron.of(numbers, spikes=spikes)
     return Neuron(
-        population.get("threshold", shared.get("threshold", 1)),
-        reset=0.0 if shared["reset"] == "zero" else None,
-        initial=population.get("initial_potential", shared.get("initial_potential", 0)),
+        properties.get("threshold", defaults.get("threshold", 1)),
+        reset=0.0 if defaults["reset"] == "zero" else None,
+        initial=properties.get(
+            "initial_potential",
+            defaults.get("initial_potential", 0),
+        ),
     )
 
 
-def _projections(
-    path: Path, description: Mapping[str, JsonValue], amplitudes: Mapping[str, float]
+class _EdgeColumns(NamedTuple):
+    """Edges of a projection: (edges,) arrays."""
+
+    source: np.ndarray  # int64, from 0 in the population of the file
+    target: np.ndarray
+    weight: np.ndarray  # float64
+
+    @classmethod
+    def read(cls, edges: h5py.Group, rows: slice) -> "_EdgeColumns":
+        """Read some rows of a group of edges."""
+        return cls(
+            source=edges["source_node_id"][rows].astype(np.int64),
+            target=edges["target_node_id"][rows].astype(np.int64),
+            weight=edges["0/syn_weight"][rows].astype(np.float64),
+        )
+
+
+def read_projections(
+    path: Path,
+    description: Mapping[str, JsonValue],
+    amplitudes: Mapping[str, float],
 ) -> List[ExportedProjection]:
+    """Return the projections in the order of the description.
+
+    `amplitudes` are those of a spike, or of a current of 1, by population.
+    """
     from scipy.sparse import coo_matrix
 
-    populations = {population["name"]: population for population in description["populations"]}
+    populations = {p["name"]: p for p in description["populations"]}
     projections: Dict[int, ExportedProjection] = {}
     with reading(path) as file:
         for edges in file["edges"].values():
-            kinds = edges["edge_type_id"][()]
-            for number in np.unique(kinds).tolist():
-                part = slice(*np.searchsorted(kinds, [number, number + 1]))
-                projection = description["projections"][number]
-                source, target = populations[projection["source"]], populations[projection["target"]]
-                rows = edges["target_node_id"][part].astype(np.int64) - target["first_id"]
-                columns = edges["source_node_id"][part].astype(np.int64) - source["first_id"]
-                weights = edges["0/syn_weight"][part].astype(np.float64) * amplitudes[source["name"]]
-                matrix = coo_matrix((weights, (rows, columns)), shape=(target["size"], source["size"])).tocsr()
-                ends = source["name"], target["name"]
-                delays = projection["delay_steps"], projection.get("delay", 0)
-                projections[number] = ExportedProjection(*ends, matrix, *delays)
+            types = edges["edge_type_id"][()]  # ascending
+            for number in np.unique(types).tolist():
+                rows = slice(*np.searchsorted(types, [number, number + 1]))
+                properties = description["projections"][number]
+                source = populations[properties["source"]]
+                target = populations[properties["target"]]
+                columns = _EdgeColumns.read(edges, rows)
+                weights = columns.weight * amplitudes[source["name"]]
+                target_numbers = columns.target - target["first_id"]
+                source_numbers = columns.source - source["first_id"]
+                matrix = coo_matrix(
+                    (weights, (target_numbers, source_numbers)),
+                    shape=(target["size"], source["size"]),
+                )
+                projections[number] = ExportedProjection(
+                    source=source["name"],
+                    target=target["name"],
+                    weights=matrix.tocsr(),
+                    delay_steps=properties["delay_steps"],
+                    delay=properties.get("delay", 0),
+                )
     return [projections[number] for number in sorted(projections)]

@@ -4,7 +4,7 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from snnb.crosscheck.exported import ExportedNetwork, Simulate, largest
+from snnb.crosscheck.exported import ExportedNetwork, Simulate, largest_counts
 
 
 def build(network: ExportedNetwork) -> Simulate:
@@ -33,11 +33,11 @@ def build(network: ExportedNetwork) -> Simulate:
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
                 if population.counts_largest:
-                    largest_count = largest(inbound[name], counts)
+                    largest_count = largest_counts(inbound[name], counts)
                     fired = largest_count > highest[name]
                     highest[name] = largest_count
                 else:
-                    x = population.gathered(step, currents[name])
+                    x = population.bias_and_current(step, currents[name])
                     for projection in inbound[name]:
                         if step >= projection.delay:
                             arrived = spikes[projection.source, (step - projection.delay) % buffer_length]

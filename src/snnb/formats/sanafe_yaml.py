@@ -8,8 +8,8 @@ groups lose their order, and version 2.1.1 confuses the weights of sparse edges.
 
 Groups become populations, in the order of the file. SANA-FE places all neurons on
 cores, including neurons of its model `input`, so these are placed neurons here. A group
-is an input if none of its neurons is on a core, while others are; or, in a file that maps
-no neuron, if its neurons have attributes of the model `input`.
+is an input if none of its neurons is on a core, while others are; or, in a file that
+maps no neuron, if its neurons have attributes of the model `input`.
 
 A complete mapping becomes two files for `snnb map`: `partition.txt`, and
 `placement.txt` with the numbers of tiles and cores of SANA-FE.

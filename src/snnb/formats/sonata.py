@@ -215,7 +215,8 @@ def _node_columns(
 ) -> Dict[str, np.ndarray]:
     """Return the datasets of some nodes, given their rows of the node table.
 
-    They are arrays (nodes,) by name. All nodes are in group 0, in the order of their ids.
+    They are arrays (nodes,) by name. All nodes are in group 0, in the order of their
+    ids.
     """
     types = table["population"][rows].astype(np.uint64)
     ids = np.arange(types.size, dtype=np.uint64)

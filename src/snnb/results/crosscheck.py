@@ -11,7 +11,8 @@ from typing_extensions import Literal
 
 from snnb.core.errors import InputError, UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.check import CountDifference, Expected, check, require_memory_of, samples_at_a_time
+from snnb.crosscheck.check import Expected, check, require_memory_of, samples_per_batch
+from snnb.crosscheck.counts import CountDifference
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe import ChipTrace
 from snnb.formats.request import Request, Simulated
@@ -141,8 +142,8 @@ def crosscheck(
     random = [population.name for population in network.populations if population.coding == "random"]
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are random and not compared")
-    at_a_time = samples_at_a_time(network, simulator)
-    populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
+    batch_size = samples_per_batch(network, simulator)
+    populations = check(network, simulate, expected, name=simulator, batch_size=batch_size, say=say, progress=progress)
     if digest != recorded_hash(run, stamp):
         repair = repair_command(run, run.kind("graph"), stamp)
         raise VerificationError(f"the spikes agree, but {path} has been modified; {repair}")
