@@ -9,7 +9,8 @@ import yaml
 
 from snnb.chips.hardware import Hardware
 from snnb.crosscheck.exported import exported_network, in_order
-from snnb.crosscheck.sanafe import _simulate, _spikes_of, build_chip
+from snnb.crosscheck.sanafe import run_chip, spikes_by_step
+from snnb.crosscheck.sanafe_chip import build_chip
 from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.formats.write_export import export
@@ -85,8 +86,8 @@ def test_an_output_that_is_read_out_does_not_spike_in_sanafe(parsed, tmp_path, o
     group = str(names.index("out"))
     for neuron in chip.mapped_neuron_groups[group]:
         neuron.set_model_attributes(model_attributes={"bias": 1.0})
-    (result,) = _simulate(chip, {}, STEPS, "simple")
-    spikes = [address.group_name for step in _spikes_of([result]) for address in step]
+    (result,) = run_chip(chip, {}, STEPS, "simple")
+    spikes = [address.group_name for step in spikes_by_step([result]) for address in step]
     assert (group in spikes) == spiking
 
 

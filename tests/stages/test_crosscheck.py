@@ -13,7 +13,7 @@ import yaml
 
 from snnb import Run, read_spikes
 from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
-from snnb.crosscheck.sanafe import ChipTrace
+from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph.synapse_graph import seal
 from snnb.mapping.files import Mapping
 from snnb.mapping.time_costs import RecordedSteps

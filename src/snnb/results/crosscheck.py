@@ -14,7 +14,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import Expected, check, require_memory_of, samples_per_batch
 from snnb.crosscheck.counts import CountDifference
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
-from snnb.crosscheck.sanafe import ChipTrace
+from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -166,7 +166,7 @@ def _on_chip(
     network: ExportedNetwork, graph: SynapseGraph, mapping: "Mapping", request: Request, expected: Expected
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
-    from snnb.crosscheck.sanafe import build_chip
+    from snnb.crosscheck.sanafe_chip import build_chip
     from snnb.formats.sanafe import check_mapped, write_netlist
 
     neurons = on_cores(graph, mapping)
