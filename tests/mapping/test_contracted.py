@@ -5,7 +5,7 @@ import pytest
 
 from snnb.chips.hardware import NO_LIMIT, Limits
 from snnb.mapping.partition.contraction import Problem, contract
-from snnb.mapping.partition.groups import grouped
+from snnb.mapping.partition.groups import group_neurons
 from snnb.mapping.partition.refinement import Refinement
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import count_traffic
@@ -15,7 +15,9 @@ from tests.mapping.networks import hardware
 def groupings(network, rng):
     """Every neuron alone; the package's own groups; random ones of a population, of all, and of 1 to 8 neurons."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
-    yield grouped(network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT), SearchSettings())
+    yield group_neurons(
+        network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT), SearchSettings()
+    )
     group, groups = [], 0
     for population in network.populations:  # of one population each
         more = -(-population.size // 3)
@@ -93,7 +95,7 @@ def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limit
 def test_groups_are_of_one_population_and_fit_a_core(case):
     network = case[2]
     tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)
-    group, groups = grouped(network, network.in_degrees, tight, SearchSettings())
+    group, groups = group_neurons(network, network.in_degrees, tight, SearchSettings())
     assert np.bincount(group).max() <= 5
     assert np.unique(group).tolist() == list(range(groups))
     owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])

@@ -9,7 +9,8 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
 from snnb.mapping import limits as limits_module
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.partition.patches import _axis_parts, _Candidate, _candidates, _chunks, patches
+from snnb.mapping.partition.patch_grids import GridCandidate, divide_outputs, divide_pooling, list_grids
+from snnb.mapping.partition.patches import cut_into_patches, find_best_chunks
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.geometry import window_axis
@@ -24,7 +25,7 @@ def test_patches_keep_the_limits(case, share, mixed, same_grid):
     limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
     axons_out *= int(network.fan_out.max())
     room = None if same_grid else axons_out
-    group, groups = patches(network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid)
+    group, groups = cut_into_patches(network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid)
     sums = count_traffic(network, group, groups)
     assert same_grid or sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents
@@ -40,7 +41,7 @@ def test_populations_of_one_shape_may_have_the_same_patches(graphs):
     limits = Limits(-(-network.neurons // 3), 2 * int(network.fan_in.max()), int(network.in_degrees.max()))
     borders = []
     for same_grid in (False, True):
-        group, _ = patches(network, limits, SearchSettings(), mixed=False, same_grid=same_grid)
+        group, _ = cut_into_patches(network, limits, SearchSettings(), mixed=False, same_grid=same_grid)
         same = [np.equal.outer(group[part], group[part]) for part in map(network.part, network.populations)]
         borders.append((same[0] == same[2]).all())
     assert borders == [False, True]
@@ -53,8 +54,8 @@ def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
         pairs = 0
         for population in network.populations:
             limits, sides = Limits(1024, 4096, 100_000), SearchSettings().patch_sides
-            found = _candidates(network, population, limits, sides, mixed=False)
-            spikes = {one.grid: (one.to_chunk, one.to_channel) for one in found}
+            found = list_grids(network, population, limits, sides, exact=False)
+            spikes = {one.grid: (one.spikes_per_chunk, one.spikes_per_channel) for one in found}
             for (down, across), received in spikes.items():
                 assert spikes.get((across, down), received) == received
                 pairs += down < across and (across, down) in spikes
@@ -69,7 +70,7 @@ def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
     (*_, last) = network.populations
     part = network.part(last)
     limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))
-    group, _ = patches(network, limits, SearchSettings())
+    group, _ = cut_into_patches(network, limits, SearchSettings())
     assert np.unique(group[part]).size == 1
 
 
@@ -79,15 +80,15 @@ def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
 )
 def test_entries_along_an_axis_of_a_kernel_of_three(parts, entries, sources, all_sources):
     """Lists of 1 of 3 taps for a row; 1, 2, 2 and 1 for two; 1, 2, 3, 2, 1 for four; 2, 3, 2 for all."""
-    found = _axis_parts(window_axis(12, 3, 1, 1, "same"), parts)
-    assert (found.entries, found.sources, found.parts.sum()) == (entries, sources, all_sources)
+    found = divide_outputs(window_axis(12, 3, 1, 1, "same"), parts)
+    assert (found.entries, found.sources, found.reached.sum()) == (entries, sources, all_sources)
 
 
 @pytest.mark.parametrize(("parts", "inside"), [(2, 12), (4, 10)])
 def test_inputs_of_a_pooling_in_the_part_of_their_output(parts, inside):
     """Windows of two: parts of 6 cut none, parts of 3 cut the second and the fifth, whose last inputs are outside."""
-    found = _axis_parts(window_axis(12, 2, 2, 1, "valid"), parts, pooling=True)
-    assert (found.parts.sum(), found.inside.sum()) == (12, inside)
+    found = divide_pooling(window_axis(12, 2, 2, 1, "valid"), parts)
+    assert (found.reached.sum(), found.inside.sum()) == (12, inside)
 
 
 def _fewest(candidates, channels):
@@ -95,20 +96,26 @@ def _fewest(candidates, channels):
     if channels == 0:
         return 0.0
     return min(
-        one.to_chunk + one.to_channel * taken + _fewest(candidates, channels - taken)
+        one.spikes_per_chunk + one.spikes_per_channel * taken + _fewest(candidates, channels - taken)
         for one in candidates
-        for taken in range(1, min(one.channels, channels) + 1)
+        for taken in range(1, min(one.max_channels, channels) + 1)
     )
 
 
 def test_chunks_of_channels_receive_the_fewest_spikes():
-    candidates = [_Candidate((1, 1), 1, 1.0, 0.1), _Candidate((1, 4), 4, 2.5, 0.0), _Candidate((2, 2), 3, 2.1, 0.3)]
+    candidates = [
+        GridCandidate((1, 1), 1, 1.0, 0.1),
+        GridCandidate((1, 4), 4, 2.5, 0.0),
+        GridCandidate((2, 2), 3, 2.1, 0.3),
+    ]
     by_grid = {one.grid: one for one in candidates}
     for channels in range(1, 10):
-        chunks, received = _chunks(candidates, channels)
+        chunks, received = find_best_chunks(candidates, channels)
         assert sum(taken for _, taken in chunks) == channels
-        assert all(0 < taken <= by_grid[grid].channels for grid, taken in chunks)
-        spikes = sum(by_grid[grid].to_chunk + by_grid[grid].to_channel * taken for grid, taken in chunks)
+        assert all(0 < taken <= by_grid[grid].max_channels for grid, taken in chunks)
+        spikes = sum(
+            by_grid[grid].spikes_per_chunk + by_grid[grid].spikes_per_channel * taken for grid, taken in chunks
+        )
         assert spikes == pytest.approx(received) == pytest.approx(_fewest(candidates, channels))
 
 

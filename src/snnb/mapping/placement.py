@@ -15,8 +15,8 @@ from scipy.sparse import csr_matrix, diags, identity, tril, triu
 from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inlined
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.mapping.partition.refinement_loops import draw_below
 from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.xorshift import draw_below
 
 PRODUCTS_OF_ITERATION = 20  # of the matrix with a vector: the number of Lanczos vectors of ARPACK
 NOBODY = -1  # at a position without a core

@@ -1,7 +1,7 @@
-"""Coarsening: the hypergraph of groups of neurons, and the problem to assign them to cores."""
+"""Coarsening: the hypergraph of groups of neurons, and the problem to place them."""
 
 from dataclasses import dataclass
-from typing import Dict, NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -9,33 +9,57 @@ from scipy.sparse import csr_matrix
 from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled
 from snnb.core.progress import Say
+from snnb.graph.populations import GraphPopulation
 from snnb.mapping.partition.settings import SearchSettings
-from snnb.mapping.traffic import MappableNetwork, joined_sets, take_sets, target_sets
+from snnb.mapping.traffic import (
+    MappableNetwork,
+    Sets,
+    TargetSets,
+    joined_sets,
+    take_sets,
+    target_sets,
+)
 
 
 class Contracted(NamedTuple):
-    """A network of groups of neurons. Its cost equals that of the neurons if a mapping does not divide a group.
+    """A network of groups of neurons.
 
-    Sources that reach the same groups form a *set*: with target groups, a number of sources (the axons that it needs on
-    each core that it reaches), and for each group the spikes of those sources that are its members.
+    Its cost equals that of the neurons if a mapping does not divide a group.
+
+    Sources that reach the same groups form a *set*. A set has target groups, a number
+    of sources (the axons that it needs on each core that it reaches), and for each
+    group the spikes of those sources that are its members. Let group 0 be the neurons 0
+    and 1, which send 5 and 3 spikes to group 1, and group 1 be neuron 2, which sends 4
+    spikes to both groups:
+
+        set   axons   total   target groups   source groups, spikes
+        0         2       8   1               0, 8
+        1         1       4   0 1             1, 4 (the source is a target)
+
+    The same is stored by set and by group; rows of set or group i are start[i] to
+    before start[i + 1].
     """
 
     neurons: np.ndarray  # (groups,) int64: neurons of each group
-    synapses: np.ndarray  # (groups,) int64: synapses onto them, or their entries of a limited memory
+    # (groups,) int64: synapses onto them, or their entries of a limited memory
+    synapses: np.ndarray
     axons: np.ndarray  # (sets,) int64: number of sources of each set
-    total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
-    # int64, int32: the groups that each set reaches
+    # (sets,) int64: spikes of the placed sources of a set, over all samples
+    total: np.ndarray
+    # The groups that each set reaches: int64 (sets + 1,), int32
     target_start: np.ndarray
     target: np.ndarray
-    # int64, int32, int64: the groups of the sources of each set, and their spikes; without groups that do not spike
+    # The groups of the sources of each set, without groups that do not spike: int64
+    # (sets + 1,), int32; their spikes: int64; whether the set reaches the group: bool
     source_start: np.ndarray
     source: np.ndarray
     source_weight: np.ndarray
-    source_is_target: np.ndarray  # bool: whether the set reaches that group too
-    # int64, int32: the sets that reach each group
+    source_is_target: np.ndarray
+    # The sets that reach each group: int64 (groups + 1,), int32
     into_start: np.ndarray
     into: np.ndarray
-    # int64, int32, int64, bool: the sets that the neurons of each group are sources of, and their spikes, as above
+    # The sets that neurons of each group are sources of: int64 (groups + 1,), int32;
+    # spikes and whether the set reaches the group as above
     from_start: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray
@@ -73,7 +97,11 @@ def mark_targets(
     mark: np.ndarray,
     is_target: np.ndarray,
 ) -> None:
-    """Write into `is_target` whether each source of a set is a target of the set; `mark` has −1 for each group."""
+    """Write into `is_target` whether each source of a set is a target of the set.
+
+    `mark`, int32, shape (groups,), has −1 for each group. The other arrays are those of
+    `Contracted`.
+    """
     for number in range(source_start.size - 1):
         for k in range(target_start[number], target_start[number + 1]):
             mark[target[k]] = number
@@ -81,55 +109,135 @@ def mark_targets(
             is_target[k] = mark[source[k]] == number
 
 
-def contract(network: MappableNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
-    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron.
+class _Members(NamedTuple):
+    """Placed neurons that spike, and the sets that they are sources of: int64."""
 
-    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
+    set: np.ndarray
+    group: np.ndarray
+    spikes: np.ndarray  # over all samples, see `MappableNetwork.counts`
+
+
+def contract(
+    network: MappableNetwork,
+    group: np.ndarray,
+    groups: int,
+    loads: np.ndarray,
+) -> Contracted:
+    """Contract neurons into groups.
+
+    Parameters
+    ----------
+    group : (neurons,) int32 array
+        The group of each placed neuron, less than `groups`.
+    loads : (neurons,) int64 array
+        The synapse loads, see `limits.synapse_loads`.
     """
-    sets, axons, members = 0, [np.empty(0, np.int64)], [np.empty((3, 0), np.int64)]
-    targets = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
+    sets = 0
+    axons = [np.empty(0, np.int64)]
+    target_groups: List[Sets] = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
+    empty = np.empty(0, np.int64)
+    member_tables = [_Members(empty, empty, empty)]
     for population in network.sources:
         projections = network.projections_from(population)
         if not projections:
             continue
-        # Equal sets are one, and empty ones are dropped. Sets are compared with their order: neighbouring positions
-        # reach the same groups in the same order.
         by_source = target_sets(projections, group, groups, network.first)
-        numbers: Dict[bytes, int] = {}
-        content, bounds = by_source.label.tobytes(), (by_source.label.itemsize * by_source.start).tolist()
-        number = [numbers.setdefault(content[i:j], len(numbers)) if i < j else -1 for i, j in zip(bounds, bounds[1:])]
-        first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-        targets.append(take_sets(by_source.start, by_source.label, first))
-        set_of = np.array(number, np.int64)[by_source.set_of]
-        axons.append(np.bincount(set_of[set_of >= 0], minlength=len(numbers)))
+        distinct_sets, set_of = _join_equal_sets(by_source)
+        n_sets = distinct_sets[0].size - 1
+        target_groups.append(distinct_sets)
+        axons.append(np.bincount(set_of[set_of >= 0], minlength=n_sets))
         if population.first >= network.first:
-            part = network.part(population)
-            spiking = (set_of >= 0) & (network.counts[part] > 0)
-            members.append(np.stack([sets + set_of, group[part], network.counts[part]])[:, spiking])
-        sets += len(numbers)
-    target_start, target = joined_sets(targets)
-    set_of, source, spikes = np.concatenate(members, axis=1)
-    sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
-    start = sources.indptr.astype(np.int64)
-    is_target = np.empty(sources.indices.size, np.bool_)
-    mark_targets(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), is_target)
-    into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
-    by_group = sources.tocsc()
+            members = _list_members(network, population, set_of, group)
+            member_tables.append(members._replace(set=sets + members.set))
+        sets += n_sets
+    target_start, target = joined_sets(target_groups)
+    members = _Members(*map(np.concatenate, zip(*member_tables)))
+    by_set = csr_matrix(
+        (members.spikes, (members.set, members.group)),
+        shape=(sets, groups),
+    )
+    source_start = by_set.indptr.astype(np.int64)
+    source = by_set.indices
+    is_target = np.empty(source.size, np.bool_)
+    mark = np.full(groups, -1, np.int32)
+    mark_targets(source_start, source, target_start, target, mark, is_target)
+    by_group = by_set.tocsc()
+    target_by_group = _by_column(
+        np.ones(target.size, bool),
+        target,
+        target_start,
+        groups,
+    )
+    is_target_by_group = _by_column(is_target, source, source_start, groups)
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
         synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
         axons=np.concatenate(axons),
-        total=np.asarray(sources.sum(axis=1)).ravel(),
+        total=np.asarray(by_set.sum(axis=1)).ravel(),
         target_start=target_start,
         target=target,
-        source_start=start,
-        source=sources.indices,
-        source_weight=sources.data,
+        source_start=source_start,
+        source=source,
+        source_weight=by_set.data,
         source_is_target=is_target,
-        into_start=into.indptr.astype(np.int64),
-        into=into.indices,
+        into_start=target_by_group.indptr.astype(np.int64),
+        into=target_by_group.indices,
         from_start=by_group.indptr.astype(np.int64),
         from_set=by_group.indices,
         from_weight=by_group.data,
-        from_is_target=csr_matrix((is_target, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
+        from_is_target=is_target_by_group.data,
+    )
+
+
+def _by_column(
+    data: np.ndarray,
+    column: np.ndarray,
+    row_start: np.ndarray,
+    columns: int,
+) -> csr_matrix:
+    """Return elements that are given by row (in CSR form) by column (in CSC form)."""
+    rows = row_start.size - 1
+    return csr_matrix((data, column, row_start), shape=(rows, columns)).tocsc()
+
+
+def _join_equal_sets(sets: TargetSets) -> Tuple[Sets, np.ndarray]:
+    """Join equal sets of a population to one, and drop empty ones.
+
+    Return the distinct sets in the order in which they occur, and the new set of each
+    neuron, int64, −1 if it reaches nothing. Sets are compared with their order:
+    neighbouring positions reach the same groups in the same order. The sets (3, 4), (),
+    (5,) and (3, 4) become (3, 4) and (5,), with the numbers 0, −1, 1 and 0.
+    """
+    numbers: Dict[bytes, int] = {}  # of the distinct sets, by their content
+    content = sets.label.tobytes()
+    bounds = (sets.label.itemsize * sets.start).tolist()
+    number = np.array(
+        [
+            numbers.setdefault(content[begin:end], len(numbers)) if begin < end else -1
+            for begin, end in zip(bounds, bounds[1:])
+        ],
+        np.int64,
+    )
+    largest_number = np.maximum.accumulate(number)  # so far: a new set has a larger one
+    first_rows = np.flatnonzero(np.diff(largest_number, prepend=-1))
+    return take_sets(sets.start, sets.label, first_rows), number[sets.set_of]
+
+
+def _list_members(
+    network: MappableNetwork,
+    population: GraphPopulation,
+    set_of: np.ndarray,
+    group: np.ndarray,
+) -> _Members:
+    """List the neurons of a placed population that spike, with their sets.
+
+    `set_of` (int64, shape (sources,)) is the set of each of its neurons, −1 for none.
+    """
+    part = network.part(population)
+    spikes = network.counts[part]
+    is_member = (set_of >= 0) & (spikes > 0)
+    return _Members(
+        set=set_of[is_member],
+        group=group[part][is_member].astype(np.int64),
+        spikes=spikes[is_member],
     )

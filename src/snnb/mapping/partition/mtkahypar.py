@@ -21,13 +21,29 @@ from snnb.mapping.partition.mtkahypar_process import Hypergraph
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import joined_sets, take_sets
 
-OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # in the last line of the messages of a process
+OUT_OF_MEMORY = (
+    "MemoryError",
+    "bad_alloc",
+)  # in the last line of the messages of a process
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 FINENESS = 10_000  # of weights that combine neurons and synapses
 SEED_END = 1 << 31
 MESSAGES = "messages.txt"  # of the process that starts a process for each job
 Job = Tuple[int, int]  # blocks, seed
-Start = Tuple[int, np.ndarray]  # number of cores, and the core of each group, which may exceed limits
+
+
+class Start(NamedTuple):
+    """An initial partition, which may exceed limits."""
+
+    cores: int  # number of cores
+    core: np.ndarray  # (groups,) int32: core of each group
+
+
+class Starts(NamedTuple):
+    """The initial partitions of a refinement, each of which is computed when needed."""
+
+    partitions: Iterator[Start]
+    number: int  # of partitions, if no job of Mt-KaHyPar fails
 
 
 def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
@@ -47,26 +63,39 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     in_large_set = is_large_set[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
     pair_sources = np.flatnonzero(in_large_set & (middle[owner] != net.source))
-    pairs = np.stack([middle[owner[pair_sources]], net.source[pair_sources]], axis=1).ravel()
+    pairs = np.stack(
+        [middle[owner[pair_sources]], net.source[pair_sources]],
+        axis=1,
+    ).ravel()
     # The targets of sets with few source groups, each followed by one of these groups unless it is a target
     start, pin = take_sets(net.target_start, net.target, owner[~in_large_set])
     is_target, source = net.source_is_target[~in_large_set], net.source[~in_large_set]
     n_inserted = offsets_of(~is_target)
     start, pin = joined_sets(
         [
-            (start + n_inserted, np.insert(pin, start[1:][~is_target], source[~is_target])),
+            (
+                start + n_inserted,
+                np.insert(pin, start[1:][~is_target], source[~is_target]),
+            ),
             take_sets(net.target_start, net.target, np.flatnonzero(is_large_set)),
             (2 * np.arange(pairs.size // 2 + 1), pairs),
         ]
     )
     weight = np.concatenate(
-        [net.source_weight[~in_large_set], net.total[is_large_set], net.source_weight[pair_sources]]
+        [
+            net.source_weight[~in_large_set],
+            net.total[is_large_set],
+            net.source_weight[pair_sources],
+        ]
     )
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
     node_weight, capacity = net.neurons, limits.neurons
     cores = net.neurons.sum() / limits.neurons, net.synapses.sum() / limits.synapses
     if settings.min_ratio_of_ample_memory * cores[1] >= cores[0]:  # weigh by the scarcer
-        shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
+        shares = np.maximum(
+            net.neurons / limits.neurons,
+            net.synapses / limits.synapses,
+        )
         node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
     return Hypergraph(
         node_weight=node_weight,
@@ -97,7 +126,9 @@ def partitions(
         for name, kind in mtkahypar_process.ARRAYS.items():
             getattr(graph, name).astype(kind).tofile(folder / name)
         if improved is not None:
-            improved.astype(mtkahypar_process.BLOCK).tofile(folder / mtkahypar_process.FIRST)
+            improved.astype(mtkahypar_process.BLOCK).tofile(
+                folder / mtkahypar_process.FIRST,
+            )
         small = graph.node_weight.size <= settings.max_nodes_of_quality
         preset = "quality" if small else f"{settings.contraction_limit_of_large}"
         presets = [preset if blocks <= settings.max_blocks_of_quality else "large_k" for blocks, _ in jobs]
@@ -114,7 +145,8 @@ def partitions(
                     break
                 codes[int(line[0])] = int(line[1])
             if codes[number] == 0:
-                yield blocks, np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
+                block = np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
+                yield Start(blocks, block)
             else:
                 files = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
                 messages = files[0].read_text(encoding="utf-8", errors="replace").splitlines()
@@ -122,19 +154,34 @@ def partitions(
                 reason = f"exit code {codes[number]}" + (last and f", {last}")
                 killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
                 memory = "; possibly out of memory" if killed else ""
-                warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}")
+                warn(
+                    f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}",
+                )
 
 
-def _start_process(folder: Path, capacity: int, jobs: Sequence[str]) -> "subprocess.Popen[str]":
+def _start_process(
+    folder: Path,
+    capacity: int,
+    jobs: Sequence[str],
+) -> "subprocess.Popen[str]":
     """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
     arguments = (os.getpid(), folder, capacity, *jobs)
     with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
-            [sys.executable, "-S", "-m", mtkahypar_process.__name__, *map(str, arguments)],
+            [
+                sys.executable,
+                "-S",
+                "-m",
+                mtkahypar_process.__name__,
+                *map(str, arguments),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=messages,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            },
             universal_newlines=True,
         )
 
@@ -157,31 +204,54 @@ def connectivity_metric(graph: Hypergraph, block: np.ndarray) -> int:
     """Return the λ − 1 metric of a partition."""
     blocks = int(block.max()) + 1
     pairs = np.unique(np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks + block[graph.pin])
-    return int((np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight)
+    return int(
+        (np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight,
+    )
 
 
-class Measured(NamedTuple):
-    """A partition that Mt-KaHyPar can improve."""
+class VCycleStart(NamedTuple):
+    """A partition that a V-cycle of Mt-KaHyPar can improve."""
 
-    metric: int  # λ − 1
-    core: np.ndarray
+    metric: int  # λ − 1, see `connectivity_metric`
+    core: np.ndarray  # (nodes,) int32: core of each node
 
 
-def then_v_cycle(
-    problem: Problem, starts: Iterator[Start], graph: Hypergraph, best: Optional[Measured]
+def append_v_cycle(
+    problem: Problem,
+    starts: Starts,
+    graph: Hypergraph,
+    best: Optional[VCycleStart],
+) -> Starts:
+    """Add the result of a V-cycle to initial partitions.
+
+    The V-cycle improves the best of these partitions that keep the capacity of the
+    hypergraph, and of `best`.
+    """
+    partitions_and_v_cycle = _then_v_cycle(problem, starts.partitions, graph, best)
+    return Starts(partitions_and_v_cycle, starts.number + 1)
+
+
+def _then_v_cycle(
+    problem: Problem,
+    starts: Iterator[Start],
+    graph: Hypergraph,
+    best: Optional[VCycleStart],
 ) -> Iterator[Start]:
-    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`."""
-    settings = problem.settings
-    for cores, start in starts:
-        yield cores, start
-        metric = connectivity_metric(graph, start)
-        within = np.bincount(start, graph.node_weight).max() <= graph.capacity
-        if within and (best is None or metric < best.metric):
-            best = Measured(metric, start)
+    """Yield the starts, then the result of a V-cycle, if it has a start."""
+    for start in starts:
+        yield start
+        metric = connectivity_metric(graph, start.core)
+        max_load = np.bincount(start.core, graph.node_weight).max()
+        if max_load <= graph.capacity and (best is None or metric < best.metric):
+            best = VCycleStart(metric, start.core)
     if best is None or best.metric == 0:
         return
-    needed = graph.node_weight.sum() / graph.capacity
-    min_cores = max(2, min(max(int(needed * (1 + settings.extra_cores)), int(np.ceil(needed))), problem.max_cores))
+    settings = problem.settings
+    cores_needed = graph.node_weight.sum() / graph.capacity
+    with_extra_cores = int(cores_needed * (1 + settings.extra_cores))
+    min_cores = max(with_extra_cores, int(np.ceil(cores_needed)))
+    min_cores = max(2, min(min_cores, problem.max_cores))
     cores = max(int(best.core.max()) + 1, min_cores)
     if cores < graph.node_weight.size:
-        yield from partitions(graph, [(cores, problem.seed % SEED_END)], settings, problem.warn, best.core)
+        job = (cores, problem.seed % SEED_END)
+        yield from partitions(graph, [job], settings, problem.warn, best.core)

@@ -1,36 +1,72 @@
-"""Refinement of initial partitions by moves of groups: descent, and annealing of the best partitions in rounds."""
+"""Refinement of initial partitions by moves of groups: descent, then annealing.
+
+The best partitions are annealed in rounds.
+"""
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional
+from dataclasses import dataclass
+from typing import Deque, Iterable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
 from snnb.core.machine import processors
 from snnb.core.progress import Progress
 from snnb.mapping.partition.contraction import Problem
-from snnb.mapping.partition.mtkahypar import Start
-from snnb.mapping.partition.refinement_loops import Annealing, State, anneal_moves, descend_moves, put_all
+from snnb.mapping.partition.mtkahypar import Start, Starts
+from snnb.mapping.partition.refinement_loops import (
+    MEND_ALL_GROUPS,
+    MEND_USEFUL_GROUPS,
+    NO_MENDING,
+    Annealing,
+    anneal_moves,
+    descend_moves,
+    new_survey,
+)
+from snnb.mapping.partition.state import State, put_all
 
 TRIALS_OF_CALL = 1 << 20  # of compiled code, which signals cannot end
-Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid partition was found
+Cores = Optional[np.ndarray]  # core of each neuron or group; None: no valid partition
 
 
 class Refinement:
-    """A partition of groups into `cores` cores, which may exceed limits, and its improvement by moves.
+    """A partition of groups, which may exceed limits, and its improvement by moves.
 
-    `cost` are the spikes between cores over all samples. Refine with random numbers from `seed`.
+    Parameters
+    ----------
+    core : (groups,) int32 array
+        The core of each group, less than `cores`.
+    cores : int
+        Number of cores.
+    seed : int
+        Of the random numbers.
+
+    Attributes
+    ----------
+    cost : int
+        Spikes between cores over all samples.
     """
 
-    def __init__(self, problem: Problem, core: np.ndarray, cores: int, seed: int = 0) -> None:
-        net, limits, self._settings = problem.net, problem.limits, problem.settings
-        self._net, self._cores, self._limits = net, cores, np.array(limits[:3], np.int64)
-        groups_per_core = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
-        self._state = State.empty(net, cores, min(net.groups, groups_per_core))
+    def __init__(
+        self,
+        problem: Problem,
+        core: np.ndarray,
+        cores: int,
+        seed: int = 0,
+    ) -> None:
+        net = problem.net
+        limits = problem.limits
+        self._net = net
+        self._settings = problem.settings
+        self._cores = cores
+        self._limits = np.array(limits[:3], np.int64)  # neurons, axons, synapses
+        most_groups = int(np.bincount(core, minlength=cores).max())
+        groups_per_core = min(net.groups, max(limits.neurons, most_groups) + 1)
+        self._state = State.empty(net, cores, groups_per_core)
         self.cost = int(put_all(self._state, core))
         self._order = np.random.default_rng(seed)
-        self._random = np.array([(seed * 2654435769 + 88172645463325252) % (1 << 63) + 1], np.uint64)
+        annealing_seed = (seed * 2654435769 + 88172645463325252) % (1 << 63) + 1
+        self._random = np.array([annealing_seed], np.uint64)
 
     @property
     def core(self) -> np.ndarray:
@@ -40,13 +76,14 @@ class Refinement:
     @property
     def load(self) -> np.ndarray:
         """Neurons, axons and synapses of each core: int64, shape (cores, 3)."""
-        return np.stack([self._state.cores[name] for name in ("neurons", "axons", "synapses")], axis=1)
+        names = ("neurons", "axons", "synapses")
+        return np.stack([self._state.cores[name] for name in names], axis=1)
 
     @property
     def penalised(self) -> float:
         """Cost with the penalty of exceeded limits in an annealing."""
-        over = float(np.maximum(self.load / self._limits - 1, 0).sum())
-        return self.cost * (1 + self._settings.penalty * over / self._cores)
+        excess = float(np.maximum(self.load / self._limits - 1, 0).sum())
+        return self.cost * (1 + self._settings.penalty * excess / self._cores)
 
     @property
     def legal(self) -> bool:
@@ -54,16 +91,22 @@ class Refinement:
         return self._excess == 0
 
     def descend(self) -> None:
-        """Move groups where that lowers the cost most within the limits, until the cost hardly changes."""
+        """Move groups within the limits where that lowers the cost most.
+
+        It ends when the cost hardly changes.
+        """
         for _ in range(self._settings.max_passes):
             cost_before = self.cost
-            self._pass(mending=0)
+            self._pass(NO_MENDING)
             if self.cost >= cost_before * (1 - self._settings.min_gain_of_pass):
                 break
 
     def mend(self) -> None:
-        """Move groups from overfull cores to where it costs least within the limits, as long as the excess falls."""
-        for mending in (1, 2):
+        """Move groups from overfull cores to where it costs least within the limits.
+
+        It ends when the excess no longer falls.
+        """
+        for mending in (MEND_USEFUL_GROUPS, MEND_ALL_GROUPS):
             excess_before = self._excess + 1
             while 0 < self._excess < excess_before:
                 excess_before = self._excess
@@ -75,17 +118,39 @@ class Refinement:
         return int(np.maximum(self.load - self._limits, 0).sum())
 
     def _pass(self, mending: int) -> None:
-        buffers = np.zeros((4, self._cores), np.int64)
+        """Try to move each group once, in random order; see `descend_moves`."""
+        survey = new_survey(self._cores)
         order = self._order.permutation(self._net.groups)
-        self.cost += descend_moves(self._state, self._limits, order, buffers, mending)
+        self.cost += descend_moves(self._state, self._limits, order, survey, mending)
 
-    def anneal(self, trials: int, hottest: float, coldest: float, penalty: float) -> None:
-        """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""
-        for done in range(0, trials, TRIALS_OF_CALL):
-            now = min(TRIALS_OF_CALL, trials - done)
-            begin, end = (hottest * (coldest / hottest) ** (at / trials) for at in (done, done + now))
-            annealing = Annealing(begin, end, penalty, self._settings.max_increase_to_exchange)
-            self.cost += anneal_moves(self._state, self._limits, self._random, now, annealing)
+    def anneal(
+        self,
+        trials: int,
+        hottest: float,
+        coldest: float,
+        penalty: float,
+    ) -> None:
+        """Try random moves and exchanges; accept fewer as the temperature falls.
+
+        See `anneal_moves`. Temperatures and penalty are in spikes over all samples.
+        """
+        ratio = coldest / hottest
+        for begin in range(0, trials, TRIALS_OF_CALL):
+            trials_of_call = min(TRIALS_OF_CALL, trials - begin)
+            end = begin + trials_of_call
+            annealing = Annealing(
+                hottest=hottest * ratio ** (begin / trials),
+                coldest=hottest * ratio ** (end / trials),
+                penalty=penalty,
+                max_increase_to_exchange=self._settings.max_increase_to_exchange,
+            )
+            self.cost += anneal_moves(
+                self._state,
+                self._limits,
+                self._random,
+                trials_of_call,
+                annealing,
+            )
 
 
 class Refined(NamedTuple):
@@ -98,74 +163,149 @@ class Refined(NamedTuple):
     legal: bool
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """The refinement of one partition, which a thread runs."""
+
+    problem: Problem
+    core: np.ndarray  # (groups,) int32
+    cores: int
+    seed: int
+    trials: int  # of an annealing before the descent, which may be 0
+
+    def run(self) -> Refined:
+        """Anneal, descend, and mend; the result is legal if moves suffice for it."""
+        problem = self.problem
+        refinement = Refinement(problem, self.core, self.cores, self.seed)
+        if self.trials:
+            settings = problem.settings
+            mean_cost = max(refinement.cost / problem.net.groups, 1e-9)
+            penalty = settings.penalty * max(refinement.cost, 1)
+            refinement.anneal(
+                self.trials,
+                hottest=mean_cost * settings.hottest,
+                coldest=mean_cost * settings.coldest,
+                penalty=penalty / self.cores,
+            )
+        refinement.descend()
+        if not refinement.legal:
+            refinement.mend()
+            refinement.descend()
+        return Refined(
+            core=refinement.core.copy(),
+            cores=self.cores,
+            cost=refinement.cost,
+            penalised=refinement.penalised,
+            legal=refinement.legal,
+        )
+
+
+class _Effort(NamedTuple):
+    """How many annealings there are, and how long."""
+
+    trials: int  # of each annealing
+    rounds: int
+
+    @classmethod
+    def of(cls, problem: Problem, max_visits: int) -> "_Effort":
+        """Return the effort for annealings that visit about `max_visits` groups."""
+        net = problem.net
+        settings = problem.settings
+        target_groups = np.diff(net.target_start)
+        source_groups = np.diff(net.source_start)
+        visits = int(((target_groups + source_groups) * target_groups).sum())
+        visits_per_trial = settings.visits_of_trial + visits / net.groups  # at most
+        max_trials = min(settings.max_trials, int(max_visits / visits_per_trial))
+        max_trials = max(1, max_trials)
+        trials = min(settings.trials_per_group * net.groups, max_trials)
+        rounds = 0
+        if net.groups <= settings.max_groups_to_anneal:
+            rounds = min(max_trials // trials, settings.max_rounds)
+        return cls(trials, rounds)
+
+
 def refine(
     problem: Problem,
-    starts: Iterable[Start],
-    number: int,
+    starts: Starts,
     best_known_cost: float,
     progress: Progress,
     max_visits: int,
 ) -> Cores:
-    """Improve `number` initial partitions; return the best partition within the limits.
+    """Improve initial partitions; return the best one within the limits.
 
-    A descent begins at each. The best are then annealed in rounds, unless even these cost much more than
-    `best_known_cost`; of many groups only if no partition within the limits was found. The rounds end when all
-    annealings of one lead to the best cost. An annealing visits at most about `max_visits` neighbouring groups.
+    A descent begins at each. The best are then annealed in rounds, unless even these
+    cost much more than `best_known_cost`; of many groups only if no partition within
+    the limits was found. The rounds end when all annealings of one lead to the best
+    cost. An annealing visits at most about `max_visits` neighbouring groups.
+
+    The result is the core of each group: int32, shape (groups,).
     """
-    net, settings = problem.net, problem.settings
-    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
-    visits = settings.visits_of_trial + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
-    max_trials = max(1, min(settings.max_trials, int(max_visits / visits)))
-    trials = min(settings.trials_per_group * net.groups, max_trials)
-    rounds = min(max_trials // trials, settings.max_rounds) if net.groups <= settings.max_groups_to_anneal else 0
-    total = number + settings.starts_annealed_per_round * rounds + 1
-    candidates: List[Refined] = []
-    for refined in _in_parallel(partial(_refined, problem, *start, problem.seed) for start in starts):
-        candidates.append(refined)
-        progress(min(len(candidates), total), total)
-    valid, done, seed = [one for one in candidates if one.legal], len(candidates), problem.seed
-    affordable = settings.max_cost_ratio_to_anneal * best_known_cost
-    candidates = [one for one in candidates if one.cores > 1 and one.cost <= affordable]
-    while candidates and (rounds > 0 or (not valid and min(one.cost for one in candidates) < best_known_cost)):
-        candidates.sort(key=lambda one: one.penalised)
-        kept = candidates[: settings.starts_annealed_per_round]
+    settings = problem.settings
+    trials, rounds_left = _Effort.of(problem, max_visits)
+    total = starts.number + settings.starts_annealed_per_round * rounds_left + 1
+    refined: List[Refined] = []
+    for partition in _run_in_parallel(_list_descents(problem, starts.partitions)):
+        refined.append(partition)
+        progress(min(len(refined), total), total)
+    done = len(refined)
+    valid = [partition for partition in refined if partition.legal]
+    max_cost = settings.max_cost_ratio_to_anneal * best_known_cost
+    seed = problem.seed
+    candidates = [p for p in refined if p.cores > 1 and p.cost <= max_cost]
+    while candidates:
+        if rounds_left <= 0:
+            least_candidate_cost = min(partition.cost for partition in candidates)
+            if valid or least_candidate_cost >= best_known_cost:
+                break
+        candidates.sort(key=lambda partition: partition.penalised)
+        best_candidates = candidates[: settings.starts_annealed_per_round]
         seed += settings.starts_annealed_per_round
-        lowest = min((one.cost for one in valid), default=np.inf)
-        calls = [partial(_refined, problem, one.cores, one.core, seed + n, trials) for n, one in enumerate(kept)]
-        annealed = list(_in_parallel(calls))
-        valid += [one for one in annealed if one.legal]
-        rounds -= 1
-        candidates = candidates[len(kept) :] + (annealed if rounds > 0 else [])
-        done += len(annealed)
+        cost_before = _least_cost(valid)
+        annealings = [
+            _Job(problem, partition.core, partition.cores, seed + number, trials)
+            for number, partition in enumerate(best_candidates)
+        ]
+        results = list(_run_in_parallel(annealings))
+        valid += [partition for partition in results if partition.legal]
+        rounds_left -= 1
+        candidates = candidates[len(best_candidates) :]
+        if rounds_left > 0:
+            candidates += results
+        done += len(results)
         progress(min(done, total), total)
-        best = min((one.cost for one in valid), default=np.inf)
-        if len(kept) > 1 and all(one.legal and one.cost == best for one in annealed):
+        cost = _least_cost(valid)
+        all_lead_to_best = all(p.legal and p.cost == cost for p in results)
+        if len(best_candidates) > 1 and all_lead_to_best:
             break
-        rounds -= best >= lowest  # without success they count twice
+        if cost >= cost_before:  # without success a round counts twice
+            rounds_left -= 1
     progress(total, total)
-    return min(valid, key=lambda one: one.cost).core if valid else None
+    if not valid:
+        return None
+    return min(valid, key=lambda partition: partition.cost).core
 
 
-def _in_parallel(calls: Iterable[Callable[[], Refined]]) -> Iterator[Refined]:
-    """Yield results in the order of the calls; as many calls run at a time as there are processors."""
+def _list_descents(problem: Problem, starts: Iterable[Start]) -> Iterator[_Job]:
+    """Yield the job to descend from each initial partition."""
+    for start in starts:
+        yield _Job(problem, start.core, start.cores, problem.seed, trials=0)
+
+
+def _least_cost(partitions: Iterable[Refined]) -> float:
+    """Return the least cost of some partitions, infinite if there is none."""
+    return min((partition.cost for partition in partitions), default=np.inf)
+
+
+def _run_in_parallel(jobs: Iterable[_Job]) -> Iterator[Refined]:
+    """Yield results in the order of the jobs.
+
+    As many jobs run at a time as there are processors.
+    """
     running: Deque[Future[Refined]] = deque()
     with ThreadPoolExecutor(processors()) as pool:
-        for call in calls:
-            running.append(pool.submit(call))
+        for job in jobs:
+            running.append(pool.submit(job.run))
             if len(running) >= processors():
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
-
-
-def _refined(problem: Problem, cores: int, start: np.ndarray, seed: int, trials: int = 0) -> Refined:
-    """Anneal, unless there are no trials, and descend; the result is within the limits if moves suffice for it."""
-    refinement, settings = Refinement(problem, start, cores, seed), problem.settings
-    if trials:
-        mean, penalty = max(refinement.cost / problem.net.groups, 1e-9), settings.penalty * max(refinement.cost, 1)
-        refinement.anneal(trials, mean * settings.hottest, mean * settings.coldest, penalty / cores)
-    refinement.descend()
-    if not refinement.legal:
-        refinement.mend()
-        refinement.descend()
-    return Refined(refinement.core.copy(), cores, refinement.cost, refinement.penalised, refinement.legal)
