@@ -153,21 +153,21 @@ def started():
     column, row = np.array([0.0, 0.0, 3.0, 4.5]), np.array([0.0, 1.5, 2.0])
     x, y = at // 3, at % 3
     board = Board(x, y, np.full((4, 3), NOBODY, np.int32), column, row, column[x], row[y])
-    board.who[board.x, board.y] = np.arange(7)
+    board.core[board.x, board.y] = np.arange(7)
     return traffic, links, board
 
 
 def test_changes_are_exact(started):
     traffic, links, board = started
     for core, x, y in product(range(7), range(4), range(3)):
-        before = total_hops(traffic, np.stack([board.column[board.x], board.row[board.y]], axis=1))
+        before = total_hops(traffic, np.stack([board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1))
         assert board_cost(links, board) == pytest.approx(before)
-        reported = swap_change.py_func(links, board, core, x, y) if board.who[x, y] != core else 0.0
+        reported = swap_change.py_func(links, board, core, x, y) if board.core[x, y] != core else 0.0
         swap.py_func(board, core, x, y)
-        after = total_hops(traffic, np.stack([board.column[board.x], board.row[board.y]], axis=1))
+        after = total_hops(traffic, np.stack([board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1))
         assert after - before == pytest.approx(reported, abs=1e-9)
-        assert (board.who[board.x, board.y] == np.arange(7)).all()
-        assert (board.who != NOBODY).sum() == 7
+        assert (board.core[board.x, board.y] == np.arange(7)).all()
+        assert (board.core != NOBODY).sum() == 7
 
 
 def test_random_swaps_and_the_descent_add_up(started):
@@ -179,4 +179,4 @@ def test_random_swaps_and_the_descent_add_up(started):
     moved = descend_swaps(links, board, 4)
     assert board_cost(links, board) == pytest.approx(before + moved)
     assert moved <= 0
-    assert (board.who[board.x, board.y] == np.arange(7)).all()
+    assert (board.core[board.x, board.y] == np.arange(7)).all()

@@ -1,13 +1,14 @@
 """Placement of cores on the mesh, so that routes take little energy, or have few links.
 
-The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment problem. The distance is that of
-coordinates along x and y, which increase at borders of tiles, and by more at borders of chips. It is solved
-heuristically: initial placements in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
-1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty positions as in VPR (Betz and
-Rose, FPL 1997); and a descent.
+The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment
+problem. The distance is that of coordinates along x and y, which increase at borders of
+tiles, and by more at borders of chips. It is solved heuristically: initial placements
+in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
+1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
+positions as in VPR (Betz and Rose, FPL 1997); and a descent.
 """
 
-from typing import Iterator, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, identity, tril, triu
@@ -18,30 +19,65 @@ from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.xorshift import draw_below
 
-PRODUCTS_OF_ITERATION = 20  # of the matrix with a vector: the number of Lanczos vectors of ARPACK
+# Products of the matrix with a vector in an iteration: the Lanczos vectors of ARPACK
+PRODUCTS_OF_ITERATION = 20
 NOBODY = -1  # at a position without a core
 
 
 class Links(NamedTuple):
-    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal."""
+    """Spikes between cores, both directions added: a symmetric CSR matrix.
+
+    Core c exchanges `spikes[k]` with core `partner[k]`, for k from `indptr[c]` to
+    `indptr[c + 1]` − 1. The diagonal is empty.
+    """
 
     indptr: np.ndarray  # (cores + 1,) int64
-    other: np.ndarray  # (links,) int32: the core at the other end
-    spikes: np.ndarray  # (links,) float64
+    partner: np.ndarray  # (links,) int32
+    spikes: np.ndarray  # (links,) float64: per sample
 
 
 class Board(NamedTuple):
-    """Positions of cores on a part of the mesh."""
+    """Positions of cores on a part of the mesh, which the search changes.
 
-    x: np.ndarray  # (cores,) int32
+    Positions are integers x and y. Coordinates are floating-point numbers whose
+    differences are distances. With tiles of 2 × 1 cores and links of length 1, the
+    positions x = 0, 1, 2, 3 have the coordinates 0, 0, 1, 1.
+    """
+
+    x: np.ndarray  # (cores,) int32: position of each core
     y: np.ndarray  # (cores,) int32
-    who: np.ndarray  # (width, height) int32: the core at each position, or −1
-    # (width,) and (height,) float64: coordinates whose differences are distances along x and along y
-    column: np.ndarray
-    row: np.ndarray
-    # (cores,) float64: `column[x]` and `row[y]`, which the search reads most often
-    at_x: np.ndarray
-    at_y: np.ndarray
+    core: np.ndarray  # (width, height) int32: the core at each position, or `NOBODY`
+    x_coordinate: np.ndarray  # (width,) float64: coordinate of each position x
+    y_coordinate: np.ndarray  # (height,) float64: coordinate of each position y
+    # Coordinates of each core, which the search reads most often: (cores,) float64
+    core_x: np.ndarray
+    core_y: np.ndarray
+
+
+class _SwapEffort(NamedTuple):
+    """How many swaps the search tries."""
+
+    rounds: int
+    swaps: int  # in the annealing of a round
+    passes: int  # at most, in the descent of a round
+
+    @classmethod
+    def of(cls, links: Links, cores: int, settings: SearchSettings) -> "_SwapEffort":
+        """Return the effort that the settings allow."""
+        n_links = links.partner.size
+        degree = max(1.0, n_links / cores)
+        max_partners = settings.max_partners / 2  # of annealing, and of descent
+        max_rounds = settings.max_rounds_of_cores // cores
+        rounds = int(np.clip(max_rounds, 1, settings.max_placement_rounds))
+        swaps = min(
+            settings.swaps_per_core * cores,
+            settings.max_swaps / rounds,
+            max_partners / (degree * rounds),
+        )
+        positions_in_reach = (2 * settings.reach_of_descent + 1) ** 2
+        partners_of_pass = n_links * 2 * positions_in_reach
+        passes = max(1, int(max_partners / partners_of_pass))
+        return cls(rounds, int(swaps), passes)
 
 
 def place(
@@ -53,143 +89,238 @@ def place(
     hops: bool = False,
     settings: SearchSettings = SearchSettings(),  # noqa: B008 - frozen
 ) -> np.ndarray:
-    """Assign each core a position on the mesh: int32, shape (cores, 2); the same seed gives the same positions.
+    """Assign each core a position on the mesh: int32, shape (cores, 2).
 
-    Routes take the least energy, or with `hops` have the fewest links, that the search finds.
-    `traffic` (csr_matrix of float64, shape (cores, cores)) are spikes per sample; the diagonal is ignored. There are at
-    most as many cores as the hardware has.
+    The columns are x and y. The same seed gives the same positions. Routes take the
+    least energy, or with `hops` have the fewest links, that the search finds.
+
+    Parameters
+    ----------
+    traffic : (cores, cores) csr_matrix of float64
+        Spikes per sample; the diagonal is ignored. There are at most as many cores as
+        the hardware has.
     """
     cores = traffic.shape[0]
-    between_cores = triu(traffic, 1) + tril(traffic, -1)
-    both = (between_cores + between_cores.T).tocsr()
-    both.sort_indices()
-    links = Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data)
-    board = _board(cores, hardware, settings, hops)
+    links = _list_links(traffic)
+    board = _new_board(cores, hardware, settings, hops)
     snake = _positions(board)
-    if cores < 2 or not links.other.size:
+    if cores < 2 or links.partner.size == 0:
         return snake
-    lowest, best = board_cost(links, board), snake
-    for places in _by_eigenvectors(links, snake, settings):
-        _put(board, places)
+    best = snake
+    least_cost = board_cost(links, board)
+    for positions in _place_by_eigenvectors(links, snake, settings):
+        _put(board, positions)
         cost = board_cost(links, board)
-        if cost < lowest:
-            lowest, best = cost, places
-    degree, partners = max(1.0, links.other.size / cores), settings.max_partners / 2
-    rounds = int(np.clip(settings.max_rounds_of_cores // cores, 1, settings.max_placement_rounds))
-    swaps = int(min(settings.swaps_per_core * cores, settings.max_swaps / rounds, partners / (degree * rounds)))
-    reach = settings.reach_of_descent
-    passes = max(1, int(partners / (links.other.size * 2 * (2 * reach + 1) ** 2)))
-    state = np.array([2 * seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    throttle, steps = Throttle(), rounds * settings.temperature_steps
-    for number in range(rounds):
+        if cost < least_cost:
+            least_cost = cost
+            best = positions
+    effort = _SwapEffort.of(links, cores, settings)
+    random = np.array([2 * seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    throttle = Throttle()
+    done = 0
+    steps = effort.rounds * settings.temperature_steps
+    for _ in range(effort.rounds):
         _put(board, best)
-        for step in _anneal(links, board, state, swaps, settings):
-            done = number * settings.temperature_steps + step + 1
+        for _ in _anneal(links, board, random, effort.swaps, settings):
+            done += 1
             if throttle.due(last=done == steps):
-                progress(done, steps, f"spikes × distance {lowest:,.6g}")
-        for _ in range(passes):  # or until no position within reach is better
-            if descend_swaps(links, board, reach) >= 0:
-                break
+                progress(done, steps, f"spikes × distance {least_cost:,.6g}")
+        for _ in range(effort.passes):
+            if descend_swaps(links, board, settings.reach_of_descent) >= 0:
+                break  # no position within reach is better
         cost = board_cost(links, board)
-        if cost < lowest:
-            lowest, best = cost, _positions(board)
+        if cost < least_cost:
+            least_cost = cost
+            best = _positions(board)
     return best
 
 
-def _board(cores: int, hardware: Hardware, settings: SearchSettings, hops: bool) -> Board:
-    """Take a corner of the mesh, a little wider than the cores need, and place them in a snake."""
-    most_x, most_y = sides = hardware.mesh
-    if hardware.chip is not None:  # the fewest chips, in the most square arrangement
-        across, down = hardware.chip
-        columns, rows = most_x // across, most_y // down
-        grids = ((x, -(-cores // (x * across * down))) for x in range(1, columns + 1))  # the fewest rows that suffice
-        candidates = [(x * across, y * down) for x, y in grids if y <= rows]
-        most_x, most_y = sides = min(candidates, key=lambda sides: (sides[0] * sides[1], max(sides)))
-    width = min(most_x, int(np.ceil(np.sqrt(cores))))
+def _list_links(traffic: csr_matrix) -> Links:
+    """Return the spikes between different cores, both directions added."""
+    between_cores = triu(traffic, 1) + tril(traffic, -1)
+    spikes = (between_cores + between_cores.T).tocsr()
+    spikes.sort_indices()
+    return Links(
+        indptr=spikes.indptr.astype(np.int64),
+        partner=spikes.indices.astype(np.int32),
+        spikes=spikes.data,
+    )
+
+
+def _new_board(
+    cores: int,
+    hardware: Hardware,
+    settings: SearchSettings,
+    hops: bool,
+) -> Board:
+    """Take a corner of the mesh, a little wider than the cores need.
+
+    The cores are in a snake, in the order of their numbers: up the first column, down
+    the second, and so on.
+    """
+    max_width, max_height = _largest_sides(cores, hardware)
+    width = min(max_width, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
-    if height > most_y:
-        width, height = -(-cores // most_y), most_y
-    share, min_spare = settings.spare_share_of_side, settings.min_spare_positions
-    sides_in_use = [min(side, length + int(share * length) + min_spare) for side, length in zip(sides, (width, height))]
-    who = np.full(sides_in_use, NOBODY, np.int32)
-    x, y = np.empty((2, cores), np.int32)
-    board = Board(x, y, who, *_coordinates(sides_in_use, hardware, hops), *np.empty((2, cores)))
+    if height > max_height:
+        width = -(-cores // max_height)
+        height = max_height
+    spare_width = int(settings.spare_share_of_side * width)
+    spare_height = int(settings.spare_share_of_side * height)
+    board_width = min(max_width, width + spare_width + settings.min_spare_positions)
+    board_height = min(max_height, height + spare_height + settings.min_spare_positions)
+    board = Board(
+        x=np.empty(cores, np.int32),
+        y=np.empty(cores, np.int32),
+        core=np.full((board_width, board_height), NOBODY, np.int32),
+        x_coordinate=_coordinates(0, board_width, hardware, hops),
+        y_coordinate=_coordinates(1, board_height, hardware, hops),
+        core_x=np.empty(cores),
+        core_y=np.empty(cores),
+    )
     column, row = np.divmod(np.arange(cores), height)
-    _put(board, np.stack([column, np.where(column % 2, height - 1 - row, row)], axis=1))
+    row_of_snake = np.where(column % 2 == 1, height - 1 - row, row)
+    _put(board, np.stack([column, row_of_snake], axis=1))
     return board
 
 
-def _coordinates(sides: Sequence[int], hardware: Hardware, hops: bool) -> Iterator[np.ndarray]:
-    """Yield coordinates of positions along x, and along y: the energy, or with `hops` the links, of the route from 0.
+def _largest_sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
+    """Return the width and height of the part of the mesh that cores may be on.
 
-    The unit of energy is that of a link along x (along y, if that is 0) and its router, so coordinates count links if
-    all take the same.
+    It has the fewest chips that suffice, in the most square arrangement.
+    """
+    if hardware.chip is None:
+        return hardware.mesh
+    mesh_width, mesh_height = hardware.mesh
+    chip_width, chip_height = hardware.chip
+    chip_rows = mesh_height // chip_height
+    sides: List[Tuple[int, int]] = []
+    for columns in range(1, mesh_width // chip_width + 1):
+        rows = -(-cores // (columns * chip_width * chip_height))
+        if rows <= chip_rows:
+            sides.append((columns * chip_width, rows * chip_height))
+    return min(sides, key=lambda side: (side[0] * side[1], max(side)))
+
+
+def _coordinates(axis: int, side: int, hardware: Hardware, hops: bool) -> np.ndarray:
+    """Return coordinates of positions along an axis: float64, shape (side,).
+
+    They are the energy, or with `hops` the links, of the route from position 0. The
+    unit of energy is that of a link along x (along y, if that is 0) and its router, so
+    coordinates count links if all take the same.
     """
     energy = hardware.energy_pj
-    units = energy.of_routes(np.eye(2, dtype=np.int64), np.zeros((2, 2)), first=False)
-    unit = float(units[0] or units[1])
-    for axis, side in enumerate(sides):
-        at = np.zeros((side, 2), np.int32)
-        at[:, axis] = np.arange(side)
-        links, borders = hardware.router_of(at).T, hardware.chip_of(at).T
-        if hops or unit <= 0:
-            yield links.sum(axis=0).astype(np.float64)
-        else:
-            yield np.round(energy.of_routes(links, borders, first=False) / unit, 9)
+    one_link = np.eye(2, dtype=np.int64)
+    no_borders = np.zeros((2, 2))
+    energy_x, energy_y = energy.of_routes(one_link, no_borders, first=False)
+    unit = float(energy_x or energy_y)
+    positions = np.zeros((side, 2), np.int32)
+    positions[:, axis] = np.arange(side)
+    links = hardware.router_of(positions).T
+    if hops or unit <= 0:
+        coordinates: np.ndarray = links.sum(axis=0).astype(np.float64)
+        return coordinates
+    borders = hardware.chip_of(positions).T
+    route_energy = energy.of_routes(links, borders, first=False)
+    return np.round(route_energy / unit, 9)
 
 
 def _positions(board: Board) -> np.ndarray:
+    """Return x and y of each core: int32, shape (cores, 2)."""
     return np.stack([board.x, board.y], axis=1)
 
 
-def _put(board: Board, places: np.ndarray) -> None:
-    board.who[:] = NOBODY
-    board.x[:], board.y[:] = places.T
-    board.who[board.x, board.y] = np.arange(board.x.size)
-    board.at_x[:], board.at_y[:] = board.column[board.x], board.row[board.y]
+def _put(board: Board, positions: np.ndarray) -> None:
+    """Put all cores on these positions, (cores, 2)."""
+    board.x[:] = positions[:, 0]
+    board.y[:] = positions[:, 1]
+    board.core[:] = NOBODY
+    board.core[board.x, board.y] = np.arange(board.x.size)
+    board.core_x[:] = board.x_coordinate[board.x]
+    board.core_y[:] = board.y_coordinate[board.y]
 
 
-def _by_eigenvectors(links: Links, positions: np.ndarray, settings: SearchSettings) -> Iterator[np.ndarray]:
-    """Yield two placements on these positions: columns by one eigenvector, rows within a column by another.
+def _place_by_eigenvectors(
+    links: Links,
+    positions: np.ndarray,
+    settings: SearchSettings,
+) -> Iterator[np.ndarray]:
+    """Yield two placements on these positions, (cores, 2), by two eigenvectors.
 
-    The second and third eigenvectors of the normalised Laplacian bring partners together (Hall, 1970).
+    One eigenvector determines the columns, and the other the rows within a column.
+    """
+    vectors = _find_eigenvectors(links, settings)
+    if vectors is None:
+        return
+    by_position = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
+    column_start = np.flatnonzero(np.diff(by_position[:, 0], prepend=-1))
+    first_vector, second_vector = vectors
+    for columns, rows in ((second_vector, first_vector), (first_vector, second_vector)):
+        core_order = np.argsort(columns, kind="stable")
+        placement = np.empty_like(positions)
+        column_cores = np.split(core_order, column_start[1:])
+        column_positions = np.split(by_position, column_start[1:])
+        for members, places in zip(column_cores, column_positions):
+            row_order = np.argsort(rows[members], kind="stable")
+            placement[members[row_order]] = places
+        yield placement
+
+
+def _find_eigenvectors(
+    links: Links,
+    settings: SearchSettings,
+) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    """Return two eigenvectors of the normalised Laplacian: float64, shape (cores,).
+
+    The second and the third bring partners together (Hall, 1970). None if there are few
+    cores, or ARPACK does not converge; the snake then remains.
     """
     cores = links.indptr.size - 1
     if cores < settings.min_cores_for_eigenvectors:
-        return
+        return None
     from scipy.sparse.linalg import ArpackError, eigsh
 
-    matrix = csr_matrix((links.spikes, links.other, links.indptr), shape=(cores, cores))
+    matrix = csr_matrix((links.spikes, links.partner, links.indptr), (cores, cores))
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
-    scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
+    normalised = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
-    iterations = max(2, int(settings.max_products_for_eigenvectors / (PRODUCTS_OF_ITERATION * matrix.nnz)))
+    products = PRODUCTS_OF_ITERATION * matrix.nnz
+    iterations = max(2, int(settings.max_products_for_eigenvectors / products))
     try:
-        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=settings.eigenvector_tolerance, maxiter=iterations)
-    except ArpackError:  # no convergence: the snake remains
-        return
-    order = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
-    starts = np.flatnonzero(np.diff(order[:, 0], prepend=-1))
-    for along, within in ((vectors[:, 1], vectors[:, 0]), (vectors[:, 0], vectors[:, 1])):
-        by_column, places = np.argsort(along / root, kind="stable"), np.empty_like(positions)
-        for column in np.split(np.arange(cores), starts[1:]):
-            members = by_column[column]
-            places[members[np.argsort((within / root)[members], kind="stable")]] = order[column]
-        yield places
+        _, vectors = eigsh(
+            normalised,
+            k=3,
+            which="LA",
+            v0=start,
+            tol=settings.eigenvector_tolerance,
+            maxiter=iterations,
+        )
+    except ArpackError:
+        return None
+    return vectors[:, 0] / root, vectors[:, 1] / root
 
 
-def _anneal(links: Links, board: Board, state: np.ndarray, swaps: int, settings: SearchSettings) -> Iterator[int]:
-    """Anneal with swaps of decreasing distance; yield each step of the temperature that is done."""
-    longest, steps = max(board.who.shape), settings.temperature_steps
-    copy = Board(*(array.copy() for array in board))
-    _, increase = anneal_swaps(links, copy, state, 0.0, 1, settings.probes)
+def _anneal(
+    links: Links,
+    board: Board,
+    random: np.ndarray,
+    swaps: int,
+    settings: SearchSettings,
+) -> Iterator[int]:
+    """Anneal with swaps of decreasing distance; yield each step of the temperature."""
+    steps = settings.temperature_steps
+    probe_board = Board(*(array.copy() for array in board))
+    _, increase = anneal_swaps(links, probe_board, random, 0.0, 1, settings.probes)
     temperature = settings.hottest_swap * (increase / settings.probes)
+    cooling = (settings.coldest_swap / settings.hottest_swap) ** (1 / steps)
+    longest_side = max(board.core.shape)
     for step in range(steps):
-        reach = max(1, round(longest * (1 - step / steps) ** settings.exponent_of_reach))
-        anneal_swaps(links, board, state, temperature, reach, max(1, swaps // steps))
+        share_left = 1 - step / steps
+        reach = max(1, round(longest_side * share_left**settings.exponent_of_reach))
+        trials = max(1, swaps // steps)
+        anneal_swaps(links, board, random, temperature, reach, trials)
         yield step
-        temperature *= (settings.coldest_swap / settings.hottest_swap) ** (1 / steps)
+        temperature *= cooling
 
 
 @compiled
@@ -198,136 +329,212 @@ def board_cost(links: Links, board: Board) -> float:
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
-            partner = links.other[k]
+            partner = links.partner[k]
             if partner > core:
-                distance = abs(board.at_x[core] - board.at_x[partner]) + abs(board.at_y[core] - board.at_y[partner])
-                total += links.spikes[k] * distance
+                distance_x = abs(board.core_x[core] - board.core_x[partner])
+                distance_y = abs(board.core_y[core] - board.core_y[partner])
+                total += links.spikes[k] * (distance_x + distance_y)
     return total
 
 
 @inlined
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """Return the change of the cost if a core and the one at (x, y), if any, exchange positions."""
-    occupant = board.who[x, y]
-    to_x, to_y = board.column[x], board.row[y]
-    from_x, from_y = board.at_x[core], board.at_y[core]
+    """Return the change of the cost if a core exchanges positions with that at (x, y).
+
+    Without a core there, it is moved.
+    """
+    occupant = board.core[x, y]
+    new_x = board.x_coordinate[x]
+    new_y = board.y_coordinate[y]
+    old_x = board.core_x[core]
+    old_y = board.core_y[core]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
-        partner = links.other[k]
+        partner = links.partner[k]
         if partner != occupant:
-            at_x, at_y = board.at_x[partner], board.at_y[partner]
-            now = abs(from_x - at_x) + abs(from_y - at_y)
-            total += links.spikes[k] * (abs(to_x - at_x) + abs(to_y - at_y) - now)
+            partner_x = board.core_x[partner]
+            partner_y = board.core_y[partner]
+            old_distance = abs(old_x - partner_x) + abs(old_y - partner_y)
+            new_distance = abs(new_x - partner_x) + abs(new_y - partner_y)
+            total += links.spikes[k] * (new_distance - old_distance)
     if occupant == NOBODY:
         return total
     for k in range(links.indptr[occupant], links.indptr[occupant + 1]):
-        partner = links.other[k]
+        partner = links.partner[k]
         if partner != core:
-            at_x, at_y = board.at_x[partner], board.at_y[partner]
-            now = abs(to_x - at_x) + abs(to_y - at_y)
-            total += links.spikes[k] * (abs(from_x - at_x) + abs(from_y - at_y) - now)
+            partner_x = board.core_x[partner]
+            partner_y = board.core_y[partner]
+            old_distance = abs(new_x - partner_x) + abs(new_y - partner_y)
+            new_distance = abs(old_x - partner_x) + abs(old_y - partner_y)
+            total += links.spikes[k] * (new_distance - old_distance)
     return total
 
 
 @inlined
 def swap(board: Board, core: int, x: int, y: int) -> None:
     """Exchange the positions of a core and of the one at (x, y), if any."""
-    occupant, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
-    board.who[from_x, from_y] = occupant
+    occupant = board.core[x, y]
+    old_x = board.x[core]
+    old_y = board.y[core]
+    board.core[old_x, old_y] = occupant
     if occupant != NOBODY:
-        board.x[occupant], board.y[occupant] = from_x, from_y
-        board.at_x[occupant], board.at_y[occupant] = board.column[from_x], board.row[from_y]
-    board.who[x, y] = core
-    board.x[core], board.y[core] = x, y
-    board.at_x[core], board.at_y[core] = board.column[x], board.row[y]
+        board.x[occupant] = old_x
+        board.y[occupant] = old_y
+        board.core_x[occupant] = board.x_coordinate[old_x]
+        board.core_y[occupant] = board.y_coordinate[old_y]
+    board.core[x, y] = core
+    board.x[core] = x
+    board.y[core] = y
+    board.core_x[core] = board.x_coordinate[x]
+    board.core_y[core] = board.y_coordinate[y]
 
 
 @inlined
-def _draw_position(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
-    """Draw a position within `reach` of the core, or of a core that it exchanges spikes with."""
-    first, degree = links.indptr[core], links.indptr[core + 1] - links.indptr[core]
-    near = degree > 0 and draw_below(state, np.int64(2)) > 0
-    around = links.other[first + draw_below(state, degree)] if near else core
-    x = board.x[around] + draw_below(state, 2 * reach + 1) - reach
-    y = board.y[around] + draw_below(state, 2 * reach + 1) - reach
-    width, height = board.who.shape
+def _draw_position(
+    links: Links,
+    board: Board,
+    core: int,
+    reach: int,
+    random: np.ndarray,
+) -> Tuple[int, int]:
+    """Draw a position within `reach` of the core, or of one of its partners."""
+    first_link = links.indptr[core]
+    degree = links.indptr[core + 1] - first_link
+    is_near = degree > 0 and draw_below(random, np.int64(2)) > 0
+    centre = links.partner[first_link + draw_below(random, degree)] if is_near else core
+    x = board.x[centre] + draw_below(random, 2 * reach + 1) - reach
+    y = board.y[centre] + draw_below(random, 2 * reach + 1) - reach
+    width, height = board.core.shape
     return min(max(x, 0), width - 1), min(max(y, 0), height - 1)
 
 
 @compiled
 def anneal_swaps(
-    links: Links, board: Board, state: np.ndarray, temperature: float, reach: int, trials: int
+    links: Links,
+    board: Board,
+    random: np.ndarray,
+    temperature: float,
+    reach: int,
+    trials: int,
 ) -> Tuple[float, float]:
-    """Try random swaps; accept an increase d of the cost with probability exp(−d / temperature).
+    """Try random swaps, at one temperature.
 
-    Return the change of the cost, and the sum of the increases that were tried, accepted or not. `reach` is the largest
-    distance of a swap along an axis.
+    An increase d of the cost is accepted with probability exp(−d / temperature).
+
+    Parameters
+    ----------
+    random : (1,) uint64 array
+        State of the random numbers, not 0; updated.
+    reach : int
+        Largest distance of a swap along an axis, in positions.
+
+    Returns
+    -------
+    change : float
+        The change of the cost.
+    increases : float
+        The sum of the increases that were tried, accepted or not.
     """
-    total, worse = 0.0, 0.0
+    total = 0.0
+    increases = 0.0
     for _ in range(trials):
-        core = draw_below(state, board.x.size)
-        x, y = _draw_position(links, board, core, reach, state)
-        if board.who[x, y] == core:
+        core = draw_below(random, board.x.size)
+        x, y = _draw_position(links, board, core, reach, random)
+        if board.core[x, y] == core:
             continue
-        difference = swap_change(links, board, core, x, y)
-        if difference > 0.0:
-            worse += difference
-            chance = draw_below(state, np.int64(1 << 30)) / (1 << 30)
-            if temperature <= 0.0 or chance >= np.exp(-difference / temperature):
+        change = swap_change(links, board, core, x, y)
+        if change > 0.0:
+            increases += change
+            number = draw_below(random, np.int64(1 << 30)) / (1 << 30)
+            if temperature <= 0.0 or number >= np.exp(-change / temperature):
                 continue
         swap(board, core, x, y)
-        total += difference
-    return total, worse
+        total += change
+    return total, increases
 
 
 @compiled
 def descend_swaps(links: Links, board: Board, reach: int) -> float:
-    """Move each core to the best position within `reach` of its own, then of the median of its partners.
+    """Move each core to the best position near its own, then near its partners' median.
 
-    Return the change of the cost: 0 if no core has a better position.
+    Positions are near within `reach` along each axis. Return the change of the cost: 0
+    if no core has a better position.
     """
     total = 0.0
-    width, height = board.who.shape
-    weight = np.empty(max(width, height), np.float64)
+    weight = np.empty(max(board.core.shape[0], board.core.shape[1]), np.float64)
     for core in range(board.x.size):
-        first, last = links.indptr[core], links.indptr[core + 1]
-        if first == last:
+        first_link = links.indptr[core]
+        end_link = links.indptr[core + 1]
+        if first_link == end_link:
             continue
-        for around in range(2):
-            at_x, at_y = board.x[core], board.y[core]
-            if around == 1:
-                at_x = _median(board.x, links, first, last, weight[:width])
-                at_y = _median(board.y, links, first, last, weight[:height])
-            largest = 0.0
-            for k in range(first, last):
-                largest = max(largest, links.spikes[k])
-            best, best_x, best_y = -1e-12 * largest, at_x, at_y
-            for x in range(max(0, at_x - reach), min(width, at_x + reach + 1)):
-                for y in range(max(0, at_y - reach), min(height, at_y + reach + 1)):
-                    if board.who[x, y] != core:
-                        difference = swap_change(links, board, core, x, y)
-                        if difference < best:
-                            best, best_x, best_y = difference, x, y
-            if best < -1e-12 * largest:
-                swap(board, core, best_x, best_y)
-                total += best
+        most_spikes = 0.0
+        for k in range(first_link, end_link):
+            most_spikes = max(most_spikes, links.spikes[k])
+        rounding = -1e-12 * most_spikes  # a smaller decrease of the cost is none
+        total += _swap_with_best(
+            links,
+            board,
+            core,
+            board.x[core],
+            board.y[core],
+            reach,
+            rounding,
+        )
+        x = _median(board.x, links, core, weight[: board.core.shape[0]])
+        y = _median(board.y, links, core, weight[: board.core.shape[1]])
+        total += _swap_with_best(links, board, core, x, y, reach, rounding)
     return total
 
 
 @inlined
-def _median(position: np.ndarray, links: Links, first: int, last: int, weight: np.ndarray) -> int:
-    """Return the coordinate with the least sum of spikes × distance to the partners along one axis.
+def _swap_with_best(
+    links: Links,
+    board: Board,
+    core: int,
+    x: int,
+    y: int,
+    reach: int,
+    max_change: float,
+) -> float:
+    """Move a core to the best position within `reach` of (x, y).
 
-    `weight` is a buffer, float64 (coordinates,).
+    The change of the cost is below `max_change`; otherwise the core stays. Return the
+    change.
+    """
+    width, height = board.core.shape
+    best_change = max_change
+    best_x = x
+    best_y = y
+    for new_x in range(max(0, x - reach), min(width, x + reach + 1)):
+        for new_y in range(max(0, y - reach), min(height, y + reach + 1)):
+            if board.core[new_x, new_y] != core:
+                change = swap_change(links, board, core, new_x, new_y)
+                if change < best_change:
+                    best_change = change
+                    best_x = new_x
+                    best_y = new_y
+    if best_change >= max_change:
+        return 0.0
+    swap(board, core, best_x, best_y)
+    return best_change
+
+
+@inlined
+def _median(position: np.ndarray, links: Links, core: int, weight: np.ndarray) -> int:
+    """Return the coordinate with the least sum of spikes × distance to the partners.
+
+    `position`, int32, shape (cores,), are the positions along one axis; `weight`,
+    float64, shape (positions,), is a buffer.
     """
     weight[:] = 0
-    for k in range(first, last):
-        weight[position[links.other[k]]] += links.spikes[k]
-    total, passed = 0.0, 0.0
-    for at in range(weight.size):
-        total += weight[at]
-    for at in range(weight.size):
-        passed += weight[at]
-        if passed >= total / 2:
-            return at
+    for k in range(links.indptr[core], links.indptr[core + 1]):
+        weight[position[links.partner[k]]] += links.spikes[k]
+    total = 0.0
+    for number in weight:
+        total += number
+    weight_before = 0.0
+    for median in range(weight.size):
+        weight_before += weight[median]
+        if weight_before >= total / 2:
+            return median
     return weight.size - 1
