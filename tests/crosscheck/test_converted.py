@@ -113,10 +113,10 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
     cost = map_network(MappableNetwork.of(graph), chip, method="sequential").cost
     updates = cost.events
     assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
-    assert cost.sample_ns / cost.step_ns == pytest.approx(stated["interval_steps"])
+    assert cost.step.sample_ns / cost.step.step_ns == pytest.approx(stated["interval_steps"])
     layers = len(graph.populations) - 1  # all are on the longest path
     on_chip = stated["latency_steps"] + layers - 1
-    assert cost.sample_latency_ns / cost.step_ns == pytest.approx(on_chip)
+    assert cost.step.sample_latency_ns / cost.step.step_ns == pytest.approx(on_chip)
 
 
 @pytest.mark.parametrize("simulated", INTEGERS, indirect=True, ids=" ".join)

@@ -70,8 +70,9 @@ def test_a_network_of_bmtk(tmp_path):
         mapped, _ = costs_of(found, tmp_path / "partition")
         core = np.concatenate([np.full(20, -1), map_network(MappableNetwork.of(found), CHIP, method="sequential").core])
     reached = {(s, core[t]) for s, t in expected if core[s] != core[t]}
-    assert mapped["connectivity"] == sum(spikes[s] for s, _ in reached if s >= 20) > 0
-    assert mapped["outside_spikes"] == sum(spikes[s] for s, _ in reached if s < 20) > 0
+    traffic = mapped["traffic"]
+    assert traffic["connectivity"] == sum(spikes[s] for s, _ in reached if s >= 20) > 0
+    assert traffic["outside_spikes"] == sum(spikes[s] for s, _ in reached if s < 20) > 0
     assert notes == ("delays are not read",)
 
 

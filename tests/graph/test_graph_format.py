@@ -68,7 +68,7 @@ def test_a_graph_that_the_documented_writer_writes(tmp_path):
         assert list(edges) == list(PROGRAM["listed_edges"](str(path)))
         assert "edge = rate of the source × weight, in thresholds per time step" in log_lines(graph)
         assert graph.to_networkx(rate_unit="hz").graph["edge_unit"] == "thresholds per second"
-        assert costs_of(graph, tmp_path / "partition")[1]["connectivity"] > 0
+        assert costs_of(graph, tmp_path / "partition")[1]["traffic"]["connectivity"] > 0
 
 
 def delete(name):

@@ -87,4 +87,4 @@ def _assert_all_state(pairs, network, counts, graph):
     sums = count_traffic(MappableNetwork.of(graph), core, CORES)
     costs = [cost(sums, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
     assert costs[0].per_core["synapses"].sum() == synapses
-    assert costs[1].energy_pj - costs[0].energy_pj == pytest.approx(operations)
+    assert costs[1].energy.picojoules - costs[0].energy.picojoules == pytest.approx(operations)

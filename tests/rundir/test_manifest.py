@@ -36,7 +36,7 @@ def test_what_is_read_is_what_was_written_with_keys_in_the_order_of_the_contract
     assert list(data) == ["schema_version", "run", "stages"]
     assert list(data["stages"]["prepare"]) == [
         *("status", "command", "params", "inputs", "outputs"),
-        *("metrics", "environment", "timing", "warnings", "details"),
+        *("environment", "timing", "warnings", "details"),
     ]
 
 

@@ -147,7 +147,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     assert said["snn_mean_squared_error"] == said["snn_mean_squared_error_by_timestep"][-1] < 0.01**2
     assert said["snn_mean_squared_error_by_timestep"][0] > 0.01
     assert said["readout_mean_squared_error"] < 1e-9
-    assert result.statistics.metrics()["snn_mean_squared_error"] == said["snn_mean_squared_error"]
+    assert result.statistics.snn_mean_squared_error == said["snn_mean_squared_error"]
 
 
 def test_refusals(trained, tmp_path):

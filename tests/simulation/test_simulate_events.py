@@ -121,7 +121,7 @@ def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, en
     assert statistics["energy_45nm_pj"] == pytest.approx(4.6 * of_input + 0.9 * additions)
     assert "trained" not in result.statistics.operations
     assert statistics["coding"]["input"] == ("spikes" if kind == "events" else "current")
-    assert result.statistics.metrics().get("ann_accuracy") is None
+    assert result.statistics.ann_accuracy is None
     assert statistics["class_counts"] == {"a": 3, "b": 3, "c": 3}
 
 

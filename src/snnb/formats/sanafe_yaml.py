@@ -524,11 +524,9 @@ def _hyperedge(source: range, target: range, attributes: Node) -> Iterator[Edges
         convolution = _Convolution.model_validate(attributes)
         yield from _convolution_edges(source, target, convolution)
     else:
-        yield (
-            np.repeat(source, len(target)),
-            np.tile(target, len(source)),
-            kind.weights(len(source) * len(target)),
-        )
+        # First, since it refuses a file that has fewer weights than it declares edges.
+        weights = kind.weights(len(source) * len(target))
+        yield np.repeat(source, len(target)), np.tile(target, len(source)), weights
 
 
 def _sparse_edges(source: range, target: range, sparse: _Sparse) -> Edges:
