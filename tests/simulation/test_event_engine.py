@@ -58,7 +58,7 @@ PARTS = {  # by case, constants of the event engine
     **{
         f"blocks of {size}": {
             "projection_tables.MAX_RUN_FILTERS": 0,
-            "projection_tables.MAX_RUN_UNITS": 0,
+            "projection_tables.MAX_RUN_DENSE_UNITS": 0,
             "projection_tables.BLOCK_BYTES": size,
         }
         for size in (256, 5 * 256, 100_000)

@@ -10,8 +10,8 @@ calibrated before it:
    with separated firing, the means after a ReLU become equal.
 3. The scale factor of each channel is the candidate with the smallest mean squared
    error from the trained activations. With `--spike-weight X`, X times the number of
-   spikes is added, both as shares of their values for the population with the smallest
-   errors.
+   spikes is added to the error. Both are shares of the sums over all channels with the
+   scale factors of the smallest errors.
 4. With separated firing the bias shifts again: the mean of the rounded and clipped
    activations becomes the trained one, since these are what the next populations read.
 
@@ -88,8 +88,8 @@ class Calibration:
     """A calibrated network, and its changes."""
 
     network: Network
-    # The parsed network with pruned and rounded weights, and the biases before
-    # calibration
+    # The parsed network with the fitted, pruned and rounded weights, and the biases
+    # before calibration
     weights: Network
     layers: Dict[str, CalibratedLayer]  # by population
     warnings: List[str]
@@ -243,7 +243,9 @@ class _Calibrator:
         inputs = scratch_array((row_count, weights), np.float32)
         errors = np.empty((row_count, channels), np.float32)
         sums = PopulationSums(workspace.network, population)
-        for block in workspace.blocks(population, -(-weights // channels)):
+        # A row of inputs takes the memory of this many rows of currents.
+        rows_of_currents = -(-weights // channels)
+        for block in workspace.blocks(population, rows_of_currents):
             rates = workspace.inputs(population, workspace.spiking, block)
             current, volumes = sums.with_inputs(rates, slice(None))
             error = (target.current[block] - current).reshape(-1, channels)

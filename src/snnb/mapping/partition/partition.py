@@ -22,10 +22,14 @@ NOT_INSTALLED = "Mt-KaHyPar is not installed: only snnb's own search is used; fo
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """A core for each neuron, within the limits of the hardware."""
+    """Result of the search: partitions, each with the spikes that it causes.
 
-    best: TrafficSums
-    # Valid partitions of all methods that were tried, `sequential` first
+    A `TrafficSums` has the core of each neuron, and the spikes between cores, whose sum
+    is the connectivity.
+    """
+
+    best: TrafficSums  # the lowest connectivity; within the limits of the hardware
+    # Partitions of all methods that keep the limits; `sequential` first if it does
     tried: Tuple[TrafficSums, ...]
     sequential: TrafficSums  # the baseline; it may need more cores than there are
     warnings: Tuple[str, ...] = ()  # methods without a result, and why

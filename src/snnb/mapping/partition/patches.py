@@ -58,14 +58,16 @@ def cut_into_patches(
     Parameters
     ----------
     limits : Limits
-        Of a patch; `synapses` is that of the entries of lists.
+        Of a patch. Its `synapses` is the limit of stored weights, since neurons whose
+        sources have the same weights share the list of them.
     axons_out : int, optional
         Maximum number of pairs of a neuron of a patch and a patch with one of its
         targets. So populations take their grids after their targets.
     mixed : bool
         Whether chunks of channels may have different grids, and a pooling joins the
-        patches of the population that it reads if that saves spikes. Otherwise patches
-        are to be merged: a population has equal ones, for the mean number of spikes.
+        patches of the population that it reads if that saves spikes. Otherwise all
+        patches of a population are equal, so that they can be merged later, and each
+        position is taken to receive the mean number of spikes.
     same_grid : bool
         Whether populations of one shape have the same patches. These may exceed
         `axons_out`.
@@ -404,7 +406,8 @@ def _intersect(
 ) -> List[GridCandidate]:
     """Return the grids that are candidates of each of several populations.
 
-    They have the least channels, and the sums of the spikes.
+    The candidate of a grid has the smallest number of channels of its candidates in the
+    lists, and the sum of their spikes.
     """
     by_grid: Dict[Grid, List[GridCandidate]] = {}
     for candidates in candidate_lists:

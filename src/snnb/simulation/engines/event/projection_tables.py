@@ -103,7 +103,7 @@ from snnb.simulation.engines.event.loop_arrays import (
 # Runs are faster than windows up to this number of filters of a convolution, and of
 # units of a dense layer.
 MAX_RUN_FILTERS = 63
-MAX_RUN_UNITS = 96
+MAX_RUN_DENSE_UNITS = 96
 BLOCK_BYTES = 128 << 10  # of a block of weights, which fits into the second-level cache
 
 Table = TypeVar("Table", bound="NamedTuple")
@@ -158,7 +158,8 @@ class PatternLayout(NamedTuple):
 
     vectors: np.ndarray  # vectors of each channel
     start: np.ndarray  # index of the first weight, in a row of the kernel
-    kernel_row_size: int  # number of weights of a row of the kernel, not a column
+    kernel_row_size: int  # number of weights of a row of the kernel; not a column of
+    # this table, but one number
 
 
 class ImageRuns(NamedTuple):
@@ -189,10 +190,10 @@ def make_table(
     """
     geometry = projection.geometry
     weights = scale_weights(projection, amplitude)
-    if geometry.pairing == "diagonal":
+    if geometry.pairing == "diagonal":  # each filter reads one channel
         return fill_form(list_arrivals(geometry, weights))
     is_convolution = geometry.rows.outputs * geometry.columns.outputs > 1
-    limit = MAX_RUN_FILTERS if is_convolution else MAX_RUN_UNITS
+    limit = MAX_RUN_FILTERS if is_convolution else MAX_RUN_DENSE_UNITS
     if geometry.filters <= limit:
         return fill_form(list_runs(geometry, weights))
     return fill_form(list_windows(geometry, weights))
@@ -232,8 +233,9 @@ def fill_form(form: Union[WindowTable, RunTable, ArrivalTable]) -> ProjectionTab
 def scale_weights(projection: Projection, amplitude: "np.floating[Any]") -> np.ndarray:
     """Return the weights of a projection times an amplitude, of the type of this.
 
-    The shape is `kernel_shape`. Weights of a pooling are 1 before; if each filter reads
-    one channel, they are not repeated for each tap: shape (1, filters).
+    The shape is `Geometry.kernel_shape`: row taps, column taps, channels, filters of a
+    channel. A projection without a kernel, a pooling, has the weight 1 at each tap; its
+    table is not repeated for each tap: shape (1, filters).
     """
     geometry = projection.geometry
     if projection.kernel is None:
@@ -437,6 +439,7 @@ def _list_image_runs(
     return ImageRuns(
         position=position,
         target=window * geometry.filters,
+        # So that the weights of neuron i begin at weight_start + i × weight_stride
         weight_start=start - first_neuron * weight_stride,
         weight_stride=weight_stride,
         vectors=vectors,
