@@ -57,5 +57,5 @@ def point_lines(points: "Sequence[SweepPoint]") -> List[str]:
     from snnb.results.sweep_table import point_table
 
     table = point_table(points)
-    lines = output.block_lines([table.head, *table.rows], table.options, drop=(table.simulation,))
-    return [*lines, *wrap(table.note, output.terminal_width() or output.WIDTH)]
+    lines = output.block_lines([table.head, *table.rows], table.options, drop=(table.options,))
+    return [*lines, *wrap(table.legend, output.terminal_width() or output.WIDTH)]

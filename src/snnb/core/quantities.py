@@ -7,7 +7,7 @@ declares the quantity `mean_load`: its key is the name of the field. A document 
 the quantities of its fields, and of the documents in these fields at any depth, but
 not of those in lists and mappings. A key occurs once in a document, and stands for
 one quantity in all documents: a quantity of several documents is declared once, as a
-type. A view of documents is a tuple of keys, see `view`.
+type. A view is what a table shows: quantities by key, in order, see `view`.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ def prefixed(value: float, unit: str) -> Text:
     return Text(digits, PREFIXES[prefix] + unit[1:])
 
 
-UNIT_OF_VALUE = (percent, percents, prefixed)  # forms whose unit stands at the value
+# Forms that set the unit themselves, so that it stands in the cell, not in the head
+UNIT_OF_VALUE = (percent, percents, prefixed)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,10 @@ class Quantity:
         return Text(value_text, self.with_per(unit))
 
     def cell(self, value: Value) -> str:
-        """Return a value with the unit that depends on it: `93.33%`, `6.790 nJ`."""
+        """Return a value for a table of several documents, whose head has the unit.
+
+        A unit that depends on the value stands in the cell: `93.33%`, `6.790 nJ`.
+        """
         value_text, unit = self.form(value, self.unit)
         if self.form not in UNIT_OF_VALUE:
             return value_text
@@ -140,7 +144,7 @@ class Quantity:
 
 
 class Row(NamedTuple):
-    """A quantity of one document as text."""
+    """A quantity of one document as text, for a table of title, value and unit."""
 
     title: str
     value: str

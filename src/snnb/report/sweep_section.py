@@ -16,8 +16,8 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     if not points:
         return []
     table = point_table(points)
-    words = [f"Points of the last sweep, {run.path / TABLE}; {table.note}."]
-    equal = [i for i in equal_columns(table.rows) if i >= table.options and i != table.simulation]
+    words = [f"Points of the last sweep, {run.path / TABLE}; {table.legend}."]
+    equal = [i for i in equal_columns(table.rows) if i > table.options]
     if equal:
         same = ", ".join(f"{table.head[i]} {table.rows[0][i]}" for i in equal)
         words.append(f"The same for all points: {same}.")

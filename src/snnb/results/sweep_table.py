@@ -17,7 +17,7 @@ from snnb.results.grid import CHIPS
 from snnb.simulation.summary import SimulationSummary
 
 TABLE = "sweep.csv"
-# Part of the first line of the file, by which it is recognised
+# Columns that follow those of the options, by which the file is recognised
 MARK = "run,simulation,num_samples,ann_accuracy"
 
 
@@ -112,10 +112,10 @@ def _point_of(row: Mapping[str, str]) -> SweepPoint:
     if row.get("chip"):
         costs = _values_of(row, ChipCost)
         chip = ChipCost(chip=row["chip"], note=row["note"] or None, **costs)
-    figures = {"run", "simulation", "chip", "note"}
-    figures.update(_quantity_columns(SimulationSummary), _quantity_columns(ChipCost))
+    result_columns = {"run", "simulation", "chip", "note"}
+    result_columns.update(_quantity_columns(SimulationSummary), _quantity_columns(ChipCost))
     return SweepPoint(
-        values={title: text or None for title, text in row.items() if title not in figures},
+        values={title: text or None for title, text in row.items() if title not in result_columns},
         run=row["run"],
         simulation=row["simulation"],
         summary=SimulationSummary(**_values_of(row, SimulationSummary)),
@@ -160,9 +160,8 @@ class PointTable(NamedTuple):
 
     head: List[str]
     rows: List[List[str]]
-    options: int  # number of first columns, which have the chip and the options of a point
-    simulation: int  # index of the column with the stamp
-    note: str  # what the heads mean
+    options: int  # number of first columns, the chip and the options; then comes the stamp
+    legend: str  # what the heads mean
 
 
 def point_table(points: Sequence[SweepPoint]) -> PointTable:
@@ -179,8 +178,7 @@ def point_table(points: Sequence[SweepPoint]) -> PointTable:
         head=[*head, *quantity_heads],
         rows=[[*row, *row_cells] for row, row_cells in zip(rows, cells)],
         options=len(titles),
-        simulation=len(titles),
-        note=legend(points, shown),
+        legend=legend(points, shown),
     )
 
 
