@@ -73,5 +73,5 @@ def test_the_notebook(tmp_path, monkeypatch, drawn_figures):
     assert all(np.asarray(picture.convert("L")).std() > 5 for picture in pictures)
     run = open_run(tmp_path / "runs" / "first_steps")
     accuracy = run.record_of("simulate").metrics["snn_accuracy"]
-    assert f"{accuracy:.6g}" in {cell.text for table in tables for cell in table.iter("td")}
+    assert f"{100 * accuracy:.2f}" in {cell.text for table in tables for cell in table.iter("td")}
     assert verify_run(run).problems == []

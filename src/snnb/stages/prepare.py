@@ -40,7 +40,7 @@ class PrepareDetails(Record):
     splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
     outside: Optional[int] = None  # events outside the sensor, which are ignored
-    train_samples: Annotated[Optional[int], Quantity("training samples")] = None
+    train_samples: Annotated[Optional[int], Quantity("train samples")] = None
     norm_samples: Annotated[Optional[int], Quantity("samples for normalisation")] = None
     test_samples: Annotated[Optional[int], Quantity("test samples")] = None
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
@@ -71,7 +71,7 @@ class PrepareDetails(Record):
         return ("steps", "events") if self.whole else ("steps",)
 
 
-SUMMARY = view("train_samples", "norm_samples", "test_samples", of=[PrepareDetails])
+SUMMARY = view("train_samples", "test_samples", "norm_samples", of=[PrepareDetails])
 KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails, SUMMARY)
 
 

@@ -79,11 +79,11 @@ class SimulateDetails(Record):
 
 SUMMARY = view(
     "ann_accuracy",
-    "readout_accuracy",
     "snn_accuracy",
+    "readout_accuracy",
     "ann_mean_squared_error",
-    "readout_mean_squared_error",
     "snn_mean_squared_error",
+    "readout_mean_squared_error",
     "latency_steps",
     "interval_steps",
     of=[SimulateDetails],
