@@ -11,7 +11,6 @@ from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.request import Request, Simulated
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.io.hdf5 import datasets_in
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
 from tests.graph.listed_graphs import random_graph
@@ -59,7 +58,9 @@ def read(path):
         return nir.read(path)
     copy = path.with_suffix(".bytes")
     with h5py.File(path, "r") as file, h5py.File(copy, "w") as written:
-        for item in datasets_in(file):
+        datasets = []
+        file.visititems(lambda _, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
+        for item in datasets:
             written[item.name] = item[()] if item.dtype != object else np.array(item[()], "S")
     return nir.read(copy)
 

@@ -10,7 +10,7 @@ import mmap
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, Optional, Tuple, Union
+from typing import BinaryIO, Iterator, Optional, Tuple, Union
 from weakref import WeakValueDictionary
 
 import h5py
@@ -173,13 +173,6 @@ def json_attribute(file: h5py.Group, name: str, path: Path) -> JsonValue:
 def text_of(value: object) -> str:
     """Return text of a file, which h5py reads as bytes or as str, according to its type and to the version of h5py."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def datasets_in(group: h5py.Group) -> List[h5py.Dataset]:
-    """Return all datasets in a group and in the groups in it."""
-    found: List[h5py.Dataset] = []
-    group.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:

@@ -476,18 +476,22 @@ class MapStage(Stage[MapParams, MapDetails]):
         """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
         from snnb.graph.synapse_graph import SynapseGraph
 
-        mappings, values = run.records_of(KIND.name), params.model_dump()
+        mappings = run.records_of(KIND.name)
+        values = params.model_dump()
         same = next(
             (name for name in run.latest_first(KIND.name) if mappings[name].params.model_dump() == values), None
         )
-        stamp, name, description = same or run.new_stamp(KIND.name), str(params.graph), _hardware_of(params)
+        stamp = same or run.new_stamp(KIND.name)
+        description = _hardware_of(params)
         # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
         external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
         hardware = read_hardware(description)
         of_layers = isinstance(hardware, LayerHardware)
         figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
-        spike_times, parsed = graph.spike_times_of(run, name), _parsed_file(run, name) if of_layers else None
-        inputs = [path for path in (graph.graph_file(run, name), spike_times, parsed) if path is not None]
+        graph_name = str(params.graph)
+        spike_times = graph.spike_times_of(run, graph_name)
+        parsed = _parsed_file(run, graph_name) if of_layers else None
+        inputs = [path for path in (graph.graph_file(run, graph_name), spike_times, parsed) if path is not None]
         times = None if spike_times is None else run.path / spike_times
         with run.stage("map", params, inputs=inputs, name=stamp) as output, SynapseGraph.open(
             run.path / inputs[0], checked=True
