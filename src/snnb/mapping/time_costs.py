@@ -1,7 +1,7 @@
-"""Costs over time of recorded samples: link loads, energy and times of the steps; and their messages."""
+"""Costs over time of recorded samples: link loads, energy and times of steps; messages."""
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from pydantic import Field
@@ -12,18 +12,32 @@ from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import number, prefixed
 from snnb.io.text import Document
-from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
+from snnb.mapping.cost import (
+    Routes,
+    barrier,
+    core_events,
+    core_times,
+    energies,
+    event_counts,
+    updated_neurons,
+)
 from snnb.mapping.links import used_link_loads
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.quantities import LINK_LOAD_PEAK
-from snnb.mapping.traffic import MappableNetwork, take_sets, traffic_of
+from snnb.mapping.traffic import (
+    MappableNetwork,
+    TargetSets,
+    take_sets,
+    traffic_of,
+)
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
-STEP_BYTES = 64  # of the costs of a time step of a sample: numbers in arrays, in a list, and as text
+# Of the costs of a time step of a sample: numbers in arrays, in a list, and as text
+STEP_BYTES = 64
 
 
 class StepLoads(Document):
-    """Load of the most loaded link in each step of recorded samples, with unicast routing.
+    """Load of the most loaded link in each step of recorded samples, unicast routing.
 
     Loads are spikes over a link in one direction, mean over the samples. Steps are those
     of `RecordedSteps`.
@@ -32,54 +46,93 @@ class StepLoads(Document):
     samples: List[int]  # indices of the test samples
     link_load_max_per_step: List[float]
     peak_step: int  # the first step with the highest load
-    link_load_peak: Annotated[float, LINK_LOAD_PEAK] = Field(description="highest load of a link in a step, see above")
+    link_load_peak: Annotated[float, LINK_LOAD_PEAK] = Field(
+        description="highest load of a link in a step, see above",
+    )
 
     def line(self) -> str:
         """Return the line of the log."""
+        steps = len(self.link_load_max_per_step)
         mean = float(np.mean(self.link_load_max_per_step))
-        ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps" if mean else ""
+        ratio = ""
+        if mean:
+            ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps"
         return (
-            f"busiest step: {self.peak_step:,} of {len(self.link_load_max_per_step):,}: "
-            f"{number(self.link_load_peak).value} spikes per sample over the most loaded link{ratio}"
+            f"busiest step: {self.peak_step:,} of {steps:,}: "
+            f"{number(self.link_load_peak).value} spikes per sample over the most loaded "
+            f"link{ratio}"
         )
 
 
 def spikes_on_chip(network: MappableNetwork, path: Path) -> SpikeTimes:
-    """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `RecordedSteps`).
+    """Read the spikes of the source populations from `spike_times.npz`.
 
-    Raise `InputError` if the file is damaged, or lacks a population.
+    Return them with steps on the chip (see `RecordedSteps`). Raise `InputError` if the
+    file is damaged, or lacks a population.
     """
     names = [population.name for population in network.sources]
-    read = read_spike_times(path, names)
-    steps = len(read.samples) * read.steps
-    require_memory(STEP_BYTES * steps, f"{path}: the costs of {steps:,} time steps of recorded samples")
-    first = network.first_steps
-    spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
-    last_begin = max(first[name] for name in names)
-    return SpikeTimes(read.samples, read.steps + last_begin, spikes)
+    recording = read_spike_times(path, names)
+    sample_steps = len(recording.samples) * recording.steps
+    require_memory(
+        STEP_BYTES * sample_steps,
+        f"{path}: the costs of {sample_steps:,} time steps of recorded samples",
+    )
+    spikes: Dict[str, np.ndarray] = {}
+    for name in names:
+        delay = np.array((0, 0, network.first_steps[name]))
+        spikes[name] = recording.spikes[name] + delay
+    largest_delay = max(network.first_steps[name] for name in names)
+    return SpikeTimes(recording.samples, recording.steps + largest_delay, spikes)
 
 
-def step_loads(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> StepLoads:
-    """Compute the link loads of each step of recorded samples; see `spikes_on_chip`."""
-    network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    samples, steps, spikes = recorded.samples, recorded.steps, recorded.spikes
-    nodes, router, loads = network.spikes.size, hardware.router_of(mapped.place), []
-    at = np.concatenate([spikes[population.name][:, 2] for population in network.sources])
-    node = np.concatenate([population.first + spikes[population.name][:, 1] for population in network.sources])
-    counts = csr_matrix((np.ones(at.size), (at, node)), (steps, nodes))  # of all samples
-    for step in range(steps):
-        traffic = traffic_of(sums, counts[step].toarray().ravel() / len(samples))
-        loads.append(float(used_link_loads(traffic, router).all.max(initial=0.0)))
-        progress(step + 1, steps)
-    peak = int(np.argmax(loads))
-    return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
+def step_loads(
+    mapped: MappedNetwork,
+    recording: SpikeTimes,
+    progress: Progress = silent,
+) -> StepLoads:
+    """Compute the link loads of each step of recorded samples.
+
+    `recording` is as from `spikes_on_chip`.
+    """
+    network = mapped.network
+    n_samples = len(recording.samples)
+    router = mapped.hardware.router_of(mapped.place)
+    counts = _count_by_step(network, recording)
+    loads: List[float] = []
+    for step in range(recording.steps):
+        spikes = counts[step].toarray().ravel() / n_samples
+        traffic = traffic_of(mapped.partition.best, spikes)
+        link_loads = used_link_loads(traffic, router).all
+        loads.append(float(link_loads.max(initial=0.0)))
+        progress(step + 1, recording.steps)
+    peak_step = int(np.argmax(loads))
+    return StepLoads(
+        samples=list(recording.samples),
+        link_load_max_per_step=loads,
+        peak_step=peak_step,
+        link_load_peak=loads[peak_step],
+    )
+
+
+def _count_by_step(network: MappableNetwork, recording: SpikeTimes) -> csr_matrix:
+    """Count the spikes of all samples: float64, shape (steps, nodes)."""
+    steps: List[np.ndarray] = []
+    nodes: List[np.ndarray] = []
+    for population in network.sources:
+        spikes = recording.spikes[population.name]
+        steps.append(spikes[:, 2])
+        nodes.append(population.first + spikes[:, 1])
+    step = np.concatenate(steps)
+    node = np.concatenate(nodes)
+    shape = (recording.steps, network.spikes.size)
+    return csr_matrix((np.ones(step.size), (step, node)), shape)
 
 
 class Messages(NamedTuple):
-    """Packets that cores send over the mesh in recorded samples: content of `messages.npz`.
+    """Packets that cores send over the mesh in recorded samples: `messages.npz`.
 
-    A spike of a placed neuron is one packet to all other cores with a target of it; without any, there is none. Packets
-    are in the order of sample, step and source core.
+    A spike of a placed neuron is one packet to all other cores with a target of it;
+    without any, there is none. Packets are in the order of sample, step and source core.
     """
 
     sample: np.ndarray  # (packets,) int32: index of the test sample
@@ -94,36 +147,73 @@ class Messages(NamedTuple):
 TARGET_BYTES = 100  # of a packet and of each of its targets, while they are listed
 
 
-def recorded_messages(mapped: MappedNetwork, recorded: SpikeTimes) -> Messages:
-    """List the packets of recorded samples; see `spikes_on_chip`."""
+def recorded_messages(mapped: MappedNetwork, recording: SpikeTimes) -> Messages:
+    """List the packets of recorded samples; `recording` is as from `spikes_on_chip`."""
     sums = mapped.partition.best
-    spikes, reached = [np.empty((0, 3), np.int64)], [csr_matrix((0, sums.cores), dtype=np.int8)]
+    columns = [np.empty((0, 3), np.int64)]  # sample, step and source core of each spike
+    is_target = [csr_matrix((0, sums.cores), dtype=np.int8)]
     for population, source_core, sets in sums.placed_sets():
-        sample, neuron, step = recorded.spikes[population.name].T.astype(np.int64)
-        sent = int(np.diff(sets.start)[sets.set_of[neuron]].sum())
-        require_memory(TARGET_BYTES * (neuron.size + sent), "the messages of the recorded samples")
-        start, label = take_sets(sets.start, sets.label, sets.set_of[neuron])
-        spike = np.repeat(np.arange(neuron.size), np.diff(start))
-        is_other = label != source_core[neuron[spike]]
-        ends = spike[is_other], label[is_other]
-        reached.append(csr_matrix((np.ones(ends[0].size, np.int8), ends), (neuron.size, sums.cores)))
-        spikes.append(np.stack([sample, step, source_core[neuron]], axis=1))
-    packets, targets = np.concatenate(spikes), vstack(reached, "csr")
+        spikes = recording.spikes[population.name].T.astype(np.int64)
+        sample, neuron, step = spikes
+        columns.append(np.stack([sample, step, source_core[neuron]], axis=1))
+        is_target.append(_find_target_cores(neuron, source_core, sets, sums.cores))
+    packets = np.concatenate(columns)
+    targets = vstack(is_target, "csr")
     order = np.lexsort(packets.T[::-1])
-    order = order[np.diff(targets.indptr)[order] > 0]
+    n_targets = np.diff(targets.indptr)
+    order = order[n_targets[order] > 0]
+    packets = packets[order].astype(np.int32)
     targets = targets[order]
-    sample, step, source = packets[order].T.astype(np.int32)
-    indptr, cores = targets.indptr.astype(np.int64), targets.indices.astype(np.int32)
     return Messages(
-        sample, step, source, indptr, cores, np.array(recorded.samples, np.int32), np.array(recorded.steps, np.int64)
+        sample=packets[:, 0],
+        step=packets[:, 1],
+        source=packets[:, 2],
+        indptr=targets.indptr.astype(np.int64),
+        targets=targets.indices.astype(np.int32),
+        samples=np.array(recording.samples, np.int32),
+        steps=np.array(recording.steps, np.int64),
     )
+
+
+def _find_target_cores(
+    neuron: np.ndarray,
+    source_core: np.ndarray,
+    sets: TargetSets,
+    cores: int,
+) -> csr_matrix:
+    """Find the other cores that each spike of a population reaches.
+
+    Return 1 for each of them: int8, shape (spikes, cores).
+
+    Parameters
+    ----------
+    neuron : (spikes,) int64 array
+        Index of the neuron of each spike in the population.
+    source_core : (population's size,) int32 array
+        Core of each neuron.
+    sets : TargetSets
+        The cores that the neurons reach.
+    """
+    spike_set = sets.set_of[neuron]
+    n_messages = int(np.diff(sets.start)[spike_set].sum())
+    require_memory(
+        TARGET_BYTES * (neuron.size + n_messages),
+        "the messages of the recorded samples",
+    )
+    start, target_core = take_sets(sets.start, sets.label, spike_set)
+    spike = np.repeat(np.arange(neuron.size), np.diff(start))
+    is_other_core = target_core != source_core[neuron[spike]]
+    spike = spike[is_other_core]
+    target_core = target_core[is_other_core]
+    ones = np.ones(spike.size, np.int8)
+    return csr_matrix((ones, (spike, target_core)), (neuron.size, cores))
 
 
 VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 
 
 class RecordedSteps(Document):
-    """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
+    """Cost of recorded samples on a chip, where a spike arrives in the next step.
 
     Populations there begin one after the other (`MappableNetwork.first_steps`), so a
     sample takes more steps than in the simulation.
@@ -132,48 +222,94 @@ class RecordedSteps(Document):
     samples: List[int]  # indices of the test samples
     events: Dict[str, float]  # per sample
     energy_by_event_pj: Dict[str, float]  # per sample
-    step_ns: Optional[List[List[float]]] = None  # of each sample and step; None if the hardware has no times
+    # Of each sample and step; None if the hardware has no times
+    step_ns: Optional[List[List[float]]] = None
 
     def line(self) -> str:
         """Return the line of the log."""
-        energy = prefixed(sum(self.energy_by_event_pj.values()), "pJ")
-        text = f"{len(self.samples):,} recorded samples: {' '.join(energy)} per sample"
+        energy = " ".join(prefixed(sum(self.energy_by_event_pj.values()), "pJ"))
+        text = f"{len(self.samples):,} recorded samples: {energy} per sample"
         if self.step_ns is None:
             return text
         times = np.array(self.step_ns)
-        mean = prefixed(float(times.mean()), "ns")
-        longest = prefixed(float(times.max()), "ns")
-        return f"{text}; {times.shape[1]:,} steps, the mean takes {' '.join(mean)}, the longest {' '.join(longest)}"
+        mean = " ".join(prefixed(float(times.mean()), "ns"))
+        longest = " ".join(prefixed(float(times.max()), "ns"))
+        steps = times.shape[1]
+        return f"{text}; {steps:,} steps, the mean takes {mean}, the longest {longest}"
 
 
-def recorded_steps(mapped: MappedNetwork, recorded: SpikeTimes, progress: Progress = silent) -> RecordedSteps:
-    """Compute the cost of recorded samples on hardware with figures of events; see `spikes_on_chip`."""
-    network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    samples, total, spikes = recorded.samples, recorded.steps, recorded.spikes
-    updates = updated_neurons(sums)
-    summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)
-    size = max(1, VALUES // fired.size)  # steps at a time, of all samples one after the other
-    at = {name: (rows[:, 0] - samples.start) * total + rows[:, 2] for name, rows in spikes.items()}
-    for begin in range(0, times.size, size):
-        end = min(begin + size, times.size)
-        sent = np.zeros((end - begin, fired.size))
+class _StepSpikes:
+    """Spikes of recorded samples by *sample step*: the steps of one sample after another.
+
+    Step t of the recorded sample of rank k has the number k × (steps of a sample) + t.
+    """
+
+    def __init__(self, network: MappableNetwork, recording: SpikeTimes) -> None:
+        self._nodes = network.spikes.size
+        # Sample step and node of each spike of a population, ascending by sample step
+        self._spikes: List[Tuple[np.ndarray, np.ndarray]] = []
         for population in network.sources:
-            part = slice(*np.searchsorted(at[population.name], (begin, end)))
-            index = population.first + spikes[population.name][part, 1]
-            np.add.at(sent, (at[population.name][part] - begin, index), 1)  # an input may have several events in a step
-        events = core_events(sums, sent)
+            spikes = recording.spikes[population.name]
+            rank = spikes[:, 0] - recording.samples.start
+            sample_step = rank * recording.steps + spikes[:, 2]
+            node = population.first + spikes[:, 1]
+            self._spikes.append((sample_step, node))
+
+    def count(self, begin: int, end: int) -> np.ndarray:
+        """Count the spikes in a range of sample steps: float64, shape (steps, nodes)."""
+        counts = np.zeros((end - begin, self._nodes))
+        for sample_step, node in self._spikes:
+            part = slice(*np.searchsorted(sample_step, (begin, end)))
+            # An input may have several events in a step
+            np.add.at(counts, (sample_step[part] - begin, node[part]), 1)
+        return counts
+
+
+def recorded_steps(
+    mapped: MappedNetwork,
+    recording: SpikeTimes,
+    progress: Progress = silent,
+) -> RecordedSteps:
+    """Compute the cost of recorded samples on hardware with figures of events.
+
+    `recording` is as from `spikes_on_chip`.
+    """
+    sums = mapped.partition.best
+    hardware = mapped.hardware
+    n_samples = len(recording.samples)
+    n_steps = n_samples * recording.steps
+    nodes = mapped.network.spikes.size
+    updates = updated_neurons(sums)
+    spikes = _StepSpikes(mapped.network, recording)
+    total_events = np.zeros((4, 1, sums.cores))
+    total_spikes = np.zeros(nodes)
+    step_ns = np.empty(n_steps)
+    steps_at_once = max(1, VALUES // nodes)
+    for begin in range(0, n_steps, steps_at_once):
+        end = min(begin + steps_at_once, n_steps)
+        counts = spikes.count(begin, end)
+        events = core_events(sums, counts)
         if hardware.time_ns is not None:
-            of_cores = core_times(events, updates, hardware.time_ns)
-            times[begin:end] = of_cores.max(axis=1, initial=0.0) + barrier(sums, hardware, mapped.place)
-        summed += events.sum(axis=1, keepdims=True)
-        fired += sent.sum(axis=0)
-        progress(end, times.size)
-    traffic = traffic_of(sums, fired / len(samples))
-    routes = Routes.of(traffic, hardware, mapped.place)
-    counts = event_counts(summed / len(samples), updates * total, hardware, traffic, routes)
+            core_ns = core_times(events, updates, hardware.time_ns)
+            longest = core_ns.max(axis=1, initial=0.0)
+            step_ns[begin:end] = longest + barrier(sums, hardware, mapped.place)
+        total_events += events.sum(axis=1, keepdims=True)
+        total_spikes += counts.sum(axis=0)
+        progress(end, n_steps)
+    traffic = traffic_of(sums, total_spikes / n_samples)
+    event_totals = event_counts(
+        total_events / n_samples,
+        updates * recording.steps,
+        hardware,
+        traffic,
+        Routes.of(traffic, hardware, mapped.place),
+    )
+    times: Optional[List[List[float]]] = None
+    if hardware.time_ns is not None:
+        times = step_ns.reshape(n_samples, recording.steps).tolist()
     return RecordedSteps(
-        samples=list(samples),
-        events=counts,
-        energy_by_event_pj=energies(counts, hardware.energy_pj),
-        step_ns=times.reshape(len(samples), total).tolist() if hardware.time_ns is not None else None,
+        samples=list(recording.samples),
+        events=event_totals,
+        energy_by_event_pj=energies(event_totals, hardware.energy_pj),
+        step_ns=times,
     )
