@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from snnb.simulation.engines.engine import INPUT, SOFTMAX, Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow_neurons import reach_threshold
 from snnb.simulation.settings import SimulationSettings
 from tests.simulation.alike import SETTINGS as ALIKE
 from tests.simulation.alike import (
@@ -121,7 +122,7 @@ def test_what_reaches_the_threshold(threshold):
     drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
     potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
     np.testing.assert_array_equal(
-        _reached(tf.constant(potential), np.asarray(threshold, np.float32)).numpy(), potential >= reached
+        reach_threshold(tf.constant(potential), np.asarray(threshold, np.float32)).numpy(), potential >= reached
     )
 
 

@@ -1,51 +1,41 @@
-"""The engine `tensorflow`: every synapse in every step, with the arithmetic of the toolbox's INI simulator.
+"""The engine `tensorflow`: every synapse in every step, as the toolbox computes it.
 
-The time steps of a call are one `tf.while_loop`. XLA is off: it would be faster, but rounds differently. Membrane
-updates are not counted: on LeNet that would take 45 % more time.
+Its arithmetic is that of the INI simulator of the toolbox.
 
-The toolbox uses the same operations of Keras. Other operations would round differently and shift some spikes. To
-simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
+The samples of a block are padded to a batch of one size. The time steps are divided
+into *calls*. The steps of a call are one `tf.while_loop`. XLA is off: it would be
+faster, but rounds differently. Membrane updates are not counted: on LeNet that would
+take 45 % more time.
+
+**Files**, each of which reads only those above it:
+
+    tensorflow_layers    operations of each layer kind
+    tensorflow_neurons   populations: their state, and one time step
+    tensorflow_engine    networks, calls, and what is counted
+
+To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXINGS` if it has
+no neurons (`tensorflow_layers`).
 """
 
 import time
-from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Type
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from snnb.forward.analogue import batch_of
 from snnb.network.event_samples import InputSteps
-from snnb.network.geometry import Shape
-from snnb.network.layers import (
-    AveragePooling2D,
-    Concatenate,
-    Conv2D,
-    Cropping2D,
-    Dense,
-    DepthwiseConv2D,
-    Flatten,
-    Layer,
-    MaxPooling2D,
-    Permute,
-    Reindexing,
-    Reshape,
-    Scale,
-    ZeroPadding2D,
-)
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume, neuron_of
+from snnb.network.layers import MaxPooling2D
+from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.engines.engine import (
     INPUT,
     SOFTMAX,
     BlockCounts,
-    Dynamics,
     Observe,
     Real,
     Samples,
     Streams,
-    dynamics,
     has_readout,
     is_read_by_potential,
     late_quarters,
@@ -54,439 +44,594 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
+from snnb.simulation.engines.tensorflow_layers import reindex
+from snnb.simulation.engines.tensorflow_neurons import (
+    StepInputs,
+    Tensors,
+    make_simulator,
+    make_synapses,
+)
 from snnb.simulation.settings import SimulationSettings
 
-# Intended seconds of a call, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
+# Intended seconds of a call, for progress.
 CALL_SECONDS = 0.5
+# Most bytes of the Poisson input and the recorded spikes of the steps of a call.
 CALL_BYTES = 64_000_000
 
 Arrays = Dict[str, np.ndarray]
-Tensors = Dict[str, tf.Tensor]
-State = Dict[str, Tensors]
 
 
-def padded(x: np.ndarray, batch: int) -> np.ndarray:
-    """Add samples of zeros to `x`, shape `(samples, ...)`, until it has `batch` samples."""
-    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
+class Call(NamedTuple):
+    """Consecutive time steps that are simulated by one call of TensorFlow."""
+
+    start: int  # first step
+    steps: int  # number of steps
 
 
-# TensorFlow does not support all strides with dilations: a convolution with strides of 1 is computed and subsampled.
-def _convolution(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
-    if max(rows, columns) > 1 and max(dilations) > 1:
-        return tf.nn.convolution(x, kernel, (1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
-    return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
+class NetworkState(NamedTuple):
+    """State of a network between two time steps, in all samples of a batch."""
+
+    step: tf.Tensor  # number of steps so far: int32
+    populations: Dict[str, Tensors]  # see the classes of `tensorflow_neurons`
+    # By volume that is read with a delay, its values in the last steps, the latest
+    # first: (steps, samples, *volume.shape)
+    history: Tensors
+    # Accumulated input of the output layer, or its largest potential: (samples,
+    # *output.shape)
+    readout: tf.Tensor
 
 
-def _depthwise(layer: DepthwiseConv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
-    if rows != columns or (rows > 1 and max(dilations) > 1):
-        return tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
-    return tf.nn.depthwise_conv2d(x, kernel, (1, rows, columns, 1), padding, dilations=dilations)
+class ConstantInput(NamedTuple):
+    """What follows from constant input, and is thus the same in all steps."""
+
+    values: Tensors  # by the input or volume without neurons: (samples, *volume.shape)
+    currents: Tensors  # by population: (samples, *population.shape)
 
 
-# By layer kind: function of the layer, its input `(samples, ...)` and its kernel that returns the current without bias.
-CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
-    Dense: lambda layer, x, kernel: tf.matmul(x, kernel) if x.shape.rank == 2 else tf.tensordot(x, kernel, 1),
-    Scale: lambda layer, x, kernel: x * tf.reshape(kernel, (*(x.shape[1:-1] if layer.by_position else ()), -1)),
-    Conv2D: _convolution,
-    DepthwiseConv2D: _depthwise,
-    AveragePooling2D: lambda layer, x, _: tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
-}
+class Activity(NamedTuple):
+    """Activity in each step of a call: `tf.TensorArray` in the loop, arrays after it."""
 
-
-def largest(layer: MaxPooling2D, values: tf.Tensor) -> tf.Tensor:
-    """Return the largest value in each window."""
-    return tf.nn.max_pool2d(values, layer.pool_size, layer.strides, layer.padding.upper())
-
-
-def leading_spikes(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> tf.Tensor:
-    """Return the present spike of each window's input that has accumulated most so far; the first of several."""
-    _, leader = tf.nn.max_pool_with_argmax(accumulated, layer.pool_size, layer.strides, layer.padding.upper())
-    batch = tf.shape(spikes)[0]
-    passed = tf.gather(tf.reshape(spikes, (batch, -1)), tf.reshape(leader, (batch, -1)), batch_dims=1)
-    return tf.reshape(passed, leader.shape)
-
-
-def _cropped(layer: Cropping2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    (top, _), (left, _) = layer.cropping
-    height, width, _ = shape
-    return inputs[0][:, top : top + height, left : left + width]
-
-
-# By re-indexing layer kind: function of the layer, the shape of its output and its inputs `(samples, ...)`.
-REINDEXED: Mapping[Type[Reindexing], Callable[..., tf.Tensor]] = {
-    Flatten: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
-    Reshape: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
-    Permute: lambda layer, shape, inputs: tf.transpose(inputs[0], (0, *layer.dims)),
-    Concatenate: lambda layer, shape, inputs: tf.concat(inputs, layer.along(len(shape)) + 1),
-    ZeroPadding2D: lambda layer, shape, inputs: tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)]),
-    Cropping2D: _cropped,
-}
-
-
-def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Return the values of a volume without neurons, given the values of the volumes that it reads, by name."""
-    return REINDEXED[type(volume.layer)](volume.layer, volume.shape, [tensors[name] for name in volume.inputs])
-
-
-class Currents:
-    """Computes currents of populations; their weights are held as tensors of the number type `real`."""
-
-    def __init__(self, populations: Sequence[Population], real: Real) -> None:
-        self._kernels: Dict[str, List[Optional[tf.Tensor]]] = {
-            population.name: [None if p.kernel is None else tf.constant(p.kernel, real) for p in population.projections]
-            for population in populations
-        }
-        self._biases = {p.name: tf.constant(p.bias, real) for p in populations if p.bias is not None}
-
-    def of(
-        self,
-        population: Population,
-        read: Mapping[str, tf.Tensor],
-        delayed: Mapping[Tuple[str, int], tf.Tensor] = MappingProxyType({}),
-    ) -> tf.Tensor:
-        """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
-
-        `read` has the values of volumes by name, `real` (samples, ...); `delayed` has values of earlier steps by name
-        and delay. Projections from other volumes are ignored.
-        """
-        kernels = zip(population.projections, self._kernels[population.name])
-        values = {**{(name, 0): value for name, value in read.items()}, **delayed}
-        first, *others = (
-            CURRENTS[type(p.layer)](p.layer, values[p.source], k) for p, k in kernels if p.source in values
-        )
-        for current in others:
-            first += current
-        bias = self._biases.get(population.name)
-        if bias is None:
-            return first
-        return tf.nn.bias_add(first, bias) if bias.shape.rank == 1 else first + bias
+    output: Any  # spikes of the output layer: bool (steps, batch, units)
+    readout: Any  # read-out after each step: numbers (steps, batch, units)
+    # By population, spikes of the recorded samples: bool (steps, samples, neurons)
+    spikes: Dict[str, Any]
 
 
 class TensorFlowEngine:
-    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
+    """Counts spikes as the toolbox does, on a CPU or a GPU.
 
-    It simulates batches of one size. The state of a batch is, each by population: `potentials`; `counts` of spikes;
-    `readout`, the output layer's accumulated input, or its largest potential; `accumulated`, the sum of each input of a
-    max pooling layer; `currents`, synaptic currents; `history`, by volume that is read with a delay, its values in the
-    last steps, the latest first; `ties`, the number in each sample, see `BlockCounts`; and in `clock` the number of
-    steps done.
+    The counts are identical to the toolbox's in every layer but the random softmax one.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
-        self._network, self._settings, self._batch = network, settings, batch_of(network.neurons)
-        self._duration, self._windowed = network.latency(settings.duration), network.windowed
-        self._real = number_type(network, settings)
-        # With windows, or with projections that close a cycle, biases act in some steps only.
-        part_time = {p.name for p in network.populations if self._windowed or p.later_bias is not None}
-        biased = [p for p in network.populations if p.name in part_time and p.bias is not None]
-        self._biases = {p.name: tf.constant(p.bias, self._real) for p in biased}
-        self._later_biases = {
-            p.name: tf.constant(p.later_bias, self._real) for p in network.populations if p.later_bias is not None
-        }
-        populations = [replace(p, bias=None) if p.name in part_time else p for p in network.populations]
-        self._currents = Currents(populations, self._real)
-        modelled = [p for p in network.populations if p.neuron is not None]
-        self._dynamics = {p.name: Dynamics(*map(tf.constant, dynamics(p))) for p in modelled}
-        delayed = [p for population in network.populations for p in population.projections if p.delay]
-        self._history = {p.input: max(q.delay for q in delayed if q.input == p.input) for p in delayed}
-        neurons = {p.name: neuron_of(p, settings) for p in network.populations}
-        self._starts = {name: np.asarray(neuron.initial, self._real) for name, neuron in neurons.items()}
-        self._thresholds = {name: np.asarray(neuron.firing_threshold, self._real) for name, neuron in neurons.items()}
-        self._after = {name: np.asarray(neuron.after, self._real) for name, neuron in neurons.items()}
-        self._to_value = {name: neuron.reset is not None for name, neuron in neurons.items()}
-        self._below = {
-            p.name: np.nextafter(self._thresholds[p.name], np.float32(-np.inf)) for p in modelled if p.spikes
-        }
-        self._constant: Set[str] = set()  # volumes whose input does not change from step to step
-        if settings.input == "constant":
-            reading = [v for v in network.volumes if isinstance(v, (Population, Reindexed))]
-            only_input = [volume.name for volume in reading if network.senders(volume) == {network.input.name}]
-            changing = {p.name for p in network.populations if accumulates(p) or any(q.delay for q in p.projections)}
-            self._constant = {network.input.name, *only_input} - changing
-        self._traced: Dict[int, Any] = {}
-        self._pace = 1  # steps of the next call
+        self._network = network
+        self._settings = settings
+        self._batch = batch_of(network.neurons)
+        self._duration = network.latency(settings.duration)
+        real = number_type(network, settings)
+        self._simulator = NetworkSimulator(network, settings, real, self._batch)
+        # Compiled loops by the number of recorded samples
+        self._loops: Dict[int, Any] = {}
+        self._next_steps = 1  # number of steps of the next call
 
-    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
+    def simulate(
+        self,
+        x: Samples,
+        first_sample: int,
+        observe: Observe,
+    ) -> BlockCounts:
         """See `Engine`."""
-        n, source, settings = len(x), self._network.input.name, self._settings
-        recorded, samples = recorded_of(settings, first, n), range(first, first + n)
-        poisson = settings.input == "poisson"
-        poisson_input = Streams(settings.seed, samples if poisson else range(0), INPUT)
-        softmax = [population for population in self._network.populations if population.activation == "softmax"]
-        uniforms = [(each, Streams(settings.seed, samples, SOFTMAX + i)) for i, each in enumerate(softmax)]
-        constants, state = self._begin(x)
-        names = [population.name for population in self._network.populations]
-        input_spikes = np.zeros((n, *self._network.input.shape), np.int64)
-        late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
-        tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
-
-        def spikes_of_populations() -> np.ndarray:
-            return np.array([spikes.numpy()[:n].sum(dtype=np.int64) for spikes in state["counts"].values()])
-
-        for start, steps in self._calls(recorded):
-            if start == settings.warm_up:
-                state = {**state, "counts": {p.name: self._zeros(p) for p in self._network.populations}}
-            if start >= quarters[0]:
-                late[:, int(start >= quarters[1])] -= spikes_of_populations()
-            # By volume, (samples, steps, ...): currents or spikes of the input, random numbers of a softmax layer
-            drawn = {population.name: streams.uniform(steps, population.shape) for population, streams in uniforms}
-            if isinstance(x, InputSteps):
-                drawn[source] = x.frames(start, start + steps)
-            elif poisson:
-                drawn[source] = poisson_input.poisson(x, settings.input_rate, steps)
-                if self._windowed:
-                    drawn[source][:, max(0, settings.duration - start) :] = False
-            state, record = self._run(constants, drawn, state, steps, recorded)
-            readout = record["readout"].swapaxes(0, 1)[:n] if has_readout(self._network) else None
-            observe(record["output"].swapaxes(0, 1)[:n], readout)
-            if start >= quarters[0]:
-                late[:, int(start >= quarters[1])] += spikes_of_populations()
-            spikes = {name: of_steps.swapaxes(0, 1) for name, of_steps in record["spikes"].items()}
-            if poisson:
-                spikes[source] = drawn[source][:recorded].reshape(recorded, steps, self._network.input.size)
-            for name, of_samples in spikes.items():
-                tables[name].append(spike_rows(of_samples, first, start))
-            if poisson and start >= settings.warm_up:
-                input_spikes += drawn[source].sum(axis=1)
-        counts = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
+        network = self._network
+        samples = len(x)
+        recorded_samples = recorded_of(self._settings, first_sample, samples)
+        block_input = BlockInput(network, self._settings, x, first_sample)
+        record = SpikeRecord(network, self._settings, samples, first_sample)
+        constants = self._simulator.compute_constants(x)
+        state = self._simulator.start()
+        readout = None
+        for call in self._divide_steps(recorded_samples):
+            if call.start == self._settings.warm_up:
+                state = self._simulator.reset_counts(state)
+            draws = block_input.draw(call)
+            state_before = state
+            state, activity = self._run(
+                constants,
+                draws,
+                state_before,
+                call.steps,
+                recorded_samples,
+            )
+            if has_readout(network):
+                readout = activity.readout.swapaxes(0, 1)[:samples]
+            observe(activity.output.swapaxes(0, 1)[:samples], readout)
+            record.count_late_spikes(call, state_before, state)
+            record.add_rows(call, activity.spikes)
+            if self._settings.input == "poisson":
+                record.add_input_spikes(call, draws[network.input.name])
         return BlockCounts(
-            counts={**({source: input_spikes} if poisson else {}), **counts},
+            counts=record.collect_counts(state),
             readout=None if readout is None else readout[:, -1],
-            late=None if self._windowed else late,
-            spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
-            ties=sum(int(ties.numpy()[:n].sum()) for ties in state["ties"].values()),
+            late=None if network.windowed else record.late_spikes,
+            spikes=record.collect_spikes(),
+            ties=record.count_ties(state),
         )
 
-    def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each call, so that a call takes about half a second."""
-        duration, settings = self._duration, self._settings
-        # A call ends where counts are taken separately.
-        ends = sorted({settings.warm_up, *late_quarters(duration), duration})
-        input_bytes = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
-        step_limit = max(1, CALL_BYTES // (input_bytes + recorded * self._network.neurons + 1))
+    def _divide_steps(self, recorded_samples: int) -> Iterator[Call]:
+        """Yield the calls; the time that a call takes defines the length of the next.
+
+        A call begins at each step from which spikes are counted separately.
+        """
+        duration = self._duration
+        bounds = sorted({self._settings.warm_up, *late_quarters(duration), duration})
+        input_bytes = 0
+        if self._settings.input != "constant":
+            input_bytes = self._batch * self._network.input.size * 5
+        step_bytes = input_bytes + recorded_samples * self._network.neurons + 1
+        step_limit = max(1, CALL_BYTES // step_bytes)
         start = 0
         while start < duration:
-            steps = min(self._pace, step_limit, next(end for end in ends if end > start) - start)
-            began = time.perf_counter()
-            yield start, steps
-            expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
-            self._pace = max(1, min(expected, 4 * self._pace))
+            end = next(bound for bound in bounds if bound > start)
+            steps = min(self._next_steps, step_limit, end - start)
+            begin_time = time.perf_counter()
+            yield Call(start, steps)
+            seconds = time.perf_counter() - begin_time
+            steps_in_time = int(steps * CALL_SECONDS / seconds)
+            self._next_steps = max(1, min(steps_in_time, 4 * self._next_steps))
             start += steps
 
-    def _begin(self, x: Samples) -> Tuple[Tensors, State]:
-        """Return the tensors that depend on constant input only (currents, values passed on), and the initial state."""
-        populations = self._network.populations
-        accumulating = [population for population in populations if accumulates(population)]
-        state = {
-            "potentials": {p.name: self._zeros(p) + self._starts[p.name] for p in populations},
-            "counts": {population.name: self._zeros(population) for population in populations},
-            "readout": {self._network.output.name: self._zeros(self._network.output)},
-            "clock": {"step": tf.constant(0)},
-            "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
-            "ties": {p.name: tf.zeros(self._batch, tf.int64) for p in populations if p.name in self._below},
-            "currents": {
-                p.name: self._zeros(p)
-                for p in populations
-                if p.neuron is not None and p.neuron.current_leak is not None
-            },
-            "history": {
-                name: tf.zeros((delay, self._batch, *self._network.volume(name).shape), self._real)
-                for name, delay in self._history.items()
-            },
-        }
-        if is_read_by_potential(self._network):
-            state["readout"] = {name: values - np.inf for name, values in state["readout"].items()}
-        constants: Tensors = {}
+    def _run(
+        self,
+        constants: ConstantInput,
+        draws: Arrays,
+        state: NetworkState,
+        steps: int,
+        recorded_samples: int,
+    ) -> Tuple[NetworkState, Activity]:
+        """Simulate the next steps; return the state after them, and their activity.
+
+        `draws` has the input and random numbers of the steps, see `BlockInput`.
+        """
+        feed = {}
+        for name, numbers in draws.items():
+            by_step = pad_samples(numbers, self._batch).swapaxes(0, 1)
+            feed[name] = tf.constant(np.ascontiguousarray(by_step))
+        if recorded_samples not in self._loops:
+            # The loop is compiled once for any number of steps.
+            feed_specs = {}
+            for name, tensor in feed.items():
+                shape = (None, *tensor.shape[1:])
+                feed_specs[name] = tf.TensorSpec(shape, tensor.dtype)
+            signature = [
+                _tensor_specs(constants),
+                feed_specs,
+                _tensor_specs(state),
+                tf.TensorSpec((), tf.int32),
+            ]
+            self._loops[recorded_samples] = tf.function(
+                partial(self._simulator.simulate_steps, recorded_samples),
+                input_signature=signature,
+                autograph=False,
+            )
+        simulate_steps = self._loops[recorded_samples]
+        state, activity = simulate_steps(constants, feed, state, tf.constant(steps))
+        return state, tf.nest.map_structure(lambda tensor: tensor.numpy(), activity)
+
+
+class NetworkSimulator:
+    """Simulates the volumes of a network, one time step after the other.
+
+    A spike reaches the last layer in the step in which it is sent. All samples of a
+    batch, `batch` of them, are simulated together.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: SimulationSettings,
+        real: Real,
+        batch: int,
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._real = real
+        self._batch = batch
+        self._synapses = {}
+        self._simulators = {}
+        # Number of steps in the history of each volume that is read with a delay
+        self._history_steps: Dict[str, int] = {}
+        for population in network.populations:
+            name = population.name
+            synapses = make_synapses(network, population, real)
+            self._synapses[name] = synapses
+            self._simulators[name] = make_simulator(
+                network,
+                population,
+                settings,
+                synapses,
+                real,
+            )
+            for projection in population.projections:
+                if projection.delay:
+                    steps = self._history_steps.get(projection.input, 0)
+                    steps = max(steps, projection.delay)
+                    self._history_steps[projection.input] = steps
+        self._constant_volumes: Set[str] = set()
+        if settings.input == "constant":
+            self._constant_volumes = find_constant_volumes(network)
+
+    def compute_constants(self, x: Samples) -> ConstantInput:
+        """Return what follows from the samples `x` of a block if they are constant."""
+        values: Tensors = {}
+        currents: Tensors = {}
         for volume in self._network.volumes:
-            if volume.name not in self._constant:
+            if volume.name not in self._constant_volumes:
                 continue
             if isinstance(volume, Population):
-                constants[volume.name] = self._currents.of(volume, constants)
+                synapses = self._synapses[volume.name]
+                currents[volume.name] = synapses.add_projections(values, {})
             elif isinstance(volume, Reindexed):
-                constants[volume.name] = reindexed(volume, constants)
+                values[volume.name] = reindex(volume, values)
             else:
-                constants[volume.name] = tf.constant(padded(np.asarray(x), self._batch), self._real)
-        return constants, state
+                padded_x = pad_samples(np.asarray(x), self._batch)
+                values[volume.name] = tf.constant(padded_x, self._real)
+        return ConstantInput(values, currents)
 
-    def _zeros(self, volume: Volume) -> tf.Tensor:
-        return tf.zeros((self._batch, *volume.shape), self._real)
+    def start(self) -> NetworkState:
+        """Return the state before the first step."""
+        populations = {}
+        for name, simulator in self._simulators.items():
+            populations[name] = simulator.start(self._batch)
+        history = {}
+        for name, steps in self._history_steps.items():
+            shape = (steps, self._batch, *self._network.volume(name).shape)
+            history[name] = tf.zeros(shape, self._real)
+        readout_shape = (self._batch, *self._network.output.shape)
+        readout = tf.zeros(readout_shape, self._real)
+        if is_read_by_potential(self._network):
+            readout -= np.inf
+        return NetworkState(tf.constant(0), populations, history, readout)
 
-    def _run(
-        self, constants: Tensors, drawn: Arrays, state: State, steps: int, recorded: int
-    ) -> Tuple[State, Dict[str, Any]]:
-        """Simulate the next steps, given their random numbers; return the state and arrays of each step.
+    def reset_counts(self, state: NetworkState) -> NetworkState:
+        """Return a state with spike counts of 0."""
+        populations = {}
+        for name, population_state in state.populations.items():
+            zeros = tf.zeros_like(population_state["spike_count"])
+            populations[name] = {**population_state, "spike_count": zeros}
+        return state._replace(populations=populations)
 
-        These are the output layer's spikes `output`, bool (steps, batch, units); its accumulated input `readout`,
-        float32 of the same shape; and by population the `spikes` of the first `recorded` samples, bool (steps,
-        recorded, neurons).
+    def simulate_steps(
+        self,
+        recorded_samples: int,
+        constants: ConstantInput,
+        feed: Tensors,
+        state: NetworkState,
+        steps: tf.Tensor,
+    ) -> Tuple[NetworkState, Activity]:
+        """Trace the loop over some steps, see `StepLoop`.
+
+        Return the state after the steps, and their activity, of which the spikes are
+        those of the first samples, `recorded_samples` of them.
         """
-        feed = {
-            name: tf.constant(np.ascontiguousarray(padded(numbers, self._batch).swapaxes(0, 1)))
-            for name, numbers in drawn.items()
-        }
-        if recorded not in self._traced:  # once for any number of steps
-            of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
-            signature = [_specs(constants), of_any_steps, _specs(state), tf.TensorSpec((), tf.int32)]
-            self._traced[recorded] = tf.function(
-                partial(self._loop, recorded=recorded), input_signature=signature, autograph=False
-            )
-        state, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
-        return state, tf.nest.map_structure(lambda tensor: tensor.numpy(), record)
+        populations = self._simulators if recorded_samples else ()
+        activity = Activity(
+            output=tf.TensorArray(tf.bool, steps),
+            readout=tf.TensorArray(self._real, steps),
+            spikes={name: tf.TensorArray(tf.bool, steps) for name in populations},
+        )
+        loop = StepLoop(self, constants, feed, steps, recorded_samples)
+        begin = (tf.constant(0), state, activity)
+        _, state, activity = tf.while_loop(loop.has_step, loop.simulate_step, begin)
+        return state, tf.nest.map_structure(lambda array: array.stack(), activity)
 
-    def _loop(
-        self, constants: Tensors, feed: Tensors, state: State, steps: tf.Tensor, *, recorded: int
-    ) -> Tuple[State, Dict[str, Any]]:
-        """Trace the loop over the steps; see `_run`."""
-        names = [population.name for population in self._network.populations] if recorded else []
-        arrays: Dict[str, Any] = {
-            "output": tf.TensorArray(tf.bool, steps),
-            "readout": tf.TensorArray(self._real, steps),
-            "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
-        }
+    def simulate_step(
+        self,
+        constants: ConstantInput,
+        feed: Tensors,
+        state: NetworkState,
+    ) -> Tuple[NetworkState, Tensors]:
+        """Simulate a step; return also the spikes of each population, 0 or 1.
 
-        def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
-            state, spikes = self._step(constants, {name: draws[t] for name, draws in feed.items()}, state)
-            flat = {name: tf.reshape(s > 0, (self._batch, -1)) for name, s in spikes.items()}
-            output = self._network.output.name
-            written = {
-                "output": arrays["output"].write(t, flat[output]),
-                "readout": arrays["readout"].write(t, tf.reshape(state["readout"][output], (self._batch, -1))),
-                "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
-            }
-            return t + 1, state, written
-
-        _, state, arrays = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(0), state, arrays))
-        return state, tf.nest.map_structure(lambda array: array.stack(), arrays)
-
-    def _step(self, constants: Tensors, feed: Tensors, state: State) -> Tuple[State, Tensors]:
-        """Do one step; return also the spikes of each population, float32 0 or 1.
-
-        A spike reaches the last layer in the step in which it is sent.
+        `feed` has by volume its input or random numbers in this step.
         """
-        new: State = {key: dict(values) for key, values in state.items()}
-        step = state["clock"]["step"]
-        new["clock"]["step"] = step + 1
-        if self._windowed:
-            acts = tf.cast(step < self._settings.duration, self._real)
-            constants = {name: values * acts for name, values in constants.items()}
-        tensors, spikes = dict(constants), {}
-        delayed = {
-            (name, i + 1): state["history"][name][i] for name, delay in self._history.items() for i in range(delay)
-        }
+        inputs = self._make_inputs(constants, feed, state)
+        populations = {}
+        spikes = {}
+        readout = state.readout
         for volume in self._network.volumes:
             name = volume.name
             if isinstance(volume, Population):
-                if volume.neuron is not None:
-                    current = constants[name] if name in constants else self._currents.of(volume, tensors, delayed)
-                    spikes[name] = tensors[name] = self._fired(volume, current, new)
+                simulator = self._simulators[name]
+                result = simulator.simulate_step(state.populations[name], inputs)
+                populations[name] = result.state
+                spikes[name] = result.spikes
+                inputs.values[name] = result.values
+                if volume is not self._network.output:
                     continue
-                if volume.counts_largest:
-                    spikes[name] = fired = self._risen(volume, tensors, new)
-                else:
-                    spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
-                    after = self._after[name]
-                    if self._to_value[name]:  # 0
-                        new["potentials"][name] -= fired * new["potentials"][name]
-                    else:
-                        new["potentials"][name] -= fired if np.all(after == 1) else fired * after
-                tensors[name] = fired if self._settings.threshold == 1 else fired * self._settings.threshold
-                new["counts"][name] += fired
+                if is_read_by_potential(self._network):
+                    readout = tf.maximum(readout, result.state["potential"])
+                elif has_readout(self._network):
+                    readout += result.current
             elif isinstance(volume, Reindexed):
-                if name not in constants:
-                    tensors[name] = reindexed(volume, tensors)
+                if name not in constants.values:
+                    inputs.values[name] = reindex(volume, inputs.values)
             elif name in feed:
-                tensors[name] = tf.cast(feed[name], self._real) * self._network.pixel
-        for name, history in state["history"].items():
-            new["history"][name] = tf.concat([tensors[name][tf.newaxis], history[:-1]], axis=0)
-        return new, spikes
+                pixels = tf.cast(feed[name], self._real)
+                inputs.values[name] = pixels * self._network.pixel
+        history = {}
+        for name, earlier_values in state.history.items():
+            newest = inputs.values[name][tf.newaxis]
+            history[name] = tf.concat([newest, earlier_values[:-1]], axis=0)
+        new_state = NetworkState(state.step + 1, populations, history, readout)
+        return new_state, spikes
 
-    def _fired(self, population: Population, current: tf.Tensor, state: State) -> tf.Tensor:
-        """Integrate the current of neurons with a neuron model, in the order that `Neuron` defines; return spikes."""
-        name, neuron, numbers = population.name, population.neuron, self._dynamics[population.name]
-        assert neuron is not None
-        if name in self._later_biases:
-            later = self._later_biases[name]
-            bias = self._biases.get(name, tf.zeros_like(later))
-            current += tf.where(state["clock"]["step"] > 1, bias + later, bias)
-        if name in state["currents"]:
-            held = state["currents"][name]
-            current = held + (numbers.current_gain * current - numbers.current_decay * held)
-            state["currents"][name] = current
-        potential = state["potentials"][name]
-        potential = potential + ((numbers.gain * current + numbers.offset) - numbers.decay * potential)
-        if not neuron.spikes:
-            state["potentials"][name] = potential
-            if name in state["readout"]:
-                state["readout"][name] = tf.maximum(state["readout"][name], potential)
-            return tf.zeros_like(potential)
-        reached = potential >= self._thresholds[name]
-        equal = tf.reshape(potential == self._below[name], (self._batch, -1))
-        state["ties"][name] += tf.math.count_nonzero(equal, axis=1)
-        after = self._after[name] if self._to_value[name] else potential - self._after[name]
-        state["potentials"][name] = tf.where(reached, after, potential)
-        spikes = tf.cast(reached, self._real)
-        state["counts"][name] += spikes
-        return spikes
-
-    def _risen(self, population: Population, tensors: Tensors, state: State) -> tf.Tensor:
-        """Return 1 where the largest spike count of the inputs rises, else 0."""
-        projection, counts = population.only, state["accumulated"]
-        assert isinstance(projection.layer, MaxPooling2D)
-        before = largest(projection.layer, counts[population.name])
-        counts[population.name] += tf.cast(tensors[projection.input] > 0, self._real)
-        return largest(projection.layer, counts[population.name]) - before
-
-    def _spikes(
-        self, population: Population, constants: Tensors, tensors: Tensors, feed: Tensors, state: State
-    ) -> tf.Tensor:
-        """Integrate a population's current, and return the spikes that follow."""
-        name = population.name
-        if accumulates(population):
-            projection = population.only
-            state["accumulated"][name] += tensors[projection.input]
-            assert isinstance(projection.layer, MaxPooling2D)
-            current = leading_spikes(projection.layer, state["accumulated"][name], tensors[projection.input])
-        else:
-            current = constants[name] if name in constants else self._currents.of(population, tensors)
-        if population.window is not None and name in self._biases:
-            current += self._biases[name] * self._within(state, population.window[0] - self._settings.duration)
-        state["potentials"][name] += current
-        if name in state["readout"]:
-            state["readout"][name] += current
-        if population.activation == MEMBRANE:
-            return tf.zeros_like(current)
-        if population.activation == "softmax":
-            potential = state["potentials"][name]
-            fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
-            return tf.cast(fires, tf.float32)
-        reached = _reached(state["potentials"][name], self._thresholds[name])
-        return reached if population.window is None else reached * self._within(state, population.window[0])
-
-    def _within(self, state: State, first: int) -> tf.Tensor:
-        """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
-        step = state["clock"]["step"] - 1
-        return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
+    def _make_inputs(
+        self,
+        constants: ConstantInput,
+        feed: Tensors,
+        state: NetworkState,
+    ) -> StepInputs:
+        """Return what populations read in the next step, before any is simulated."""
+        if self._network.windowed:
+            # Constant input lasts as long as the first window.
+            is_active = state.step < self._settings.duration
+            acts = tf.cast(is_active, self._real)
+            constants = tf.nest.map_structure(lambda values: values * acts, constants)
+        delayed_values = {}
+        for name, steps in self._history_steps.items():
+            for i in range(steps):
+                delayed_values[name, i + 1] = state.history[name][i]
+        return StepInputs(
+            step=state.step,
+            values=dict(constants.values),
+            delayed_values=delayed_values,
+            constant_currents=constants.currents,
+            random_numbers=feed,
+        )
 
 
-def accumulates(population: Population) -> bool:
-    """Whether its current depends on the accumulated inputs, as in max pooling by the rule of snntoolbox."""
-    return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
+class StepLoop:
+    """Condition and body of the loop over the steps of a call, for `tf.while_loop`.
 
-
-def _reached(potential: tf.Tensor, threshold: np.ndarray) -> tf.Tensor:
-    """Return 1 where the potential is at least the threshold, else 0: numbers of their type; thresholds are above 0.
-
-    A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
-    potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
-    the largest number below the threshold, in units of the difference of the two, a power of two: exactly 1 at the
-    threshold.
+    The variables of the loop are the index of the step in the call, the state of the
+    network, and the activity in the steps so far.
     """
-    below, real = np.nextafter(threshold, np.zeros_like(threshold)), potential.dtype.as_numpy_dtype
-    above = tf.floor(potential) if np.all(threshold == 1) else (potential - below) * (1 / (threshold - below))
-    return tf.raw_ops.ClipByValue(t=above, clip_value_min=real(0), clip_value_max=real(1))
+
+    def __init__(
+        self,
+        simulator: NetworkSimulator,
+        constants: ConstantInput,
+        feed: Tensors,
+        steps: tf.Tensor,
+        recorded_samples: int,
+    ) -> None:
+        """Take the inputs of the steps: `feed` has arrays (steps, batch, ...)."""
+        self._simulator = simulator
+        self._constants = constants
+        self._feed = feed
+        self._steps = steps
+        self._recorded_samples = recorded_samples
+
+    def has_step(
+        self,
+        index: tf.Tensor,
+        state: NetworkState,
+        activity: Activity,
+    ) -> tf.Tensor:
+        """Return whether there is a step with this index: bool."""
+        return index < self._steps
+
+    def simulate_step(
+        self,
+        index: tf.Tensor,
+        state: NetworkState,
+        activity: Activity,
+    ) -> Tuple[tf.Tensor, NetworkState, Activity]:
+        """Simulate a step; return the variables of the loop after it."""
+        step_feed = {name: numbers[index] for name, numbers in self._feed.items()}
+        state, spikes = self._simulator.simulate_step(self._constants, step_feed, state)
+        is_spike = {}
+        for name, numbers in spikes.items():
+            is_spike[name] = flatten_neurons(numbers > 0)
+        *_, output = is_spike.values()  # the last population
+        recorded_spikes = {}
+        for name, array in activity.spikes.items():
+            population_spikes = is_spike[name][: self._recorded_samples]
+            recorded_spikes[name] = array.write(index, population_spikes)
+        activity = Activity(
+            output=activity.output.write(index, output),
+            readout=activity.readout.write(index, flatten_neurons(state.readout)),
+            spikes=recorded_spikes,
+        )
+        return index + 1, state, activity
 
 
-def _specs(tensors: Any) -> Any:
-    return tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), tensors)
+class BlockInput:
+    """Input that changes, and random numbers, of the samples of a block."""
+
+    def __init__(
+        self,
+        network: Network,
+        settings: SimulationSettings,
+        x: Samples,
+        first_sample: int,
+    ) -> None:
+        """Prepare the samples `x`; `first_sample` is the number of the first one."""
+        self._network = network
+        self._settings = settings
+        self._x = x
+        samples = range(first_sample, first_sample + len(x))
+        self._input_streams: Optional[Streams] = None
+        if settings.input == "poisson":
+            self._input_streams = Streams(settings.seed, samples, INPUT)
+        self._softmax_streams: Dict[str, Streams] = {}
+        for population in network.populations:
+            if population.activation == "softmax":
+                use = SOFTMAX + len(self._softmax_streams)
+                streams = Streams(settings.seed, samples, use)
+                self._softmax_streams[population.name] = streams
+
+    def draw(self, call: Call) -> Arrays:
+        """Return the input and the random numbers in the next steps.
+
+        They are arrays (samples, steps, *volume.shape): input currents, float32, or
+        spikes, bool, by the name of the input; and by the name of a softmax layer
+        numbers in [0, 1), float32.
+        """
+        draws = {}
+        for name, streams in self._softmax_streams.items():
+            shape = self._network.volume(name).shape
+            draws[name] = streams.uniform(call.steps, shape)
+        input_name = self._network.input.name
+        if isinstance(self._x, InputSteps):
+            draws[input_name] = self._x.frames(call.start, call.start + call.steps)
+        elif self._input_streams is not None:
+            rate = self._settings.input_rate
+            spikes = self._input_streams.poisson(self._x, rate, call.steps)
+            if self._network.windowed:
+                # The input spikes in the first window only.
+                window_end = max(0, self._settings.duration - call.start)
+                spikes[:, window_end:] = False
+            draws[input_name] = spikes
+        return draws
+
+
+class SpikeRecord:
+    """Spikes of the samples of a block: their counts, and tables of the recorded ones.
+
+    Attributes
+    ----------
+    late_spikes
+        See `BlockCounts.late`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: SimulationSettings,
+        samples: int,
+        first_sample: int,
+    ) -> None:
+        self._settings = settings
+        self._samples = samples
+        self._first_sample = first_sample
+        self._recorded_samples = recorded_of(settings, first_sample, samples)
+        self._input_name = network.input.name
+        self._quarters = late_quarters(network.latency(settings.duration))
+        self._input_counts = np.zeros((samples, *network.input.shape), np.int64)
+        # Recorded spikes of each call, of the input and each population
+        self._rows: Dict[str, List[np.ndarray]] = {network.input.name: []}
+        for population in network.populations:
+            self._rows[population.name] = []
+        self.late_spikes = np.zeros((len(network.populations), 2), np.int64)
+
+    def count_late_spikes(
+        self,
+        call: Call,
+        state_before: NetworkState,
+        state_after: NetworkState,
+    ) -> None:
+        """Count the spikes of a call if it is in one of the last two quarters."""
+        quarter_before_last, last_quarter = self._quarters
+        if call.start < quarter_before_last:
+            return
+        column = int(call.start >= last_quarter)
+        spikes_before = self._count_spikes(state_before)
+        spikes_after = self._count_spikes(state_after)
+        self.late_spikes[:, column] += spikes_after - spikes_before
+
+    def _count_spikes(self, state: NetworkState) -> np.ndarray:
+        """Return the number of spikes of each population: int64 (populations,)."""
+        totals = []
+        for population_state in state.populations.values():
+            counts = population_state["spike_count"].numpy()[: self._samples]
+            totals.append(counts.sum(dtype=np.int64))
+        return np.array(totals)
+
+    def add_rows(self, call: Call, spikes: Arrays) -> None:
+        """Add the spikes of populations in the steps of a call, see `Activity`."""
+        for name, step_spikes in spikes.items():
+            self._add_volume_rows(call, name, step_spikes.swapaxes(0, 1))
+
+    def add_input_spikes(self, call: Call, spikes: np.ndarray) -> None:
+        """Add the spikes of Poisson input: bool (samples, steps, *input.shape)."""
+        recorded_spikes = spikes[: self._recorded_samples]
+        flat_shape = (*recorded_spikes.shape[:2], self._input_counts[0].size)
+        flat_spikes = recorded_spikes.reshape(flat_shape)
+        self._add_volume_rows(call, self._input_name, flat_spikes)
+        if call.start >= self._settings.warm_up:
+            self._input_counts += spikes.sum(axis=1)
+
+    def _add_volume_rows(self, call: Call, name: str, spikes: np.ndarray) -> None:
+        """Add the spikes of a volume in a call: bool (samples, steps, neurons)."""
+        rows = spike_rows(spikes, self._first_sample, call.start)
+        self._rows[name].append(rows)
+
+    def collect_counts(self, state: NetworkState) -> Arrays:
+        """Return `BlockCounts.counts`, given the state after all steps."""
+        counts = {}
+        if self._settings.input == "poisson":
+            counts[self._input_name] = self._input_counts
+        for name, population_state in state.populations.items():
+            spike_count = population_state["spike_count"].numpy()[: self._samples]
+            counts[name] = spike_count.astype(np.int64)
+        return counts
+
+    def collect_spikes(self) -> Arrays:
+        """Return `BlockCounts.spikes`, after all steps."""
+        if not self._recorded_samples:
+            return {}
+        return {name: spike_table(parts) for name, parts in self._rows.items()}
+
+    def count_ties(self, state: NetworkState) -> int:
+        """Return `BlockCounts.ties`, given the state after all steps."""
+        ties = 0
+        for population_state in state.populations.values():
+            if "tie_count" in population_state:
+                tie_count = population_state["tie_count"].numpy()[: self._samples]
+                ties += int(tie_count.sum())
+        return ties
+
+
+def find_constant_volumes(network: Network) -> Set[str]:
+    """Return the names of the volumes that follow from constant input only.
+
+    These are the input, volumes without neurons, whose values are constant, and
+    populations, whose currents are constant. Max pooling and delays depend on the step.
+    """
+    input_name = network.input.name
+    names = {input_name}
+    for volume in network.volumes:
+        if not isinstance(volume, (Population, Reindexed)):
+            continue
+        if network.senders(volume) != {input_name}:
+            continue
+        if isinstance(volume, Reindexed) or is_memoryless(volume):
+            names.add(volume.name)
+    return names
+
+
+def is_memoryless(population: Population) -> bool:
+    """Whether the current of a population follows from its inputs in the same step."""
+    for projection in population.projections:
+        if projection.delay or isinstance(projection.layer, MaxPooling2D):
+            return False
+    return True
+
+
+def pad_samples(x: np.ndarray, batch: int) -> np.ndarray:
+    """Add samples of zeros to `x`, (samples, ...), until it has `batch` samples."""
+    zeros = np.zeros((batch - len(x), *x.shape[1:]), x.dtype)
+    return np.concatenate([x, zeros])
+
+
+def flatten_neurons(values: tf.Tensor) -> tf.Tensor:
+    """Return values (samples, ...) in the shape (samples, neurons)."""
+    return tf.reshape(values, (values.shape[0], -1))
+
+
+def _tensor_specs(tensors: Any) -> Any:
+    """Return the shapes and types of nested tensors, in the same structure."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
+        tensors,
+    )

@@ -1,0 +1,189 @@
+"""Operations of TensorFlow for each layer kind of a network.
+
+The toolbox uses the same operations of Keras. Other operations would round differently
+and shift some spikes.
+"""
+
+from typing import Callable, Mapping, Optional, Sequence, Type
+
+import tensorflow as tf
+
+from snnb.network.geometry import Shape
+from snnb.network.layers import (
+    AveragePooling2D,
+    Concatenate,
+    Conv2D,
+    Cropping2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    Permute,
+    Reindexing,
+    Reshape,
+    Scale,
+    ZeroPadding2D,
+)
+from snnb.network.network import Projection, Reindexed
+
+
+def multiply_dense(layer: Dense, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Return the products with a matrix, over the last axis."""
+    if x.shape.rank == 2:
+        return tf.matmul(x, kernel)
+    return tf.tensordot(x, kernel, 1)
+
+
+def scale(layer: Scale, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Return the products with a factor for each neuron, or for each channel."""
+    positions = x.shape[1:-1] if layer.by_position else ()
+    return x * tf.reshape(kernel, (*positions, -1))
+
+
+# TensorFlow does not support all strides with dilations: such a convolution is computed
+# with strides of 1 and subsampled.
+def convolve(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Return a convolution."""
+    rows, columns = layer.strides
+    padding = layer.padding.upper()
+    dilations = layer.dilation_rate
+    if max(rows, columns) > 1 and max(dilations) > 1:
+        sums = tf.nn.convolution(x, kernel, (1, 1), padding, dilations=dilations)
+        return sums[:, ::rows, ::columns]
+    return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
+
+
+def convolve_depthwise(
+    layer: DepthwiseConv2D,
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+) -> tf.Tensor:
+    """Return a convolution of each channel."""
+    rows, columns = layer.strides
+    padding = layer.padding.upper()
+    dilations = layer.dilation_rate
+    if rows != columns or (rows > 1 and max(dilations) > 1):
+        unit_strides = (1, 1, 1, 1)
+        sums = tf.nn.depthwise_conv2d(
+            x,
+            kernel,
+            unit_strides,
+            padding,
+            dilations=dilations,
+        )
+        return sums[:, ::rows, ::columns]
+    strides = (1, rows, columns, 1)
+    return tf.nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+
+
+def average(layer: AveragePooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
+    """Return the mean of each window."""
+    padding = layer.padding.upper()
+    return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, padding)
+
+
+# Functions of a layer, its input (samples, ...) and its kernel, if the layer has one.
+# They return the current without bias: (samples, ...).
+CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
+    Dense: multiply_dense,
+    Scale: scale,
+    Conv2D: convolve,
+    DepthwiseConv2D: convolve_depthwise,
+    AveragePooling2D: average,
+}
+
+
+def project(
+    projection: Projection,
+    x: tf.Tensor,
+    kernel: Optional[tf.Tensor],
+) -> tf.Tensor:
+    """Return the current of a projection without bias: (samples, *population.shape).
+
+    `x` are the values that it reads, (samples, ...), of the type of `kernel`.
+    """
+    layer = projection.layer
+    return CURRENTS[type(layer)](layer, x, kernel)
+
+
+def largest(layer: MaxPooling2D, values: tf.Tensor) -> tf.Tensor:
+    """Return the largest value in each window."""
+    padding = layer.padding.upper()
+    return tf.nn.max_pool2d(values, layer.pool_size, layer.strides, padding)
+
+
+def leading_spikes(
+    layer: MaxPooling2D,
+    input_sums: tf.Tensor,
+    spikes: tf.Tensor,
+) -> tf.Tensor:
+    """Return the present spike of the input of each window with the largest sum so far.
+
+    The first of several inputs with the same sum counts.
+    """
+    _, leader = tf.nn.max_pool_with_argmax(
+        input_sums,
+        layer.pool_size,
+        layer.strides,
+        layer.padding.upper(),
+    )
+    samples = tf.shape(spikes)[0]
+    flat_spikes = tf.reshape(spikes, (samples, -1))
+    flat_leader = tf.reshape(leader, (samples, -1))
+    leader_spikes = tf.gather(flat_spikes, flat_leader, batch_dims=1)
+    return tf.reshape(leader_spikes, leader.shape)
+
+
+Inputs = Sequence[tf.Tensor]
+
+
+def reshape(layer: Reindexing, shape: Shape, inputs: Inputs) -> tf.Tensor:
+    """Return the same values in another shape."""
+    return tf.reshape(inputs[0], (-1, *shape))
+
+
+def permute(layer: Permute, shape: Shape, inputs: Inputs) -> tf.Tensor:
+    """Return the values with another order of axes."""
+    return tf.transpose(inputs[0], (0, *layer.dims))
+
+
+def concatenate(layer: Concatenate, shape: Shape, inputs: Inputs) -> tf.Tensor:
+    """Return the values of several volumes, joined along an axis."""
+    sample_axes = 1
+    return tf.concat(inputs, layer.along(len(shape)) + sample_axes)
+
+
+def pad(layer: ZeroPadding2D, shape: Shape, inputs: Inputs) -> tf.Tensor:
+    """Return the values with zeros around them."""
+    return tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)])
+
+
+def crop(layer: Cropping2D, shape: Shape, inputs: Inputs) -> tf.Tensor:
+    """Return the values without some rows and columns at the borders."""
+    (top, _), (left_column, _) = layer.cropping
+    height, width, _ = shape
+    rows = slice(top, top + height)
+    columns = slice(left_column, left_column + width)
+    return inputs[0][:, rows, columns]
+
+
+# Functions of a layer without neurons, the shape of its output and its inputs
+# (samples, ...). They return its output: (samples, *shape).
+REINDEXINGS: Mapping[Type[Reindexing], Callable[..., tf.Tensor]] = {
+    Flatten: reshape,
+    Reshape: reshape,
+    Permute: permute,
+    Concatenate: concatenate,
+    ZeroPadding2D: pad,
+    Cropping2D: crop,
+}
+
+
+def reindex(volume: Reindexed, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return the values of a volume without neurons: (samples, *volume.shape).
+
+    `values` has by name the values of the volumes that it reads: (samples, ...).
+    """
+    inputs = [values[name] for name in volume.inputs]
+    return REINDEXINGS[type(volume.layer)](volume.layer, volume.shape, inputs)
