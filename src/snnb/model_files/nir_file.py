@@ -1,7 +1,9 @@
-"""Read NIR files with h5py (Neuromorphic Intermediate Representation: Pedersen et al., Nature Communications 15:8122).
+"""Read NIR files with h5py (Neuromorphic Intermediate Representation).
 
-The library `nir` for Python 3.8 does not read the files that are written today. A file is a group for each node, with
-its `type` and parameters, and a list of edges. Nested graphs are flattened: a node has the name `GRAPH.NODE`.
+Pedersen et al., Nature Communications 15:8122, describe the format. The library `nir`
+for Python 3.8 does not read the files that are written today. A file is a group for
+each node, with its `type` and parameters, and a list of edges. Nested graphs are
+flattened: a node has the name `GRAPH.NODE`.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from snnb.io.hdf5 import budget_of, reading, text_of, whole
 from snnb.model_files.kinds import NotReadError
 from snnb.network.geometry import Shape
 
-# Parameters that a node must have, by type. `v_reset`, `w_in`, and the bias of a convolution are optional.
+# Parameters that a node must have, by type. `v_reset`, `w_in`, and the bias of a
+# convolution are optional.
 PARAMETERS: Mapping[str, Tuple[str, ...]] = {
     "Input": ("shape",),
     "Output": (),
@@ -40,15 +43,17 @@ PARAMETERS: Mapping[str, Tuple[str, ...]] = {
 }
 GRAPH = "NIRGraph"
 IDENTITY = "identity"  # type here of the inputs and outputs of nested graphs
+Edge = Tuple[str, str]  # names of its source and its target
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class NirNode:
     """A node of a NIR graph."""
 
     name: str
     kind: str  # its type, a key of `PARAMETERS`, or `IDENTITY`
-    parameters: Mapping[str, np.ndarray]  # numbers are finite; a text is an array of type str
+    # Numbers are finite; a text is an array of type str
+    parameters: Mapping[str, np.ndarray]
     budget: Budget  # of the file
 
     @property
@@ -60,23 +65,33 @@ class Node:
         """Return an error that names the node."""
         return NotReadError(f"{self.title} {fault}")
 
-    def whole(self, name: str, length: int) -> Tuple[int, ...]:
-        """Return a parameter of one whole number, or one for each of `length` axes, such as a stride."""
+    def whole_numbers(self, name: str, length: int) -> Tuple[int, ...]:
+        """Return a parameter of whole numbers, such as a stride, for `length` axes.
+
+        A single number in the file holds for all axes.
+        """
         values = self.parameters[name].ravel()
-        if values.size not in (1, length) or values.dtype.kind not in "iuf" or (values != np.floor(values)).any():
-            given = ", ".join(map(str, values[:4].tolist())) or "of no number"
-            raise self.refuse(f"has {name} {given}: it must be {length} whole numbers")
+        is_number = values.dtype.kind in "iuf"
+        fits = is_number and values.size in (1, length)
+        if not fits or (values != np.floor(values)).any():
+            numbers = ", ".join(map(str, values[:4].tolist())) or "of no number"
+            fault = f"has {name} {numbers}: it must be {length} whole numbers"
+            raise self.refuse(fault)
         return tuple(np.resize(values, length).astype(int).tolist())
 
-    def of_shape(self, name: str, shape: Shape, default: float = 0.0) -> np.ndarray:
-        """Return a parameter of one number for each element of `shape`, as float64; broadcast to it."""
+    def broadcast(self, name: str, shape: Shape, default: float = 0.0) -> np.ndarray:
+        """Return a parameter with a number for each element: float64 of `shape`.
+
+        `default` is the number of a node without this parameter.
+        """
         values = np.asarray(self.parameters.get(name, default), np.float64)
         while values.ndim > len(shape) and values.shape[0] == 1:
             values = values[0]
         try:
             return np.broadcast_to(values, shape)
         except ValueError:
-            raise self.refuse(f"has {name} of shape {times(values.shape)}, but its input is {times(shape)}") from None
+            fault = f"has {name} of shape {describe_shape(values.shape)}, but"
+            raise self.refuse(f"{fault} its input is {describe_shape(shape)}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +101,10 @@ class NirGraph:
     Each node follows the nodes that it reads, except over edges that close a cycle.
     """
 
-    nodes: Mapping[str, Node]
-    sources: Mapping[str, List[str]]  # by name of a node, names of the nodes that it reads
-    closing: Set[Tuple[str, str]]  # edges that close a cycle, in a depth-first search from the input
+    nodes: Mapping[str, NirNode]
+    sources: Mapping[str, List[str]]  # by name of a node, names of the nodes it reads
+    # Edges that close a cycle, in a depth-first search from the input
+    closing_edges: Set[Edge]
     input: str
     output: str
     budget: Budget  # of the file
@@ -97,93 +113,163 @@ class NirGraph:
 def read_nir_graph(path: Path) -> NirGraph:
     """Read a NIR file.
 
-    Raise `DamagedError` if the file is not complete, `NotReadError` if it is not a NIR file, a node has an unknown type
-    or bad parameters, or an edge names a missing node.
+    Raise `DamagedError` if the file is not complete, `NotReadError` if it is not a NIR
+    file, a node has an unknown type or bad parameters, or an edge names a missing node.
     """
     with reading(path) as file:
         group = file.get("node")
         if not isinstance(group, h5py.Group) or _text(group, "type") != GRAPH:
             raise NotReadError("has no NIR graph")
         budget = budget_of(group)
-        nodes, edges = _flattened(group, "")
-    inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
-    ends = ("input", "since a sample is one array"), ("output", "which has the classes")
-    for names, (part, reason) in zip((inputs, outputs), ends):
-        if len(names) != 1:
-            listed = ", ".join(names) or "none"
-            raise NotReadError(f"has {len(names)} {part} nodes ({listed}): exactly one is supported, {reason}")
-    graph = networkx.DiGraph(edges)
-    graph.add_node(inputs[0])
-    order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]
+        flat = _FlatGraph(group, "")
+    inputs = flat.names_of_kind("Input")
+    outputs = flat.names_of_kind("Output")
+    _require_one(inputs, "input", "since a sample is one array")
+    _require_one(outputs, "output", "which has the classes")
+    input_name = inputs[0]
+    graph = networkx.DiGraph(list(flat.edges))
+    graph.add_node(input_name)
+    order = list(networkx.dfs_postorder_nodes(graph, input_name))[::-1]
     place = {name: index for index, name in enumerate(order)}
-    unreached = [node.title for name, node in nodes.items() if name not in place]
-    if unreached:
-        raise NotReadError(f"{unreached[0]} cannot be reached from the input {inputs[0]}")
-    closing = {(source, target) for source, target in edges if place[target] <= place[source]}
+    for name, node in flat.nodes.items():
+        if name not in place:
+            fault = f"cannot be reached from the input {input_name}"
+            raise NotReadError(f"{node.title} {fault}")
+    closing_edges: Set[Edge] = set()
     sources: Dict[str, List[str]] = {name: [] for name in order}
-    for source, target in edges:
+    for source, target in flat.edges:
         sources[target].append(source)
-    return NirGraph({name: nodes[name] for name in order}, sources, closing, inputs[0], outputs[0], budget)
+        if place[target] <= place[source]:
+            closing_edges.add((source, target))
+    return NirGraph(
+        nodes={name: flat.nodes[name] for name in order},
+        sources=sources,
+        closing_edges=closing_edges,
+        input=input_name,
+        output=outputs[0],
+        budget=budget,
+    )
 
 
-def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tuple[str, str]]]:
-    """Return the nodes of a graph and of its nested graphs, by name, and the edges."""
-    budget = budget_of(group)
-    nodes: Dict[str, Node] = {}
-    edges: Dict[Tuple[str, str], None] = {}  # in order
-    entries: Dict[str, str] = {}  # name in the file -> node that an edge to it leads to
-    exits: Dict[str, str] = {}
-    for name, item in group["nodes"].items():
-        budget.draw_steps(1, "nodes")
-        kind, full = _text(item, "type"), prefix + name
-        if kind == GRAPH:
-            inner, within = _flattened(item, f"{full}.")
-            edges.update(dict.fromkeys(within))
-            for end_kind, ends, part in (("Input", entries, "input"), ("Output", exits, "output")):
-                end_nodes = [node.name for node in inner.values() if node.kind == end_kind]
-                if len(end_nodes) != 1:
-                    names = ", ".join(end_nodes) or "none"
-                    raise NotReadError(
-                        f"the nested graph {full} has {len(end_nodes)} {part} nodes ({names}): an edge that names the "
-                        "graph leads to one"
-                    )
-                ends[name] = end_nodes[0]
-                inner[end_nodes[0]] = Node(end_nodes[0], IDENTITY, {}, budget)
-        else:
-            inner = {full: _node(full, kind, item)}
-            entries[name] = exits[name] = full
-        repeated = next((key for key in inner if key in nodes), None)
-        if repeated is not None:
-            raise NotReadError(f"two nodes are called {repeated}")
-        nodes.update(inner)
-    known = {name[len(prefix) :]: name for name in nodes}
-    for pair in whole(group["edges"]) if "edges" in group else []:
-        source, target = map(text_of, pair)
-        start, end = exits.get(source, known.get(source)), entries.get(target, known.get(target))
-        if start is None or end is None:
-            missing = source if start is None else target
-            raise NotReadError(f"the edge from {source} to {target} names node {prefix}{missing}, which does not exist")
-        if (start, end) in edges:
-            raise NotReadError(f"the edge from {start} to {end} is listed twice")
-        edges[start, end] = None
-    return nodes, list(edges)
+def _require_one(names: List[str], role: str, reason: str) -> None:
+    """Raise `NotReadError` unless a graph has exactly one input or output node."""
+    if len(names) == 1:
+        return
+    listing = ", ".join(names) or "none"
+    fault = f"has {len(names)} {role} nodes ({listing})"
+    raise NotReadError(f"{fault}: exactly one is supported, {reason}")
 
 
-def _node(name: str, kind: str, group: h5py.Group) -> Node:
+class _FlatGraph:
+    """Nodes and edges of a graph in a file, with those of its nested graphs.
+
+    An edge to a nested graph leads to its node `Input`, an edge from it comes from its
+    node `Output`; both become nodes of type `IDENTITY`. `prefix` begins the names of
+    the graph's nodes: it is empty, or ends in a full stop.
+    """
+
+    def __init__(self, group: h5py.Group, prefix: str) -> None:
+        self.nodes: Dict[str, NirNode] = {}
+        self.edges: Dict[Edge, None] = {}  # in the order of the file
+        self._prefix = prefix
+        self._budget = budget_of(group)
+        # By name in this graph, the node that an edge to or from it leads to
+        self._entries: Dict[str, str] = {}
+        self._exits: Dict[str, str] = {}
+        for name, item in group["nodes"].items():
+            self._budget.draw_steps(1, "nodes")
+            kind = _text(item, "type")
+            if kind == GRAPH:
+                self._add_graph(name, item)
+            else:
+                full_name = prefix + name
+                self._add_nodes({full_name: _node(full_name, kind, item)})
+                self._entries[name] = full_name
+                self._exits[name] = full_name
+        inner_names = {name[len(prefix) :]: name for name in self.nodes}
+        starts = {**inner_names, **self._exits}
+        ends = {**inner_names, **self._entries}
+        for edge in whole(group["edges"]) if "edges" in group else []:
+            source, target = map(text_of, edge)
+            self._add_edge(source, target, starts, ends)
+
+    def names_of_kind(self, kind: str) -> List[str]:
+        """Return the names of the nodes of a type."""
+        return [name for name, node in self.nodes.items() if node.kind == kind]
+
+    def _add_nodes(self, nodes: Mapping[str, NirNode]) -> None:
+        for name in nodes:
+            if name in self.nodes:
+                raise NotReadError(f"two nodes are called {name}")
+        self.nodes.update(nodes)
+
+    def _add_graph(self, name: str, group: h5py.Group) -> None:
+        """Add the nodes and edges of a nested graph."""
+        full_name = self._prefix + name
+        nested = _FlatGraph(group, f"{full_name}.")
+        self.edges.update(nested.edges)
+        self._entries[name] = self._open_end(full_name, nested, "Input", "input")
+        self._exits[name] = self._open_end(full_name, nested, "Output", "output")
+        self._add_nodes(nested.nodes)
+
+    def _open_end(
+        self,
+        graph_name: str,
+        nested: "_FlatGraph",
+        kind: str,
+        role: str,
+    ) -> str:
+        """Replace the input or output of a nested graph by an identity.
+
+        Return its name.
+        """
+        names = nested.names_of_kind(kind)
+        if len(names) != 1:
+            listing = ", ".join(names) or "none"
+            raise NotReadError(
+                f"the nested graph {graph_name} has {len(names)} {role} nodes "
+                f"({listing}): an edge that names the graph leads to one"
+            )
+        [name] = names
+        nested.nodes[name] = NirNode(name, IDENTITY, {}, self._budget)
+        return name
+
+    def _add_edge(
+        self,
+        source: str,
+        target: str,
+        starts: Mapping[str, str],
+        ends: Mapping[str, str],
+    ) -> None:
+        """Add an edge; its ends have the names in this graph."""
+        for end, names in ((source, starts), (target, ends)):
+            if end not in names:
+                fault = f"the edge from {source} to {target} names node"
+                raise NotReadError(f"{fault} {self._prefix}{end}, which does not exist")
+        edge = (starts[source], ends[target])
+        if edge in self.edges:
+            raise NotReadError(f"the edge from {edge[0]} to {edge[1]} is listed twice")
+        self.edges[edge] = None
+
+
+def _node(name: str, kind: str, group: h5py.Group) -> NirNode:
+    """Read a node of a type, with its parameters."""
     parameters: Dict[str, np.ndarray] = {}
-    node = Node(name, kind, parameters, budget_of(group))
+    node = NirNode(name, kind, parameters, budget_of(group))
     if kind not in PARAMETERS:
-        raise node.refuse(f"has a type without a rule; there are rules for {', '.join(sorted(PARAMETERS))}")
+        kinds = ", ".join(sorted(PARAMETERS))
+        raise node.refuse(f"has a type without a rule; there are rules for {kinds}")
     for key, item in group.items():
         if key == "type" or not isinstance(item, h5py.Dataset) or item.shape is None:
             continue
-        values = np.asarray(whole(item) if item.dtype.kind in "biuf" else _text(group, key))
+        is_number = item.dtype.kind in "biuf"
+        values = np.asarray(whole(item) if is_number else _text(group, key))
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise node.refuse(f"has {key} with values that are not finite")
         parameters[key] = values
-    missing = [key for key in PARAMETERS[kind] if key not in parameters]
-    if missing:
-        raise node.refuse(f"has no {missing[0]}")
+    for key in PARAMETERS[kind]:
+        if key not in parameters:
+            raise node.refuse(f"has no {key}")
     return node
 
 
@@ -191,6 +277,6 @@ def _text(group: h5py.Group, name: str) -> str:
     return text_of(whole(group[name])) if name in group else ""
 
 
-def times(shape: Shape) -> str:
+def describe_shape(shape: Shape) -> str:
     """Return a shape as text: 2×34×34."""
     return "×".join(map(str, shape)) or "one number"

@@ -1,324 +1,496 @@
-"""Linear nodes of NIR networks, and their composition to the weights between two populations.
+"""Linear nodes of NIR networks, and their composition to the weights between neurons.
 
-A linear map has one of three forms, from a volume of shape (channels, height, width) to another: `Elementwise`, a
-`Window` that slides over images, or a `Matrix`. Vectors are volumes (units, 1, 1). Elements of a volume are ordered as
-in NIR, channels first.
+A linear map has one of three forms: a factor of each element, a window that slides over
+images, or a matrix. It leads from a volume of shape (channels, height, width) to
+another; vectors are volumes (units, 1, 1). Elements of a volume are ordered as in NIR,
+channels first.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from snnb.core.machine import require_memory
-from snnb.model_files.nir_file import IDENTITY, Node, times
+from snnb.model_files.nir_file import IDENTITY, NirNode, describe_shape
 from snnb.network.geometry import Shape
+from snnb.network.window_kernels import (
+    Pair,
+    WindowKernel,
+    compose_kernels,
+    composed_shape,
+    is_exact_at_borders,
+)
 
 LARGEST_MATRIX = 1 << 24  # weights of a composition without a convolutional form
-Pair = Tuple[int, int]
-Channels = Tuple[int, int, int]  # a volume of numbers: (channels, height, width)
+WEIGHT_BYTES = 8  # of a weight in memory
+ChannelsFirst = Tuple[int, int, int]  # shape of a volume: (channels, height, width)
 
 
 @dataclass(frozen=True, eq=False)
-class Elementwise:
-    """Each element of the output is an element of the input times a factor; volumes differ in shape only."""
+class LinearMap(ABC):
+    """A linear map from a volume to another."""
 
-    factor: Optional[np.ndarray] = None  # float64, of the output's shape; None: 1
+    source: ChannelsFirst
+    target: ChannelsFirst
+
+    @abstractmethod
+    def apply(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the outputs, float64 (rows, *target), of inputs (rows, *source)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class ElementwiseMap(LinearMap):
+    """Each element of the output is an element of the input times a factor.
+
+    Both volumes have the same elements in the same order; their shapes may differ.
+    """
+
+    factor: Optional[np.ndarray] = None  # float64, in the shape of the target; None: 1
+
+    def apply(self, inputs: np.ndarray) -> np.ndarray:
+        """See `LinearMap`."""
+        inputs = inputs.reshape(len(inputs), *self.target)
+        return inputs if self.factor is None else inputs * self.factor
+
+
+@dataclass(frozen=True, eq=False)
+class WindowMap(LinearMap):
     """A convolution with zeros around its input, or a pooling."""
 
-    # float64 (row taps, column taps, channels, filters), or, if `diagonal`, (row taps, column taps, channels, filters a
-    # channel): each channel then has its own filters
-    kernel: np.ndarray
-    diagonal: bool
-    strides: Pair
-    dilations: Pair
-    before: Pair  # zeros before the first row and column
-    used: Pair  # rows and columns of the input that are read: others are cropped
-    outputs: Pair
-
-    @property
-    def reach(self) -> Pair:
-        """Rows and columns from the first to the last tap."""
-        return _pair([d * (taps - 1) + 1 for d, taps in zip(self.dilations, self.kernel.shape)])
+    kernel: WindowKernel  # weights are float64
+    used: Pair  # number of rows and columns of the input that are read; the rest is cut
 
     @property
     def after(self) -> Pair:
         """Zeros after the last used row and column; 0 where windows end before it."""
-        ends = zip(self.outputs, self.strides, self.reach, self.before, self.used)
-        return _pair([max(0, (n - 1) * stride + reach - before - used) for n, stride, reach, before, used in ends])
+        row_end = self.kernel.read_end(0, self.target[1])
+        column_end = self.kernel.read_end(1, self.target[2])
+        return max(0, row_end - self.used[0]), max(0, column_end - self.used[1])
 
-    @property
-    def filters(self) -> int:
-        """Number of channels of the output."""
-        return self.kernel.shape[3] * (self.kernel.shape[2] if self.diagonal else 1)
+    def apply(self, inputs: np.ndarray) -> np.ndarray:
+        """See `LinearMap`."""
+        kernel = self.kernel
+        _, height, width = self.target
+        rows, columns = self.used
+        pads = [(0, 0), (0, 0), *zip(kernel.before, self.after)]
+        inputs = np.pad(inputs[:, :, :rows, :columns], pads)
+        sums = np.zeros((len(inputs), *self.target))
+        for row, column in np.ndindex(*kernel.size):
+            tap_rows = _positions(kernel, 0, row, height)
+            tap_columns = _positions(kernel, 1, column, width)
+            part = inputs[:, :, tap_rows, tap_columns]
+            weights = kernel.weights[row, column]
+            if kernel.is_diagonal:
+                factors = weights[:, :, np.newaxis, np.newaxis]
+                products = part[:, :, np.newaxis] * factors
+                sums += products.reshape(sums.shape)
+            else:
+                sums += np.einsum("nkhw,kf->nfhw", part, weights, optimize=True)
+        return sums
+
+
+def _positions(kernel: WindowKernel, axis: int, tap: int, outputs: int) -> slice:
+    """Return the positions of the padded input that a tap reads, one for each output."""
+    start = tap * kernel.dilations[axis]
+    stride = kernel.strides[axis]
+    return slice(start, start + stride * (outputs - 1) + 1, stride)
 
 
 @dataclass(frozen=True, eq=False)
-class Matrix:
-    """A matrix of float64 weights, shape (inputs, outputs)."""
+class MatrixMap(LinearMap):
+    """A matrix of float64 weights, (inputs, outputs)."""
 
     weights: np.ndarray
 
-
-Linear = Union[Elementwise, Window, Matrix]
-
-
-def volume_of(shape: Shape) -> Channels:
-    """Return the volume of a NIR shape: (units,), (channels, steps), or (channels, height, width)."""
-    channels, *rest = shape or (1,)
-    height, width = {0: (1, 1), 1: (1, *rest), 2: tuple(rest)}[len(rest)]
-    return channels, height, width
+    def apply(self, inputs: np.ndarray) -> np.ndarray:
+        """See `LinearMap`."""
+        rows = len(inputs)
+        return (inputs.reshape(rows, -1) @ self.weights).reshape(rows, *self.target)
 
 
-def linear_of(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
-    """Return a linear node as a map, the NIR shape of its output, and its bias (float64, of that shape).
+def volume_of(shape: Shape) -> ChannelsFirst:
+    """Return the volume of a NIR shape.
 
-    `shape` is the NIR shape of its input.
+    It is (units,), (channels, steps), or (channels, height, width).
     """
-    if node.kind in (IDENTITY, "Delay", "Output"):
-        return Elementwise(), shape, None
-    if node.kind == "Scale":
-        return Elementwise(node.of_shape("scale", shape).reshape(volume_of(shape))), shape, None
-    if node.kind == "Flatten":  # its axes do not count the batch axis
-        (first,), (last,) = node.whole("start_dim", 1), node.whole("end_dim", 1)
-        first, last = (axis + len(shape) if axis < 0 else axis for axis in (first, last))
-        if not 0 <= first <= last < len(shape):
-            raise node.refuse(f"flattens the axes {first} to {last} of an input {times(shape)}")
-        return Elementwise(), (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]), None
-    if node.kind in ("Affine", "Linear"):
-        weight = _weights_of(node)
-        if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
-            raise node.refuse(f"has weights of shape {times(weight.shape)}, but its input is {times(shape)}")
-        outputs = weight.shape[:1]
-        return Matrix(weight.T), outputs, node.of_shape("bias", outputs) if "bias" in node.parameters else None
-    return _window(node, shape)
+    channels, *lengths = shape or (1,)
+    if len(lengths) == 2:
+        return channels, lengths[0], lengths[1]
+    return channels, 1, lengths[0] if lengths else 1
 
 
-def _weights_of(node: Node) -> np.ndarray:
+class LinearNode(NamedTuple):
+    """A linear node as a map."""
+
+    map: LinearMap
+    shape: Shape  # NIR shape of its output
+    bias: Optional[np.ndarray]  # float64, in this shape
+
+
+def read_linear_node(node: NirNode, shape: Shape) -> LinearNode:
+    """Return a node without neurons as a map; `shape` is the NIR shape of its input."""
+    return _READERS[node.kind](node, shape)
+
+
+def _read_identity(node: NirNode, shape: Shape) -> LinearNode:
+    """Return a node that passes its input on; the paths add the delay of a `Delay`."""
+    volume = volume_of(shape)
+    return LinearNode(ElementwiseMap(volume, volume), shape, None)
+
+
+def _read_scale(node: NirNode, shape: Shape) -> LinearNode:
+    volume = volume_of(shape)
+    factor = node.broadcast("scale", shape).reshape(volume)
+    return LinearNode(ElementwiseMap(volume, volume, factor), shape, None)
+
+
+def _read_flatten(node: NirNode, shape: Shape) -> LinearNode:
+    """Return a `Flatten`, whose axes do not count the batch axis."""
+    [start] = node.whole_numbers("start_dim", 1)
+    [end] = node.whole_numbers("end_dim", 1)
+    start_axis = start + len(shape) if start < 0 else start
+    end_axis = end + len(shape) if end < 0 else end
+    if not 0 <= start_axis <= end_axis < len(shape):
+        fault = f"flattens the axes {start_axis} to {end_axis}"
+        raise node.refuse(f"{fault} of an input {describe_shape(shape)}")
+    length = math.prod(shape[start_axis : end_axis + 1])
+    flat_shape = (*shape[:start_axis], length, *shape[end_axis + 1 :])
+    flat_map = ElementwiseMap(volume_of(shape), volume_of(flat_shape))
+    return LinearNode(flat_map, flat_shape, None)
+
+
+def _read_matrix(node: NirNode, shape: Shape) -> LinearNode:
+    """Return an `Affine` or a `Linear`."""
+    weight = _read_weights(node)
+    if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
+        fault = f"has weights of shape {describe_shape(weight.shape)}"
+        raise node.refuse(f"{fault}, but its input is {describe_shape(shape)}")
+    units = weight.shape[:1]
+    bias = node.broadcast("bias", units) if "bias" in node.parameters else None
+    matrix = MatrixMap(volume_of(shape), volume_of(units), weight.T)
+    return LinearNode(matrix, units, bias)
+
+
+def _read_weights(node: NirNode) -> np.ndarray:
     """Return the weights of a node as float64."""
     weight = node.parameters["weight"]
-    node.budget.draw(weight.size, f"weights of {node.title}", 8)
+    node.budget.draw(weight.size, f"weights of {node.title}", WEIGHT_BYTES)
     return weight.astype(np.float64)
 
 
-def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
-    """Return a convolution or pooling. A `Conv1d` has one row."""
+def _read_convolution(node: NirNode, shape: Shape) -> LinearNode:
+    """Return a convolution; a `Conv1d` has one row."""
     axes = 1 if node.kind == "Conv1d" else 2
-    if len(shape) != axes + 1:
-        raise node.refuse(f"needs an input of {axes + 1} axes, but its input is {times(shape)}")
-    channels, *sizes = shape
-    row = (1,) * (2 - axes)
-    dilations, bias = (1, 1), None
-    if node.kind.startswith("Conv"):
-        weight, (groups,) = _weights_of(node), node.whole("groups", 1)
-        if weight.ndim != axes + 2 or weight.shape[1] * groups != channels or weight.shape[0] % max(groups, 1):
-            raise node.refuse(
-                f"has weights of shape {times(weight.shape)} in {groups} groups, but its input is {times(shape)}"
-            )
-        dilations = _pair((*row, *node.whole("dilation", axes)))
-        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups, node)
-        bias = node.of_shape("bias", weight.shape[:1]) if "bias" in node.parameters else None
+    _require_axes(node, shape, axes)
+    weight = _read_weights(node)
+    [groups] = node.whole_numbers("groups", 1)
+    fits = weight.ndim == axes + 2 and weight.shape[1] * groups == shape[0]
+    if not fits or weight.shape[0] % max(groups, 1):
+        raise node.refuse(
+            f"has weights of shape {describe_shape(weight.shape)} in {groups} groups, "
+            f"but its input is {describe_shape(shape)}"
+        )
+    dilations = _for_both_axes(node.whole_numbers("dilation", axes))
+    filters, channels, *taps = weight.shape
+    weight = weight.reshape(filters, channels, *_for_both_axes(taps))
+    is_diagonal = channels == 1
+    if is_diagonal:
+        weight = weight.reshape(groups, filters // groups, *weight.shape[2:])
+        kernel = weight.transpose(2, 3, 0, 1)
     else:
-        taps, diagonal = node.whole("kernel_size", axes), True
-        if min(taps) < 1:
-            raise node.refuse(f"has a kernel of {times(taps)}")
-        if math.prod((channels, *taps)) > LARGEST_MATRIX:
-            raise node.refuse(f"has a kernel of {times((channels, *taps))} weights, more than {LARGEST_MATRIX:,}")
-        node.budget.draw(math.prod((channels, *taps)), f"weights of {node.title}", 8)
-        kernel = np.full((*taps, channels, 1), 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0)
-    strides, used = _pair((*row, *node.whole("stride", axes))), _pair((*row, *sizes))
-    if min((*strides, *dilations)) < 1:
-        raise node.refuse(f"has strides {strides} and dilations {dilations}: they must be at least 1")
-    overlaps = [d * (taps - 1) for d, taps in zip(dilations, kernel.shape)]  # of windows, at a stride of 1
-    pads = _pads(node, overlaps, axes)
-    outputs = _pair(
-        [
-            (size + sum(pad) - overlap - 1) // stride + 1
-            for size, pad, overlap, stride in zip(used, pads, overlaps, strides)
-        ]
-    )
+        kernel = _join_groups(weight, groups, node)
+    bias = node.broadcast("bias", (filters,)) if "bias" in node.parameters else None
+    sliding = WindowKernel(kernel, is_diagonal, dilations=dilations)
+    return _slide(node, shape, sliding, axes, bias)
+
+
+def _read_pooling(node: NirNode, shape: Shape) -> LinearNode:
+    """Return a pooling as a window of equal weights."""
+    _require_axes(node, shape, 2)
+    channels = shape[0]
+    taps = node.whole_numbers("kernel_size", 2)
+    if min(taps) < 1:
+        raise node.refuse(f"has a kernel of {describe_shape(taps)}")
+    count = math.prod((channels, *taps))
+    if count > LARGEST_MATRIX:
+        fault = f"has a kernel of {describe_shape((channels, *taps))} weights"
+        raise node.refuse(f"{fault}, more than {LARGEST_MATRIX:,}")
+    node.budget.draw(count, f"weights of {node.title}", WEIGHT_BYTES)
+    weight = 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0
+    kernel = WindowKernel(np.full((*taps, channels, 1), weight), is_diagonal=True)
+    return _slide(node, shape, kernel, 2, None)
+
+
+def _require_axes(node: NirNode, shape: Shape, axes: int) -> None:
+    """Raise `NotReadError` unless an input has channels and this number of axes."""
+    if len(shape) != axes + 1:
+        fault = f"needs an input of {axes + 1} axes"
+        raise node.refuse(f"{fault}, but its input is {describe_shape(shape)}")
+
+
+def _for_both_axes(numbers: Sequence[int]) -> Pair:
+    """Return numbers of rows and columns; those of one axis have 1 for rows."""
+    rows, columns = (1, *numbers) if len(numbers) == 1 else numbers
+    return rows, columns
+
+
+def _slide(
+    node: NirNode,
+    shape: Shape,
+    kernel: WindowKernel,
+    axes: int,
+    bias: Optional[np.ndarray],
+) -> LinearNode:
+    """Return a kernel with the strides and the padding of a node.
+
+    `axes` is the number of axes that the node has these for, the last ones; `bias` is
+    float64 (filters,).
+    """
+    used = _for_both_axes(shape[1:])
+    strides = _for_both_axes(node.whole_numbers("stride", axes))
+    if min((*strides, *kernel.dilations)) < 1:
+        fault = f"has strides {strides} and dilations {kernel.dilations}"
+        raise node.refuse(f"{fault}: they must be at least 1")
+    row_pads, column_pads = _read_padding(node, kernel, axes)
+    before = (row_pads[0], column_pads[0])
+    kernel = replace(kernel, strides=strides, before=before)
+    row_room = used[0] + sum(row_pads) - kernel.span(0)
+    column_room = used[1] + sum(column_pads) - kernel.span(1)
+    outputs = (row_room // strides[0] + 1, column_room // strides[1] + 1)
     if min(outputs) < 1:
-        raise node.refuse(f"has no output: its kernel does not fit into its input of {times(shape)}")
-    window = Window(kernel, diagonal, strides, dilations, _pair([first for first, _ in pads]), used, outputs)
-    result = (window.filters, *outputs[-axes:])
-    require_memory(8 * math.prod(result), f"{node.budget.path}: the {math.prod(result):,} outputs of {node.title}")
+        fault = "has no output: its kernel does not fit"
+        raise node.refuse(f"{fault} into its input of {describe_shape(shape)}")
+    output_shape = (kernel.filters, *outputs[-axes:])
+    size = math.prod(output_shape)
+    subject = f"{node.budget.path}: the {size:,} outputs of {node.title}"
+    require_memory(8 * size, subject)
     if bias is not None:
-        bias = np.broadcast_to(bias.reshape(-1, *([1] * axes)), result)
-    return window, result, bias
+        bias = np.broadcast_to(bias.reshape(-1, *([1] * axes)), output_shape)
+    target = (kernel.filters, *outputs)
+    window = WindowMap(volume_of(shape), target, kernel, used)
+    return LinearNode(window, output_shape, bias)
 
 
-def _of_groups(weight: np.ndarray, groups: int, node: Node) -> Tuple[np.ndarray, bool]:
-    """Return weights (filters, channels of a group, rows, columns) as the kernel of a `Window`, and if it is diagonal.
+def _join_groups(weight: np.ndarray, groups: int, node: NirNode) -> np.ndarray:
+    """Return the kernel of a convolution in groups, with zeros between groups.
 
-    The kernel of several groups with several channels has zeros between groups.
+    `weight` is (filters, channels of a group, rows, columns), the kernel (rows,
+    columns, channels, filters).
     """
     filters, channels, rows, columns = weight.shape
-    if channels == 1:
-        return weight.reshape(groups, filters // groups, rows, columns).transpose(2, 3, 0, 1), True
-    node.budget.draw(groups * weight.size, f"weights of the groups of {node.title}", 8)
+    subject = f"weights of the groups of {node.title}"
+    node.budget.draw(groups * weight.size, subject, WEIGHT_BYTES)
     kernel = np.zeros((rows, columns, groups, channels, groups, filters // groups))
-    each = np.arange(groups)
-    kernel[:, :, each, :, each] = weight.reshape(groups, filters // groups, channels, rows, columns).transpose(
-        0, 3, 4, 2, 1
-    )
-    return kernel.reshape(rows, columns, groups * channels, filters), False
+    group_weights = weight.reshape(groups, filters // groups, channels, rows, columns)
+    group = np.arange(groups)
+    kernel[:, :, group, :, group] = group_weights.transpose(0, 3, 4, 2, 1)
+    return kernel.reshape(rows, columns, groups * channels, filters)
 
 
-def _pads(node: Node, overlaps: List[int], axes: int) -> List[Pair]:
-    """Return the zeros before and after rows and columns; the node has padding for the last `axes` of them.
+def _read_padding(node: NirNode, kernel: WindowKernel, axes: int) -> List[Pair]:
+    """Return the zeros before and after the rows, and those of the columns.
 
-    `same` adds as many zeros as the windows overlap, an odd one at the end, as PyTorch does.
+    The node has padding for the last `axes` of them. `same` adds as many zeros as the
+    windows overlap at a stride of 1, an odd one at the end, as PyTorch does.
     """
     padding = node.parameters["padding"]
     if padding.dtype.kind != "U":
-        values = node.whole("padding", axes)
-        if min(values) < 0:
-            raise node.refuse(f"has padding {values}: it must not be negative")
-        return [(0, 0)] * (2 - axes) + [(value, value) for value in values]
-    if str(padding) not in ("same", "valid"):
-        raise node.refuse(f"has padding {str(padding)!r}: it must be numbers, 'same' or 'valid'")
-    return [(n // 2, n - n // 2) if str(padding) == "same" else (0, 0) for n in overlaps]
+        lengths = node.whole_numbers("padding", axes)
+        if min(lengths) < 0:
+            raise node.refuse(f"has padding {lengths}: it must not be negative")
+        return [(0, 0)] * (2 - axes) + [(length, length) for length in lengths]
+    name = str(padding)
+    if name not in ("same", "valid"):
+        fault = f"has padding {name!r}"
+        raise node.refuse(f"{fault}: it must be numbers, 'same' or 'valid'")
+    if name == "valid":
+        return [(0, 0), (0, 0)]
+    overlaps = [kernel.span(0) - 1, kernel.span(1) - 1]
+    return [(overlap // 2, overlap - overlap // 2) for overlap in overlaps]
 
 
-def compose(first: Linear, second: Linear, source: Channels, middle: Channels, target: Channels, node: Node) -> Linear:
-    """Compose a map from `source` to `middle` with one from `middle` to `target`, the one of `node`."""
-    if isinstance(second, Elementwise) and second.factor is None and (middle == target or isinstance(first, Matrix)):
-        return first
-    if isinstance(first, Elementwise) and isinstance(second, Elementwise):
-        if first.factor is None:
-            return second
-        return Elementwise(first.factor.reshape(target) * (1 if second.factor is None else second.factor))
-    composed: Optional[Linear] = None
-    if isinstance(first, Window) and isinstance(second, Window):
-        composed = _window_of_windows(first, second, node)
-    elif isinstance(first, Elementwise) and isinstance(second, Window) and source == middle:
-        factor = channel_values(first.factor)
-        node.budget.draw(second.kernel.size, f"weights of {node.title}", 8)
-        composed = None if factor is None else replace(second, kernel=second.kernel * factor.reshape(-1, 1))
-    elif isinstance(first, Window) and not first.kernel.any() and isinstance(second, Elementwise):
-        composed = first
-    elif isinstance(first, Window) and isinstance(second, Elementwise) and middle == target:
-        factor = channel_values(second.factor)
-        if factor is not None:
-            node.budget.draw(first.kernel.size, f"weights of {node.title}", 8)
-            per_filter = factor.reshape(first.kernel.shape[2:] if first.diagonal else (-1,))
-            composed = replace(first, kernel=first.kernel * per_filter)
-    if composed is not None:
-        return composed
-    _require_matrix(source, target, node)
-    if isinstance(first, Elementwise) and isinstance(second, Matrix):
-        factor = np.ones(1) if first.factor is None else first.factor.reshape(-1, 1)
-        return Matrix(factor * second.weights)
-    weights = matrix_of(first, source, middle, node).reshape(-1, *middle)
-    return Matrix(apply(second, weights, target).reshape(len(weights), -1))
+_READERS: Mapping[str, Callable[[NirNode, Shape], LinearNode]] = {
+    IDENTITY: _read_identity,
+    "Delay": _read_identity,
+    "Output": _read_identity,
+    "Scale": _read_scale,
+    "Flatten": _read_flatten,
+    "Affine": _read_matrix,
+    "Linear": _read_matrix,
+    "Conv1d": _read_convolution,
+    "Conv2d": _read_convolution,
+    "SumPool2d": _read_pooling,
+    "AvgPool2d": _read_pooling,
+}
 
 
-def _require_matrix(source: Channels, target: Channels, node: Node) -> None:
-    """Draw the bytes of a matrix between two volumes; raise `NotReadError` if it has too many weights."""
-    weights = math.prod(source) * math.prod(target)
-    if weights > LARGEST_MATRIX:
-        raise node.refuse(
-            f"and the linear nodes before it are not a convolution but a matrix of {weights:,} weights, more than "
-            f"{LARGEST_MATRIX:,}: put neurons between them"
+def compose(first_map: LinearMap, second_map: LinearMap, node: NirNode) -> LinearMap:
+    """Return the map that equals two in sequence; the second is that of `node`.
+
+    It is a matrix if it has no other form. Raise `NotReadError` if this matrix would be
+    too large.
+    """
+    if isinstance(second_map, ElementwiseMap) and second_map.factor is None:
+        if isinstance(first_map, MatrixMap):
+            return replace(first_map, target=second_map.target)
+        if second_map.source == second_map.target:
+            return first_map
+    if type(second_map) in _COMPOSERS.get(type(first_map), {}):
+        composer = _COMPOSERS[type(first_map)][type(second_map)]
+        composition = composer(first_map, second_map, node)
+        if composition is not None:
+            return composition
+    _require_matrix(first_map.source, second_map.target, node)
+    if isinstance(first_map, ElementwiseMap) and isinstance(second_map, MatrixMap):
+        factor = np.ones(1)
+        if first_map.factor is not None:
+            factor = first_map.factor.reshape(-1, 1)
+        weights = factor * second_map.weights
+    else:
+        rows = to_matrix(first_map, node)
+        outputs = second_map.apply(rows.reshape(-1, *second_map.source))
+        weights = outputs.reshape(len(rows), -1)
+    return MatrixMap(first_map.source, second_map.target, weights)
+
+
+def _multiply_factors(
+    first_map: ElementwiseMap,
+    second_map: ElementwiseMap,
+    node: NirNode,
+) -> ElementwiseMap:
+    if first_map.factor is None:
+        return replace(second_map, source=first_map.source)
+    factor = first_map.factor.reshape(second_map.target)
+    if second_map.factor is not None:
+        factor = factor * second_map.factor
+    return ElementwiseMap(first_map.source, second_map.target, factor)
+
+
+def _scale_channels(
+    first_map: ElementwiseMap,
+    second_map: WindowMap,
+    node: NirNode,
+) -> Optional[WindowMap]:
+    """Multiply the weights of a window by the factors of the channels that it reads."""
+    if first_map.source != second_map.source:
+        return None
+    factor = channel_values(first_map.factor)
+    kernel = second_map.kernel
+    node.budget.draw(kernel.weights.size, f"weights of {node.title}", WEIGHT_BYTES)
+    if factor is None:
+        return None
+    weights = kernel.weights * factor.reshape(-1, 1)
+    return replace(second_map, kernel=replace(kernel, weights=weights))
+
+
+def _scale_filters(
+    first_map: WindowMap,
+    second_map: ElementwiseMap,
+    node: NirNode,
+) -> Optional[WindowMap]:
+    """Multiply the weights of a window by the factors of its filters.
+
+    Weights of zero remain as they are, also if the second map changes the shape.
+    """
+    kernel = first_map.kernel
+    if not kernel.weights.any():
+        return first_map
+    if second_map.source != second_map.target:
+        return None
+    factor = channel_values(second_map.factor)
+    if factor is None:
+        return None
+    node.budget.draw(kernel.weights.size, f"weights of {node.title}", WEIGHT_BYTES)
+    filters_shape = kernel.weights.shape[2:] if kernel.is_diagonal else (-1,)
+    weights = kernel.weights * factor.reshape(filters_shape)
+    return replace(first_map, kernel=replace(kernel, weights=weights))
+
+
+def _compose_windows(
+    first_map: WindowMap,
+    second_map: WindowMap,
+    node: NirNode,
+) -> Optional[WindowMap]:
+    """Return a window of windows as one window; None if it would differ at the border.
+
+    Rows and columns after the last one that the first window needs are cut where the
+    second reads zeros after its input, as a pooling of an odd size drops them.
+    """
+    used = []
+    for axis in (0, 1):
+        outputs = first_map.target[1 + axis]
+        source_length = min(
+            first_map.used[axis],
+            first_map.kernel.read_end(axis, outputs),
         )
-    node.budget.draw(weights, f"weights of a matrix of {node.title}", 8)
+        target_length = second_map.target[1 + axis]
+        is_exact = is_exact_at_borders(
+            first_map.kernel,
+            second_map.kernel,
+            axis,
+            source_length=source_length,
+            middle_length=outputs,
+            target_length=target_length,
+        )
+        if not is_exact:
+            return None
+        pads_after = second_map.kernel.read_end(axis, target_length) > outputs
+        used.append(source_length if pads_after else first_map.used[axis])
+    count = math.prod(composed_shape(first_map.kernel, second_map.kernel))
+    subject = f"weights of {node.title} composed with those before it"
+    node.budget.draw(count, subject, WEIGHT_BYTES)
+    kernel = compose_kernels(first_map.kernel, second_map.kernel)
+    return WindowMap(first_map.source, second_map.target, kernel, (used[0], used[1]))
+
+
+# Functions that compose two maps without a matrix, by the types of the first and of
+# the second. They return None where the composition has no such form.
+_COMPOSERS: Mapping[
+    Type[LinearMap],
+    Mapping[Type[LinearMap], Callable[..., Optional[LinearMap]]],
+] = {
+    ElementwiseMap: {ElementwiseMap: _multiply_factors, WindowMap: _scale_channels},
+    WindowMap: {ElementwiseMap: _scale_filters, WindowMap: _compose_windows},
+}
+
+
+def _require_matrix(
+    source: ChannelsFirst,
+    target: ChannelsFirst,
+    node: NirNode,
+) -> None:
+    """Draw the bytes of a matrix between two volumes.
+
+    Raise `NotReadError` if it has too many weights.
+    """
+    count = math.prod(source) * math.prod(target)
+    if count > LARGEST_MATRIX:
+        raise node.refuse(
+            "and the linear nodes before it are not a convolution but a matrix of "
+            f"{count:,} weights, more than {LARGEST_MATRIX:,}: put neurons between them"
+        )
+    node.budget.draw(count, f"weights of a matrix of {node.title}", WEIGHT_BYTES)
 
 
 def channel_values(values: Optional[np.ndarray]) -> Optional[np.ndarray]:
-    """Return the value of each channel if it is the same at all positions, else None; 1 for None."""
+    """Return the value of each channel if it is the same at all positions, else None.
+
+    Without values, which stands for factors of 1, it is one 1 for all channels.
+    """
     if values is None:
         return np.ones(1)
-    first = values.reshape(len(values), -1)[:, :1]
-    return first.ravel() if (values.reshape(len(values), -1) == first).all() else None
+    rows = values.reshape(len(values), -1)
+    channels = rows[:, :1]
+    return channels.ravel() if (rows == channels).all() else None
 
 
-def matrix_of(linear: Linear, source: Channels, target: Channels, node: Node) -> np.ndarray:
-    """Return the weights of a map, float64 of shape (inputs, outputs)."""
-    if isinstance(linear, Matrix):
-        return linear.weights
-    _require_matrix(source, target, node)
-    rows = np.eye(math.prod(source)).reshape(-1, *source)
-    return apply(linear, rows, target).reshape(len(rows), -1)
-
-
-def apply(linear: Linear, x: np.ndarray, target: Channels) -> np.ndarray:
-    """Return the output of a map, shape (rows, *target), for inputs of shape (rows, *source)."""
-    if isinstance(linear, Matrix):
-        return (x.reshape(len(x), -1) @ linear.weights).reshape(len(x), *target)
-    if isinstance(linear, Elementwise):
-        x = x.reshape(len(x), *target)
-        return x if linear.factor is None else x * linear.factor
-    rows, columns = linear.used
-    pads = [(0, 0), (0, 0), *zip(linear.before, linear.after)]
-    x = np.pad(x[:, :, :rows, :columns], pads)
-    sums = np.zeros((len(x), *target))
-    for i, j in np.ndindex(linear.kernel.shape[:2]):
-        (row, column), (height, width) = (i * linear.dilations[0], j * linear.dilations[1]), linear.outputs
-        (down, right), kernel = linear.strides, linear.kernel[i, j]
-        part = x[:, :, row : row + down * (height - 1) + 1 : down, column : column + right * (width - 1) + 1 : right]
-        if linear.diagonal:
-            sums += (part[:, :, None] * kernel[:, :, None, None]).reshape(sums.shape)
-        else:
-            sums += np.einsum("nkhw,kf->nfhw", part, kernel, optimize=True)
-    return sums
-
-
-def _window_of_windows(first: Window, second: Window, node: Node) -> Optional[Window]:
-    """Return a window of windows as one window with a larger kernel; None if it is not one.
-
-    Where the second has zeros around its input, the first must read nothing: rows after the last one that it needs are
-    cropped, as a pooling of an odd size drops them.
-    """
-    used, taps, dilations = [], [], []
-    for axis in (0, 1):
-        stride, before, outputs = first.strides[axis], first.before[axis], first.outputs[axis]
-        last = second.strides[axis] * (second.outputs[axis] - 1) - second.before[axis] + second.reach[axis] - 1
-        needed = min(first.used[axis], (outputs - 1) * stride - before + first.reach[axis])
-        if second.before[axis] and first.reach[axis] - 1 - stride - before >= 0:
-            return None
-        if last >= outputs:
-            if outputs * stride - before < needed:
-                return None
-            used.append(needed)
-        else:
-            used.append(first.used[axis])
-        inner, outer = (np.arange(w.kernel.shape[axis]) * w.dilations[axis] for w in (first, second))
-        offsets = outer[:, None] * stride + inner
-        dilations.append(int(np.gcd.reduce(offsets.ravel())) or 1)
-        taps.append(offsets // dilations[axis])
-    rule = {
-        (True, True): "ijka,kab->ijkab",
-        (True, False): "ijka,kaf->ijkf",
-        (False, True): "ijkf,fb->ijkfb",
-        (False, False): "ijkc,cf->ijkf",
-    }[first.diagonal, second.diagonal]
-    channels, diagonal = first.kernel.shape[2], first.diagonal and second.diagonal
-    per_channel = first.kernel.shape[3] * second.kernel.shape[3] if diagonal else second.filters
-    size = (int(taps[0].max()) + 1, int(taps[1].max()) + 1, channels, per_channel)
-    node.budget.draw(math.prod(size), f"weights of {node.title} composed with those before it", 8)
-    kernel = np.zeros(size)
-    for i, j in np.ndindex(second.kernel.shape[:2]):
-        of_tap = second.kernel[i, j]
-        if first.diagonal:
-            of_tap = of_tap.reshape(channels, -1, of_tap.shape[-1])
-        part = np.einsum(rule, first.kernel, of_tap, optimize=True)
-        kernel[np.ix_(taps[0][i], taps[1][j])] += part.reshape(*part.shape[:3], -1)
-    return Window(
-        kernel,
-        diagonal,
-        strides=_pair([a * b for a, b in zip(first.strides, second.strides)]),
-        dilations=_pair(dilations),
-        before=_pair([first.before[axis] + second.before[axis] * first.strides[axis] for axis in (0, 1)]),
-        used=_pair(used),
-        outputs=second.outputs,
-    )
-
-
-def _pair(values: Sequence[int]) -> Pair:
-    first, second = values
-    return first, second
+def to_matrix(linear_map: LinearMap, node: NirNode) -> np.ndarray:
+    """Return the weights of a map, float64 (inputs, outputs)."""
+    if isinstance(linear_map, MatrixMap):
+        return linear_map.weights
+    _require_matrix(linear_map.source, linear_map.target, node)
+    rows = np.eye(math.prod(linear_map.source)).reshape(-1, *linear_map.source)
+    return linear_map.apply(rows).reshape(len(rows), -1)
