@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from snnb.conversion.kernel import IDENTITY, Kernel, composed
+from snnb.conversion.kernel import IDENTITY, Kernel, compose
 from snnb.network.geometry import Shape
 from snnb.network.layers import Pooling2D, Reindexing, ZeroPadding2D
 from snnb.network.network import Volume
@@ -41,7 +41,7 @@ class Affine:
         """Multiply the channels by a scale and add a shift: float64 `(channels,)`."""
         terms = []
         for term in self.terms:
-            terms.append(replace(term, kernel=term.kernel.scaled(scale)))
+            terms.append(replace(term, kernel=term.kernel.scale(scale)))
         return replace(self, terms=tuple(terms), bias=self.bias * scale + shift)
 
     def follow(self, kernel: Kernel, bias: np.ndarray, shape: Shape) -> "Affine":
@@ -53,14 +53,14 @@ class Affine:
         terms = []
         for term in self.terms:
             source_shape = term.source.shape
-            both = composed(term.kernel, kernel, source_shape, self.shape, shape)
+            both = compose(term.kernel, kernel, source_shape, self.shape, shape)
             terms.append(replace(term, kernel=both))
         pads_bias = self.bias.any() and kernel.pads(self.shape, shape)
         if self.bias.ndim == 1 and not pads_bias:
-            bias_after = kernel.of_constant(self.bias)
+            bias_after = kernel.apply_to_constant(self.bias)
         else:
             image = np.broadcast_to(self.bias, self.shape)
-            bias_after = kernel.of_image(image, shape)
+            bias_after = kernel.apply_to_image(image, shape)
         return Affine(tuple(terms), bias + bias_after, shape)
 
 
@@ -146,5 +146,5 @@ def pad_sum(value: Value) -> Optional[Affine]:
     result = source.follow(kernel, np.zeros(channels), value.shape)
     if value.outside is None:
         return result
-    inside = kernel.of_image(np.ones(source.shape), value.shape)
+    inside = kernel.apply_to_image(np.ones(source.shape), value.shape)
     return replace(result, bias=result.bias + value.outside * (1 - inside))
