@@ -282,7 +282,7 @@ def test_only_the_layers_that_the_output_depends_on_are_read(tmp_path):
 
 
 def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(tmp_path, monkeypatch, capsys):
-    def broken(layers, node, inputs):
+    def broken(call):
         raise IndexError("string index out of range")
 
     path = written(tmp_path / "net.onnx", [node("Relu", "x", "y")], (3, 8, 8))

@@ -1,6 +1,11 @@
-"""ONNX's operators (https://onnx.ai/onnx/operators) as Keras's layers, by name in `OPERATORS`."""
+"""ONNX's operators (https://onnx.ai/onnx/operators) as Keras's layers, by name.
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+A function of `OPERATORS` reads one operator: it adds the layers that compute it, and
+returns its output. It raises `NotReadError` for what no layer computes.
+"""
+
+import math
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -8,505 +13,715 @@ from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_values import (
     BATCH,
     POSITION_BYTES,
-    Layers,
-    Node,
+    OnnxNode,
+    OnnxValue,
     Operand,
-    Operator,
-    Value,
-    in_keras_order,
-    per_channel,
-    picture,
-    same_order,
-    vector,
+    OperatorCall,
+    OperatorReader,
+    broadcast_to_channels,
+    flatten,
+    have_same_order,
+    order_or_none,
+    require_value,
+    to_keras_order,
 )
 from snnb.network.geometry import window_zeros
+from snnb.network.trained import TrainedLayer
 
 CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
+LARGEST_BOUND = 1e30  # of a clipping: above it, there is none
+FLOAT_TYPES = (1, 10, 11, 16)  # numbers of ONNX's floating-point types
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
+NO_PADS = ((0, 0), (0, 0))
 
 
-def _constant(inputs: Sequence[Operand], number: int, role: str) -> np.ndarray:
-    """Return an input of an operator that must be a constant; `role` describes it in the message."""
-    given = inputs[number] if number < len(inputs) else None
-    if not isinstance(given, np.ndarray):
-        raise NotReadError(f"its {role} is not a constant")
-    return given
+class Windows(NamedTuple):
+    """How the windows of a pooling slide over a picture."""
+
+    size: Tuple[int, int]  # taps of rows and columns
+    strides: Tuple[int, int]
+    same: Pads  # TensorFlow's padding for `same`
 
 
-def _optional(inputs: Sequence[Operand], number: int, role: str) -> Optional[np.ndarray]:
-    """Return an input that must be a constant, None if the operator does not have it."""
-    return _constant(inputs, number, role) if number < len(inputs) and inputs[number] is not None else None
+def _same_pads(
+    value: OnnxValue,
+    size: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Pads:
+    """Return TensorFlow's padding for `same`."""
+    picture = (value.lengths["H"], value.lengths["W"])
+    return window_zeros(picture, size, strides, dilations, "same")
 
 
-def _convolution(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """Conv with one group, or with one for each channel."""
-    value = picture(layers, node.name, inputs[0])
-    weights = _constant(inputs, 1, "kernel").astype(np.float32)
-    bias = _optional(inputs, 2, "bias")
-    if weights.ndim != 4:
-        raise NotReadError(f"it has a kernel of shape {weights.shape}")
-    filters, channels, *size = weights.shape
-    strides, dilations = _pair(node, "strides"), _pair(node, "dilations")
-    groups = node.get("group", 1)
-    if node.get("kernel_shape", tuple(size)) != tuple(size) or channels * groups != value.lengths["C"]:
-        raise NotReadError(f"its kernel {weights.shape} does not fit {value.lengths['C']} channels in {groups} groups")
-    if max(strides) > 1 and max(dilations) > 1:
-        raise NotReadError("it has strides and dilations, which are not supported together")
-    same = _same(value, size, strides, dilations)
-    value, padding = _padded(layers, node, value, _pads(node, same), same)
-    settings: Dict[str, object] = {"kernel_size": size, "strides": strides, "dilation_rate": dilations}
-    if groups == 1:
-        kind, kernel = "Conv2D", weights.transpose(2, 3, 1, 0)
-        settings["filters"] = filters
-    elif channels != 1 or filters % groups:
-        raise NotReadError(f"it has {groups} groups of {channels} channels; only one, or one per channel, is read")
-    elif strides[0] != strides[1]:
-        raise NotReadError("it has one group per channel and unequal strides, which are not supported together")
-    else:
-        kind, kernel = "DepthwiseConv2D", weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)
-        settings["depth_multiplier"] = filters // groups
-    arrays = [kernel] if bias is None else [kernel, bias]
-    layer = layers.add(kind, node.name, [value.layer], arrays, padding=padding, use_bias=bias is not None, **settings)
-    return Value(layer, "NCHW")
-
-
-def _pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """MaxPool or AveragePool; the padding of MaxPool is below every number: for nonnegative numbers, 0 is the same."""
-    kind = "MaxPooling2D" if node.kind == "MaxPool" else "AveragePooling2D"
-    value = picture(layers, node.name, inputs[0])
-    size, strides, dilations = node.get("kernel_shape", ()), _pair(node, "strides"), _pair(node, "dilations")
-    if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
-        raise NotReadError("it is not a plain pooling of images: it has dilations, or outputs indices")
-    same = _same(value, size, strides, dilations)
-    pads = _pads(node, same)
-    if node.get("ceil_mode", 0):
-        pads = _last_windows(value, pads, size, strides)
-    counted = node.get("count_include_pad", 0) == 1
-    if size == (1, 1) and strides == (1, 1) and pads == ((0, 0), (0, 0)):
-        return value
-    if np.any(pads) and (counted or pads != same):
-        if kind == "MaxPooling2D" and not value.nonnegative:
-            raise NotReadError("it pads numbers that may be negative: put a ReLU before the max pooling")
-        if kind == "AveragePooling2D" and (not counted or node.get("ceil_mode", 0)):
-            raise NotReadError(f"it excludes its padding {pads} from the average, which Keras supports for `same` only")
-    # Keras leaves its own padding out of an average.
-    value, padding = _padded(layers, node, value, pads, None if counted else same)
-    layer = layers.add(kind, node.name, [value.layer], pool_size=size, strides=strides, padding=padding)
-    return value.like(layer, value.nonnegative)
-
-
-def _global_average_pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """GlobalAveragePool; axes of length 1 are inserted again only where an operator needs them."""
-    value = picture(layers, node.name, inputs[0])
-    return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.layer]), value.nonnegative)
-
-
-def _global_max_pooling(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """GlobalMaxPool: max pooling with one window."""
-    return _picture_maximum(layers, node, picture(layers, node.name, inputs[0]))
-
-
-def _picture_maximum(layers: Layers, node: Node, value: Value) -> Value:
-    """Return the maximum of each channel, a picture of 1×1."""
-    if value.lengths["H"] * value.lengths["W"] == 1:
-        return value
-    window = value.lengths["H"], value.lengths["W"]
-    layer = layers.add(
-        "MaxPooling2D",
-        node.name,
-        [value.layer],
-        pool_size=window,
-        strides=window,
-        padding="valid",
-    )
-    return value.like(layer, value.nonnegative)
-
-
-def _padding(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """Pad a picture with zeros."""
-    value = _value(inputs[0])
-    if node.get("mode", "constant") != "constant":
-        raise NotReadError(f"its mode is {node.get('mode', '')}; only padding with zeros is supported")
-    given = _optional(inputs, 2, "value")
-    fill = node.get("value", 0.0) if given is None else _number(given)
-    ends = node.get("pads", ()) or tuple(int(n) for n in np.ravel(_constant(inputs, 1, "padding")))
-    rank = len(value.axes)
-    given = _optional(inputs, 3, "axes")
-    axes = list(range(rank)) if given is None else [int(axis) % rank for axis in np.ravel(given)]
-    if len(ends) != 2 * len(axes):
-        raise NotReadError(f"its padding {ends} does not fit {len(axes)} axes")
-    pads = {value.axes[axis]: (ends[i], ends[i + len(axes)]) for i, axis in enumerate(axes)}
-    if not any(number for pair in pads.values() for number in pair):
-        return value
-    if fill != 0 or min(ends) < 0 or any(pads[axis] != (0, 0) for axis in pads if axis not in "HW"):
-        raise NotReadError(f"it pads {pads} with {fill:g}; only padding of height and width with zeros is supported")
-    return _zeros(layers, node, picture(layers, node.name, value), (pads.get("H", (0, 0)), pads.get("W", (0, 0))))
-
-
-def _normalisation(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
-    """BatchNormalization with its recorded mean and variance."""
-    value = _value(inputs[0])
-    if node.get("training_mode", 0):
-        raise NotReadError("it is in training mode: export after model.eval()")
-    scale, shift, mean, variance = (_constant(inputs, number, "numbers").astype(np.float64) for number in range(1, 5))
-    if any(
-        array.shape != (value.lengths["F" if value.axes == "NF" else "C"],) for array in (scale, shift, mean, variance)
-    ):
-        raise NotReadError(f"its numbers {scale.shape} do not fit the image {value.shape}")
-    factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
-    ordered = [in_keras_order(array, value.order) for array in (factor, shift - mean * factor)]
-    return _scaled(layers, node, value, *ordered)
-
-
-def _scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift: np.ndarray) -> Value:
-    """Scale and shift each channel or unit of a picture or vector; the numbers are in Keras's order.
-
-    Keras's BatchNormalization does it with mean 0 and a variance that makes up for its epsilon: TensorFlow computes
-    with no smaller one than 1.001e-5, and PyTorch's is 1e-5.
-    """
-    epsilon = 1e-3
-    layers.budget.draw(len(factor), f"channels that {node.name} scales", CHANNEL_BYTES)
-    arrays = [factor, shift, np.zeros(len(factor)), np.full(len(factor), 1 - epsilon)]
-    return value.like(layers.add("BatchNormalization", node.name, [value.layer], arrays, epsilon=epsilon))
-
-
-def _pair(node: Node, name: str) -> Tuple[int, int]:
+def _pair(node: OnnxNode, name: str) -> Tuple[int, int]:
     numbers = node.get(name, (1, 1))
     if len(numbers) != 2 or min(numbers) < 1:
         raise NotReadError(f"its {name} are {numbers}, not two numbers from 1 on")
     return numbers[0], numbers[1]
 
 
-def _pads(node: Node, same: Pads) -> Pads:
+def _read_pads(node: OnnxNode, same: Pads) -> Pads:
+    """Return the padding of an operator; `same` is TensorFlow's padding of this name.
+
+    ONNX's `SAME_LOWER` has the larger half at the beginning.
+    """
     automatic = node.get("auto_pad", "NOTSET")
-    if automatic in ("SAME_UPPER", "SAME_LOWER"):
+    if automatic == "SAME_UPPER":
+        return same
+    if automatic == "SAME_LOWER":
         (top, bottom), (left, right) = same
-        return ((top, bottom), (left, right)) if automatic == "SAME_UPPER" else ((bottom, top), (right, left))
-    numbers = node.get("pads", (0, 0, 0, 0)) if automatic == "NOTSET" else (0, 0, 0, 0)
+        return (bottom, top), (right, left)
+    zeros = (0, 0, 0, 0)
+    numbers = node.get("pads", zeros) if automatic == "NOTSET" else zeros
     if len(numbers) != 4 or min(numbers) < 0:
         raise NotReadError(f"its pads are {numbers}, not four numbers from 0 on")
     top, left, bottom, right = numbers
     return (top, bottom), (left, right)
 
 
-def _same(value: Value, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Pads:
-    """Return TensorFlow's padding for `same`."""
-    return window_zeros((value.lengths["H"], value.lengths["W"]), size, strides, dilations, "same")
+def _convolution(call: OperatorCall) -> OnnxValue:
+    """Conv with one group, or with one for each channel."""
+    node = call.node
+    value = call.picture
+    weights = call.constant(1, "kernel").astype(np.float32)
+    bias = call.optional_constant(2, "bias")
+    if weights.ndim != 4:
+        raise NotReadError(f"it has a kernel of shape {weights.shape}")
+    filters, channels, *size = weights.shape
+    strides = _pair(node, "strides")
+    dilations = _pair(node, "dilations")
+    groups = node.get("group", 1)
+    has_size = node.get("kernel_shape", tuple(size)) == tuple(size)
+    if not has_size or channels * groups != value.lengths["C"]:
+        fault = f"its kernel {weights.shape} does not fit {value.lengths['C']} channels"
+        raise NotReadError(f"{fault} in {groups} groups")
+    if max(strides) > 1 and max(dilations) > 1:
+        fault = "it has strides and dilations"
+        raise NotReadError(f"{fault}, which are not supported together")
+    same = _same_pads(value, size, strides, dilations)
+    pads = _read_pads(node, same)
+    padded_value, padding = _apply_pads(call, value, pads, same)
+    if groups == 1:
+        kind = "Conv2D"
+        kernel = weights.transpose(2, 3, 1, 0)
+        channel_settings = {"filters": filters}
+    elif channels != 1 or filters % groups:
+        fault = f"it has {groups} groups of {channels} channels"
+        raise NotReadError(f"{fault}; only one, or one per channel, is read")
+    elif strides[0] != strides[1]:
+        fault = "it has one group per channel and unequal strides"
+        raise NotReadError(f"{fault}, which are not supported together")
+    else:
+        kind = "DepthwiseConv2D"
+        multiplier = filters // groups
+        group_weights = weights.reshape(groups, multiplier, *size)
+        kernel = group_weights.transpose(2, 3, 0, 1)
+        channel_settings = {"depth_multiplier": multiplier}
+    layer = call.add(
+        kind,
+        [padded_value],
+        [kernel] if bias is None else [kernel, bias],
+        padding=padding,
+        use_bias=bias is not None,
+        kernel_size=size,
+        strides=strides,
+        dilation_rate=dilations,
+        **channel_settings,
+    )
+    return OnnxValue(layer, "NCHW")
 
 
-def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequence[int]) -> Pads:
-    """Return the padding that completes the last windows, which ceil_mode keeps."""
-    ends = []
-    for axis, (before, after), taps, stride in zip("HW", pads, size, strides):
-        length = value.lengths[axis]
-        windows = -(-(length + before + after - taps) // stride) + 1
-        if (windows - 1) * stride >= length + before:  # PyTorch leaves it out, onnxruntime 1.19 does not
-            raise NotReadError("by its ceil_mode, the last window begins in the padding: omit ceil_mode")
-        ends.append((before, max((windows - 1) * stride + taps - length - before, after)))
-    return ends[0], ends[1]
+def _max_pooling(call: OperatorCall) -> OnnxValue:
+    """MaxPool; its padding is below every number: of nonnegative numbers, 0 is too."""
+    value = call.picture
+    windows = _pooling_windows(call.node, value)
+    pads = _pooling_pads(call.node, value, windows)
+    if _is_identity(windows, pads):
+        return value
+    counts_pads = call.node.get("count_include_pad", 0) == 1
+    adds_zeros = np.any(pads) and (counts_pads or pads != windows.same)
+    if adds_zeros and not value.nonnegative:
+        fault = "it pads numbers that may be negative"
+        raise NotReadError(f"{fault}: put a ReLU before the max pooling")
+    keras_pads = None if counts_pads else windows.same
+    return _add_pooling(call, "MaxPooling2D", value, windows, pads, keras_pads)
 
 
-def _padded(layers: Layers, node: Node, value: Value, pads: Pads, same: Optional[Pads]) -> Tuple[Value, str]:
-    """Return the value, padded unless the layer does it by Keras's padding `same`, and the padding of the layer."""
+def _average_pooling(call: OperatorCall) -> OnnxValue:
+    """AveragePool; Keras leaves its own padding out of an average."""
+    node = call.node
+    value = call.picture
+    windows = _pooling_windows(node, value)
+    pads = _pooling_pads(node, value, windows)
+    if _is_identity(windows, pads):
+        return value
+    counts_pads = node.get("count_include_pad", 0) == 1
+    adds_zeros = np.any(pads) and (counts_pads or pads != windows.same)
+    if adds_zeros and (not counts_pads or node.get("ceil_mode", 0)):
+        fault = f"it excludes its padding {pads} from the average"
+        raise NotReadError(f"{fault}, which Keras supports for `same` only")
+    keras_pads = None if counts_pads else windows.same
+    return _add_pooling(call, "AveragePooling2D", value, windows, pads, keras_pads)
+
+
+def _pooling_windows(node: OnnxNode, value: OnnxValue) -> Windows:
+    """Return the windows of a pooling."""
+    size = node.get("kernel_shape", ())
+    strides = _pair(node, "strides")
+    dilations = _pair(node, "dilations")
+    outputs = [output for output in node.outputs if output]
+    if len(size) != 2 or max(dilations) > 1 or len(outputs) > 1:
+        fault = "it is not a plain pooling of images"
+        raise NotReadError(f"{fault}: it has dilations, or outputs indices")
+    same = _same_pads(value, size, strides, dilations)
+    return Windows((size[0], size[1]), strides, same)
+
+
+def _pooling_pads(node: OnnxNode, value: OnnxValue, windows: Windows) -> Pads:
+    """Return the padding of a pooling, with the rows and columns of its `ceil_mode`."""
+    pads = _read_pads(node, windows.same)
+    if not node.get("ceil_mode", 0):
+        return pads
+    rows = _complete_windows(value.lengths["H"], pads[0], windows, 0)
+    columns = _complete_windows(value.lengths["W"], pads[1], windows, 1)
+    return rows, columns
+
+
+def _complete_windows(
+    length: int,
+    pads: Tuple[int, int],
+    windows: Windows,
+    axis: int,
+) -> Tuple[int, int]:
+    """Return the padding that completes the last window, which `ceil_mode` keeps."""
+    before, after = pads
+    taps = windows.size[axis]
+    stride = windows.strides[axis]
+    count = -(-(length + before + after - taps) // stride) + 1
+    last_start = (count - 1) * stride
+    # PyTorch leaves this window out, onnxruntime 1.19 does not
+    if last_start >= length + before:
+        fault = "by its ceil_mode, the last window begins in the padding"
+        raise NotReadError(f"{fault}: omit ceil_mode")
+    return before, max(last_start + taps - length - before, after)
+
+
+def _is_identity(windows: Windows, pads: Pads) -> bool:
+    """Whether the windows of a pooling are the pixels."""
+    return windows.size == (1, 1) and windows.strides == (1, 1) and pads == NO_PADS
+
+
+def _add_pooling(
+    call: OperatorCall,
+    kind: str,
+    value: OnnxValue,
+    windows: Windows,
+    pads: Pads,
+    keras_pads: Optional[Pads],
+) -> OnnxValue:
+    """Add a pooling of a Keras class, after a padding that it does not do itself.
+
+    `keras_pads` is the padding that Keras's `same` may stand for; None: it may not.
+    """
+    padded_value, padding = _apply_pads(call, value, pads, keras_pads)
+    layer = call.add(
+        kind,
+        [padded_value],
+        pool_size=windows.size,
+        strides=windows.strides,
+        padding=padding,
+    )
+    return padded_value.follow(layer, padded_value.nonnegative)
+
+
+def _apply_pads(
+    call: OperatorCall,
+    value: OnnxValue,
+    pads: Pads,
+    keras_pads: Optional[Pads],
+) -> Tuple[OnnxValue, str]:
+    """Return the value that a layer reads, and the layer's padding in Keras.
+
+    A padding that is not `keras_pads`, which Keras's `same` adds, is a layer.
+    """
     if not np.any(pads):
         return value, "valid"
-    if pads == same:
+    if pads == keras_pads:
         return value, "same"
-    return _zeros(layers, node, value, pads), "valid"
+    return _add_zeros(call, value, pads), "valid"
 
 
-def _zeros(layers: Layers, node: Node, value: Value, pads: Pads) -> Value:
-    return value.like(layers.add("ZeroPadding2D", f"{node.name}_pad", [value.layer], padding=pads), value.nonnegative)
+def _add_zeros(call: OperatorCall, value: OnnxValue, pads: Pads) -> OnnxValue:
+    """Pad a picture with zeros, in a layer before that of the operator."""
+    name = f"{call.node.name}_pad"
+    layer = call.layers.add("ZeroPadding2D", name, [value.layer], padding=pads)
+    return value.follow(layer, value.nonnegative)
 
 
-def _relu(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _global_average_pooling(call: OperatorCall) -> OnnxValue:
+    """GlobalAveragePool.
+
+    Axes of length 1 are inserted again only where an operator needs them.
+    """
+    value = call.picture
+    layer = call.add("GlobalAveragePooling2D", [value])
+    return value.follow(layer, value.nonnegative)
+
+
+def _global_max_pooling(call: OperatorCall) -> OnnxValue:
+    """GlobalMaxPool: max pooling with one window."""
+    return _picture_maximum(call, call.picture)
+
+
+def _picture_maximum(call: OperatorCall, value: OnnxValue) -> OnnxValue:
+    """Return the maximum of each channel, a picture of 1×1."""
+    window = (value.lengths["H"], value.lengths["W"])
+    if window[0] * window[1] == 1:
+        return value
+    layer = call.add(
+        "MaxPooling2D",
+        [value],
+        pool_size=window,
+        strides=window,
+        padding="valid",
+    )
+    return value.follow(layer, value.nonnegative)
+
+
+def _padding(call: OperatorCall) -> OnnxValue:
+    """Pad a picture with zeros."""
+    node = call.node
+    value = call.value
+    if node.get("mode", "constant") != "constant":
+        fault = f"its mode is {node.get('mode', '')}"
+        raise NotReadError(f"{fault}; only padding with zeros is supported")
+    fill_constant = call.optional_constant(2, "value")
+    fill = node.get("value", 0.0)
+    if fill_constant is not None:
+        fill = _number(fill_constant)
+    ends = node.get("pads", ())
+    if not ends:
+        ends = tuple(int(number) for number in np.ravel(call.constant(1, "padding")))
+    rank = len(value.axes)
+    axes_constant = call.optional_constant(3, "axes")
+    axes = list(range(rank))
+    if axes_constant is not None:
+        axes = [int(axis) % rank for axis in np.ravel(axes_constant)]
+    if len(ends) != 2 * len(axes):
+        raise NotReadError(f"its padding {ends} does not fit {len(axes)} axes")
+    pads = {}  # by meaning of the axis
+    for axis, before, after in zip(axes, ends, ends[len(axes) :]):
+        pads[value.axes[axis]] = (before, after)
+    if not any(map(any, pads.values())):
+        return value
+    pads_others = any(pads[axis] != (0, 0) for axis in pads if axis not in "HW")
+    if fill != 0 or min(ends) < 0 or pads_others:
+        fault = f"it pads {pads} with {fill:g}"
+        rule = "only padding of height and width with zeros is supported"
+        raise NotReadError(f"{fault}; {rule}")
+    picture = call.to_picture(value)
+    height_pads = pads.get("H", (0, 0))
+    width_pads = pads.get("W", (0, 0))
+    return _add_zeros(call, picture, (height_pads, width_pads))
+
+
+def _normalisation(call: OperatorCall) -> OnnxValue:
+    """BatchNormalization with its recorded mean and variance."""
+    value = call.value
+    if call.node.get("training_mode", 0):
+        raise NotReadError("it is in training mode: export after model.eval()")
+    numbers = []
+    for number in range(1, 5):
+        numbers.append(call.constant(number, "numbers").astype(np.float64))
+    channels = value.lengths[value.channel_axis]
+    scale, shift, mean, variance = numbers
+    if any(array.shape != (channels,) for array in numbers):
+        fault = f"its numbers {scale.shape} do not fit the image {value.shape}"
+        raise NotReadError(fault)
+    factor = scale / np.sqrt(variance + call.node.get("epsilon", 1e-5))
+    keras_factor = to_keras_order(factor, value.order)
+    keras_shift = to_keras_order(shift - mean * factor, value.order)
+    return _scale_in_keras_order(call, value, keras_factor, keras_shift)
+
+
+def _scale_in_keras_order(
+    call: OperatorCall,
+    value: OnnxValue,
+    factor: np.ndarray,
+    shift: np.ndarray,
+) -> OnnxValue:
+    """Scale and shift each channel or unit; the numbers are in Keras's order.
+
+    Keras's BatchNormalization does it with mean 0 and a variance that makes up for its
+    epsilon: TensorFlow computes with no smaller one than 1.001e-5, and PyTorch's is
+    1e-5.
+    """
+    epsilon = 1e-3
+    channels = len(factor)
+    subject = f"channels that {call.node.name} scales"
+    call.layers.budget.draw(channels, subject, CHANNEL_BYTES)
+    mean = np.zeros(channels)
+    variance = np.full(channels, 1 - epsilon)
+    weights = [factor, shift, mean, variance]
+    layer = call.add("BatchNormalization", [value], weights, epsilon=epsilon)
+    return value.follow(layer)
+
+
+def _scale(
+    call: OperatorCall,
+    value: OnnxValue,
+    factor: np.ndarray,
+    shift: np.ndarray,
+) -> OnnxValue:
+    """Scale and shift a value by constants that ONNX broadcasts with it."""
+    factors = broadcast_to_channels(np.asarray(factor, np.float64), value)
+    shifts = broadcast_to_channels(np.asarray(shift, np.float64), value)
+    return _scale_in_keras_order(call, value, factors, shifts)
+
+
+def _relu(call: OperatorCall) -> OnnxValue:
     """Relu."""
-    value = _value(inputs[0])
-    return value.like(layers.add("Activation", node.name, [value.layer], activation="relu"), True)
+    layer = call.add("Activation", [call.value], activation="relu")
+    return call.value.follow(layer, nonnegative=True)
 
 
-def _clip(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _clip(call: OperatorCall) -> OnnxValue:
     """Clip from 0 on, as ReLU6 is."""
-    value = _value(inputs[0])
-    bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
-    for number in (1, 2):
-        given = _optional(inputs, number, "bound")
-        if given is not None:
-            bounds[number - 1] = _number(given)
-    low, high = bounds
+    value = call.value
+    low = call.node.get("min", -np.inf)
+    high = call.node.get("max", np.inf)
+    low_constant = call.optional_constant(1, "bound")
+    if low_constant is not None:
+        low = _number(low_constant)
+    high_constant = call.optional_constant(2, "bound")
+    if high_constant is not None:
+        high = _number(high_constant)
     if low != 0 or not high > 0:
-        raise NotReadError(f"it clips to [{low:g}, {high:g}]; only a range from 0 is supported")
-    if high > 1e30:
-        return _relu(layers, node, inputs)
-    return value.like(layers.add("ReLU", node.name, [value.layer], max_value=high), True)
+        fault = f"it clips to [{low:g}, {high:g}]"
+        raise NotReadError(f"{fault}; only a range from 0 is supported")
+    if high > LARGEST_BOUND:
+        return _relu(call)
+    layer = call.add("ReLU", [value], max_value=high)
+    return value.follow(layer, nonnegative=True)
 
 
-def _add(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _add(call: OperatorCall) -> OnnxValue:
     """Add or Sum of values, or of a value and one constant a channel."""
-    values = [given for given in inputs if isinstance(given, Value)]
-    constants = [given for given in inputs if isinstance(given, np.ndarray)]
+    values = [operand for operand in call.inputs if isinstance(operand, OnnxValue)]
+    constants = [operand for operand in call.inputs if isinstance(operand, np.ndarray)]
     if len(values) == 1 and len(constants) == 1:
-        return _shifted(layers, node, values[0], np.ones(1), constants[0])
+        return _scale(call, values[0], np.ones(1), constants[0])
     if constants or len(values) < 2:
         raise NotReadError("it adds more than one constant to a value")
-    if any(len(value.layer.shape) != len(values[0].layer.shape) for value in values):
-        values = [picture(layers, node.name, value) for value in values]
-    if not same_order(values) or len({value.shape for value in values}) > 1:
-        raise NotReadError(f"it adds values of the shapes {', '.join(str(value.shape) for value in values)}")
-    layer = layers.add("Add", node.name, [value.layer for value in values])
-    return values[0].like(layer, all(value.nonnegative for value in values))
+    values = _with_equal_ranks(call, values)
+    if not have_same_order(values) or len({value.shape for value in values}) > 1:
+        shapes = ", ".join(str(value.shape) for value in values)
+        raise NotReadError(f"it adds values of the shapes {shapes}")
+    layer = call.add("Add", values)
+    return values[0].follow(layer, all(value.nonnegative for value in values))
 
 
-def _subtract(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _with_equal_ranks(
+    call: OperatorCall,
+    values: List[OnnxValue],
+) -> List[OnnxValue]:
+    """Return values whose layers have as many axes: pictures, if there are several."""
+    ranks = {len(value.layer.shape) for value in values}
+    if len(ranks) == 1:
+        return values
+    return [call.to_picture(value) for value in values]
+
+
+def _subtract(call: OperatorCall) -> OnnxValue:
     """Sub of a constant."""
-    value = _value(inputs[0])
-    return _shifted(layers, node, value, np.ones(1), -_constant(inputs, 1, "second input").astype(np.float64))
+    value = call.value
+    shift = -call.constant(1, "second input").astype(np.float64)
+    return _scale(call, value, np.ones(1), shift)
 
 
-def _multiply(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _multiply(call: OperatorCall) -> OnnxValue:
     """Mul by a constant."""
-    first, second = inputs
-    value, factor = (first, second) if isinstance(first, Value) else (second, first)
-    if not isinstance(value, Value) or not isinstance(factor, np.ndarray):
-        raise NotReadError("it multiplies two values, which has no spiking form in snnb")
-    return _shifted(layers, node, value, factor, np.zeros(1))
+    value, factor = call.inputs
+    if not isinstance(value, OnnxValue):
+        factor, value = call.inputs
+    if not isinstance(value, OnnxValue) or not isinstance(factor, np.ndarray):
+        fault = "it multiplies two values"
+        raise NotReadError(f"{fault}, which has no spiking form in snnb")
+    return _scale(call, value, factor, np.zeros(1))
 
 
-def _divide(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _divide(call: OperatorCall) -> OnnxValue:
     """Div by a constant."""
-    divisor = _constant(inputs, 1, "second input").astype(np.float64)
+    divisor = call.constant(1, "second input").astype(np.float64)
     if np.any(divisor == 0):
         raise NotReadError("it divides by 0")
-    return _shifted(layers, node, _value(inputs[0]), 1 / divisor, np.zeros(1))
+    return _scale(call, call.value, 1 / divisor, np.zeros(1))
 
 
-def _shifted(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift: np.ndarray) -> Value:
-    factors, shifts = (per_channel(np.asarray(numbers, np.float64), value) for numbers in (factor, shift))
-    return _scaled(layers, node, value, factors, shifts)
-
-
-def _concatenate(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _concatenation(call: OperatorCall) -> OnnxValue:
     """Concat of channels or units."""
-    axis = node.get("axis", 1)
-    values = [_value(given) for given in inputs]
+    axis = call.node.get("axis", 1)
+    values = [require_value(operand) for operand in call.inputs]
     if len({value.axes for value in values}) > 1:
         raise NotReadError("it concatenates values with different axes")
-    axes = values[0].axes
-    joined = _meaning(values[0], axis)
-    if axes == "NF" and joined == "F":
-        layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
-        nonnegative = all(value.nonnegative for value in values)
-        starts = np.cumsum([0, *(value.shape[0] for value in values)])
-        layers.budget.draw(int(starts[-1]), f"values that {node.name} concatenates", POSITION_BYTES)
-        orders = [
-            start + (np.arange(value.shape[0]) if value.order is None else value.order)
-            for start, value in zip(starts, values)
-        ]
-        order = np.concatenate(orders)
-        plain = np.array_equal(order, np.arange(order.size))
-        return Value(layer, "NF", None if plain else order, nonnegative)
-    if joined != "C":
-        raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
-    if any(len(value.layer.shape) != len(values[0].layer.shape) for value in values):
-        values = [picture(layers, node.name, value) for value in values]
-    layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
-    return values[0].like(layer, all(value.nonnegative for value in values))
+    meaning = values[0].meaning(axis)
+    nonnegative = all(value.nonnegative for value in values)
+    if values[0].axes == "NF" and meaning == "F":
+        layer = call.add("Concatenate", values, axis=-1)
+        order = _concatenated_order(call, values)
+        return OnnxValue(layer, "NF", order, nonnegative)
+    if meaning != "C":
+        fault = "it concatenates images along height or width"
+        raise NotReadError(f"{fault}; only concatenation of channels is supported")
+    values = _with_equal_ranks(call, values)
+    layer = call.add("Concatenate", values, axis=-1)
+    return values[0].follow(layer, nonnegative)
 
 
-def _dense(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _concatenated_order(
+    call: OperatorCall,
+    values: Sequence[OnnxValue],
+) -> Optional[np.ndarray]:
+    """Return the order of the units of concatenated vectors, see `OnnxValue.order`."""
+    size = sum(value.size for value in values)
+    subject = f"values that {call.node.name} concatenates"
+    call.layers.budget.draw(size, subject, POSITION_BYTES)
+    orders = []
+    start = 0
+    for value in values:
+        order = np.arange(value.size) if value.order is None else value.order
+        orders.append(start + order)
+        start += value.size
+    return order_or_none(np.concatenate(orders))
+
+
+def _dense(call: OperatorCall) -> OnnxValue:
     """Gemm or MatMul of a vector with constant weights."""
-    value = _value(inputs[0])
-    weights = _constant(inputs, 1, "second input").astype(np.float32)
+    node = call.node
+    value = call.value
+    weights = call.constant(1, "second input").astype(np.float32)
     if node.get("transB", 0):
         weights = weights.T
     if value.axes != "NF" or weights.ndim != 2 or node.get("transA", 0):
-        raise NotReadError(
-            f"it multiplies {value.axes} {value.shape} by {weights.shape}; only a vector by a matrix is supported"
-        )
+        fault = f"it multiplies {value.axes} {value.shape} by {weights.shape}"
+        raise NotReadError(f"{fault}; only a vector by a matrix is supported")
     if weights.shape[0] != value.shape[0]:
-        raise NotReadError(f"it multiplies a vector of {value.shape[0]:,} by a matrix {weights.shape}")
-    kernel = in_keras_order(weights, value.order) * np.float32(node.get("alpha", 1.0))
-    bias = _optional(inputs, 2, "bias")
+        fault = f"it multiplies a vector of {value.shape[0]:,} by a matrix"
+        raise NotReadError(f"{fault} {weights.shape}")
+    factor = np.float32(node.get("alpha", 1.0))
+    kernel = to_keras_order(weights, value.order) * factor
+    units = kernel.shape[1]
     arrays = [kernel]
+    bias = call.optional_constant(2, "bias")
     if bias is not None:
         bias = bias * np.float32(node.get("beta", 1.0))
-        if bias.size not in (1, kernel.shape[1]) or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)):
-            raise NotReadError(f"its bias {bias.shape} does not fit {kernel.shape[1]} units")
-        arrays.append(np.broadcast_to(np.ravel(bias), kernel.shape[1:]))
-    units, biased = kernel.shape[1], bias is not None
-    return Value(layers.add("Dense", node.name, [value.layer], arrays, units=units, use_bias=biased), "NF")
+        fits = bias.size in (1, units) and bias.shape[-1:] in ((), (1,), (units,))
+        if not fits:
+            raise NotReadError(f"its bias {bias.shape} does not fit {units} units")
+        arrays.append(np.broadcast_to(np.ravel(bias), (units,)))
+    layer = call.add("Dense", [value], arrays, units=units, use_bias=bias is not None)
+    return OnnxValue(layer, "NF")
 
 
-def _softmax(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _softmax(call: OperatorCall) -> OnnxValue:
     """Softmax over channels or units."""
-    value = _value(inputs[0])
-    axis = node.get("axis", -1 if node.opset >= 13 else 1)
+    value = call.value
+    axis = call.node.get("axis", -1 if call.node.opset >= 13 else 1)
     if len(value.layer.shape) == 3 and value.shape[1:] == (1, 1):
-        value = Value(layers.add("Flatten", f"{node.name}_flat", [value.layer]), value.axes)
-    if _meaning(value, axis) not in "FC" or len(value.layer.shape) != 1:
+        name = f"{call.node.name}_flat"
+        value = OnnxValue(call.layers.add("Flatten", name, [value.layer]), value.axes)
+    if value.meaning(axis) not in "FC" or len(value.layer.shape) != 1:
         raise NotReadError("it is over an axis of the image, not over the classes")
-    return value.like(layers.add("Activation", node.name, [value.layer], activation="softmax"), True)
+    layer = call.add("Activation", [value], activation="softmax")
+    return value.follow(layer, nonnegative=True)
 
 
-def _flatten(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _flattening(call: OperatorCall) -> OnnxValue:
     """Flatten a picture."""
-    value = _value(inputs[0])
-    if node.get("axis", 1) % len(value.axes) != 1:
-        raise NotReadError(f"its axis is {node.get('axis', 1)}: flatten all axes but the batch, as torch.flatten(x, 1)")
-    return vector(layers, node.name, value)
+    value = call.value
+    axis = call.node.get("axis", 1)
+    if axis % len(value.axes) != 1:
+        advice = "flatten all axes but the batch, as torch.flatten(x, 1)"
+        raise NotReadError(f"its axis is {axis}: {advice}")
+    return flatten(call.layers, call.node.name, value)
 
 
-def _reshape(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _reshape(call: OperatorCall) -> OnnxValue:
     """Reshape to a vector, or to a picture of 1×1."""
-    shape = [int(length) for length in np.ravel(_constant(inputs, 1, "shape"))]
-    value = _value(inputs[0])
-    if not shape or shape[0] not in (BATCH, 0, -1, layers.batch) or shape[1:].count(-1) > 1 or BATCH in shape[1:]:
+    constant = call.constant(1, "shape")
+    shape = [int(length) for length in np.ravel(constant)]
+    value = call.value
+    batch_lengths = (BATCH, 0, -1, call.layers.batch)
+    has_batch = len(shape) > 0 and shape[0] in batch_lengths
+    if not has_batch or shape[1:].count(-1) > 1 or BATCH in shape[1:]:
         raise NotReadError(f"it changes the axis of the batch, to {shape}")
-    if not node.get("allowzero", 0):
-        shape[1:] = [
-            value.shape[i] if length == 0 and i < len(value.shape) else length for i, length in enumerate(shape[1:])
-        ]
-    size = int(np.prod(value.shape))
-    rest = shape[1:]
-    if -1 in rest:
-        others = -int(np.prod(rest))
-        rest[rest.index(-1)] = size // others if others > 0 else 0
-    if int(np.prod(rest)) != size or min(rest, default=0) < 1:
+    if not call.node.get("allowzero", 0):
+        shape[1:] = _replace_zeros(shape[1:], value.shape)
+    lengths = _replace_unknown_length(shape[1:], value.size)
+    if math.prod(lengths) != value.size or min(lengths, default=0) < 1:
         raise NotReadError(f"it makes {shape} of {value.shape}")
-    if tuple(rest) == value.shape:
+    if tuple(lengths) == value.shape:
         return value
-    if len(rest) == 1:
-        return vector(layers, node.name, value)
-    if len(rest) == 3 and sorted(rest)[:2] == [1, 1] and set(value.shape) <= {1, size}:
-        units = vector(layers, node.name, value)
+    if len(lengths) == 1:
+        return flatten(call.layers, call.node.name, value)
+    is_vector = set(value.shape) <= {1, value.size}
+    if len(lengths) == 3 and sorted(lengths)[:2] == [1, 1] and is_vector:
+        units = flatten(call.layers, call.node.name, value)
         if units.order is None:
-            place = int(np.argmax(rest))
-            return Value(units.layer, "N" + ("CHW", "HCW", "HWC")[place], None, value.nonnegative)
-    raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; only flattening an image to a vector is supported")
+            place = int(np.argmax(lengths))
+            axes = ("NCHW", "NHCW", "NHWC")[place]
+            return OnnxValue(units.layer, axes, None, value.nonnegative)
+    fault = f"it makes {tuple(lengths)} of {value.shape}"
+    raise NotReadError(f"{fault}; only flattening an image to a vector is supported")
 
 
-def _squeeze(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _replace_zeros(lengths: List[int], value_shape: Sequence[int]) -> List[int]:
+    """Return the lengths of a new shape; 0 stands for the length of the axis before."""
+    result = list(lengths)
+    for axis, length in enumerate(value_shape[: len(lengths)]):
+        if result[axis] == 0:
+            result[axis] = length
+    return result
+
+
+def _replace_unknown_length(lengths: List[int], size: int) -> List[int]:
+    """Return the lengths of a new shape; -1 stands for what makes `size` numbers."""
+    if -1 not in lengths:
+        return lengths
+    result = list(lengths)
+    size_of_others = -math.prod(lengths)
+    place = lengths.index(-1)
+    result[place] = size // size_of_others if size_of_others > 0 else 0
+    return result
+
+
+def _squeeze(call: OperatorCall) -> OnnxValue:
     """Remove axes of length 1."""
-    axes = _axes(node, inputs)
-    value = _value(inputs[0])
-    left = {_meaning(value, axis) for axis in axes}
-    if value.axes == "NF" or left != {"H", "W"} or value.lengths["H"] * value.lengths["W"] != 1:
-        raise NotReadError(f"it removes the axes {axes} of {value.shape}; only height and width of 1×1 can be removed")
-    return vector(layers, node.name, value)
+    axes = _read_axes(call)
+    value = call.value
+    meanings = {value.meaning(axis) for axis in axes}
+    is_picture = value.axes != "NF" and meanings == {"H", "W"}
+    if not is_picture or value.lengths["H"] * value.lengths["W"] != 1:
+        fault = f"it removes the axes {axes} of {value.shape}"
+        raise NotReadError(f"{fault}; only height and width of 1×1 can be removed")
+    return flatten(call.layers, call.node.name, value)
 
 
-def _unsqueeze(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _unsqueeze(call: OperatorCall) -> OnnxValue:
     """Insert axes of length 1."""
-    axes = _axes(node, inputs)
-    value = _value(inputs[0])
-    if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise NotReadError(f"it inserts the axes {axes}; only a vector can become an image of 1×1")
-    return Value(value.layer, "NCHW", None, value.nonnegative)
+    axes = _read_axes(call)
+    value = call.value
+    places = sorted(axis % 4 for axis in axes)
+    if value.axes != "NF" or value.order is not None or places != [2, 3]:
+        fault = f"it inserts the axes {axes}"
+        raise NotReadError(f"{fault}; only a vector can become an image of 1×1")
+    return OnnxValue(value.layer, "NCHW", None, value.nonnegative)
 
 
-def _transpose(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _transpose(call: OperatorCall) -> OnnxValue:
     """Transpose the channels: only the meaning of ONNX's axes changes."""
-    value = _value(inputs[0])
-    order = node.get("perm", tuple(range(len(value.axes)))[::-1])
-    if sorted(order) != list(range(len(value.axes))) or order[0] != 0:
+    value = call.value
+    rank = len(value.axes)
+    order = call.node.get("perm", tuple(range(rank))[::-1])
+    if sorted(order) != list(range(rank)) or order[0] != 0:
         raise NotReadError(f"it moves the axes to {order}, the batch too")
-    return Value(value.layer, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
+    axes = "".join(value.axes[axis] for axis in order)
+    return OnnxValue(value.layer, axes, value.order, value.nonnegative)
 
 
-def _mean(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _mean(call: OperatorCall) -> OnnxValue:
     """ReduceMean over height and width."""
-    value = _value(inputs[0])
-    axes = _axes(node, inputs)
-    if value.axes == "NF" or {_meaning(value, axis) for axis in axes} != {"H", "W"}:
-        raise NotReadError(f"it averages over the axes {axes}; only the mean over height and width is supported")
-    layer = value.layer
+    value = call.value
+    axes = _read_axes(call)
+    meanings = set() if value.axes == "NF" else {value.meaning(axis) for axis in axes}
+    if meanings != {"H", "W"}:
+        fault = f"it averages over the axes {axes}"
+        fault = f"{fault}"
+        raise NotReadError(f"{fault}; only the mean over height and width is supported")
+    layer: TrainedLayer = value.layer
     if len(layer.shape) == 3:
-        layer = layers.add("GlobalAveragePooling2D", node.name, [layer])
-    return Value(layer, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
+        layer = call.add("GlobalAveragePooling2D", [value])
+    output_axes = value.axes if call.node.get("keepdims", 1) else "NF"
+    return OnnxValue(layer, output_axes, None, value.nonnegative)
 
 
-def _maximum(layers: Layers, node: Node, inputs: List[Operand]) -> Value:
+def _maximum(call: OperatorCall) -> OnnxValue:
     """ReduceMax over height and width, as PyTorch exports AdaptiveMaxPool2d(1)."""
-    value = _value(inputs[0])
-    axes = _axes(node, inputs)
-    if value.axes == "NF" or {value.axes[axis] for axis in axes} != {"H", "W"}:
-        raise NotReadError(
-            f"it takes the maximum over the axes {axes}; only the maximum over height and width is supported"
-        )
-    highest = _picture_maximum(layers, node, value)
-    if node.get("keepdims", 1):
-        return highest
-    return vector(layers, f"{node.name}_flat", highest)
+    value = call.value
+    axes = _read_axes(call)
+    is_picture = value.axes != "NF"
+    if not is_picture or {value.axes[axis] for axis in axes} != {"H", "W"}:
+        fault = f"it takes the maximum over the axes {axes}"
+        fault = f"{fault}; only the maximum over"
+        raise NotReadError(f"{fault} height and width is supported")
+    maximum = _picture_maximum(call, value)
+    if call.node.get("keepdims", 1):
+        return maximum
+    return flatten(call.layers, f"{call.node.name}_flat", maximum)
 
 
-def _identity(layers: Layers, node: Node, inputs: List[Operand]) -> Operand:
+def _identity(call: OperatorCall) -> Operand:
     """Dropout and Identity."""
-    return inputs[0]
+    return call.inputs[0]
 
 
-def _cast(layers: Layers, node: Node, inputs: List[Operand]) -> Operand:
+def _cast(call: OperatorCall) -> Operand:
     """Cast to another floating-point type: Keras computes in float32 anyway."""
-    if node.get("to", 1) not in (1, 10, 11, 16):
+    if call.node.get("to", 1) not in FLOAT_TYPES:
         raise NotReadError("it converts to another type of number")
-    return inputs[0]
+    return call.inputs[0]
 
 
-def _shape_of(layers: Layers, node: Node, inputs: List[Operand]) -> np.ndarray:
-    """Shape, with `BATCH` for the number of pictures."""
-    shape = (BATCH, *_value(inputs[0]).shape)
-    return np.array(shape[node.get("start", 0) : node.get("end", len(shape))], np.int64)
+def _shape(call: OperatorCall) -> np.ndarray:
+    """Shape, with `BATCH` for the number of pictures: int64 (axes,)."""
+    shape = (BATCH, *call.value.shape)
+    start = call.node.get("start", 0)
+    end = call.node.get("end", len(shape))
+    return np.array(shape[start:end], np.int64)
 
 
-def _axes(node: Node, inputs: Sequence[Operand]) -> List[int]:
-    given = _optional(inputs, 1, "axes")
-    return [int(axis) for axis in (node.get("axes", ()) if given is None else np.ravel(given))]
-
-
-def _meaning(value: Value, axis: int) -> str:
-    """Return the meaning of an axis of a value, see `Value.axes`."""
-    if not -len(value.axes) <= axis < len(value.axes):
-        raise NotReadError(f"its axis is {axis}, and its input has {len(value.axes)} axes")
-    return value.axes[axis]
+def _read_axes(call: OperatorCall) -> List[int]:
+    """Return the axes that an operator has as an attribute or as an input."""
+    constant = call.optional_constant(1, "axes")
+    axes = call.node.get("axes", ()) if constant is None else np.ravel(constant)
+    return [int(axis) for axis in axes]
 
 
 def _number(constant: np.ndarray) -> float:
     """Return a constant of one number."""
     if constant.size != 1:
-        raise NotReadError(f"it takes a constant of shape {constant.shape} where a number is needed")
+        fault = f"it takes a constant of shape {constant.shape}"
+        raise NotReadError(f"{fault} where a number is needed")
     return float(constant.ravel()[0])
 
 
-def _value(given: Operand) -> Value:
-    if not isinstance(given, Value):
-        raise NotReadError("it takes a constant where a value is needed")
-    return given
-
-
-OPERATORS: Mapping[str, Operator] = {
+# The function that reads an operator, by its name
+OPERATORS: Mapping[str, OperatorReader] = {
     "Add": _add,
-    "AveragePool": _pooling,
+    "AveragePool": _average_pooling,
     "BatchNormalization": _normalisation,
     "Cast": _cast,
     "Clip": _clip,
-    "Concat": _concatenate,
+    "Concat": _concatenation,
     "Conv": _convolution,
     "Div": _divide,
     "Dropout": _identity,
-    "Flatten": _flatten,
+    "Flatten": _flattening,
     "Gemm": _dense,
     "GlobalAveragePool": _global_average_pooling,
     "GlobalMaxPool": _global_max_pooling,
     "Identity": _identity,
     "LogSoftmax": _softmax,
     "MatMul": _dense,
-    "MaxPool": _pooling,
+    "MaxPool": _max_pooling,
     "Mul": _multiply,
     "Pad": _padding,
     "ReduceMax": _maximum,
     "ReduceMean": _mean,
     "Relu": _relu,
     "Reshape": _reshape,
-    "Shape": _shape_of,
+    "Shape": _shape,
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": _subtract,
