@@ -121,7 +121,7 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("snnb.stages.open_run.identify_model", interrupt)
-    monkeypatch.setattr("snnb.cli.output.at_work", None)  # as in a new process
+    monkeypatch.setattr("snnb.cli.output.current_stage", None)  # as in a new process
     monkeypatch.setattr("snnb.rundir.directory.last_change", None)
     assert main(["train", "--model", "mini_network"]) == 130
     assert capsys.readouterr().err.startswith("snnb: interrupted; the run is unchanged")

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snnb import Run
-from snnb.cli import output, sweep
+from snnb.cli import output, progress_display, sweep, tables
 from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
@@ -33,10 +33,10 @@ def shown_of(steps, monkeypatch, capsys, time_left=True):
     """The lines for (seconds, samples done) of 100."""
     clock = [100.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    show = output.progress_lines("simulate", time_left)
-    for seconds, done in steps:
-        clock[0] = 100.0 + seconds
-        show(done, 100, "accuracy so far 0.9000")
+    with progress_display.progress_lines("simulate", time_left) as display:
+        for seconds, done in steps:
+            clock[0] = 100.0 + seconds
+            display.update(done, 100, "accuracy so far 0.9000")
     return capsys.readouterr().err.splitlines()
 
 
@@ -97,7 +97,7 @@ def printed(capsys, *arguments):
 
 @pytest.fixture
 def narrow(monkeypatch):
-    monkeypatch.setattr(output, "terminal_width", lambda: 80)
+    monkeypatch.setattr(tables, "terminal_width", lambda: 80)
 
 
 def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
@@ -301,7 +301,7 @@ def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(labelled, 
         face.map(hardware=chip, method="sequential", graph=stamp)
     costs = [json.loads(path.read_text()) for path in sorted(labelled.glob("maps/*/cost.json"))]
     for command, width in itertools.product(("status", "compare"), (80, 90)):
-        monkeypatch.setattr(output, "terminal_width", lambda width=width: width)
+        monkeypatch.setattr(tables, "terminal_width", lambda width=width: width)
         lines = printed(capsys, command, str(labelled))
         assert max(map(cell_len, lines[1:])) <= width
         ratio = ["ratio"] if width == 90 else []
@@ -325,10 +325,10 @@ def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(labelled, 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
     """Not in a file, which takes control characters as text."""
     rows = [["name", "state", "when", "n"], ["x" * 20, "because of 日本語 and so on", "today", 5]]
-    assert output.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1] == "a [red]b\\x1b[2J" + "x" * 500
-    assert output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
-    monkeypatch.setattr(output, "terminal_width", lambda: 45)
-    lines = output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
+    assert tables.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1] == "a [red]b\\x1b[2J" + "x" * 500
+    assert tables.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
+    monkeypatch.setattr(tables, "terminal_width", lambda: 45)
+    lines = tables.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
     assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "omitted columns: when"]
     assert len({cell_len(line) for line in lines[:2]}) == 1
 
@@ -336,8 +336,8 @@ def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
 def test_the_progress_bar_is_one_line(monkeypatch):
     console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
     monkeypatch.setattr(rich.console, "Console", lambda **options: console)
-    with output.terminal_bar("simulate") as show:
-        show(1_140_000, 1_234_567, "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit")
+    with progress_display.terminal_bar("simulate") as display:
+        display.update(1_140_000, 1_234_567, "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit")
     drawn = [
         line
         for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue()))

@@ -68,7 +68,7 @@ def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(run, stage,
 )
 def test_an_interruption_at_the_commit_says_the_true_state(run, tmp_path, monkeypatch, command, moment, message):
     """The signal arrives when the manifest is flushed: before or after it is renamed."""
-    monkeypatch.setattr("snnb.cli.output.at_work", None)  # as in a new process
+    monkeypatch.setattr("snnb.cli.output.current_stage", None)  # as in a new process
     monkeypatch.setattr("snnb.rundir.directory.last_change", None)
     path = run.path / "manifest.yaml"
     old = path.read_bytes()

@@ -50,7 +50,7 @@ def app() -> None:
         os._exit(InputError.exit_code)
 
     sys.unraisablehook = _hide_in_destructors
-    os._exit(output.flushed_exit_code(main()))
+    os._exit(output.flush_streams(main()))
 
 
 def _copy_of_stderr() -> int:
@@ -62,7 +62,7 @@ def _copy_of_stderr() -> int:
 
 
 def _end(stderr: int, number: int, _: object) -> None:
-    stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
+    stage = getattr(sys.modules.get("snnb.cli.output"), "current_stage", None)
     terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(stderr) else b""
     try:
         os.write(stderr, terminal + f"snnb: {interruption_message(stage)}\n".encode())

@@ -11,6 +11,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
+from snnb.cli.tables import page_width, table_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.core.quantities import side_by_side, values
@@ -73,7 +74,7 @@ def compare(
 
 def _blocks(rows: List[List[str]]) -> List[str]:
     """Return a table with a column for each simulation; columns that do not fit follow below, also in a file."""
-    room = output.terminal_width() or output.WIDTH
+    room = page_width()
     titles, *columns = zip(*rows)
     widths = [max(map(len, titles)), *(max(CELL, len(column[0])) for column in columns)]
     lines: List[str] = []
@@ -87,7 +88,7 @@ def _blocks(rows: List[List[str]]) -> List[str]:
             parts = [wrap(text, width) or [""] for text, width in zip(row[first:last], widths[first:last])]
             for number, cells in enumerate(zip_longest(*parts, fillvalue="")):
                 block.append([row[0] if number == 0 else "", *cells])
-        lines += [*([""] if lines else []), *output.table_lines(block, right=range(1, len(block[0])))]
+        lines += [*([""] if lines else []), *table_lines(block, right=range(1, len(block[0])))]
         first = last
     return lines
 

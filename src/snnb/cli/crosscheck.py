@@ -7,6 +7,7 @@ from typing_extensions import Annotated, get_args
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened
+from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def crosscheck(
         raise VerificationError(f"crosscheck: failed ({error})") from error
     rows = [["population", "pairs", "differing", "spikes"]]
     rows += [[p.population, f"{p.pairs:,}", f"{p.differing:,}", f"{p.spikes:,}"] for p in checked.populations]
-    lines = output.table_lines(rows, right=(1, 2, 3))
+    lines = table_lines(rows, right=(1, 2, 3))
     if checked.chip is not None:
         lines += ["", *_costs(checked.chip), ""]
     lines.append(f"crosscheck: passed ({_agreement(checked)})")
@@ -77,7 +78,7 @@ def _costs(chip: "ChipCheck") -> List[str]:
         rows.append([figure.name, figure.unit, f"{figure.cost:,.6g}", *both])
     rows.append(["mean step, detailed", "ns", "", f"{chip.detailed_ns:,.6g}", ""])
     equal = chip.steps - chip.differing_steps
-    return [*output.table_lines(rows, right=(2, 3, 4)), f"{equal:,} of {chip.steps:,} step times are equal"]
+    return [*table_lines(rows, right=(2, 3, 4)), f"{equal:,} of {chip.steps:,} step times are equal"]
 
 
 def _agreement(checked: "Crosscheck") -> str:

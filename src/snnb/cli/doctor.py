@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from snnb.cli import output
+from snnb.cli.tables import table_lines
 from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
@@ -89,4 +90,4 @@ def doctor() -> None:
         ("runs", str(info.runs)),
         ("data sets", str(info.data)),
     ]
-    output.current.result(output.table_lines(rows, head=False), info)
+    output.current.result(table_lines(rows, head=False), info)

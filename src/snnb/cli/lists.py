@@ -9,6 +9,7 @@ from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.cli.parameters import beginning
+from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError
 from snnb.core.formatting import times
 
@@ -31,7 +32,7 @@ def models(
     entries = [ModelRow.of(find(model)) for model in names_with(name)]
     rows = [[m.name, m.dataset, times(m.input_shape), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries]
     head = ["model", "data set", "input", "neurons", "synapses"]
-    output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), entries)
+    output.current.result(table_lines([head, *rows], right=(3, 4), drop=(2, 1)), entries)
 
 
 def datasets(
@@ -53,7 +54,7 @@ def datasets(
         shape = "of the model" if one.shape is None else times(one.shape)
         rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
     head = ["data set", "shape", "classes", "on this machine", "title"]
-    output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
+    output.current.result(table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
 
 
 def hardware(
@@ -95,7 +96,7 @@ def hardware(
         links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
         energy = "/".join(f"{value:g}" for value in (link.router, *links))
         rows.append([chip.name, times(chip.mesh), *shown, energy])
-    lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1,))
+    lines = table_lines(rows, right=(2, 3, 4, 5), drop=(1,))
     notes = [
         "one core per mesh node; limits per core; out: pairs of neuron and target core;",
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
@@ -110,7 +111,7 @@ def hardware(
         texts = [f"{', '.join(names)} {sizes}" for sizes, names in by_sizes.items()]
         of_layers.append([one.name, str(len(one.cores)), "; ".join(texts)])
     document: List[Union[HardwareRow, LayerHardware]] = [*chips, *others]
-    output.current.result([*lines, *notes, *output.table_lines(of_layers, right=(1,), shorten=(2,))], document)
+    output.current.result([*lines, *notes, *table_lines(of_layers, right=(1,), shorten=(2,))], document)
 
 
 def instances() -> None:
@@ -123,5 +124,5 @@ def instances() -> None:
         for one in entries
     ]
     head = ["instance", "neurons", "synapses", "spikes", "constraints"]
-    lines = output.table_lines([head, *rows], right=(1, 2, 3), drop=(4,))
+    lines = table_lines([head, *rows], right=(1, 2, 3), drop=(4,))
     output.current.result([*lines, "spikes: per sample, of all neurons and inputs with targets"], entries)

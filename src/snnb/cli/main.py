@@ -352,13 +352,13 @@ def _described(error: BaseException) -> Tuple[int, str]:
         reason = error.message if "Did you mean" in error.message else error.format_message()
         return 2, f"{reason} ({LISTED})"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return INTERRUPTED, interruption_message(output.at_work)
+        return INTERRUPTED, interruption_message(output.current_stage)
     if isinstance(error, SnnbError):
         from snnb.stages.open_run import described_with_repair
 
         return error.exit_code, described_with_repair(error)
     if out_of_memory(error):
-        batches = "give a smaller --batch-size, or " if output.at_work in ("train", "parse", "simulate") else ""
+        batches = "give a smaller --batch-size, or " if output.current_stage in ("train", "parse", "simulate") else ""
         return ResourceError.exit_code, f"out of memory; {batches}use a machine with more memory"
     if has_too_many_files(error):
         return InputError.exit_code, TOO_MANY_FILES

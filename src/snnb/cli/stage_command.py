@@ -18,6 +18,7 @@ from snnb.cli.parameters import (
     stage_options,
     with_options,
 )  # fmt: skip
+from snnb.cli.tables import table_lines
 from snnb.core.errors import SnnbError
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.core.quantities import rows
@@ -112,11 +113,11 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     """Return a line for each stage, with its quantities below."""
     from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics  # imports numpy
 
-    heads = output.table_lines(
+    heads = table_lines(
         [[result.stage, "ran" if result.reason else "up to date", result.directory] for result in shown], head=False
     )
     summaries = [rows(result.record.details, result.kind.summary) for result in shown]
-    table = output.table_lines(
+    table = table_lines(
         [(f"  {title}", value, unit) for summary in summaries for title, value, unit in summary], right=(1,), head=False
     )
     lines = []
@@ -146,7 +147,7 @@ def _decay(result: StageResult) -> List[str]:
             f"{name} {low:.6g}" + (f" to {high:.6g}" if high > low else "") for name, (low, high) in factors.items()
         ]
         rows.append((f"decay of {population}", *ranges, *[""] * (MOST_DECAYS - len(ranges))))
-    return output.table_lines(rows, head=False)
+    return table_lines(rows, head=False)
 
 
 def _report(run: RunDirectory) -> Optional[Path]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened
+from snnb.cli.tables import page_width, table_lines
 from snnb.core.formatting import local_time
 from snnb.core.quantities import legend
 
@@ -29,13 +30,13 @@ def status(run_dir: ExistingRun = None) -> None:
         rows.append([one.stage, one.in_words + invalid, when, took])
     rows += [[path, "stale: its graph has changed", "", ""] for path in summary.stale_exports]
     lines = [f"{run.path}: {run.manifest.run.title}"]
-    lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
+    lines += table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     lines += option_lines(run.options)
     head, simulations = simulation_table(simulations_of(run))
     if simulations:
         wrapped = (1, len(head) - 1)
         right = range(2, len(head) - 1)
-        lines += ["", *output.table_lines([head, *simulations], right=right, wrapped=wrapped)]
+        lines += ["", *table_lines([head, *simulations], right=right, wrapped=wrapped)]
     if summary.sweep:
         from snnb.cli.sweep import point_lines
 
@@ -53,7 +54,7 @@ def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
         for name, stage in STAGES.items()
         if options.get(name)
     ]
-    return ["", *output.table_lines(rows, wrapped=(1,), head=False)] if rows else []
+    return ["", *table_lines(rows, wrapped=(1,), head=False)] if rows else []
 
 
 def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:
@@ -68,8 +69,8 @@ def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:
     rows = [[stamp, *cells] for stamp, _, *cells in (table.head, *table.rows)]
     ratio = rows[0].index(MAPPINGS["connectivity_ratio"].column_head)
     right = range(len(rows[0]) - len(MAPPINGS), len(rows[0]))
-    first_line, *lines = output.table_lines(rows, right=right, drop=(ratio,), shorten=(1,))
-    notes = wrap(legend(ordered, MAPPINGS), output.terminal_width() or output.WIDTH)
+    first_line, *lines = table_lines(rows, right=right, drop=(ratio,), shorten=(1,))
+    notes = wrap(legend(ordered, MAPPINGS), page_width())
     if len(graphs) == 1:
         return ["", first_line, *lines, f"all of graph {graphs[0]}", *notes]
     grouped: List[str] = []

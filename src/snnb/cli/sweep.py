@@ -9,6 +9,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
+from snnb.cli.tables import block_lines, page_width
 from snnb.results.grid import GRID_STAGES, read_grid
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create
@@ -57,5 +58,5 @@ def point_lines(points: "Sequence[SweepPoint]") -> List[str]:
     from snnb.results.sweep_table import point_table
 
     table = point_table(points)
-    lines = output.block_lines([table.head, *table.rows], table.options, drop=(table.options,))
-    return [*lines, *wrap(table.legend, output.terminal_width() or output.WIDTH)]
+    lines = block_lines([table.head, *table.rows], table.options, drop=(table.options,))
+    return [*lines, *wrap(table.legend, page_width())]
