@@ -11,7 +11,7 @@ from snnb.crosscheck.exported import counts_of, exported_network
 from snnb.formats.request import Simulated
 from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network, write_spiking
-from snnb.simulation.engines.engine import INPUT, Streams, unsupported
+from snnb.simulation.engines.engine import INPUT, Streams, find_event_obstacle
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
@@ -147,7 +147,7 @@ def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
         inputs = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(1, 2)
     expected = _step_by_graph(parsed, network, inputs, settings)
     engines = [TensorFlowEngine, SeparatedEngine if network.windowed else EventEngine]
-    for engine in engines[: 1 if unsupported(network, settings) and not network.windowed else 2]:
+    for engine in engines[: 1 if find_event_obstacle(network, settings) and not network.windowed else 2]:
         counted = engine(network, settings).simulate(x, 0, lambda spikes, readout: None).counts
         counted = {name: counted[name].reshape(SAMPLES, -1) for name in counted if name != "input"}
         for name, counts in counted.items():

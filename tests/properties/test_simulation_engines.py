@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snnb.graph.build import build_graph
 from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.engine import find_event_obstacle
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
@@ -235,7 +235,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
     toolbox.pop(network.output.name)  # its spikes are random
     exact = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
     _assert_alike(exact.counts, toolbox, exact=True)
-    if unsupported(network, options) is None:
+    if find_event_obstacle(network, options) is None:
         event = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
         _assert_alike(event.counts, toolbox, exact=rounded)
     _assert_alike(by_graph, _flat(toolbox), exact=rounded)
@@ -269,7 +269,7 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
     expected = _flat(one.counts)
     _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
-    if unsupported(network, options) is None:
+    if find_event_obstacle(network, options) is None:
         two = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
         _assert_alike(two.counts, one.counts, exact=True)
         np.testing.assert_array_equal(one.late, two.late)

@@ -7,7 +7,7 @@ import pytest
 
 from snnb.model_files.keras import keras
 from snnb.network.layers import AveragePooling2D
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.engine import find_event_obstacle
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
@@ -129,10 +129,13 @@ def test_rows_of_padding_after_the_last_are_no_spikes(tmp_path):
 def test_says_what_it_cannot_do(branched, pooled):
     halves = SETTINGS.changed(threshold=0.5)
     poisson = halves.changed(input="poisson")
-    assert unsupported(pooled, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
-    assert unsupported(pooled, poisson.changed(threshold=1.0)) is None
-    assert unsupported(pooled, halves) == "layer pool takes the maximum of an input that is not spikes"
+    assert (
+        find_event_obstacle(pooled, poisson)
+        == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
+    )
+    assert find_event_obstacle(pooled, poisson.changed(threshold=1.0)) is None
+    assert find_event_obstacle(pooled, halves) == "layer pool takes the maximum of an input that is not spikes"
     average = replace(pooled.output.only, layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2)))
     averaged = replace(pooled, volumes=(*pooled.volumes[:-1], replace(pooled.output, projections=(average,))))
-    assert unsupported(averaged, SETTINGS) == "layer pool averages spikes together with the constant input"
-    assert unsupported(branched.network, SETTINGS) is None
+    assert find_event_obstacle(averaged, SETTINGS) == "layer pool averages spikes together with the constant input"
+    assert find_event_obstacle(branched.network, SETTINGS) is None

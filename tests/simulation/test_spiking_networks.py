@@ -14,7 +14,7 @@ from snnb.network.event_samples import InputSteps
 from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import Neuron
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.engine import find_event_obstacle
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
@@ -212,7 +212,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2)
     expected, largest, updates = stepped(built, frames.swapaxes(0, 1))
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
-    assert not unsupported(network, settings)
+    assert not find_event_obstacle(network, settings)
     for engine in (TensorFlowEngine, EventEngine):
         found, spikes, readouts = observed(engine, network, settings, x)
         assert found.membrane_updates == (updates[6:].sum() if engine is EventEngine else None)

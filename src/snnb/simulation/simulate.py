@@ -23,8 +23,8 @@ from snnb.simulation.engines.engine import (
     Engine,
     Samples,
     choose_engine,
+    count_recorded_samples,
     is_read_by_potential,
-    recorded_of,
     spike_table,
 )
 from snnb.simulation.files import SUMS, write_counts, write_ini
@@ -283,7 +283,7 @@ class Runner:
         if isinstance(x, InputSteps) and settings.input == "events":
             counts = {network.input.name: x.sums(settings.warm_up, settings.duration).astype(np.int64), **counts}
             if spikes:
-                part = x[: recorded_of(settings, number, len(x))]
+                part = x[: count_recorded_samples(settings, number, len(x))]
                 chosen = part.between(0, settings.duration)
                 rows = np.stack([part.sample[chosen] + number, part.neuron[chosen], part.step[chosen]], axis=1)
                 events = part.value[chosen].astype(np.int64)

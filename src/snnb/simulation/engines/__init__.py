@@ -1,1 +1,4 @@
-"""Engines that simulate a network. Only this package depends on layer kinds, kernels and the arrays of engines."""
+"""Engines that simulate a network.
+
+Only this package depends on layer kinds, kernels and the arrays of engines.
+"""

@@ -36,11 +36,11 @@ from snnb.simulation.engines.engine import (
     Real,
     Samples,
     Streams,
+    count_recorded_samples,
     has_readout,
     is_read_by_potential,
     late_quarters,
     number_type,
-    recorded_of,
     spike_rows,
     spike_table,
 )
@@ -89,7 +89,7 @@ class ConstantInput(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """Activity in each step of a call: `tf.TensorArray` in the loop, arrays after it."""
+    """Activity in each step of a call: in the loop `tf.TensorArray`, then arrays."""
 
     output: Any  # spikes of the output layer: bool (steps, batch, units)
     readout: Any  # read-out after each step: numbers (steps, batch, units)
@@ -123,7 +123,7 @@ class TensorFlowEngine:
         """See `Engine`."""
         network = self._network
         samples = len(x)
-        recorded_samples = recorded_of(self._settings, first_sample, samples)
+        recorded_samples = count_recorded_samples(self._settings, first_sample, samples)
         block_input = BlockInput(network, self._settings, x, first_sample)
         record = SpikeRecord(network, self._settings, samples, first_sample)
         constants = self._simulator.compute_constants(x)
@@ -514,7 +514,7 @@ class SpikeRecord:
         self._settings = settings
         self._samples = samples
         self._first_sample = first_sample
-        self._recorded_samples = recorded_of(settings, first_sample, samples)
+        self._recorded_samples = count_recorded_samples(settings, first_sample, samples)
         self._input_name = network.input.name
         self._quarters = late_quarters(network.latency(settings.duration))
         self._input_counts = np.zeros((samples, *network.input.shape), np.int64)

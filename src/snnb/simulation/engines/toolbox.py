@@ -1,7 +1,7 @@
-"""The engine `toolbox`: snntoolbox's INI simulator, `SNN.run`, the reference for the others.
+"""The engine `toolbox`: the INI simulator of snntoolbox, the reference for the others.
 
-The simulation is not changed. The spikes of each layer are counted at each step; the toolbox would keep all of them in
-memory and on disk.
+The simulation is not changed. The spikes of each layer are counted at each step; the
+toolbox would keep all of them in memory and on disk.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
-from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
+from snntoolbox.simulation.target_simulators import INI_temporal_mean_rate_target_sim
 from snntoolbox.simulation.utils import is_spiking
 
 from snnb.conversion.toolbox import keras_model
@@ -27,45 +27,86 @@ from snnb.simulation.settings import SimulationSettings
 class ToolboxEngine:
     """Simulates all samples as one block, in batches of `batch_size`.
 
-    The toolbox drops the last batch if it is not full. Here it is filled with copies of the last sample, whose spikes
-    are not counted. The softmax layer's spikes depend on the batch size. The toolbox's Poisson input is not used: it is
-    scaled by the maximum of the batch, so that the spikes of an image depend on the other images.
+    The toolbox drops the last batch if it is not full. Here it is filled with copies of
+    the last sample, whose spikes are not counted. The spikes of a softmax layer depend
+    on the batch size. The Poisson input of the toolbox is not used: it is scaled by the
+    maximum of the batch, so that the spikes of an image depend on the other images.
     """
 
     def __init__(
-        self, parsed: Path, settings: SimulationSettings, progress: Progress = silent, *, per_sample: bool = False
+        self,
+        network_path: Path,
+        settings: SimulationSettings,
+        progress: Progress = silent,
+        *,
+        per_sample: bool = False,
     ) -> None:
-        """Prepare the network in the Keras file `parsed`; with `per_sample` the counts are not summed over samples."""
-        self._parsed, self._settings, self._progress, self._per_sample = parsed, settings, progress, per_sample
+        """Prepare the parsed network in a Keras file.
 
-    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
+        With `per_sample` the counts are not summed over samples.
+        """
+        self._network_path = network_path
+        self._settings = settings
+        self._progress = progress
+        self._per_sample = per_sample
+
+    def simulate(
+        self,
+        x: Samples,
+        first_sample: int,
+        observe: Observe,
+    ) -> BlockCounts:
         """See `Engine`; there is no read-out."""
         assert isinstance(x, np.ndarray)
-        settings, samples = self._settings, range(first, first + len(x))
-        batch_size = min(settings.batch_size, len(x))
-        filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
-        # The softmax layer's random numbers depend on the seed at the creation of Keras's graph: create a new one.
+        settings = self._settings
+        samples = len(x)
+        batch_size = min(settings.batch_size, samples)
+        batches = -(-samples // batch_size)
+        row = np.minimum(np.arange(batches * batch_size), samples - 1)
+        # The random numbers of a softmax layer depend on the seed at the creation of
+        # Keras's graph: create a new one.
         tf.random.set_seed(settings.seed)
         keras.backend.clear_session()
-        model = keras_model(read_trained(self._parsed))
+        model = keras_model(read_trained(self._network_path))
         with quiet(), tempfile.TemporaryDirectory() as scratch:
             # As the toolbox compiles it: `run` evaluates the parsed model too.
-            model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
+            top_5 = keras.metrics.top_k_categorical_accuracy
+            model.compile("sgd", "categorical_crossentropy", ["accuracy", top_5])
             parameters = configuration("network", [settings])
-            parameters.set("simulation", "num_to_test", str(len(filled)))
+            parameters.set("simulation", "num_to_test", str(len(row)))
             parameters.set("simulation", "batch_size", str(batch_size))
             parameters.set("paths", "log_dir_of_current_run", scratch)
-            parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
-            snn = _CountingSNN(parameters, settings, samples, self._per_sample, self._progress)
+            # This makes each layer keep its last spikes.
+            parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")
+            sample_numbers = range(first_sample, first_sample + samples)
+            snn = _CountingSNN(
+                parameters,
+                settings,
+                sample_numbers,
+                self._per_sample,
+                self._progress,
+            )
             snn.build(model)
-            snn.run(x_test=x[filled], y_test=np.eye(1, snn.num_classes, dtype=np.float32).repeat(len(filled), axis=0))
-        observe(np.diff(np.concatenate(snn.spikes), axis=2, prepend=0).swapaxes(1, 2) > 0, None)
+            placeholder_classes = np.eye(1, snn.num_classes, dtype=np.float32)
+            y = placeholder_classes.repeat(len(row), axis=0)
+            snn.run(x_test=x[row], y_test=y)
+        cumulative = np.concatenate(snn.spikes)
+        step_spikes = np.diff(cumulative, axis=2, prepend=0)
+        observe(step_spikes.swapaxes(1, 2) > 0, None)
         counts = {name: np.concatenate(parts) for name, parts in snn.counts.items()}
         return BlockCounts(counts=counts, readout=None, late=None, spikes={})
 
 
 class _Counter:
-    """Spike counter that replaces a layer's spike train of shape `(batch, ..., steps)` in the toolbox."""
+    """Spike counter that replaces the spike train of a layer in the toolbox.
+
+    The toolbox sets the spikes of a step as if it were an array (batch, ..., steps).
+
+    Attributes
+    ----------
+    counts
+        Spikes after the warm-up: int64 (batch, ...).
+    """
 
     def __init__(self, shape: Tuple[int, ...], warm_up: int) -> None:
         self.counts = np.zeros(shape, np.int64)
@@ -76,8 +117,21 @@ class _Counter:
             self.counts += spike_times != 0
 
 
-class _CountingSNN(SNN):
-    """The toolbox's simulator with counters in place of spike trains, and the Poisson input of this package."""
+class _CountingSNN(INI_temporal_mean_rate_target_sim.SNN):
+    """The simulator of the toolbox, with counters and another Poisson input.
+
+    The counters are in place of spike trains. The Poisson input is that of this
+    package: `Streams`.
+
+    Attributes
+    ----------
+    counts
+        By layer, and by the input if it spikes, the counts of each batch: (samples,
+        ...), or (1, ...), summed over all samples.
+    spikes
+        Cumulative spike counts of the last layer, by batch: int32 (samples, units,
+        steps).
+    """
 
     def __init__(
         self,
@@ -89,46 +143,68 @@ class _CountingSNN(SNN):
     ) -> None:
         super().__init__(parameters)
         self._log_keys: Set[str] = set()  # quantities that `run` would keep and write
-        self._settings, self._samples, self._per_sample, self._progress = settings, samples, per_sample, progress
-        self._done = 0
-        # By layer, and by the input if it spikes: of each batch (samples, ...), or (1, ...), summed over all samples
+        self._settings = settings
+        self._samples = samples
+        self._per_sample = per_sample
+        self._progress = progress
+        self._samples_done = 0
         self.counts: Dict[str, List[np.ndarray]] = {}
-        self.spikes: List[np.ndarray] = []  # of the last layer, cumulative: int32 (samples, units, steps), by batch
+        self.spikes: List[np.ndarray] = []
 
     def simulate(self, **batch: np.ndarray) -> np.ndarray:
+        batch_input = batch["x_b_l"]
+        # The last batch is filled with copies, which are not among the samples.
+        batch_end = self._samples_done + len(batch_input)
+        samples = self._samples[self._samples_done : batch_end]
         warm_up = self._settings.warm_up
-        samples = self._samples[self._done : self._done + len(batch["x_b_l"])]  # the last batch is filled with copies
-        spiking = [layer for layer in self.snn.layers if getattr(layer, "spiketrain", None) is not None]
-        counters = {layer.name: _Counter(layer.output_shape, warm_up) for layer in spiking}
-        self.spiketrains_n_b_l_t: Optional[List[Tuple[_Counter, str]]] = [(c, name) for name, c in counters.items()]
+        counters = {}
+        for layer in self.snn.layers:
+            if getattr(layer, "spiketrain", None) is not None:
+                counters[layer.name] = _Counter(layer.output_shape, warm_up)
+        self.spiketrains_n_b_l_t: Optional[List[Tuple[_Counter, str]]] = []
+        for name, counter in counters.items():
+            self.spiketrains_n_b_l_t.append((counter, name))
         if self._settings.input == "poisson":
-            self._streams, self._step = Streams(self._settings.seed, samples, INPUT), 0
-            self._drawn = _Counter(batch["x_b_l"].shape, warm_up)
-            counters = {INPUT_NAME: self._drawn, **counters}
+            self._streams = Streams(self._settings.seed, samples, INPUT)
+            self._step = 0
+            self._input_counter = _Counter(batch_input.shape, warm_up)
+            counters = {INPUT_NAME: self._input_counter, **counters}
         cumulative = super().simulate(**batch)
         self.spiketrains_n_b_l_t = None
         for name, counter in counters.items():
-            counts, parts = counter.counts[: len(samples)], self.counts.setdefault(name, [])
+            counts = counter.counts[: len(samples)]
+            parts = self.counts.setdefault(name, [])
             if self._per_sample:
                 parts.append(counts)
             else:
-                parts[:] = [sum(parts, counts.sum(axis=0, keepdims=True))]
+                total = counts.sum(axis=0, keepdims=True)
+                parts[:] = [sum(parts, total)]
         self.spikes.append(cumulative[: len(samples)].astype(np.int32))
-        self._done += len(samples)
-        self._progress(self._done, len(self._samples))
+        self._samples_done += len(samples)
+        self._progress(self._samples_done, len(self._samples))
         return cumulative
 
     def get_poisson_frame_batch(self, x_b_l: np.ndarray) -> np.ndarray:
-        samples = min(len(x_b_l), len(self._samples) - self._done)
-        spikes = self._streams.poisson(x_b_l[:samples], self._settings.input_rate, 1)[:, 0].astype(np.float32)
-        frame: np.ndarray = spikes[np.minimum(np.arange(len(x_b_l)), samples - 1)]
-        self._drawn[..., self._step] = frame
+        samples = min(len(x_b_l), len(self._samples) - self._samples_done)
+        rate = self._settings.input_rate
+        step_spikes = self._streams.poisson(x_b_l[:samples], rate, 1)[:, 0]
+        row = np.minimum(np.arange(len(x_b_l)), samples - 1)
+        frame: np.ndarray = step_spikes.astype(np.float32)[row]
+        self._input_counter[..., self._step] = frame
         self._step += 1
         return frame
 
     def set_connectivity(self) -> None:
-        """Count only the neurons, since the toolbox cannot count the synapses of a strided convolution."""
-        shapes = [layer.output_shape for layer in self.parsed_model.layers if is_spiking(layer, self.config)]
-        self.num_neurons = [int(np.prod(shape[1:])) for shape in [self.parsed_model.input_shape, *shapes]]
-        self.fanin = self.fanout = self.num_neurons_with_bias = [0] * len(self.num_neurons)
+        """Count only the neurons.
+
+        The toolbox cannot count the synapses of a strided convolution.
+        """
+        shapes = [self.parsed_model.input_shape]
+        for layer in self.parsed_model.layers:
+            if is_spiking(layer, self.config):
+                shapes.append(layer.output_shape)
+        self.num_neurons = [int(np.prod(shape[1:])) for shape in shapes]
+        self.num_neurons_with_bias = [0] * len(self.num_neurons)
+        self.fanin = self.num_neurons_with_bias
+        self.fanout = self.num_neurons_with_bias
         self.num_synapses = 0

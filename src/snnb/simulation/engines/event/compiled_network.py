@@ -30,7 +30,7 @@ from snnb.network.network import (
 )
 from snnb.network.neuron import Numbers
 from snnb.simulation.engines.engine import (
-    CHANGING,
+    CHANGING_INPUTS,
     Real,
     dynamics,
     number_type,
@@ -301,7 +301,8 @@ def list_spike_projections(
 ) -> List[SpikeProjection]:
     """Return the projections of a population that read spikes, not constant input.
 
-    All spikes that a projection reads have the same amplitude; see `unsupported`.
+    All spikes that a projection reads have the same amplitude; see
+    `find_event_obstacle`.
     """
     return [
         SpikeProjection(projection, real(max(amplitudes[projection.input])))
@@ -393,7 +394,7 @@ class EventNetwork:
 
     def _find_input_places(self) -> Dict[str, Optional[np.ndarray]]:
         places: Dict[str, Optional[np.ndarray]] = {}
-        if self.settings.input in CHANGING:
+        if self.settings.input in CHANGING_INPUTS:
             places[self.network.input.name] = None
         for volume in self.network.volumes:
             if isinstance(volume, Reindexed):

@@ -29,10 +29,10 @@ from snnb.simulation.engines.engine import (
     Observe,
     Samples,
     Streams,
+    count_recorded_samples,
     has_readout,
     is_read_by_potential,
     late_quarters,
-    recorded_of,
     spike_rows,
     spike_table,
 )
@@ -177,7 +177,7 @@ class EventEngine:
         if has_readout(network):
             readout = np.concatenate([group.readout for group in groups])
         spikes: Dict[str, np.ndarray] = {}
-        if recorded_of(self._settings, first_sample, samples):
+        if count_recorded_samples(self._settings, first_sample, samples):
             for name in (network.input.name, *block.neurons):
                 rows: List[np.ndarray] = []
                 for group in groups:
@@ -277,7 +277,7 @@ class SampleGroup:
         self.readout = np.full(output_shape, readout_start, event_network.real)
         self.input_counts = np.zeros((samples, network.input.size), np.int64)
         self.late_spikes = np.zeros((len(network.populations), 2), np.int64)
-        self._recorded_samples = recorded_of(settings, first_sample, samples)
+        self._recorded_samples = count_recorded_samples(settings, first_sample, samples)
         self.recorded_rows: Dict[str, List[np.ndarray]] = {network.input.name: []}
         for population in network.populations:
             self.recorded_rows[population.name] = []

@@ -26,8 +26,8 @@ from snnb.simulation.engines.engine import (
     Observe,
     Samples,
     Streams,
+    count_recorded_samples,
     number_type,
-    recorded_of,
     spike_rows,
     spike_table,
 )
@@ -148,7 +148,7 @@ class SeparatedEngine:
         output_spikes = np.zeros(readout.shape, np.bool_)
         output_spikes[:, -self._steps :] = self._spread(output_counts)
         observe(output_spikes, readout)
-        recorded_samples = recorded_of(self._settings, first, samples)
+        recorded_samples = count_recorded_samples(self._settings, first, samples)
         spikes: Arrays = {}
         if recorded_samples:
             sample_numbers = range(first, first + recorded_samples)
