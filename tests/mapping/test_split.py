@@ -6,7 +6,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.core.quantities import values
 from snnb.mapping.cost import cost
-from snnb.mapping.limits import exceeded_limits, shared_entries
+from snnb.mapping.limits import describe_exceeded_limits, shared_entries
 from snnb.mapping.map_network import map_network
 from snnb.mapping.partition.initial import sequential_baseline
 from snnb.mapping.partition.partition import partition
@@ -37,7 +37,7 @@ def test_every_method_keeps_the_limits(case, method, sharing):
     )
     found = partition(network, tight, method=method)
     for sums in (*found.tried, found.sequential):
-        assert exceeded_limits(cost_of(sums, tight).contents, tight) == ""
+        assert describe_exceeded_limits(cost_of(sums, tight).contents, tight) == ""
         assert sums.cores > 1
         if sharing == "kernel":  # counted core by core while cores are divided
             np.testing.assert_array_equal(sums.entries, shared_entries(sums))

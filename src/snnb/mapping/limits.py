@@ -1,48 +1,68 @@
-"""Limits of the cores: synapse memory, overfull cores, bounds of the number of cores."""
+"""Limits of the cores: synapse memory, overfull cores, least number of cores."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from snnb.chips.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory
 from snnb.core.compiled import compiled
 from snnb.core.machine import processors
-from snnb.graph.connection import ranges
+from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.mapping.traffic import MappableNetwork, TrafficSums, count_traffic
 from snnb.network.geometry import PADDING
 
-# Projections from a population, the population, and a range of its neurons
-Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
 EDGES = 1 << 18  # synapses of a thread in memory at a time
-FACTOR = -7046029254386353131  # odd number of 64 bits; hashes of lists are in the manner of FNV-1a
+# Odd number of 64 bits; hashes of lists are in the manner of FNV-1a
+FACTOR = -7046029254386353131
 
 
-def overfull_cores(contents: Mapping[str, np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit; `contents` of each core have the names of `Limits`."""
+def overfull_cores(
+    contents: Mapping[str, np.ndarray],
+    hardware: Hardware,
+) -> Dict[str, np.ndarray]:
+    """Return the cores that exceed each limit.
+
+    `contents` of each core have the names of `Limits`.
+    """
     limits = Limits.of(hardware)
-    return {name: np.flatnonzero(numbers > getattr(limits, name)) for name, numbers in contents.items()}
+    overfull: Dict[str, np.ndarray] = {}
+    for name, numbers in contents.items():
+        overfull[name] = np.flatnonzero(numbers > getattr(limits, name))
+    return overfull
 
 
-def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> str:
-    """Describe each exceeded limit by its fullest core; return the empty string if there is none."""
-    texts, limits = [], Limits.of(hardware)
+def describe_exceeded_limits(
+    contents: Mapping[str, np.ndarray],
+    hardware: Hardware,
+) -> str:
+    """Describe each exceeded limit by its fullest core.
+
+    Return the empty string if there is none.
+    """
+    limits = Limits.of(hardware)
+    texts: List[str] = []
     for name, cores in overfull_cores(contents, hardware).items():
-        if cores.size:
-            numbers, limit, n_others = contents[name], getattr(limits, name), cores.size - 1
-            fullest = int(np.argmax(numbers))
-            note = f" (and {n_others:,} cores more than {limit:,})" if n_others else ""
-            texts.append(f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{note}")
+        if cores.size == 0:
+            continue
+        numbers = contents[name]
+        limit = getattr(limits, name)
+        fullest = int(np.argmax(numbers))
+        text = f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}"
+        n_others = cores.size - 1
+        if n_others:
+            text += f" (and {n_others:,} cores more than {limit:,})"
+        texts.append(text)
     return "; ".join(texts)
 
 
 def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
     """Return why no mapping can fit the network on the hardware, or None.
 
-    The bounds are those of a single neuron, and `least_cores`; a network that keeps them
-    may still not fit.
+    The bounds are those of a single neuron, and `least_cores`; a network that keeps
+    them may still not fit.
     """
     limits = Limits.of(hardware)
     for what, numbers, limit, name in (
@@ -50,11 +70,13 @@ def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]
         ("synapses", network.in_degrees, limits.synapses, "synapses"),
     ):
         neuron = int(np.argmax(numbers))
-        if numbers[neuron] > limit:
-            layer = network.graph.nodes.population(neuron + network.first).name
+        excess = numbers[neuron] - limit
+        if excess > 0:
+            node = neuron + network.first
+            layer = network.graph.nodes.population(node).name
             return (
-                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, {numbers[neuron] - limit:,} more than "
-                f"the {limit:,} {name} of a core"
+                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, "
+                f"{excess:,} more than the {limit:,} {name} of a core"
             )
     bounds = least_cores(network, hardware)
     name = max(bounds, key=bounds.__getitem__)
@@ -65,29 +87,59 @@ def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]
 
 
 def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
-    """Return lower bounds for the number of cores, by the names of the limits in `Limits`.
+    """Return lower bounds for the number of cores, by the names of `Limits`.
 
-    Each neuron takes an axon and an output axon for each core with targets of it. These cores are at least its targets
-    over the neurons of a core, and if lists of synapses are shared, the filters that it reaches over those whose
-    weights a core can hold. A core holds the weights of a neuron of each filter that it has neurons of.
+    Each neuron takes an axon and an output axon for each core with targets of it. These
+    cores are at least its targets over the neurons of a core, and if lists of synapses
+    are shared, the filters that it reaches over those whose weights a core can hold. A
+    core holds the weights of a neuron of each filter that it has neurons of.
     """
-    limits, memory = Limits.of(hardware), hardware.synapse_memory
-    reached, needed = -(-network.fan_out // limits.neurons), int(network.in_degrees.sum())
-    bounds = {"neurons": -(-network.neurons // limits.neurons), "synapses": -(-needed // limits.synapses)}
+    limits = Limits.of(hardware)
+    memory = hardware.synapse_memory
+    synapses = int(network.in_degrees.sum())
+    target_cores = _divide_up(network.fan_out, limits.neurons)  # of each neuron
+    bounds = {
+        "neurons": _divide_up(network.neurons, limits.neurons),
+        "synapses": _divide_up(synapses, limits.synapses),
+    }
     if memory is not None and memory.sharing == "kernel":
-        needed = 0
-        for population, connections in network.distinct_kernels:  # equal weights can be one entry
+        entries = 0
+        for population, connections in network.distinct_kernels:
+            # Equal weights can be one entry
             filters = connections[0].geometry.filters
-            entries = int(np.sum([c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections], axis=0).min())
-            needed += filters * entries * -(-(population.size // filters) // limits.neurons)
-            cores = -(-filters // max(memory.entries // max(entries, 1), 1))
+            neuron_entries = _count_least_entries(connections)
+            positions = population.size // filters
+            least_copies = _divide_up(positions, limits.neurons)
+            entries += filters * neuron_entries * least_copies
+            filters_per_core = memory.entries // max(neuron_entries, 1)
+            cores = _divide_up(filters, max(filters_per_core, 1))
             for connection in connections:
                 if connection.source in network.populations:
                     part = network.part(connection.source)
-                    reached[part] = np.maximum(reached[part], np.where(connection.out_degrees > 0, cores, 0))
-        bounds["memory_bits"] = -(-needed // memory.entries)
-    total = int(reached.sum())
-    return {**bounds, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
+                    least = np.where(connection.out_degrees > 0, cores, 0)
+                    target_cores[part] = np.maximum(target_cores[part], least)
+        bounds["memory_bits"] = _divide_up(entries, memory.entries)
+    axons = int(target_cores.sum())
+    bounds["axons"] = _divide_up(axons, limits.axons)
+    bounds["axons_out"] = _divide_up(axons, limits.axons_out)
+    return bounds
+
+
+N = TypeVar("N", int, np.ndarray)
+
+
+def _divide_up(number: N, divisor: int) -> N:
+    """Divide integers and round up."""
+    return -(-number // divisor)
+
+
+def _count_least_entries(connections: Sequence[Connection]) -> int:
+    """Count the synapses of the neuron with the fewest, of one filter."""
+    n_synapses: List[np.ndarray] = []  # of each position
+    for connection in connections:
+        fan_in = connection.geometry.fan_in(connection.ids != PADDING)
+        n_synapses.append(fan_in[:, :, 0])
+    return int(np.sum(n_synapses, axis=0).min())
 
 
 def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
@@ -98,8 +150,8 @@ def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
     if hardware.synapse_memory is not None:
         contents["memory_bits"] = memory_bits(sums, hardware.synapse_memory)
     limits = Limits.of(hardware)._asdict()
-    used = sums.neurons > 0
-    means = {name: float(numbers[used].mean()) for name, numbers in contents.items()}
+    is_used = sums.neurons > 0
+    means = {name: float(numbers[is_used].mean()) for name, numbers in contents.items()}
     name = max(means, key=lambda name: means[name] / limits[name])
     return f"{means[name]:,.0f} of {limits[name]:,} {name} in the mean"
 
@@ -107,55 +159,120 @@ def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
 def memory_bits(sums: TrafficSums, memory: SynapseMemory) -> np.ndarray:
     """Return the bits of the synapses of each core: int64, shape (cores,).
 
-    An entry of a list has weight and index. The list of a source has an entry for each of its synapses onto neurons of
-    the core. With `sharing: kernel`, sources have one list if theirs are equal up to a shift: the same weights in the
-    order of the targets' ids, for the same differences of the targets' local indices (ranks by id in the core).
+    An entry of a list has weight and index. The list of a source has an entry for each
+    of its synapses onto neurons of the core. With `sharing: kernel`, sources have one
+    list if theirs are equal up to a shift: the same weights in the order of the
+    targets' ids, for the same differences of the targets' local indices (ranks by id in
+    the core).
     """
     if memory.sharing == "none":
         entries = sums.synapses
+    elif sums.entries is not None:
+        entries = sums.entries
     else:
-        entries = shared_entries(sums) if sums.entries is None else sums.entries
+        entries = shared_entries(sums)
     return entries * (memory.weight_bits + memory.index_bits)
 
 
-def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> np.ndarray:
+class _SourceRange(NamedTuple):
+    """Consecutive neurons of a population, whose lists of synapses a thread hashes."""
+
+    projections: Sequence[GraphProjection]  # from the population
+    population: GraphPopulation
+    start: int
+    stop: int
+
+
+class _Lists(NamedTuple):
+    """Distinct lists of synapses of one source onto one core."""
+
+    hash: np.ndarray  # (lists,) int64, ascending
+    content: np.ndarray  # (lists,) int64: core · 2^32 + number of synapses
+
+
+def shared_entries(
+    sums: TrafficSums,
+    is_counted: Optional[np.ndarray] = None,
+) -> np.ndarray:
     """Count the entries of the distinct lists of each core: int64, shape (cores,).
 
-    `counted` (bool, shape (cores,)) are the cores whose lists are counted, by default all; others have 0. Lists are
-    compared by 64-bit hashes: n lists make a wrong count with a probability of about n² / 2^65.
+    `is_counted` (bool, shape (cores,)) are the cores whose lists are counted, by
+    default all; the remaining ones have 0. Lists are compared by 64-bit hashes: n lists
+    make a wrong count with a probability of about n² / 2^65.
     """
-    network, chosen = sums.network, np.ones(sums.cores, bool) if counted is None else counted
-    neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
-    blocks: List[Block] = []
-    for population in network.graph.populations:
-        leaving = network.projections_from(population)
-        projections = [p for p in leaving if chosen[sums.core[network.part(p.target)]].any()]
-        degrees = out_degrees(projections, population)
-        for projection in projections:  # cached properties are not computed by several threads at once
-            projection.edges_of(0, 1)
-        blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
-
-    def distinct(block: Block) -> Tuple[np.ndarray, np.ndarray]:
-        indptr, target, weight = targets(*block)
-        lists, buffers = np.empty((target.size, 2), np.int64), np.zeros((sums.cores, 3), np.int64)
-        bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-        number = _hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)
-        return unique(lists[:number, 0], lists[:number, 1])
-
-    def unique(hashes: np.ndarray, contents: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        first = np.unique(hashes, return_index=True)[1]
-        return hashes[first], contents[first]
-
-    hashes = contents = np.empty(0, np.int64)
-    parts: List[Tuple[np.ndarray, np.ndarray]] = []
+    if is_counted is None:
+        is_counted = np.ones(sums.cores, bool)
+    hasher = _ListHasher(sums, is_counted)
+    lists = _Lists(np.empty(0, np.int64), np.empty(0, np.int64))
+    waiting: List[_Lists] = []  # lists that are not yet united with `lists`
     with ThreadPoolExecutor(processors()) as pool:
-        for part in pool.map(distinct, blocks):
-            parts.append(part)
-            if sum(one.size for one, _ in parts) > max(hashes.size, EDGES):  # most are duplicates
-                hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *parts)))
-                parts = []
-    hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *parts)))
-    return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
+        for new_lists in pool.map(hasher.hash, _list_source_ranges(sums, is_counted)):
+            waiting.append(new_lists)
+            n_waiting = sum(part.hash.size for part in waiting)
+            if n_waiting > max(lists.hash.size, EDGES):  # most are duplicates
+                lists = _unite_lists([lists, *waiting])
+                waiting = []
+    lists = _unite_lists([lists, *waiting])
+    core = lists.content >> 32
+    length = lists.content & 0xFFFFFFFF
+    return np.bincount(core, length, sums.cores).astype(np.int64)
+
+
+def _list_source_ranges(
+    sums: TrafficSums,
+    is_counted: np.ndarray,
+) -> List[_SourceRange]:
+    """Return ranges of all neurons that have synapses onto cores that are counted."""
+    network = sums.network
+    source_ranges: List[_SourceRange] = []
+    for population in network.graph.populations:
+        projections = [
+            projection
+            for projection in network.projections_from(population)
+            if is_counted[sums.core[network.part(projection.target)]].any()
+        ]
+        for projection in projections:
+            # Cached properties are not computed by several threads at once
+            projection.edges_of(0, 1)
+        degrees = out_degrees(projections, population)
+        for start, stop in ranges(degrees, EDGES):
+            source_range = _SourceRange(projections, population, start, stop)
+            source_ranges.append(source_range)
+    return source_ranges
+
+
+class _ListHasher:
+    """Hashes the lists of synapses of sources onto the cores of a partition."""
+
+    def __init__(self, sums: TrafficSums, is_counted: np.ndarray) -> None:
+        self._first_neuron = sums.network.first
+        self._cores = sums.cores
+        self._is_counted = is_counted
+        # (neurons, 2) int32: core, and rank by id among the neurons of the core
+        self._neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
+
+    def hash(self, source_range: _SourceRange) -> _Lists:
+        """Return the distinct lists of a range of sources."""
+        indptr, target, weight = targets(*source_range)
+        lists = np.empty((target.size, 2), np.int64)
+        number = _hash_lists(
+            indptr,
+            target - self._first_neuron,
+            (weight + np.float32(0)).view(np.int32),  # -0 is 0
+            self._neurons,
+            self._is_counted,
+            np.zeros((self._cores, 3), np.int64),
+            lists,
+        )
+        return _unite_lists([_Lists(lists[:number, 0], lists[:number, 1])])
+
+
+def _unite_lists(parts: Sequence[_Lists]) -> _Lists:
+    """Return the distinct lists of several parts."""
+    hashes = np.concatenate([lists.hash for lists in parts])
+    contents = np.concatenate([lists.content for lists in parts])
+    distinct_hashes, index = np.unique(hashes, return_index=True)
+    return _Lists(distinct_hashes, contents[index])
 
 
 @compiled
@@ -164,55 +281,74 @@ def _hash_lists(
     target: np.ndarray,
     weight: np.ndarray,
     neurons: np.ndarray,
-    counted: np.ndarray,
+    is_counted: np.ndarray,
     buffers: np.ndarray,
     lists: np.ndarray,
 ) -> int:
-    """Write the hash of each source's list of synapses onto each core, and the list's content; return their number.
+    """Write the hash and the content of each source's list of synapses onto each core.
+
+    Return the number of lists.
 
     Parameters
     ----------
-    indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
-    neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
-    counted : (cores,) bool array; lists of other cores are not counted
-    buffers : (cores, 3) int64 array; hash, local index of the first target and length of a list, which is 0
-    lists : (lists, 2) int64 array; output: hash, and core · 2^32 + length
+    indptr, target, weight : int64, int64, int32 array
+        Targets of each source, ascending, and the bits of the weights, in CSR form.
+    neurons : (neurons, 2) int32 array
+        Core of each neuron, and its rank by id among the neurons of the core.
+    is_counted : (cores,) bool array
+        Cores whose lists are counted.
+    buffers : (cores, 3) int64 array
+        Hash, local index of the first target and length of a list; the length is 0.
+    lists : (lists, 2) int64 array
+        Output: hash, and core · 2^32 + length.
     """
     number = 0
-    touched = np.empty(len(buffers), np.int64)
+    target_cores = np.empty(len(buffers), np.int64)
     for source in range(indptr.size - 1):
         cores = 0
         for edge in range(indptr[source], indptr[source + 1]):
-            core, index = np.int64(neurons[target[edge], 0]), np.int64(neurons[target[edge], 1])
-            if not counted[core]:
+            core = np.int64(neurons[target[edge], 0])
+            index = np.int64(neurons[target[edge], 1])
+            if not is_counted[core]:
                 continue
             if buffers[core, 2] == 0:
-                touched[cores] = core
+                target_cores[cores] = core
                 cores += 1
-                buffers[core, 0], buffers[core, 1] = (core + 1) * FACTOR, index
-            value = (buffers[core, 0] ^ ((index - buffers[core, 1]) << 32) ^ weight[edge]) * FACTOR
+                buffers[core, 0] = (core + 1) * FACTOR
+                buffers[core, 1] = index
+            shift = (index - buffers[core, 1]) << 32
+            value = (buffers[core, 0] ^ shift ^ weight[edge]) * FACTOR
             buffers[core, 0] = value ^ ((value >> 32) & 0xFFFFFFFF)
             buffers[core, 2] += 1
-        for core in touched[:cores]:
-            lists[number, 0], lists[number, 1] = buffers[core, 0], (core << 32) | buffers[core, 2]
+        for core in target_cores[:cores]:
+            lists[number, 0] = buffers[core, 0]
+            lists[number, 1] = (core << 32) | buffers[core, 2]
             buffers[core, 2] = 0
             number += 1
     return number
 
 
-def synapse_loads(network: MappableNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
-    """Return the synapse load of each neuron, int64, shape (neurons,), and the capacity of a core.
+def synapse_loads(
+    network: MappableNetwork,
+    hardware: Hardware,
+) -> Tuple[np.ndarray, int]:
+    """Return the synapse load of each neuron, and the capacity of a core.
 
-    They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
-    of the entries of a core that has neurons of its population only: an estimate.
+    Loads (int64, shape (neurons,)) are the synapses of a neuron, or if only shared
+    lists are limited, entries of the memory. These are an estimate: the neurons of a
+    core that has neurons of one population only share its entries equally.
     """
-    memory, limits = hardware.synapse_memory, Limits.of(hardware)
+    limits = Limits.of(hardware)
+    memory = hardware.synapse_memory
     if memory is None or limits.synapses < NO_LIMIT:
         return network.in_degrees, limits.synapses
-    core, cores = np.empty(network.neurons, np.int32), 0
+    core = np.empty(network.neurons, np.int32)
+    cores = 0
     for population in network.populations:
-        needed = -(-population.size // limits.neurons)
-        core[network.part(population)] = cores + np.arange(population.size) * needed // population.size
-        cores += needed
+        population_cores = _divide_up(population.size, limits.neurons)
+        core_of_index = np.arange(population.size) * population_cores // population.size
+        core[network.part(population)] = cores + core_of_index
+        cores += population_cores
     sums = count_traffic(network, core, cores)
-    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
+    neuron_entries = np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)
+    return neuron_entries[core], memory.entries

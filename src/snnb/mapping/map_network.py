@@ -10,7 +10,7 @@ from snnb.chips.hardware import Hardware
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.limits import exceeded_limits
+from snnb.mapping.limits import describe_exceeded_limits
 from snnb.mapping.partition.initial import sequential_baseline
 from snnb.mapping.partition.partition import Partition, partition
 from snnb.mapping.partition.repair import divide_overfull
@@ -119,7 +119,7 @@ def cost_partition(
     if placement_file is None:
         positions = place(sums.matrix, hardware, seed, progress)
     costs = cost(sums, hardware, positions)
-    exceeded = exceeded_limits(costs.contents, hardware)
+    exceeded = describe_exceeded_limits(costs.contents, hardware)
     if exceeded and not allow_overfull:
         raise InputError(
             f"{partition_file} exceeds the limits of {hardware.name}: {exceeded}; choose larger hardware or more "

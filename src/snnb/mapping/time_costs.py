@@ -1,4 +1,4 @@
-"""Costs over time of recorded samples: link loads, energy and times of steps; messages."""
+"""Costs over time of recorded samples: link loads, energy, times of steps, messages."""
 
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -39,8 +39,8 @@ STEP_BYTES = 64
 class StepLoads(Document):
     """Load of the most loaded link in each step of recorded samples, unicast routing.
 
-    Loads are spikes over a link in one direction, mean over the samples. Steps are those
-    of `RecordedSteps`.
+    Loads are spikes over a link in one direction, mean over the samples. Steps are the
+    ones of `RecordedSteps`.
     """
 
     samples: List[int]  # indices of the test samples
@@ -59,8 +59,8 @@ class StepLoads(Document):
             ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps"
         return (
             f"busiest step: {self.peak_step:,} of {steps:,}: "
-            f"{number(self.link_load_peak).value} spikes per sample over the most loaded "
-            f"link{ratio}"
+            f"{number(self.link_load_peak).value} spikes per sample "
+            f"over the most loaded link{ratio}"
         )
 
 
@@ -132,7 +132,8 @@ class Messages(NamedTuple):
     """Packets that cores send over the mesh in recorded samples: `messages.npz`.
 
     A spike of a placed neuron is one packet to all other cores with a target of it;
-    without any, there is none. Packets are in the order of sample, step and source core.
+    without any, there is none. Packets are in the order of sample, step and source
+    core.
     """
 
     sample: np.ndarray  # (packets,) int32: index of the test sample
@@ -239,9 +240,10 @@ class RecordedSteps(Document):
 
 
 class _StepSpikes:
-    """Spikes of recorded samples by *sample step*: the steps of one sample after another.
+    """Spikes of recorded samples by *sample step*.
 
-    Step t of the recorded sample of rank k has the number k × (steps of a sample) + t.
+    Sample steps number the steps of all samples, one sample after the other: step t of
+    the recorded sample of rank k has the number k × (steps of a sample) + t.
     """
 
     def __init__(self, network: MappableNetwork, recording: SpikeTimes) -> None:
@@ -256,7 +258,7 @@ class _StepSpikes:
             self._spikes.append((sample_step, node))
 
     def count(self, begin: int, end: int) -> np.ndarray:
-        """Count the spikes in a range of sample steps: float64, shape (steps, nodes)."""
+        """Count spikes in a range of sample steps: float64, shape (steps, nodes)."""
         counts = np.zeros((end - begin, self._nodes))
         for sample_step, node in self._spikes:
             part = slice(*np.searchsorted(sample_step, (begin, end)))
