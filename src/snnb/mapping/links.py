@@ -1,11 +1,12 @@
 """Loads of the links of a mesh: spikes per sample over each link in each direction.
 
-Routes run along x first, then along y. With unicast routing, a spike is sent to each core reached; with multicast
-routing, it crosses each link in the union of these routes once.
+Routes run along x first, then along y. With unicast routing, a spike is sent to each
+core reached; with multicast routing, it crosses each link in the union of these routes
+once.
 """
 
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -20,10 +21,10 @@ ROUTER_BYTES = 500  # of a router in the loads of links and in figures
 class LinkLoads(NamedTuple):
     """Spikes per sample over each link of a mesh in each direction."""
 
-    # (height, width - 1) float64: over the links along x, towards larger and towards smaller x
+    # (height, width - 1) float64: links along x, towards larger and towards smaller x
     right: np.ndarray
     left: np.ndarray
-    # (height - 1, width) float64: over the links along y, towards larger and towards smaller y
+    # (height - 1, width) float64: links along y, towards larger and towards smaller y
     up: np.ndarray
     down: np.ndarray
 
@@ -34,64 +35,122 @@ class LinkLoads(NamedTuple):
 
 
 def used_link_loads(traffic: csr_matrix, place: np.ndarray) -> LinkLoads:
-    """Return the loads of the links in the rectangle around the routers at `place`; see `link_loads`.
+    """Return the loads of the links in the rectangle around the routers at `place`.
 
-    All other links of a mesh have no load.
+    All other links of a mesh have no load. See `link_loads`.
     """
-    return link_loads(traffic, *_in_rectangle(place))
+    place, mesh = _move_to_origin(place)
+    return link_loads(traffic, place, mesh)
 
 
-def _in_rectangle(place: np.ndarray) -> Tuple[np.ndarray, Tuple[int, int]]:
+def _move_to_origin(place: np.ndarray) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Return places in the rectangle around them, and its width and height."""
-    low, high = place.min(axis=0), place.max(axis=0)
+    low = place.min(axis=0)
+    high = place.max(axis=0)
     width, height = (high - low + 1).tolist()
     return place - low, (width, height)
 
 
-def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
-    """Count spikes on links with unicast routing: each core reached is sent a separate spike.
+def link_loads(
+    traffic: csr_matrix,
+    place: np.ndarray,
+    mesh: Tuple[int, int],
+) -> LinkLoads:
+    """Count spikes on links with unicast routing: each core reached is sent a spike.
 
     Parameters
     ----------
-    traffic : (cores, cores) csr_matrix of float64; spikes per sample from core to core
-    place : (cores, 2) int array; x and y of each core
+    traffic : (cores, cores) csr_matrix of float64
+        Spikes per sample from core to core.
+    place : (cores, 2) int array
+        x and y of each core.
     """
     width, height = mesh
-    require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
-    cores = traffic.tocoo()
-    (x, y), (to_x, to_y) = place[cores.row].T.astype(np.int64), place[cores.col].T.astype(np.int64)
-    right = _line_loads(y, x, to_x, traffic.data, height, width)
-    left = _line_loads(y, to_x, x, traffic.data, height, width)
-    up = _line_loads(to_x, y, to_y, traffic.data, width, height)
-    down = _line_loads(to_x, to_y, y, traffic.data, width, height)
-    return LinkLoads(right, left, up.T, down.T)
+    _require_router_memory(width, height)
+    routes = traffic.tocoo()
+    x, y = place[routes.row].T.astype(np.int64)
+    to_x, to_y = place[routes.col].T.astype(np.int64)
+    right = _line_loads(y, x, to_x, routes.data, (height, width))
+    left = _line_loads(y, to_x, x, routes.data, (height, width))
+    up = _line_loads(to_x, y, to_y, routes.data, (width, height))
+    down = _line_loads(to_x, to_y, y, routes.data, (width, height))
+    return LinkLoads(right=right, left=left, up=up.T, down=down.T)
+
+
+def _require_router_memory(width: int, height: int) -> None:
+    """Raise `ResourceError` if the loads of a mesh of routers need too much memory."""
+    require_memory(
+        ROUTER_BYTES * width * height,
+        f"the loads and figures of {width:,} × {height:,} routers",
+    )
 
 
 def _line_loads(
-    line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
+    line: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
+    spikes: np.ndarray,
+    shape: Tuple[int, int],
 ) -> np.ndarray:
-    """Add each load to the links of its line from `begin` to `end` if begin < end: shape (lines, length - 1)."""
-    crossed = begin < end
-    line, begin, end, load = line[crossed], begin[crossed], end[crossed], load[crossed]
-    places = np.concatenate([line * length + begin, line * length + end])
-    change = np.bincount(places, np.concatenate([load, -load]), minlength=lines * length)
-    loads = np.cumsum(change.reshape(lines, length), axis=1)[:, :-1]
+    """Add spikes to the links of lines of routers (rows, or columns of the mesh).
+
+    Return the load of each link: float64, shape (lines, routers of a line - 1).
+
+    Parameters
+    ----------
+    line : (routes,) int64 array
+        Line of each route.
+    begin, end : (routes,) int64 array
+        Routers of the line where the route begins and ends; a route with begin >= end
+        has no links.
+    spikes : (routes,) float64 array
+        Spikes of each route.
+    shape : (int, int)
+        Numbers of lines, and of routers of a line.
+    """
+    lines, length = shape
+    has_links = begin < end
+    line_start = line[has_links] * length
+    route_spikes = spikes[has_links]
+    begins = line_start + begin[has_links]
+    ends = line_start + end[has_links]
+    change = np.bincount(
+        np.concatenate([begins, ends]),
+        np.concatenate([route_spikes, -route_spikes]),
+        minlength=lines * length,
+    )
+    loads = np.cumsum(change.reshape(shape), axis=1)[:, :-1]
     return np.maximum(loads, 0.0)  # rounding may leave a sum below 0
 
 
 def multicast_loads(sums: TrafficSums, place: np.ndarray) -> LinkLoads:
-    """Count spikes on links with multicast routing, in the rectangle around the routers at `place`; see `link_loads`.
+    """Count spikes on links with multicast routing.
 
-    A link has a load if and only if it has one with unicast routing.
+    The links are in the rectangle around the routers at `place`; see `link_loads`. A
+    link has a load if and only if it has one with unicast routing.
     """
-    place, (width, height) = _in_rectangle(place)
-    require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
-    (x, y), loads = np.ascontiguousarray(place.T, np.int32), np.zeros((4, height, width))
+    place, (width, height) = _move_to_origin(place)
+    _require_router_memory(width, height)
+    x, y = np.ascontiguousarray(place.T, np.int32)
+    loads = np.zeros((4, height, width))
     for population, source_core, sets in sums.placed_sets():
-        order, columns = np.argsort(source_core, kind="stable"), np.full((3, width), -1, np.int64)
-        _add_multicast(order, source_core, sums.network.spikes_of(population), sets, x, y, columns, loads)
+        _add_multicast(
+            np.argsort(source_core, kind="stable"),
+            source_core,
+            sums.network.spikes_of(population),
+            sets,
+            x,
+            y,
+            np.full((3, width), -1, np.int64),
+            loads,
+        )
     right, left, up, down = loads
-    return LinkLoads(right[:, :-1], left[:, :-1], up[:-1], down[:-1])
+    return LinkLoads(
+        right=right[:, :-1],
+        left=left[:, :-1],
+        up=up[:-1],
+        down=down[:-1],
+    )
 
 
 @compiled
@@ -109,20 +168,35 @@ def _add_multicast(
 
     Parameters
     ----------
-    order : (sources,) int64 array; the sources, sorted by core
-    x, y : (cores,) int32 array; routers of the cores
-    columns : (3, columns) int64 array, −1; a buffer
-    loads : (4, rows, columns) float64 array; of the links right, left, up and down, by their end of smaller x or y
+    order : (sources,) int64 array
+        The sources, sorted by core.
+    core, spikes : (sources,) int32, float64 array
+        Core and spikes of each source.
+    sets : TargetSets
+        The cores that the sources reach.
+    x, y : (cores,) int32 array
+        Router of each core.
+    columns : (3, columns) int64 array
+        A buffer: −1.
+    loads : (4, rows, columns) float64 array
+        Loads of the links right, left, up and down, by their end of smaller x or y;
+        updated.
     """
-    at = 0
-    while at < order.size:
-        source_core, set_number, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
-        at += 1
-        while at < order.size and core[order[at]] == source_core and sets.set_of[order[at]] == set_number:
-            weight += spikes[order[at]]
-            at += 1
+    i = 0
+    while i < order.size:
+        source_core = core[order[i]]
+        set_number = sets.set_of[order[i]]
+        weight = spikes[order[i]]
+        i += 1
+        while i < order.size and core[order[i]] == source_core:
+            if sets.set_of[order[i]] != set_number:
+                break
+            weight += spikes[order[i]]
+            i += 1
         if weight != 0:
-            cores = sets.label[sets.start[set_number] : sets.start[set_number + 1]]
+            begin = sets.start[set_number]
+            end = sets.start[set_number + 1]
+            cores = sets.label[begin:end]
             _add_tree(weight, source_core, x, y, cores, columns, loads)
 
 
@@ -136,54 +210,84 @@ def _add_tree(
     columns: np.ndarray,
     loads: np.ndarray,
 ) -> None:
-    """Add a weight to the links in the union of the routes from a core to others: along x first, then along y.
+    """Add a weight to the links in the union of the routes from a core to `cores`.
 
-    All routes share the row of the core and leave it in the columns of the others. The union is the row from the
-    leftmost to the rightmost column, and each column from its lowest to its highest core.
+    Routes run along x first, then along y. So all routes share the row of the core and
+    leave it in the columns of their targets. The union is the row from the leftmost to
+    the rightmost column, and each column from its lowest to its highest core. For the
+    other arguments see `_add_multicast`.
     """
-    low, high, used_columns = columns[0], columns[1], columns[2]
-    begin, own_row = x[core], y[core]
-    left = right = begin
-    number = 0
-    for c in cores:
-        if c == core:
+    low = columns[0]  # row of the lowest core of each column; −1: not in the union
+    high = columns[1]  # row of the highest core
+    used_columns = columns[2]  # the columns in the union
+    n_used = 0
+    source_column = x[core]
+    source_row = y[core]
+    leftmost = source_column
+    rightmost = source_column
+    for target_core in cores:
+        if target_core == core:
             continue
-        column, row = x[c], y[c]
-        left, right = min(left, column), max(right, column)
+        column = x[target_core]
+        row = y[target_core]
+        leftmost = min(leftmost, column)
+        rightmost = max(rightmost, column)
         if low[column] < 0:
-            low[column] = high[column] = own_row
-            used_columns[number] = column
-            number += 1
-        low[column], high[column] = min(low[column], row), max(high[column], row)
-    for link in range(begin, right):
-        loads[0, own_row, link] += weight
-    for link in range(left, begin):
-        loads[1, own_row, link] += weight
-    for i in range(number):
+            low[column] = source_row
+            high[column] = source_row
+            used_columns[n_used] = column
+            n_used += 1
+        low[column] = min(low[column], row)
+        high[column] = max(high[column], row)
+    for link in range(source_column, rightmost):
+        loads[0, source_row, link] += weight
+    for link in range(leftmost, source_column):
+        loads[1, source_row, link] += weight
+    for i in range(n_used):
         column = used_columns[i]
-        for link in range(own_row, high[column]):
+        for link in range(source_row, high[column]):
             loads[2, link, column] += weight
-        for link in range(low[column], own_row):
+        for link in range(low[column], source_row):
             loads[3, link, column] += weight
         low[column] = -1
 
 
-def write_links(path: Path, sums: TrafficSums, place: np.ndarray) -> None:
-    """Write a CSV with a row for each link that carries spikes, between the routers at `place`, by x and y.
+# Step along x and y of a link in each array of `LinkLoads`, and whether it leads
+# towards larger x or y
+DIRECTIONS = (
+    ((1, 0), True),
+    ((1, 0), False),
+    ((0, 1), True),
+    ((0, 1), False),
+)
 
-    Columns: router where the link begins, and where it ends; spikes per sample, unicast and multicast.
+
+def write_links(path: Path, sums: TrafficSums, place: np.ndarray) -> None:
+    """Write a CSV with a row for each link that carries spikes, by x and y.
+
+    The links connect the routers at `place`. Columns: router where the link begins, and
+    where it ends; spikes per sample, unicast and multicast.
     """
-    ends, first = [], place.min(axis=0)
-    unicast, multicast = used_link_loads(sums.matrix, place).all, multicast_loads(sums, place)
-    for loads, step, forth in zip(multicast, ((1, 0), (1, 0), (0, 1), (0, 1)), (True, False, True, False)):
-        smaller = np.indices(loads.shape)[::-1].reshape(2, -1).T + first
-        ends.append(np.hstack([smaller, smaller + step] if forth else [smaller + step, smaller]))
-    links, crossed = np.concatenate(ends), multicast.all
-    order = np.lexsort(links.T[::-1])
-    order = order[crossed[order] > 0]
-    rows = zip(links[order].tolist(), unicast[order].tolist(), crossed[order].tolist())
-    lines = (
-        f"{x},{y},{to_x},{to_y},{unicast_load!r},{multicast_load!r}"
-        for (x, y, to_x, to_y), unicast_load, multicast_load in rows
-    )
-    path.write_text("\n".join(["x,y,to_x,to_y,unicast,multicast", *lines]) + "\n", encoding="utf-8")
+    unicast = used_link_loads(sums.matrix, place).all
+    multicast = multicast_loads(sums, place)
+    origin = place.min(axis=0)
+    # (links, 4): x and y where a link begins, and where it ends
+    links: List[np.ndarray] = []
+    for loads, (step, is_forward) in zip(multicast, DIRECTIONS):
+        near_end = np.indices(loads.shape)[::-1].reshape(2, -1).T + origin
+        far_end = near_end + step
+        ends = [near_end, far_end] if is_forward else [far_end, near_end]
+        links.append(np.hstack(ends))
+    link = np.concatenate(links)
+    multicast_load = multicast.all
+    order = np.lexsort(link.T[::-1])
+    order = order[multicast_load[order] > 0]
+    lines = ["x,y,to_x,to_y,unicast,multicast"]
+    for row in zip(
+        link[order].tolist(),
+        unicast[order].tolist(),
+        multicast_load[order].tolist(),
+    ):
+        (x, y, to_x, to_y), unicast_spikes, multicast_spikes = row
+        lines.append(f"{x},{y},{to_x},{to_y},{unicast_spikes!r},{multicast_spikes!r}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
