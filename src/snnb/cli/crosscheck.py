@@ -6,7 +6,7 @@ import typer
 from typing_extensions import Annotated, get_args
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, opened
+from snnb.cli.parameters import ExistingRun, open_recovered
 from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError, VerificationError
 
@@ -45,7 +45,7 @@ def crosscheck(
         raise UsageError(f"--with {simulator}: unknown simulator; use one of {', '.join(_simulators())}")
     from snnb.results import crosscheck as stage
 
-    run = opened(run_dir)
+    run = open_recovered(run_dir)
     try:
         with console.bar("crosscheck") as progress:
             checked = stage.crosscheck(

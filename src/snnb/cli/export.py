@@ -8,7 +8,15 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, beginning, chosen, opened, path_option, stage_options, with_options
+from snnb.cli.parameters import (
+    ExistingRun,
+    beginning,
+    open_recovered,
+    options_given,
+    path_option,
+    stage_options,
+    with_options,
+)
 from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 
@@ -43,8 +51,8 @@ def export(
 
     from snnb.results.export import export_graph
 
-    run = opened(run_dir)
-    given = validated(ExportOptions, chosen(options, ExportOptions, options))
+    run = open_recovered(run_dir)
+    given = validated(ExportOptions, options_given(options, ExportOptions, options))
     with console.bar("export") as progress:
         written = export_graph(
             run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress

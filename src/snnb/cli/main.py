@@ -17,7 +17,7 @@ from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.cli.interruption import interruption_message
-from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
+from snnb.cli.parameters import RUN_DIR, join_run_parameters, output_options, run_argument
 from snnb.core.errors import (
     SIGNAL_EXIT_CODES,
     TOO_MANY_FILES,
@@ -192,7 +192,7 @@ class HelpfulCommand(TyperCommand):
             _refuse_repeated(context, self.make_parser(context).parse_args(list(arguments))[2])
         left = super().parse_args(context, arguments)
         output.configure(*(context.params.pop(name) for name in ("json", "verbose", "quiet")))
-        take_run(context)
+        join_run_parameters(context)
         if not context.resilient_parsing:
             _refuse_unknown_variables(context)
         return left

@@ -1,11 +1,24 @@
-"""Options that several commands share, options made from fields, and the run that a command works on."""
+"""Options of several commands, options made from fields, and the run of a command."""
 
 import inspect
 import os
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Type, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    Union,
+)
 
 import click
 import typer
@@ -16,19 +29,34 @@ from typing_extensions import Annotated, get_args, get_origin
 
 from snnb.cli import output
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
+from snnb.core.options import (
+    Flag,
+    Options,
+    default_in_words,
+    flag_of,
+    own_flags,
+    typed,
+)
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory
 
+Names = Callable[[], Iterable[str]]
+Command = Callable[..., None]  # a function with the parameters of a command
 METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
+# By name of a bound of pydantic: its bracket in an interval
 BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
-RUN_DIR, _ARGUMENT = "run_dir", "run"
+DEFAULT_RUN = "$SNNB_RUNS/MODEL or runs/MODEL"
+RUN_DIR = "run_dir"  # parameter of the option `--run-dir`
+RUN = "run"  # parameter of the argument that names the same run
 
 
-def beginning(names: Callable[[], Iterable[str]]) -> Callable[[str], List[str]]:
-    """Return a function that completes the beginning of a name. `names` is called then, and imports what it needs."""
+def beginning(names: Names) -> Callable[[str], List[str]]:
+    """Return a function that completes the beginning of a name.
+
+    `names` is called when a shell completes a word, and imports what it needs then.
+    """
 
     def complete(incomplete: str) -> List[str]:
         return [name for name in names() if name.startswith(incomplete)]
@@ -36,155 +64,259 @@ def beginning(names: Callable[[], Iterable[str]]) -> Callable[[str], List[str]]:
     return complete
 
 
+def _model_names() -> Iterable[str]:
+    names: Iterable[str] = import_module("snnb.architectures").names()
+    return names
+
+
+def _dataset_names() -> Iterable[str]:
+    names: Iterable[str] = import_module("snnb.datasets.catalogue").dataset_names()
+    return names
+
+
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir.",
-        autocompletion=beginning(lambda: import_module("snnb.architectures").names()),
+        autocompletion=beginning(_model_names),
     ),
 ]
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb datasets`), or folder:, arrays:, events:, steps:PATH.",
-        autocompletion=beginning(lambda: import_module("snnb.datasets.catalogue").dataset_names()),
+        autocompletion=beginning(_dataset_names),
     ),
 ]
 
 
 class NonEmptyPath(click.ParamType):
-    """A path that is not empty: a shell passes an empty text for a variable that is not set."""
+    """A path that is not empty: a shell passes an empty text for a variable not set."""
 
     name = "path"
 
-    def convert(self, value: object, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Path:
+    def convert(
+        self,
+        value: object,
+        parameter: Optional[click.Parameter],
+        context: Optional[click.Context],
+    ) -> Path:
         """Return `value` as a `Path`."""
         if not str(value) or "\0" in str(value):
             self.fail("is empty; give a path", parameter, context)
         return Path(str(value))
 
 
+class ParsedText(click.ParamType):
+    """A text that the function `parse` of an option turns into its value."""
+
+    name = "value"
+
+    def __init__(self, parse: Callable[[Any], Any]) -> None:
+        self._parse = parse
+
+    def convert(
+        self,
+        value: object,
+        parameter: Optional[click.Parameter],
+        context: Optional[click.Context],
+    ) -> object:
+        """Return the value of the text `value`."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+
+
 path_option: Any = partial(typer.Option, click_type=NonEmptyPath())
 RunDir = Annotated[
     Optional[Path],
-    path_option(help="Run directory (or --run-dir RUN). Default: $SNNB_RUNS/MODEL or runs/MODEL."),
+    path_option(
+        help=f"Run directory (or --run-dir RUN). Default: {DEFAULT_RUN}.",
+    ),
 ]
-ExistingRun = Annotated[Optional[Path], path_option("--run-dir", help="Run directory (or --run-dir RUN).")]
-Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath())]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail if another process has locked the run.")]
-Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
-Defaults = Annotated[bool, typer.Option("--defaults", help="Forget the options that were given before.")]
-NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail if an earlier stage has to run first.")]
+ExistingRun = Annotated[
+    Optional[Path],
+    path_option("--run-dir", help="Run directory (or --run-dir RUN)."),
+]
+Directory = Annotated[
+    Path,
+    typer.Argument(help="Run directory.", click_type=NonEmptyPath()),
+]
+NoWait = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Fail if another process has locked the run."),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Run again even if the results are up to date."),
+]
+Defaults = Annotated[
+    bool,
+    typer.Option("--defaults", help="Forget the options that were given before."),
+]
+NoUpstream = Annotated[
+    bool,
+    typer.Option("--no-upstream", help="Fail if an earlier stage has to run first."),
+]
 
 
 def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
-    """Return the parameters that typer turns into options, one for each field; an option that is not given is None."""
+    """Return the parameters that typer turns into options, one for each field.
+
+    An option that is not given has the value None.
+    """
     return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
 
 
 def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
+    """Return the parameter of a field for typer."""
     field = kind.model_fields[name]
-    wanted: Any = _plain(field.annotation)
-    choices, default = get_args(wanted) if get_origin(wanted) is Literal else (), default_in_words(kind, name)
-    interval = _interval(field)
-    notes = [
-        f"One of {', '.join(choices)}." if choices else "",
-        f"In {interval}." if interval else "",
-        f"Default: {default}." if default else "",
-    ]
-    words: Dict[str, Any] = {
-        "help": " ".join(filter(None, [field.description, *notes])),
-        "metavar": flag.metavar or ("NAME" if choices else METAVARS.get(wanted)),
+    value_type: Any = _plain_type(field.annotation)
+    choices: Sequence[str] = ()
+    if get_origin(value_type) is Literal:
+        choices = get_args(value_type)
+    metavar = flag.metavar or ("NAME" if choices else METAVARS.get(value_type))
+    properties: Dict[str, Any] = {
+        "help": _help_text(field, choices, default_in_words(kind, name)),
+        "metavar": metavar,
         "envvar": flag.environment,
         "rich_help_panel": flag.panel,
     }
-    if flag.complete or choices:  # otherwise a shell completes paths
-        words["autocompletion"] = beginning(flag.complete or (lambda: choices))
+    if flag.complete is not None:  # otherwise a shell completes paths
+        properties["autocompletion"] = beginning(flag.complete)
+    elif choices:
+        properties["autocompletion"] = beginning(lambda: choices)
     if flag.repeated:
-        wanted = List[str]
+        value_type = List[str]
     elif flag.parse is not None:
-        wanted, words["parser"] = str, _parser(flag.parse)
-    names = [flag.name] if flag.name else []
-    annotation: Any = Annotated[Optional[wanted], typer.Option(*names, **words)]
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+        value_type = str
+        properties["click_type"] = ParsedText(flag.parse)
+    option_names = [flag.name] if flag.name else []
+    option = typer.Option(*option_names, **properties)
+    annotation: Any = Annotated[Optional[value_type], option]
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=annotation,
+    )
+
+
+def _help_text(field: FieldInfo, choices: Sequence[str], default: Optional[str]) -> str:
+    """Return the description of a field with its choices, bounds and default."""
+    sentences = [field.description or ""]
+    if choices:
+        sentences.append(f"One of {', '.join(choices)}.")
+    interval = _interval(field)
+    if interval:
+        sentences.append(f"In {interval}.")
+    if default:
+        sentences.append(f"Default: {default}.")
+    return " ".join(filter(None, sentences))
 
 
 def _interval(field: FieldInfo) -> str:
-    """Return the interval of a field that has two bounds and is not a fraction: `(0, 100]`."""
-    metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
-    bounds = {name: getattr(item, name) for item in metadata for name in BRACKETS if hasattr(item, name)}
+    """Return the interval of a field: `(0, 100]`.
+
+    It is empty for a field with fewer than two bounds, and for a fraction.
+    """
+    metadata = list(field.metadata)
+    for member in get_args(field.annotation):
+        metadata += get_args(member)
+    bounds: Dict[str, float] = {}
+    for item in metadata:
+        for name in BRACKETS:
+            if hasattr(item, name):
+                bounds[name] = getattr(item, name)
     if len(bounds) < 2 or not 1 < max(bounds.values()) < LARGEST_SHOWN:
         return ""
-    low, high = bounds.items()
-    return f"{BRACKETS[low[0]]}{low[1]}, {high[1]}{BRACKETS[high[0]]}"
+    (low_name, low), (high_name, high) = bounds.items()
+    return f"{BRACKETS[low_name]}{low}, {high}{BRACKETS[high_name]}"
 
 
-def _plain(annotation: Any) -> Any:
+def _plain_type(annotation: Any) -> Any:
     """Return the type of a field without its bounds, and without Optional."""
-    parts = [part for part in get_args(annotation) if part is not type(None)]
-    if get_origin(annotation) is Union or isinstance(annotation, type(Annotated[int, 0])):
-        return _plain(parts[0])
-    return annotation
+    is_annotated = isinstance(annotation, type(Annotated[int, 0]))
+    if get_origin(annotation) is not Union and not is_annotated:
+        return annotation
+    members = [part for part in get_args(annotation) if part is not type(None)]
+    return _plain_type(members[0])
 
 
-def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    def value(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
+def with_options(
+    options: Iterable[inspect.Parameter],
+    *,
+    after: int,
+) -> Callable[[Command], Command]:
+    """Return a decorator that declares options in place of `**options` of a command.
 
-    return value
-
-
-def with_options(options: Iterable[inspect.Parameter], *, after: int) -> Callable[[Callable[..., None]], Callable]:
-    """Return a decorator that puts `options`, which replace `**options`, after a command's first parameters."""
-
-    def decorated(call: Callable[..., None]) -> Callable[..., None]:
-        def command(**values: object) -> None:
-            call(**values)
-
-        signature = inspect.signature(call).parameters.values()
-        named = [parameter for parameter in signature if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-        parameters = [*named[:after], *options, *named[after:]]
-        command.__name__, command.__doc__ = call.__name__, call.__doc__
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return command
-
-    return decorated
+    They follow the first `after` parameters of the command.
+    """
+    return partial(_declare_options, options=list(options), after=after)
 
 
-def chosen(values: Mapping[str, object], kind: Type[Options], names: Iterable[str]) -> Dict[str, object]:
+def _declare_options(
+    command: Command,
+    options: Sequence[inspect.Parameter],
+    after: int,
+) -> Command:
+    """Set the signature that typer reads, and return the command."""
+    parameters = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            parameters.append(parameter)
+    parameters[after:after] = options
+    signature = inspect.Signature(parameters)
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def options_given(
+    values: Mapping[str, object],
+    kind: Type[Options],
+    names: Iterable[str],
+) -> Dict[str, object]:
     """Return the given options among `names`, with the types of their fields in `kind`.
 
-    `values` has all parameters of the command: None or an empty list where an option is not given.
+    `values` has all parameters of the command: None or an empty list where an option is
+    not given.
     """
-    given: Dict[str, object] = {}
+    options: Dict[str, object] = {}
     for name in names:
-        value, flag = values.get(name), flag_of(kind, name)
+        value = values.get(name)
         if value is None or value == []:
             continue
+        flag = flag_of(kind, name)
         if flag.repeated and flag.parse is not None:
             value = flag.parse(value)
-        given[name] = value
-    return typed(kind, given)
+        options[name] = value
+    return typed(kind, options)
 
 
 def output_options() -> List[TyperOption]:
-    """Return the options of every command that `snnb.cli.output.configure` takes, in its order."""
-    flags = {
-        ("--json",): "Print one JSON document on stdout.",
-        ("--verbose", "-v"): "Print debug messages and tracebacks.",
-        ("--quiet", "-q"): "Print nothing but results and errors.",
-    }
-    return [TyperOption(param_decls=[*names], is_flag=True, default=False, help=text) for names, text in flags.items()]
+    """Return the options of every command, in the order of `output.configure`."""
+    return [
+        _switch("--json", help="Print one JSON document on stdout."),
+        _switch("--verbose", "-v", help="Print debug messages and tracebacks."),
+        _switch("--quiet", "-q", help="Print nothing but results and errors."),
+    ]
 
 
-def opened(run_dir: Optional[Path]) -> "RunDirectory":
-    """Open an existing run and recover it after a killed stage, or print why it cannot be recovered now."""
+def _switch(*names: str, help: str) -> TyperOption:
+    return TyperOption(param_decls=[*names], is_flag=True, default=False, help=help)
+
+
+def open_recovered(run_dir: Optional[Path]) -> "RunDirectory":
+    """Open an existing run and recover it after a killed stage.
+
+    A message says why it cannot be recovered now.
+    """
     if run_dir is None:
-        raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
+        raise UsageError(
+            "give the directory of a run, as in `snnb status runs/lenet_mnist`",
+        )
     from snnb.stages.open_run import open_run
 
     run = open_run(run_dir)
@@ -197,16 +329,31 @@ def run_argument(help: str) -> TyperArgument:
 
     The help of the command shows it in place of that option.
     """
-    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=NonEmptyPath(), help=help)
+    return TyperArgument(
+        param_decls=[RUN],
+        required=False,
+        type=NonEmptyPath(),
+        help=help,
+    )
 
 
-def take_run(context: click.Context) -> None:
-    """Set `run_dir` from the argument or the option; raise `click.UsageError` if they name two runs."""
-    argument, option = context.params.pop(_ARGUMENT, None), context.params.get(RUN_DIR)
+def join_run_parameters(context: click.Context) -> None:
+    """Set the parameter `run_dir` of a command from its argument, if that is given.
+
+    Raise `click.UsageError` if the argument and the option name two runs.
+    """
+    argument = context.params.pop(RUN, None)
     if argument is None:
         return
+    option = context.params.get(RUN_DIR)
     if context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
         option = None  # the command line takes precedence
-    if option is not None and os.path.abspath(argument) != os.path.abspath(option):  # noqa: PTH100 - a link stays
-        raise click.UsageError(f"conflicting runs {argument} and {option}; give one", context)
+    if option is not None and _absolute(argument) != _absolute(option):
+        message = f"conflicting runs {argument} and {option}; give one"
+        raise click.UsageError(message, context)
     context.params[RUN_DIR] = argument
+
+
+def _absolute(path: Path) -> str:
+    """Return an absolute path, in which a link stays."""
+    return os.path.abspath(path)  # noqa: PTH100

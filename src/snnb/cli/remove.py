@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Directory, NoWait, opened
+from snnb.cli.parameters import Directory, NoWait, open_recovered
 from snnb.core.errors import UsageError
 
 
@@ -33,7 +33,7 @@ def remove(
 
     from snnb.results.remove import Removal, carry_out, plan_removal
 
-    run = opened(directory)
+    run = open_recovered(directory)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     described = f"{', '.join(planned.removed)} ({decimal(planned.size_bytes)})"
     if not yes:

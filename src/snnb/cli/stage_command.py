@@ -14,7 +14,7 @@ from snnb.cli.parameters import (
     NoUpstream,
     NoWait,
     RunDir,
-    chosen,
+    options_given,
     stage_options,
     with_options,
 )  # fmt: skip
@@ -69,7 +69,7 @@ def stage_command(name: str) -> Callable[..., None]:
     ) -> None:
 
         console = output.current
-        given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in names.items()}
+        given = {stage: options_given(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in names.items()}
         graph = given.get("graph", {}).get("from_file")
         source = graph if isinstance(graph, Path) else None
         run = open_or_create(model, run_dir, dataset, source, wait=not no_wait, say=console.say)

@@ -4,7 +4,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, opened
+from snnb.cli.parameters import ExistingRun, open_recovered
 from snnb.cli.tables import page_width, table_lines
 from snnb.core.formatting import local_time
 from snnb.core.quantities import legend
@@ -19,7 +19,7 @@ def status(run_dir: ExistingRun = None) -> None:
     from snnb.results.status import status_of
     from snnb.results.sweep_table import TABLE
 
-    run = opened(run_dir)
+    run = open_recovered(run_dir)
     summary = status_of(run)
     rows = [["stage", "state", "when", "took"]]
     for one in summary.stages:

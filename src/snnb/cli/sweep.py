@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
+from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, options_given, with_options
 from snnb.cli.stage_command import options_of
 from snnb.cli.tables import block_lines, page_width
 from snnb.results.grid import GRID_STAGES, read_grid
@@ -42,7 +42,7 @@ def sweep(
     from snnb.results import sweep as results
     from snnb.results.sweep_table import TABLE
 
-    given = {stage: chosen(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
+    given = {stage: options_given(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
     axes = read_grid(grid, given)
     run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
