@@ -1,1 +1,4 @@
-"""Pictures: functions from documents or arrays to matplotlib figures, one module a subject; the callers save them."""
+"""Pictures: functions from documents or arrays to matplotlib figures.
+
+There is one module for each subject. The callers save the figures.
+"""

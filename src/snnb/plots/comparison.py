@@ -1,4 +1,8 @@
-"""Figures that compare simulations: accuracy over time, a grid of options, and accuracy over energy on chips."""
+"""Figures that compare simulations.
+
+They show accuracy over time, a grid of options, accuracy over energy on chips, and
+accuracy over synaptic operations.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -14,11 +18,15 @@ from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, sty
 
 FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
 MOST_ROWS = 40  # rows of a column of the legend
-NAME_LENGTH, NAME_LINE = 200, 44  # characters of a name in the legend of courses, and of a line of it
+# Characters of a name in the legend of courses, and of a line of it
+NAME_LENGTH = 200
+NAME_LINE = 44
 SPREAD = "seed"  # name of the axis over which a line is the mean
 LEAST_SPAN = 0.1  # smallest length of the axis of an accuracy
 APART = 4  # points between lines
-WIDE = 20  # ratio of the largest to the smallest value from which an axis is logarithmic
+POINTS_PER_INCH = 72
+# Ratio of the largest to the smallest value from which an axis is logarithmic
+WIDE = 20
 MOST_NAMED = 40  # simulations on chips up to which all are named
 Value = Union[bool, int, float, str]
 
@@ -28,116 +36,218 @@ class Course:
     """Accuracy or error of a simulation after each time step."""
 
     name: str
-    steps: Sequence[float]  # accuracy, from 0 to 1, or mean squared error, after each step of 1 ms
+    # Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms
+    steps: Sequence[float]
     analogue: Optional[float]  # value of the analogue network; None if there is none
 
 
 @styled
 def plot_courses(courses: Sequence[Course], label: str) -> Figure:
-    """Plot the accuracy or error of simulations over time, with a dashed line for the analogue network."""
-    names = ["\n".join(wrap(plain(course.name, NAME_LENGTH), NAME_LINE)) for course in courses]
-    figure, axes, columns = _beside_legend([line for name in names for line in name.split("\n")])
+    """Plot the accuracy or error of simulations over time.
+
+    A dashed line is the value of the analogue network.
+    """
+    names = []
+    legend_lines: List[str] = []
+    for course in courses:
+        name_lines = wrap(plain(course.name, NAME_LENGTH), NAME_LINE)
+        name = "\n".join(name_lines)
+        names.append(name)
+        legend_lines.extend(name.split("\n"))
+    figure, axes, legend_columns = _beside_legend(legend_lines)
     for course, name, colour in zip(courses, names, _colours(len(courses))):
-        axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=name)
+        steps = np.arange(1, len(course.steps) + 1)
+        axes.plot(steps, course.steps, color=colour, label=name)
         if course.analogue is not None:
-            axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
-    axes.set_xlabel("time step")
-    axes.set_ylabel(f"{label} (dashed: analogue network)")
-    axes.grid()
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+            line = {"color": colour, "linestyle": "dashed", "linewidth": 0.8}
+            axes.axhline(course.analogue, **line)
+    _label_axes(
+        axes,
+        "time step",
+        f"{label} (dashed: analogue network)",
+        legend_columns,
+    )
     return figure
+
+
+class GridLines:
+    """Division of a grid of simulations into lines, and of a line into points.
+
+    The horizontal axis, `along`, is the option with most numbers. A line is a
+    combination of the values of the other options, but for the seeds, over which it is
+    the mean.
+
+    Attributes
+    ----------
+    x_title, x_values
+        Name of the option along the horizontal axis, and its values.
+    names
+        Name of each line: the options that it combines.
+    has_seeds
+        Whether a line is a mean over seeds.
+    has_several
+        Whether the grid has options apart from the horizontal axis and the seeds.
+    """
+
+    def __init__(self, options: Mapping[str, Sequence[Value]]) -> None:
+        titles = list(options)
+        grid = list(options.values())
+        seed_axes: List[int] = []
+        if len(options) > 1:
+            seed_axes = [i for i, t in enumerate(titles) if t.endswith(SPREAD)][:1]
+        free_axes = [i for i in range(len(grid)) if i not in seed_axes]
+        along = max(free_axes, key=lambda i: (_are_numbers(grid[i]), len(grid[i]), -i))
+        line_axes = [i for i in free_axes if i != along]
+        self._axes = [*line_axes, *seed_axes, along]
+        self._seeds = len(grid[seed_axes[0]]) if seed_axes else 1
+        self.has_seeds = bool(seed_axes)
+        self.has_several = bool(line_axes)
+        self.x_title = titles[along]
+        self.x_values = grid[along]
+        labels = []
+        for axis in line_axes:
+            labels.append([f"{titles[axis]} {value}" for value in grid[axis]])
+        self.names = [", ".join(parts) for parts in itertools.product(*labels)]
+
+    def arrange(self, values: np.ndarray) -> np.ndarray:
+        """Return values of shape (*grid) by line: (lines, seeds, points)."""
+        shape = (-1, self._seeds, len(self.x_values))
+        return values.transpose(self._axes).reshape(shape)
 
 
 @styled
 def plot_sweep(
-    axes: Mapping[str, Sequence[Value]],
-    measured: np.ndarray,
+    options: Mapping[str, Sequence[Value]],
+    quality: np.ndarray,
     analogue: Optional[np.ndarray],
     label: str,
     intervals: Optional[np.ndarray] = None,
 ) -> Figure:
-    """Plot the accuracy or error of a grid of simulations; `axes` are the values of each option.
+    """Plot the accuracy or error of a grid of simulations.
 
-    The horizontal axis is the option with most numbers. There is a line for each combination of the other options: the
-    mean over the seeds, with a band from the minimum to the maximum. Lines are shifted by a few points, so that their
-    bars do not overlap.
+    `options` are the values of each option. The horizontal axis is the option with most
+    numbers. There is a line for each combination of the other options: the mean over
+    the seeds, with a band from the minimum to the maximum. Lines are shifted by a few
+    points, so that their bars do not overlap.
 
-    `measured` and `analogue`, of shape (*grid), are values of the spiking and of the analogue network, which may be
-    missing. `intervals`, of shape (*grid, 2), are the ends of the 95 % interval of each simulation, in [0, 1]. Over
-    seeds, the means of the ends are drawn.
+    `quality` and `analogue`, of shape (*grid), are values of the spiking and of the
+    analogue network; `analogue` can be None. `intervals`, of shape (*grid, 2), are the
+    ends of the 95 % interval of each simulation, in [0, 1], or None. Over seeds, the
+    means of the ends are drawn.
     """
-    titles, grid = list(axes), list(axes.values())
-    # `along` is the horizontal axis; `spread` is the axis over which the mean is taken.
-    spread = next((i for i, title in enumerate(titles) if title.endswith(SPREAD) and len(axes) > 1), None)
-    free = [i for i in range(len(axes)) if i != spread]
-    along = max(free, key=lambda i: (_are_numbers(grid[i]), len(grid[i]), -i))
-    others = [i for i in free if i != along]
-    order = [*others, *([] if spread is None else [spread]), along]
-    values = measured.transpose(order).reshape(-1, 1 if spread is None else len(grid[spread]), len(grid[along]))
-    combinations = itertools.product(*([f"{titles[i]} {value}" for value in grid[i]] for i in others))
-    names = [", ".join(values_of_line) for values_of_line in combinations]
-    ends = None if intervals is None else np.moveaxis(intervals, -1, 0).transpose([0, *(i + 1 for i in order)])
-    figure, plot, columns = _beside_legend(names if others else [])
-    numbers = _are_numbers(grid[along])
-    places = np.array(grid[along] if numbers else range(len(grid[along])), float)  # words are at equal distances
-    if not numbers:
-        plot.set_xticks(places)
-        plot.set_xticklabels([plain(f"{v:g}" if isinstance(v, float) else str(v)) for v in grid[along]])
-    elif places.min() > 0 and places.max() / places.min() >= WIDE:
-        plot.set_xscale("log")
-    colours = _colours(len(names))
-    for i, (name, line, colour) in enumerate(zip(names, values, colours)):
+    lines = GridLines(options)
+    figure, plot, legend_columns = _beside_legend(
+        lines.names if lines.has_several else [],
+    )
+    x = _scale_x_axis(plot, lines.x_values)
+    has_numbers = _are_numbers(lines.x_values)
+    values = lines.arrange(quality)
+    lower_ends = None
+    upper_ends = None
+    if intervals is not None:
+        lower_ends = lines.arrange(intervals[..., 0])
+        upper_ends = lines.arrange(intervals[..., 1])
+    colours = _colours(len(lines.names))
+    middle = (len(lines.names) - 1) / 2
+    for i, (name, colour) in enumerate(zip(lines.names, colours)):
+        mean = values[i].mean(axis=0)
+        bars = None
+        if lower_ends is not None and upper_ends is not None:
+            lower = lower_ends[i].mean(axis=0)
+            upper = upper_ends[i].mean(axis=0)
+            bars = np.maximum(0, [mean - lower, upper - mean])
         style = {
             "color": colour,
             "marker": "o",
             "markersize": 4,
             "label": plain(name, 60),
-            "linestyle": "-" if numbers else "",
+            "linestyle": "-" if has_numbers else "",
         }
-        aside = APART * (i - (len(names) - 1) / 2) / 72
-        moved = plot.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans)
-        mean, bars = line.mean(axis=0), None
-        if ends is not None:
-            lower, upper = ends.reshape(2, *values.shape)[:, i].mean(axis=1)
-            bars = np.maximum(0, [mean - lower, upper - mean])
-        drawn = plot.errorbar(places, mean, bars, elinewidth=1, capsize=2.5, **style)
-        for artist in drawn.get_children():  # not in the call: since matplotlib 3.8 the limits then ignore the points
-            artist.set_transform(moved)
-        if spread is not None:
-            plot.fill_between(places, line.min(axis=0), line.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    notes = [] if ends is None else ["bars: 95 % intervals"]
+        line = plot.errorbar(x, mean, bars, elinewidth=1, capsize=2.5, **style)
+        offset = APART * (i - middle) / POINTS_PER_INCH
+        shift = ScaledTranslation(offset, 0, figure.dpi_scale_trans)
+        # Not in the call: since matplotlib 3.8 the limits then ignore the points.
+        for artist in line.get_children():
+            artist.set_transform(plot.transData + shift)
+        if lines.has_seeds:
+            low = values[i].min(axis=0)
+            high = values[i].max(axis=0)
+            plot.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    notes = []
     if analogue is not None:
-        low, high = float(analogue.min()), float(analogue.max())
-        plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
-        notes.insert(0, "grey: analogue network")
-    plot.set_xlabel(plain(titles[along]))
+        _draw_analogue(plot, float(analogue.min()), float(analogue.max()))
+        notes.append("grey: analogue network")
+    if intervals is not None:
+        notes.append("bars: 95 % intervals")
+    if lines.has_seeds:
+        notes.append("lines and bands: mean and range over seeds")
+    plot.set_title("; ".join(notes))
+    plot.set_xlabel(plain(lines.x_title))
     plot.set_ylabel(label)
-    plot.set_ylim(*y_limits(values, analogue, intervals))
-    plot.set_title("; ".join([*notes, *([] if spread is None else ["lines and bands: mean and range over seeds"])]))
+    plot.set_ylim(*y_limits(quality, analogue, intervals))
     plot.grid()
-    if others:
-        plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    if lines.has_several:
+        _draw_legend(plot, legend_columns)
     return figure
 
 
-def y_limits(
-    measured: np.ndarray, analogue: Optional[np.ndarray], intervals: Optional[np.ndarray]
-) -> Tuple[float, float]:
-    """Return the limits of the vertical axis: from 0 for an error, around all intervals for an accuracy.
+def _scale_x_axis(plot: Axes, values: Sequence[Value]) -> np.ndarray:
+    """Set the scale and the ticks of the horizontal axis; return the places of values.
 
-    The axis of an accuracy spans at least `LEAST_SPAN`, so that a difference within the intervals does not look large.
+    Words are at equal distances.
     """
-    values = np.concatenate([np.ravel(array) for array in (measured, analogue, intervals) if array is not None])
-    low, high = float(values.min()), float(values.max())
+    if not _are_numbers(values):
+        words = []
+        for value in values:
+            word = f"{value:g}" if isinstance(value, float) else str(value)
+            words.append(plain(word))
+        x = np.arange(len(values), dtype=float)
+        plot.set_xticks(x)
+        plot.set_xticklabels(words)
+        return x
+    x = np.array(values, float)
+    if x.min() > 0 and x.max() / x.min() >= WIDE:
+        plot.set_xscale("log")
+    return x
+
+
+def _draw_analogue(plot: Axes, low: float, high: float) -> None:
+    """Draw the range of the values of analogue networks; a line if they are equal."""
+    opacity = 0.6 if low == high else 0.12
+    style = {"color": "black", "linewidth": 0.8, "linestyle": "dashed"}
+    plot.axhspan(low, high, alpha=opacity, **style)
+
+
+def y_limits(
+    quality: np.ndarray,
+    analogue: Optional[np.ndarray],
+    intervals: Optional[np.ndarray],
+) -> Tuple[float, float]:
+    """Return the limits of the vertical axis.
+
+    They begin at 0 for an error, and are around all intervals for an accuracy. The axis
+    of an accuracy spans at least `LEAST_SPAN`, so that a difference within the
+    intervals does not look large.
+    """
+    arrays = [quality]
+    for array in (analogue, intervals):
+        if array is not None:
+            arrays.append(array)
+    values = np.concatenate([np.ravel(array) for array in arrays])
+    low = float(values.min())
+    high = float(values.max())
     if intervals is None:
         return 0.0, 1.08 * high or 1.0
     room = 0.06 * max(high - low, LEAST_SPAN)
-    high = min(1 + room / 3, high + room)
-    return max(-room / 3, min(low - room, high - LEAST_SPAN)), high
+    top = min(1 + room / 3, high + room)
+    bottom = max(-room / 3, min(low - room, top - LEAST_SPAN))
+    return bottom, top
 
 
 def _are_numbers(values: Sequence[Value]) -> bool:
-    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    truths = [value for value in values if isinstance(value, bool)]
+    return len(numbers) == len(values) and not truths
 
 
 class OnChip(NamedTuple):
@@ -146,7 +256,7 @@ class OnChip(NamedTuple):
     chip: str
     options: str
     energy_pj: float  # energy of a sample
-    measured: float
+    quality: float  # accuracy or error
     network_only: bool = False  # whether the energy is without neurons and messages
 
 
@@ -155,11 +265,14 @@ class Simulated(NamedTuple):
 
     options: str
     operations: float  # synaptic operations of a sample
-    measured: float
+    quality: float  # accuracy or error
 
 
 def pareto_front(cost: np.ndarray, loss: np.ndarray) -> List[int]:
-    """Return the indices of the Pareto-optimal points, by cost; `cost` and `loss`, (points,), are minimised."""
+    """Return the indices of the Pareto-optimal points, by cost.
+
+    `cost` and `loss`, (points,), are minimised.
+    """
     front: List[int] = []
     for point in np.lexsort((loss, cost)).tolist():
         if not front or loss[point] < loss[front[-1]]:
@@ -168,60 +281,100 @@ def pareto_front(cost: np.ndarray, loss: np.ndarray) -> List[int]:
 
 
 @styled
-def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> Figure:
-    """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
+def plot_chips(
+    points: Sequence[OnChip],
+    label: str,
+    *,
+    highest_is_best: bool,
+) -> Figure:
+    """Plot a point for each simulation and chip, and the Pareto front.
 
-    Chips without energies of neurons and messages are hollow points, which are in the front only without other chips.
-    There are no points if the network fits on no chip.
+    Chips differ in colour. Chips without energies of neurons and messages are hollow
+    points, which are in the front only without other chips. There are no points if the
+    network fits on no chip.
     """
     chips = sorted({point.chip for point in points})
-    figure, plot, columns = _beside_legend(["Pareto front", *(f"{chip} (network only)" for chip in chips)])
-    energy, measured = (np.array([getattr(point, name) for point in points]) for name in ("energy_pj", "measured"))
-    partial = np.array([point.network_only for point in points], bool)
-    compared = np.flatnonzero(~partial if not partial.all() else partial)
-    front = compared[pareto_front(energy[compared], (-measured if highest_is_best else measured)[compared])]
-    _draw_front(plot, energy[front], measured[front])
-    for i, chip in enumerate(chips):
-        on_chip = [k for k, point in enumerate(points) if point.chip == chip]
-        hollow = points[on_chip[0]].network_only
-        fill = {"fillstyle": "none" if hollow else "full", "label": plain(chip) + (" (network only)" if hollow else "")}
-        plot.plot(energy[on_chip], measured[on_chip], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
+    legend_lines = ["Pareto front", *(f"{chip} (network only)" for chip in chips)]
+    figure, plot, legend_columns = _beside_legend(legend_lines)
+    energy = np.array([point.energy_pj for point in points])
+    quality = np.array([point.quality for point in points])
+    network_only = np.array([point.network_only for point in points], bool)
+    can_be_in_front = ~network_only
+    if network_only.all():
+        can_be_in_front = network_only
+    candidates = np.flatnonzero(can_be_in_front)
+    loss = -quality if highest_is_best else quality
+    front = candidates[pareto_front(energy[candidates], loss[candidates])]
+    _draw_front(plot, energy[front], quality[front])
+    colour_by_chip = {chip: HUES[i % len(HUES)] for i, chip in enumerate(chips)}
+    for chip, colour in colour_by_chip.items():
+        on_chip = [i for i, point in enumerate(points) if point.chip == chip]
+        chip_label = plain(chip)
+        fill = "full"
+        if points[on_chip[0]].network_only:
+            chip_label += " (network only)"
+            fill = "none"
+        style = {"color": colour, "markersize": 5, "fillstyle": fill}
+        plot.plot(energy[on_chip], quality[on_chip], "o", label=chip_label, **style)
     if points and energy.min() > 0:
         plot.set_xscale("log")
-    _label_axes(plot, "energy per sample (pJ)", label, columns)
+    _label_axes(plot, "energy per sample (pJ)", label, legend_columns)
     if len(points) <= MOST_NAMED:
-        colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
-        label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
+        names = [plain(point.options, 40) for point in points]
+        colours = [colour_by_chip[point.chip] for point in points]
+        label_points(plot, energy, quality, names, colours)
     return figure
 
 
 @styled
-def plot_operations(points: Sequence[Simulated], label: str, *, highest_is_best: bool) -> Figure:
-    """Plot a point for each simulation, and the Pareto front of accuracy or error over synaptic operations."""
-    figure, plot, columns = _beside_legend(["Pareto front", "simulation"])
-    operations, measured = (np.array([getattr(point, name) for point in points]) for name in ("operations", "measured"))
-    front = pareto_front(operations, -measured if highest_is_best else measured)
-    _draw_front(plot, operations[front], measured[front])
-    plot.plot(operations, measured, "o", color=HUES[0], markersize=5, label="simulation")
+def plot_operations(
+    points: Sequence[Simulated],
+    label: str,
+    *,
+    highest_is_best: bool,
+) -> Figure:
+    """Plot accuracy or error over synaptic operations, and the Pareto front.
+
+    There is a point for each simulation.
+    """
+    figure, plot, legend_columns = _beside_legend(["Pareto front", "simulation"])
+    operations = np.array([point.operations for point in points])
+    quality = np.array([point.quality for point in points])
+    front = pareto_front(operations, -quality if highest_is_best else quality)
+    _draw_front(plot, operations[front], quality[front])
+    style = {"color": HUES[0], "markersize": 5, "label": "simulation"}
+    plot.plot(operations, quality, "o", **style)
     if operations.min() > 0 and operations.max() >= WIDE * operations.min():
         plot.set_xscale("log")
-    _label_axes(plot, "synaptic operations per sample", label, columns)
+    _label_axes(plot, "synaptic operations per sample", label, legend_columns)
     if len(points) <= MOST_NAMED:
         names = [plain(point.options, 40) for point in points]
-        label_points(plot, operations, measured, names, [HUES[0]] * len(points))
+        label_points(plot, operations, quality, names, [HUES[0]] * len(points))
     return figure
 
 
-def _draw_front(plot: Axes, cost: np.ndarray, measured: np.ndarray) -> None:
+def _draw_front(plot: Axes, cost: np.ndarray, quality: np.ndarray) -> None:
     """Draw a ring around each Pareto-optimal point, and a line that joins them."""
-    rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
-    plot.plot(cost, measured, color="black", label="Pareto front", **rings)
+    rings = {
+        "marker": "o",
+        "markersize": 10,
+        "fillstyle": "none",
+        "linewidth": 1,
+        "linestyle": "dashed",
+    }
+    plot.plot(cost, quality, color="black", label="Pareto front", **rings)
 
 
 def _beside_legend(lines: Sequence[str]) -> Tuple[Figure, Axes, int]:
-    """Return a figure with room on the right for a legend of these lines, its axes, and the columns of the legend."""
-    columns, rows = -(-len(lines) // MOST_ROWS), min(len(lines), MOST_ROWS)
-    figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
+    """Return a figure with room on the right for a legend of these lines.
+
+    Also return its axes, and the number of columns of the legend.
+    """
+    columns = -(-len(lines) // MOST_ROWS)
+    rows = min(len(lines), MOST_ROWS)
+    width = 6.5 + legend_width(lines, columns)
+    height = max(4.0, 0.9 + 0.19 * rows)
+    figure = Figure(figsize=(width, height))
     return figure, figure.subplots(), columns
 
 
@@ -230,9 +383,16 @@ def _label_axes(plot: Axes, x_label: str, y_label: str, legend_columns: int) -> 
     plot.set_xlabel(x_label)
     plot.set_ylabel(y_label)
     plot.grid()
-    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=legend_columns)
+    _draw_legend(plot, legend_columns)
+
+
+def _draw_legend(plot: Axes, columns: int) -> None:
+    """Draw the legend on the right."""
+    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
 
 
 def _colours(lines: int) -> Sequence[object]:
     """Return a colour for each line."""
-    return HUES[:lines] if lines <= FEW else list(matplotlib.colormaps["viridis"](np.linspace(0, 0.95, lines)))
+    if lines <= FEW:
+        return HUES[:lines]
+    return list(matplotlib.colormaps["viridis"](np.linspace(0, 0.95, lines)))

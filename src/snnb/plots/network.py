@@ -11,16 +11,22 @@ BASELINE = 0.7
 
 @styled
 def plot_distribution(values: np.ndarray, label: str) -> Figure:
-    """Plot a histogram of the values above 0, one for each neuron, with two logarithmic axes between powers of ten.
+    """Plot a histogram of the values above 0 of the neurons.
 
-    `label` is that of the horizontal axis.
+    Both axes are logarithmic and end at powers of ten. `label` names the values.
     """
     logarithms = np.log10(values[values > 0])
-    low, high = (np.floor(logarithms.min()), np.ceil(logarithms.max())) if logarithms.size else (0.0, 1.0)
-    counts, edges = np.histogram(logarithms, np.linspace(low, max(high, low + 1), BINS + 1))
+    low = 0.0
+    high = 1.0
+    if logarithms.size:
+        low = np.floor(logarithms.min())
+        high = np.ceil(logarithms.max())
+    bins = np.linspace(low, max(high, low + 1), BINS + 1)
+    counts, edges = np.histogram(logarithms, bins)
     figure = Figure(figsize=(6, 3.2))
     axes = figure.subplots()
-    axes.stairs(np.maximum(counts, BASELINE), 10**edges, baseline=BASELINE, fill=True)
+    bars = np.maximum(counts, BASELINE)
+    axes.stairs(bars, 10**edges, baseline=BASELINE, fill=True)
     count_decades(axes, "x", "y")
     axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
     axes.set_xlabel(label)

@@ -85,7 +85,7 @@ def _plot_chips(points: Sequence[SweepPoint]) -> Figure:
                     chip=str(option_of(point, chip_title)),
                     options=_options(point),
                     energy_pj=energy,
-                    measured=quality_of(point).value,
+                    quality=quality_of(point).value,
                     network_only=cost.energy_pj is None,
                 )
             )
