@@ -14,8 +14,8 @@ from typing import Iterator, Literal
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.formats.hypergraph import description_of, hypergraph_of
 from snnb.formats.request import BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
-from snnb.formats.tables import description_of, hypergraph_of
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats

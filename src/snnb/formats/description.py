@@ -1,9 +1,8 @@
-"""The description of an export (docs/exports.md), which has all that a simulator needs but edges; table of nodes."""
+"""The description of an export (docs/exports.md), which has all that a simulator needs but edges."""
 
-import csv
 from dataclasses import asdict
 from pathlib import Path
-from typing import Callable, Container, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Container, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -16,7 +15,6 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
 from snnb.network.layers import MaxPooling2D
-from snnb.network.neuron import FIELDS
 from snnb.version import __version__
 
 SCHEMA = 2
@@ -331,75 +329,3 @@ def find_description(path: Path) -> Optional[Description]:
         return None if path.is_symlink() else read_description(path)
     except (OSError, DamagedError):
         return None
-
-
-NODES_FILE = "nodes.csv"
-COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
-
-
-def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
-    """Return the columns of the node table; row n is node n.
-
-    They are `population` (int32, which of `population_names`); `index` (int32, one column per axis, -1 after the last
-    axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64); of
-    neurons with names, `name`.
-    """
-    axes = max(len(population.shape) for population in graph.populations)
-    columns: Dict[str, np.ndarray] = {
-        "population": np.repeat(np.arange(len(graph.populations), dtype=np.int32), [p.size for p in graph.populations]),
-        "population_names": np.array([population.name for population in graph.populations]),
-        "index": np.full((graph.number_of_nodes(), axes), -1, np.int32),
-        "bias": np.concatenate([population.bias.ravel() for population in graph.populations]),
-    }
-    for population in graph.populations:
-        indices = np.indices(population.shape, np.int32).reshape(len(population.shape), -1).T
-        columns["index"][population.first : population.first + population.size, : len(population.shape)] = indices
-    if graph.recording is not None:
-        counts = [population.spike_count for population in graph.populations]
-        columns["spike_count"] = np.concatenate(
-            [count.ravel().astype(np.float64) for count in counts if count is not None]
-        )
-        columns["rate"] = columns["spike_count"] / graph.recording.steps * request.rate_scale(graph)
-    names = [population.names.tolist() for population in graph.populations if population.names is not None]
-    if names:
-        columns["name"] = np.array([name for own in names for name in own])
-    return columns
-
-
-def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
-    """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
-
-    Of an integer network written as integers, the last column is the threshold. Of populations with a neuron model,
-    the last columns are its numbers, and the bias that is added from the second time step on. If neurons have names,
-    the last column is `name`. `first` is the id in the graph of the node that is 0 in this export.
-    """
-    integers = any(np.ndim(population.unit) for population in populations)
-    models = any(population.neuron is not None for population in populations)
-    names = [*FIELDS, "later_bias"] if models else ["threshold"] if integers else []
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        named = any(population.names is not None for population in populations)
-        rows.writerow([*COLUMNS, *names, *(["name"] if named else [])])
-        for population in populations:
-            ids = range(population.first - first, population.first - first + population.size)
-            biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
-            counts = population.spike_count
-            texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
-            own = _numbers_of(population, names)
-            labels = [()] * population.size if population.names is None else zip(population.names.tolist())
-            columns = ids, np.ndindex(*population.shape), biases, texts, own, labels
-            for node, index, bias, count, numbers, label in zip(*columns):
-                rows.writerow([node, population.name, index, bias, population.coding or "", count, *numbers, *label])
-
-
-def _numbers_of(population: GraphPopulation, names: Sequence[str]) -> List[Tuple[str, ...]]:
-    """Return the numbers of each neuron by name, empty where a population has no such number."""
-    numbers = {} if population.neuron is None else population.neuron.numbers(population.shape)
-    if names == ["threshold"]:
-        numbers = {"threshold": population.firing_threshold}
-    if population.later_bias is not None:
-        numbers["later_bias"] = np.broadcast_to(population.later_bias.astype(np.float64), population.shape)
-    columns = [
-        list(map(repr, numbers[name].ravel().tolist())) if name in numbers else [""] * population.size for name in names
-    ]
-    return list(zip(*columns)) if names else [()] * population.size

@@ -14,9 +14,9 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
+from snnb.formats.hypergraph import description_of, hypergraph_of
 from snnb.formats.metis import count_scale, scaled
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
-from snnb.formats.tables import description_of, hypergraph_of
 from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.listed import NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats

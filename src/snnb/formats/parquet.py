@@ -7,15 +7,25 @@ without the table of nodes, or a file of edges.
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+)
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_memory
-from snnb.formats.description import DESCRIPTION, node_table, read_description
+from snnb.formats.description import DESCRIPTION, read_description
+from snnb.formats.node_table import described_graph, node_columns
 from snnb.formats.request import Format, Request
-from snnb.formats.tables import columns_of, described_graph, listed_graph, unread_note
+from snnb.formats.tables import EdgeTable, columns_of, graph_of_table, unread_note
 from snnb.graph.connection import EdgeBatch, index_dtype
 from snnb.graph.listed import ListedGraph
 from snnb.graph.synapse_graph import SynapseGraph
@@ -29,41 +39,62 @@ if TYPE_CHECKING:
 ROWS = 1 << 20  # in a row group, and in memory at a time
 ROW_BYTES = 32  # of a row of a row group in memory
 NODE_BYTES = 500  # of a row of the table of nodes in memory
-OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
+OPTIONS = {
+    "compression": "none",
+    "use_dictionary": False,
+    "write_statistics": ["source", "target"],
+}
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write a table of edges and a table of nodes; see `Format`."""
     path.mkdir()
-    counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)
-
-    def batches() -> Iterator[EdgeBatch]:
-        for projection in graph.projections:
-            for batch in projection.edge_batches(ROWS, scale):
-                yield batch
-                counter.add(batch.source.size)
-
-    write_edges(path / "edges.parquet", graph, request, batches())
+    write_edges(path / "edges.parquet", graph, request, _batches(graph, request))
     write_nodes(graph, path, request)
 
 
+def _batches(graph: SynapseGraph, request: Request) -> Iterator[EdgeBatch]:
+    """Yield all edges, and count those that are written."""
+    counter = request.counter(graph.number_of_edges())
+    scale = request.rate_scale(graph)
+    for projection in graph.projections:
+        for batch in projection.edge_batches(ROWS, scale):
+            yield batch
+            counter.add(batch.source.size)
+
+
 def write_edges(
-    path: Path, graph: SynapseGraph, request: Request, batches: Iterable[EdgeBatch], rows: int = ROWS
+    path: Path,
+    graph: SynapseGraph,
+    request: Request,
+    batches: Iterable[EdgeBatch],
+    rows: int = ROWS,
 ) -> None:
     """Write a table of edges, with the metadata of the graph and at most `rows` rows in a row group."""
     import pyarrow
     from pyarrow import parquet
 
     kind = pyarrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
-    kinds = {"source": kind, "target": kind, "weight": pyarrow.float32(), "edge": pyarrow.float32()}
+    kinds = {
+        "source": kind,
+        "target": kind,
+        "weight": pyarrow.float32(),
+        "edge": pyarrow.float32(),
+    }
     # A column that cannot be null is written twice as fast.
     fields = [pyarrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
     metadata = graph.describe(request.options.rate_unit)
-    schema = pyarrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
+    schema = pyarrow.schema(
+        fields,
+        metadata={name: str(value) for name, value in metadata.items()},
+    )
     with parquet.ParquetWriter(str(path), schema, **OPTIONS) as writer:
         for batch in batches:
             columns = [pyarrow.array(values) for values in batch]
-            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=rows)
+            writer.write_table(
+                pyarrow.Table.from_arrays(columns, schema=schema),
+                row_group_size=rows,
+            )
 
 
 def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -71,15 +102,22 @@ def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    table = node_table(graph, request)
+    table = node_columns(graph, request)
     names, index = table.pop("population_names"), table.pop("index")
     nodes = {
         "id": range(graph.number_of_nodes()),
-        "population": pyarrow.DictionaryArray.from_arrays(table.pop("population"), pyarrow.array(names.tolist())),
+        "population": pyarrow.DictionaryArray.from_arrays(
+            table.pop("population"),
+            pyarrow.array(names.tolist()),
+        ),
         **{f"index_{axis}": index[:, axis] for axis in range(index.shape[1])},
         **table,
     }
-    parquet.write_table(pyarrow.table(nodes), str(path / "nodes.parquet"), compression="none")
+    parquet.write_table(
+        pyarrow.table(nodes),
+        str(path / "nodes.parquet"),
+        compression="none",
+    )
 
 
 def recognises(path: Path) -> bool:
@@ -90,52 +128,125 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> ListedGraph:
-    """Read a Parquet file, a directory of them, or an export of `snnb` in the formats `parquet` and `parts`."""
+    """Read a Parquet file, a directory of them, or an export of `snnb`.
+
+    An export has the format `parquet` or `parts`.
+    """
     import pyarrow
     from pyarrow import parquet
 
     if path.name == "edges.parquet" and (path.parent / "nodes.parquet").is_file():
         path = path.parent
-    edges, further, nodes = [path], [], None
+    edge_files = [path]
+    node_files: List[Path] = []
+    nodes = None
     if path.is_dir():
-        table, described = path / "nodes.parquet", path / DESCRIPTION
-        edges = [file for file in sorted(path.glob("*.parquet")) if file != table]
-        if table.is_file() and described.is_file():
-            further = [table, described]
-            nodes = described_graph(table, read_description(described), _node_columns(table))
-    if not edges:
+        nodes_path = path / "nodes.parquet"
+        description_path = path / DESCRIPTION
+        edge_files = sorted({*path.glob("*.parquet")} - {nodes_path})
+        if nodes_path.is_file() and description_path.is_file():
+            node_files = [nodes_path, description_path]
+            description = read_description(description_path)
+            nodes = described_graph(nodes_path, description, _read_nodes(nodes_path))
+    if not edge_files:
         raise DamagedError(path, "has no file of edges")
-    for file in edges:
+    for file in edge_files:
         refuse_special(file)
-    with _reading(edges[0]):
-        schema = parquet.read_schema(str(edges[0]))
-    for file in edges:
-        with _reading(file):
-            parts = parquet.read_metadata(str(file))
-        Budget(file).draw(parts.num_rows, "rows", in_memory=False)
-        largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
-        require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
-    columns = columns_of(edges[0], schema.names)
-    texts = [name for name in columns.values() if schema.field(name).type in (pyarrow.string(), pyarrow.large_string())]
-    kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], pyarrow.types
-    named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)
+    with _reading(edge_files[0]):
+        schema = parquet.read_schema(str(edge_files[0]))
+    for file in edge_files:
+        _check_size(file)
+    columns = columns_of(edge_files[0], schema.names)
+    text_types = (pyarrow.string(), pyarrow.large_string())
+    texts = [name for name in columns.values() if schema.field(name).type in text_types]
+    end_types = [schema.field(columns[end]).type for end in ("source", "target")]
+    has_ids = all(map(_is_numeric, end_types))
+    named = "source_group" in columns or not has_ids
+    graph = graph_of_table(
+        _ParquetTable(path, columns, named, edge_files, texts),
+        nodes,
+    )
+    return replace(
+        graph,
+        files=(*edge_files, *node_files),
+        notes=(*graph.notes, *unread_note(schema.names)),
+    )
 
-    def batches() -> Iterator[Dict[str, np.ndarray]]:
-        row = 0
-        for file in edges:
+
+def _check_size(path: Path) -> None:
+    """Draw the rows of a file; raise an error if a row group does not fit into memory."""
+    from pyarrow import parquet
+
+    with _reading(path):
+        metadata = parquet.read_metadata(str(path))
+    Budget(path).draw(metadata.num_rows, "rows", in_memory=False)
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    rows = max((group.num_rows for group in groups), default=0)
+    require_memory(ROW_BYTES * rows, f"{path}: the {rows:,} rows of a row group")
+
+
+def _is_numeric(kind: "pyarrow.DataType") -> bool:
+    from pyarrow import types
+
+    return types.is_integer(kind) or types.is_floating(kind)
+
+
+class _ParquetTable(EdgeTable):
+    """A table of edges in one or more Parquet files."""
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Mapping[str, str],
+        named: bool,
+        files: Sequence[Path],
+        texts: Sequence[str],
+    ) -> None:
+        """Read the `columns` of `files`; `texts` are the names of columns of text."""
+        super().__init__(path, columns, named)
+        self._files = files
+        self._texts = list(texts)
+
+    def batches(self) -> Generator[Mapping[str, np.ndarray], None, None]:
+        """Yield the columns of `ROWS` rows at a time."""
+        from pyarrow import parquet
+
+        # No `with` and no `except` holds a `yield`, see `snnb.formats.csv`
+        first_row = 0
+        for file in self._files:
             with _reading(file):
-                opened = parquet.ParquetFile(str(file), read_dictionary=texts)  # a text is in memory once
-                for batch in opened.iter_batches(ROWS, columns=list(columns.values())):
-                    for name, values in zip(batch.schema.names, batch.columns):
-                        _refuse_long_texts(file, name, values)
-                        if values.null_count:
-                            k = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
-                            raise DamagedError(file, f"row {row + k:,}: {name} is null")
-                    yield {key: batch.column(name).to_numpy(zero_copy_only=False) for key, name in columns.items()}
-                    row += batch.num_rows
+                table = parquet.ParquetFile(str(file), read_dictionary=self._texts)
+                rows = table.iter_batches(ROWS, columns=list(self.columns.values()))
+            while True:
+                with _reading(file):
+                    batch = next(rows, None)
+                    if batch is None:
+                        break
+                    columns = self._arrays(file, batch, first_row)
+                yield columns
+                first_row += batch.num_rows
 
-    graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)
-    return replace(graph, files=(*edges, *further), notes=(*graph.notes, *unread_note(schema.names)))
+    def place(self, row: int) -> str:
+        """Return `row 7` for a row; rows count over all files."""
+        return f"row {row:,}"
+
+    def _arrays(
+        self,
+        file: Path,
+        batch: "pyarrow.RecordBatch",
+        first_row: int,
+    ) -> Dict[str, np.ndarray]:
+        """Return the columns of some rows; raise `DamagedError` for null."""
+        for name, values in zip(batch.schema.names, batch.columns):
+            _refuse_long_texts(file, name, values)
+            if values.null_count:
+                is_null = values.is_null().to_numpy(zero_copy_only=False)
+                place = self.place(first_row + int(np.flatnonzero(is_null)[0]))
+                raise DamagedError(file, f"{place}: {name} is null")
+        arrays = {}
+        for key, name in self.columns.items():
+            arrays[key] = batch.column(name).to_numpy(zero_copy_only=False)
+        return arrays
 
 
 def _refuse_long_texts(path: Path, name: str, values: "pyarrow.Array") -> None:
@@ -143,11 +254,14 @@ def _refuse_long_texts(path: Path, name: str, values: "pyarrow.Array") -> None:
     import pyarrow
     from pyarrow import compute
 
-    if pyarrow.types.is_dictionary(values.type) and not pyarrow.types.is_primitive(values.type.value_type):
+    if pyarrow.types.is_dictionary(values.type) and not pyarrow.types.is_primitive(
+        values.type.value_type,
+    ):
         longest = compute.max(compute.binary_length(values.dictionary)).as_py() or 0
         if longest > 4 * LONGEST_NAME:  # bytes of a character
             raise DamagedError(
-                path, f"{name} has a text of {longest:,} bytes; a name has {LONGEST_NAME} characters at most"
+                path,
+                f"{name} has a text of {longest:,} bytes; a name has {LONGEST_NAME} characters at most",
             )
 
 
@@ -159,11 +273,14 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DamagedError(path, f"not a complete Parquet file ({first_line(error)})") from None
+        raise DamagedError(
+            path,
+            f"not a complete Parquet file ({first_line(error)})",
+        ) from None
 
 
-def _node_columns(path: Path) -> Dict[str, np.ndarray]:
-    """Read nodes.parquet."""
+def _read_nodes(path: Path) -> Dict[str, np.ndarray]:
+    """Read nodes.parquet: return the columns that `described_graph` requires."""
     from pyarrow import parquet
 
     with _reading(path):
@@ -171,9 +288,24 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
         Budget(path).draw(rows, "rows", NODE_BYTES)
         table = parquet.read_table(str(path)).to_pydict()
     if table.get("id") != list(range(len(table.get("population", ())))):
-        raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")
-    kinds = {"population": object, "bias": np.float64, "spike_count": np.float64, "name": object}
-    return {name: np.array(table[name], kind) for name, kind in kinds.items() if name in table}
+        raise DamagedError(
+            path,
+            "not the table of nodes of an export: its ids are not 0, 1, 2 …",
+        )
+    kinds = {
+        "population": object,
+        "bias": np.float64,
+        "spike_count": np.float64,
+        "name": object,
+    }
+    columns = kinds.keys() & table.keys()
+    return {name: np.array(table[name], kinds[name]) for name in columns}
 
 
-FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",), reader=(recognises, read))
+FORMAT = Format(
+    "_parquet",
+    write,
+    directory=True,
+    own_options=("rate_unit",),
+    reader=(recognises, read),
+)

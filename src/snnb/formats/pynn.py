@@ -10,7 +10,8 @@ with a model.
 from pathlib import Path
 from typing import Optional
 
-from snnb.formats.description import NODES_FILE, only_described, refuse_fast_cycles, write_node_csv
+from snnb.formats.description import only_described, refuse_fast_cycles
+from snnb.formats.node_table import NODES_FILE, write_node_csv
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
 from snnb.formats.text_lines import lines, texts
 from snnb.graph.synapse_graph import SynapseGraph

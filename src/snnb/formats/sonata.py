@@ -28,12 +28,12 @@ import h5py
 import numpy as np
 
 from snnb.formats.description import (
-    node_table,
     only_described,
     refuse_fast_cycles,
     refuse_properties,
     unsupported_property,
 )
+from snnb.formats.node_table import node_columns
 from snnb.formats.request import BATCH, Counter, Format, Request, starts_above_zero
 from snnb.formats.sonata_circuit import CIRCUIT_CONFIG, read, recognises
 from snnb.graph.neuron_names import write_names
@@ -194,7 +194,7 @@ def _write_nodes(
     request: Request,
 ) -> None:
     """Write the nodes and their attributes, columns of the node table."""
-    table = node_table(graph, request)
+    table = node_columns(graph, request)
     with _sonata_file(path) as file:
         for nodes in node_populations:
             rows = slice(nodes.first_id, nodes.first_id + nodes.size)

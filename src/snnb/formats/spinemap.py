@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.formats.description import NODES_FILE, write_node_csv
+from snnb.formats.node_table import NODES_FILE, write_node_csv
 from snnb.formats.request import BATCH, TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
 from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.connection import ranges

@@ -1,26 +1,43 @@
-"""Graphs from tables of edges, and from the description and the table of nodes of an export.
+"""Graphs from tables of edges.
 
-A table of edges has the columns `source` and `target` in each format, with ids of neurons from 0 or names; columns of
-groups assign the neurons to populations. Names get ids in their natural order, population after population, so that
-the order of the rows has no effect; names that are the integers 0 to n - 1 are ids. The populations of an export of
-`snnb` are read from its description, their biases, spikes and names from its table of nodes.
+A table of edges has the columns `source` and `target` in each format, with ids of neurons
+from 0 or names; columns of groups assign the neurons to populations. Names get ids in
+their natural order, population after population, so that the order of the rows has no
+effect; names that are the integers 0 to n - 1 are ids. `named_neurons` does this.
 """
 
-import re
+from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.formats.description import Description, description_path, read_description
+from snnb.formats.named_neurons import (
+    FEWEST_SPARSE_IDS,
+    NEURONS,
+    SPARSE_IDS,
+    Name,
+    ids_in_graph,
+    number_names,
+    populations_of_names,
+)
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
-from snnb.graph.neuron_names import as_names, natural_key, natural_order
 
 LIMIT = 2**31 - 1  # ids
-SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
 COLUMNS = {  # names in files by the content of a column, in the order of precedence
     "source": ("source", "source_neuron"),
     "target": ("target", "target_neuron", "dest_neuron"),
@@ -29,290 +46,349 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
     "source_group": ("source_group", "source_population"),
     "target_group": ("target_group", "target_population", "dest_group"),
 }
-INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
-KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
-OTHER_NEURONS = "its neurons differ from the description; export the graph again"
-NEURONS = "neurons"  # name of the population of neurons without groups
-INPUT = "input"  # name of the group that is an input if no edge leads to it
-NOT_HELD = (  # by a hypergraph
-    "the file has no weights of synapses: all are 1",
-    "neurons without targets have no hyperedge, and so no spikes",
-)
-NO_POPULATIONS = "the file has no populations: all neurons are one, and none is an input"
-Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
 
 def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, str]:
     """Return the names of the columns of a file that are read, by keys of `COLUMNS`.
 
-    Raise `DamagedError` if it has no edges.
+    Raise `DamagedError` if it has no edges. `place` begins the message, such as
+    "line 1: ".
     """
-    present = {key: [name for name in known if name in names] for key, known in COLUMNS.items()}
-    columns = {key: matches[0] for key, matches in present.items() if matches}
-    twice = [name for name in columns.values() if names.count(name) > 1]
-    if twice:
-        raise DamagedError(path, f"{place}has the column {twice[0]} twice; give it once")
-    missing = [end for end in ("source", "target") if end not in columns]
-    if missing:
-        raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
+    columns: Dict[str, str] = {}
+    for key, possible_names in COLUMNS.items():
+        matches = [name for name in possible_names if name in names]
+        if matches:
+            columns[key] = matches[0]
+    repeated_names = [name for name in columns.values() if names.count(name) > 1]
+    if repeated_names:
+        fault = f"has the column {repeated_names[0]} twice; give it once"
+        raise DamagedError(path, f"{place}{fault}")
+    missing_columns = [end for end in ("source", "target") if end not in columns]
+    if missing_columns:
+        fault = f"has no column {missing_columns[0]}"
+        advice = "name the columns, such as source,target,weight"
+        raise DamagedError(path, f"{place}{fault}; {advice}")
     if ("source_group" in columns) != ("target_group" in columns):
-        raise DamagedError(path, f"{place}has a group column for only one end; give both, or neither")
+        fault = "has a group column for only one end; give both, or neither"
+        raise DamagedError(path, f"{place}{fault}")
     return columns
 
 
 def unread_note(names: Iterable[str]) -> Tuple[str, ...]:
-    """Return a note that lists the columns that are not read, without those that have no name (an index of pandas)."""
-    unread = sorted({str(name) for name in names if name} - {name for known in COLUMNS.values() for name in known})
-    return (f"columns that are not read: {', '.join(unread)}",) if unread else ()
+    """Return a note that lists the columns of a file that are not read; () without any.
+
+    Columns without a name, such as the index of pandas, are not listed.
+    """
+    unread_names = {str(name) for name in names if name}
+    for possible_names in COLUMNS.values():
+        unread_names.difference_update(possible_names)
+    if not unread_names:
+        return ()
+    return (f"columns that are not read: {', '.join(sorted(unread_names))}",)
 
 
-_Chunk = Tuple[np.ndarray, np.ndarray, np.ndarray, Optional[np.ndarray]]  # sources, targets, weights, rates of sources
+class EdgeTable(ABC):
+    """A table of edges in a file, of which some rows at a time are in memory.
+
+    Attributes
+    ----------
+    path : Path
+        The file, for messages.
+    columns : mapping
+        Names in the file of the columns that are read, by keys of `COLUMNS`, see
+        `columns_of`.
+    named : bool
+        Whether neurons have names, not ids.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str], named: bool) -> None:
+        self.path = path
+        self.columns = columns
+        self.named = named
+
+    @abstractmethod
+    def batches(self) -> Generator[Mapping[str, np.ndarray], None, None]:
+        """Yield columns by the keys of `columns`, some rows at a time.
+
+        Each call begins with the first row.
+        """
+
+    @abstractmethod
+    def place(self, row: int) -> str:
+        """Return where a row is in the file, such as `line 7`; rows count from 0."""
 
 
-def listed_graph(
-    path: Path,
-    columns: Mapping[str, str],
-    batches: Callable[[], Iterator[Mapping[str, np.ndarray]]],
-    place: Callable[[int], str],
-    *,
-    named: bool = False,
+def graph_of_table(
+    table: EdgeTable,
     nodes: Optional[ListedGraph] = None,
 ) -> ListedGraph:
     """Return the graph of a table of edges, after reading it once.
 
-    `batches` reads the columns by the keys of `columns` (see `columns_of`), some rows at a time; it is called twice.
-    `place` names a row, such as `line 7`. With `named`, neurons have names, not ids; `nodes` is the graph without edges
-    of an export (`described_graph`).
+    Its edges are read from the file again when they are iterated. `nodes` is the graph
+    without edges of an export (`described_graph`), if the table belongs to one.
     """
-    ids: Dict[Name, int] = {}  # of names, in order of first appearance; `order` has the final ids
-
-    def typed(batch: Mapping[str, np.ndarray], key: str, kinds: str, expected: str) -> np.ndarray:
-        if batch[key].dtype.kind not in kinds:
-            raise DamagedError(path, f"{columns[key]} is of type {batch[key].dtype}, not {expected}")
-        return batch[key]
-
-    def chunks() -> Iterator[_Chunk]:
-        for batch in batches():
-            if named:
-                source, target = _numbered(ids, batch)
-            else:
-                ends = (typed(batch, end, "iu", "integers") for end in ("source", "target"))
-                source, target = (ids.astype(np.int64, copy=False) for ids in ends)  # uint64 has no negative numbers
-            with np.errstate(over="ignore"):
-                weight, rate = (
-                    typed(batch, key, "biuf", "numbers").astype(np.float32, copy=False) if key in batch else None
-                    for key in ("weight", "rate")
-                )
-            yield source, target, np.ones(source.size, np.float32) if weight is None else weight, rate
-
-    size, known_rates, entered, reached = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
-    if any(not name for _, name in ids):
-        raise DamagedError(path, "a neuron has no name; name all neurons, or give ids from 0")
-    notes: List[str] = []
-    order = None
+    edges = _NumberedEdges(table)
+    has_own_ids = nodes is not None and not table.named
+    scan = _Scan(table, nodes.nodes if nodes is not None and has_own_ids else LIMIT)
+    with closing(edges.chunks()) as chunks:
+        for chunk in chunks:
+            scan.add(chunk)
+    names = list(edges.numbers)
+    if any(not name for _, name in names):
+        fault = "a neuron has no name; name all neurons, or give ids from 0"
+        raise DamagedError(table.path, fault)
+    ids: Optional[np.ndarray] = None  # of the names; None if the file has ids
     if nodes is not None:
         graph = nodes
-        if named:
-            order = _ids_of(path, ids, nodes)
-        notes += graph.notes
-    elif ids:
-        graph, order = _populations_of(list(ids), entered)
-        if len(graph.populations) > 1 or graph.populations[0].name != NEURONS:
-            notes.append("without the description of an export, the populations have the neurons that edges name")
+        notes = list(graph.notes)
+        if table.named:
+            ids = ids_in_graph(table.path, names, nodes)
+    elif names:
+        graph, ids = populations_of_names(names, scan.is_target)
+        notes = _notes_of_groups(graph)
     else:
-        graph = ListedGraph([ListedPopulation(NEURONS, (size,))] if size else [], ())
-        isolated = np.flatnonzero(~reached)
-        if isolated.size:
-            notes.append(
-                f"ids count from 0: {isolated.size:,} of {size:,} neurons have no edge, the first is {isolated[0]:,}"
-            )
+        graph = _graph_of_ids(scan.size)
+        notes = _notes_of_ids(scan)
+    notes += _notes_of_weights(table.columns)
+    has_spikes = any(population.spikes is not None for population in graph.populations)
+    if scan.has_rates and not has_spikes:
+        rates = np.full(graph.nodes, np.nan, np.float32)
+        rates[np.arange(scan.size) if ids is None else ids] = scan.rates
+        notes += _notes_of_silent_neurons(rates)
+        graph = replace(graph.with_spikes(np.nan_to_num(rates)), per_step=True)
+    ids_by_text = None
+    if ids is not None and not graph.named:
+        texts = [",".join(filter(None, name)) for name in names]
+        ids_by_text = dict(zip(texts, ids.tolist()))
+    return replace(
+        graph,
+        edges=edges.with_ids(ids),
+        files=graph.files or (table.path,),
+        notes=tuple(notes),
+        names=ids_by_text,
+    )
+
+
+def _graph_of_ids(size: int) -> ListedGraph:
+    """Return a graph of one population of `size` neurons, or without neurons."""
+    if not size:
+        return ListedGraph([], ())
+    return ListedGraph([ListedPopulation(NEURONS, (size,))], ())
+
+
+def _notes_of_groups(graph: ListedGraph) -> List[str]:
+    """Return a note for populations that are known from edges only."""
+    if len(graph.populations) == 1 and graph.populations[0].name == NEURONS:
+        return []
+    reason = "without the description of an export"
+    return [f"{reason}, the populations have the neurons that edges name"]
+
+
+def _notes_of_ids(scan: "_Scan") -> List[str]:
+    """Return a note for ids that no edge has."""
+    isolated_ids = np.flatnonzero(~scan.has_edge)
+    if not isolated_ids.size:
+        return []
+    return [
+        f"ids count from 0: {isolated_ids.size:,} of {scan.size:,} neurons have no edge, "
+        f"the first is {isolated_ids[0]:,}"
+    ]
+
+
+def _notes_of_weights(columns: Mapping[str, str]) -> List[str]:
+    """Return a note for a table without a column of weights."""
     if "weight" not in columns:
-        notes.append("without a column weight, every weight is 1")
-    elif columns["weight"] == "edge":
-        notes.append("without a column weight, the values of column edge are the weights")
-    if known_rates is not None and all(population.spikes is None for population in graph.populations):
-        rates = np.zeros(graph.nodes, np.float32)
-        rates[np.arange(size) if order is None else order] = np.nan_to_num(known_rates)
-        silent = graph.nodes - np.count_nonzero(~np.isnan(known_rates))
-        if silent:
-            notes.append(
-                f"{silent:,} neurons are not the source of an edge, so the file has no rates for them: they are silent"
-            )
-        graph = replace(graph.with_spikes(rates), per_step=True)
-
-    def edges() -> Iterator[Edges]:
-        for source, target, weight, _ in chunks():
-            yield (source, target, weight) if order is None else (order[source], order[target], weight)
-
-    names = None
-    if order is not None and not graph.named:
-        names = dict(zip((",".join(filter(None, name)) for name in ids), order.tolist()))
-    return replace(graph, edges=edges(), files=graph.files or (path,), notes=tuple(notes), names=names)
+        return ["without a column weight, every weight is 1"]
+    if columns["weight"] == "edge":
+        return ["without a column weight, the values of column edge are the weights"]
+    return []
 
 
-def _numbered(ids: Dict[Name, int], batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the ids of sources and targets, (2, edges), and add new names to `ids`."""
-    ends = []
-    for end in ("source", "target"):
-        groups = map(str, batch[f"{end}_group"].tolist()) if f"{end}_group" in batch else repeat("")
-        ends.append(zip(groups, map(str, batch[end].tolist())))
-    pairs = [(ids.setdefault(source, len(ids)), ids.setdefault(target, len(ids))) for source, target in zip(*ends)]
-    return np.array(pairs, np.int64).reshape(-1, 2).T
+def _notes_of_silent_neurons(rates: np.ndarray) -> List[str]:
+    """Return a note for neurons without a rate, which is NaN."""
+    silent_neurons = int(np.count_nonzero(np.isnan(rates)))
+    if not silent_neurons:
+        return []
+    neurons = f"{silent_neurons:,} neurons are not the source of an edge"
+    return [f"{neurons}, so the file has no rates for them: they are silent"]
 
 
-def _scan(
-    path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int], str]
-) -> Tuple[int, Optional[np.ndarray], np.ndarray, np.ndarray]:
-    """Check the ids and rates of all edges.
+class _Chunk(NamedTuple):
+    """Some edges of a table; arrays have the shape (edges,)."""
 
-    Return the largest id + 1; the rates (float32 by id, NaN where a neuron is not a source; None without rates); and
-    bool by id, whether an edge leads to the neuron, and whether one leads to or from it.
+    source: np.ndarray  # int64: ids, or the numbers of names
+    target: np.ndarray
+    weight: np.ndarray  # float32
+    rate: Optional[np.ndarray]  # float32: of the sources; None without rates
+
+
+class _NumberedEdges:
+    """The edges of a table, whose neurons have ids, or names with numbers.
+
+    Attributes
+    ----------
+    numbers : dict
+        Numbers of the names that were read, in order of first appearance; empty if
+        neurons have ids.
     """
-    size = total = done = 0
-    rates, entered, left = np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0, bool)
-    rated = False
 
-    def refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
-        if bad.any():
-            k = int(np.flatnonzero(bad)[0])
-            raise DamagedError(path, f"{place(done + k)}: {name} {values[k]}{fault}")
+    def __init__(self, table: EdgeTable) -> None:
+        self.numbers: Dict[Name, int] = {}
+        self._table = table
 
-    for source, target, _, rate in chunks:
-        done, total = total, total + source.size
-        for name, ids in (("source", source), ("target", target)):
-            refuse((ids < 0) | (ids >= limit), name, ids, f"; the neurons are 0 to {limit - 1:,}")
-            size = max(size, int(ids.max(initial=-1)) + 1)
-        if limit == LIMIT and size > 1_000_000 + SPARSE_IDS * total:
-            raise DamagedError(
-                path,
-                f"the largest of its ids is {size - 1:,}, but it has only {total:,} edges; number the neurons from 0",
-            )
-        if size > entered.size:
-            more = max(size, 2 * entered.size) - entered.size
-            entered, left = (np.concatenate([known, np.zeros(more, bool)]) for known in (entered, left))
-            rates = np.concatenate([rates, np.full(more, np.nan, np.float32)])
-        entered[target] = left[source] = True
-        if rate is not None:
-            rated = True
-            refuse(~((rate >= 0) & np.isfinite(rate)), "rate", rate, "; give finite numbers that are not negative")
-            unknown = np.isnan(rates[source])
-            rates[source[unknown]] = rate[unknown]
-            refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
-    return size, rates[:size] if rated else None, entered[:size], (entered | left)[:size]
+    def chunks(self) -> Generator[_Chunk, None, None]:
+        """Yield all edges, some at a time."""
+        with closing(self._table.batches()) as batches:
+            for batch in batches:
+                yield self._chunk_of(batch)
 
+    def with_ids(self, ids: Optional[np.ndarray]) -> Iterator[Edges]:
+        """Yield all edges between ids, some at a time; `ids` are those of the numbers."""
+        with closing(self.chunks()) as chunks:
+            for source, target, weight, _ in chunks:
+                if ids is None:
+                    yield source, target, weight
+                else:
+                    yield ids[source], ids[target], weight
 
-def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray:
-    """Return the ids of names, population and index, in a graph."""
-    ids: Dict[Name, int] = {}
-    for own in graph.populations:
-        texts = map(str, np.ndindex(*own.shape)) if own.names is None else own.names.tolist()
-        ids.update(((own.name, text), number) for number, text in enumerate(texts, len(ids)))
-    missing = next((name for name in names if name not in ids), None)
-    if missing is not None:
-        raise DamagedError(path, f"names neuron {' '.join(missing)!r}, which its description does not have")
-    return np.array([ids[name] for name in names], np.int64)
-
-
-def _populations_of(names: Sequence[Name], entered: np.ndarray) -> Tuple[ListedGraph, np.ndarray]:
-    """Return populations of named neurons, and the id of each name; `entered` is whether an edge leads to it.
-
-    Groups are in the natural order of their names, after an input. The neurons of a group are numbered as their names
-    are if all are indices, `3` or `(1, 2, 0)`, else in natural order. Names without groups that are 0 to n - 1 are ids,
-    and no names.
-    """
-    members: Dict[str, List[int]] = {}
-    for number, (group, _) in enumerate(names):
-        members.setdefault(group, []).append(number)
-    inputs = [INPUT] if INPUT in members and not entered[members[INPUT]].any() else []
-    order, first = np.empty(len(names), np.int64), 0
-    populations: List[ListedPopulation] = []
-    for group in [*inputs, *sorted(members.keys() - {*inputs}, key=natural_key)]:
-        numbers = np.array(members[group])
-        texts = [names[k][1] for k in members[group]]
-        are_ids = not group and len(members) == 1 and set(texts) == set(map(str, range(len(texts))))
-        indices = _indices(texts) if group or are_ids else None
-        shape: Tuple[int, ...] = (len(numbers),)
-        own, local = as_names(texts), np.arange(len(texts))
-        if indices is None:
-            sorting = natural_order(texts)
-            own, numbers = own[sorting], numbers[sorting]
+    def _chunk_of(self, batch: Mapping[str, np.ndarray]) -> _Chunk:
+        if self._table.named:
+            source, target = number_names(self.numbers, batch)
         else:
-            shape = tuple((indices.max(axis=0) + 1).tolist())
-            local = np.ravel_multi_index(tuple(indices.T), shape)
-            one = range(shape[0]) if all(text.isdecimal() for text in texts) else np.ndindex(*shape)
-            own = as_names(list(map(str, one)))  # also of neurons without edges
-            own[local] = texts
-        order[numbers] = first + local
-        populations.append(ListedPopulation(group or NEURONS, shape, names=None if are_ids else own))
-        first += populations[-1].size
-    return ListedGraph(populations, (), len(inputs)), order
+            source = self._ids(batch, "source")
+            target = self._ids(batch, "target")
+        weight = self._values(batch, "weight")
+        rate = self._values(batch, "rate")
+        if weight is None:
+            weight = np.ones(source.size, np.float32)
+        return _Chunk(source, target, weight, rate)
 
+    def _ids(self, batch: Mapping[str, np.ndarray], end: str) -> np.ndarray:
+        """Return a column of ids as int64, since uint64 has no negative numbers."""
+        self._check_type(batch, end, "iu", "integers")
+        return batch[end].astype(np.int64, copy=False)
 
-def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
-    """Return indices of neurons, (neurons, axes); None if the texts are none, or not for a dense population.
-
-    Texts of one index, such as 1 and 01, are names.
-    """
-    rows: List[List[int]] = []
-    for text in texts:
-        match = INDEX.fullmatch(text)
-        parts = match.group(1).split(",") if match else [text]
-        if not all(part.strip().isdecimal() for part in parts) or (rows and len(parts) != len(rows[0])):
+    def _values(
+        self,
+        batch: Mapping[str, np.ndarray],
+        key: str,
+    ) -> Optional[np.ndarray]:
+        """Return a column of numbers as float32; None if the table has none."""
+        if key not in batch:
             return None
-        rows.append([int(part) for part in parts])
-    if not rows or np.prod(np.max(rows, axis=0).astype(float) + 1) > 1_000_000 + SPARSE_IDS * len(rows):
-        return None
-    return np.array(rows, np.int64) if len(set(map(tuple, rows))) == len(rows) else None
+        self._check_type(batch, key, "biuf", "numbers")
+        with np.errstate(over="ignore"):
+            return batch[key].astype(np.float32, copy=False)
+
+    def _check_type(
+        self,
+        batch: Mapping[str, np.ndarray],
+        key: str,
+        kinds: str,
+        content: str,
+    ) -> None:
+        """Raise `DamagedError` if a column has none of numpy's kinds of types."""
+        dtype = batch[key].dtype
+        if dtype.kind not in kinds:
+            fault = f"{self._table.columns[key]} is of type {dtype}, not {content}"
+            raise DamagedError(self._table.path, fault)
 
 
-def described_graph(path: Path, description: Description, columns: Mapping[str, np.ndarray]) -> ListedGraph:
-    """Return the graph of an export without its edges; `path` is the table of nodes, for errors.
+class _Scan:
+    """Facts about the neurons of a table, which all its edges state together.
 
-    `columns` are `population` (text), and `bias`, `spike_count` and `name` if the table has them: a value for each
-    neuron.
+    Attributes
+    ----------
+    size : int
+        The largest id or number, and 1.
+    has_rates : bool
+        Whether the table has rates.
     """
-    graph = description.graph_without_edges
-    if graph.nodes != columns["population"].size:
-        raise DamagedError(path, OTHER_NEURONS)
-    populations: List[ListedPopulation] = []
-    names: List[str] = []
-    for own in graph.populations:
-        part = slice(len(names), len(names) + own.size)
-        names += [own.name] * own.size
-        bias, spikes, labels = (columns[key][part] if key in columns else None for key in KEPT)
-        bias = bias if bias is not None and bias.any() else None
-        labels = None if labels is None else as_names(labels.tolist())
-        populations.append(replace(own, bias=bias, spikes=spikes, names=labels))
-    if columns["population"].tolist() != names:
-        raise DamagedError(path, OTHER_NEURONS)
-    return replace(graph, populations=populations)
 
+    def __init__(self, table: EdgeTable, limit: int) -> None:
+        """Begin without edges; ids must be below `limit`."""
+        self.size = 0
+        self.has_rates = False
+        self._table = table
+        self._limit = limit
+        self._edges = 0
+        # By id, with room for more neurons
+        self._rates = np.zeros(0, np.float32)
+        self._is_source = np.zeros(0, bool)
+        self._is_target = np.zeros(0, bool)
 
-def description_of(path: Path, format: str, nodes: int) -> Optional[Description]:
-    """Return the description next to a hypergraph; None if it is missing, or of another graph or format."""
-    if not description_path(path).is_file():
-        return None
-    description = read_description(description_path(path))
-    return description if (description.format, description.graph_without_edges.nodes) == (format, nodes) else None
+    @property
+    def rates(self) -> np.ndarray:
+        """Rates of the neurons, NaN where a neuron is not a source: float32, (size,)."""
+        return self._rates[: self.size]
 
+    @property
+    def is_target(self) -> np.ndarray:
+        """Whether an edge leads to the neuron: bool, shape (size,)."""
+        return self._is_target[: self.size]
 
-def hypergraph_of(
-    path: Path,
-    described: Optional[Description],
-    nodes: int,
-    edges: Iterable[Edges],
-    spikes: Optional[np.ndarray],
-    *,
-    per_step: bool = False,
-    notes: Sequence[str] = (),
-) -> ListedGraph:
-    """Return the graph of a hypergraph, with the populations of its description if it has one.
+    @property
+    def has_edge(self) -> np.ndarray:
+        """Whether an edge leads to the neuron or from it: bool, shape (size,)."""
+        return (self._is_source | self._is_target)[: self.size]
 
-    `spikes` are the spike counts of the neurons, or with `per_step` the spikes per time step; None if they are unknown.
-    """
-    if described is None:
-        population = ListedPopulation(NEURONS, (nodes,), spikes=spikes)
-        return ListedGraph([population], edges, per_step=per_step, notes=(*NOT_HELD, NO_POPULATIONS, *notes))
-    files, graph = (path, description_path(path)), described.graph_without_edges
-    graph = replace(graph, edges=edges, per_step=per_step, files=files, notes=(*NOT_HELD, *notes))
-    return graph if spikes is None else graph.with_spikes(spikes)
+    def add(self, chunk: _Chunk) -> None:
+        """Add some edges; raise `DamagedError` if their ids or rates are not valid."""
+        source, target, _, rate = chunk
+        first_row = self._edges
+        self._edges += source.size
+        self._add_ids("source", source, first_row)
+        self._add_ids("target", target, first_row)
+        most_ids = FEWEST_SPARSE_IDS + SPARSE_IDS * self._edges
+        if self._limit == LIMIT and self.size > most_ids:
+            fault = f"the largest of its ids is {self.size - 1:,}"
+            fault = f"{fault}, but it has only {self._edges:,} edges"
+            raise DamagedError(self._table.path, f"{fault}; number the neurons from 0")
+        if self.size > self._is_target.size:
+            self._make_room()
+        self._is_target[target] = True
+        self._is_source[source] = True
+        if rate is not None:
+            self._add_rates(source, rate, first_row)
+
+    def _add_ids(self, end: str, ids: np.ndarray, first_row: int) -> None:
+        is_outside = (ids < 0) | (ids >= self._limit)
+        fault = f"; the neurons are 0 to {self._limit - 1:,}"
+        self._refuse(is_outside, end, ids, fault, first_row)
+        self.size = max(self.size, int(ids.max(initial=-1)) + 1)
+
+    def _add_rates(self, source: np.ndarray, rate: np.ndarray, first_row: int) -> None:
+        self.has_rates = True
+        is_valid = (rate >= 0) & np.isfinite(rate)
+        fault = "; give finite numbers that are not negative"
+        self._refuse(~is_valid, "rate", rate, fault, first_row)
+        is_new = np.isnan(self._rates[source])
+        self._rates[source[is_new]] = rate[is_new]
+        differs = self._rates[source] != rate
+        fault = ", but its source has another one in another row"
+        self._refuse(differs, "rate", rate, fault, first_row)
+
+    def _make_room(self) -> None:
+        """Enlarge the arrays by id, to at least twice their size."""
+        room = max(self.size, 2 * self._is_target.size) - self._is_target.size
+        none = np.zeros(room, bool)
+        self._is_source = np.concatenate([self._is_source, none])
+        self._is_target = np.concatenate([self._is_target, none])
+        self._rates = np.concatenate([self._rates, np.full(room, np.nan, np.float32)])
+
+    def _refuse(
+        self,
+        is_wrong: np.ndarray,
+        name: str,
+        values: np.ndarray,
+        fault: str,
+        first_row: int,
+    ) -> None:
+        """Raise `DamagedError` for the first wrong value of a column, if there is one."""
+        if is_wrong.any():
+            row = int(np.flatnonzero(is_wrong)[0])
+            place = self._table.place(first_row + row)
+            raise DamagedError(
+                self._table.path,
+                f"{place}: {name} {values[row]}{fault}",
+            )

@@ -14,9 +14,9 @@ from snnb.formats.description import (
     description_path,
     find_description,
     sibling,
-    write_node_csv,
 )
 from snnb.formats.export_options import ExportOptions
+from snnb.formats.node_table import write_node_csv
 from snnb.formats.request import DEFAULT_REQUEST, DEFAULTS, Format, Request
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
