@@ -1,4 +1,7 @@
-"""Edges in arrays, and the synapses that one layer makes between two populations, from its kernel and geometry."""
+"""Edges in arrays, and the synapses that one layer makes between two populations.
+
+The synapses are generated from the kernel and the geometry of the layer.
+"""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
 
 
 def index_dtype(count: int) -> np.dtype:
-    """Return the integer type of ids that stay below `count`: 32 bits while they fit."""
+    """Return the integer type of ids below `count`: 32 bits while they fit."""
     return np.dtype(np.int32 if count <= INT32_LIMIT else np.int64)
 
 
@@ -42,28 +45,43 @@ class EdgeBatch(NamedTuple):
 
 
 def check_values(values: str) -> None:
-    """Raise `UsageError` unless `values` names the values of edges: `weight` or `edge`."""
+    """Raise `UsageError` unless `values` is `weight` or `edge`."""
     if values not in EDGE_VALUES:
-        raise UsageError(f"values {values!r} is unknown; use one of {', '.join(EDGE_VALUES)}")
+        choices = ", ".join(EDGE_VALUES)
+        raise UsageError(f"values {values!r} is unknown; use one of {choices}")
 
 
 def edge_buffer(edges: int, kind: np.dtype) -> EdgeBatch:
     """Return uninitialised arrays for a number of edges, with ids of type `kind`."""
-    return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
+    return EdgeBatch(
+        source=np.empty(edges, kind),
+        target=np.empty(edges, kind),
+        weight=np.empty(edges, np.float32),
+        edge=np.empty(edges, np.float32),
+    )
 
 
 def offsets_of(sizes: np.ndarray) -> np.ndarray:
-    """Return the offsets of consecutive lists of these sizes, and their end: int64, shape (lists + 1,)."""
+    """Return the offsets of consecutive lists of these sizes, and their end.
+
+    Both are in one array, int64, shape (lists + 1,): the sizes 3, 0 and 2 give 0, 3, 3,
+    5.
+    """
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
 MAX_NEURONS = 1 << 16  # in a range, since neurons without edges need memory too
 
 
-def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) -> Iterator[Tuple[int, int]]:
-    """Divide neurons of these degrees (int64) into consecutive ranges with at most these numbers of edges and neurons.
+def ranges(
+    degrees: np.ndarray,
+    max_edges: int,
+    max_neurons: int = MAX_NEURONS,
+) -> Iterator[Tuple[int, int]]:
+    """Divide neurons of these degrees into consecutive ranges, as start and stop.
 
-    A neuron with more than `max_edges` edges is a range.
+    `degrees` is int64, shape (neurons,). A range has at most `max_edges` edges and
+    `max_neurons` neurons; a neuron with more edges is a range.
     """
     ends = offsets_of(degrees)
     start = 0
@@ -81,47 +99,62 @@ Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 class Connection:
     """All synapses from neurons of `source` onto `target` by one layer.
 
-    A source at several positions of the layer's input (`parallel`) may have several synapses onto the same target here;
-    `GraphProjection` merges them.
+    A source at several positions of the layer's input (`parallel`) may have several
+    synapses onto the same target here; `GraphProjection` merges them.
     """
 
     source: GraphPopulation
     target: GraphPopulation
     layer: Layer
     geometry: Geometry
-    # `kernel`: the weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); `one`: 1; `mean`: 1 / (taps in
-    # the window)
+    # `kernel`: the weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]);
+    # `one`: 1; `mean`: 1 / (taps in the window)
     weighting: str
     parallel: bool  # whether a neuron is at several positions of the layer's input
-    first_id: int  # of the node at the first position if ids are consecutive
-    stored_ids: Optional[h5py.Dataset]  # otherwise the node at each position, -1 for padding
+    first_id: int  # id of the node at the first position if ids are consecutive
+    # If ids are not consecutive: the node at each position, -1 for padding
+    stored_ids: Optional[h5py.Dataset]
     stored_kernel: Optional[h5py.Dataset]
-    unit: Optional[np.ndarray] = None  # factor that makes the weights integers; None for weights in thresholds
+    # Factor that makes the weights integers; None for weights in thresholds
+    unit: Optional[np.ndarray] = None
     delay: int = 0  # time steps from a spike to its arrival: 0 is the same step
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """Node at each position of the layer's input (int64, its shape); -1 for padding and other populations."""
+        """Node at each position of the layer's input.
+
+        -1 for other populations and padding.
+
+        int64, shape of the input volume.
+        """
         if self.stored_ids is None:
             shape = self.geometry.input_volume
             ids = (self.first_id + np.arange(math.prod(shape))).reshape(shape)
         else:
             ids = whole(self.stored_ids).astype(np.int64)
-        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
+        source_end = self.source.first + self.source.size
+        ids[(ids < self.source.first) | (ids >= source_end)] = PADDING
         return ids
 
     @cached_property
     def where(self) -> np.ndarray:
-        """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
+        """Flat position of each source, -1 for none; not for parallel connections.
+
+        int64, shape (sources,).
+        """
         position = np.full(self.source.size, PADDING, np.int64)
         flat = self.ids.ravel()
-        real = np.flatnonzero(flat != PADDING)
-        position[flat[real] - self.source.first] = real
+        real_positions = np.flatnonzero(flat != PADDING)
+        position[flat[real_positions] - self.source.first] = real_positions
         return position
 
     @cached_property
     def positions(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Index of each source's first entry, and the entries: sources, ascending, and their flat positions."""
+        """Index of the first entry of each source, and the entries.
+
+        The entries are two arrays, the sources by index and their flat positions. An
+        entry is a source at a position. Entries are sorted by source, then by position.
+        """
         flat = self.ids.ravel()
         position = np.flatnonzero(flat != PADDING)
         index = flat[position] - self.source.first
@@ -131,7 +164,10 @@ class Connection:
 
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
-        """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
+        """Weights of the kernel; None for poolings.
+
+        float32, shape (row taps, column taps, channels, filters that a channel meets).
+        """
         if self.stored_kernel is None:
             return None
         kernel = mapped_array(self.stored_kernel)
@@ -144,7 +180,10 @@ class Connection:
 
     @cached_property
     def scale(self) -> np.ndarray:
-        """Weight of the synapses of each output position, float32, shape (rows, columns); empty with a kernel."""
+        """Weight of the synapses of each output position; empty with a kernel.
+
+        float32, shape (rows, columns).
+        """
         if self.weighting == "kernel":
             return np.empty((0, 0), np.float32)
         if self.weighting == "one":
@@ -153,8 +192,12 @@ class Connection:
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
-        """Connections of each source, which is at one position at most: int64, shape (sources,)."""
-        return np.where(self.where == PADDING, 0, self._fan_out[self.where // self.geometry.channels])
+        """Connections of each source, int64, shape (sources,).
+
+        Not for parallel connections.
+        """
+        fan_out = self._fan_out[self.where // self.geometry.channels]
+        return np.where(self.where == PADDING, 0, fan_out)
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
@@ -163,53 +206,76 @@ class Connection:
 
     @cached_property
     def _fan_out(self) -> np.ndarray:
+        """Connections that leave a channel of each input position: int64, flat."""
         return self.geometry.fan_out().ravel()
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """Return the edges of the sources `start` to `stop - 1` for a rate of 1, by source, position, target."""
+        """Return the edges of the sources `start` to `stop - 1` for a rate of 1.
+
+        They are sorted by source, then position, then target.
+        """
         from snnb.graph.edge_loops import fill
 
         begin, index, position = self.positions
         part = slice(begin[start], begin[stop])
-        index, position = index[part], position[part]
-        batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))
+        index = index[part]
+        position = position[part]
+        fan_out = self._fan_out[position // self.geometry.channels]
+        batch = edge_buffer(int(fan_out.sum()), np.dtype(np.int64))
         stream = self.stream._replace(position=position, first_source=0)
         fill(stream, np.ones(position.size, np.float32), 0, *batch)
         return batch._replace(source=self.source.first + index[batch.source])
 
     def sources_of(self, target: int) -> Neighbours:
-        """Return ids and weights of the sources of a node, one for each tap, in the order of the taps."""
+        """Return ids and weights of the sources of a node, one for each tap."""
         geometry = self.geometry
         output, in_output = divmod(target - self.target.first, geometry.filters)
         row, column = divmod(output, geometry.columns.outputs)
-        i = np.flatnonzero(geometry.rows.output == row)
-        j = np.flatnonzero(geometry.columns.output == column)
+        row_triples = np.flatnonzero(geometry.rows.output == row)
+        column_triples = np.flatnonzero(geometry.columns.output == column)
         channels = slice(None)
         if geometry.pairing == "diagonal":
             channel, in_output = divmod(in_output, geometry.multiplier)
             channels = slice(channel, channel + 1)
-        sources = self.ids[geometry.rows.input[i][:, None], geometry.columns.input[j], channels]
+        input_rows = geometry.rows.input[row_triples][:, None]
+        input_columns = geometry.columns.input[column_triples]
+        sources = self.ids[input_rows, input_columns, channels]
         if self.kernel is not None:
-            taps = geometry.rows.tap[i][:, None], geometry.columns.tap[j][None, :]
-            weights = self.kernel[(*taps, channels, in_output)]
+            row_taps = geometry.rows.tap[row_triples][:, None]
+            column_taps = geometry.columns.tap[column_triples][None, :]
+            weights = self.kernel[row_taps, column_taps, channels, in_output]
         else:
             weights = np.full(sources.shape, self.scale[row, column])
-        real = sources != PADDING
-        return sources[real], weights[real]
+        is_source = sources != PADDING
+        return sources[is_source], weights[is_source]
 
-    def sources_of_range(self, start: int, stop: int, *, by_position: bool = False) -> np.ndarray:
-        """Return the ids of the sources of the targets `start` to `stop - 1`, target after target: int64, flat.
+    def sources_of_range(
+        self,
+        start: int,
+        stop: int,
+        *,
+        by_position: bool = False,
+    ) -> np.ndarray:
+        """Return the ids of the sources of some targets, target after target.
 
-        `by_position`: `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
+        The targets are `start` to `stop - 1` by index; the array is int64, flat.
+        `by_position`: `start` and `stop` count output positions, whose targets share
+        all sources; only for dense pairing.
         """
         from snnb.graph.edge_loops import Inputs, list_sources
 
         geometry = self.geometry
         targets_per_step = geometry.filters if by_position else 1
-        ids = np.empty(int(self.in_degrees[::targets_per_step][start:stop].sum()), np.int64)
+        degrees = self.in_degrees[::targets_per_step][start:stop]
+        ids = np.empty(int(degrees.sum()), np.int64)
         row_order, row_start = geometry.rows.by_output()
         column_order, column_start = geometry.columns.by_output()
-        inputs = Inputs(row_start, geometry.rows.input[row_order], column_start, geometry.columns.input[column_order])
+        inputs = Inputs(
+            row_start,
+            geometry.rows.input[row_order],
+            column_start,
+            geometry.columns.input[column_order],
+        )
         filters = 1 if by_position else geometry.filters
         multiplier = 0 if geometry.pairing == "dense" else geometry.multiplier
         list_sources(self.ids, inputs, filters, multiplier, start, stop, ids)
@@ -217,12 +283,15 @@ class Connection:
 
     @cached_property
     def stream(self) -> "Stream":
-        """Arguments of the loops that generate edges, for no source yet; `position` are flat positions of sources."""
+        """Arguments of the loops that generate edges, without positions of sources."""
         from snnb.graph.edge_loops import Stream
 
         geometry = self.geometry
-        # Flat and read-only, whether it is mapped into memory or not: another type is compiled again.
-        kernel = np.empty(0, np.float32) if self.kernel is None else self.kernel.reshape(-1)
+        # Flat and read-only, whether it is mapped into memory or not: another type is
+        # compiled again.
+        kernel = np.empty(0, np.float32)
+        if self.kernel is not None:
+            kernel = self.kernel.reshape(-1)
         kernel.flags.writeable = False
         return Stream(
             first_source=self.source.first,

@@ -1,6 +1,7 @@
-"""Names of neurons of an external graph, and files with a row `name value` for each neuron.
+"""Names of neurons of an external graph, and files with rows `name value`.
 
-The *label* of a neuron is its name, in a graph of several populations `POPULATION,NAME`.
+The *label* of a neuron is its name, in a graph of several populations
+`POPULATION,NAME`.
 """
 
 import re
@@ -15,7 +16,8 @@ from snnb.core.errors import DamagedError
 from snnb.io.hdf5 import budget_of, whole
 from snnb.io.text import LONGEST_NAME, is_name
 
-ROW = re.compile(r"(.*[;,\s])([^;,\s]*)")  # a name with a separator, and the text after it
+# A name with a separator, and the text after it
+ROW = re.compile(r"(.*[;,\s])([^;,\s]*)")
 NUMBER = re.compile("([0-9]+)")
 SHOWN = 40  # characters of a wrong text
 NAME_BYTES = 60  # of a name in memory, besides its characters
@@ -38,17 +40,24 @@ class Named(Protocol):
 
 
 def labels_of(populations: Sequence[Named]) -> Optional[List[str]]:
-    """Return the labels of all neurons in the order of the ids; None if they have no names."""
-    several, labels = len(populations) > 1, []
+    """Return the labels of all neurons in the order of the ids.
+
+    None if they have no names.
+    """
+    labels: List[str] = []
     for population in populations:
         if population.names is None:
             return None
-        labels += [f"{population.name},{name}" if several else name for name in population.names.tolist()]
+        prefix = f"{population.name}," if len(populations) > 1 else ""
+        labels += [f"{prefix}{name}" for name in population.names.tolist()]
     return labels
 
 
 def ids_by_label(populations: Sequence[Named]) -> Optional[Dict[str, int]]:
-    """Return the ids by label, and by `POPULATION,NAME` in a graph of one population too; None without names."""
+    """Return the ids by label, and by `POPULATION,NAME` in a graph of one population.
+
+    Return None if the neurons have no names.
+    """
     labels = labels_of(populations)
     if labels is None:
         return None
@@ -60,7 +69,9 @@ def ids_by_label(populations: Sequence[Named]) -> Optional[Dict[str, int]]:
 
 
 def natural_key(name: str) -> Tuple[List[Tuple[int, str]], str]:
-    """Return a key for `sorted` by which numbers in names compare as numbers: a2 precedes a10.
+    """Return a key for `sorted` by which numbers in names compare as numbers.
+
+    A2 precedes a10.
 
     Numbers are not converted, since they may have any number of digits.
     """
@@ -70,46 +81,73 @@ def natural_key(name: str) -> Tuple[List[Tuple[int, str]], str]:
 
 
 def natural_order(names: Sequence[str]) -> np.ndarray:
-    """Return the indices that sort names in natural order, see `natural_key`: int64, shape (names,)."""
-    return np.array(sorted(range(len(names)), key=lambda k: natural_key(names[k])), np.int64)
+    """Return the indices that sort names by `natural_key`: int64, shape (names,)."""
+    order = sorted(range(len(names)), key=lambda k: natural_key(names[k]))
+    return np.array(order, np.int64)
 
 
 def fault_of_names(populations: Sequence[Named]) -> Optional[str]:
-    """Return the fault of names that are not unique, not printable, or missing in some populations; else None."""
-    without = [population.name for population in populations if population.names is None]
-    if len(without) == len(populations):
+    """Return the fault of the names of neurons; None if there is none.
+
+    Names may be not unique, not printable, or missing in some populations.
+    """
+    nameless = [p.name for p in populations if p.names is None]
+    if len(nameless) == len(populations):
         return None
-    if without:
-        return f"the neurons of {without[0]} have no names, and those of other populations have; name all, or none"
+    if nameless:
+        fault = f"the neurons of {nameless[0]} have no names"
+        return f"{fault}, and those of other populations have; name all, or none"
     for population in populations:
         assert population.names is not None
         if len(population.names) != population.size:
-            return f"{population.name} has {population.size:,} neurons and {len(population.names):,} names"
+            n_names = len(population.names)
+            sizes = f"{population.size:,} neurons and {n_names:,} names"
+            return f"{population.name} has {sizes}"
         for name in population.names.tolist():
-            if not isinstance(name, str) or name != name.strip() or not _is_valid(name):
+            if not _is_valid(name):
+                excerpt = str(name)[:SHOWN]
                 return (
-                    f"a neuron of {population.name} has the name {str(name)[:SHOWN]!r}; a name is 1 to {LONGEST_NAME} "
-                    "printable characters without spaces at its ends"
+                    f"a neuron of {population.name} has the name {excerpt!r}; "
+                    f"a name is 1 to {LONGEST_NAME} printable characters "
+                    "without spaces at its ends"
                 )
-    label, number = Counter(labels_of(populations) or ()).most_common(1)[0]
-    return None if number == 1 else f"{number:,} neurons have the name {label[:SHOWN]!r}; give each a distinct name"
+    labels = labels_of(populations) or ()
+    label, number = Counter(labels).most_common(1)[0]
+    if number == 1:
+        return None
+    fault = f"{number:,} neurons have the name {label[:SHOWN]!r}"
+    return f"{fault}; give each a distinct name"
 
 
-def _is_valid(name: str) -> bool:
+def _is_valid(name: object) -> bool:
+    """Whether an object is a name of a neuron.
+
+    A printable text that is not too long.
+    """
+    if not isinstance(name, str) or name != name.strip():
+        return False
     return (name.isprintable() and 0 < len(name) <= LONGEST_NAME) or is_name(name)
 
 
-def write_names(group: h5py.Group, path: str, names: np.ndarray, shape: Tuple[int, ...]) -> None:
-    """Write names as text of fixed length in UTF-8, so that equal names are equal bytes."""
-    encoded = np.array([name.encode() for name in names.tolist()])
-    kind = h5py.string_dtype("utf-8", encoded.dtype.itemsize)
-    group.create_dataset(path, data=encoded.reshape(shape).astype(kind), dtype=kind, track_times=False)
+def write_names(
+    group: h5py.Group,
+    path: str,
+    names: np.ndarray,
+    shape: Tuple[int, ...],
+) -> None:
+    """Write names as text of fixed length in UTF-8: equal names are equal bytes."""
+    texts = np.array([name.encode() for name in names.tolist()])
+    kind = h5py.string_dtype("utf-8", texts.dtype.itemsize)
+    values = texts.reshape(shape).astype(kind)
+    group.create_dataset(path, data=values, dtype=kind, track_times=False)
 
 
 def read_names(stored: h5py.Dataset) -> np.ndarray:
-    """Read names that are text of fixed or variable length: str in an array of objects, flat."""
+    """Read names of fixed or variable length: str in an array of objects, flat."""
     budget_of(stored).draw(stored.size, f"names in {stored.name}", NAME_BYTES)
-    texts = [text.decode() if isinstance(text, bytes) else text for text in whole(stored).ravel().tolist()]
+    texts = []
+    for text in whole(stored).ravel().tolist():
+        texts.append(text.decode() if isinstance(text, bytes) else text)
     return as_names(texts)
 
 
@@ -120,50 +158,88 @@ def as_names(texts: Sequence[str]) -> np.ndarray:
     return names
 
 
-def named_values(path: Path, lines: Sequence[str], ids: Mapping[str, int]) -> Iterator[Tuple[int, int, str]]:
-    """Yield line number, id and value of rows `name value`, which a comma, semicolon, tab or space separates.
+def named_values(
+    path: Path,
+    lines: Sequence[str],
+    ids: Mapping[str, int],
+) -> Iterator[Tuple[int, int, str]]:
+    """Yield line number, id and value of rows `name value`.
 
-    Names may be in quotes. Empty lines are skipped, and so is a first line with the names of the columns. Raise
-    `DamagedError` for a line without a name, with an unknown one, or with one of another line.
+    A comma, semicolon, tab or space separates both. Names may be in quotes. Empty lines
+    are skipped, and so is a first line with the names of the columns. Raise
+    `DamagedError` for a line without a name, with an unknown name, or with the name of
+    another line.
     """
-    example, seen, first = next(iter(ids)), set(), True
+    example = next(iter(ids))
+    seen_nodes = set()
+    is_first_row = True
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text:
             continue
         row = ROW.fullmatch(text)
         if row is None:
+            example_row = f"{example},0"
             raise DamagedError(
                 path,
-                f"line {number:,}, {text[:SHOWN]!r}, has no name, and neurons of this graph have names; give a row "
-                f"`name value` for each, such as {f'{example},0'!r}",
+                f"line {number:,}, {text[:SHOWN]!r}, has no name, "
+                "and neurons of this graph have names; give a row "
+                f"`name value` for each, such as {example_row!r}",
             )
         prefix, value = row.groups()
-        names = [prefix[:-1].strip(), prefix.rstrip(" \t;,")]  # a name may end in a comma
-        name = next((one for text in names for one in (text, _unquoted(text)) if one in ids), names[-1])
+        name = _name_in(prefix, ids)
         node = ids.get(name)
-        head, first = first and node is None and re.search(r"\d", value) is None, False
-        if head:
+        has_number = re.search(r"\d", value) is not None
+        is_head = is_first_row and node is None and not has_number
+        is_first_row = False
+        if is_head:
             continue
         if node is None:
             raise DamagedError(
                 path,
-                f"line {number:,}: the graph has no neuron {name[:SHOWN]!r}; its neurons have names such as "
-                f"{example!r}",
+                f"line {number:,}: the graph has no neuron {name[:SHOWN]!r}; "
+                f"its neurons have names such as {example!r}",
             )
-        if node in seen:
-            raise DamagedError(path, f"line {number:,}: neuron {name[:SHOWN]!r} has a value before")
-        seen.add(node)
+        if node in seen_nodes:
+            fault = f"neuron {name[:SHOWN]!r} has a value before"
+            raise DamagedError(path, f"line {number:,}: {fault}")
+        seen_nodes.add(node)
         yield number, node, value
 
 
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if len(name) > 1 and name[0] == name[-1] == '"' else name
+def _name_in(prefix: str, ids: Mapping[str, int]) -> str:
+    """Return the name in a row without the value: one of `ids` if there is one.
+
+    A name may be in quotes, or end in a comma.
+    """
+    name = ""
+    for name in (prefix[:-1].strip(), prefix.rstrip(" \t;,")):
+        if name in ids:
+            return name
+        if _remove_quotes(name) in ids:
+            return _remove_quotes(name)
+    return name
 
 
-def missing_names(path: Path, populations: Sequence[Named], missing: np.ndarray) -> DamagedError:
-    """Return the error for neurons, by id, that a file has no values of."""
+def _remove_quotes(name: str) -> str:
+    """Return a name without the quotes around it, and with `"` for `""`."""
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        return name[1:-1].replace('""', '"')
+    return name
+
+
+def missing_names(
+    path: Path,
+    populations: Sequence[Named],
+    nodes: np.ndarray,
+) -> DamagedError:
+    """Return the error for a file that has no values of some neurons.
+
+    `nodes` has the ids of these neurons, ascending.
+    """
     labels = labels_of(populations)
-    first = str(missing[0]) if labels is None else labels[int(missing[0])]
-    nodes = sum(population.size for population in populations)
-    return DamagedError(path, f"has no value of {missing.size:,} of {nodes:,} neurons, the first is {first}")
+    first_node = int(nodes[0])
+    label = str(first_node) if labels is None else labels[first_node]
+    total = sum(population.size for population in populations)
+    neurons = f"{nodes.size:,} of {total:,} neurons"
+    return DamagedError(path, f"has no value of {neurons}, the first is {label}")

@@ -133,7 +133,7 @@ class SearchTask:
         if not (self.partitions_single_neurons and sparse and neurons_decide):
             return False
         synapses = int(network.in_degrees.sum())
-        weights = synapses + sum(projection.dropped for projection in sparse)
+        weights = synapses + sum(projection.n_zero_weights for projection in sparse)
         return synapses < self.settings.max_weights_kept_for_scratch * weights
 
     @cached_property
