@@ -1,4 +1,7 @@
-"""Compiled loops that generate edges in order of source, then target. Importing this module imports numba."""
+"""Compiled loops that generate edges in order of source, then target.
+
+Importing this module imports numba.
+"""
 
 from typing import NamedTuple, Tuple
 
@@ -17,10 +20,13 @@ class Stream(NamedTuple):
     channels: int
     columns: int
     filters: int
-    multiplier: int  # number of filters that a channel meets, of which the first is channel × `step`
+    # Number of filters that a channel meets, of which the first is channel × `step`
+    multiplier: int
     step: int
     column_taps: int  # kernel columns
-    position: np.ndarray  # (sources,) int64: flat position of each source in the layer's input, -1 for none
+    # int64, shape (sources,): flat position of each source in the layer's input, -1 for
+    # none
+    position: np.ndarray
     # int64: the triples of both axes in the order of the input (`Axis`)
     row_start: np.ndarray
     row_output: np.ndarray
@@ -28,12 +34,17 @@ class Stream(NamedTuple):
     column_start: np.ndarray
     column_output: np.ndarray
     column_tap: np.ndarray
-    kernel: np.ndarray  # float32, read-only: flat, of shape (row taps, column taps, channels, multiplier), or empty
-    scale: np.ndarray  # float32: flat, of shape (rows, columns): without a kernel, the weight of each output position
+    # float32, read-only: flat, of shape (row taps, column taps, channels, multiplier),
+    # or empty
+    kernel: np.ndarray
+    # float32, flat, of shape (rows, columns): without a kernel, the weight of each
+    # output position
+    scale: np.ndarray
 
 
-# Only loops over slices are vectorised: numba cannot exclude that an index which is a sum is negative.
-# A batch is passed as four arrays: with one named tuple numba 0.58 fails in some runs ("can't unbox array").
+# Only loops over slices are vectorised: numba cannot exclude that an index which is a
+# sum is negative. A batch is passed as four arrays: with one named tuple numba 0.58
+# fails in some runs ("can't unbox array").
 
 
 @compiled
@@ -46,12 +57,16 @@ def fill(
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Write all edges of the sources from index `start` on, as many as fit into the arrays of an `EdgeBatch`.
+    """Write the edges of the sources from index `start` on into the arrays of a batch.
 
-    `rate` is float32 (sources,). Return the number of edges written, and the index of the next source.
+    It writes as many sources as fit, with all of their edges. `rate` is float32, shape
+    (sources,). Return the number of edges written, and the index of the next source.
     """
-    filled, channels, n_filters = 0, stream.channels, stream.multiplier
-    kernel, scale = stream.kernel, stream.scale
+    written = 0
+    channels = stream.channels
+    n_filters = stream.multiplier
+    kernel = stream.kernel
+    scale = stream.scale
     while start < stream.position.size:
         position = stream.position[start]
         if position < 0:
@@ -60,49 +75,65 @@ def fill(
         channel = position % channels
         column = position // channels % stream.width
         row = position // (channels * stream.width)
-        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
-        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
-        taps, run = (row_to - row_from) * (column_to - column_from), 1
-        if n_filters == 1:  # as in poolings: the next channels of this position have the same taps
-            last = min(channels - channel, stream.position.size - start)
-            while run < last and stream.position[start + run] == position + run:
+        row_from = stream.row_start[row]
+        row_to = stream.row_start[row + 1]
+        column_from = stream.column_start[column]
+        column_to = stream.column_start[column + 1]
+        taps = (row_to - row_from) * (column_to - column_from)
+        run = 1  # number of sources with the same taps
+        if n_filters == 1:  # as in poolings: the next channels of this position
+            longest = min(channels - channel, stream.position.size - start)
+            while run < longest and stream.position[start + run] == position + run:
                 run += 1
-        run = min(run, (source.size - filled) // max(1, taps * n_filters))
+        run = min(run, (source.size - written) // max(1, taps * n_filters))
         if run == 0:
             break
-        node, value, end = stream.first_source + start, rate[start], filled + run * taps * n_filters
+        node = stream.first_source + start
+        node_rate = rate[start]
+        end = written + run * taps * n_filters
         for i in range(row_from, row_to):
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
-                first = stream.first_target + output * stream.filters + channel * stream.step
+                position_target = stream.first_target + output * stream.filters
+                tap_target = position_target + channel * stream.step
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
                 if n_filters == 1:
-                    rates, elements = rate[start:], kernel[tap * channels + channel :]
-                    sources, targets = source[filled:end:taps], target[filled:end:taps]
-                    weights, edges = weight[filled:end:taps], edge[filled:end:taps]
+                    rates = rate[start:]
+                    elements = kernel[tap * channels + channel :]
+                    sources = source[written:end:taps]
+                    targets = target[written:end:taps]
+                    weights = weight[written:end:taps]
+                    edges = edge[written:end:taps]
                     for k in range(run):
-                        weight_of_edge = scale[output] if scale.size else elements[k]
-                        sources[k], targets[k] = node + k, first + k * stream.step
-                        weights[k], edges[k] = weight_of_edge, rates[k] * weight_of_edge
-                    filled += 1
+                        edge_weight = scale[output] if scale.size else elements[k]
+                        sources[k] = node + k
+                        targets[k] = tap_target + k * stream.step
+                        weights[k] = edge_weight
+                        edges[k] = rates[k] * edge_weight
+                    written += 1
                     continue
-                elements, stop = kernel[(tap * channels + channel) * n_filters :][:n_filters], filled + n_filters
-                sources, targets = source[filled:stop], target[filled:stop]
-                weights, edges = weight[filled:stop], edge[filled:stop]
+                first_element = (tap * channels + channel) * n_filters
+                elements = kernel[first_element:][:n_filters]
+                stop = written + n_filters
+                sources = source[written:stop]
+                targets = target[written:stop]
+                weights = weight[written:stop]
+                edges = edge[written:stop]
                 for f in range(n_filters):
                     sources[f] = node
                 for f in range(n_filters):
-                    targets[f] = first + f
+                    targets[f] = tap_target + f
                 for f in range(n_filters):
                     weights[f] = elements[f]
-                    edges[f] = value * elements[f]
-                filled = stop
-        filled, start = end, start + run
-    return filled, start
+                    edges[f] = node_rate * elements[f]
+                written = stop
+        written = end
+        start += run
+    return written, start
 
 
 class Inputs(NamedTuple):
-    """The input rows and columns in the window of each output row and column, in CSR form."""
+    """Input rows and columns in the window of each output, in CSR form."""
 
     row_start: np.ndarray
     row_input: np.ndarray
@@ -112,26 +143,52 @@ class Inputs(NamedTuple):
 
 @compiled
 def list_sources(
-    ids: np.ndarray, inputs: Inputs, filters: int, multiplier: int, start: int, stop: int, source: np.ndarray
+    ids: np.ndarray,
+    inputs: Inputs,
+    filters: int,
+    multiplier: int,
+    start: int,
+    stop: int,
+    source: np.ndarray,
 ) -> None:
-    """Write the source ids of targets `start` to `stop`, target after target; `multiplier` is 0 for a dense pairing."""
-    filled = 0
+    """Write the ids of the sources of some targets, target after target.
+
+    The targets are `start` to `stop - 1` by index. `ids` has the neuron at each
+    position of the input, `multiplier` is 0 for a dense pairing.
+    """
+    written = 0
     columns = inputs.column_start.size - 1
     for target in range(start, stop):
-        output, in_output = target // filters, target % filters
-        row, column = output // columns, output % columns
-        first, last = (in_output // multiplier, in_output // multiplier + 1) if multiplier else (0, ids.shape[2])
+        output = target // filters
+        in_output = target % filters
+        row = output // columns
+        column = output % columns
+        channel_from = 0
+        channel_to = ids.shape[2]
+        if multiplier:
+            channel_from = in_output // multiplier
+            channel_to = channel_from + 1
         for i in range(inputs.row_start[row], inputs.row_start[row + 1]):
-            for j in range(inputs.column_start[column], inputs.column_start[column + 1]):
-                for k in range(first, last):
-                    node = ids[inputs.row_input[i], inputs.column_input[j], k]
+            input_row = inputs.row_input[i]
+            for j in range(
+                inputs.column_start[column],
+                inputs.column_start[column + 1],
+            ):
+                input_column = inputs.column_input[j]
+                for k in range(channel_from, channel_to):
+                    node = ids[input_row, input_column, k]
                     if node >= 0:
-                        source[filled] = node
-                        filled += 1
+                        source[written] = node
+                        written += 1
 
 
 @compiled
-def scatter(keys: np.ndarray, values: np.ndarray, ends: np.ndarray, out: np.ndarray) -> None:
+def scatter(
+    keys: np.ndarray,
+    values: np.ndarray,
+    ends: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Write each value to the next place of its key, `ends[key]`, which is updated."""
     for k in range(keys.size):
         place = ends[keys[k]]
@@ -140,28 +197,38 @@ def scatter(keys: np.ndarray, values: np.ndarray, ends: np.ndarray, out: np.ndar
 
 
 @compiled
-def unite_parallel(offsets: np.ndarray, targets: np.ndarray, weights: np.ndarray, start: np.ndarray) -> int:
-    """Sort the edges of each source by target in place, with one edge for several onto the same target.
+def unite_parallel(
+    offsets: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    start: np.ndarray,
+) -> int:
+    """Sort the edges of each source by target, and unite those onto the same target.
 
-    `offsets` (sources + 1,) are of each source's first edge; `start`, of the same shape, receives those of the edges
-    that are left, which are then at the beginning of `targets` and `weights`. Return the number of these edges.
+    `offsets`, shape (sources + 1,), has the offset of each source's first edge. The
+    united edges are written to the beginning of `targets` and `weights`, their offsets
+    to `start`, which has the shape of `offsets`. Return the number of united edges.
     """
-    filled = 0
+    written = 0
     for source in range(offsets.size - 1):
-        first, last = offsets[source], offsets[source + 1]
-        start[source] = filled
-        if first == last:
+        begin = offsets[source]
+        end = offsets[source + 1]
+        start[source] = written
+        if begin == end:
             continue
-        target, weight = targets[first:last].copy(), weights[first:last].copy()
+        target = targets[begin:end].copy()
+        weight = weights[begin:end].copy()
         order = np.argsort(target, kind="mergesort")
         total = np.float64(weight[order[0]])
         for i in range(1, target.size):
             if target[order[i]] != target[order[i - 1]]:
-                targets[filled], weights[filled] = target[order[i - 1]], total
-                filled += 1
+                targets[written] = target[order[i - 1]]
+                weights[written] = total
+                written += 1
                 total = np.float64(0)
             total += weight[order[i]]
-        targets[filled], weights[filled] = target[order[-1]], total
-        filled += 1
-    start[offsets.size - 1] = filled
-    return filled
+        targets[written] = target[order[-1]]
+        weights[written] = total
+        written += 1
+    start[offsets.size - 1] = written
+    return written

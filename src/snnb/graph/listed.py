@@ -314,7 +314,7 @@ class _Rows:
 
 
 class _EdgeFile:
-    """The edges of a graph in the order of the source, in a file for each column."""
+    """Edges in the order in which they were read, in a file for each column."""
 
     def __init__(self, scratch: Path, id_dtype: np.dtype, stack: ExitStack) -> None:
         """Create the files in the folder `scratch`; `stack` closes them."""
