@@ -1,8 +1,9 @@
 """Read a partition and a placement that another program has written.
 
-A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it; or, if neurons
-have names, `name core`. Core numbers are kept, and a number without neurons is an empty core. A placement has `x y` per
-line, one line for each core; or, after the line `tile core`, these numbers of SANA-FE.
+A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and
+AxonCUDA write it; or, if neurons have names, `name core`. Core numbers are kept, and a
+number without neurons is an empty core. A placement has `x y` per line, one line for
+each core; or, after the line `tile core`, these numbers of SANA-FE.
 """
 
 import re
@@ -21,125 +22,195 @@ from snnb.mapping.traffic import MappableNetwork
 
 ADDRESSES = "tile core"
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-SHOWN = 40  # characters of a wrong line
+MAX_CHARACTERS = 40  # of a wrong line in a message
 CORE_BYTES = 60  # of a core in memory, empty or not
+NEURON_ORDER = "the placed neurons in the order of their ids"
+PARTITION_FORM = f"a partition has one core number per line, for {NEURON_ORDER}"
+PLACEMENT_FORM = "a placement has `x y` per line, for core 0, 1 and so on"
 
 
-def read_partition(path: Path, network: MappableNetwork, hardware: Hardware) -> np.ndarray:
-    """Read the core of each placed neuron, int32.
+def read_partition(
+    path: Path,
+    network: MappableNetwork,
+    hardware: Hardware,
+) -> np.ndarray:
+    """Read the core of each placed neuron: int32, shape (neurons,).
 
-    If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
-    them. These lines are skipped. If neurons have names, the file has a row `name core` for each, in any order; rows of
-    inputs are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
+    If the input spikes, the file may start with a line for each of its neurons, as the
+    exports of `snnb export` have them. These lines are skipped. If neurons have names,
+    the file has a row `name core` for each, in any order; rows of inputs are skipped.
+    Raise `InputError` if a line is not a core of the hardware, or their number is
+    wrong.
     """
-    populations = network.graph.populations
     if network.graph.names is None:
-        inputs = network.first if network.sources[0].first < network.first else 0
-        expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
-        numbers, _ = read_number_lines(path, 1, expected)
-        skipped = len(numbers) - network.neurons
-        if skipped not in (0, inputs):
-            raise InputError(
-                f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {expected}"
-            )
-        core = numbers[skipped:, 0]
-        beyond = np.flatnonzero(core >= hardware.cores)
-        if beyond.size:
-            raise _no_such_core(path, int(beyond[0]) + skipped + 1, int(core[beyond[0]]), hardware)
+        core = _read_cores(path, network, hardware)
     else:
-        of_nodes = np.full(network.first + network.neurons, -1, np.int64)
-        of_nodes[: network.first] = 0  # inputs are not placed
-        for line, node, text in named_values(path, read_lines(path), ids_by_label(populations) or {}):
-            if node < network.first:
-                continue
-            if NUMBER.fullmatch(text) is None:
-                fault = "is too large" if _is_number(text) else "is not a core, a whole number from 0"
-                raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} {fault}")
-            if int(text) >= hardware.cores:
-                raise _no_such_core(path, line, int(text), hardware)
-            of_nodes[node] = int(text)
-        missing = np.flatnonzero(of_nodes < 0)
-        if missing.size:
-            raise missing_names(path, populations, missing)
-        core = of_nodes[network.first :]
-    Budget(path).draw(int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
+        core = _read_cores_by_name(path, network, hardware)
+    cores = int(core.max(initial=-1)) + 1
+    Budget(path).draw(cores, "cores", CORE_BYTES)
     return core.astype(np.int32)
+
+
+def _read_cores(
+    path: Path,
+    network: MappableNetwork,
+    hardware: Hardware,
+) -> np.ndarray:
+    """Read a core number per line: int64, shape (neurons,)."""
+    input_spikes = network.sources[0].first < network.first
+    n_inputs = network.first if input_spikes else 0
+    numbers, _ = read_number_lines(path, 1, PARTITION_FORM)
+    first_line = len(numbers) - network.neurons  # of the placed neurons, from 0
+    if first_line not in (0, n_inputs):
+        raise InputError(
+            f"{path} has {len(numbers):,} lines, and the network has "
+            f"{network.neurons:,} placed neurons; {PARTITION_FORM}"
+        )
+    core = numbers[first_line:, 0]
+    beyond = np.flatnonzero(core >= hardware.cores)
+    if beyond.size:
+        neuron = int(beyond[0])
+        line = first_line + neuron + 1
+        raise _no_such_core(path, line, int(core[neuron]), hardware)
+    return core
+
+
+def _read_cores_by_name(
+    path: Path,
+    network: MappableNetwork,
+    hardware: Hardware,
+) -> np.ndarray:
+    """Read rows `name core`: int64, shape (neurons,)."""
+    populations = network.graph.populations
+    node_core = np.full(network.first + network.neurons, -1, np.int64)
+    node_core[: network.first] = 0  # inputs are not placed
+    ids = ids_by_label(populations) or {}
+    for line, node, text in named_values(path, read_lines(path), ids):
+        if node < network.first:
+            continue
+        if NUMBER.fullmatch(text) is None:
+            fault = "is not a core, a whole number from 0"
+            if _is_number(text):
+                fault = "is too large"
+            start = text[:MAX_CHARACTERS]
+            raise InputError(f"{path}: line {line:,}: {start!r} {fault}")
+        core = int(text)
+        if core >= hardware.cores:
+            raise _no_such_core(path, line, core, hardware)
+        node_core[node] = core
+    without_core = np.flatnonzero(node_core < 0)
+    if without_core.size:
+        raise missing_names(path, populations, without_core)
+    return node_core[network.first :]
 
 
 def _no_such_core(path: Path, line: int, core: int, hardware: Hardware) -> InputError:
     return InputError(
-        f"{path}: line {line:,}: core {core:,} is not one of the {hardware.cores:,} of {hardware.name}, which are "
-        "numbered from 0; choose larger hardware or fewer parts"
+        f"{path}: line {line:,}: core {core:,} is not one of the {hardware.cores:,} of "
+        f"{hardware.name}, which are numbered from 0; choose larger hardware or fewer "
+        "parts"
     )
 
 
 def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     """Read x and y of each core, int32, shape (lines, 2).
 
-    There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
-    cores have the same, or the number of lines is wrong.
+    There are `cores` lines or more, for empty cores. Raise `InputError` if a line is
+    not a position on the mesh, two cores have the same, or the number of lines is
+    wrong.
     """
-    expected = "a placement has `x y` per line, for core 0, 1 and so on"
-    place, by_address = read_number_lines(path, 2, expected, ADDRESSES)
-    if by_address:  # tile, and core in it, as SANA-FE numbers them
-        sides = hardware.tile or (1, 1)
-        tiles, within = hardware.cores // (sides[0] * sides[1]), sides[0] * sides[1]
-        outside = np.flatnonzero((place >= (tiles, within)).any(axis=1))
-        if outside.size:
-            tile, core = place[outside[0]]
-            raise InputError(
-                f"{path}: line {outside[0] + 2:,}: core {core} of tile {tile} is not on {hardware.name}, which has "
-                f"{tiles:,} tiles of {within:,}; give the architecture file of the network with --hardware"
-            )
-        place = place_of(place, hardware.mesh, sides)
+    place, has_addresses = read_number_lines(path, 2, PLACEMENT_FORM, ADDRESSES)
+    if has_addresses:
+        place = _find_addresses(path, place, hardware)
     if not cores <= len(place) <= hardware.cores:
         raise InputError(
-            f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, {hardware.name} "
-            f"{hardware.cores:,}; {expected}"
+            f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, "
+            f"{hardware.name} {hardware.cores:,}; {PLACEMENT_FORM}"
         )
     width, height = hardware.mesh
-    outside = np.flatnonzero((place >= hardware.mesh).any(axis=1))
-    if outside.size:
-        x, y = place[outside[0]]
+    is_outside = (place >= hardware.mesh).any(axis=1)
+    if is_outside.any():
+        row = int(np.argmax(is_outside))
+        x, y = place[row]
         raise InputError(
-            f"{path}: line {outside[0] + 1:,}: {x} {y} is not on the mesh of {hardware.name}, where x is below {width} "
-            f"and y below {height}; {expected}"
+            f"{path}: line {row + 1:,}: {x} {y} is not on the mesh of {hardware.name}, "
+            f"where x is below {width} and y below {height}; {PLACEMENT_FORM}"
         )
-    number = place[:, 0] * height + place[:, 1]
-    order = np.argsort(number, kind="stable")
-    twice = np.flatnonzero(np.diff(number[order]) == 0)
-    if twice.size:
-        first, second = order[twice[0]], order[twice[0] + 1]
-        x, y = place[first]
-        raise InputError(
-            f"{path}: cores {first:,} and {second:,} are both at {x} {y}; each core needs its own position"
-        )
+    position = place[:, 0] * height + place[:, 1]
+    order = np.argsort(position, kind="stable")
+    is_repeated = np.diff(position[order]) == 0
+    if is_repeated.any():
+        rank = int(np.argmax(is_repeated))
+        core = order[rank]
+        next_core = order[rank + 1]
+        x, y = place[core]
+        fault = f"cores {core:,} and {next_core:,} are both at {x} {y}"
+        raise InputError(f"{path}: {fault}; each core needs its own position")
     return place.astype(np.int32)
 
 
-def read_number_lines(path: Path, columns: int, expected: str, header: str = "") -> Tuple[np.ndarray, bool]:
-    """Read a file of integers from 0, separated by spaces, tabs or commas; it may be compressed by gzip.
+def _find_addresses(
+    path: Path,
+    addresses: np.ndarray,
+    hardware: Hardware,
+) -> np.ndarray:
+    """Return x and y of cores by tile and core in the tile, as SANA-FE numbers them."""
+    sides = hardware.tile or (1, 1)
+    cores_of_tile = sides[0] * sides[1]
+    tiles = hardware.cores // cores_of_tile
+    is_outside = (addresses >= (tiles, cores_of_tile)).any(axis=1)
+    if is_outside.any():
+        row = int(np.argmax(is_outside))
+        tile, core = addresses[row]
+        raise InputError(
+            f"{path}: line {row + 2:,}: core {core} of tile {tile} is not on "
+            f"{hardware.name}, which has {tiles:,} tiles of {cores_of_tile:,}; give "
+            "the architecture file of the network with --hardware"
+        )
+    return place_of(addresses, hardware.mesh, sides)
 
-    Return int64, shape (lines, columns), and whether the file starts with `header`. Raise `InputError` with the first
-    invalid line. An empty line is one, except at the end: lines after it would be of other neurons or cores.
+
+def read_number_lines(
+    path: Path,
+    columns: int,
+    form: str,
+    header: str = "",
+) -> Tuple[np.ndarray, bool]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas.
+
+    The file may be compressed by gzip. Return int64, shape (lines, columns), and
+    whether the file starts with `header`. Raise `InputError` with the first invalid
+    line, and `form`, the description of a valid file. An empty line is invalid, except
+    at the end: lines after it would be of other neurons or cores.
     """
     lines = read_lines(path)
     has_header = bool(header) and bool(lines) and lines[0].strip() == header
-    what = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
     numbers: List[int] = []
     for line, row in enumerate(lines[has_header:], 1 + has_header):
         fields = row.replace(",", " ").split()
         if not row.strip():
-            raise InputError(f"{path}: line {line:,} is empty; {expected}")
+            raise InputError(f"{path}: line {line:,} is empty; {form}")
         if len(fields) != columns or not all(map(NUMBER.fullmatch, fields)):
-            shown = row.strip() if len(row.strip()) <= SHOWN else f"{row.strip()[:SHOWN]}…"
-            are_numbers = len(fields) == columns and all(map(_is_number, fields))
-            fault = "too large" if are_numbers else f"not {what}"
-            raise InputError(f"{path}: line {line:,}, {shown!r}, is {fault}; {expected}")
+            fault = _describe_fault(fields, columns)
+            text = _shorten(row.strip())
+            raise InputError(f"{path}: line {line:,}, {text!r}, is {fault}; {form}")
         numbers.extend(map(int, fields))
     if not numbers:
-        raise InputError(f"{path}: the file has no numbers; {expected}")
+        raise InputError(f"{path}: the file has no numbers; {form}")
     return np.array(numbers, np.int64).reshape(-1, columns), has_header
+
+
+def _describe_fault(fields: List[str], columns: int) -> str:
+    """Return what an invalid line is."""
+    if len(fields) == columns and all(map(_is_number, fields)):
+        return "too large"
+    if columns == 1:
+        return "not a whole number from 0"
+    return f"not {columns} whole numbers from 0"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
 
 
 def _is_number(text: str) -> bool:
