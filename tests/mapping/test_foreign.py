@@ -142,7 +142,7 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
     most = int(held[4]), int(count_traffic(network, core, 10).axons.max())
     path = write(lines(core))
     mapped = cost_partition(network, chip(neurons=most[0], axons=most[1]), path, split_overfull=True)
-    assert mapped.divided == {1: [1, 10]}
+    assert mapped.divided_cores == {1: [1, 10]}
     assert mapped.warnings == (f"cores of {path} that exceed the limits of chip are divided: core 1 into 1, 10",)
     moved = np.flatnonzero(mapped.core != core)
     assert (core[moved] == 1).all()
@@ -154,7 +154,7 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
         cost_partition(network, few, path, split_overfull=True)
     unchanged = cost_partition(network, chip(neurons=999), path, split_overfull=True)
     assert (unchanged.core == core).all()
-    assert unchanged.divided == {}
+    assert unchanged.divided_cores == {}
 
 
 def test_a_partition_with_gaps_is_costed_unchanged(write, network):

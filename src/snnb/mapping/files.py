@@ -1,7 +1,8 @@
 """The data files of a mapping, written and read.
 
-They are `partition.txt`, `cores.csv`, `links.csv`, `traffic.npz`, and `cost.json`; and `messages.npz` if spike
-times were recorded. If neurons have names, they are in `partition_names.csv`, and in the last column of `cores.csv`.
+They are `partition.txt`, `cores.csv`, `links.csv`, `traffic.npz`, and `cost.json`; and
+`messages.npz` if spike times were recorded. If neurons have names, they are in
+`partition_names.csv`, and in the last column of `cores.csv`.
 """
 
 import csv
@@ -10,7 +11,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from pydantic import Field
@@ -51,7 +52,16 @@ class Candidate(Document):
     @classmethod
     def of(cls, sums: TrafficSums) -> "Candidate":
         """Return the figures of a partition."""
-        return cls(method=sums.method, cores=sums.cores, connectivity=sums.connectivity)
+        return cls(
+            method=sums.method,
+            cores=sums.cores,
+            connectivity=sums.connectivity,
+        )
+
+    def line(self) -> str:
+        """Return the line of the log."""
+        connectivity = number(self.connectivity).value
+        return f"  {self.method:<20}{self.cores:>10,}{connectivity:>14}"
 
 
 class MappingCost(Cost):
@@ -64,8 +74,10 @@ class MappingCost(Cost):
     seconds: Annotated[float, Quantity("duration of the mapping", unit="s")] = Field(
         description="wall time of partition, placement and cost"
     )
-    split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
-    assumed_spikes: Optional[bool] = None  # True: there are no spike counts, and one spike per neuron is assumed
+    # Divided cores of a file's partition, and their parts
+    split_overfull: Optional[Dict[int, List[int]]] = None
+    # True: there are no spike counts, and one spike per neuron is assumed
+    assumed_spikes: Optional[bool] = None
     by_step: Optional[StepLoads] = None  # None: no spike times were recorded
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
@@ -85,13 +97,15 @@ class MappingCost(Cost):
     memory_bits_per_core: Optional[Contents] = None
     sequential: Baseline
     tried: List[Candidate]
-    units: Dict[str, str] = Field(default_factory=dict)  # of the quantities that have a value
-    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `checksum`
+    # Units of the quantities that have a value
+    units: Dict[str, str] = Field(default_factory=dict)
+    # See `checksum`
+    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @classmethod
     def of(
         cls,
-        mapped: MappedNetwork,
+        mapped_network: MappedNetwork,
         *,
         model: str = "",
         graph: str = "",
@@ -101,88 +115,152 @@ class MappingCost(Cost):
         by_step: Optional[StepLoads] = None,
         recorded: Optional[RecordedSteps] = None,
     ) -> "MappingCost":
-        """Return the cost of a mapped network."""
-        cost, network = mapped.cost, mapped.network
-        contents = {name: _contents(mapped, name) for name in cost.contents}
-        overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
-        made = cls(
+        """Return the cost of a mapped_network network."""
+        cost = mapped_network.cost
+        network = mapped_network.network
+        hardware = mapped_network.hardware
+        contents: Dict[str, Contents] = {}
+        for name in cost.contents:
+            contents[name] = _summarise_contents(mapped_network, name)
+        overfull: Dict[str, List[int]] = {}
+        for name, cores in overfull_cores(cost.contents, hardware).items():
+            overfull[name] = cores.tolist()
+        bounds = least_cores(network, hardware)
+        mapping_cost = cls(
             **dict(cost),
             model=model,
             graph=graph,
             objective=objective,
             seed=seed,
             seconds=seconds,
-            split_overfull=dict(mapped.divided) or None,
+            split_overfull=dict(mapped_network.divided_cores) or None,
             assumed_spikes=network.graph.assumed_spikes or None,
             by_step=by_step,
             recorded=recorded,
-            hardware=mapped.hardware,
-            limits={name: one.limit for name, one in contents.items()},
-            least_cores={name: n for name, n in least_cores(network, mapped.hardware).items() if name in contents},
+            hardware=hardware,
+            limits={name: kind.limit for name, kind in contents.items()},
+            least_cores={name: bounds[name] for name in bounds if name in contents},
             valid=not any(overfull.values()),
             overfull=overfull,
-            method=mapped.partition.best.method,
+            method=mapped_network.partition.best.method,
             neurons=network.neurons,
             first_id=network.first,
             samples=network.samples,
-            layers={population.name: population.size for population in network.populations},
+            layers={layer.name: layer.size for layer in network.populations},
             neurons_per_core=contents["neurons"],
             axons_per_core=contents["axons"],
             synapses_per_core=contents["synapses"],
             axons_out_per_core=contents.get("axons_out"),
             memory_bits_per_core=contents.get("memory_bits"),
-            sequential=_baseline(cost, mapped.partition.sequential),
-            tried=[Candidate.of(sums) for sums in mapped.partition.tried],
+            sequential=_baseline(cost, mapped_network.partition.sequential),
+            tried=[Candidate.of(sums) for sums in mapped_network.partition.tried],
         )
-        return made.model_copy(update={"units": units(made)})
+        return mapping_cost.model_copy(update={"units": units(mapping_cost)})
 
     @property
     def fill(self) -> Dict[str, Contents]:
-        """Mean and maximum contents of the cores and their limit, by the names of `Limits`."""
+        """Mean, maximum and limit of the contents of cores, by names of `Limits`."""
         return {name: getattr(self, f"{name}_per_core") for name in self.limits}
 
     @property
     def overfull_cores(self) -> List[int]:
         """Cores that exceed at least one limit, ascending."""
-        return sorted({core for cores in self.overfull.values() for core in cores})
+        cores: Set[int] = set()
+        cores.update(*self.overfull.values())
+        return sorted(cores)
 
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
-        """Return the lines of the log: limits, contents of the cores, cost, and the partitions that were tried."""
+        """Return the lines of the log.
+
+        They are limits, contents of the cores, cost, and the partitions that were
+        tried.
+        """
+        return [
+            *self._size_lines(),
+            "",
+            *self._content_lines(),
+            "",
+            *self._quantity_lines(),
+            *self._energy_and_time_lines(),
+            "",
+            *self._partition_lines(),
+            *warnings,
+            *self._overfull_lines(),
+            *self._recording_lines(),
+        ]
+
+    def _size_lines(self) -> List[str]:
+        """Return the lines about chip, number of cores, and their lower bound."""
         hardware = self.hardware
         cores = self.cores.cores
+        limit_name = max(self.least_cores, key=self.least_cores.__getitem__)
+        least = self.least_cores[limit_name]
         text = [
-            f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
-            f"{hardware.mesh[0]}×{hardware.mesh[1]}",
+            f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores:,} cores of "
+            f"{hardware.name}, {hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
+            f"no mapping has fewer than {least:,} cores, by the limit of {limit_name}",
         ]
-        limit_name, least = max(self.least_cores.items(), key=lambda item: item[1])
-        text.append(f"no mapping has fewer than {least:,} cores, by the limit of {limit_name}")
-        empty = len(self.per_core["neurons"]) - cores
-        if empty:
-            text.append(f"{empty:,} core numbers of the partition have no neurons; these cores remain empty")
-        text += ["", "a core                      mean         max   limit"]
-        for name, core in self.fill.items():
-            limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
-            text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
-        text += ["", "cost"]
-        text += [f"  {row.title:<30}{row.value:>12}  {row.unit}".rstrip() for row in rows(self, COST_TABLE)]
+        n_empty = len(self.per_core["neurons"]) - cores
+        if n_empty:
+            numbers = f"{n_empty:,} core numbers of the partition"
+            text.append(f"{numbers} have no neurons; these cores remain empty")
+        return text
+
+    def _content_lines(self) -> List[str]:
+        """Return the table of the contents of cores."""
+        text = ["a core                      mean         max   limit"]
+        for name, kind in self.fill.items():
+            limit = "any number"
+            if kind.limit is not None:
+                limit = f"{kind.limit:,}: {kind.share:.0%} full"
+            figures = f"{kind.mean:>12,.1f}{kind.max:>12,}"
+            text.append(
+                f"  {name:<18}{figures}   {limit} (core {kind.core:,} has most)",
+            )
+        return text
+
+    def _quantity_lines(self) -> List[str]:
+        """Return the tables of the quantities, and of the uneven loads."""
+        text = ["cost"]
+        for row in rows(self, COST_TABLE):
+            text.append(f"  {row.title:<30}{row.value:>12}  {row.unit}".rstrip())
         if self.max_over_mean:
             text += ["", "largest load over the mean"]
-            text += [f"  {name:<30}{number(ratio).value:>12}" for name, ratio in self.max_over_mean.items()]
-        text += self._energy_and_time_lines()
-        text += ["", "partition                  cores  connectivity"]
-        tried = [(one.method, one.cores, one.connectivity, "") for one in self.tried]
-        if "sequential" not in {one.method for one in self.tried}:
-            sequential = self.sequential
-            baseline = (sequential.sequential_cores, sequential.sequential_connectivity)
-            tried.append(("sequential", *baseline, "  for comparison"))
-        for method, number_of_cores, connectivity, note in tried:
-            text.append(f"  {method:<20}{number_of_cores:>10,}{number(connectivity).value:>14}{note}")
-        text += [f"taken: {self.method}, {self._comparison()}", *warnings]
-        for core_number in self.overfull_cores:
-            exceeded = [name for name, numbers in self.overfull.items() if core_number in numbers]
-            parts = [f"{self.per_core[name][core_number]:,} {name} of {self.limits[name]:,}" for name in exceeded]
-            text.append(f"  core {core_number:,}: " + ", ".join(parts))
+            for name, ratio in self.max_over_mean.items():
+                text.append(f"  {name:<30}{number(ratio).value:>12}")
+        return text
+
+    def _partition_lines(self) -> List[str]:
+        """Return the table of the partitions that were tried, and the one taken."""
+        text = ["partition                  cores  connectivity"]
+        for candidate in self.tried:
+            text.append(candidate.line())
+        if "sequential" not in {candidate.method for candidate in self.tried}:
+            baseline = Candidate(
+                method="sequential",
+                cores=self.sequential.sequential_cores,
+                connectivity=self.sequential.sequential_connectivity,
+            )
+            text.append(f"{baseline.line()}  for comparison")
+        text.append(f"taken: {self.method}, {self._comparison()}")
+        return text
+
+    def _overfull_lines(self) -> List[str]:
+        """Return a line for each core that exceeds limits."""
+        text: List[str] = []
+        for core in self.overfull_cores:
+            excesses: List[str] = []
+            for name, cores in self.overfull.items():
+                if core in cores:
+                    content = self.per_core[name][core]
+                    excesses.append(f"{content:,} {name} of {self.limits[name]:,}")
+            text.append(f"  core {core:,}: {', '.join(excesses)}")
+        return text
+
+    def _recording_lines(self) -> List[str]:
+        """Return the lines about recorded samples."""
+        text: List[str] = []
         if self.by_step is not None:
             text.append(self.by_step.line())
         if self.recorded is not None:
@@ -190,12 +268,13 @@ class MappingCost(Cost):
         return text
 
     def _energy_and_time_lines(self) -> List[str]:
-        """Return the lines of the log about what bounds a step, and the energy of each event."""
-        text = []
+        """Return the lines about what bounds a step, and the energy of each event."""
+        text: List[str] = []
         if self.step is not None:
             bound = self.step.step_bound
-            of_core = "" if bound.core is None else f", core {bound.core:,}"
-            text.append(f"time of a step bounded by: {bound.by}, {' '.join(prefixed(bound.ns, 'ns'))}{of_core}")
+            time = " ".join(prefixed(bound.ns, "ns"))
+            core = "" if bound.core is None else f", core {bound.core:,}"
+            text.append(f"time of a step bounded by: {bound.by}, {time}{core}")
         if self.events is not None and self.energy_by_event_pj is not None:
             total = sum(self.energy_by_event_pj.values())
             text += ["", "energy of a sample             events        energy"]
@@ -207,13 +286,15 @@ class MappingCost(Cost):
         return text
 
     def _comparison(self) -> str:
-        """Return the connectivity, compared with that of the sequential mapping, as text."""
+        """Compare the connectivity with the sequential mapping's, as text."""
         ratio = self.sequential.connectivity_ratio
         if ratio is not None:
             return f"{ratio:.2f} × the connectivity of the sequential mapping"
         connectivity = self.traffic.connectivity
-        also = "either" if connectivity == 0 else f"but {number(connectivity).value} in this mapping"
-        return f"and in sequential order, no spikes travel between cores {also}"
+        this_mapping = "either"
+        if connectivity != 0:
+            this_mapping = f"but {number(connectivity).value} in this mapping"
+        return f"and in sequential order, no spikes travel between cores {this_mapping}"
 
 
 COST_TABLE = quantities_of(Cost)
@@ -230,20 +311,27 @@ def _baseline(cost: Cost, sequential: TrafficSums) -> Baseline:
     )
 
 
-def _contents(mapped: MappedNetwork, name: str) -> Contents:
-    numbers = mapped.cost.per_core[name]
-    limit: int = getattr(Limits.of(mapped.hardware), name)
-    largest, is_used = int(numbers.max(initial=0)), mapped.cost.per_core["neurons"] > 0
+def _summarise_contents(mapped_network: MappedNetwork, name: str) -> Contents:
+    """Return mean and maximum of the contents of one kind, and their limit."""
+    per_core = mapped_network.cost.per_core
+    numbers = per_core[name]
+    is_used = per_core["neurons"] > 0
+    largest = int(numbers.max(initial=0))
+    limit: int = getattr(Limits.of(mapped_network.hardware), name)
+    has_limit = limit != NO_LIMIT
     return Contents(
         mean=float(numbers[is_used].mean()) if is_used.any() else 0.0,
         max=largest,
         core=int(np.argmax(numbers)),
-        limit=None if limit == NO_LIMIT else limit,
-        share=None if limit == NO_LIMIT else largest / limit,
+        limit=limit if has_limit else None,
+        share=largest / limit if has_limit else None,
     )
 
 
-PARTITION, CORES, TRAFFIC, COST = "partition.txt", "cores.csv", "traffic.npz", "cost.json"
+PARTITION = "partition.txt"
+CORES = "cores.csv"
+TRAFFIC = "traffic.npz"
+COST = "cost.json"
 LINKS = "links.csv"
 MESSAGES = "messages.npz"  # if spike times were recorded
 NAMES = "partition_names.csv"  # of a graph whose neurons have names
@@ -264,10 +352,11 @@ class Mapping:
     traffic : csr_matrix of float64, shape (cores, cores)
         Spikes per sample from core (row) to core (column).
     cost : MappingCost
-        The content of cost.json: `cost.traffic.connectivity`, `cost.routes.hops_unicast` and so on.
+        The content of cost.json: `cost.traffic.connectivity`,
+        `cost.routes.hops_unicast` and so on.
     names : list of str, or None
-        Name of each placed neuron, in the order of `core`; in a graph of several populations `POPULATION,NAME`. None if
-        neurons have no names.
+        Name of each placed neuron, in the order of `core`; in a graph of several
+        populations `POPULATION,NAME`. None if neurons have no names.
     """
 
     path: Path
@@ -291,30 +380,42 @@ class Mapping:
         """
         directory = Path(path)
         for name in (PARTITION, CORES, TRAFFIC, COST):
-            if not (directory / name).exists():
-                raise InputError(f"{directory / name}: no such file; give a directory maps/STAMP of a run")
+            file = directory / name
+            if not file.exists():
+                raise InputError(
+                    f"{file}: no such file; give a directory maps/STAMP of a run",
+                )
         cost = read_document(MappingCost, directory / COST)
         if cost.sha256 != checksum(directory, cost):
-            raise DamagedError(directory, "a file is damaged, its checksum does not match")
-        names = None
-        if (directory / NAMES).exists():
-            with (directory / NAMES).open(encoding="utf-8", newline="") as file:
-                names = [name for name, _ in list(csv.reader(file))[1:]]
+            fault = "a file is damaged, its checksum does not match"
+            raise DamagedError(directory, fault)
+        core = np.loadtxt(directory / PARTITION, np.int32, ndmin=1)
+        place = np.loadtxt(
+            directory / CORES,
+            np.int32,
+            delimiter=",",
+            skiprows=1,
+            usecols=(1, 2),
+            ndmin=2,
+        )
         return cls(
-            directory,
-            np.loadtxt(directory / PARTITION, np.int32, ndmin=1),
-            np.loadtxt(directory / CORES, np.int32, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2),
-            load_npz(directory / TRAFFIC),
-            cost,
-            names,
+            path=directory,
+            core=core,
+            place=place,
+            traffic=load_npz(directory / TRAFFIC),
+            cost=cost,
+            names=_read_names(directory / NAMES),
         )
 
     def __repr__(self) -> str:
-        return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} cores of {self.hardware.name}>"
+        cores = f"{self.cores:,} cores of {self.hardware.name}"
+        return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {cores}>"
 
     def _repr_html_(self) -> str:
-        shown = [(row.title, f"{row.value} {row.unit}".strip()) for row in rows(self.cost, COST_TABLE)]
-        return html_table(repr(self)[1:-1], shown)
+        table: List[Tuple[str, str]] = []
+        for row in rows(self.cost, COST_TABLE):
+            table.append((row.title, f"{row.value} {row.unit}".strip()))
+        return html_table(repr(self)[1:-1], table)
 
     @property
     def hardware(self) -> Hardware:
@@ -325,8 +426,9 @@ class Mapping:
     def per_core(self) -> Dict[str, np.ndarray]:
         """Figures of the cores, each of shape (cores,).
 
-        They are `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, `synaptic_operations`, and where the
-        hardware has them `axons_out`, `memory_bits`, `step_ns`.
+        They are `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`,
+        `synaptic_operations`, and where the hardware has them `axons_out`,
+        `memory_bits`, `step_ns`.
         """
         return self.cost.per_core
 
@@ -341,10 +443,17 @@ class Mapping:
         return len(self.place)
 
     def core_of(self, node: int) -> int:
-        """Return the core of a neuron by its id in the graph; raise `IndexError` for a neuron of the input."""
-        if not self.first <= node < self.first + self.core.size:
-            raise IndexError(f"node {node} is not placed; placed are {self.first} to {self.first + self.core.size - 1}")
-        return int(self.core[node - self.first])
+        """Return the core of a neuron by its id in the graph.
+
+        Raise `IndexError` for a neuron of the input.
+        """
+        neuron = node - self.first
+        if not 0 <= neuron < self.core.size:
+            last_node = self.first + self.core.size - 1
+            raise IndexError(
+                f"node {node} is not placed; placed are {self.first} to {last_node}",
+            )
+        return int(self.core[neuron])
 
     def neurons_of(self, core: int) -> np.ndarray:
         """Return the ids in the graph of the neurons of a core: int64, ascending."""
@@ -359,50 +468,102 @@ class Mapping:
 
     def _check_core(self, core: int) -> None:
         if not 0 <= core < self.cores:
-            raise IndexError(f"no core {core}: the mapping has {self.cores} cores, numbered from 0")
+            raise IndexError(
+                f"no core {core}: the mapping has {self.cores} cores, numbered from 0",
+            )
+
+
+def _read_names(path: Path) -> Optional[List[str]]:
+    """Read the names of the placed neurons; return None if there is no such file."""
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        rows_read = csv.reader(file)
+        next(rows_read)  # the head
+        return [name for name, _ in rows_read]
 
 
 def write_mapping(
-    directory: Path, mapped: MappedNetwork, cost: MappingCost, messages: Optional[Messages] = None
+    directory: Path,
+    mapped_network: MappedNetwork,
+    cost: MappingCost,
+    messages: Optional[Messages] = None,
 ) -> Mapping:
-    """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
-    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()), encoding="utf-8")
-    names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
-    x, y = mapped.place.T.tolist()
-    figures = {name: numbers.tolist() for name, numbers in cost.per_core.items()}
-    columns: Dict[str, Sequence[object]] = {"core": range(len(x)), "x": x, "y": y, **figures}
-    if names is not None:
-        _write_csv(directory / NAMES, {"name": names, "core": mapped.core.tolist()})
-        by_core, sizes = np.argsort(mapped.core, kind="stable"), np.bincount(mapped.core, minlength=len(x))
-        cells = []  # of each core: a row of a CSV that is separated by semicolons
-        for ids in np.split(by_core, np.cumsum(sizes)[:-1]):
-            row = io.StringIO()
-            csv.writer(row, delimiter=";", lineterminator="").writerow([names[k] for k in ids.tolist()])
-            cells.append(row.getvalue())
-        columns["names"] = cells
+    """Write the data files of a mapping, and return the mapping.
+
+    `cost` has no checksum yet.
+    """
+    network = mapped_network.network
+    core = mapped_network.core
+    place = mapped_network.place
+    sums = mapped_network.partition.best
+    lines = "".join(f"{number}\n" for number in core.tolist())
+    (directory / PARTITION).write_text(lines, encoding="utf-8")
+    names: Optional[List[str]] = None
+    columns: Dict[str, Sequence[object]] = {
+        "core": range(len(place)),
+        "x": place[:, 0].tolist(),
+        "y": place[:, 1].tolist(),
+    }
+    for figure, numbers in cost.per_core.items():
+        columns[figure] = numbers.tolist()
+    if network.graph.names is not None:
+        names = list(network.graph.names[network.first :])
+        _write_csv(directory / NAMES, {"name": names, "core": core.tolist()})
+        columns["names"] = _join_names(names, core, len(place))
     _write_csv(directory / CORES, columns)
-    traffic = mapped.partition.best.matrix
-    save_npz(directory / TRAFFIC, traffic)  # numpy sets a fixed time: the same bytes each time
-    write_links(directory / LINKS, mapped.partition.best, mapped.hardware.router_of(mapped.place))
+    # numpy sets a fixed time: the same bytes each time
+    save_npz(directory / TRAFFIC, sums.matrix)
+    router = mapped_network.hardware.router_of(place)
+    write_links(directory / LINKS, sums, router)
     if messages is not None:
         np.savez_compressed(directory / MESSAGES, **messages._asdict())
     cost = cost.model_copy(update={"sha256": checksum(directory, cost)})
     cost.write(directory / COST)
-    return Mapping(directory, mapped.core, mapped.place, traffic, cost, names)
+    return Mapping(
+        path=directory,
+        core=core,
+        place=place,
+        traffic=sums.matrix,
+        cost=cost,
+        names=names,
+    )
+
+
+def _join_names(names: Sequence[str], core: np.ndarray, cores: int) -> List[str]:
+    """Return the names of the neurons of each core.
+
+    They are a row of a CSV that is separated by semicolons.
+    """
+    sizes = np.bincount(core, minlength=cores)
+    neurons = np.argsort(core, kind="stable")
+    cells: List[str] = []
+    for core_neurons in np.split(neurons, np.cumsum(sizes)[:-1]):
+        row = io.StringIO()
+        writer = csv.writer(row, delimiter=";", lineterminator="")
+        writer.writerow([names[neuron] for neuron in core_neurons.tolist()])
+        cells.append(row.getvalue())
+    return cells
 
 
 def _write_csv(path: Path, columns: Dict[str, Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *zip(*columns.values())])
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values()))
 
 
 def checksum(directory: Path, cost: MappingCost) -> str:
-    """Return the SHA-256 of a mapping's data files and of cost.json, without `seconds`, which differs each time."""
-    content: Dict[str, object] = {
-        k: v for k, v in cost.model_dump(mode="json").items() if k not in ("seconds", "sha256")
-    }
+    """Return the SHA-256 of the data files of a mapping and of cost.json.
+
+    Of cost.json, `seconds` is left out, as it differs each time.
+    """
+    content: Dict[str, object] = cost.model_dump(mode="json")
+    for key in ("seconds", "sha256"):
+        content.pop(key, None)
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    optional = [name for name in (NAMES, MESSAGES) if (directory / name).exists()]
-    for name in (PARTITION, CORES, TRAFFIC, LINKS, *optional):
+    names = [PARTITION, CORES, TRAFFIC, LINKS]
+    names += [name for name in (NAMES, MESSAGES) if (directory / name).exists()]
+    for name in names:
         digest.update(read_bytes(directory / name))
     return digest.hexdigest()

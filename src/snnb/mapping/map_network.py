@@ -1,4 +1,4 @@
-"""Map a network to hardware: partition it by a method or from a file, place the cores, compute the cost."""
+"""Map a network to hardware: partition it, place the cores, compute the cost."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from snnb.mapping.placement import place
 from snnb.mapping.refusals import check_possible, too_few_cores
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 
-NAMED = 10  # divided cores in a warning, at most
+MAX_CORES_NAMED = 10  # divided cores in a warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,13 @@ class MappedNetwork:
     """A network on the cores of a chip."""
 
     hardware: Hardware
-    partition: Partition  # of a partition from a file, `best.method` is `file`, and `tried` is empty
+    # Of a partition from a file, `best.method` is `file`, and `tried` is empty
+    partition: Partition
     place: np.ndarray  # (cores, 2) int32: x and y of each core
     cost: Cost
-    warnings: Tuple[str, ...]  # limits that are exceeded; methods without a result, and why
-    divided: Mapping[int, List[int]] = field(default_factory=dict)  # cores of a file's partition, and their parts
+    warnings: Tuple[str, ...]  # exceeded limits; methods without a result, and why
+    # Cores of a file's partition that were divided, and their parts
+    divided_cores: Mapping[int, List[int]] = field(default_factory=dict)
 
     @property
     def network(self) -> MappableNetwork:
@@ -55,25 +57,50 @@ def map_network(
 ) -> MappedNetwork:
     """Assign neurons to cores, and cores to positions on the mesh.
 
-    Raise `InputError` if the network does not fit on this hardware, or not with this method.
+    Raise `InputError` if the network does not fit on this hardware, or not with this
+    method.
 
     Parameters
     ----------
-    method : see `partition`
+    method : str
+        See `partition`.
     objective : {"spikes", "hops", "energy", "step"}
-        `spikes`: place the partition with the lowest connectivity. Otherwise place the partition of each method that
-        was tried, and keep that with the fewest hops, the least energy of a sample, or the shortest time step, for
-        hardware with `time_ns`.
-    seed : seed of all random numbers; the same seed gives the same mapping
+        `spikes`: place the partition with the lowest connectivity. Otherwise place the
+        best partition of each method, and return the mapping with the fewest hops, the
+        least energy of a sample, or the shortest time step, for hardware with
+        `time_ns`.
+    seed : int
+        Seed of all random numbers; the same seed gives the same mapping.
     """
     check_possible(network, hardware)
-    partitions = partition(network, hardware, method=method, seed=seed, progress=progress)
-    mapped = []
-    for sums in (partitions.best,) if objective == "spikes" else partitions.tried:
-        positions = place(sums.matrix, hardware, seed, progress, hops=objective == "hops")
-        chosen = replace(partitions, best=sums)
-        mapped.append(MappedNetwork(hardware, chosen, positions, cost(sums, hardware, positions), partitions.warnings))
-    return min(mapped, key=lambda candidate: _objective_value(candidate.cost, objective))
+    partitions = partition(
+        network,
+        hardware,
+        method=method,
+        seed=seed,
+        progress=progress,
+    )
+    candidates = partitions.tried
+    if objective == "spikes":
+        candidates = (partitions.best,)
+    mappings: List[MappedNetwork] = []
+    for sums in candidates:
+        positions = place(
+            sums.matrix,
+            hardware,
+            seed,
+            progress,
+            hops=objective == "hops",
+        )
+        mapping = MappedNetwork(
+            hardware=hardware,
+            partition=replace(partitions, best=sums),
+            place=positions,
+            cost=cost(sums, hardware, positions),
+            warnings=partitions.warnings,
+        )
+        mappings.append(mapping)
+    return min(mappings, key=lambda mapping: _objective_value(mapping.cost, objective))
 
 
 def _objective_value(cost: Cost, objective: str) -> float:
@@ -101,37 +128,65 @@ def cost_partition(
 ) -> MappedNetwork:
     """Compute the cost of a partition, and a placement, of another program.
 
-    By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. With
-    `split_overfull` they are divided. Raise `InputError` if they exceed limits without either, the divided cores are
-    more than there are, or a file is not valid.
+    By default snnb places the cores. With `allow_overfull`, cores may exceed limits;
+    the mapping is then invalid. With `split_overfull` they are divided. Raise
+    `InputError` if they exceed limits without either, there are more cores after the
+    division than the chip has, or a file is not valid.
     """
     core = read_partition(partition_file, network, hardware)
-    divided: Dict[int, List[int]] = {}
+    divided_cores: Dict[int, List[int]] = {}
     if split_overfull:
-        core, divided = divide_overfull(network, core, hardware)
+        core, divided_cores = divide_overfull(network, core, hardware)
     cores = int(core.max(initial=-1)) + 1
     if cores > hardware.cores:
-        raise too_few_cores(network, hardware, count_traffic(network, core, cores))
+        sums = count_traffic(network, core, cores)
+        raise too_few_cores(network, hardware, sums)
     if placement_file is not None:
         positions = read_placement(placement_file, cores, hardware)
-        cores = len(positions)
-    sums = count_traffic(network, core, cores)
-    if placement_file is None:
+        sums = count_traffic(network, core, len(positions))
+    else:
+        sums = count_traffic(network, core, cores)
         positions = place(sums.matrix, hardware, seed, progress)
     costs = cost(sums, hardware, positions)
-    exceeded = describe_exceeded_limits(costs.contents, hardware)
-    if exceeded and not allow_overfull:
+    warnings: List[str] = []
+    faults = describe_exceeded_limits(costs.contents, hardware)
+    if faults and not allow_overfull:
         raise InputError(
-            f"{partition_file} exceeds the limits of {hardware.name}: {exceeded}; choose larger hardware or more "
-            "parts, or give --split-overfull to divide these cores, or --allow-overfull to evaluate it as an "
-            "invalid mapping"
+            f"{partition_file} exceeds the limits of {hardware.name}: {faults}; choose "
+            "larger hardware or more parts, or give --split-overfull to divide these "
+            "cores, or --allow-overfull to evaluate it as an invalid mapping"
         )
-    notes = [f"invalid mapping, it exceeds the limits of {hardware.name}: {exceeded}"] if exceeded else []
-    if divided:
-        parts = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
-        rest = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
-        names = "; ".join(parts[:NAMED]) + rest
-        notes.append(f"cores of {partition_file} that exceed the limits of {hardware.name} are divided: {names}")
-    baseline = sequential_baseline(network, hardware, progress, allow_alone=allow_overfull)
-    imported = Partition(replace(sums, method="file"), (), baseline)
-    return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided)
+    if faults:
+        exceeds = f"it exceeds the limits of {hardware.name}"
+        warnings.append(f"invalid mapping, {exceeds}: {faults}")
+    if divided_cores:
+        warnings.append(
+            f"cores of {partition_file} that exceed the limits of {hardware.name} are "
+            f"divided: {_describe_divisions(divided_cores)}"
+        )
+    baseline = sequential_baseline(
+        network,
+        hardware,
+        progress,
+        allow_alone=allow_overfull,
+    )
+    return MappedNetwork(
+        hardware=hardware,
+        partition=Partition(replace(sums, method="file"), (), baseline),
+        place=positions,
+        cost=costs,
+        warnings=tuple(warnings),
+        divided_cores=divided_cores,
+    )
+
+
+def _describe_divisions(divided_cores: Mapping[int, List[int]]) -> str:
+    """Name divided cores and their parts, up to `MAX_CORES_NAMED`."""
+    texts: List[str] = []
+    for core, parts in divided_cores.items():
+        texts.append(f"core {core} into {', '.join(map(str, parts))}")
+    text = "; ".join(texts[:MAX_CORES_NAMED])
+    n_unnamed = len(texts) - MAX_CORES_NAMED
+    if n_unnamed > 0:
+        text += f" and {n_unnamed:,} more, see cost.json"
+    return text

@@ -86,7 +86,7 @@ def spikes_on_chip(network: MappableNetwork, path: Path) -> SpikeTimes:
 
 
 def step_loads(
-    mapped: MappedNetwork,
+    mapped_network: MappedNetwork,
     recording: SpikeTimes,
     progress: Progress = silent,
 ) -> StepLoads:
@@ -94,14 +94,14 @@ def step_loads(
 
     `recording` is as from `spikes_on_chip`.
     """
-    network = mapped.network
+    network = mapped_network.network
     n_samples = len(recording.samples)
-    router = mapped.hardware.router_of(mapped.place)
+    router = mapped_network.hardware.router_of(mapped_network.place)
     counts = _count_by_step(network, recording)
     loads: List[float] = []
     for step in range(recording.steps):
         spikes = counts[step].toarray().ravel() / n_samples
-        traffic = traffic_of(mapped.partition.best, spikes)
+        traffic = traffic_of(mapped_network.partition.best, spikes)
         link_loads = used_link_loads(traffic, router).all
         loads.append(float(link_loads.max(initial=0.0)))
         progress(step + 1, recording.steps)
@@ -148,9 +148,9 @@ class Messages(NamedTuple):
 TARGET_BYTES = 100  # of a packet and of each of its targets, while they are listed
 
 
-def recorded_messages(mapped: MappedNetwork, recording: SpikeTimes) -> Messages:
+def recorded_messages(mapped_network: MappedNetwork, recording: SpikeTimes) -> Messages:
     """List the packets of recorded samples; `recording` is as from `spikes_on_chip`."""
-    sums = mapped.partition.best
+    sums = mapped_network.partition.best
     columns = [np.empty((0, 3), np.int64)]  # sample, step and source core of each spike
     is_target = [csr_matrix((0, sums.cores), dtype=np.int8)]
     for population, source_core, sets in sums.placed_sets():
@@ -268,7 +268,7 @@ class _StepSpikes:
 
 
 def recorded_steps(
-    mapped: MappedNetwork,
+    mapped_network: MappedNetwork,
     recording: SpikeTimes,
     progress: Progress = silent,
 ) -> RecordedSteps:
@@ -276,13 +276,13 @@ def recorded_steps(
 
     `recording` is as from `spikes_on_chip`.
     """
-    sums = mapped.partition.best
-    hardware = mapped.hardware
+    sums = mapped_network.partition.best
+    hardware = mapped_network.hardware
     n_samples = len(recording.samples)
     n_steps = n_samples * recording.steps
-    nodes = mapped.network.spikes.size
+    nodes = mapped_network.network.spikes.size
     updates = updated_neurons(sums)
-    spikes = _StepSpikes(mapped.network, recording)
+    spikes = _StepSpikes(mapped_network.network, recording)
     total_events = np.zeros((4, 1, sums.cores))
     total_spikes = np.zeros(nodes)
     step_ns = np.empty(n_steps)
@@ -294,7 +294,7 @@ def recorded_steps(
         if hardware.time_ns is not None:
             core_ns = core_times(events, updates, hardware.time_ns)
             longest = core_ns.max(axis=1, initial=0.0)
-            step_ns[begin:end] = longest + barrier(sums, hardware, mapped.place)
+            step_ns[begin:end] = longest + barrier(sums, hardware, mapped_network.place)
         total_events += events.sum(axis=1, keepdims=True)
         total_spikes += counts.sum(axis=0)
         progress(end, n_steps)
@@ -304,7 +304,7 @@ def recorded_steps(
         updates * recording.steps,
         hardware,
         traffic,
-        Routes.of(traffic, hardware, mapped.place),
+        Routes.of(traffic, hardware, mapped_network.place),
     )
     times: Optional[List[List[float]]] = None
     if hardware.time_ns is not None:
