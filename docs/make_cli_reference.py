@@ -14,8 +14,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from snnb.architectures.registry import ModelRow
 from snnb.chips.hardware import HardwareRow, LayerHardware
+from snnb.cli.command_table import COMMANDS
+from snnb.cli.commands import load
 from snnb.cli.doctor import Machine
-from snnb.cli.main import COMMANDS, load
 from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
@@ -108,7 +109,7 @@ def row(command: str, parameter: Parameter) -> str:
 
 def rows(name: str) -> List[str]:
     """Return the lines about the options of a command."""
-    return [row(name, p) for p in load(name).shown() if not (isinstance(p, Option) and p.hidden)]
+    return [row(name, p) for p in load(name).help_parameters() if not (isinstance(p, Option) and p.hidden)]
 
 
 def section(name: str, stated: List[str]) -> List[str]:

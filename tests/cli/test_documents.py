@@ -11,7 +11,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from snnb.cli.main import COMMANDS, load, main
+from snnb.cli.command_table import COMMANDS
+from snnb.cli.commands import load
+from snnb.cli.main import main
 from snnb.cli.output import Failure
 from tests.end_to_end.conftest import RECORDED
 

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from snnb.architectures import names
 from snnb.chips.read_hardware import hardware_names
-from snnb.cli.main import COMMANDS as LISTED
-from snnb.cli.main import EXAMPLES, commands, load, main
+from snnb.cli.command_table import COMMANDS as LISTED
+from snnb.cli.command_table import EXAMPLES
+from snnb.cli.commands import commands, load
+from snnb.cli.main import main
 from snnb.core.options import flag_of
 from snnb.formats.write_export import FORMATS
 from snnb.stages.all import STAGES

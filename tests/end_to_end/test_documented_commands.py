@@ -20,8 +20,9 @@ from PIL import Image
 
 from snnb.architectures import names
 from snnb.chips.read_hardware import hardware_names
-from snnb.cli.main import COMMANDS as LISTED
-from snnb.cli.main import load, main
+from snnb.cli.command_table import COMMANDS as LISTED
+from snnb.cli.commands import load
+from snnb.cli.main import main
 from snnb.stages.open_run import open_run
 from tests.chips.test_sanafe_architecture import architecture
 from tests.end_to_end.conftest import RECORDED
