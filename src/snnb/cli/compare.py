@@ -13,10 +13,10 @@ from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
 from snnb.cli.tables import page_width, table_lines
 from snnb.core.errors import UsageError
-from snnb.core.options import FIGURE_ENDINGS
 from snnb.core.quantities import side_by_side, values
 from snnb.io.files import atomic_path, refuse_existing
 from snnb.network.fidelity import CHANGES
+from snnb.plots.figure_format import FIGURE_ENDINGS
 
 if TYPE_CHECKING:
     from snnb.results.compare import Compared

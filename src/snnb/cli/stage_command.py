@@ -20,10 +20,10 @@ from snnb.cli.parameters import (
 )  # fmt: skip
 from snnb.cli.tables import table_lines
 from snnb.core.errors import SnnbError
-from snnb.core.options import FIGURE_ENDINGS
 from snnb.core.quantities import rows
 from snnb.io.text import read_document
 from snnb.network.fidelity import Fidelity
+from snnb.plots.figure_format import FIGURE_ENDINGS
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.carry_out import bring_up_to_date

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
+from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
@@ -21,13 +21,9 @@ MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
-FigureFormat = Literal["png", "svg", "pdf"]
-FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 # Configuration of options, records and documents. A command declares all models and uses few, so each is built when it
 # is first used.
 STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
-Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format.")]
-FIGURES_DEFAULT = "png, or as before"  # of the last figures of the stage
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,7 @@ from typing_extensions import Annotated
 from snnb.chips.hardware import Hardware, LayerHardware
 from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import (
-    FIGURES_DEFAULT,
-    AbsolutePath,
-    Figures,
-    Flag,
-    Options,
-    Seed,
-)
+from snnb.core.options import AbsolutePath, Flag, Options, Seed
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import number, view
 from snnb.mapping.quantities import (
@@ -33,6 +26,7 @@ from snnb.mapping.quantities import (
     StepCost,
     TrafficCost,
 )
+from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 from snnb.stages import graph, simulate

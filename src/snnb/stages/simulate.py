@@ -10,11 +10,12 @@ from typing_extensions import Annotated
 
 from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, toolbox_keys, write_all, write_changes
 from snnb.core.errors import InputError, SnnbError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FIGURES_DEFAULT, FigureFormat, Figures, Flag
+from snnb.core.options import Flag
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.fidelity import Fidelity
+from snnb.plots.figure_format import FIGURE_ENDINGS, FIGURES_DEFAULT, FigureFormat, Figures
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord
 from snnb.simulation.settings import OF_CONVERTED, RECORDING, SimulationSettings, refuse_unsuitable

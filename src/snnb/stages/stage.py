@@ -34,16 +34,11 @@ from typing import (
 )
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.core.options import (
-    FIGURE_ENDINGS,
-    FigureFormat,
-    flag_of,
-    merge_options,
-    validated,
-)
+from snnb.core.options import flag_of, merge_options, validated
 from snnb.core.progress import Progress, Say, silent
 from snnb.core.quantities import Key, Value, rows
 from snnb.io.text import JsonValue, html_table
+from snnb.plots.figure_format import FIGURE_ENDINGS, FigureFormat
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
     AnyKind,

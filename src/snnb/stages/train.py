@@ -25,10 +25,8 @@ from snnb.architectures.registry import Hyperparameter
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import UsageError
 from snnb.core.options import (
-    FIGURES_DEFAULT,
     AbsolutePath,
     Count,
-    Figures,
     Flag,
     Options,
     drop_invalid,
@@ -38,6 +36,7 @@ from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import NIR, is_nir
+from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, file_record, is_on_this_machine
 from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
