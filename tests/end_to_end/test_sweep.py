@@ -66,7 +66,7 @@ def test_points_run_once_and_what_they_share_too(run):
         states = {state.name: state.in_words for state in state_of_stages(where)}
         assert states[f"simulations/{one.simulation}"] == "up to date"
         assert one.simulation in {other.stamp for other in compare([str(where.path)])}
-    points = status_of(after).sweep
+    points = status_of(after, []).sweep
     assert [(one.run, one.simulation, one.summary) for one in points] == [
         (one.run, one.simulation, one.summary) for one in swept
     ]
@@ -271,7 +271,7 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
     assert all("than the 10 axons of a core" in row["note"] for row in rows[2:4])
     assert len([line for line in said if "than the 10 axons of a core" in line]) == 2
     assert [row["chip"] for row in rows[::2]] == ["loihi", "tiny (tiny.yaml)", "spinemap_5x5"]
-    points = status_of(open_run(run.path)).sweep
+    points = status_of(open_run(run.path), []).sweep
     assert [one.chip for one in points] == [one.chip for one in swept]
     shown = snnb("status", run.path).stdout.split("points of the last sweep")[1].splitlines()
     assert [line.split()[0] for line in shown[2:8:2]] == ["loihi", "tiny", "spinemap_5x5"]
@@ -284,7 +284,7 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     (run.path / "sweep.csv").write_bytes(b"\xff")
-    assert status_of(open_run(run.path)).sweep == []
+    assert status_of(open_run(run.path), []).sweep == []
 
 
 def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypatch, without_kahypar):

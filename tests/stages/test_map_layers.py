@@ -66,7 +66,7 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     )
     assert verify_run(open_run(run.path)).problems == []
     assert face.map().record.timing == result.record.timing
-    (summary,) = status_of(open_run(run.path)).mappings
+    (summary,) = status_of(open_run(run.path), []).mappings
     assert (summary.chip, summary.details) == ("speck2f", details)
     assert (details.hardware, details.method, details.cores.cores) == ("speck2f", "layers", 3)
     assert (details.energy, details.sequential) == (None, None)

@@ -20,7 +20,8 @@ def status(run_dir: ExistingRun = None) -> None:
     from snnb.results.sweep_table import TABLE
 
     run = open_recovered(run_dir)
-    summary = status_of(run)
+    simulations = simulations_of(run)
+    summary = status_of(run, simulations)
     rows = [["stage", "state", "when", "took"]]
     for one in summary.stages:
         overfull = getattr(one.details, "overfull_cores", 0)
@@ -32,15 +33,19 @@ def status(run_dir: ExistingRun = None) -> None:
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     lines += option_lines(run.options)
-    head, simulations = simulation_table(simulations_of(run))
     if simulations:
+        head, rows = simulation_table(simulations)
         wrapped = (1, len(head) - 1)
         right = range(2, len(head) - 1)
-        lines += ["", *table_lines([head, *simulations], right=right, wrapped=wrapped)]
+        lines += ["", *table_lines([head, *rows], right=right, wrapped=wrapped)]
     if summary.sweep:
         from snnb.cli.sweep import point_lines
 
-        lines += ["", f"points of the last sweep, {run.path / TABLE}", *point_lines(summary.sweep)]
+        lines += [
+            "",
+            f"points of the last sweep, {run.path / TABLE}",
+            *point_lines(summary.sweep),
+        ]
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 

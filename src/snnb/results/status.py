@@ -1,12 +1,12 @@
 """`status`: the stages of a run, up to date or stale and why, its simulations, sweep, mappings and stale exports."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from pydantic import Field
 
 from snnb.io.text import Document, JsonValue
-from snnb.results.compare import MappingSummary, mappings_of, simulations_of
+from snnb.results.compare import MappingSummary, Simulation, mappings_of
 from snnb.results.export import stale_exports
 from snnb.results.sweep import points_of_sweep
 from snnb.results.sweep_table import SweepPoint
@@ -43,13 +43,13 @@ class Status(Document):
     sweep: List[SweepPoint]  # points of the last sweep, from its table
 
 
-def status_of(run: RunDirectory) -> Status:
-    """Return the state of every result of a run."""
-    simulations = {run.directory_of("simulate", simulation.stamp): simulation for simulation in simulations_of(run)}
+def status_of(run: RunDirectory, simulations: Sequence[Simulation]) -> Status:
+    """Return the state of every result of a run; `simulations` are those of the run."""
+    simulation_by_directory = {run.directory_of("simulate", item.stamp): item for item in simulations}
     stages = []
     for state in state_of_stages(run):
         record = state.record
-        simulation = simulations.get(state.name)
+        simulation = simulation_by_directory.get(state.name)
         stages.append(
             StageStatus(
                 stage=state.name,

@@ -2,10 +2,17 @@
 
 `plan_stages` plans up to the first stage that has to run, since its result can change
 the defaults of later stages. After it has run, the remaining stages are planned.
+
+Options have four forms, each derived from the form before:
+
+- command options: given with this command;
+- merged options: those of the command, and the others that the run remembers;
+- effective options: the merged options that have an effect;
+- parameters: the effective options, and the defaults of all other options.
 """
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import (
     Callable,
@@ -15,6 +22,7 @@ from typing import (
     Iterator,
     List,
     Mapping,
+    Sequence,
 )
 
 from snnb.core.errors import UpstreamError
@@ -69,11 +77,11 @@ def bring_up_to_date(
     Parameters
     ----------
     given : mapping
-        Options by stage, as `read_options` returns them. An option that is not given has
-        the value that the run remembers, else its default.
+        Command options by stage, as `read_options` returns them. An option that is not
+        given has the value that the run remembers, else its default.
     force : bool
-        Run the target even if it is up to date; if it was not requested by name, run every
-        stage.
+        Run the target even if it is up to date; if it was not requested by name, run
+        every stage.
     upstream : bool
         Run the earlier stages that are missing or stale, or else raise `UpstreamError`.
     asked_by_name : bool
@@ -86,22 +94,26 @@ def bring_up_to_date(
     bar : callable
         Returns, for the name of a stage, a context manager with its progress.
     """
-    given = options_with_effect(run, given, forget)
-    options = merge_with_run(run, given, forget, say)
-    with origin_named(options, given):
-        names = check_options(run, target, given, forget=forget, force=force)
-        request = Request(names, options, force, asked_by_name)
+    command_options = options_with_effect(run, given, forget)
+    merged_options = merge_with_run(run, command_options, forget, say)
+    with origin_named(merged_options, command_options):
+        names = check_options(run, target, command_options, forget=forget, force=force)
+        request = Request(names, merged_options, force, asked_by_name)
         plan = plan_stages(run, request, {})
-        last = plan[-1]
-        if last.reason is not None and last.name != target and not upstream:
-            advice = "omit --no-upstream to run it"
-            raise UpstreamError(f"{last.name} must run before {target} ({last.reason}); {advice}")
-        if last.reason is not None:
-            check_next(run, request, last.name, say)
+        next_stage = plan[-1]
+        if next_stage.reason is not None:
+            if next_stage.name != target and not upstream:
+                fault = f"{next_stage.name} must run before {target}"
+                advice = "omit --no-upstream to run it"
+                raise UpstreamError(f"{fault} ({next_stage.reason}); {advice}")
+            check_next(run, request, next_stage.name, say)
     if remember:
         options_to_save = dict(run.options)
         for name in names:
-            options_to_save[name] = remembered_options(STAGES[name], options[name])
+            options_to_save[name] = remembered_options(
+                STAGES[name],
+                merged_options[name],
+            )
         run.save_options(options_to_save)
     results: Dict[str, StageResult] = {}
     while plan:
@@ -111,19 +123,34 @@ def bring_up_to_date(
                 result = result_of(run, planned.name, planned.result)
                 _say_up_to_date(result, planned, say_of_stage)
             else:
-                result = _run_stage(run, request, planned, given, say_of_stage, bar)
+                options = _StageOptions(
+                    command=command_options.get(planned.name, {}),
+                    merged=merged_options[planned.name],
+                    effective=request.effective_options(run)[planned.name],
+                    params=planned.params,
+                )
+                result = _run_stage(run, planned, options, say_of_stage, bar)
             results[planned.name] = result
-        with origin_named(options, given):
+        with origin_named(merged_options, command_options):
             plan = plan_stages(run, request, results)
             if plan and plan[-1].reason is not None:
                 check_next(run, request, plan[-1].name, say)
+    _say_other_versions(run, list(results.values()), say)
+    return list(results.values())
+
+
+def _say_other_versions(
+    run: RunDirectory,
+    results: Sequence[StageResult],
+    say: Say,
+) -> None:
+    """Say which packages had other versions when up-to-date results were created."""
     packages: Dict[str, None] = {}  # in order
-    for result in results.values():
+    for result in results:
         if result.reason is None:
             packages.update(dict.fromkeys(other_versions(result.record)))
     if packages:
         say(f"{OTHER_VERSIONS} {', '.join(packages)}; see {run.path / manifest.NAME}")
-    return list(results.values())
 
 
 def _say_up_to_date(result: StageResult, planned: PlannedStage, say: Say) -> None:
@@ -137,31 +164,72 @@ def _say_up_to_date(result: StageResult, planned: PlannedStage, say: Say) -> Non
         say(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
 
 
+@dataclass(frozen=True)
+class _StageOptions:
+    """The options of a stage that runs, in the four forms of the module's docstring."""
+
+    command: Mapping[str, object]
+    merged: Mapping[str, object]
+    effective: Mapping[str, object]
+    params: Options
+
+    def describe(self, defaults: Mapping[str, object]) -> str:
+        """Return the options by origin as text: of the command, and of the run.
+
+        Options of the run without effect are named too. Options that have their default
+        value are left out; `defaults` are those of this run.
+        """
+        values: Dict[str, object] = {}
+        for name in self.effective:
+            value = getattr(self.params, name)
+            default = defaults.get(name)
+            if isinstance(value, Mapping) and isinstance(default, Mapping):
+                value = _changed_items(value, default)
+                default = {}
+            if value != default:
+                values[name] = value
+        groups: Dict[str, Dict[str, object]] = {
+            "options": {},
+            "recorded options": {},
+            "recorded options without effect": {},
+        }
+        for name, value in values.items():
+            title = "options" if name in self.command else "recorded options"
+            groups[title][name] = value
+        for name, value in self.merged.items():
+            if name not in self.effective and name not in self.command:
+                groups["recorded options without effect"][name] = value
+        parts = []
+        for title, group in groups.items():
+            if group:
+                words = options_in_words(type(self.params), group)
+                parts.append(f"{title}: {words}")
+        return "; ".join(parts)
+
+
+def _changed_items(
+    items: Mapping[str, object],
+    defaults: Mapping[str, object],
+) -> Dict[str, object]:
+    """Return the items that differ from their defaults."""
+    return {key: item for key, item in items.items() if defaults.get(key) != item}
+
+
 def _run_stage(
     run: RunDirectory,
-    request: Request,
     planned: PlannedStage,
-    given: Given,
+    options: _StageOptions,
     say: Say,
     bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
     """Run a stage and return its result."""
-    stage, name = STAGES[planned.name], planned.name
+    name = planned.name
+    stage = STAGES[name]
     say(f"running ({planned.reason})")
     with extra_named(name):
-        effective = request.effective_options(run)[name]
-        messages = (
-            stage.announcement(run, planned.params),
-            _describe_options(
-                run,
-                stage,
-                given.get(name, {}),
-                request.options[name],
-                effective,
-                planned.params,
-            ),
-        )
-        for message in messages:
+        announcement = stage.announcement(run, planned.params)
+        description = options.describe(_default_values(run, stage, options.effective))
+        for message in (announcement, description):
             if message:
                 say(message)
         with bar(name, stage.time_left) as progress:
@@ -172,50 +240,15 @@ def _run_stage(
     return result
 
 
-def _describe_options(
-    run: RunDirectory,
-    stage: AnyStage,
-    given: Mapping[str, object],
-    options: Mapping[str, object],
-    effective: Mapping[str, object],
-    params: Options,
-) -> str:
-    """Return the options of a stage as text: of the command, of the run, without effect.
-
-    Options that have their default value are left out.
-    """
-    kind = stage.kind.params
-    defaults = _default_values(run, stage, effective)
-    values: Dict[str, object] = {}
-    for name in effective:
-        value, default = getattr(params, name), defaults.get(name)
-        if isinstance(value, Mapping) and isinstance(default, Mapping):
-            value, default = (
-                {key: item for key, item in value.items() if default.get(key) != item},
-                {},
-            )
-        if value != default:
-            values[name] = value
-    earlier = values.keys() - given.keys()
-    without_effect = options.keys() - effective.keys() - given.keys()
-    groups = {
-        "options": {name: values[name] for name in values if name in given},
-        "recorded options": {name: values[name] for name in values if name in earlier},
-        "recorded options without effect": {name: options[name] for name in options if name in without_effect},
-    }
-    parts = []
-    for title, group in groups.items():
-        if group:
-            parts.append(f"{title}: {options_in_words(kind, group)}")
-    return "; ".join(parts)
-
-
 def _default_values(
     run: RunDirectory,
     stage: AnyStage,
     options: Mapping[str, object],
 ) -> Dict[str, object]:
-    """Return the default in this run of each option of a stage."""
+    """Return the default in this run of each option of a stage.
+
+    Defaults of the run can depend on the effective `options` of the stage.
+    """
     defaults: Dict[str, object] = {}
     for name, field in stage.kind.params.model_fields.items():
         if not field.is_required():

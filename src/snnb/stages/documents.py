@@ -1,4 +1,4 @@
-"""Results of stages as documents: the output of `snnb STAGE --json` and `snnb run --json`."""
+"""Results of stages as documents: the output of stages and `snnb run` with `--json`."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Sequence, Union
@@ -26,17 +26,25 @@ class StageDocument(Document):
     details: Record
 
 
-_OF_STAGE: Dict[str, Any] = {  # such as `TrainResult`
-    name: create_model(
+def _document_type(name: str, params: type, details: type) -> Any:
+    """Return the type of the document of a stage, such as `TrainResult`."""
+    return create_model(
         f"{name.title()}Result",
         __base__=StageDocument,
         stage=(Literal.__getitem__(name), ...),
-        params=(stage.kind.params, ...),
-        details=(stage.kind.details, ...),
+        params=(params, ...),
+        details=(details, ...),
     )
-    for name, stage in STAGES.items()
-}
-AnyStageDocument: Any = Union[tuple(_OF_STAGE.values())]
+
+
+DOCUMENT_TYPES: Dict[str, Any] = {}  # by stage
+for _stage in STAGES.values():
+    DOCUMENT_TYPES[_stage.name] = _document_type(
+        _stage.name,
+        _stage.kind.params,
+        _stage.kind.details,
+    )
+AnyStageDocument: Any = Union[tuple(DOCUMENT_TYPES.values())]
 
 
 class StagesDocument(Document):
@@ -47,20 +55,28 @@ class StagesDocument(Document):
     stages: List[AnyStageDocument]
 
     @classmethod
-    def of(cls, run: RunDirectory, results: Sequence[StageResult], **more: object) -> "StagesDocument":
-        """Return the results of stages."""
-        recorded = ("params", "timing", "warnings", "details")
-        stages = [
-            _OF_STAGE[one.stage](
-                stage=one.stage,
-                directory=one.directory,
-                ran=one.reason is not None,
-                reason=one.reason,
-                **{name: getattr(one.record, name) for name in recorded},
+    def of(
+        cls,
+        run: RunDirectory,
+        results: Sequence[StageResult],
+        **fields: object,
+    ) -> "StagesDocument":
+        """Return the results of stages; `fields` are those of a derived class."""
+        documents = []
+        for result in results:
+            record = result.record
+            document = DOCUMENT_TYPES[result.stage](
+                stage=result.stage,
+                directory=result.directory,
+                ran=result.reason is not None,
+                reason=result.reason,
+                params=record.params,
+                timing=record.timing,
+                warnings=record.warnings,
+                details=record.details,
             )
-            for one in results
-        ]
-        return cls(run_dir=run.path, model=run.model, stages=stages, **more)
+            documents.append(document)
+        return cls(run_dir=run.path, model=run.model, stages=documents, **fields)
 
 
 class RunDocument(StagesDocument):

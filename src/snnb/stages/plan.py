@@ -1,10 +1,11 @@
 """Determine which stages must run and why. Nothing is written here; see `carry_out.py`.
 
-With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage
-by stage. Each of these stages, in order, selects its result for its parameters
-(`Stage.select`), or has to run if it has none that is up to date. `simulate` selects the
-latest simulation. `graph` gets its stamp as option `simulation`, its `Stage.source`, and
-selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
+With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`,
+stage by stage. Each of these stages, in order, selects its result for its parameters
+(`Stage.select`), or has to run if it has none that is up to date. `simulate` selects
+the latest simulation. `graph` gets its stamp as option `simulation`, its
+`Stage.source`, and selects the graph of that simulation; `map` gets the name of that
+graph as option `graph`.
 """
 
 from dataclasses import dataclass
@@ -44,8 +45,10 @@ class Request:
 
         They can depend on the result of an earlier stage.
         """
-        stages = [STAGES[name] for name in self.names]
-        return {stage.name: stage.effective_options(run, self.options) for stage in stages}
+        effective: Dict[str, Mapping[str, object]] = {}
+        for name in self.names:
+            effective[name] = STAGES[name].effective_options(run, self.options)
+        return effective
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class PlannedStage:
     """A stage that has to be up to date.
 
     `options` have an effect, and name the result to read. `result` is the name of the
-    result that is up to date, of a stage that can have several. `reason` is why the stage
-    has to run; None if it is up to date.
+    result that is up to date, of a stage that can have several. `reason` is why the
+    stage has to run; None if it is up to date.
     """
 
     name: str
@@ -86,7 +89,8 @@ def plan_stages(
             params = stage.resolve(run, options)
             result, reason = stage.select(run, params)
         is_requested = name == target and request.asked_by_name
-        if reason is None and request.force and (is_requested or not request.asked_by_name):
+        is_forced = request.force and (is_requested or not request.asked_by_name)
+        if reason is None and is_forced:
             reason = "forced"
         if reason is None and is_requested and stage.always_new:
             reason = "always simulated again when requested by name"
@@ -113,36 +117,52 @@ def check_options(
     if imported and target not in OF_GRAPH:
         raise UsageError(
             f"{run.path} contains an external graph and no network, so {target} is not "
-            "available; map, export, report, compare, status and verify are"
+            "available; map, export, report, compare, status and verify are",
         )
     names: List[str] = []
     name: Optional[str] = target
     while name is not None:
         names.insert(0, name)
-        stage, own = STAGES[name], given.get(name, {})
-        source_given = stage.source is not None and own.get(stage.source) is not None
-        if source_given or (imported and name == OF_GRAPH[0]):
+        stage = STAGES[name]
+        stage_options = given.get(name, {})
+        if stage.source is not None and stage_options.get(stage.source) is not None:
+            break
+        if imported and name == OF_GRAPH[0]:
             break
         name = BEFORE.get(name)
         for option, prerequisite in stage.prerequisite_by_option.items():
-            if own.get(option):
+            if stage_options.get(option):
                 name = prerequisite
-    used = (*names, "prepare")
-    unused = [stage for stage, own in given.items() if own and stage not in used]
-    if imported and unused:
-        words: List[str] = []
-        for stage_name in unused:
-            kind = STAGES[stage_name].kind.params
-            words += [option_name(kind, option) for option in given[stage_name]]
-        raise UsageError(
-            f"{', '.join(words)}: of {unused[0]}, and {run.path} contains an external graph and no network"
-        )
+    if imported:
+        _refuse_options_of_networks(run, given, (*names, "prepare"))
     merged = merge_with_run(run, given, forget)
     options = {name: STAGES[name].effective_options(run, merged) for name in names}
     for name in names:
         refuse_bad_values(STAGES[name].kind.params, options[name])
     _check_plan(run, PlannedRun(names, options, None, say_nothing, force))
     return names
+
+
+def _refuse_options_of_networks(
+    run: RunDirectory,
+    options: Given,
+    names: Collection[str],
+) -> None:
+    """Raise `UsageError` for options of stages that an external graph does not have.
+
+    `names` are the stages whose options are accepted.
+    """
+    refused_stages = [name for name in options if options[name] and name not in names]
+    if not refused_stages:
+        return
+    words: List[str] = []
+    for name in refused_stages:
+        kind = STAGES[name].kind.params
+        words += [option_name(kind, option) for option in options[name]]
+    fault = f"{', '.join(words)}: of {refused_stages[0]}"
+    raise UsageError(
+        f"{fault}, and {run.path} contains an external graph and no network",
+    )
 
 
 def saying_stage(say: Say, name: str) -> Say:
@@ -156,7 +176,13 @@ def check_next(run: RunDirectory, request: Request, name: str, say: Say) -> None
     with extra_named(name):
         _check_plan(
             run,
-            PlannedRun(request.names, options, name, saying_stage(say, name), request.force),
+            PlannedRun(
+                request.names,
+                options,
+                name,
+                saying_stage(say, name),
+                request.force,
+            ),
         )
 
 
@@ -187,56 +213,76 @@ def state_of_stages(
     run: RunDirectory,
     only: Optional[Collection[str]] = None,
 ) -> List[StageState]:
-    """Return the state of every result, and of the stages of `snnb run` that have not run.
+    """Return the state of all results, and of stages of `snnb run` that have not run.
 
     `only` selects results of stages with many by their stamps; by default all.
     """
     states: List[StageState] = []
     # By directory of a stale result: why a result that was made of it is stale
     causes: Dict[str, str] = {}
-    results = run.records()
+    records = run.records()
     for name, stage in STAGES.items():
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
-        several = stage.kind.names is not None
-        places = [place for place in results if place.split("/")[0] == stage.kind.directory]
-        for directory in places:
-            record = results[directory]
-            if several and only is not None and directory.split("/")[1] not in only:
+        kind = stage.kind
+        has_to_run = f"{name} has to run first"
+        has_several_results = kind.names is not None
+        paths = [path for path in records if path.split("/")[0] == kind.directory]
+        for path in paths:
+            is_selected = only is None or path.rpartition("/")[2] in only
+            if has_several_results and not is_selected:
                 continue
-            made_of = (
-                cause
-                for place, cause in causes.items()
-                if any(file.path.startswith(f"{place}/") for file in record.inputs)
+            record = records[path]
+            own_reason = _reason_to_run_again(run, stage, record)
+            inherited_reason = None
+            if own_reason is None:
+                inherited_reason = _inherited_reason(record, causes)
+            reason = own_reason or inherited_reason
+            states.append(
+                StageState(path if has_several_results else name, record, reason),
             )
-            reason = _stale_reason(run, stage, record) or next(made_of, None)
-            states.append(StageState(directory if several else name, record, reason))
-            if reason is not None and several:
-                causes[directory] = f"{directory} is stale"
+            if reason is not None and has_several_results:
+                causes[path] = f"{path} is stale"
             elif reason is not None:
-                is_inherited = reason in causes.values()
-                causes[directory] = reason if is_inherited else f"{name} has to run first"
-        if not places and not stage.optional:
+                causes[path] = inherited_reason or has_to_run
+        if not paths and not stage.optional:
             states.append(StageState(name, None, NOT_RUN))
-            causes[stage.kind.directory] = f"{name} has to run first"
+            causes[kind.directory] = has_to_run
     return states
 
 
-def _stale_reason(
+def _inherited_reason(
+    record: AnyRecord,
+    causes: Mapping[str, str],
+) -> Optional[str]:
+    """Return why a result is stale because of the results that it was made of.
+
+    `causes` has this reason by directory of a stale result. Return None if the result
+    was made of none of these.
+    """
+    for directory, cause in causes.items():
+        if any(file.path.startswith(f"{directory}/") for file in record.inputs):
+            return cause
+    return None
+
+
+def _reason_to_run_again(
     run: RunDirectory,
     stage: AnyStage,
     record: AnyRecord,
 ) -> Optional[str]:
-    """Return why a result is stale, or None.
+    """Return why a stage has to make a result again, or None.
 
-    One of several results can have any parameters; a single result has those of the run.
+    One of several results can have any parameters; a single result has those that the
+    options of the run give.
     """
     reason = stale_reason(run, record, {})
     if reason is not None or stage.kind.names is not None:
         return reason
     try:
         with extra_named(stage.name):  # a user's model may have to be opened
-            params = stage.resolve(run, stage.effective_options(run, run.options))
+            options = stage.effective_options(run, run.options)
+            params = stage.resolve(run, options)
     except SnnbError as error:
         return str(error)
     return stale_reason(run, record, params.model_dump())

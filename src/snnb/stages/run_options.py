@@ -1,4 +1,4 @@
-"""Options of a run: of a command, merged with those that earlier commands were given."""
+"""Options of a run: of a command, merged with the options of earlier commands."""
 
 from contextlib import contextmanager
 from typing import Collection, Dict, Iterator, Mapping, Set
@@ -38,27 +38,47 @@ def options_with_effect(
     have no effect in any stage. The default value of an option is never refused.
     """
     options = merge_with_run(run, given, forget)
-    used: Set[str] = set()
-    reasons_by_stage: Dict[str, Dict[str, str]] = {}  # why options of a stage have no effect
-    for name, own in given.items():
+    used_options: Set[str] = set()
+    # By stage and option: why the option has no effect in the stage
+    idle_options: Dict[str, Dict[str, str]] = {}
+    for name, stage_options in given.items():
         stage = STAGES[name]
         reasons = stage.without_effect(run, options)
         fields = stage.kind.params.model_fields
-        idle = [option for option in own if own[option] != fields[option].default]
-        reasons_by_stage[name] = {option: reasons[option] for option in idle if option in reasons}
-        used.update(own.keys() - reasons_by_stage[name].keys())
-    for name, reasons in reasons_by_stage.items():
-        unused = [option for option in reasons if option not in used]
-        if unused:
-            reason = reasons[unused[0]]
-            kind = STAGES[name].kind.params
-            words = [option_name(kind, option) for option in unused if reasons[option] == reason]
-            raise UsageError(f"{', '.join(words)}: {reason}")
+        idle_options[name] = {}
+        for option, value in stage_options.items():
+            if option in reasons and value != fields[option].default:
+                idle_options[name][option] = reasons[option]
+            else:
+                used_options.add(option)
+    for name, reasons in idle_options.items():
+        _refuse_unused(STAGES[name], reasons, used_options)
     effective: Dict[str, Mapping[str, object]] = {}
-    for name, own in given.items():
-        names = [option for option in own if option not in reasons_by_stage[name]]
-        effective[name] = {option: own[option] for option in names}
+    for name, stage_options in given.items():
+        names = [option for option in stage_options if option not in idle_options[name]]
+        effective[name] = {option: stage_options[option] for option in names}
     return effective
+
+
+def _refuse_unused(
+    stage: AnyStage,
+    reasons: Mapping[str, str],
+    used_options: Collection[str],
+) -> None:
+    """Raise `UsageError` for options without effect in a stage, unless others use them.
+
+    It names the options that have no effect for the same reason. `reasons` are by
+    option.
+    """
+    unused_options = [option for option in reasons if option not in used_options]
+    if not unused_options:
+        return
+    reason = reasons[unused_options[0]]
+    words = []
+    for option in unused_options:
+        if reasons[option] == reason:
+            words.append(option_name(stage.kind.params, option))
+    raise UsageError(f"{', '.join(words)}: {reason}")
 
 
 def merge_with_run(
@@ -67,26 +87,29 @@ def merge_with_run(
     forget: Collection[str] = (),
     say: Say = say_nothing,
 ) -> Dict[str, Dict[str, object]]:
-    """Return the options of each stage: those of the run, updated with the given ones.
+    """Return the options of the run, updated with the given options, by stage.
 
-    `forget` are stages whose remembered options are not used. Remembered options that are
-    not valid together with the given ones are dropped, after a message.
+    `forget` are stages whose remembered options are not used. Remembered options that
+    are not valid together with the given ones are dropped, after a message.
     """
-    merged: Dict[str, Dict[str, object]] = {}
+    options: Dict[str, Dict[str, object]] = {}
     for name, stage in STAGES.items():
         kind = stage.kind.params
-        own = given.get(name, {})
+        command_options = given.get(name, {})
         remembered = {} if name in forget else dict(run.options.get(name, {}))
         for option, descriptions in stage.described_by.items():
-            if option in own and own[option] != remembered.get(option):
+            if option not in command_options:
+                continue
+            if command_options[option] != remembered.get(option):
                 for description in descriptions:
                     remembered.pop(description, None)
-        valid, dropped = drop_invalid(kind, remembered, own)
-        for option, value in dropped.items():
+        valid_options, invalid_options = drop_invalid(kind, remembered, command_options)
+        for option, value in invalid_options.items():
             words = options_in_words(kind, {option: value})
-            say(f"{name}: {words} was recorded but is not valid with these options; its default is used")
-        merged[name] = merge_options(valid, own)
-    return merged
+            fault = f"{words} was recorded but is not valid with these options"
+            say(f"{name}: {fault}; its default is used")
+        options[name] = merge_options(valid_options, command_options)
+    return options
 
 
 def remembered_options(
