@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.forward.analogue import batch_of
+from snnb.forward.analogue import choose_batch_size
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
@@ -54,7 +54,7 @@ def compare(parsed: Path, x: np.ndarray, steps: int) -> str:
     """
     network, settings = read_network(parsed), SimulationSettings(samples=len(x), duration=steps)
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
-    batch, parts = batch_of(network.neurons), {population.name: [] for population in network.populations[:-1]}
+    batch, parts = choose_batch_size(network.neurons), {population.name: [] for population in network.populations[:-1]}
     for first in range(0, len(x), batch):
         one, two = (engine.simulate(x[first : first + batch], first, lambda *_: None).counts for engine in engines)
         for name, differences in parts.items():

@@ -110,7 +110,7 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
     x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]
     whole = mean_activations(network, x, 16.0)
-    monkeypatch.setattr(analogue, "batch_of", lambda elements: 2)
+    monkeypatch.setattr(analogue, "choose_batch_size", lambda elements: 2)
     for name, values in mean_activations(network, x, 16.0).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
     synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())

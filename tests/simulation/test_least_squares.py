@@ -42,7 +42,7 @@ def test_the_inputs_of_the_weights_give_the_sums(network):
     read = {"first": random.random((5, 8, 8, 4)).astype(np.float32)}
     change = random.normal(0, 1, (weights_of_channel(population), 4))
     changed = with_change(population, change)
-    own, sums = (PopulationSums(network, p).of(read).reshape(-1, 4) for p in (population, changed))
+    own, sums = (PopulationSums(network, p).compute(read).reshape(-1, 4) for p in (population, changed))
     np.testing.assert_allclose(sums - own, windows(population, read) @ change, atol=1e-4)
     assert changed.projections[2] is population.projections[2]
 

@@ -108,7 +108,7 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
     simulate_case(branched, tmp_path / "whole", settings)
     simulate_case(branched, tmp_path / "again", settings.changed(batch_size=7))
-    monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 16)
+    monkeypatch.setattr("snnb.simulation.simulate.choose_batch_size", lambda network: 16)
     simulate_case(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
         for name in (*FILES, *RECORDED):

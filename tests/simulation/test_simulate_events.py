@@ -92,7 +92,7 @@ def stepped(frames, spikes):
     [("event", "events", True), ("event", "steps", False), ("tensorflow", "events", False)],
 )
 def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, engine, kind, spikes):
-    monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 2)
+    monkeypatch.setattr("snnb.simulation.simulate.choose_batch_size", lambda network: 2)
     monkeypatch.setattr("snnb.simulation.simulate.EVENT_SAMPLES", 1)
     settings = SETTINGS.changed(engine=engine, input=kind, record_spikes=2)
     result, files = run(case(kind, spikes), tmp_path / "out", settings)

@@ -247,7 +247,7 @@ class _Calibrator:
         rows_of_currents = -(-weights // channels)
         for block in workspace.blocks(population, rows_of_currents):
             rates = workspace.inputs(population, workspace.spiking, block)
-            current, volumes = sums.with_inputs(rates, slice(None))
+            current, volumes = sums.compute_with_inputs(rates, slice(None))
             error = (target.current[block] - current).reshape(-1, channels)
             rows = rows_of_block(block, population.size // channels, table_rows.step)
             inputs[rows.in_table] = windows(population, volumes)[rows.in_block]

@@ -103,7 +103,7 @@ class Workspace:
         """
         current = scratch_array((self.samples, *population.shape), np.float32)
         for block in self.blocks(population):
-            current[block] = sums.of(self.inputs(population, activations, block))
+            current[block] = sums.compute(self.inputs(population, activations, block))
         return current
 
     def release(self, population: Population) -> None:

@@ -78,7 +78,7 @@ class FreeFiring(Firing):
         """See `Firing`."""
         workspace = self._workspace
         rates = workspace.inputs(self._population, workspace.spiking, samples)
-        return self._sums.of(rates)
+        return self._sums.compute(rates)
 
     def sample(self, target: TrainedActivation) -> Sample:
         """Return up to `SEARCH_POSITIONS` rows of each of the `SEARCH_SAMPLES`."""
@@ -230,7 +230,7 @@ class FreeFiring(Firing):
         if not self._workspace.spike_trains.keys() & senders:
             return _repeat(self.current(samples), steps)
         signals = {name: self._signal(name, samples, steps) for name in senders}
-        return self._sums.of(signals).reshape(steps, -1, *self._population.shape)
+        return self._sums.compute(signals).reshape(steps, -1, *self._population.shape)
 
     def _signal(self, sender: str, samples: slice, steps: int) -> np.ndarray:
         """Return what a sender sends in each step: float32 (steps × samples, *shape).

@@ -1,4 +1,7 @@
-"""Build an ONNX graph of Keras's operations, in Keras's order of axes, and run it (https://onnx.ai/onnx/operators)."""
+"""Build an ONNX graph of Keras's operations, in Keras's order of axes, and run it.
+
+The operators are those of https://onnx.ai/onnx/operators.
+"""
 
 import itertools
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -26,68 +29,109 @@ from snnb.network.layers import (
     ZeroPadding2D,
 )
 
-OPSET, IR_VERSION = 13, 8
-CHANNELS_FIRST, CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
+OPSET = 13
+IR_VERSION = 8
+# Orders of the axes of an image
+CHANNELS_FIRST = [0, 3, 1, 2]
+CHANNELS_LAST = [0, 2, 3, 1]
+# The name of a value, or numbers
 Operand = Union[str, np.ndarray, np.float32]
 
 
 class Session:
     """Runs a graph."""
 
-    def __init__(self, model: bytes, inputs: Mapping[str, str], outputs: Sequence[str], threads: int) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        threads: int,
+    ) -> None:
+        """Prepare a serialized model.
+
+        `inputs` has the names of values in the model by the names of inputs, and
+        `outputs` the names of the values that are returned.
+        """
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._inputs, self._outputs = inputs, list(outputs)
-        # This optimiser also merges padding into poolings that it does not fit.
-        off = ["Pad_Fusion"]
-        providers = ["CPUExecutionProvider"]
-        self._session = onnxruntime.InferenceSession(model, options, providers=providers, disabled_optimizers=off)
+        self._inputs = inputs
+        self._outputs = list(outputs)
+        self._session = onnxruntime.InferenceSession(
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # This optimiser also merges padding into poolings that it does not fit.
+            disabled_optimizers=["Pad_Fusion"],
+        )
 
-    def run(self, values: Mapping[str, np.ndarray], number: Optional[int] = None) -> List[np.ndarray]:
-        """Return the first `number` outputs, by default all, given float32 values by the name of the input."""
-        feed = {self._inputs[name]: np.ascontiguousarray(each, np.float32) for name, each in values.items()}
+    def run(
+        self,
+        values: Mapping[str, np.ndarray],
+        number: Optional[int] = None,
+    ) -> List[np.ndarray]:
+        """Return the first `number` outputs, by default all.
+
+        `values` are float32 by the name of the input.
+        """
+        feed = {}
+        for name, input_values in values.items():
+            key = self._inputs[name]
+            feed[key] = np.ascontiguousarray(input_values, np.float32)
         outputs: List[np.ndarray] = self._session.run(self._outputs[:number], feed)
         return outputs
 
 
-class Graph:
-    """An ONNX graph that is built node by node. Each method adds nodes, and returns the name of a value."""
+class OnnxGraph:
+    """An ONNX graph that is built node by node.
+
+    Methods that add nodes return the name of a value, their result.
+    """
 
     def __init__(self) -> None:
         self._nodes: List[onnx.NodeProto] = []
         self._constants: List[onnx.TensorProto] = []
         self._inputs: Dict[str, Tuple[str, Shape]] = {}
-        self._values: Dict[str, str] = {}  # by the name that `name` has given
+        self._values: Dict[str, str] = {}  # by the name from `name_value`
         self._numbers = itertools.count()
 
-    def input(self, name: str, shape: Shape) -> None:
+    def add_input(self, name: str, shape: Shape) -> None:
         """Add an input of float32 (samples, *shape)."""
-        self._values[name] = self._new()
-        self._inputs[name] = self._values[name], shape
+        value = self._make_name()
+        self._values[name] = value
+        self._inputs[name] = (value, shape)
 
-    def name(self, name: str, value: str) -> None:
-        """Give a value a name, by which the methods take it and `session` returns it."""
+    def name_value(self, name: str, value: str) -> None:
+        """Name a value: methods accept the name, and `make_session` returns it."""
         self._values[name] = self._values.get(value, value)
 
-    def session(self, names: Sequence[str], threads: int) -> Session:
+    def make_session(self, names: Sequence[str], threads: int) -> Session:
         """Return a session of the graph, with the values of these names as outputs."""
-        ends = [self.node("Identity", [self._values[name]]) for name in names]
-        value = helper.make_tensor_value_info
+        output_values = []
+        for name in names:
+            output_values.append(self.add_node("Identity", [self._values[name]]))
+        input_infos = []
+        inputs = {}
+        for name, (value, shape) in self._inputs.items():
+            input_infos.append(_float_info(value, [None, *shape]))
+            inputs[name] = value
+        output_infos = [_float_info(value, None) for value in output_values]
         graph = helper.make_graph(
             self._nodes,
             "network",
-            [value(key, TensorProto.FLOAT, [None, *shape]) for key, shape in self._inputs.values()],
-            [value(key, TensorProto.FLOAT, None) for key in ends],
+            input_infos,
+            output_infos,
             self._constants,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        opset = helper.make_opsetid("", OPSET)
+        model = helper.make_model(graph, opset_imports=[opset])
         model.ir_version = IR_VERSION
-        inputs = {name: key for name, (key, _) in self._inputs.items()}
-        return Session(model.SerializeToString(), inputs, ends, threads)
+        return Session(model.SerializeToString(), inputs, output_values, threads)
 
-    def weighted(
+    def add_layer(
         self,
         layer: Layer,
         value: str,
@@ -95,117 +139,215 @@ class Graph:
         kernel: Optional[np.ndarray] = None,
         bias: Optional[np.ndarray] = None,
     ) -> str:
-        """Add a layer with neurons, without its activation, that reads a value of a shape without the batch axis.
+        """Add a layer with neurons, without its activation.
 
-        `kernel` has the shape of the layer's kernel in a file, `bias` the shape (channels,).
+        It reads a `value` of the shape `shape`, without the axis of samples. `kernel`
+        has the shape of the layer's kernel in a file, `bias` the shape (channels,).
         """
-        if isinstance(layer, Dense):
-            assert kernel is not None
-            product = self.node("MatMul", [value, kernel])
-            return product if bias is None else self.node("Add", [product, bias])
-        if isinstance(layer, Scale):
-            assert kernel is not None
-            return self.node("Mul", [value, kernel.reshape(*(shape[:-1] if layer.by_position else ()), -1)])
-        if isinstance(layer, (Conv2D, DepthwiseConv2D)):
-            assert kernel is not None
-            pads = _onnx_order(
-                window_zeros(shape, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
-            )
-            groups = 1
-            if isinstance(layer, Conv2D):
-                weights = kernel.transpose(3, 2, 0, 1)
-            else:
-                groups = shape[-1]
-                weights = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2])
-            operands: List[Operand] = [self._first(value), weights]
-            return self._last(
-                self.node(
-                    "Conv",
-                    operands if bias is None else [*operands, bias],
-                    kernel_shape=list(layer.kernel_size),
-                    strides=list(layer.strides),
-                    dilations=list(layer.dilation_rate),
-                    pads=pads,
-                    group=groups,
-                )
-            )
         if isinstance(layer, (AveragePooling2D, MaxPooling2D)):
-            pads = _onnx_order(window_zeros(shape, layer.pool_size, layer.strides, (1, 1), layer.padding))
-            kind = "MaxPool" if isinstance(layer, MaxPooling2D) else "AveragePool"
-            sizes = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-            return self._last(self.node(kind, [self._first(value)], pads=pads, **sizes))
+            return self._add_pooling(layer, value, shape)
+        assert kernel is not None
+        if isinstance(layer, Dense):
+            product = self.add_node("MatMul", [value, kernel])
+            if bias is None:
+                return product
+            return self.add_node("Add", [product, bias])
+        if isinstance(layer, Scale):
+            positions = shape[:-1] if layer.by_position else ()
+            factors = kernel.reshape(*positions, -1)
+            return self.add_node("Mul", [value, factors])
+        if isinstance(layer, Conv2D):
+            weights = kernel.transpose(3, 2, 0, 1)
+            return self._add_convolution(layer, value, shape, weights, 1, bias)
+        if isinstance(layer, DepthwiseConv2D):
+            kernel_size = kernel.shape[:2]
+            weights = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel_size)
+            groups = shape[-1]
+            return self._add_convolution(layer, value, shape, weights, groups, bias)
         raise TypeError(f"no rule for {layer.kind}")
 
-    def rearranged(self, layer: Reindexing, values: Sequence[str], shape: Shape) -> str:
-        """Add a layer without neurons that reads values; its output has the shape `shape`."""
-        if isinstance(layer, (Flatten, Reshape)):
-            return self.node("Reshape", [values[0], np.array([-1, *shape], np.int64)])
-        if isinstance(layer, Permute):
-            return self.node("Transpose", [values[0]], perm=[0, *layer.dims])
-        if isinstance(layer, Concatenate):
-            return self.node("Concat", list(values), axis=layer.along(len(shape)) + 1)
-        if isinstance(layer, ZeroPadding2D):
-            (top, bottom), (left, right) = layer.padding
-            return self.node("Pad", [values[0], np.array([0, top, left, 0, 0, bottom, right, 0], np.int64)])
-        if isinstance(layer, Cropping2D):
-            (top, _), (left, _) = layer.cropping
-            ends = [np.array(ends, np.int64) for ends in ([top, left], [top + shape[0], left + shape[1]], [1, 2])]
-            return self.node("Slice", [values[0], *ends])
-        raise TypeError(f"no rule for {layer.kind}")
-
-    def activated(
-        self, value: str, activation: str, limit: Optional[float] = None, levels: Optional[int] = None
+    def _add_convolution(
+        self,
+        layer: Union[Conv2D, DepthwiseConv2D],
+        value: str,
+        shape: Shape,
+        weights: np.ndarray,
+        groups: int,
+        bias: Optional[np.ndarray],
     ) -> str:
-        """Add an activation by Keras's name, which clips at `limit`, and rounds to `levels` of it (QCFS)."""
+        """Add a convolution of an image; `weights` are in ONNX's order of axes."""
+        zeros = window_zeros(
+            shape,
+            layer.kernel_size,
+            layer.strides,
+            layer.dilation_rate,
+            layer.padding,
+        )
+        operands: List[Operand] = [self._move_channels_first(value), weights]
+        if bias is not None:
+            operands.append(bias)
+        sums = self.add_node(
+            "Conv",
+            operands,
+            kernel_shape=list(layer.kernel_size),
+            strides=list(layer.strides),
+            dilations=list(layer.dilation_rate),
+            pads=_order_pads(zeros),
+            group=groups,
+        )
+        return self._move_channels_last(sums)
+
+    def _add_pooling(
+        self,
+        layer: Union[AveragePooling2D, MaxPooling2D],
+        value: str,
+        shape: Shape,
+    ) -> str:
+        """Add a pooling of an image."""
+        dilations = (1, 1)
+        zeros = window_zeros(
+            shape,
+            layer.pool_size,
+            layer.strides,
+            dilations,
+            layer.padding,
+        )
+        operator = "MaxPool" if isinstance(layer, MaxPooling2D) else "AveragePool"
+        pooling = self.add_node(
+            operator,
+            [self._move_channels_first(value)],
+            pads=_order_pads(zeros),
+            kernel_shape=list(layer.pool_size),
+            strides=list(layer.strides),
+        )
+        return self._move_channels_last(pooling)
+
+    def add_reindexing(
+        self,
+        layer: Reindexing,
+        values: Sequence[str],
+        shape: Shape,
+    ) -> str:
+        """Add a layer without neurons that reads `values`.
+
+        Its output has the shape `shape`, without the axis of samples.
+        """
+        value = values[0]
+        if isinstance(layer, (Flatten, Reshape)):
+            return self.add_node("Reshape", [value, _integers(-1, *shape)])
+        if isinstance(layer, Permute):
+            return self.add_node("Transpose", [value], perm=[0, *layer.dims])
+        if isinstance(layer, Concatenate):
+            axis = layer.along(len(shape)) + 1
+            return self.add_node("Concat", list(values), axis=axis)
+        if isinstance(layer, ZeroPadding2D):
+            (top, bottom), (left_columns, right_columns) = layer.padding
+            zeros_before = (0, top, left_columns, 0)
+            zeros_after = (0, bottom, right_columns, 0)
+            pads = _integers(*zeros_before, *zeros_after)
+            return self.add_node("Pad", [value, pads])
+        if isinstance(layer, Cropping2D):
+            (top, _), (left_columns, _) = layer.cropping
+            height, width = shape[:2]
+            begins = _integers(top, left_columns)
+            ends = _integers(top + height, left_columns + width)
+            axes = _integers(1, 2)
+            return self.add_node("Slice", [value, begins, ends, axes])
+        raise TypeError(f"no rule for {layer.kind}")
+
+    def add_activation(
+        self,
+        value: str,
+        activation: str,
+        limit: Optional[float] = None,
+        levels: Optional[int] = None,
+    ) -> str:
+        """Add an activation by Keras's name.
+
+        It clips at `limit`, and rounds to `levels` levels up to the limit (QCFS).
+        """
         if activation == "softmax":
-            return self.node("Softmax", [value], axis=-1)
+            return self.add_node("Softmax", [value], axis=-1)
         if activation == "relu":
-            value = self.node("Relu", [value])
+            value = self.add_node("Relu", [value])
         if limit is None:
             return value
         bound = np.float32(limit)
-        value = self.node("Min", [value, bound])
+        value = self.add_node("Min", [value, bound])
         if levels is None:
             return value
-        share = self.node("Mul", [self.node("Div", [value, bound]), np.float32(levels)])
-        level = self.node("Floor", [self.node("Add", [share, np.float32(0.5)])])
-        return self.node("Mul", [self.node("Div", [level, np.float32(levels)]), bound])
+        number = np.float32(levels)
+        share = self.add_node("Div", [value, bound])
+        level = self.add_node("Mul", [share, number])
+        level = self.add_node("Add", [level, np.float32(0.5)])
+        level = self.add_node("Floor", [level])
+        share = self.add_node("Div", [level, number])
+        return self.add_node("Mul", [share, bound])
 
-    def mean(self, value: str) -> str:
+    def add_mean(self, value: str) -> str:
         """Add the mean over height and width."""
-        return self.node("Flatten", [self.node("GlobalAveragePool", [self._first(value)])])
+        image = self._move_channels_first(value)
+        return self.add_node("Flatten", [self.add_node("GlobalAveragePool", [image])])
 
-    def sum(self, values: Sequence[str]) -> str:
+    def add_sum(self, values: Sequence[str]) -> str:
         """Add the sum of values of one shape, in order."""
         total = values[0]
         for value in values[1:]:
-            total = self.node("Add", [total, value])
+            total = self.add_node("Add", [total, value])
         return total
 
-    def _first(self, value: str) -> str:
-        return self.node("Transpose", [value], perm=CHANNELS_FIRST)
+    def _move_channels_first(self, value: str) -> str:
+        """Add a transposition from Keras's order of axes to ONNX's."""
+        return self.add_node("Transpose", [value], perm=CHANNELS_FIRST)
 
-    def _last(self, value: str) -> str:
-        return self.node("Transpose", [value], perm=CHANNELS_LAST)
+    def _move_channels_last(self, value: str) -> str:
+        """Add a transposition from ONNX's order of axes to Keras's."""
+        return self.add_node("Transpose", [value], perm=CHANNELS_LAST)
 
-    def node(self, kind: str, operands: Sequence[Operand], **attributes: Any) -> str:
+    def add_node(
+        self,
+        operator: str,
+        operands: Sequence[Operand],
+        **attributes: Any,
+    ) -> str:
         """Add an operator of ONNX that reads values and numbers."""
-        output = self._new()
-        self._nodes.append(helper.make_node(kind, [self._operand(each) for each in operands], [output], **attributes))
+        output = self._make_name()
+        inputs = [self._add_operand(operand) for operand in operands]
+        node = helper.make_node(operator, inputs, [output], **attributes)
+        self._nodes.append(node)
         return output
 
-    def _operand(self, operand: Operand) -> str:
+    def _add_operand(self, operand: Operand) -> str:
+        """Return the name of a value; numbers become a constant, float32 or int64."""
         if isinstance(operand, str):
             return self._values.get(operand, operand)
-        name, array = self._new(), np.asarray(operand)
-        array = np.ascontiguousarray(array, np.int64 if array.dtype == np.int64 else np.float32)
-        self._constants.append(numpy_helper.from_array(array.reshape(np.shape(operand)), name))
+        name = self._make_name()
+        numbers = np.asarray(operand)
+        number_type = np.int64 if numbers.dtype == np.int64 else np.float32
+        # The shape of a scalar is () again.
+        array = np.ascontiguousarray(numbers, number_type).reshape(numbers.shape)
+        self._constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def _new(self) -> str:
+    def _make_name(self) -> str:
+        """Return a new name of a value."""
         return f"#{next(self._numbers)}"
 
 
-def _onnx_order(zeros: Tuple[Tuple[int, int], Tuple[int, int]]) -> List[int]:
-    (top, bottom), (left, right) = zeros
-    return [top, left, bottom, right]
+def _float_info(
+    name: str,
+    shape: Optional[Sequence[Optional[int]]],
+) -> onnx.ValueInfoProto:
+    """Return the type of an input or output of a graph; `shape` is None if unknown."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _integers(*numbers: int) -> np.ndarray:
+    """Return numbers as int64 (numbers,)."""
+    return np.array(numbers, np.int64)
+
+
+def _order_pads(zeros: Tuple[Tuple[int, int], Tuple[int, int]]) -> List[int]:
+    """Return the numbers of zeros of `window_zeros` in ONNX's order."""
+    (top, bottom), (left_columns, right_columns) = zeros
+    return [top, left_columns, bottom, right_columns]

@@ -10,7 +10,7 @@ from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.forward.analogue import Analogue, batch_of
+from snnb.forward.analogue import Analogue, choose_batch_size
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.fidelity import Fidelity
 from snnb.network.labels import label_outside
@@ -184,7 +184,7 @@ def blocks_of(job: Job, workers: int, threads: int) -> List[slice]:
     """Return the sample ranges of the blocks, for processes with `threads` threads; the last may have fewer samples."""
     samples = size = job.settings.samples
     if job.engine != "toolbox":
-        size = batch_of(job.network.neurons)
+        size = choose_batch_size(job.network.neurons)
         if job.engine == "event":
             size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
         size = min(size, -(-samples // workers))

@@ -24,7 +24,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.analogue import batch_of
+from snnb.forward.analogue import choose_batch_size
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
@@ -106,7 +106,7 @@ class TensorFlowEngine:
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._network = network
         self._settings = settings
-        self._batch = batch_of(network.neurons)
+        self._batch = choose_batch_size(network.neurons)
         self._duration = network.latency(settings.duration)
         real = number_type(network, settings)
         self._simulator = NetworkSimulator(network, settings, real, self._batch)
