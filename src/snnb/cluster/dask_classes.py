@@ -16,8 +16,9 @@ R = TypeVar("R")
 class ContextClient(Client):
     """A Dask client without a finaliser, which can be closed when its event loop has ended.
 
-    The finaliser of Dask's client takes a lock that Dask holds while it starts and stops event loops. A client that is
-    collected as garbage in that time, in whatever thread, would wait forever.
+    The finaliser of Dask's client takes a lock that Dask holds while it starts and
+    stops event loops. A client that is collected as garbage in that time, in whatever
+    thread, would wait forever.
     """
 
     def __del__(self) -> None:
@@ -32,9 +33,16 @@ class ContextClient(Client):
 class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):
     """Plugin that gives every worker, also one that is restarted, the data of a series of calls; see `results`."""
 
-    def __init__(self, name: str, prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S) -> None:
+    def __init__(
+        self,
+        name: str,
+        prepare: Callable[[S, int], T],
+        call: Callable[[T, A], R],
+        shared: S,
+    ) -> None:
         self.name = name
-        # Unpickled by the first call, not by the event loop of the worker: that may import TensorFlow.
+        # Unpickled by the first call, not by the event loop of the worker: that may
+        # import TensorFlow.
         self._pickled = pickle.dumps((prepare, call, shared), protocol=4)
 
     def setup(self, worker: Worker) -> None:

@@ -1,4 +1,6 @@
-"""Arrays of the user: `x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder.
+"""Arrays of the user.
+
+`x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder.
 
 The training set may be missing.
 """
@@ -30,11 +32,16 @@ SPEC = OwnSpec(
 
 
 def locate(place: Path) -> Path:
-    """Return `place`; raise `InputError` if it is neither an .npz file nor a folder with the .npy files."""
+    """Return `place`.
+
+    Raise `InputError` if it is neither an .npz file nor a folder with the .npy files.
+    """
     names = {path.stem for path in _files(place) if path.is_file()} if place.is_dir() else set(NAMES)
     missing = [f"{name}.npy" for name in _missing(names)]
     if missing or not place.exists():
-        raise InputError(f"{place} lacks {', '.join(missing)}." if place.is_dir() else f"{place} does not exist.")
+        raise InputError(
+            f"{place} lacks {', '.join(missing)}." if place.is_dir() else f"{place} does not exist.",
+        )
     if place.is_file() and place.suffix != ".npz":
         raise InputError(f"{place} is not an .npz file.")
     return place
@@ -57,7 +64,7 @@ def load(place: Path) -> LoadedDataset:
     if not all(arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8 for name in names):
         raise InputError(
             f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, where 255 "
-            "is a pixel of 1, or float32, which the model reads as it is."
+            "is a pixel of 1, or float32, which the model reads as it is.",
         )
     parts: Dict[str, ArraySamples] = {}
     for part in ("train", "test") if trained else ("test",):
@@ -65,27 +72,39 @@ def load(place: Path) -> LoadedDataset:
         if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
-                "channels for grey images, with the same size in both parts."
+                "channels for grey images, with the same size in both parts.",
             )
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise InputError(
                 f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one integer for each of the "
-                f"{len(images)} samples of x_{part}."
+                f"{len(images)} samples of x_{part}.",
             )
         classes = np.unique(arrays["y_train"]).size if trained else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
         remedy = f"y_train has {classes} classes" if trained else f"at most {MOST_CLASSES:,} classes are possible"
         numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
-        parts[part] = ArraySamples(numbers, images if images.ndim == 4 else images[..., np.newaxis])
+        parts[part] = ArraySamples(
+            numbers,
+            images if images.ndim == 4 else images[..., np.newaxis],
+        )
     names = [str(number) for number in range(classes)]
-    # Without a training set the folder, so that one that is added makes the prepared arrays stale.
+    # Without a training set the folder, so that one that is added makes the prepared
+    # arrays stale.
     sources = _files(place) if trained else [place]
     return LoadedDataset(
-        names, parts.get("train"), parts["test"], SPEC.version, sources, dtype="float32" if floats else "uint8"
+        names,
+        parts.get("train"),
+        parts["test"],
+        SPEC.version,
+        sources,
+        dtype="float32" if floats else "uint8",
     )
 
 
 def _missing(names: Set[str]) -> List[str]:
-    """Return the names of the arrays that are missing; the entire training set may be missing."""
+    """Return the names of the arrays that are missing.
+
+    The entire training set may be missing.
+    """
     return [name for name in NAMES if name not in names and (name in TEST or names & set(TRAIN))]
 
 
@@ -94,12 +113,17 @@ def _files(place: Path) -> List[Path]:
 
 
 def shape_of(place: Path) -> Optional[ImageShape]:
-    """Return the shape of the pictures, from the header of `x_test`; None if it cannot be read."""
+    """Return the shape of the pictures, from the header of `x_test`.
+
+    None if it cannot be read.
+    """
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, DamagedError):
         if place.is_dir():
             shape = load_array(place / "x_test.npy").shape
         else:
-            with zipfile.ZipFile(str(place)) as archive, archive.open("x_test.npy") as file:
+            with zipfile.ZipFile(str(place)) as archive, archive.open(
+                "x_test.npy",
+            ) as file:
                 shape = read_header(file)[0]
         _, height, width, *channels = shape
         return (height, width, channels[0] if channels else 1)

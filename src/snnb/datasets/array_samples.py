@@ -1,4 +1,7 @@
-"""Data sets that are arrays in memory: conversion of images to the shape of a model, class numbers, and orders."""
+"""Data sets that are arrays in memory.
+
+Conversion of images to the shape of a model, class numbers, and orders.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,37 +24,52 @@ class ArraySamples:
     images: np.ndarray
 
     def check(self, shape: ImageShape, fit: str) -> None:
-        """Raise `InputError` if the images cannot be brought to `shape` by `fit`: "exact", "pad" or "resize"."""
+        """Raise `InputError` if the images cannot be brought to `shape` by `fit`.
+
+        "exact", "pad" or "resize".
+        """
         own = (self.images.shape[1], self.images.shape[2], self.images.shape[3])
         if shape == own:
             return
         have, want = times(own), times(shape)
         if own[2] != shape[2] == own[0]:
             raise InputError(
-                f"the images are {have}, the model takes {want}: of channels first, write x.transpose(0, 2, 3, 1)."
+                f"the images are {have}, the model takes {want}: of channels first, write x.transpose(0, 2, 3, 1).",
             )
         if shape[2] != own[2]:
             raise InputError(
                 f"the images have {own[2]} channels, the model takes {shape[2]}: "
-                f"choose a model for {own[2]} channels, or a data set of {shape[2]}."
+                f"choose a model for {own[2]} channels, or a data set of {shape[2]}.",
             )
         if fit != "pad" and self.images.dtype.kind == "f":
             raise InputError(
                 f"the images are {have}, the model takes {want}: write images of that size, because floats are not "
-                "resized."
+                "resized.",
             )
         if fit == "exact":
             raise InputError(
                 f"the images are {have}, the model takes {want}: prepare them with --shape {want.replace('×', 'x')}, "
-                "which resizes them, or choose another data set or model."
+                "which resizes them, or choose another data set or model.",
             )
         if fit == "resize" and own[2] not in (1, 3):
-            raise InputError(f"images of {own[2]} channels cannot be resized to {want}: give images of that size.")
+            raise InputError(
+                f"images of {own[2]} channels cannot be resized to {want}: give images of that size.",
+            )
         if fit == "pad" and (shape[0] < own[0] or shape[1] < own[1]):
-            raise InputError(f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.")
+            raise InputError(
+                f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.",
+            )
 
-    def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Return the images at `positions` in `shape`: uint8 or float32 (k, height, width, channels)."""
+    def read(
+        self,
+        positions: np.ndarray,
+        shape: ImageShape,
+        fit: str,
+    ) -> Tuple[np.ndarray, Dict[int, str]]:
+        """Return the images at `positions` in `shape`.
+
+        Uint8 or float32 (k, height, width, channels).
+        """
         images = self.images[positions]
         if images.dtype.kind == "f":
             images = images.astype(np.float32, copy=False)
@@ -59,43 +77,65 @@ class ArraySamples:
             return images, {}
         if fit == "pad":  # an odd extra row or column is at the bottom or right
             rows, columns = shape[0] - images.shape[1], shape[1] - images.shape[2]
-            around = [(rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)]
+            around = [
+                (rows // 2, rows - rows // 2),
+                (columns // 2, columns - columns // 2),
+            ]
             return np.pad(images, [(0, 0), *around, (0, 0)]), {}
         from PIL import Image
 
         resized = np.empty((len(images), *shape), dtype=np.uint8)
         for image, out in zip(images, resized):
-            # Pillow accepts a grey image only without a channel axis. Its filter also averages if it makes one smaller.
+            # Pillow accepts a grey image only without a channel axis. Its filter also
+            # averages if it makes one smaller.
             picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
-            out[...] = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).reshape(shape)
+            out[...] = np.asarray(
+                picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR),
+            ).reshape(shape)
         return resized, {}
 
 
 def class_numbers(
-    labels: np.ndarray, num_classes: int, path: Union[Path, str], remedy: str = "download it again"
+    labels: np.ndarray,
+    num_classes: int,
+    path: Union[Path, str],
+    remedy: str = "download it again",
 ) -> np.ndarray:
-    """Return labels (n,) as int64; raise `InputError`, with the path of their file, unless each is a class number."""
+    """Return labels (n,) as int64.
+
+    Raise `InputError`, with the path of their file, unless each is a class number.
+    """
     if labels.dtype.kind not in "iu":
-        raise InputError(f"{path}: the labels are {labels.dtype}, not integers; {remedy}.")
+        raise InputError(
+            f"{path}: the labels are {labels.dtype}, not integers; {remedy}.",
+        )
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
         where = int(wrong[0])
         raise InputError(
             f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1:,}; "
-            f"{remedy}."
+            f"{remedy}.",
         )
     return labels.astype(np.int64)
 
 
-def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
-    """Return an order of samples, by their class numbers, in which every prefix contains the classes in proportion.
+def proportional_order(
+    labels: np.ndarray,
+    rng: Optional[np.random.Generator] = None,
+) -> np.ndarray:
+    """Return an order of samples, by their class numbers.
 
-    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the order. A prefix that ends at the
-    fraction t then contains n·t samples of each class, rounded. `rng` shuffles the samples of a class and samples at
-    the same fraction; without it they keep the given order.
+    In it, every prefix contains the classes in proportion.
+
+    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the
+    order. A prefix that ends at the fraction t then contains n·t samples of each class,
+    rounded. `rng` shuffles the samples of a class and samples at the same fraction;
+    without it they keep the given order.
     """
     rank, counts = _rank_in_class(labels, rng)
-    return np.lexsort((labels if rng is None else rng.random(len(labels)), (rank + 0.5) / counts))
+    return np.lexsort(
+        (labels if rng is None else rng.random(len(labels)), (rank + 0.5) / counts),
+    )
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -107,7 +147,10 @@ def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.lexsort((rng.random(len(labels)), rank))
 
 
-def _rank_in_class(labels: np.ndarray, rng: Optional[np.random.Generator]) -> Tuple[np.ndarray, np.ndarray]:
+def _rank_in_class(
+    labels: np.ndarray,
+    rng: Optional[np.random.Generator],
+) -> Tuple[np.ndarray, np.ndarray]:
     """Return for each sample its rank in its class, random if `rng` is given, and the size of its class."""
     shuffle = rng.random(len(labels)) if rng is not None else np.arange(len(labels))
     by_class = np.lexsort((shuffle, labels))

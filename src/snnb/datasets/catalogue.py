@@ -13,8 +13,8 @@ from snnb.core.errors import InputError, UsageError
 from snnb.datasets.definition import Dataset
 from snnb.io.files import refuse_special
 
-# Module of this package by name, in the order in which data sets are listed: pictures, then events; smallest first. A
-# module has one `DATASET`, or others after a colon.
+# Module of this package by name, in the order in which data sets are listed: pictures,
+# then events; smallest first. A module has one `DATASET`, or others after a colon.
 _LISTED = {
     "digits": "digits",
     "mnist": "mnist",
@@ -27,12 +27,20 @@ _LISTED = {
     "shd": "shd",
     "nmnist": "nmnist",
 }
-_OWN = {"folder": "pictures", "arrays": "array_files", "events": "event_files", "steps": "step_files"}
+_OWN = {
+    "folder": "pictures",
+    "arrays": "array_files",
+    "events": "event_files",
+    "steps": "step_files",
+}
 
 
 def _imported(place: str) -> Dataset:
     module, _, name = place.partition(":")
-    dataset: Dataset = getattr(import_module(f"snnb.datasets.{module}"), name or "DATASET")
+    dataset: Dataset = getattr(
+        import_module(f"snnb.datasets.{module}"),
+        name or "DATASET",
+    )
     return dataset
 
 
@@ -42,30 +50,45 @@ def dataset_names() -> List[str]:
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return a data set by its name; of the user's files: `folder:DIR`, `arrays:FILE.npz`, `events:DIR`, `steps:DIR`.
+    """Return a data set by its name.
 
-    The name of the user's files becomes one with their absolute path. Raise `UsageError`, which suggests the nearest
-    name, if there is no such data set.
+    Of the user's files: `folder:DIR`, `arrays:FILE.npz`, `events:DIR`, `steps:DIR`.
+
+    The name of the user's files becomes one with their absolute path. Raise
+    `UsageError`, which suggests the nearest name, if there is no such data set.
     """
     kind, colon, text = name.partition(":")
     if colon and kind in _OWN:
         own = _imported(_OWN[kind])
         if not text.strip():
-            raise UsageError(f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}")
+            raise UsageError(
+                f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}",
+            )
         place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
         refuse_special(place)
         shape = own.shape_of(place) if own.shape_of is not None else None
-        return replace(own, spec=own.spec.model_copy(update={"name": f"{kind}:{place}", "shape": shape}), place=place)
+        return replace(
+            own,
+            spec=own.spec.model_copy(
+                update={"name": f"{kind}:{place}", "shape": shape},
+            ),
+            place=place,
+        )
     if name in _LISTED:
         return _imported(_LISTED[name])
     near = difflib.get_close_matches(name.lower(), _LISTED, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values()))
-    raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.")
+    raise UsageError(
+        f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.",
+    )
 
 
 def data_directory() -> Path:
-    """Return the directory of the data sets: $SNNB_DATA, else the user's cache directory."""
+    """Return the directory of the data sets.
+
+    $SNNB_DATA, else the user's cache directory.
+    """
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 

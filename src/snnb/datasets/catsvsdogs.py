@@ -31,15 +31,23 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """Return the folder with Kaggle's files or the two class folders: train/, PetImages/ or `folder`."""
+    """Return the folder with Kaggle's files or the two class folders.
+
+    Train/, PetImages/ or `folder`.
+    """
     for place in (folder / "train", folder, folder / "PetImages"):
         if place.is_dir() and (_has_kaggle_files(place) or all(_class_folder(place, name) for name in CLASSES)):
             return place
-    raise InputError(f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.")
+    raise InputError(
+        f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.",
+    )
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the pictures. The test set is a fifth of each class, chosen by file name: all copies have the same."""
+    """List the pictures. The test set is a fifth of each class, chosen by file name.
+
+    All copies have the same.
+    """
     if _has_kaggle_files(where):
         matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
         files = [[match.string for match in matches if match and match[1] == name] for name in CLASSES]
@@ -50,15 +58,32 @@ def load(where: Path) -> LoadedDataset:
         read_from = [where / folder for folder in folders]
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
-            raise InputError(f"{where} holds {len(pictures)} image(s) of a {name}: at least 2 are needed.")
+            raise InputError(
+                f"{where} holds {len(pictures)} image(s) of a {name}: at least 2 are needed.",
+            )
 
-    def by_hash(name: str) -> bytes:  # so that the test set stays nearly the same when pictures are added
-        return sha256(os.fsencode(name.split("/")[-1])).digest()
-
-    for_test = [sorted(pictures, key=by_hash)[: max(1, round(TEST_SHARE * len(pictures)))] for pictures in files]
-    train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
+    # So that the test set stays nearly the same when pictures are added
+    for_test = [sorted(pictures, key=_hash_name)[: max(1, round(TEST_SHARE * len(pictures)))] for pictures in files]
+    train = labelled(
+        where,
+        [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)],
+    )
     test = labelled(where, for_test)
-    return LoadedDataset(list(CLASSES), train, test, listing_version((train, test)), read_from)
+    return LoadedDataset(
+        list(CLASSES),
+        train,
+        test,
+        listing_version((train, test)),
+        read_from,
+    )
+
+
+def _hash_name(name: str) -> bytes:
+    """Return the SHA-256 of a file name.
+
+    In its order, the test set stays nearly the same when pictures are added.
+    """
+    return sha256(os.fsencode(name.split("/")[-1])).digest()
 
 
 def _has_kaggle_files(folder: Path) -> bool:
@@ -67,9 +92,13 @@ def _has_kaggle_files(folder: Path) -> bool:
 
 
 def _class_folder(folder: Path, name: str) -> Optional[str]:
-    """Return the folder of a class, whose name may be capitalised or in the plural; None if there is none."""
+    """Return the folder of a class, whose name may be capitalised or in the plural.
+
+    None if there is none.
+    """
     return next(
-        (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in (name, name + "s")), None
+        (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in (name, name + "s")),
+        None,
     )
 
 

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100: 60,000 colour images of 32×32, in pickled batches with one image per row.
 
-Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". The pickles are read without running
-code in them.
+Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". The
+pickles are read without running code in them.
 """
 
 import io
@@ -24,7 +24,8 @@ from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.io.files import read_bytes
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
-# Operations of the pickles that Python 2 and 3 make of a batch. Others build larger objects from fewer bytes.
+# Operations of the pickles that Python 2 and 3 make of a batch. Others build larger
+# objects from fewer bytes.
 _OPERATIONS = """
 APPEND APPENDS BINBYTES BINGET BININT BININT1 BININT2 BINPUT BINSTRING BINUNICODE BUILD DICT EMPTY_DICT EMPTY_LIST
 EMPTY_TUPLE FRAME GET GLOBAL INT LIST LONG LONG1 LONG_BINGET LONG_BINPUT MARK MEMOIZE NEWFALSE NEWTRUE NONE PROTO PUT
@@ -77,7 +78,18 @@ SPEC_10 = DatasetSpec(
     title="CIFAR-10",
     shape=(32, 32, 3),
     num_classes=10,
-    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    class_names=(
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
     scale=255.0,
     samples=(50_000, 10_000),
     version="the Python version",
@@ -94,12 +106,15 @@ SPEC_100 = SPEC_10.model_copy(
         "num_classes": 100,
         "class_names": None,
         "layout": "cifar-100-python/ with train, test and meta",
-    }
+    },
 )
 
 
 def _locate(name: str, folder: Path) -> Path:
-    """Return the folder of the batch files: `folder`, or the one that the archive makes in it."""
+    """Return the folder of the batch files.
+
+    `folder`, or the one that the archive makes in it.
+    """
     release = RELEASES[name]
     for place in (folder / release.folder, folder):
         missing = [file for file in release.files if not (place / file).is_file()]
@@ -107,11 +122,16 @@ def _locate(name: str, folder: Path) -> Path:
             return place
         if len(missing) < len(release.files):
             raise InputError(f"{place} lacks {', '.join(missing)}.")
-    raise InputError(f"{folder} holds no {release.folder}/ with {', '.join(release.files)}.")
+    raise InputError(
+        f"{folder} holds no {release.folder}/ with {', '.join(release.files)}.",
+    )
 
 
 def _fetch(name: str, folder: Path, progress: Progress) -> None:
-    """Download the official archive and unpack its batch files; each appears only when it is complete."""
+    """Download the official archive and unpack its batch files.
+
+    Each appears only when it is complete.
+    """
     from snnb.datasets.download import download  # which imports much
 
     release = RELEASES[name]
@@ -125,7 +145,8 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
             content = tar.extractfile(member) if member.name in wanted else None
             if content is not None:
                 target = wanted[member.name]
-                part = target.with_name(f"{target.name}.{os.getpid()}.part")  # another process may be unpacking too
+                # Another process may be unpacking too
+                part = target.with_name(f"{target.name}.{os.getpid()}.part")
                 with content, part.open("wb") as out:
                     shutil.copyfileobj(content, out)
                 part.replace(target)
@@ -145,23 +166,40 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
             or len(given) != 100
             or not all(isinstance(name, (bytes, str)) for name in given)
         ):
-            raise InputError(f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.")
+            raise InputError(
+                f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.",
+            )
         names = [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in given]
     images, labels = zip(*batches[:-1])
     train = ArraySamples(np.concatenate(labels), np.concatenate(images))
     test = ArraySamples(batches[-1][1], batches[-1][0])
-    return LoadedDataset(names, train, test, spec.version, [where / file for file in release.files])
+    return LoadedDataset(
+        names,
+        train,
+        test,
+        spec.version,
+        [where / file for file in release.files],
+    )
 
 
-def _read_images(path: Path, label_key: str, spec: DatasetSpec) -> Tuple[np.ndarray, np.ndarray]:
+def _read_images(
+    path: Path,
+    label_key: str,
+    spec: DatasetSpec,
+) -> Tuple[np.ndarray, np.ndarray]:
     """Return the images of a batch file, uint8 (n, 32, 32, 3), and their class numbers, int64 (n,)."""
     batch = _read_batch(path)
     data, labels = _as_array(batch.get("data")), batch.get(label_key)
     if data is None:
-        raise InputError(f"{path}: `data` is not an array of bytes with 3072 columns; download it again.")
+        raise InputError(
+            f"{path}: `data` is not an array of bytes with 3072 columns; download it again.",
+        )
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
-        raise InputError(f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.")
-    images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
+        raise InputError(
+            f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.",
+        )
+    # Each row: all red values, all green, all blue
+    images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images, class_numbers(np.array(labels), spec.num_classes or 0, path)
 
 
@@ -170,7 +208,10 @@ class _RefusedError(Exception):
 
 
 class _NumpyObject:
-    """An array or a type of numpy in a pickle, which is not made: its arguments, and its state as numpy stores it."""
+    """An array or a type of numpy in a pickle, which is not made.
+
+    Its arguments, and its state as numpy stores it.
+    """
 
     def __init__(self, *arguments: object) -> None:
         self.arguments = arguments
@@ -183,7 +224,8 @@ class _NumpyObject:
 class _Unpickler(pickle.Unpickler):
     """Makes no object but containers, numbers, texts and `_NumpyObject`.
 
-    Raise `_RefusedError` for another one. The memory is at most 100 times the size of the content.
+    Raise `_RefusedError` for another one. The memory is at most 100 times the size of
+    the content.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -193,7 +235,10 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):
             return self._encode
-        known = {"numpy": ("ndarray", "dtype"), "numpy.core.multiarray": ("_reconstruct",)}
+        known = {
+            "numpy": ("ndarray", "dtype"),
+            "numpy.core.multiarray": ("_reconstruct",),
+        }
         if name not in known.get(module.replace("numpy._core", "numpy.core"), ()):
             raise _RefusedError(f"names {module}.{name}")
         return _NumpyObject
@@ -201,8 +246,11 @@ class _Unpickler(pickle.Unpickler):
     def _encode(self, text: str, encoding: str) -> bytes:
         """Return the bytes that Python 3 stores as a text in protocols 0 to 2."""
         self._encoded += len(text)
-        if encoding != "latin1" or self._encoded > self._size:  # more often than it is stored
-            raise _RefusedError(f"encodes {self._encoded:,} characters as {encoding!r:.20}")
+        # More often than it is stored
+        if encoding != "latin1" or self._encoded > self._size:
+            raise _RefusedError(
+                f"encodes {self._encoded:,} characters as {encoding!r:.20}",
+            )
         return text.encode("latin1")
 
 
@@ -216,33 +264,50 @@ def _as_array(stored: object) -> Optional[np.ndarray]:
         return None
     if shape != (len(values) // 3072, 3072) or len(values) % 3072:
         return None
-    return np.frombuffer(values, np.uint8).reshape(shape, order="F" if by_column else "C")
+    return np.frombuffer(values, np.uint8).reshape(
+        shape,
+        order="F" if by_column else "C",
+    )
 
 
 def _read_batch(path: Path) -> Dict[str, object]:
-    """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys; for arrays see `_as_array`."""
+    """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys.
+
+    For arrays see `_as_array`.
+    """
     try:
         content = read_bytes(path)
         for number, (operation, argument, _) in enumerate(pickletools.genops(content)):
             if operation.name not in OPERATIONS:
                 raise _RefusedError(f"has the operation {operation.name}")
-            if operation.name.endswith("PUT") and int(argument or 0) > number:  # Python allocates a list of this length
-                raise _RefusedError(f"stores object {argument:,} after {number:,} operations")
+            # Python allocates a list of this length
+            if operation.name.endswith("PUT") and int(argument or 0) > number:
+                raise _RefusedError(
+                    f"stores object {argument:,} after {number:,} operations",
+                )
         loaded = _Unpickler(content).load()
         texts = {key: value for key, value in loaded.items() if isinstance(key, (bytes, str))}
         return {key.decode() if isinstance(key, bytes) else key: value for key, value in texts.items()}
     except _RefusedError as error:
         raise InputError(
             f"{path} is refused: it {error}, which no CIFAR batch does and which may run code or fill the memory; "
-            "download the official file."
+            "download the official file.",
         ) from None
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise InputError(f"{path} is not a readable CIFAR batch ({first_line(error)}); download it again.") from None
+        raise InputError(
+            f"{path} is not a readable CIFAR batch ({first_line(error)}); download it again.",
+        ) from None
 
 
 CIFAR10, CIFAR100 = (
-    Dataset(spec, partial(_locate, spec.name), partial(_load, spec), partial(_fetch, spec.name), official_order=True)
+    Dataset(
+        spec,
+        partial(_locate, spec.name),
+        partial(_load, spec),
+        partial(_fetch, spec.name),
+        official_order=True,
+    )
     for spec in (SPEC_10, SPEC_100)
 )

@@ -1,8 +1,9 @@
 """Events of scikit-learn's digits, which move in front of a sensor along three saccades, as in N-MNIST.
 
-A digit of 8×8 pixels moves over a sensor of 12×12 pixels along the sides of a triangle. A pixel of the sensor emits an
-on event for each rise of its brightness by `CONTRAST`, and an off event for each fall, as an event camera does
-(Lichtsteiner et al. 2008, A 128×128 120 dB 15 µs latency asynchronous temporal contrast vision sensor, IEEE JSSC).
+A digit of 8×8 pixels moves over a sensor of 12×12 pixels along the sides of a triangle.
+A pixel of the sensor emits an on event for each rise of its brightness by `CONTRAST`,
+and an off event for each fall, as an event camera does (Lichtsteiner et al. 2008, A
+128×128 120 dB 15 µs latency asynchronous temporal contrast vision sensor, IEEE JSSC).
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ from snnb.datasets.definition import Dataset, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
 
 SENSOR = (12, 12, 2)
-CORNERS = ((0, 0), (4, 2), (0, 4), (0, 0))  # positions of the digit's upper left pixel at the ends of the saccades
+# Positions of the digit's upper left pixel at the ends of the saccades
+CORNERS = ((0, 0), (4, 2), (0, 4), (0, 0))
 TICK_US = 1000  # time between two pictures
 TICKS = (8, 12)  # shortest and longest saccade
-UNIT = 16  # parts of a pixel in which positions are rounded, so that all numbers are integers
+# Parts of a pixel in which positions are rounded, so that all numbers are integers
+UNIT = 16
 CONTRAST = 4  # of 16, the brightest pixel
 
 SPEC = digits.SPEC.model_copy(
@@ -30,7 +33,7 @@ SPEC = digits.SPEC.model_copy(
         "shape": SENSOR,
         "scale": 1.0,
         "content": "events",
-    }
+    },
 )
 
 
@@ -42,14 +45,19 @@ class MovingDigits:
     seed: int
 
     def pictures(self, position: int) -> np.ndarray:
-        """Return the sensor's picture at the end of each tick, the first before it: int64 (ticks + 1, 12, 12).
+        """Return the sensor's picture at the end of each tick, the first before it.
 
-        The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12 ticks, drawn for each digit.
+        Int64 (ticks + 1, 12, 12).
+
+        The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12
+        ticks, drawn for each digit.
         """
         ticks = int(self._random(position).integers(TICKS[0], TICKS[1] + 1))
         path = [np.array(CORNERS[0])[np.newaxis] * UNIT]
         for start, end in zip(np.array(CORNERS), np.array(CORNERS[1:])):
-            path.append(start * UNIT + np.arange(1, ticks + 1)[:, np.newaxis] * (end - start) * UNIT // ticks)
+            path.append(
+                start * UNIT + np.arange(1, ticks + 1)[:, np.newaxis] * (end - start) * UNIT // ticks,
+            )
         (row, column), (row_part, column_part) = (part.T for part in np.divmod(np.concatenate(path), UNIT))
         margin = max(max(corner) for corner in CORNERS) + 1
         padded = np.pad(self.images[position].astype(np.int64), margin)
@@ -85,7 +93,12 @@ def load(where: Path) -> LoadedDataset:
 
     def moved(part: ArraySamples, seed: int) -> EventRecordings:
         names = [f"{SPEC.name}: sample {position}" for position in range(len(part.labels))]
-        return EventRecordings(part.labels, names, MovingDigits(part.images[..., 0], seed).events, SENSOR)
+        return EventRecordings(
+            part.labels,
+            names,
+            MovingDigits(part.images[..., 0], seed).events,
+            SENSOR,
+        )
 
     loaded = digits.load(where)
     train, test = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))

@@ -1,4 +1,7 @@
-"""The UCI digits that scikit-learn ships: 1,797 images of 8×8, values 0 to 16. Nothing is downloaded."""
+"""The UCI digits that scikit-learn ships.
+
+1,797 images of 8×8, values 0 to 16. Nothing is downloaded.
+"""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -42,7 +45,12 @@ def load(where: Path) -> LoadedDataset:
     order = proportional_order(labels, np.random.default_rng(0))
     parts = np.sort(order[TEST_SAMPLES:]), np.sort(order[:TEST_SAMPLES])
     train, test = (ArraySamples(labels[part], images[part]) for part in parts)
-    return LoadedDataset(list(SPEC.class_names or ()), train, test, f"scikit-learn {version('scikit-learn')}")
+    return LoadedDataset(
+        list(SPEC.class_names or ()),
+        train,
+        test,
+        f"scikit-learn {version('scikit-learn')}",
+    )
 
 
 DATASET = Dataset(SPEC, locate, load)

@@ -1,7 +1,10 @@
-"""Events of the user, a file for each recording: `DIR/test/<class>/*.npy`, and optionally `DIR/train/`.
+"""Events of the user, a file for each recording.
 
-A file is a structured array with the fields t (µs), x, y and p, as tonic and Prophesee's tools write them, or an .npz
-file with one such array or with four arrays of these names.
+`DIR/test/<class>/*.npy`, and optionally `DIR/train/`.
+
+A file is a structured array with the fields t (µs), x, y and p, as tonic and
+Prophesee's tools write them, or an .npz file with one such array or with four arrays of
+these names.
 """
 
 from pathlib import Path
@@ -28,14 +31,25 @@ SPEC = OwnSpec(
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the recordings; the classes are the folders in train/ and test/, in alphabetical order."""
+    """List the recordings.
+
+    The classes are the folders in train/ and test/, in alphabetical order.
+    """
     folders = [where / part for part in ("train", "test") if (where / part).is_dir()]
     names = {path.name for part in folders for path in part.iterdir() if path.is_dir()}
     classes = sorted(name for name in names if not name.startswith("."))
     if not classes:
-        raise InputError(f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.")
+        raise InputError(
+            f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.",
+        )
     *train, test = [_recordings(part, classes) for part in folders]
-    return LoadedDataset(classes, train[0] if train else None, test, SPEC.version, folders)
+    return LoadedDataset(
+        classes,
+        train[0] if train else None,
+        test,
+        SPEC.version,
+        folders,
+    )
 
 
 def _recordings(part: Path, classes: List[str]) -> EventRecordings:
@@ -45,26 +59,37 @@ def _recordings(part: Path, classes: List[str]) -> EventRecordings:
         folder = part / name
         files = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
         if folder.is_dir() and not files:
-            raise InputError(f"{folder} holds no .npy or .npz file: add recordings or remove the folder.")
+            raise InputError(
+                f"{folder} holds no .npy or .npz file: add recordings or remove the folder.",
+            )
         labels += [number] * len(files)
         names += map(str, files)
-    return EventRecordings(np.array(labels, np.int64), names, lambda position: read_events(Path(names[position])))
+    return EventRecordings(
+        np.array(labels, np.int64),
+        names,
+        lambda position: read_events(Path(names[position])),
+    )
 
 
 def read_events(path: Path) -> Events:
-    """Read a recording; raise `InputError` if it does not have the four fields, whole numbers of one length."""
+    """Read a recording.
+
+    Raise `InputError` if it does not have the four fields, whole numbers of one length.
+    """
     arrays = load_archive(path) if path.suffix == ".npz" else {"": load_array(path)}
     if len(arrays) == 1:
         (array,) = arrays.values()
         arrays = {field: array[field] for field in array.dtype.names or ()}
     missing = [field for field in FIELDS if field not in arrays]
     if missing:
-        raise InputError(f"{path} has no field {missing[0]}: write a structured array with the fields t (µs), x, y, p.")
+        raise InputError(
+            f"{path} has no field {missing[0]}: write a structured array with the fields t (µs), x, y, p.",
+        )
     for field in FIELDS:
         if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (arrays["t"].size,):
             raise InputError(
                 f"{path}: {field} is {arrays[field].dtype} of shape {arrays[field].shape}: write one whole number for "
-                "each event, times in µs."
+                "each event, times in µs.",
             )
     return Events(*(arrays[field].astype("int64") for field in FIELDS))
 

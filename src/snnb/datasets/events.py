@@ -11,14 +11,16 @@ from snnb.datasets.definition import ImageShape
 from snnb.network.event_samples import Steps
 
 LONGEST_SAMPLE = 100_000  # time steps
-MOST_OUTSIDE = 0.5  # largest fraction of a recording's events that may be outside the sensor
+# Largest fraction of a recording's events that may be outside the sensor
+MOST_OUTSIDE = 0.5
 
 
 @dataclass(frozen=True)
 class Events:
     """Events of a recording, in any order: int64 arrays of one length.
 
-    `time` is in µs, `x` is the column, `y` the row; a `polarity` above 0 is an on event.
+    `time` is in µs, `x` is the column, `y` the row; a `polarity` above 0 is an on
+    event.
     """
 
     time: np.ndarray
@@ -31,9 +33,10 @@ class Events:
 class EventRecordings:
     """Recordings of events, each read when it is needed.
 
-    `names` are for messages, `events` returns the events of a position. The sensor's shape (height, width, channels) is
-    that of the model's input, axes of length 1 apart; without it, any sensor fits, with one channel for each polarity,
-    or one for both.
+    `names` are for messages, `events` returns the events of a position. The sensor's
+    shape (height, width, channels) is that of the model's input, axes of length 1
+    apart; without it, any sensor fits, with one channel for each polarity, or one for
+    both.
     """
 
     dtype: ClassVar[str] = "uint32"  # see `Recordings`
@@ -45,27 +48,36 @@ class EventRecordings:
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
         if self.sensor is None and shape[2] not in (1, 2):
-            raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
+            raise InputError(
+                f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.",
+            )
         if self.sensor is not None and [n for n in self.sensor if n > 1] != [n for n in shape if n > 1]:
             raise InputError(
                 f"the events are of a sensor of {times(self.sensor)}, the model takes {times(shape)}: "
-                "choose another model."
+                "choose another model.",
             )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""
-        return binned(self.events(position), self.sensor or shape, bin_us, self.names[position])
+        return binned(
+            self.events(position),
+            self.sensor or shape,
+            bin_us,
+            self.names[position],
+        )
 
 
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     """Sum the events of the recording `name` into bins of `bin_us` µs.
 
-    The first bin begins with the first event, whose time may be negative. Events after the last complete bin are
-    omitted, as in `ToFrame` of tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A
-    recording shorter than a bin, or without events, is one time step. The sensor's shape is (height, width, channels):
-    off and on events, or with one channel both.
+    The first bin begins with the first event, whose time may be negative. Events after
+    the last complete bin are omitted, as in `ToFrame` of tonic (Lenz et al. 2021), so
+    that every time step has seen `bin_us` of the recording. A recording shorter than a
+    bin, or without events, is one time step. The sensor's shape is (height, width,
+    channels): off and on events, or with one channel both.
 
-    Raise `InputError` if times span too many bins, or most events are outside the sensor.
+    Raise `InputError` if times span too many bins, or most events are outside the
+    sensor.
     """
     height, width, channels = shape
     if not events.time.size:
@@ -76,7 +88,7 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     if length > LONGEST_SAMPLE:
         raise InputError(
             f"{name} spans {length:,} bins of {bin_us} µs, more than {LONGEST_SAMPLE:,}: its times must be in µs; "
-            "or give a larger --bin-us."
+            "or give a larger --bin-us.",
         )
     x, y = events.x, events.y
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -84,7 +96,7 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     if outside > MOST_OUTSIDE * inside.size:
         raise InputError(
             f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of {height}×{width} (the first at "
-            f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor."
+            f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor.",
         )
     step = (events.time - first_us) // bin_us
     counted = inside & (step < length)
@@ -93,4 +105,13 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     size = height * width * channels
     keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
     late = int((inside & (step >= length)).sum())
-    return Steps(keys // size, keys % size, counts, length, outside, late, first_us, last_us - first_us < bin_us)
+    return Steps(
+        keys // size,
+        keys % size,
+        counts,
+        length,
+        outside,
+        late,
+        first_us,
+        last_us - first_us < bin_us,
+    )

@@ -1,4 +1,7 @@
-"""Fruits-360: pictures of fruit, 100×100 pixels; each version has more classes than the one before."""
+"""Fruits-360: pictures of fruit, 100×100 pixels.
+
+Each version has more classes than the one before.
+"""
 
 from pathlib import Path
 
@@ -23,18 +26,33 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """Return the folder with Training/ in it: `folder`, or one of the folders that Kaggle's archive makes in it."""
-    for place in (folder, *sorted(folder.glob("*fruits*360*")), *sorted(folder.glob("*fruits*/*fruits*360*"))):
+    """Return the folder with Training/ in it.
+
+    `folder`, or one of the folders that Kaggle's archive makes in it.
+    """
+    for place in (
+        folder,
+        *sorted(folder.glob("*fruits*360*")),
+        *sorted(folder.glob("*fruits*/*fruits*360*")),
+    ):
         if (place / "Training").is_dir():
             return place
     raise InputError(f"{folder} holds no Training/.")
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the pictures; the classes are the folders in Training/, in alphabetical order."""
-    test_folder = next((where / name for name in ("Test", "Validation") if (where / name).is_dir()), None)
+    """List the pictures.
+
+    The classes are the folders in Training/, in alphabetical order.
+    """
+    test_folder = next(
+        (where / name for name in ("Test", "Validation") if (where / name).is_dir()),
+        None,
+    )
     if test_folder is None:
-        raise InputError(f"{where} holds neither Test/ nor Validation/ next to Training/.")
+        raise InputError(
+            f"{where} holds neither Test/ nor Validation/ next to Training/.",
+        )
     return loaded_by_class(where / "Training", test_folder)
 
 

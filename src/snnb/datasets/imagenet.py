@@ -31,7 +31,10 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """Return the folder with train/ and val/: `folder`, or the one that Kaggle's archive makes in it."""
+    """Return the folder with train/ and val/.
+
+    `folder`, or the one that Kaggle's archive makes in it.
+    """
     for place in (folder, folder / "ILSVRC" / "Data" / "CLS-LOC"):
         missing = [f"{part}/" for part in ("train", "val") if not (place / part).is_dir()]
         if not missing:
@@ -42,7 +45,11 @@ def locate(folder: Path) -> Path:
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the pictures; the class index gives the numbers of the classes, or without it the order of the wnids."""
+    """List the pictures.
+
+    The class index gives the numbers of the classes, or without it the order of the
+    wnids.
+    """
     index = where / CLASS_INDEX
     sources = [where / "train", where / "val"]
     warnings: List[str] = []
@@ -51,8 +58,13 @@ def load(where: Path) -> LoadedDataset:
         sources.append(index)
     else:
         wnids = names = class_folders(where / "train")
-        warnings = [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
-    train, test = samples_by_class(where / "train", wnids), samples_by_class(where / "val", wnids)
+        warnings = [
+            f"no {CLASS_INDEX}: classes are numbered in the order of their wnids",
+        ]
+    train, test = (
+        samples_by_class(where / "train", wnids),
+        samples_by_class(where / "val", wnids),
+    )
     version = f"{SPEC.version}: {listing_version((train, test))}"
     return LoadedDataset(names, train, test, version, sources, warnings)
 
@@ -60,15 +72,17 @@ def load(where: Path) -> LoadedDataset:
 def _read_index(path: Path) -> Tuple[List[str], List[str]]:
     """Read the class index of Keras, `{"0": ["n01440764", "tench"], …}`.
 
-    Returns the wnids and the names in the order of the class numbers. A name begins with the wnid, since a few words
-    name two classes.
+    Returns the wnids and the names in the order of the class numbers. A name begins
+    with the wnid, since a few words name two classes.
     """
     try:
-        entries = TypeAdapter(Dict[str, Tuple[str, str]]).validate_json(read_bytes(path))
+        entries = TypeAdapter(Dict[str, Tuple[str, str]]).validate_json(
+            read_bytes(path),
+        )
         pairs = [entries[str(number)] for number in range(len(entries))]
     except (ValidationError, KeyError):
         raise InputError(
-            f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {ADVICE}'
+            f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {ADVICE}',
         ) from None
     names = {wnid: f"{wnid} {word}" for wnid, word in pairs}
     if len(names) < len(pairs):

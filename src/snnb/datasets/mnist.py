@@ -1,7 +1,7 @@
 """MNIST: 70,000 handwritten digits in four IDX files, or in the file mnist.npz of Keras.
 
-An IDX file is a big-endian header with the lengths of the axes, then the bytes (LeCun, Cortes & Burges, "The IDX file
-format", http://yann.lecun.com/exdb/mnist/).
+An IDX file is a big-endian header with the lengths of the axes, then the bytes (LeCun,
+Cortes & Burges, "The IDX file format", http://yann.lecun.com/exdb/mnist/).
 """
 
 import hashlib
@@ -38,7 +38,10 @@ SPEC = DatasetSpec(
     how_to_get="Omit --source to download it.",
 )
 
-MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
 
 
 class PublishedFile(NamedTuple):
@@ -71,7 +74,10 @@ ADVICE = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download i
 
 
 def locate(folder: Path) -> Path:
-    """Return `folder` if it holds the four IDX files, else its mnist.npz; `folder` may also be an npz file."""
+    """Return `folder` if it holds the four IDX files, else its mnist.npz.
+
+    `folder` may also be an npz file.
+    """
     if folder.is_file() and folder.suffix == ".npz":
         return folder
     missing = [name for name in FILES if _on_disk(folder, name) is None]
@@ -79,7 +85,9 @@ def locate(folder: Path) -> Path:
         return folder
     if (folder / NPZ).is_file():
         return folder / NPZ
-    raise InputError(f"{folder} lacks {', '.join(missing)} (plain or .gz) and holds no {NPZ} either.")
+    raise InputError(
+        f"{folder} lacks {', '.join(missing)} (plain or .gz) and holds no {NPZ} either.",
+    )
 
 
 def fetch(folder: Path, progress: Progress) -> None:
@@ -89,7 +97,12 @@ def fetch(folder: Path, progress: Progress) -> None:
     for name, file in FILES.items():
         if _on_disk(folder, name) is None:
             urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-            download(urls, folder / f"{name}.gz", sha256=file.sha256_gz, progress=progress)
+            download(
+                urls,
+                folder / f"{name}.gz",
+                sha256=file.sha256_gz,
+                progress=progress,
+            )
 
 
 def load(where: Path) -> LoadedDataset:
@@ -107,7 +120,9 @@ def load(where: Path) -> LoadedDataset:
         arrays = {name: array for name, (array, _) in read.items()}
         other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
         if other:
-            warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
+            warnings.append(
+                f"not the official MNIST files, by their SHA-256: {', '.join(other)}",
+            )
 
     samples = []
     for part in ("train", "t10k"):
@@ -115,24 +130,36 @@ def load(where: Path) -> LoadedDataset:
         images, labels = arrays[x], arrays[y]
         if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
             raise InputError(
-                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28."
+                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28.",
             )
         if labels.shape != (len(images),):
             raise InputError(
-                f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}."
+                f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}.",
             )
-        samples.append(ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]))
+        samples.append(
+            ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]),
+        )
     train, test = samples
     version = "unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version)
     sources = [*dict.fromkeys(read_from.values())]
-    return LoadedDataset(list(SPEC.class_names or ()), train, test, version, sources, warnings)
+    return LoadedDataset(
+        list(SPEC.class_names or ()),
+        train,
+        test,
+        version,
+        sources,
+        warnings,
+    )
 
 
 def read_idx(path: Path) -> Tuple[np.ndarray, str]:
-    """Read an IDX file of unsigned bytes; return the array, and the SHA-256 of its decompressed content.
+    """Read an IDX file of unsigned bytes.
 
-    Whether it is gzipped is not taken from its name: some tools decompress a file without renaming it. Raise
-    `InputError` if it is not such a file, or it is damaged, or shorter or longer than its header declares.
+    Return the array, and the SHA-256 of its decompressed content.
+
+    Whether it is gzipped is not taken from its name: some tools decompress a file
+    without renaming it. Raise `InputError` if it is not such a file, or it is damaged,
+    or shorter or longer than its header declares.
     """
     try:
         with unzipped(path) as file:
@@ -145,13 +172,25 @@ def read_idx(path: Path) -> Tuple[np.ndarray, str]:
             Budget(path).draw(size, "values")
             content = head + file.read(size + 1)  # not more of a longer file
         array = np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)
-    except (EOFError, OSError, ValueError, IndexError, struct.error, zlib.error) as error:
-        raise InputError(f"{path} is not a complete IDX file of bytes ({error}); download it again.") from None
+    except (
+        EOFError,
+        OSError,
+        ValueError,
+        IndexError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        raise InputError(
+            f"{path} is not a complete IDX file of bytes ({error}); download it again.",
+        ) from None
     return array, hashlib.sha256(content).hexdigest()
 
 
 def _on_disk(folder: Path, name: str) -> Optional[Path]:
-    """Return the file, gzipped or not; None if it is missing. Some tools replace the hyphen in its name by a dot."""
+    """Return the file, gzipped or not.
+
+    None if it is missing. Some tools replace the hyphen in its name by a dot.
+    """
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)

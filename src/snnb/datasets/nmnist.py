@@ -1,8 +1,9 @@
 """N-MNIST: MNIST's digits on a screen, recorded by an event camera that moves along three saccades.
 
-A file holds one recording. An event has 5 bytes: column, row, and a number of 24 bits, most significant byte first,
-whose first bit is the polarity and whose other bits are the time in µs (Orchard et al. 2015, Converting static image
-datasets to spiking neuromorphic datasets using saccades, Frontiers in Neuroscience).
+A file holds one recording. An event has 5 bytes: column, row, and a number of 24 bits,
+most significant byte first, whose first bit is the polarity and whose other bits are
+the time in µs (Orchard et al. 2015, Converting static image datasets to spiking
+neuromorphic datasets using saccades, Frontiers in Neuroscience).
 """
 
 import re
@@ -50,10 +51,19 @@ def _there(folder: Path, part: str) -> bool:
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the recordings in the order of MNIST, which their names give; the training set may be missing."""
+    """List the recordings in the order of MNIST, which their names give.
+
+    The training set may be missing.
+    """
     parts = {part: _recordings(where, part) for part in ("Train", "Test") if _there(where, part)}
     sources = [where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts]
-    return LoadedDataset(list(SPEC.class_names or ()), parts.get("Train"), parts["Test"], SPEC.version, sources)
+    return LoadedDataset(
+        list(SPEC.class_names or ()),
+        parts.get("Train"),
+        parts["Test"],
+        SPEC.version,
+        sources,
+    )
 
 
 def _recordings(where: Path, part: str) -> EventRecordings:
@@ -65,14 +75,18 @@ def _recordings(where: Path, part: str) -> EventRecordings:
         try:
             archive = zipfile.ZipFile(packed)
         except zipfile.BadZipFile:
-            raise InputError(f"{packed} is not a complete zip file: download it again.") from None
+            raise InputError(
+                f"{packed} is not a complete zip file: download it again.",
+            ) from None
         budget = Budget(packed)
         found = {f"{packed}/{name}": partial(read_member, budget, archive, name) for name in archive.namelist()}
     matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in found}
     order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
     missing = sorted(set("0123456789") - {digit for _, digit, _ in order})
     if missing:
-        raise InputError(f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.")
+        raise InputError(
+            f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.",
+        )
     names = [name for *_, name in order]
 
     def events(position: int) -> Events:
@@ -80,13 +94,22 @@ def _recordings(where: Path, part: str) -> EventRecordings:
         try:
             data = found[name]()
         except RAISED_BY_ZIP:
-            raise InputError(f"{name} is damaged: download the archive again.") from None
+            raise InputError(
+                f"{name} is damaged: download the archive again.",
+            ) from None
         if len(data) % EVENT_BYTES:
-            raise InputError(f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.")
+            raise InputError(
+                f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.",
+            )
         x, y, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
         return Events((high & 127) << 16 | middle << 8 | low, x, y, high >> 7)
 
-    return EventRecordings(np.array([int(digit) for _, digit, _ in order], np.int64), names, events, SPEC.shape)
+    return EventRecordings(
+        np.array([int(digit) for _, digit, _ in order], np.int64),
+        names,
+        events,
+        SPEC.shape,
+    )
 
 
 DATASET = Dataset(SPEC, locate, load, official_order=True)

@@ -21,31 +21,46 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 class PreparationSettings(Options):
     """How a data set is converted to arrays.
 
-    `fit` is how images of another shape are converted: refused ("exact"), surrounded by zeros ("pad") or resized
-    ("resize"); picture files are always resized. With a `limit`, the classes stay in proportion.
+    `fit` is how images of another shape are converted: refused ("exact"), surrounded by
+    zeros ("pad") or resized ("resize"); picture files are always resized. With a
+    `limit`, the classes stay in proportion.
     """
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {"shape": "the model's"}
 
-    dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
+    dataset: Annotated[str, Flag(hidden=True)] = Field(
+        description="Name of the data set, which is the run's.",
+    )
     source: Optional[AbsolutePath] = Field(
-        default=None, description="Folder with the original files; disables the download."
+        default=None,
+        description="Folder with the original files; disables the download.",
     )
     data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
-        default=None, exclude=True, description="Directory of the data sets. Default: the user's cache directory."
+        default=None,
+        exclude=True,
+        description="Directory of the data sets. Default: the user's cache directory.",
     )
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
         description="Image size, such as 64x64x3."
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
-        default="exact", description="Method that fits images to that size; set by the model."
+        default="exact",
+        description="Method that fits images to that size; set by the model.",
     )
-    norm_samples: Count = Field(default=1000, description="Training samples for the normalisation, class-balanced.")
-    limit: Optional[Count] = Field(default=None, description="Maximum number of training samples, and of test samples.")
+    norm_samples: Count = Field(
+        default=1000,
+        description="Training samples for the normalisation, class-balanced.",
+    )
+    limit: Optional[Count] = Field(
+        default=None,
+        description="Maximum number of training samples, and of test samples.",
+    )
     seed: Seed = Field(default=0, description="Random seed.")
     bin_us: Annotated[Count, Flag(panel="Events")] = Field(
-        default=1000, description="Time step in µs over which events are summed."
+        default=1000,
+        description="Time step in µs over which events are summed.",
     )
     binary: Annotated[bool, Flag(panel="Events")] = Field(
-        default=False, description="Count at most one event per pixel and time step."
+        default=False,
+        description="Count at most one event per pixel and time step.",
     )

@@ -1,8 +1,9 @@
 """Spiking Heidelberg Digits: spoken digits in English and German, as spikes of 700 cochlear channels.
 
-Each file has `spikes/times` in seconds and `spikes/units`, an array for each sample, `labels`, and the names of the
-classes in `extra/keys` (Cramer et al. 2020, The Heidelberg spiking data sets for the systematic evaluation of spiking
-neural networks, IEEE TNNLS).
+Each file has `spikes/times` in seconds and `spikes/units`, an array for each sample,
+`labels`, and the names of the classes in `extra/keys` (Cramer et al. 2020, The
+Heidelberg spiking data sets for the systematic evaluation of spiking neural networks,
+IEEE TNNLS).
 """
 
 from pathlib import Path
@@ -47,7 +48,13 @@ def load(where: Path) -> LoadedDataset:
     test, classes = _opened(test_file)
     if not train_file.is_file():
         return LoadedDataset(classes, None, test, SPEC.version, [test_file])
-    return LoadedDataset(classes, _opened(train_file)[0], test, SPEC.version, [train_file, test_file])
+    return LoadedDataset(
+        classes,
+        _opened(train_file)[0],
+        test,
+        SPEC.version,
+        [train_file, test_file],
+    )
 
 
 def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
@@ -56,19 +63,32 @@ def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
         classes = [name.decode() if isinstance(name, bytes) else str(name) for name in whole(file["extra/keys"])]
         labels = whole(file["labels"])
         if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
-            raise InputError(f"{path} has other numbers of labels, times and units: download it again.")
+            raise InputError(
+                f"{path} has other numbers of labels, times and units: download it again.",
+            )
     names = [f"{path}: sample {position}" for position in range(len(labels))]
 
     def events(position: int) -> Events:
         with reading(path) as file:
-            seconds = read_rows(file["spikes/times"], position, position + 1)[0].astype(np.float64)
-            units = read_rows(file["spikes/units"], position, position + 1)[0].astype(np.int64)
+            seconds = read_rows(file["spikes/times"], position, position + 1)[0].astype(
+                np.float64,
+            )
+            units = read_rows(file["spikes/units"], position, position + 1)[0].astype(
+                np.int64,
+            )
         if seconds.size != units.size or not np.isfinite(seconds).all():
-            raise InputError(f"{names[position]} has {units.size} units and {seconds.size} finite times.")
+            raise InputError(
+                f"{names[position]} has {units.size} units and {seconds.size} finite times.",
+            )
         zeros = np.zeros_like(units)
         return Events(np.floor(seconds * 1e6).astype(np.int64), units, zeros, zeros)
 
-    return EventRecordings(class_numbers(labels, len(classes), path), names, events, sensor=(1, UNITS, 1)), classes
+    return EventRecordings(
+        class_numbers(labels, len(classes), path),
+        names,
+        events,
+        sensor=(1, UNITS, 1),
+    ), classes
 
 
 DATASET = Dataset(SPEC, locate, load, official_order=True)

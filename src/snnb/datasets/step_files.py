@@ -1,4 +1,7 @@
-"""Currents or spikes of the user in each step: `x_test.npy` (samples, steps, …), `y_test.npy`, `x_train`, `y_train`."""
+"""Currents or spikes of the user in each step.
+
+`x_test.npy` (samples, steps, …), `y_test.npy`, `x_train`, `y_train`.
+"""
 
 import math
 from contextlib import suppress
@@ -39,7 +42,10 @@ def locate(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class StepSamples:
-    """Samples of an array (samples, steps, …): currents, float32, or numbers of spikes; the rest as in `Recordings`."""
+    """Samples of an array (samples, steps, …): currents, float32, or numbers of spikes.
+
+    The rest as in `Recordings`.
+    """
 
     path: Path
     values: np.ndarray
@@ -61,20 +67,22 @@ class StepSamples:
         if not flat and own != [channels, height, width]:
             raise InputError(
                 f"{self.path} has {times(own)} values in each step, the model takes {times(shape)}: "
-                "choose another model."
+                "choose another model.",
             )
         given = "flat vectors, whose order is not known" if flat else "channels first"
         as_images = f".reshape({samples}, {steps}, {channels}, {height}, {width})" if flat else ""
         raise InputError(
             f"{self.path} has {given}, and the model takes images: write (samples, steps, {height}, {width}, "
-            f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2)."
+            f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2).",
         )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""
         values = self.values[position].reshape(self.values.shape[1], -1)
         if not np.isfinite(values).all():
-            raise InputError(f"{self.path}: sample {position} has a value that is not finite.")
+            raise InputError(
+                f"{self.path}: sample {position} has a value that is not finite.",
+            )
         step, neuron = np.nonzero(values)
         value = values[step, neuron]
         if self.dtype == "uint32":
@@ -82,7 +90,7 @@ class StepSamples:
             if wrong.size:
                 raise InputError(
                     f"{self.path}: sample {position} has {wrong[0]} spikes in a step, not 0 to {MOST_SPIKES:,}; write "
-                    "float32 for currents."
+                    "float32 for currents.",
                 )
             value = value.astype(np.int64)
         return Steps(step, neuron, value, len(values))
@@ -98,21 +106,34 @@ def load(where: Path) -> LoadedDataset:
         values, labels = load_array(path), load_array(where / f"y_{part}.npy")
         known = values.dtype == np.float32 or values.dtype.kind in "iub"
         if not known or values.ndim not in (3, 5) or not values.shape[1]:
-            raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.")
+            raise InputError(
+                f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.",
+            )
         remedy = f"write a class number from 0 on for each of the {len(values)} samples"
         if labels.shape != (len(values),):
-            raise InputError(f"{where}: y_{part} has the shape {labels.shape}: {remedy}.")
+            raise InputError(
+                f"{where}: y_{part} has the shape {labels.shape}: {remedy}.",
+            )
         numbers = class_numbers(labels, MOST_CLASSES, f"{where}: y_{part}", remedy)
         names = [f"{path}: sample {position}" for position in range(len(numbers))]
         parts[part] = StepSamples(path, values, numbers, names)
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
     names = [str(number) for number in range(classes)]
     sources = [where / f"{kind}_{part}.npy" for part in parts for kind in "xy"]
-    return LoadedDataset(names, parts.get("train"), parts["test"], SPEC.version, sources)
+    return LoadedDataset(
+        names,
+        parts.get("train"),
+        parts["test"],
+        SPEC.version,
+        sources,
+    )
 
 
 def shape_of(place: Path) -> Optional[ImageShape]:
-    """Return the shape of a step, from the header of `x_test.npy`; None if it cannot be read."""
+    """Return the shape of a step, from the header of `x_test.npy`.
+
+    None if it cannot be read.
+    """
     with suppress(OSError, DamagedError):
         shape = load_array(place / "x_test.npy").shape
         if len(shape) in (3, 5):

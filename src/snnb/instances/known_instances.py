@@ -16,8 +16,8 @@ class Quality(Document):
     Attributes
     ----------
     trained, spiking : float
-        Of the recorded network, and of the simulation that counted the spikes, on the same samples. `trained` is None
-        if the network is from a NIR file.
+        Of the recorded network, and of the simulation that counted the spikes, on the
+        same samples. `trained` is None if the network is from a NIR file.
     test : float or None
         Of the recorded network, on all test samples.
     """
@@ -39,7 +39,8 @@ class Instance(Document):
     dataset : str
         Data set of the samples.
     pictures, steps : int
-        Number of test samples simulated, and time steps in which spikes were counted, of each.
+        Number of test samples simulated, and time steps in which spikes were counted,
+        of each.
     accuracy, mean_squared_error : Quality or None
         One of the two.
     inputs, neurons, synapses : int
@@ -53,7 +54,8 @@ class Instance(Document):
     sha256_hyperedges : str
         Of the list of hyperedges, see docs/instances.md.
     constraints : tuple of str
-        Names of the hardware descriptions to map it on, of `benchmarks/instances/constraints/`.
+        Names of the hardware descriptions to map it on, of
+        `benchmarks/instances/constraints/`.
     recipe : str
         Command that makes its graph from the recorded network.
     """
@@ -92,7 +94,9 @@ def find_instance(name: str) -> Instance:
     """Return an instance by its name; raise `UsageError` if there is none."""
     by_name = {one.name: one for one in instances()}
     if name not in by_name:
-        raise UsageError(f"{PREFIX}{name}: no such instance; there are {', '.join(by_name)}")
+        raise UsageError(
+            f"{PREFIX}{name}: no such instance; there are {', '.join(by_name)}",
+        )
     return by_name[name]
 
 

@@ -1,9 +1,12 @@
-"""Diagram of the network: populations are boxes, projections are arrows; a wider arrow carries more spikes.
+"""Diagram of the network: populations are boxes, projections are arrows.
 
-Written as SVG: boxes and arrows have tooltips, and the height of the diagram follows from the depth of the network.
-Populations of equal depth, the length of the longest path from the input, are a row. A projection to the next row is a
-straight arrow; one that skips rows is a curve on the right of them. In a cycle, arrows that lead up or to their own
-population are curves on the left.
+A wider arrow carries more spikes.
+
+Written as SVG: boxes and arrows have tooltips, and the height of the diagram follows
+from the depth of the network. Populations of equal depth, the length of the longest
+path from the input, are a row. A projection to the next row is a straight arrow; one
+that skips rows is a curve on the right of them. In a cycle, arrows that lead up or to
+their own population are curves on the left.
 """
 
 import math
@@ -15,7 +18,8 @@ from snnb.io.figures import HUES, shortened
 from snnb.io.text import printable
 
 INK, SOFT = "#1f2933", "#cbd2d9"
-BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and next to it
+# Width and height of a box, space below and next to it
+BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND, LOOP = 12.0, 150.0, 28.0
 SIDE_BY_SIDE = 5  # number of curves next to a row up to which they have the full width
@@ -57,7 +61,8 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     }
     top = [MARGIN + at * (TALL + GAP) for at in depth]
     largest = max((arrow.carries for arrow in arrows), default=0.0) or 1.0
-    # With many curves next to a row, all arrows are thinner, so that they can be distinguished.
+    # With many curves next to a row, all arrows are thinner, so that they can be
+    # distinguished.
     curves_per_row = sum(abs(rows_over) for rows_over in passed if rows_over != 1) / max(1, len(rows))
     widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, curves_per_row))
     parts = []
@@ -67,20 +72,31 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             line = f"M{x + BOX / 2:.1f} {y + TALL / 2:.1f}L{u + BOX / 2:.1f} {v - TALL / 2 - 6:.1f}"
             tip = f"M{u + BOX / 2 - 5:.1f} {v - TALL / 2 - 7:.1f}h10l-5 7z"
         else:
-            # From side to side; a curve reaches three quarters of the way to its control points.
+            # From side to side; a curve reaches three quarters of the way to its
+            # control points.
             side, edge = (1, margin + inner) if forward > 1 else (-1, margin)
             x, u = (x + BOX, u + BOX) if forward > 1 else (x, u)
-            share = math.log2(abs(forward) + 1) / max(5.0, math.log2(max(map(abs, passed)) + 1))
+            share = math.log2(abs(forward) + 1) / max(
+                5.0,
+                math.log2(max(map(abs, passed)) + 1),
+            )
             bulge = x - LOOP if arrow.source == arrow.target else edge + side * (14 + (BEND - 20) * share * 4 / 3)
             line = (
                 f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + side * 6:.1f} {v - 6:.1f}"
             )
             tip = f"M{u + side * 7:.1f} {v - 11:.1f}v10l{-side * 7} -5z"
-        title = escape(printable(f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}"))
-        colour, width = INK if arrow.carries > 0 else SOFT, max(NARROWEST, widest_arrow * arrow.carries / largest)
+        title = escape(
+            printable(
+                f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}",
+            ),
+        )
+        colour, width = (
+            INK if arrow.carries > 0 else SOFT,
+            max(NARROWEST, widest_arrow * arrow.carries / largest),
+        )
         parts.append(
             f'<g><path d="{line}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="{width:.1f}"/>'
-            f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>'
+            f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>',
         )
     for box, x, y in zip(boxes, (left[number] for number in range(len(boxes))), top):
         title = escape(printable(f"{box.name}: {box.words}"))
@@ -88,19 +104,25 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         parts.append(
             f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
             f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
-            f'height="{TALL - 2:.0f}" rx="4" fill="{HUES[0]}" fill-opacity="{opacity:.2f}"/>'
+            f'height="{TALL - 2:.0f}" rx="4" fill="{HUES[0]}" fill-opacity="{opacity:.2f}"/>',
         )
-        for words, size, down in ((shortened(box.name, LONGEST), 11, 14), (printable(box.words), 9.5, 28)):
+        for words, size, down in (
+            (shortened(box.name, LONGEST), 11, 14),
+            (printable(box.words), 9.5, 28),
+        ):
             parts.append(
                 f'<text x="{x + BOX / 2:.1f}" y="{y + down:.1f}" text-anchor="middle" font-size="{size:g}" '
-                f'fill="{INK}">{escape(words)}</text>'
+                f'fill="{INK}">{escape(words)}</text>',
             )
         parts.append("</g>")
     bend = BEND if max(passed, default=1) > 1 else 0
-    width, height = margin + inner + MARGIN + bend, MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
+    width, height = (
+        margin + inner + MARGIN + bend,
+        MARGIN * 2 + len(rows) * (TALL + GAP) - GAP,
+    )
     return Markup(
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
-        f'aria-label="the network: populations and projections">{"".join(parts)}</svg>'
+        f'aria-label="the network: populations and projections">{"".join(parts)}</svg>',
     )
 
 
@@ -114,7 +136,10 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(boxes))
     graph.add_edges_from((arrow.source, arrow.target) for arrow in arrows)
-    cycle = networkx.condensation(graph).graph["mapping"]  # the strongly connected component of each box
-    graph.remove_edges_from([(s, t) for s, t in graph.edges if s >= t and cycle[s] == cycle[t]])
+    # The strongly connected component of each box
+    cycle = networkx.condensation(graph).graph["mapping"]
+    graph.remove_edges_from(
+        [(s, t) for s, t in graph.edges if s >= t and cycle[s] == cycle[t]],
+    )
     depth = {box: at for at, row in enumerate(networkx.topological_generations(graph)) for box in row}
     return [depth[box] for box in range(boxes)]

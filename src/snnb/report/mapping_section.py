@@ -1,4 +1,7 @@
-"""Section of the page about mappings: a table of all mappings of the run, and details of one of them."""
+"""Section of the page about mappings.
+
+A table of all mappings of the run, and details of one of them.
+"""
 
 import shlex
 from dataclasses import replace
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import LayerCost
 
-FEW_CORES, MOST_CORES = 25, 256  # rows of the table of cores: without collapsing it, and at most
+# Rows of the table of cores: without collapsing it, and at most
+FEW_CORES, MOST_CORES = 25, 256
 CONTENTS = ("neurons", "axons", "synapses")  # columns of the table of cores
 COSTS = quantities_of(MapDetails)
 
@@ -55,15 +59,24 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
         words.append(
             f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores.cores:,} cores of {chip} "
             f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core shows its "
-            "number of neurons relative to the limit, its colours show its layers."
+            "number of neurons relative to the limit, its colours show its layers.",
         )
         costs = Table(("cost", "value", "unit"), rows(details, COSTS), right=(1,))
         section = _neurons(Mapping.open(folder), every, costs, words)
-    return replace(section, key_figures=[(f"cores of {chip}", f"{details.cores.cores:,}")])
+    return replace(
+        section,
+        key_figures=[(f"cores of {chip}", f"{details.cores.cores:,}")],
+    )
 
 
-def _table_of_mappings(mappings: Sequence[MappingSummary], stamp: Optional[str]) -> Table:
-    """Return a table of all mappings, without empty columns; the one named `stamp` is marked."""
+def _table_of_mappings(
+    mappings: Sequence[MappingSummary],
+    stamp: Optional[str],
+) -> Table:
+    """Return a table of all mappings, without empty columns.
+
+    The one named `stamp` is marked.
+    """
     head, table = mapping_table(mappings)
     filled = [column for column, cells in enumerate(zip(*table)) if any(cells)]
     marked = []
@@ -74,15 +87,31 @@ def _table_of_mappings(mappings: Sequence[MappingSummary], stamp: Optional[str])
     return Table([head[column] for column in filled], marked, right=right)
 
 
-def _neurons(mapping: "Mapping", every: Table, costs: Table, words: List[str]) -> Section:
+def _neurons(
+    mapping: "Mapping",
+    every: Table,
+    costs: Table,
+    words: List[str],
+) -> Section:
     """Return the section about a mapping of neurons, with the tables of all mappings and of its costs."""
-    from snnb.plots.mapping import layers_of_cores, plot_events, plot_mapping, plot_traffic
+    from snnb.plots.mapping import (
+        layers_of_cores,
+        plot_events,
+        plot_mapping,
+        plot_traffic,
+    )
 
     contents = []
     for name, fill in mapping.cost.fill.items():
         full = ("unlimited", "") if fill.limit is None else (f"{fill.limit:,}", f"{fill.share:.0%}")
-        contents.append((name.replace("_", " "), f"{fill.mean:,.1f}", f"{fill.max:,}", *full))
-    limits = Table(("per core", "mean", "maximum", "limit", "fullest core"), contents, right=(1, 2, 3, 4))
+        contents.append(
+            (name.replace("_", " "), f"{fill.mean:,.1f}", f"{fill.max:,}", *full),
+        )
+    limits = Table(
+        ("per core", "mean", "maximum", "limit", "fullest core"),
+        contents,
+        right=(1, 2, 3, 4),
+    )
     layers = list(mapping.cost.layers)
     members = layers_of_cores(mapping)
     used_cores = np.flatnonzero(mapping.per_core["neurons"]).tolist()
@@ -93,17 +122,27 @@ def _neurons(mapping: "Mapping", every: Table, costs: Table, words: List[str]) -
         held = members[core]
         names = ", ".join(f"{layers[layer]} ({count:,})" for layer, count in zip(held.indices, held.data))
         core_rows.append((str(core), f"{x}, {y}", *numbers, names))
-    cores = Table(("core", "x, y", *CONTENTS, "layers (neurons)"), core_rows, right=(0, 2, 3, 4))
+    cores = Table(
+        ("core", "x, y", *CONTENTS, "layers (neurons)"),
+        core_rows,
+        right=(0, 2, 3, 4),
+    )
     few = len(core_rows) <= FEW_CORES
     shown = f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
     tables = [every, limits, *([cores] if few else []), costs]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [
         Figure(drawn("layers on the mesh of cores", plot_mapping(mapping))),
-        Figure(drawn("spikes into, out of and between the cores", plot_traffic(mapping))),
+        Figure(
+            drawn("spikes into, out of and between the cores", plot_traffic(mapping)),
+        ),
     ]
     if mapping.cost.energy_by_event_pj is not None:
-        figures.append(Figure(drawn("contents, energy and time of the cores", plot_events(mapping))))
+        figures.append(
+            Figure(
+                drawn("contents, energy and time of the cores", plot_events(mapping)),
+            ),
+        )
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
 
 
@@ -111,7 +150,16 @@ def _layers(cost: "LayerCost", chip: str, every: Table, words: List[str]) -> Sec
     """Return the section about a mapping of whole layers onto cores, below the table of all mappings."""
     from snnb.plots.mapping import plot_layers
 
-    head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
+    head = (
+        "layer",
+        "core",
+        "kernel",
+        "neurons",
+        "biases",
+        "spikes in",
+        "spikes out",
+        "synaptic operations",
+    )
     table = []
     for layer in cost.layers:
         memories = (layer.kernel, layer.neurons, layer.biases)

@@ -1,4 +1,7 @@
-"""Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
+"""Sections of the page about the graph.
+
+The network, its populations and projections, degrees and traffic.
+"""
 
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
@@ -16,15 +19,28 @@ from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.stage import unaltered
 
 MOST_BOXES, MOST_ROWS = 300, 1000  # boxes of a diagram, and rows of a table
-Rows = Sequence[Tuple[float, Sequence[str]]]  # rows of a table, each with its traffic in spikes per step
+# Rows of a table, each with its traffic in spikes per step
+Rows = Sequence[Tuple[float, Sequence[str]]]
 
 
 def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
-    """Return the sections about a graph of a run, given its stamp; one that has the command if there is no graph."""
+    """Return the sections about a graph of a run, given its stamp.
+
+    One that has the command if there is no graph.
+    """
     if graph is None:
-        return [Section("network", "The network", [f"No graph: `{graph_command(run)}` creates it."])]
+        return [
+            Section(
+                "network",
+                "The network",
+                [f"No graph: `{graph_command(run)}` creates it."],
+            ),
+        ]
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        network, *others = network_sections(opened, imported=bool(run.manifest.run.imported))
+        network, *others = network_sections(
+            opened,
+            imported=bool(run.manifest.run.imported),
+        )
         arrays_sha256 = opened.attributes.get("source_sha256")
         neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
@@ -33,12 +49,18 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
         record = run.records_of("graph")[graph]
         files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
         origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {arrays_sha256})"
-        words = [f"External graph, {origin}.", *(f"Warning: {warning}." for warning in record.warnings), *words]
+        words = [
+            f"External graph, {origin}.",
+            *(f"Warning: {warning}." for warning in record.warnings),
+            *words,
+        ]
     return [replace(network, words=words, key_figures=figures), *others]
 
 
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
-    """Return the sections about a graph, computed from its projections; edges are generated only where necessary.
+    """Return the sections about a graph, computed from its projections.
+
+    Edges are generated only where necessary.
 
     `imported`: the graph is external, so that the unit of its weights is unknown.
     """
@@ -133,21 +155,39 @@ def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:
     return Section("network", "The network", [words], [Figure(diagram(boxes, arrows))])
 
 
-def _table(key: str, head: Sequence[str], rows: Rows, right: Sequence[int], words: str) -> Section:
-    """Return a section with a table; of many rows, it has those with the most traffic."""
+def _table(
+    key: str,
+    head: Sequence[str],
+    rows: Rows,
+    right: Sequence[int],
+    words: str,
+) -> Section:
+    """Return a section with a table.
+
+    Of many rows, it has those with the most traffic.
+    """
     shown = rows
     if len(rows) > MOST_ROWS:
         most = sorted(range(len(rows)), key=lambda number: -rows[number][0])[:MOST_ROWS]
         shown = [rows[number] for number in sorted(most)]
         words += f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic."
-    return Section(key, key.capitalize(), [words], tables=[Table(head, [row for _, row in shown], right=right)])
+    return Section(
+        key,
+        key.capitalize(),
+        [words],
+        tables=[Table(head, [row for _, row in shown], right=right)],
+    )
 
 
 def _traffic(traffic: np.ndarray) -> Section:
     """Return the section about the spikes per step over the outgoing synapses of each spiking node."""
     total = traffic.sum()
     if total <= 0:
-        return Section("traffic", "Traffic", ["No neuron with outgoing synapses spikes: the graph has no traffic."])
+        return Section(
+            "traffic",
+            "Traffic",
+            ["No neuron with outgoing synapses spikes: the graph has no traffic."],
+        )
     carried = np.cumsum(np.sort(traffic)[::-1])  # by the neurons with the most traffic
     needed = np.searchsorted(carried, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
     half, ninety_percent = needed / traffic.size
@@ -162,7 +202,10 @@ def _traffic(traffic: np.ndarray) -> Section:
 def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:
     zero = values.size - np.count_nonzero(values)
     caption = f"{zero:,} more {of_zero}." if zero else ""
-    return Figure(drawn(f"neurons by {label}", plot_distribution(values, label)), caption)
+    return Figure(
+        drawn(f"neurons by {label}", plot_distribution(values, label)),
+        caption,
+    )
 
 
 def _number(value: Optional[float]) -> str:

@@ -15,7 +15,10 @@ def overview_section(
     simulation: Optional[Simulation],
     shown: Tuple[Optional[str], Optional[str]],
 ) -> Section:
-    """Return the section about all simulations; it warns if the graph or the mapping that is shown is stale."""
+    """Return the section about all simulations.
+
+    It warns if the graph or the mapping that is shown is stale.
+    """
     states = {state.name: state for state in state_of_stages(run)}
     head, cells = simulation_table(simulations)
     head = [*head, "state"]
@@ -33,8 +36,16 @@ def overview_section(
     right = [place for place, title in enumerate(shown_head) if title not in texts]
     tables = []
     if rows:
-        tables.append(Table(shown_head, [[row[column] for column in filled] for row in rows], right))
-    words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
+        tables.append(
+            Table(
+                shown_head,
+                [[row[column] for column in filled] for row in rows],
+                right,
+            ),
+        )
+    words = [
+        f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}.",
+    ]
     warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
     for stage, name in zip(("graph", "map"), shown):
         state = None if name is None else states[run.directory_of(stage, name)]

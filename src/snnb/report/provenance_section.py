@@ -1,4 +1,7 @@
-"""Section of the page about the origin of the results: commands, parameters, files, versions, data set."""
+"""Section of the page about the origin of the results.
+
+Commands, parameters, files, versions, data set.
+"""
 
 import shlex
 from typing import Dict, List, Optional, Tuple
@@ -12,26 +15,55 @@ from snnb.stages.stage import recorded
 from snnb.stages.train import shown_params
 
 
-def provenance_section(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
-    """Return the section about the results shown, and about the data set: version, licence and source."""
-    names = {"prepare": None, "train": None, "parse": None, "simulate": stamp, "graph": graph, "map": mapped}
+def provenance_section(
+    run: RunDirectory,
+    stamp: Optional[str],
+    graph: Optional[str],
+    mapped: Optional[str],
+) -> Section:
+    """Return the section about the results shown, and about the data set.
+
+    Version, licence and source.
+    """
+    names = {
+        "prepare": None,
+        "train": None,
+        "parse": None,
+        "simulate": stamp,
+        "graph": graph,
+        "map": mapped,
+    }
     shown = [run.directory_of(stage, name) for stage, name in names.items()]
     records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: provenance"] = Table(("", ""), _made(record))
-        folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
+        folded[f"{directory}: parameters"] = settings_table(
+            shown_params(run, record.params),
+        )
         folded[f"{directory}: files and their SHA-256"] = _files(record)
     rows = [
-        (directory, local_time(record.timing.started_utc), f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))
+        (
+            directory,
+            local_time(record.timing.started_utc),
+            f"{record.timing.wall_s:,.1f} s",
+            shlex.join(record.command),
+        )
         for directory, record in records.items()
     ]
     tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
     prepared = recorded(run, prepare.KIND)
     if prepared is not None:
         details = prepared.details
-        origin = [("name", details.dataset), ("version", details.version), ("licence", details.licence)]
-        origin += [("source", details.source), ("classes", str(len(details.class_names)))]
+        origin = [
+            ("name", details.dataset),
+            ("version", details.version),
+            ("licence", details.licence),
+        ]
+        origin += [
+            ("source", details.source),
+            ("classes", str(len(details.class_names))),
+        ]
         origin += [(f"{name} samples", str(split.shape[0])) for name, split in details.splits.items()]
         tables.append(Table(("data set", ""), origin))
     return Section("provenance", "Provenance", [], tables=tables, folded=folded)
@@ -50,6 +82,9 @@ def _made(record: AnyRecord) -> List[Tuple[str, str]]:
 
 
 def _files(record: AnyRecord) -> Table:
-    files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
+    files = [
+        *(("read", file) for file in record.inputs),
+        *(("written", file) for file in record.outputs),
+    ]
     rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
     return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))

@@ -1,4 +1,7 @@
-"""Sections of the page about a simulation: accuracy, confusions, firing rates, operations, activations."""
+"""Sections of the page about a simulation.
+
+Accuracy, confusions, firing rates, operations, activations.
+"""
 
 import shlex
 from dataclasses import replace
@@ -27,7 +30,8 @@ from snnb.stages.simulate import parsed_file
 from snnb.stages.stage import recorded, recorded_details, unaltered
 from snnb.stages.train import is_spiking
 
-# Views: at the top of the page, in the section about accuracy, and in that about operations
+# Views: at the top of the page, in the section about accuracy, and in that about
+# operations
 KEY_FIGURES = view(
     "ann_accuracy",
     "snn_accuracy",
@@ -67,8 +71,15 @@ LISTED = 10  # confusions in the table
 MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
 
 
-def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], progress: Progress) -> List[Section]:
-    """Return the sections about a simulation: accuracy, confusions, rates, activations."""
+def simulation_sections(
+    run: RunDirectory,
+    simulation: Optional[Simulation],
+    progress: Progress,
+) -> List[Section]:
+    """Return the sections about a simulation.
+
+    Accuracy, confusions, rates, activations.
+    """
     if simulation is None:
         parsed = recorded(run, parse.KIND)
         changes = [] if parsed is None else _changes(parsed.details.fidelity)
@@ -84,9 +95,14 @@ def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], pro
     between = statistics.interval_steps
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
-    summary = [f"{took}, input {params.input}.", *_changes(simulation.record.details.fidelity)]
+    summary = [
+        f"{took}, input {params.input}.",
+        *_changes(simulation.record.details.fidelity),
+    ]
     if statistics.classifies and statistics.readout_accuracy is not None:
-        summary.append(f"Of the two accuracies, {QUOTED[simulation.record.details.output_coding]}.")
+        summary.append(
+            f"Of the two accuracies, {QUOTED[simulation.record.details.output_coding]}.",
+        )
     picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
     predicted = "spiking network" if confusion is statistics.confusion else "read-out"
@@ -103,7 +119,13 @@ def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], pro
             tables=[table],
             key_figures=key_figures,
         ),
-        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
+        *(
+            []
+            if confusion is None
+            else [
+                confusion_section(confusion, list(statistics.class_counts), predicted),
+            ]
+        ),
         rates_section(rates),
         _operations(statistics),
     ]
@@ -111,19 +133,27 @@ def simulation_sections(run: RunDirectory, simulation: Optional[Simulation], pro
         activations, about = _activations(run, simulation, progress)
         random = [name for name, coding in statistics.coding.items() if coding == "random"]
         if random and activations:
-            about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
+            about.append(
+                f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.",
+            )
         sections.append(activations_section(rates, activations, about))
     return sections
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
-    """Return a sentence about the changes of the network by its conversion; nothing without changes."""
+    """Return a sentence about the changes of the network by its conversion.
+
+    Nothing without changes.
+    """
     return [] if fidelity is None else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
 
 
 def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
     """Return the section about the input of the first sample, if it changes from step to step and still exists."""
-    read = next((file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"), None)
+    read = next(
+        (file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"),
+        None,
+    )
     if read is None or not run.hashes.matches(read):
         return []
     first, duration = simulation.record.params.first, simulation.record.params.duration
@@ -134,39 +164,76 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
     )
-    picture = drawn(f"input of sample {first} by time step", plot_input(sample, duration))
+    picture = drawn(
+        f"input of sample {first} by time step",
+        plot_input(sample, duration),
+    )
     return [Section("input", "Input", [words], [Figure(picture)])]
 
 
-def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str], predicted: str) -> Section:
+def confusion_section(
+    cells: Sequence[Tuple[int, int, int]],
+    names: Sequence[str],
+    predicted: str,
+) -> Section:
     """Return the section about the confusion matrix and the most frequent confusions.
 
-    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`; `predicted` names what predicts.
-    An output neuron without a class name has its number.
+    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`;
+    `predicted` names what predicts. An output neuron without a class name has its
+    number.
     """
-    names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
-    wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
+    names = [
+        *names,
+        *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells))),
+    ]
+    wrong = sorted(
+        (cell for cell in cells if cell[0] != cell[1]),
+        key=lambda cell: (-cell[2], cell),
+    )[:LISTED]
     table_rows = [
         (names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong
     ]
-    picture = drawn("confusion matrix: rows are classes, columns predictions", plot_confusion(cells, names))
-    words = [f"Rows are the classes, columns the predictions of the {predicted} after the last step."]
+    picture = drawn(
+        "confusion matrix: rows are classes, columns predictions",
+        plot_confusion(cells, names),
+    )
+    words = [
+        f"Rows are the classes, columns the predictions of the {predicted} after the last step.",
+    ]
     tables = [Table(("class", "taken for", "samples"), table_rows, right=(2,))] if table_rows else []
     words += [] if table_rows else ["All predictions are correct."]
-    return Section("confusion", "Confusion matrix", words, [Figure(picture)], tables=tables)
+    return Section(
+        "confusion",
+        "Confusion matrix",
+        words,
+        [Figure(picture)],
+        tables=tables,
+    )
 
 
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
-    """Return the section about firing rates; `rates` are spikes per time step of each neuron, by population."""
+    """Return the section about firing rates.
+
+    `rates` are spikes per time step of each neuron, by population.
+    """
     table_rows = [
-        (name, f"{values.mean():.3g}", f"{(values == 0).mean():.1%}", f"{(values >= 1).mean():.1%}")
+        (
+            name,
+            f"{values.mean():.3g}",
+            f"{(values == 0).mean():.1%}",
+            f"{(values >= 1).mean():.1%}",
+        )
         for name, values in rates.items()
     ]
     words = (
         "Neurons (logarithmic) by firing rate in spikes per time step, in the mean over all samples. Silent neurons "
         "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
     )
-    table = Table(("population", "mean rate", "silent", "saturated"), table_rows, right=(1, 2, 3))
+    table = Table(
+        ("population", "mean rate", "silent", "saturated"),
+        table_rows,
+        right=(1, 2, 3),
+    )
     picture = drawn("histogram of firing rates by population", plot_rates(rates))
     return Section("rates", "Firing rates", [words], [Figure(picture)], tables=[table])
 
@@ -179,11 +246,18 @@ def _operations(statistics: SimulationStatistics) -> Section:
         "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
         "are defined by NeuroBench (Yik et al. 2025)."
     )
-    return Section("operations", "Operations and energy", [words], tables=[Table(("", ""), operations, right=(1,))])
+    return Section(
+        "operations",
+        "Operations and energy",
+        [words],
+        tables=[Table(("", ""), operations, right=(1,))],
+    )
 
 
 def _activations(
-    run: RunDirectory, simulation: Simulation, progress: Progress
+    run: RunDirectory,
+    simulation: Simulation,
+    progress: Progress,
 ) -> Tuple[Dict[str, np.ndarray], List[str]]:
     """Return the mean activations of the network without spikes over the simulated samples, and paragraphs about them.
 
@@ -194,9 +268,13 @@ def _activations(
     parsed = parsed_file(run, simulation.stamp)
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
-        return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
+        return {}, [
+            "The test set has changed since the simulation, so the activations cannot be computed.",
+        ]
     # Activations are quantised and clipped as in training.
-    network = read_network(unaltered(run, parsed)).as_trained(read_levels(run.path / parsed))
+    network = read_network(unaltered(run, parsed)).as_trained(
+        read_levels(run.path / parsed),
+    )
     output, clipped = network.output, ""
     spikes = simulation.record.details.output_coding == "spikes"
     if spikes and output.activation == "linear":
@@ -215,7 +293,7 @@ def _activations(
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
         f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
         "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
-        f"neurons of the layer.{clipped}"
+        f"neurons of the layer.{clipped}",
     ]
 
 
@@ -226,11 +304,14 @@ def _samples_within(network: Network, samples: int) -> int:
 
 
 def activations_section(
-    rates: Mapping[str, np.ndarray], activations: Mapping[str, np.ndarray], words: List[str]
+    rates: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
+    words: List[str],
 ) -> Section:
     """Return the section of activation against firing rate, with a small figure for each population.
 
-    `rates` and `activations` have equal shapes; the latter are empty if they cannot be computed.
+    `rates` and `activations` have equal shapes; the latter are empty if they cannot be
+    computed.
     """
     small = []
     for name, values in activations.items():
@@ -238,10 +319,14 @@ def activations_section(
         constant = x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0
         largest = max(1e-9, float(np.max(x, initial=0)), float(np.max(y, initial=0)))
         unit = 10.0 ** np.floor(np.log10(largest))
-        limit = float(f"{np.ceil(largest / unit - 1e-9) * unit:.3g}")  # the axes end at a number of one digit
+        # The axes end at a number of one digit
+        limit = float(f"{np.ceil(largest / unit - 1e-9) * unit:.3g}")
         caption = (
             "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
         )
-        picture = drawn(f"firing rate against activation of {name}", plot_activations(x, y, limit, name))
+        picture = drawn(
+            f"firing rate against activation of {name}",
+            plot_activations(x, y, limit, name),
+        )
         small.append(Figure(picture, caption))
     return Section("activations", "Activation and rate", words, small=small)

@@ -27,7 +27,23 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     grid = plot_points(points, list(points[0].values))
     pictures = []
     if grid is not None:
-        pictures.append(drawn("accuracy or error of the points of the sweep", grid, has_legend=True))
-    pictures.append(drawn("accuracy or error over synaptic operations", plot_operations(points), has_legend=True))
+        pictures.append(
+            drawn("accuracy or error of the points of the sweep", grid, has_legend=True),
+        )
+    pictures.append(
+        drawn(
+            "accuracy or error over synaptic operations",
+            plot_operations(points),
+            has_legend=True,
+        ),
+    )
     tables = [Table([table.head[i] for i in columns], rows, right)]
-    return [Section("sweep", "Sweep", words, [Figure(picture) for picture in pictures], tables=tables)]
+    return [
+        Section(
+            "sweep",
+            "Sweep",
+            words,
+            [Figure(picture) for picture in pictures],
+            tables=tables,
+        ),
+    ]

@@ -1,4 +1,7 @@
-"""`report`: one page about a run, from its records and files; each section has a file of its own."""
+"""`report`: one page about a run, from its records and files.
+
+Each section has a file of its own.
+"""
 
 import os
 from pathlib import Path
@@ -46,17 +49,22 @@ def write_report(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Path:
-    """Write one HTML page about a run: its training, a simulation, the graph of the simulation and its latest mapping.
+    """Write one HTML page about a run.
 
-    By default the page is `report.html` of the run, about the current simulation, whose graph is made if it is
-    missing; without it in a run that is read-only. `force` replaces a file that is not a report. `progress` is called
-    while activations are computed.
+    Its training, a simulation, the graph of the simulation and its latest mapping.
+
+    By default the page is `report.html` of the run, about the current simulation, whose
+    graph is made if it is missing; without it in a run that is read-only. `force`
+    replaces a file that is not a report. `progress` is called while activations are
+    computed.
     """
     target = run.path / REPORT if output is None else output
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
     if output is None and not os.access(run.path, os.W_OK):
-        raise ReadOnlyError(f"{run.path} is read-only; give the path of the report with --output")
+        raise ReadOnlyError(
+            f"{run.path} is read-only; give the path of the report with --output",
+        )
     refuse_existing(target, force=True)
     if target.is_dir():
         raise UsageError(f"{target} is a directory; give the path of a file")
@@ -66,7 +74,8 @@ def write_report(
     if simulation is not None:
         require_result(run, "--simulation", simulation, simulations)
     stamp, graph = simulation or in_force(run), None
-    with atomic_path(target, force=True) as temporary:  # first, since it fails if the target cannot be written
+    # First, since it fails if the target cannot be written
+    with atomic_path(target, force=True) as temporary:
         try:
             graph = current_graph(run, simulation, say)
         except ReadOnlyError as error:
@@ -82,17 +91,25 @@ def is_current(run: RunDirectory) -> bool:
     if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
         return False
     with page.open("rb") as file:
-        return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(2048)
+        return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(
+            2048,
+        )
 
 
 def _page(
-    run: RunDirectory, simulations: List[Simulation], shown: Tuple[Optional[str], Optional[str]], progress: Progress
+    run: RunDirectory,
+    simulations: List[Simulation],
+    shown: Tuple[Optional[str], Optional[str]],
+    progress: Progress,
 ) -> Page:
     """Return the page about the shown simulation and graph."""
     stamp, graph = shown
     simulation = next((one for one in simulations if one.stamp == stamp), None)
     mappings = cast("Dict[str, MapRecord]", run.records_of(KIND.name))
-    mapped = next((name for name in run.latest_first("map") if mappings[name].details.graph == graph), None)
+    mapped = next(
+        (name for name in run.latest_first("map") if mappings[name].details.graph == graph),
+        None,
+    )
     sections = [overview_section(run, simulations, simulation, (graph, mapped))]
     if run.manifest.run.imported:
         sections += graph_sections(run, graph)
@@ -102,7 +119,11 @@ def _page(
             *graph_sections(run, graph),
             *simulation_sections(run, simulation, progress),
         ]
-    sections += [*sweep_sections(run), mapping_section(run, mapped), provenance_section(run, stamp, graph, mapped)]
+    sections += [
+        *sweep_sections(run),
+        mapping_section(run, mapped),
+        provenance_section(run, stamp, graph, mapped),
+    ]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
