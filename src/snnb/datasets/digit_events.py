@@ -88,21 +88,19 @@ class MovingDigits:
         return np.random.default_rng([self.seed, *use])
 
 
+def _record(samples: ArraySamples, seed: int) -> EventRecordings:
+    """Return the recordings of digits that move."""
+    n_samples = len(samples.labels)
+    names = [f"{SPEC.name}: sample {position}" for position in range(n_samples)]
+    moving_digits = MovingDigits(samples.images[..., 0], seed)
+    return EventRecordings(samples.labels, names, moving_digits.events, SENSOR)
+
+
 def load(where: Path) -> LoadedDataset:
     """Move the digits. Digits and movements are the same for every seed, so that results can be compared."""
-
-    def moved(part: ArraySamples, seed: int) -> EventRecordings:
-        names = [f"{SPEC.name}: sample {position}" for position in range(len(part.labels))]
-        return EventRecordings(
-            part.labels,
-            names,
-            MovingDigits(part.images[..., 0], seed).events,
-            SENSOR,
-        )
-
     loaded = digits.load(where)
     train, test = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))
-    return replace(loaded, train=moved(train, 0), test=moved(test, 1))
+    return replace(loaded, train=_record(train, 0), test=_record(test, 1))
 
 
 DATASET = Dataset(SPEC, digits.locate, load)

@@ -6,9 +6,11 @@ Heidelberg spiking data sets for the systematic evaluation of spiking neural net
 IEEE TNNLS).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Tuple
 
+import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
@@ -45,19 +47,19 @@ def locate(folder: Path) -> Path:
 def load(where: Path) -> LoadedDataset:
     """Read the labels; the training set may be missing."""
     train_file, test_file = where / "shd_train.h5", where / "shd_test.h5"
-    test, classes = _opened(test_file)
+    test, classes = _open_file(test_file)
     if not train_file.is_file():
         return LoadedDataset(classes, None, test, SPEC.version, [test_file])
     return LoadedDataset(
         classes,
-        _opened(train_file)[0],
+        _open_file(train_file)[0],
         test,
         SPEC.version,
         [train_file, test_file],
     )
 
 
-def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
+def _open_file(path: Path) -> Tuple[EventRecordings, List[str]]:
     """Return the samples of a file, and the names of the classes."""
     with reading(path) as file:
         classes = [name.decode() if isinstance(name, bytes) else str(name) for name in whole(file["extra/keys"])]
@@ -68,27 +70,35 @@ def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
             )
     names = [f"{path}: sample {position}" for position in range(len(labels))]
 
-    def events(position: int) -> Events:
-        with reading(path) as file:
-            seconds = read_rows(file["spikes/times"], position, position + 1)[0].astype(
-                np.float64,
-            )
-            units = read_rows(file["spikes/units"], position, position + 1)[0].astype(
-                np.int64,
-            )
-        if seconds.size != units.size or not np.isfinite(seconds).all():
-            raise InputError(
-                f"{names[position]} has {units.size} units and {seconds.size} finite times.",
-            )
-        zeros = np.zeros_like(units)
-        return Events(np.floor(seconds * 1e6).astype(np.int64), units, zeros, zeros)
+    numbers = class_numbers(labels, len(classes), path)
+    spikes = _SpikeFile(path, names)
+    recordings = EventRecordings(numbers, names, spikes.read, sensor=(1, UNITS, 1))
+    return recordings, classes
 
-    return EventRecordings(
-        class_numbers(labels, len(classes), path),
-        names,
-        events,
-        sensor=(1, UNITS, 1),
-    ), classes
+
+@dataclass(frozen=True)
+class _SpikeFile:
+    """A file of spikes, and the names of its samples."""
+
+    path: Path
+    names: List[str]
+
+    def read(self, position: int) -> Events:
+        """Return the events of a sample."""
+        with reading(self.path) as file:
+            seconds = _read_row(file["spikes/times"], position).astype(np.float64)
+            units = _read_row(file["spikes/units"], position).astype(np.int64)
+        if seconds.size != units.size or not np.isfinite(seconds).all():
+            sizes = f"{units.size} units and {seconds.size} finite times"
+            raise InputError(f"{self.names[position]} has {sizes}.")
+        zeros = np.zeros_like(units)
+        time = np.floor(seconds * 1e6).astype(np.int64)
+        return Events(time, x=units, y=zeros, polarity=zeros)
+
+
+def _read_row(rows: h5py.Dataset, position: int) -> np.ndarray:
+    """Return the array of one sample."""
+    return read_rows(rows, position, position + 1)[0]
 
 
 DATASET = Dataset(SPEC, locate, load, official_order=True)
