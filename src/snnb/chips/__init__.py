@@ -1,1 +1,4 @@
-"""Chips: descriptions with their limits and figures of energy and time, and architectures of SANA-FE. No TensorFlow."""
+"""Chips: descriptions with limits, energies and times; architectures of SANA-FE.
+
+Imports no TensorFlow.
+"""

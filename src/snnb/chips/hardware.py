@@ -1,6 +1,19 @@
-"""What a description states: mesh, limits of cores, energies and times of events; or cores that take a layer each."""
+"""Content of a hardware description.
 
-from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Union
+It has the mesh, limits of cores, energies and times of events; or cores that take a
+layer each.
+"""
+
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from pydantic import (
     Field,
@@ -19,12 +32,24 @@ if TYPE_CHECKING:
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 NO_LIMIT = 1 << 62
-ALWAYS_STATED = ("synapses_per_core", "synapse")  # in cost.json, also if they are absent
-# Keys that need an entry in `sources`: `energy_pj` if it has more than router, link and synapse
-SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
+ALWAYS_STATED = (
+    "synapses_per_core",
+    "synapse",
+)  # in cost.json, also if they are absent
+# Keys that need an entry in `sources`: `energy_pj` if it has more than router, link and
+# synapse
+SOURCED = (
+    "tile",
+    "chip",
+    "axons_out_per_core",
+    "synapse_memory",
+    "energy_pj",
+    "time_ns",
+)
 Side = Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
 Sides = Tuple[Side, Side]  # along x and along y
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
+LimitFromZero = Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)]
 Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
@@ -36,52 +61,79 @@ class Description(Document):
 
     @model_serializer(mode="wrap")
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
-        return {key: value for key, value in plain(self).items() if value is not None or key in ALWAYS_STATED}
+        content: Dict[str, object] = {}
+        for key, value in plain(self).items():
+            if value is not None or key in ALWAYS_STATED:
+                content[key] = value
+        return content
 
 
 class RouteFigures(Description):
-    """Energy (pJ) or time (ns) of a spike on its way to another core: per router and link of its route."""
+    """Energy (pJ) or time (ns) of a spike on its way to another core.
+
+    Figures are those of each router and each link of its route.
+    """
 
     router: Figure
     link: Optional[Figure] = None  # or `link_x` and `link_y`
     link_x: Optional[Figure] = None
     link_y: Optional[Figure] = None
-    between_chips: Optional[Figure] = None  # of a link between chips; None: that of any other link
+    # Of a link between chips; None: the figure of any link
+    between_chips: Optional[Figure] = None
 
     @model_validator(mode="after")
     def _has_links(self) -> "RouteFigures":
-        both = self.link_x is not None, self.link_y is not None
-        if both != ((self.link is None),) * 2:
+        has_link = self.link is not None
+        if (self.link_x is None) != has_link or (self.link_y is None) != has_link:
             raise ValueError("give link, or link_x and link_y")
         return self
 
-    def of_routes(self, hops: "np.ndarray", borders: "np.ndarray", *, first: bool = True) -> "np.ndarray":
-        """Return the sum over the routers and links of routes: float64, shape (routes,).
+    def sum_routes(
+        self,
+        hops: "np.ndarray",
+        borders: "np.ndarray",
+        *,
+        with_first_router: bool = True,
+    ) -> "np.ndarray":
+        """Sum up the figures over the routers and links of routes.
+
+        The sums are float64, shape (routes,).
 
         Parameters
         ----------
-        hops, borders : (2, routes) int64 array; links along x and y, and the ones that lead to another chip
-        first : whether the router of the sending core counts
+        hops : (2, routes) int64 array
+            Links along x and along y.
+        borders : (2, routes) int64 array
+            Links along x and along y that lead to another chip.
+        with_first_router : bool
+            Whether the router of the sending core counts.
         """
-        routers = (hops.sum(axis=0) + first) * self.router
+        routers = (hops.sum(axis=0) + with_first_router) * self.router
         if self.link is not None and self.between_chips is None:
             return routers + hops.sum(axis=0) * self.link
-        x, y = (self.link, self.link) if self.link is not None else (self.link_x, self.link_y)
+        figure_x = self.link_x if self.link is None else self.link
+        figure_y = self.link_y if self.link is None else self.link
         if self.between_chips is None:
-            return routers + (hops[0] * x + hops[1] * y)
-        inside = hops - borders
-        return routers + (inside[0] * x + inside[1] * y + borders.sum(axis=0) * self.between_chips)
+            return routers + (hops[0] * figure_x + hops[1] * figure_y)
+        links_inside = hops - borders
+        inside = links_inside[0] * figure_x + links_inside[1] * figure_y
+        return routers + (inside + borders.sum(axis=0) * self.between_chips)
 
 
 class EventFigures(RouteFigures):
-    """Energies (pJ) or times (ns) of events; None is not counted. The events are the ones of SANA-FE."""
+    """Energies (pJ) or times (ns) of events; None is not counted.
+
+    The events are the ones of SANA-FE.
+    """
 
     synapse: Optional[Figure] = None  # of a spike at a synapse
-    # Update of a neuron in a time step: without input, bias and potential, and of any other
+    # Update of a neuron in a time step: without input, bias and potential, and of any
+    # other
     neuron_inactive: Optional[Figure] = None
     neuron_active: Optional[Figure] = None
     spike: Optional[Figure] = None  # of a neuron, besides the update
-    # Message of a spike to a core that holds a target of the neuron: where it is sent, and where it is received
+    # Message of a spike to a core that holds a target of the neuron: where it is sent,
+    # and where it is received
     axon_out: Optional[Figure] = None
     axon_in: Optional[Figure] = None
 
@@ -102,21 +154,27 @@ class TimesNs(EventFigures):
     barrier: Union[Figure, Dict[Annotated[int, Field(ge=0)], Figure], None] = None
 
     def barrier_of(self, tiles: int) -> float:
-        """Return the time of the end of a step with a number of tiles in use, as SANA-FE's `LookupTable`."""
+        """Return the time of the end of a step with a number of tiles in use.
+
+        It is looked up as in SANA-FE's `LookupTable`.
+        """
         if not isinstance(self.barrier, dict):
             return self.barrier or 0.0
         keys = [key for key in self.barrier if key <= tiles]
-        return self.barrier[max(keys) if keys else min(self.barrier)]
+        key = max(keys) if keys else min(self.barrier)
+        return self.barrier[key]
 
 
 class SynapseMemory(Description):
     """Memory of a core for synapses."""
 
     bits_per_core: Limit
-    # Of an entry of a list: the list of a source has its synapses onto the neurons of the core
+    # Of an entry of a list: the list of a source has its synapses onto the neurons of
+    # the core
     weight_bits: Limit
-    index_bits: Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)] = 0
-    sharing: Literal["kernel", "none"] = "none"  # kernel: sources whose lists are equal up to a shift share one
+    index_bits: LimitFromZero = 0
+    # kernel: sources whose lists are equal up to a shift share one
+    sharing: Literal["kernel", "none"] = "none"
 
     @property
     def entries(self) -> int:
@@ -129,12 +187,15 @@ class Hardware(Description):
 
     name: Name
     mesh: Sides  # cores
-    tile: Optional[Sides] = None  # cores that share a router: hops are counted between tiles; None: each has one
+    # Cores that share a router: hops are counted between tiles; None: each core has one
+    tile: Optional[Sides] = None
     chip: Optional[Sides] = None  # cores of a chip; None: there is one chip
     neurons_per_core: Limit
-    # Distinct neurons whose spikes the synapses of a core receive, including neurons of the core itself
+    # Distinct neurons whose spikes the synapses of a core receive, including neurons of
+    # the core itself
     axons_per_core: Limit
-    axons_out_per_core: Optional[Limit] = None  # pairs of a neuron and a core that holds targets of it
+    # Pairs of a neuron and a core that holds targets of it
+    axons_out_per_core: Optional[Limit] = None
     synapses_per_core: Optional[Limit] = None  # None: not limited
     synapse_memory: Optional[SynapseMemory] = None
     energy_pj: EventFigures
@@ -145,26 +206,47 @@ class Hardware(Description):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Hardware":
-        faults = []
-        for name, part, within, sides in (
-            ("tile", self.tile, "mesh", self.mesh),
-            ("chip", self.chip, "mesh", self.mesh),
-            ("tile", self.chip and self.tile, "chip", self.chip or self.mesh),
-        ):
-            if part is not None and (sides[0] % part[0] or sides[1] % part[1]):
-                faults.append(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {part}")
-        if (self.latency_ns is None) == (self.time_ns is None):
-            faults.append("give latency_ns or time_ns, one of them")
-        stated = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]
-        missing = [name for name in stated if name not in (self.sources or {})]
-        if missing:
-            faults.append(f"{', '.join(missing)}: no source, name it under sources")
-        unknown = [name for name in self.sources or {} if name not in stated]
-        if unknown:
-            faults.append(f"sources: there are no figures {', '.join(unknown)} that need one")
+        faults = [*self._side_faults(), *self._source_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _side_faults(self) -> List[str]:
+        """Return the parts of the chip that do not fill what they are a part of."""
+        faults: List[str] = []
+        chip_tile = self.tile if self.chip is not None else None
+        for name, part, whole_name, whole in (
+            ("tile", self.tile, "mesh", self.mesh),
+            ("chip", self.chip, "mesh", self.mesh),
+            ("tile", chip_tile, "chip", self.chip or self.mesh),
+        ):
+            if part is not None and (whole[0] % part[0] or whole[1] % part[1]):
+                cores = f"{whole[0]} × {whole[1]} cores"
+                faults.append(
+                    f"{whole_name}: {cores} are not a multiple of the {name}'s, {part}",
+                )
+        return faults
+
+    def _source_faults(self) -> List[str]:
+        """Return what is wrong with the figures of time and the sources of figures."""
+        faults: List[str] = []
+        if (self.latency_ns is None) == (self.time_ns is None):
+            faults.append("give latency_ns or time_ns, one of them")
+        sources = self.sources or {}
+        sourced_keys: List[str] = []
+        for name in SOURCED:
+            is_sourced = name != "energy_pj" or self.events
+            if getattr(self, name) is not None and is_sourced:
+                sourced_keys.append(name)
+        without_source = [name for name in sourced_keys if name not in sources]
+        if without_source:
+            names = ", ".join(without_source)
+            faults.append(f"{names}: no source, name it under sources")
+        without_figure = [name for name in sources if name not in sourced_keys]
+        if without_figure:
+            names = ", ".join(without_figure)
+            faults.append(f"sources: there are no figures {names} that need one")
+        return faults
 
     @property
     def cores(self) -> int:
@@ -174,32 +256,40 @@ class Hardware(Description):
     @property
     def events(self) -> bool:
         """Whether there are energies of events other than routes and synapses."""
-        old = ("router", "link", "synapse")
-        return any(key not in old and value is not None for key, value in self.energy_pj)
+        keys = {key for key, value in self.energy_pj if value is not None}
+        return not keys <= {"router", "link", "synapse"}
 
     @property
     def counts_events(self) -> bool:
-        """Whether the cost has counts of events: there are energies or times of them."""
+        """Whether the cost has counts of events: they have energies or times."""
         return self.events or self.time_ns is not None
 
     @property
     def energy_of(self) -> Literal["events", "network"]:
-        """Scope of the energy of a sample: only energies of the same scope can be compared.
+        """Scope of the energy of a sample.
 
-        `network` is that of routes, and of synapses if there is a figure: there is none of neurons and messages.
+        Only energies of the same scope can be compared. `network` is the energy of
+        routes, and of synapses if there is a figure: there are no figures of neurons
+        and messages.
         """
-        counted = (*PARTS["neurons"], *PARTS["axons"])
-        return "events" if any(getattr(self.energy_pj, name) is not None for name in counted) else "network"
+        for name in (*PARTS["neurons"], *PARTS["axons"]):
+            if getattr(self.energy_pj, name) is not None:
+                return "events"
+        return "network"
 
     @property
     def latency(self) -> RouteFigures:
         """Times on the route of a spike."""
-        return self.time_ns or self.latency_ns  # type: ignore[return-value]  # there is one
+        times = self.time_ns or self.latency_ns
+        assert times is not None  # see `_is_consistent`
+        return times
 
     @property
     def routers(self) -> Sides:
         """Routers along x and y."""
-        return self.mesh if self.tile is None else (self.mesh[0] // self.tile[0], self.mesh[1] // self.tile[1])
+        if self.tile is None:
+            return self.mesh
+        return self.mesh[0] // self.tile[0], self.mesh[1] // self.tile[1]
 
     @property
     def links(self) -> int:
@@ -208,11 +298,17 @@ class Hardware(Description):
         return 2 * ((width - 1) * height + width * (height - 1))
 
     def router_of(self, place: "np.ndarray") -> "np.ndarray":
-        """Return x and y of the router of cores at `place` (int32, shape (cores, 2)), in tiles."""
+        """Return x and y of the router of cores, in tiles.
+
+        `place` and the result are int32, shape (cores, 2).
+        """
         return place if self.tile is None else place // self.tile
 
     def chip_of(self, place: "np.ndarray") -> "np.ndarray":
-        """Return x and y of the chip of cores at `place` (int32, shape (cores, 2)), in chips."""
+        """Return x and y of the chip of cores, in chips.
+
+        `place` and the result are int32, shape (cores, 2).
+        """
         return place // (self.chip or self.mesh)
 
 
@@ -238,14 +334,20 @@ class Limits(NamedTuple):
     @classmethod
     def of(cls, hardware: Hardware) -> "Limits":
         """Return the limits of a hardware description."""
-        synapses, memory = hardware.synapses_per_core or NO_LIMIT, hardware.synapse_memory
+        memory = hardware.synapse_memory
+        synapses = hardware.synapses_per_core or NO_LIMIT
         if memory is not None and memory.sharing == "none":  # an entry for each synapse
             synapses = min(synapses, memory.entries)
         axons = hardware.axons_per_core
-        axons = axons if axons < LARGEST_LIMIT else NO_LIMIT  # an architecture of SANA-FE does not limit them
-        out = hardware.axons_out_per_core or NO_LIMIT
-        bits = NO_LIMIT if memory is None else memory.bits_per_core
-        return cls(hardware.neurons_per_core, axons, synapses, out, bits)
+        if axons >= LARGEST_LIMIT:  # an architecture of SANA-FE does not limit them
+            axons = NO_LIMIT
+        return cls(
+            neurons=hardware.neurons_per_core,
+            axons=axons,
+            synapses=synapses,
+            axons_out=hardware.axons_out_per_core or NO_LIMIT,
+            memory_bits=NO_LIMIT if memory is None else memory.bits_per_core,
+        )
 
 
 class CoreMemory(Description):
@@ -264,14 +366,17 @@ class LayerLimits(Description):
 
     weight_bits: Optional[Limit] = None  # signed
     state_bits: Optional[Limit] = None  # signed, of potentials, thresholds and biases
-    input_side: Optional[Limit] = None  # of a map of the input, and of the output before pooling
+    # Of a map of the input, and of the output before pooling
+    input_side: Optional[Limit] = None
     output_side: Optional[Limit] = None
     channels: Optional[Limit] = None  # of the input, and of the output
     kernel_side: Optional[Limit] = None
-    padding: Optional[Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)]] = None
+    padding: Optional[LimitFromZero] = None
     strides: Optional[Tuple[Limit, ...]] = Field(default=None, min_length=1)
-    pooling: Tuple[Limit, ...] = ()  # sides of the windows that are summed on the way to the next core
-    targets: Optional[Limit] = None  # inputs of cores that a core, or the input, sends its spikes to
+    # Sides of the windows that are summed on the way to the next core
+    pooling: Tuple[Limit, ...] = ()
+    # Inputs of cores that a core, or the input, sends its spikes to
+    targets: Optional[Limit] = None
 
 
 class LayerHardware(Description):

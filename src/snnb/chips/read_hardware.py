@@ -1,4 +1,7 @@
-"""Read the description of a chip, a YAML file. Those in `descriptions/` are part of the package and have names."""
+"""Read the description of a chip, a YAML file.
+
+The files in `descriptions/` are part of the package and have names.
+"""
 
 from pathlib import Path
 from typing import Dict, Tuple, Type
@@ -21,54 +24,74 @@ def hardware_names() -> Tuple[str, ...]:
 
 
 def descriptions() -> Dict[str, Hardware]:
-    """Return the descriptions of meshes in the package by name, the fewest cores first."""
-    chips = [chip for chip in map(read_hardware, hardware_names()) if isinstance(chip, Hardware)]
-    return {chip.name: chip for chip in sorted(chips, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
+    """Return the descriptions of meshes in the package by name, in order of size."""
+    chips = map(read_hardware, hardware_names())
+    meshes = [chip for chip in chips if isinstance(chip, Hardware)]
+    meshes.sort(key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))
+    return {chip.name: chip for chip in meshes}
 
 
 def layer_descriptions() -> Dict[str, LayerHardware]:
-    """Return the descriptions in the package of chips with a core for each layer, by name."""
+    """Return the descriptions in the package whose cores take a layer each, by name."""
     chips = map(read_hardware, hardware_names())
     return {chip.name: chip for chip in chips if isinstance(chip, LayerHardware)}
 
 
-def is_file(named: str) -> bool:
-    """Return whether the value of `--hardware` is the path of a file, not the name of a description."""
-    return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml", ".json")))
+def is_file(name_or_file: str) -> bool:
+    """Return whether the value of `--hardware` is the path of a file, not a name."""
+    if name_or_file in hardware_names():
+        return False
+    return "/" in name_or_file or name_or_file.endswith((".yaml", ".yml", ".json"))
 
 
-def shown_name(name: str, named: str) -> str:
-    """Return the name of a chip as results show it, `NAME (FILE)` if `named`, the value of `--hardware`, is a file."""
-    return f"{name} ({Path(named).name})" if is_file(named) else name
+def label_of_chip(name: str, name_or_file: str) -> str:
+    """Return the name of a chip as results show it.
+
+    It is `NAME (FILE)` if `name_or_file`, the value of `--hardware`, is a file.
+    """
+    if is_file(name_or_file):
+        return f"{name} ({Path(name_or_file).name})"
+    return name
 
 
-def description_file(named: str) -> Path:
+def description_file(name_or_file: str) -> Path:
     """Return the file of the description that the value of `--hardware` means."""
-    return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
+    if is_file(name_or_file):
+        return Path(name_or_file)
+    return DESCRIPTIONS / f"{name_or_file}.yaml"
 
 
-def read_hardware(named: str) -> AnyHardware:
+def read_hardware(name_or_file: str) -> AnyHardware:
     """Read a description by its name, or from a file (see `is_file`).
 
-    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
+    Raise `UsageError` if there is no description of that name, `InputError` if the file
+    is missing or invalid.
     """
-    names = hardware_names()
-    path = description_file(named)
-    if is_file(named) and not path.exists():
-        raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(names)}")
-    if not is_file(named) and named not in names:
-        raise UsageError(
-            f"--hardware {named}: no such description; there are {', '.join(names)}; or give the path of a YAML file"
-        )
-    with advising(ADVICE.format("loihi")):
+    names = ", ".join(hardware_names())
+    path = description_file(name_or_file)
+    if is_file(name_or_file):
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such file; give a YAML file, or one of {names}",
+            )
+    elif name_or_file not in hardware_names():
+        choice = f"there are {names}; or give the path of a YAML file"
+        raise UsageError(f"--hardware {name_or_file}: no such description; {choice}")
+    mesh_advice = ADVICE.format("loihi")
+    with advising(mesh_advice):
         data = load_yaml(path)
     if not isinstance(data, dict):
-        raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE.format('loihi')}")
+        raise InputError(
+            f"{path} describes no hardware: it holds no keys; {mesh_advice}",
+        )
     if sanafe_architecture.KEY in data:
-        data = sanafe_architecture.described(data, path.name)
+        data = sanafe_architecture.read_architecture(data, path.name)
     kind: Type[AnyHardware] = LayerHardware if "cores" in data else Hardware
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        advice = ADVICE.format("speck2f" if kind is LayerHardware else "loihi")
-        raise InputError(f"{path}: {faults_in_words(error, kind, data)}; {advice}") from None
+        faults = faults_in_words(error, kind, data)
+        advice = mesh_advice
+        if kind is LayerHardware:
+            advice = ADVICE.format("speck2f")
+        raise InputError(f"{path}: {faults}; {advice}") from None

@@ -1,199 +1,336 @@
-"""Hardware descriptions as architectures of SANA-FE: written, read, and the addresses of cores there.
+"""Hardware descriptions as architectures of SANA-FE, and the addresses of cores there.
 
-An architecture (YAML with the key `architecture`; SLAM-Lab/SANA-FE 2.1.1, src/yaml_arch.cpp) is a mesh of tiles of
-cores. A core is a pipeline of units; of several units of a kind SANA-FE takes the first by default, and so does this.
-SANA-FE has no figures of routers and chips, and no limits of axons and memory: those stand only in the description,
-which is part of a written file under a key that SANA-FE ignores. It is read again unless the architecture was changed.
+An architecture (YAML with the key `architecture`; SLAM-Lab/SANA-FE 2.1.1,
+src/yaml_arch.cpp) is a mesh of tiles of cores. A core is a pipeline of units; of
+several units of a kind SANA-FE takes the first by default, and so does this module.
+SANA-FE has no figures of routers and chips, and no limits of axons and memory: those
+stand only in the description, which is part of a written file under a key that SANA-FE
+ignores. It is read again unless the architecture was changed.
 """
 
 import re
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Tuple
 
-from snnb.chips.hardware import LARGEST_LIMIT, Hardware, RouteFigures, TimesNs
+from snnb.chips.hardware import LARGEST_LIMIT, Hardware, RouteFigures
 from snnb.core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-KEY, DESCRIPTION = "architecture", "description"
-LINK_BUFFER = 16  # messages, as in SANA-FE's loihi.yaml; only its model `detailed` uses it
-# Units of a core: their model, and the events of each with their figures in a description; a dendrite costs nothing
-UNITS: Dict[str, Tuple[Dict[str, object], Dict[str, str]]] = {
-    "axon_in": ({}, {"message_in": "axon_in"}),
-    "synapse": ({"model": "current_based"}, {"process_spike": "synapse"}),
-    "dendrite": ({"model": "accumulator_with_delay"}, {"update": ""}),
-    "soma": (
+KEY = "architecture"
+DESCRIPTION = "description"
+# Messages, as in SANA-FE's loihi.yaml; only its model `detailed` uses it
+LINK_BUFFER = 16
+JOULES_PER_PJ = 1e-12
+SECONDS_PER_NS = 1e-9
+
+
+class Unit(NamedTuple):
+    """A kind of unit of a core."""
+
+    model: Dict[str, object]
+    # Events by their keys in an architecture: the keys of their figures in a
+    # description
+    events: Dict[str, str]
+
+
+UNITS = {
+    "axon_in": Unit({}, {"message_in": "axon_in"}),
+    "synapse": Unit({"model": "current_based"}, {"process_spike": "synapse"}),
+    # A dendrite costs nothing
+    "dendrite": Unit({"model": "accumulator_with_delay"}, {"update": ""}),
+    "soma": Unit(
         {"model": "truenorth"},
-        {"access_neuron": "neuron_inactive", "update_neuron": "update", "spike_out": "spike"},
+        {
+            "access_neuron": "neuron_inactive",
+            "update_neuron": "update",
+            "spike_out": "spike",
+        },
     ),
-    "axon_out": ({}, {"message_out": "axon_out"}),
+    "axon_out": Unit({}, {"message_out": "axon_out"}),
 }
-HOPS = {"east_hop": "link_x", "west_hop": "link_x", "north_hop": "link_y", "south_hop": "link_y"}
-Node = Mapping[str, Any]
+HOPS = {
+    "east_hop": "link_x",
+    "west_hop": "link_x",
+    "north_hop": "link_y",
+    "south_hop": "link_y",
+}
+Section = Mapping[str, Any]  # of the YAML file
 
 
-def address_of(place: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int]) -> "Tuple[np.ndarray, np.ndarray]":
-    """Return the tile of cores in an architecture, and the number of each core in its tile.
+def address_of(
+    place: "np.ndarray",
+    mesh: Tuple[int, int],
+    sides: Tuple[int, int],
+) -> "Tuple[np.ndarray, np.ndarray]":
+    """Return the tile of cores in an architecture, and the number of each in its tile.
 
     Parameters
     ----------
-    place : (cores, 2) int array; x and y
-    mesh, sides : cores along x and y of the mesh and of a tile
+    place : (cores, 2) int array
+        x and y of each core.
+    mesh, sides : (int, int)
+        Cores along x and y of the mesh, and of a tile.
     """
-    tile, core = place // sides, place % sides
-    return tile[:, 0] * (mesh[1] // sides[1]) + tile[:, 1], core[:, 0] * sides[1] + core[:, 1]
+    tile_place = place // sides
+    core_place = place % sides
+    tiles_along_y = mesh[1] // sides[1]
+    tile = tile_place[:, 0] * tiles_along_y + tile_place[:, 1]
+    core = core_place[:, 0] * sides[1] + core_place[:, 1]
+    return tile, core
 
 
-def place_of(address: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int]) -> "np.ndarray":
-    """Return x and y of cores, given tile and core in it; both (cores, 2). The inverse of `address_of`."""
+def place_of(
+    address: "np.ndarray",
+    mesh: Tuple[int, int],
+    sides: Tuple[int, int],
+) -> "np.ndarray":
+    """Return x and y of cores: the inverse of `address_of`.
+
+    `address` (int, shape (cores, 2)) is the tile of each core, and its number there;
+    the result has the same shape.
+    """
     import numpy as np
 
-    height = mesh[1] // sides[1]
-    return np.stack(np.divmod(address[:, 0], height), 1) * sides + np.stack(np.divmod(address[:, 1], sides[1]), 1)
+    tiles_along_y = mesh[1] // sides[1]
+    tile_place = np.stack(np.divmod(address[:, 0], tiles_along_y), 1)
+    core_place = np.stack(np.divmod(address[:, 1], sides[1]), 1)
+    return tile_place * sides + core_place
 
 
-def architecture_file(hardware: Hardware) -> Dict[str, Node]:
+def architecture_file(hardware: Hardware) -> Dict[str, Section]:
     """Return the content of an architecture file; absent figures are 0."""
     width, height = hardware.routers
-    time = hardware.latency
-    figures = {"energy": (_figures_of_events(hardware.energy_pj), 1e-12), "latency": (_figures_of_events(time), 1e-9)}
-    barrier = (time.barrier if isinstance(time, TimesNs) else None) or 0.0
-    noc = {"topology": "mesh", "width": width, "height": height, "link_buffer_size": LINK_BUFFER}
-    if isinstance(barrier, dict):
-        noc.update(sync_model="table", latency_sync={tiles: _scaled(ns, 1e-9) for tiles, ns in barrier.items()})
-    else:
-        noc.update(sync_model="fixed", latency_sync=_scaled(barrier, 1e-9))
+    tiles = width * height
+    energies = _event_figures(hardware.energy_pj)
+    times = _event_figures(hardware.latency)
     core: Dict[str, object] = {
-        "name": f"core[0..{hardware.cores // (width * height) - 1}]",
+        "name": f"core[0..{hardware.cores // tiles - 1}]",
         "attributes": {
             "buffer_position": "dendrite",
             "buffer_inside_unit": True,
             "max_neurons_supported": hardware.neurons_per_core,
         },
     }
-    for name, (model, events) in UNITS.items():
-        core[name] = [{"name": name, "attributes": {**model, **_costs(events, figures)}}]
-    tile = {"name": f"tile[0..{width * height - 1}]", "attributes": _costs(HOPS, figures), "core": [core]}
-    architecture = {"name": hardware.name, "attributes": noc, "tile": [tile]}
+    for name, unit in UNITS.items():
+        costs = _costs(unit.events, energies, times)
+        core[name] = [{"name": name, "attributes": {**unit.model, **costs}}]
+    tile = {
+        "name": f"tile[0..{tiles - 1}]",
+        "attributes": _costs(HOPS, energies, times),
+        "core": [core],
+    }
+    architecture = {
+        "name": hardware.name,
+        "attributes": {
+            "topology": "mesh",
+            "width": width,
+            "height": height,
+            "link_buffer_size": LINK_BUFFER,
+            **_barrier(hardware),
+        },
+        "tile": [tile],
+    }
     return {KEY: architecture, DESCRIPTION: hardware.model_dump()}
 
 
-def _figures_of_events(events: RouteFigures) -> Dict[str, float]:
-    """Return the energies or times of all events; `update` is the additional figure of an active neuron."""
-    figures = {key: value for key, value in events if key != "barrier" and value is not None}
+def _barrier(hardware: Hardware) -> Dict[str, object]:
+    """Return the keys of the end of a time step."""
+    barrier = hardware.time_ns.barrier if hardware.time_ns is not None else None
+    if not isinstance(barrier, dict):
+        latency = _round_digits((barrier or 0.0) * SECONDS_PER_NS)
+        return {"sync_model": "fixed", "latency_sync": latency}
+    latencies: Dict[int, float] = {}
+    for tiles, ns in barrier.items():
+        latencies[tiles] = _round_digits(ns * SECONDS_PER_NS)
+    return {"sync_model": "table", "latency_sync": latencies}
+
+
+def _event_figures(events: RouteFigures) -> Dict[str, float]:
+    """Return the energies or times of all events that have one.
+
+    `update` is the additional figure of an active neuron.
+    """
+    figures: Dict[str, float] = {}
+    for key, value in events:
+        if key != "barrier" and value is not None:
+            figures[key] = value
     link = figures.get("link", 0.0)
-    update = figures.get("neuron_active", 0.0) - figures.get("neuron_inactive", 0.0)
-    return {"link_x": link, "link_y": link, **figures, "update": update}
+    active = figures.get("neuron_active", 0.0)
+    inactive = figures.get("neuron_inactive", 0.0)
+    return {"link_x": link, "link_y": link, **figures, "update": active - inactive}
 
 
-def _costs(events: Mapping[str, str], figures: Mapping[str, Tuple[Dict[str, float], float]]) -> Dict[str, float]:
-    """Return energy (J) and latency (s) of events by the keys of SANA-FE."""
-    return {
-        f"{cost}_{event}": _scaled(of_events.get(key, 0.0), unit)
-        for cost, (of_events, unit) in figures.items()
-        for event, key in events.items()
-    }
+def _costs(
+    events: Mapping[str, str],
+    energies: Mapping[str, float],
+    times: Mapping[str, float],
+) -> Dict[str, float]:
+    """Return energy (J) and latency (s) of events by the keys of SANA-FE.
+
+    `energies` (pJ) and `times` (ns) have the keys of a description.
+    """
+    costs: Dict[str, float] = {}
+    for event, key in events.items():
+        costs[f"energy_{event}"] = _round_digits(energies.get(key, 0.0) * JOULES_PER_PJ)
+    for event, key in events.items():
+        costs[f"latency_{event}"] = _round_digits(times.get(key, 0.0) * SECONDS_PER_NS)
+    return costs
 
 
-def _scaled(figure: float, unit: float) -> float:
-    return float(f"{figure * unit:.12g}")
+def _round_digits(figure: float) -> float:
+    """Round to 12 digits."""
+    return float(f"{figure:.12g}")
 
 
-MOST = 2**30  # cores of a description
+MAX_CORES = 2**30  # of a description
 
 
-def described(data: Node, where: str) -> Dict[str, object]:
-    """Return the keys of a hardware description (`Hardware`); raise `InputError` where the architecture has no such.
+def read_architecture(data: Section, file: str) -> Dict[str, object]:
+    """Return the keys of a hardware description (`Hardware`) of an architecture.
+
+    Raise `InputError` if the architecture lacks some, or cannot be described.
 
     Parameters
     ----------
-    data : content of the YAML file
-    where : str
+    data : mapping
+        Content of the YAML file.
+    file : str
         The file, for messages and as the source of the figures.
     """
     try:
-        architecture, written = data[KEY], data.get(DESCRIPTION)
-        if written is not None and architecture_file(Hardware.model_validate(written))[KEY] == architecture:
-            return dict(written)
-        tile, tiles = _only(architecture["tile"])
-        core, cores = _only(tile["core"])
-        noc, units = architecture["attributes"], {name: _first(core[name])["attributes"] for name in UNITS}
-        across = isqrt(cores)
-        while cores % across:
-            across -= 1
-        shape = cores // across, across
-        columns, rows = -(-tiles // max(noc["height"], 1)), int(noc["height"])  # tile n is at x = n // height
-        if columns > noc["width"] or columns * rows != tiles:
-            raise ValueError(f"{tiles} tiles do not fill columns of a mesh of {noc['width']} × {noc['height']}")
-        position = core["attributes"]["buffer_position"]
-        energies = _figures(tile["attributes"], units, position, ("energy", 1e12))
-        times: Dict[str, object] = {**_figures(tile["attributes"], units, position, ("latency", 1e9))}
-        sync = noc.get("latency_sync", 0.0)
-        sync = dict(enumerate(sync)) if isinstance(sync, list) else sync
-        if isinstance(sync, dict):  # by tiles in use
-            times["barrier"] = {int(tiles): _scaled(float(time), 1e9) for tiles, time in sync.items()}
-        else:
-            times["barrier"] = _scaled(float(sync), 1e9)
-        source = f"{where}, an architecture of SANA-FE"
-        return {
-            "name": re.sub(r"[^A-Za-z0-9_.-]", "_", str(architecture["name"]))[:60],
-            "mesh": [columns * shape[0], rows * shape[1]],
-            "tile": list(shape),
-            "neurons_per_core": core["attributes"]["max_neurons_supported"],
-            "axons_per_core": LARGEST_LIMIT,  # there is no limit
-            "energy_pj": energies,
-            "time_ns": times,
-            "source": source,
-            "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), source),
-        }
+        architecture = data[KEY]
+        description = data.get(DESCRIPTION)
+        if description is not None:
+            hardware = Hardware.model_validate(description)
+            if architecture_file(hardware)[KEY] == architecture:
+                return dict(description)
+        return _describe(architecture, f"{file}, an architecture of SANA-FE")
     except KeyError as error:
-        raise InputError(f"{where}: as an architecture of SANA-FE it lacks {error}") from None
+        fault = f"as an architecture of SANA-FE it lacks {error}"
     except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise InputError(f"{where}: not an architecture of SANA-FE that a description can state: {error}") from None
+        fault = f"not an architecture of SANA-FE that a description can state: {error}"
+    raise InputError(f"{file}: {fault}")
 
 
-def _first(section: Any) -> Node:
+def _describe(architecture: Section, source: str) -> Dict[str, object]:
+    """Return the keys of the description of an architecture."""
+    tile, tiles = _only_entry(architecture["tile"])
+    core, cores = _only_entry(tile["core"])
+    attributes = architecture["attributes"]
+    units = {name: _first_entry(core[name])["attributes"] for name in UNITS}
+    tile_height = isqrt(cores)
+    while cores % tile_height:
+        tile_height -= 1
+    tile_width = cores // tile_height
+    # Columns and rows of tiles; tile n is at x = n // height
+    columns = -(-tiles // max(attributes["height"], 1))
+    rows = int(attributes["height"])
+    if columns > attributes["width"] or columns * rows != tiles:
+        mesh = f"{attributes['width']} × {attributes['height']}"
+        raise ValueError(f"{tiles} tiles do not fill columns of a mesh of {mesh}")
+    position = core["attributes"]["buffer_position"]
+    energies = _Costs("energy", 1e12, tile["attributes"], units)
+    latencies = _Costs("latency", 1e9, tile["attributes"], units)
+    energy_pj = energies.describe(position)
+    time_ns: Dict[str, object] = {**latencies.describe(position)}
+    sync = attributes.get("latency_sync", 0.0)
+    if isinstance(sync, list):
+        sync = dict(enumerate(sync))
+    if isinstance(sync, dict):
+        barrier: Dict[int, float] = {}
+        for tiles_in_use, seconds in sync.items():
+            barrier[int(tiles_in_use)] = _round_digits(float(seconds) * 1e9)
+        time_ns["barrier"] = barrier
+    else:
+        time_ns["barrier"] = _round_digits(float(sync) * 1e9)
+    return {
+        "name": re.sub(r"[^A-Za-z0-9_.-]", "_", str(architecture["name"]))[:60],
+        "mesh": [columns * tile_width, rows * tile_height],
+        "tile": [tile_width, tile_height],
+        "neurons_per_core": core["attributes"]["max_neurons_supported"],
+        "axons_per_core": LARGEST_LIMIT,  # there is no limit
+        "energy_pj": energy_pj,
+        "time_ns": time_ns,
+        "source": source,
+        "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), source),
+    }
+
+
+def _first_entry(section: Any) -> Section:
     return section[0] if isinstance(section, list) else section
 
 
-def _only(section: Any) -> Tuple[Node, int]:
-    """Return the one entry of a section and how many it stands for: 32 for the name `tile[0..31]`."""
+def _only_entry(section: Any) -> Tuple[Section, int]:
+    """Return the one entry of a section, and how many tiles or cores it stands for.
+
+    For the name `tile[0..31]` these are 32.
+    """
     if isinstance(section, list) and len(section) != 1:
-        raise ValueError(f"{len(section)} kinds of tiles or cores; all must be equal")
-    entry = _first(section)
-    named = re.search(r"\[(\d+)\.\.(\d+)\]", entry["name"])
-    number = int(named.group(2)) - int(named.group(1)) + 1 if named else 1
-    if not 1 <= number <= MOST:
-        raise ValueError(f"{entry['name'][:60]} stands for no tile or core, or for more than {MOST:,}")
+        kinds = f"{len(section)} kinds of tiles or cores"
+        raise ValueError(f"{kinds}; all must be equal")
+    entry = _first_entry(section)
+    bounds = re.search(r"\[(\d+)\.\.(\d+)\]", entry["name"])
+    number = 1
+    if bounds is not None:
+        number = int(bounds.group(2)) - int(bounds.group(1)) + 1
+    if not 1 <= number <= MAX_CORES:
+        name = entry["name"][:60]
+        fault = f"no tile or core, or for more than {MAX_CORES:,}"
+        raise ValueError(f"{name} stands for {fault}")
     return entry, number
 
 
-def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[str, float]) -> Dict[str, float]:
-    """Return the energies or times of the events (`EventFigures`); `cost` is the prefix of the keys, and the unit."""
-    prefix, unit = cost
+class _Costs(NamedTuple):
+    """Energies or latencies in an architecture."""
 
-    def figure(node: Node, name: str) -> float:
-        return _scaled(float(node[f"{prefix}_{name}"]), unit)
+    prefix: str  # of their keys
+    scale: float  # from J to pJ, or from s to ns
+    tile: Section
+    units: Mapping[str, Section]
 
-    for direction, opposite in (("east", "west"), ("north", "south")):
-        if figure(tile, f"{direction}_hop") != figure(tile, f"{opposite}_hop"):
-            raise ValueError(f"{prefix}_{direction}_hop and {prefix}_{opposite}_hop differ")
-    if position not in ("soma", "dendrite"):
-        raise ValueError(f"buffer_position {position}; it must be soma or dendrite")
-    synapse, access = figure(units["synapse"], "process_spike"), figure(units["soma"], "access_neuron")
-    dendrite = figure(units["dendrite"], "update")
-    # A dendrite before the buffer is updated by each spike at a synapse, one after the buffer with the neuron.
-    synapse, access = (synapse + dendrite, access) if position == "soma" else (synapse, access + dendrite)
-    return {
-        "router": 0.0,
-        "link_x": figure(tile, "east_hop"),
-        "link_y": figure(tile, "north_hop"),
-        "synapse": synapse,
-        "neuron_inactive": access,
-        "neuron_active": _scaled(access + figure(units["soma"], "update_neuron"), 1),
-        "spike": figure(units["soma"], "spike_out"),
-        "axon_out": figure(units["axon_out"], "message_out"),
-        "axon_in": figure(units["axon_in"], "message_in"),
-    }
+    def figure(self, section: Section, event: str) -> float:
+        """Return the energy or time of an event."""
+        return _round_digits(float(section[f"{self.prefix}_{event}"]) * self.scale)
+
+    def unit_figure(self, unit: str, event: str) -> float:
+        """Return the energy or time of an event of a unit."""
+        return self.figure(self.units[unit], event)
+
+    def describe(self, position: str) -> Dict[str, float]:
+        """Return the figures of the events in a description (`EventFigures`).
+
+        `position` is the one of the buffer in the pipeline. A dendrite in front of it
+        is updated by each spike at a synapse, a dendrite behind it with the neuron.
+        """
+        for direction, opposite in (("east", "west"), ("north", "south")):
+            hop = self.figure(self.tile, f"{direction}_hop")
+            if hop != self.figure(self.tile, f"{opposite}_hop"):
+                keys = (
+                    f"{self.prefix}_{direction}_hop",
+                    f"{self.prefix}_{opposite}_hop",
+                )
+                raise ValueError(f"{' and '.join(keys)} differ")
+        if position not in ("soma", "dendrite"):
+            raise ValueError(f"buffer_position {position}; it must be soma or dendrite")
+        synapse = self.unit_figure("synapse", "process_spike")
+        access = self.unit_figure("soma", "access_neuron")
+        dendrite = self.unit_figure("dendrite", "update")
+        if position == "soma":
+            synapse += dendrite
+        else:
+            access += dendrite
+        update = self.unit_figure("soma", "update_neuron")
+        return {
+            "router": 0.0,
+            "link_x": self.figure(self.tile, "east_hop"),
+            "link_y": self.figure(self.tile, "north_hop"),
+            "synapse": synapse,
+            "neuron_inactive": access,
+            "neuron_active": _round_digits(access + update),
+            "spike": self.unit_figure("soma", "spike_out"),
+            "axon_out": self.unit_figure("axon_out", "message_out"),
+            "axon_in": self.unit_figure("axon_in", "message_in"),
+        }

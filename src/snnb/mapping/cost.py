@@ -222,7 +222,7 @@ def _route_cost(
     spikes : (routes,) float64 array; spikes per sample of each route
     unicast, multicast : float64 arrays; loads of the links
     """
-    delay = hardware.latency.of_routes(routes.hops, routes.borders)
+    delay = hardware.latency.sum_routes(routes.hops, routes.borders)
     links = max(1, hardware.links)
     between_chips: Optional[float] = None
     if hardware.chip is not None:
@@ -251,7 +251,7 @@ def _energy_cost(
     if by_event is not None and hardware.events:
         picojoules = sum(by_event.values())
     else:
-        of_routes = energy.of_routes(routes.hops, routes.borders)
+        of_routes = energy.sum_routes(routes.hops, routes.borders)
         picojoules = float(sums.matrix.data @ of_routes)
         if energy.synapse is not None:
             network = sums.network

@@ -211,7 +211,11 @@ def _coordinates(axis: int, side: int, hardware: Hardware, hops: bool) -> np.nda
     energy = hardware.energy_pj
     one_link = np.eye(2, dtype=np.int64)
     no_borders = np.zeros((2, 2))
-    energy_x, energy_y = energy.of_routes(one_link, no_borders, first=False)
+    energy_x, energy_y = energy.sum_routes(
+        one_link,
+        no_borders,
+        with_first_router=False,
+    )
     unit = float(energy_x or energy_y)
     positions = np.zeros((side, 2), np.int32)
     positions[:, axis] = np.arange(side)
@@ -220,7 +224,7 @@ def _coordinates(axis: int, side: int, hardware: Hardware, hops: bool) -> np.nda
         coordinates: np.ndarray = links.sum(axis=0).astype(np.float64)
         return coordinates
     borders = hardware.chip_of(positions).T
-    route_energy = energy.of_routes(links, borders, first=False)
+    route_energy = energy.sum_routes(links, borders, with_first_router=False)
     return np.round(route_energy / unit, 9)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import Annotated
 
 from snnb.architectures import find
-from snnb.chips.read_hardware import is_file, shown_name
+from snnb.chips.read_hardware import is_file, label_of_chip
 from snnb.core.errors import UsageError
 from snnb.core.quantities import Columns, Key, Value, columns, values, view
 from snnb.io.npy import load_archive
@@ -147,7 +147,7 @@ class MappingSummary(Document):
     @property
     def chip(self) -> str:
         """Name of the chip, and of the file of its description."""
-        return shown_name(self.details.hardware, self.hardware_file or "")
+        return label_of_chip(self.details.hardware, self.hardware_file or "")
 
 
 MAPPINGS = view(

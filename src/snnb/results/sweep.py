@@ -27,7 +27,7 @@ from typing import (
 )
 
 from snnb.chips.hardware import LayerHardware
-from snnb.chips.read_hardware import read_hardware, shown_name
+from snnb.chips.read_hardware import label_of_chip, read_hardware
 from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing
@@ -229,7 +229,7 @@ def _chip_cost(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar)
     parsed = folder / run.parsed_name
     coding = read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
-    name = shown_name(chip.name, hardware)
+    name = label_of_chip(chip.name, hardware)
     if isinstance(chip, LayerHardware):
         assignment = assign_layers(read_network(parsed), chip)
         if assignment.reason is not None:

@@ -27,7 +27,7 @@ COSTS = {**quantities_of(CoreCost), **quantities_of(EnergyCost), **quantities_of
 class ChipCost(Document):
     """Cost of a simulation on a chip. Without cores, it does not fit; `note` has the reason."""
 
-    chip: str  # its name, see `shown_name`
+    chip: str  # its name, see `label_of_chip`
     note: Optional[str] = None
     cores: Annotated[Optional[int], COSTS["cores"]] = None
     chips: Annotated[Optional[int], COSTS["chips"]] = None
