@@ -21,10 +21,10 @@ from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
-from snnb.mapping.cost import Routes
 from snnb.mapping.partition.partition import partition
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.placement import place
+from snnb.mapping.routes import find_routes
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 
 INSTANCES = Path(__file__).parent / "instances"
@@ -133,7 +133,9 @@ def measured(row: str, changes: Dict[str, Any], seeds: int, *, placing: bool) ->
         for seed in range(seeds):
             if placing:
                 places = place(traffic, hardware, seed, hops=True, settings=settings)
-                found.append(float(traffic.data @ Routes.of(traffic, hardware, places).hops.sum(axis=0)))
+                no_input = np.zeros(traffic.shape[0])
+                routes = find_routes(traffic, no_input, hardware, places)
+                found.append(float(routes.spikes @ routes.hops.sum(axis=0)))
                 continue
             try:
                 found.append(partition(network, hardware, seed=seed, settings=settings).best.connectivity)

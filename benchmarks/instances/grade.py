@@ -24,6 +24,7 @@ ROUTE = {"router", "link", "link_x", "link_y", "between_chips"}
 EVENTS = {*ROUTE, *OF_NEURONS, *OF_SYNAPSES}
 LIMITS = ("neurons", "axons", "axons_out", "synapses")  # each in the key NAME_per_core
 KEYS = {"name", "mesh", "tile", "chip", "source", "sources", *(f"{name}_per_core" for name in LIMITS)}
+KEYS |= {"input_ports", "unavailable"}  # positions of the mesh
 PARTS = {"energy_pj": EVENTS, "latency_ns": ROUTE, "time_ns": {*EVENTS, "barrier"}}
 PARTS["synapse_memory"] = {"bits_per_core", "weight_bits", "index_bits", "sharing"}
 
@@ -134,16 +135,34 @@ def firsts(values):
     return np.flatnonzero(np.diff(values, prepend=values[:1] - 1))
 
 
-def routes(figures, router, chip, own, to, source, spikes):
-    """Return hops, multicast hops and energy of spikes between cores, whose routers and chips have these x and y."""
-    begin, end = router[own].T, router[to].T
-    links, borders, multicast = np.abs(begin - end), np.abs(chip[own] - chip[to]).T, 0.0
-    hops, inside = spikes @ links.sum(axis=0), (links - borders if "between_chips" in figures else links) @ spikes
+def nearest_ports(chip, place):
+    """Return the index of the input port with the fewest hops to each core, of equal ones the first."""
+    tile = chip.get("tile", (1, 1))
+    ports = np.array(chip["input_ports"]) // tile
+    hops = np.abs(place[:, None] // tile - ports).sum(axis=2)
+    return hops.argmin(axis=1)
+
+
+def routes(chip, begin, end, tree, spikes):
+    """Return hops, multicast hops and energy of messages between positions of the mesh.
+
+    Messages of one source that begin at one position have the same `tree`; trees ascend.
+    """
+    figures = chip["energy_pj"]
+    chip_sides = chip.get("chip", chip["mesh"])
+    borders = np.abs(begin // chip_sides - end // chip_sides).T
+    tile = chip.get("tile", (1, 1))
+    begin = (begin // tile).T
+    end = (end // tile).T
+    links = np.abs(begin - end)
+    hops = spikes @ links.sum(axis=0)
+    inside = (links - borders if "between_chips" in figures else links) @ spikes
     energy = (hops + spikes.sum()) * figures["router"] + (borders @ spikes).sum() * figures.get("between_chips", 0)
     energy += sum(n * figures.get(name, figures.get("link")) for n, name in zip(inside, ("link_x", "link_y")))
-    column = source * (router[:, 0].max() + 1) + end[0]  # routes share the row of the source, then go along columns
+    multicast = 0.0
+    column = tree * (end[0].max(initial=0) + 1) + end[0]  # routes share the row of the begin, then go along columns
     order = np.argsort(column, kind="stable")
-    for axis, at, runs in ((0, slice(None), firsts(source)), (1, order, firsts(column[order]))):
+    for axis, at, runs in ((0, slice(None), firsts(tree)), (1, order, firsts(column[order]))):
         here, there = begin[axis, at][runs], end[axis, at]
         high, low = np.maximum.reduceat(there, runs), np.minimum.reduceat(there, runs)
         multicast += spikes[at][runs] @ (np.maximum(high, here) - np.minimum(low, here))
@@ -186,7 +205,7 @@ def measure(graph, core, chip, place):
     cores, spikes, sums = int(core.max()) + 1, graph.counts, np.zeros(6)
     core_of, active = np.append(np.full(graph.placed, -1), core), graph.driven.copy()
     synapses, operations, lists, axons, axons_out, sent, received, pairs = np.zeros((8, cores))
-    places = () if place is None else (place // chip.get("tile", (1, 1)), place // chip.get("chip", chip["mesh"]))
+    port_of = None if place is None or "input_ports" not in chip else nearest_ports(chip, place)
     for source, target, _ in graph.edges():
         synapses += np.bincount(core_of[target], minlength=cores)
         operations += np.bincount(core_of[target], spikes[source], cores)
@@ -200,13 +219,22 @@ def measure(graph, core, chip, place):
         source, to = source[graph.sends[source]], to[graph.sends[source]]
         axons += np.bincount(to, minlength=cores)
         received += np.bincount(to, spikes[source], cores)
+        if port_of is not None:
+            is_input = source < graph.placed
+            port = port_of[to[is_input]]
+            tree = source[is_input] * len(chip["input_ports"]) + port
+            order = np.argsort(tree, kind="stable")
+            begin = np.array(chip["input_ports"])[port[order]]
+            end = place[to[is_input][order]]
+            sums[3:] += routes(chip, begin, end, tree[order], spikes[source[is_input][order]])
         source, to = source[source >= graph.placed], to[source >= graph.placed]
         axons_out += np.bincount(core_of[source], minlength=cores)
         sent += np.bincount(core_of[source], spikes[source], cores)
         source, to = source[core_of[source] != to], to[core_of[source] != to]
         sums[:2] += spikes[source].sum(), spikes[np.unique(source)].sum()
         sums[2] += spikes[source] @ (1 + degree[source])
-        sums[3:] += routes(chip["energy_pj"], *places, core_of[source], to, source, spikes[source]) if places else 0
+        if place is not None:
+            sums[3:] += routes(chip, place[core_of[source]], place[to], source, spikes[source])
     neurons, updated = np.bincount(core), np.bincount(core[active[graph.placed :]], minlength=cores)
     contents = {"neurons": neurons, "axons": axons, "axons_out": axons_out, "synapses": synapses}
     if "synapse_memory" in chip:
@@ -218,15 +246,17 @@ def measure(graph, core, chip, place):
     events.update(neuron_active=updated * steps, neuron_inactive=(neurons - updated) * steps)
     sums[5] += sum(events[name].sum() * chip["energy_pj"].get(name, 0) for name in events)
     names = ("connectivity", "cut", "external_degrees", "hops_unicast", "hops_multicast", "energy_pj")
-    figures = {"cores": np.count_nonzero(neurons), **dict(zip(names[: 6 if places else 3], sums / graph.samples))}
+    known_names = names[: 3 if place is None else 6]
+    figures = {"cores": np.count_nonzero(neurons), **dict(zip(known_names, sums / graph.samples))}
     overlap = pairs[neurons > 0] / np.maximum(axons[neurons > 0], 1)
     figures["overlap_mean"] = overlap.mean()
     figures["overlap_geometric_mean"] = np.exp(np.log(overlap[overlap > 0]).sum() / overlap.size)
-    if "time_ns" in chip and places:
+    if "time_ns" in chip and place is not None:
         times = {"barrier": 0, **chip["time_ns"]}
         busy = [sum(events[name] * times.get(name, 0) for name in names) for names in (OF_NEURONS, OF_SYNAPSES)]
         if isinstance(times["barrier"], dict):
-            tiles, least = len(np.unique(places[0][core], axis=0)), sorted(times["barrier"], key=int)
+            tiles = len(np.unique(place[core] // chip.get("tile", (1, 1)), axis=0))
+            least = sorted(times["barrier"], key=int)
             times["barrier"] = times["barrier"][max([n for n in least if int(n) <= tiles] or least[:1], key=int)]
         figures["step_ns"] = np.max(busy) / steps + times["barrier"]
     return figures, contents
@@ -267,11 +297,15 @@ def grade(graph, chip, core, place=None):
     if core.size != graph.nodes - graph.placed:
         return {}, {}, [f"{core.size} lines in the partition, and {graph.nodes - graph.placed} neurons to place"]
     cores = int(core.max()) + 1
-    if cores > mesh[0] * mesh[1]:
-        return {}, {}, [f"core {cores - 1} is not one of the {mesh[0] * mesh[1]}, which are numbered from 0"]
+    unavailable = np.array(chip.get("unavailable", [])).reshape(-1, 2)
+    available = mesh[0] * mesh[1] - len(unavailable)
+    if cores > available:
+        return {}, {}, [f"core {cores - 1} is not one of the {available}, which are numbered from 0"]
     if place is not None:
         outside = np.flatnonzero((place >= mesh).any(axis=1))
         violations += [f"core {number} is not on the mesh of {mesh[0]} x {mesh[1]}" for number in outside[:1]]
+        failed = np.flatnonzero((place[:, None] == unavailable).all(axis=2).any(axis=1))
+        violations += [f"core {number} is at {place[number].tolist()}, which is unavailable" for number in failed[:1]]
         violations += [f"{len(place)} lines in the placement, and {cores} cores"] * (len(place) < cores)
         place = None if violations else place
         violations += ["two cores at one place"] * (place is not None and len(np.unique(place, axis=0)) < len(place))

@@ -109,6 +109,7 @@ class MapKeywords(TypedDict, total=False):
     """Options of `snnb map`."""
 
     hardware: Optional[str]
+    unavailable: Optional[Union[str, Path]]
     method: Literal["auto", "sequential", "groups", "hypergraph"]
     objective: Literal["spikes", "hops", "energy", "step"]
     partition: Optional[Union[str, Path]]

@@ -48,7 +48,9 @@ def test_loihi_has_limits_and_figures_of_all_events():
     assert (chip.neurons_per_core, chip.axons_per_core, chip.axons_out_per_core) == (1024, 4096, 4096)
     memory = chip.synapse_memory
     assert (memory.bits_per_core, memory.weight_bits, memory.index_bits, memory.sharing) == (2**20, 9, 10, "kernel")
-    assert None not in [value for name, value in chip.time_ns if name not in ("link", "between_chips")]
+    assert None not in [
+        value for name, value in chip.time_ns if name not in ("link", "between_chips", "link_spike", "routing")
+    ]
     assert [chip.time_ns.barrier_of(tiles) for tiles in (1, 28, 29)] == [600, 1400, 1800]
 
 
@@ -114,7 +116,10 @@ def read_keys(model):
             {"synapse_memory": {"bit_per_core": 8, "weight_bits": 8}},
             "synapse_memory.bits_per_core: missing; synapse_me",
         ),
-        ({"colour": 1}, "colour: unknown key (the keys are name, mesh, tile, chip, neurons_per_core, "),
+        (
+            {"colour": 1},
+            "colour: unknown key (the keys are name, mesh, tile, chip, input_ports, unavailable, neurons_per_core, ",
+        ),
         ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.wire: unknown key (the keys are router, link, link_x, "),
         ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: -1 is below 0;"),
         ({"energy_pj": 3}, "energy_pj: 3 is not a mapping;"),

@@ -106,7 +106,10 @@ class Expected:
             self.energy_pj = picojoules
         else:
             self.network_energy_pj = picojoules
-        self.step_ns = None if hardware.time_ns is None else max(self.core_ns) + self.barrier()
+        self.link_ns, self.busiest_link = self.link_time(self.spikes, self.steps)
+        self.step_ns = None
+        if hardware.time_ns is not None:
+            self.step_ns = max(*self.core_ns, self.link_ns) + self.barrier()
         self.chips, self.spikes_between_chips, self.hops_between_chips = self._of_chips()
 
     def _spread(self, reached):
@@ -117,30 +120,57 @@ class Expected:
     def _per_core(self, cores):
         return np.bincount([*cores], minlength=self.cores).tolist()
 
+    def router_at(self, position):
+        return tuple(at // side for at, side in zip(position, self.tile))
+
     def router(self, core):
-        return tuple(at // side for at, side in zip(self.place[core], self.tile))
+        return self.router_at(self.place[core])
+
+    def port_of(self, core):
+        """The port with the fewest hops to a core; of equal ones the first."""
+        return min(self.hardware.input_ports, key=lambda port: len(route(self.router_at(port), self.router(core))))
+
+    def messages(self):
+        """Source, position where its spike begins, and core reached, of each message that has a route."""
+        for source, cores in self.reached.items():
+            for core in sorted(cores):
+                if source >= self.first:
+                    yield source, self.place[self.core[source]], core
+                elif self.hardware.input_ports:
+                    yield source, tuple(self.port_of(core)), core
+
+    def journeys(self):
+        """The same without messages of a placed neuron to its own core."""
+        for source, begin, core in self.messages():
+            if source < self.first or self.core[source] != core:
+                yield source, begin, core
 
     def _routes(self):
-        self.hops_unicast = self.hops_multicast = 0
+        self.hops_unicast = 0
         self.spikes_in, self.spikes_out = [0] * self.cores, [0] * self.cores
         self.traffic, latency = np.zeros((self.cores, self.cores)), self.hardware.latency_ns
-        self.loads, self.multicast_loads, delays = defaultdict(float), defaultdict(float), []
-        for source, cores in self.away.items():
-            here, spikes, union = self.core[source], self.spikes[source], set()
-            for there in cores:
-                links = route(self.router(here), self.router(there))
-                union |= links
-                self.hops_unicast += spikes * len(links)
+        delays = []
+        self.input_hops_unicast = self.input_hops_multicast = 0
+        self.input_loads = defaultdict(float)
+        for source, begin, there in self.journeys():
+            spikes = self.spikes[source]
+            links = route(self.router_at(begin), self.router(there))
+            self.hops_unicast += spikes * len(links)
+            if source >= self.first:
+                here = self.core[source]
                 self.traffic[here, there] += spikes
                 self.spikes_out[here] += spikes
                 self.spikes_in[there] += spikes
-                if latency is not None:
-                    delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
+            else:
+                self.input_hops_unicast += spikes * len(links)
                 for crossed in links:
-                    self.loads[crossed] += spikes
-            self.hops_multicast += spikes * len(union)
-            for crossed in union:
-                self.multicast_loads[crossed] += spikes
+                    self.input_loads[crossed] += spikes
+            if latency is not None:
+                delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
+        self.loads, self.multicast_loads = self.link_loads(self.spikes)
+        self.hops_multicast = sum(self.multicast_loads.values())
+        inputs = {source: spikes for source, spikes in self.spikes.items() if source < self.first}
+        self.input_hops_multicast = sum(self.link_loads(inputs)[1].values())
         weight = sum(spikes for _, spikes in delays)
         self.latency_ns_mean = sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
         self.latency_ns_max = max((delay for delay, spikes in delays if spikes), default=0)
@@ -162,6 +192,28 @@ class Expected:
             if any(values):
                 self.max_over_mean[name] = max(values) * len(values) / sum(values)
 
+    def link_loads(self, spikes):
+        """Spikes over each link, with a route for each message, and with those of a source and begin joined."""
+        unicast, multicast, unions = defaultdict(float), defaultdict(float), defaultdict(set)
+        for source, begin, there in self.journeys():
+            links = route(self.router_at(begin), self.router(there))
+            unions[source, begin] |= links
+            for link in links:
+                unicast[link] += spikes.get(source, 0)
+        for (source, _), links in unions.items():
+            for link in links:
+                multicast[link] += spikes.get(source, 0)
+        return unicast, multicast
+
+    def link_time(self, spikes, steps):
+        """Time for which the busiest link is taken in a step, and its ends: the first of equal ones, by x and y."""
+        times = self.hardware.time_ns
+        if times is None or times.link_spike is None:
+            return 0.0, None
+        loads = self.link_loads(spikes)[times.routing == "multicast"]
+        busiest = min(loads, key=lambda link: (-loads[link], link), default=None)
+        return loads[busiest] / steps * times.link_spike if loads else 0.0, busiest
+
     def events(self, spikes, steps):
         """Events of all cores, and the time of each core, for a number of steps."""
         counts, parts = defaultdict(float), defaultdict(lambda: [0.0] * self.cores)
@@ -177,16 +229,15 @@ class Expected:
                 number = spikes.get(source, 0)
                 counts["axon_in"] += number
                 parts["axons in"][there] += number * ns["axon_in"]
-                if source < self.first:
-                    continue
-                here = self.core[source]
-                counts["axon_out"] += number
-                parts["axons out"][here] += number * ns["axon_out"]
-                if here != there:
-                    links = route(self.router(here), self.router(there))
-                    counts["router"] += number * (1 + len(links))
-                    for link in links:
-                        counts[self._kind_of(*link)] += number
+                if source >= self.first:
+                    counts["axon_out"] += number
+                    parts["axons out"][self.core[source]] += number * ns["axon_out"]
+        for source, begin, there in self.journeys():
+            number = spikes.get(source, 0)
+            links = route(self.router_at(begin), self.router(there))
+            counts["router"] += number * (1 + len(links))
+            for link in links:
+                counts[self._kind_of(*link)] += number
         for source, target, *_ in self.edges:
             number = spikes.get(source, 0)
             counts["synapse"] += number
@@ -212,11 +263,17 @@ class Expected:
         chip = self.hardware.chip
         if chip is None:
             return None, None, None
-        where = [(x // chip[0], y // chip[1]) for x, y in self.place]
-        pairs = [(s, where[self.core[s]], where[c]) for s, cores in self.away.items() for c in cores]
-        away = [(self.spikes[s], len(route(here, there))) for s, here, there in pairs]
-        leaving, crossed = sum(n for n, borders in away if borders), sum(n * borders for n, borders in away)
-        return len({where[core] for core in self.core.values()}), leaving, crossed
+
+        def chip_at(position):
+            return position[0] // chip[0], position[1] // chip[1]
+
+        borders = [
+            (self.spikes[source], len(route(chip_at(begin), chip_at(self.place[core]))))
+            for source, begin, core in self.journeys()
+        ]
+        leaving = sum(spikes for spikes, crossed in borders if crossed)
+        chips = {chip_at(self.place[core]) for core in self.core.values()}
+        return len(chips), leaving, sum(spikes * crossed for spikes, crossed in borders)
 
     def barrier(self):
         used, table = len({self.router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
@@ -235,6 +292,12 @@ class Expected:
             shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
             distinct[core].add((shifted, source if sharing == "none" else None))
         return [19 * sum(len(one) for one, _ in distinct[core]) for core in range(self.cores)]
+
+
+def found_load(expected, link):
+    """Spikes over a link with the routing that takes its time."""
+    multicast = expected.hardware.time_ns.routing == "multicast"
+    return (expected.multicast_loads if multicast else expected.loads)[link]
 
 
 SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "link_load_mean", "link_load_max"]
@@ -257,6 +320,9 @@ def compared(found, expected):
     for name in ("spikes_in", "spikes_out", "synaptic_operations"):
         np.testing.assert_allclose(found.per_core[name], getattr(expected, name), atol=1e-9)
     assert found.cores.cores == np.count_nonzero(expected.neurons)
+    if hardware.input_ports:
+        assert found.input.input_hops_unicast == pytest.approx(expected.input_hops_unicast)
+        assert found.input.input_hops_multicast == pytest.approx(expected.input_hops_multicast)
     for own, other in zip(found.per_projection, expected.projections):
         assert (own.source, own.target) == other[:2]
         assert (own.connectivity, own.cut) == pytest.approx(other[2:])
@@ -271,10 +337,15 @@ def compared(found, expected):
         assert sum(found.energy_by_part_pj.values()) == pytest.approx(found.energy.picojoules)
         np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
         bound, end = expected.bound, expected.barrier()
+        if expected.link_ns > max(expected.core_ns):
+            bound = ("link", expected.link_ns, None)
         bound = ("barrier", end, None) if end > bound[1] else bound
         step_bound = found.step.step_bound
         assert (step_bound.by, step_bound.core) == (bound[0], bound[2])
         assert step_bound.ns == pytest.approx(bound[1])
+        if bound[0] == "link":
+            ends = tuple(map(tuple, step_bound.link))
+            assert found_load(expected, ends) == pytest.approx(found_load(expected, expected.busiest_link))
 
 
 def total_hops(traffic, places):

@@ -25,7 +25,7 @@ ENERGY.update(neuron_inactive=51.2, neuron_active=72.8, spike=69.3, axon_out=111
 TIME = {"router": 2.1, "link_x": 4.1, "link_y": 6.5, "barrier": {1: 600.0, 3: 1000.0, 7: 1400.0}, "synapse": 3.8}
 TIME.update(neuron_inactive=6.0, neuron_active=9.7, spike=30.0, axon_out=5.1, axon_in=16.0)
 MEMORY = {"bits_per_core": 10**6, "weight_bits": 9, "index_bits": 10, "sharing": "kernel"}
-SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
+SOURCED = ("tile", "chip", "input_ports", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
 
 
 def full_chip(**changes):

@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from snnb.mapping.links import write_links
+from snnb.mapping.links import multicast_loads, write_links
+from snnb.mapping.routes import find_routes
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.brute_force import Expected
 from tests.mapping.networks import hardware
@@ -16,6 +17,7 @@ CHIPS = {
     "one chip": hardware(mesh=(6, 5)),
     "several chips": full_chip(tile=None, chip=[2, 4], energy_pj={**ENERGY, "between_chips": 50.0}),
     "tiles": full_chip(chip=None),
+    "ports": full_chip(chip=None, tile=None, input_ports=[(0, 7), (7, 7)]),
 }
 
 
@@ -25,7 +27,10 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
     core, place = random_mapping(network, np.random.default_rng(4), 9, (6, 5))
     place += np.array([2, 3], np.int32) if chip.mesh == (8, 8) else np.zeros(2, np.int32)
     expected = Expected(graph, edges, core, chip, place)
-    write_links(tmp_path / "links.csv", count_traffic(network, core, 9), chip.router_of(place))
+    sums = count_traffic(network, core, 9)
+    routes = find_routes(sums.matrix, sums.input_spikes(network.spikes), chip, place)
+    multicast_routes = multicast_loads(sums, network.spikes, chip, place, routes.area)
+    write_links(tmp_path / "links.csv", routes, multicast_routes)
     with (tmp_path / "links.csv").open() as file:
         rows = list(csv.DictReader(file))
     links = [tuple(int(row[name]) for name in ("x", "y", "to_x", "to_y")) for row in rows]
@@ -35,4 +40,8 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
     for link, (unicast, multicast) in found.items():
         assert unicast == pytest.approx(expected.loads[link])
         assert multicast == pytest.approx(expected.multicast_loads[link])
+    if chip.input_ports:
+        assert [float(row["input"]) for row in rows] == pytest.approx([expected.input_loads[link] for link in found])
+    else:
+        assert "input" not in rows[0]
     assert any(multicast < unicast for unicast, multicast in found.values())

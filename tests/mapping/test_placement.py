@@ -152,7 +152,8 @@ def started():
     at = np.random.default_rng(0).permutation(12)[:7].astype(np.int32)
     column, row = np.array([0.0, 0.0, 3.0, 4.5]), np.array([0.0, 1.5, 2.0])
     x, y = at // 3, at % 3
-    board = Board(x, y, np.full((4, 3), NOBODY, np.int32), column, row, column[x], row[y])
+    core = np.full((4, 3), NOBODY, np.int32)
+    board = Board(x, y, core, column, row, column[x], row[y], np.zeros(0), np.zeros((0, 0)))
     board.core[board.x, board.y] = np.arange(7)
     return traffic, links, board
 

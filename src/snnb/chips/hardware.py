@@ -41,6 +41,7 @@ ALWAYS_STATED = (
 SOURCED = (
     "tile",
     "chip",
+    "input_ports",
     "axons_out_per_core",
     "synapse_memory",
     "energy_pj",
@@ -48,6 +49,9 @@ SOURCED = (
 )
 Side = Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
 Sides = Tuple[Side, Side]  # along x and along y
+FromZero = Annotated[int, Field(strict=True, ge=0)]
+Position = Tuple[FromZero, FromZero]  # x and y on the mesh
+Positions = Annotated[Tuple[Position, ...], Field(min_length=1)]
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
 LimitFromZero = Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)]
 Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
@@ -152,6 +156,16 @@ class TimesNs(EventFigures):
 
     # End of a time step; or by the least number of tiles in use
     barrier: Union[Figure, Dict[Annotated[int, Field(ge=0)], Figure], None] = None
+    # Time for which a spike takes a link: a step lasts at least as long as the spikes
+    # of its busiest link take, with unicast (the default) or multicast routing
+    link_spike: Optional[Figure] = None
+    routing: Optional[Literal["unicast", "multicast"]] = None
+
+    @model_validator(mode="after")
+    def _routing_has_effect(self) -> "TimesNs":
+        if self.routing is not None and self.link_spike is None:
+            raise ValueError("routing has no effect without link_spike")
+        return self
 
     def barrier_of(self, tiles: int) -> float:
         """Return the time of the end of a step with a number of tiles in use.
@@ -190,6 +204,10 @@ class Hardware(Description):
     # Cores that share a router: hops are counted between tiles; None: each core has one
     tile: Optional[Sides] = None
     chip: Optional[Sides] = None  # cores of a chip; None: there is one chip
+    # Positions whose routers take spikes from outside; None: the input takes no routes
+    input_ports: Optional[Positions] = None
+    # Positions of cores that hold no neurons; their routers work
+    unavailable: Optional[Positions] = None
     neurons_per_core: Limit
     # Distinct neurons whose spikes the synapses of a core receive, including neurons of
     # the core itself
@@ -206,7 +224,12 @@ class Hardware(Description):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Hardware":
-        faults = [*self._side_faults(), *self._source_faults()]
+        faults = [
+            *self._side_faults(),
+            *self._position_faults("input_ports", self.input_ports),
+            *self._position_faults("unavailable", self.unavailable),
+            *self._source_faults(),
+        ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -226,6 +249,26 @@ class Hardware(Description):
                     f"{whole_name}: {cores} are not a multiple of the {name}'s, {part}",
                 )
         return faults
+
+    def _position_faults(
+        self,
+        name: str,
+        positions: Optional[Positions],
+    ) -> List[str]:
+        """Return the positions that are not on the mesh, or not listed once."""
+        if positions is None:
+            return []
+        width, height = self.mesh
+        faults: List[str] = []
+        for x, y in positions:
+            if x >= width or y >= height:
+                mesh = f"the mesh of {width} × {height}"
+                faults.append(f"{name}: {[x, y]} is not on {mesh}")
+        if len(set(positions)) < len(positions):
+            faults.append(f"{name}: a position is listed twice")
+        if name == "unavailable" and len(positions) >= width * height:
+            faults.append(f"{name}: no core is left")
+        return faults[:1]
 
     def _source_faults(self) -> List[str]:
         """Return what is wrong with the figures of time and the sources of figures."""
@@ -250,8 +293,16 @@ class Hardware(Description):
 
     @property
     def cores(self) -> int:
-        """Number of cores of the mesh."""
-        return self.mesh[0] * self.mesh[1]
+        """Number of cores of the mesh that are available."""
+        return self.mesh[0] * self.mesh[1] - len(self.unavailable or ())
+
+    @property
+    def cores_text(self) -> str:
+        """Number of cores as text, with the number of unavailable ones."""
+        if self.unavailable is None:
+            return f"{self.cores:,} cores"
+        positions = self.mesh[0] * self.mesh[1]
+        return f"{self.cores:,} available cores (of {positions:,})"
 
     @property
     def events(self) -> bool:
@@ -384,8 +435,24 @@ class LayerHardware(Description):
 
     name: Name
     cores: Tuple[CoreMemory, ...] = Field(min_length=1, max_length=MOST_LAYER_CORES)
+    # Numbers of cores that take no layer
+    unavailable: Optional[Annotated[Tuple[FromZero, ...], Field(min_length=1)]] = None
     layer: LayerLimits = Field(default_factory=LayerLimits)
     source: Text  # source of all figures
+
+    @model_validator(mode="after")
+    def _has_these_cores(self) -> "LayerHardware":
+        numbers = self.unavailable or ()
+        n_cores = len(self.cores)
+        for number in numbers:
+            if number >= n_cores:
+                cores = f"the {n_cores:,} cores, which are numbered from 0"
+                raise ValueError(f"unavailable: {number} is not one of {cores}")
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("unavailable: a core is listed twice")
+        if len(numbers) == n_cores:
+            raise ValueError("unavailable: no core is left")
+        return self
 
 
 AnyHardware = Union[Hardware, LayerHardware]

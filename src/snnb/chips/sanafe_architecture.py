@@ -107,7 +107,7 @@ def architecture_file(hardware: Hardware) -> Dict[str, Section]:
     energies = _event_figures(hardware.energy_pj)
     times = _event_figures(hardware.latency)
     core: Dict[str, object] = {
-        "name": f"core[0..{hardware.cores // tiles - 1}]",
+        "name": f"core[0..{hardware.mesh[0] * hardware.mesh[1] // tiles - 1}]",
         "attributes": {
             "buffer_position": "dendrite",
             "buffer_inside_unit": True,
@@ -148,6 +148,10 @@ def _barrier(hardware: Hardware) -> Dict[str, object]:
     return {"sync_model": "table", "latency_sync": latencies}
 
 
+# Keys of `time_ns` that are no times of an event of a core or a route
+WITHOUT_EVENT = ("barrier", "link_spike", "routing")
+
+
 def _event_figures(events: RouteFigures) -> Dict[str, float]:
     """Return the energies or times of all events that have one.
 
@@ -155,7 +159,7 @@ def _event_figures(events: RouteFigures) -> Dict[str, float]:
     """
     figures: Dict[str, float] = {}
     for key, value in events:
-        if key != "barrier" and value is not None:
+        if key not in WITHOUT_EVENT and value is not None:
             figures[key] = value
     link = figures.get("link", 0.0)
     active = figures.get("neuron_active", 0.0)

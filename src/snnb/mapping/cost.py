@@ -1,14 +1,18 @@
-"""Exact cost of a mapping, over all synapses, per sample; `quantities.py` defines its parts.
+"""Exact cost of a mapping, over all synapses, per sample.
 
-Events of each core take energy and time: spikes, messages and synaptic operations. A spike is a message to each core
-that holds a target of its neuron, including that of the neuron itself, and an operation of each of its synapses, as in
-SANA-FE (SLAM-Lab/SANA-FE 2.1.1, src/chip.cpp: `pipeline_process_axon_out`, `process_message`). Energies are events ×
-figures. The time of a step is that of SANA-FE's timing model `simple` (src/schedule.cpp,
-`schedule_messages_timestep_simple`): a core updates its neurons, whose spikes and sent messages take time, and
-processes received messages at the same time; the core with the largest of both ends the step.
+`quantities.py` defines the parts of the cost. Events of each core take energy and time:
+spikes, messages and synaptic operations. A spike is a message to each core that holds a
+target of its neuron, including the core of the neuron itself, and an operation of each
+of its synapses, as in SANA-FE (SLAM-Lab/SANA-FE 2.1.1, src/chip.cpp:
+`pipeline_process_axon_out`, `process_message`). Energies are events × figures. The time
+of a step is that of SANA-FE's timing model `simple` (src/schedule.cpp,
+`schedule_messages_timestep_simple`): a core updates its neurons, whose spikes and sent
+messages take time, and processes received messages at the same time; the core with the
+largest of both ends the step. If spikes take a link for a time, the step is at least as
+long as the spikes over its busiest link take, so that it is the longest of its parts as
+in arXiv 2601.10035.
 """
 
-from dataclasses import dataclass
 from typing import Dict, List, Literal, Optional, Tuple
 
 import numpy as np
@@ -20,17 +24,19 @@ from snnb.chips.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.graph.projection import out_degrees
 from snnb.io.text import Document
 from snnb.mapping.limits import memory_bits
-from snnb.mapping.links import multicast_loads, used_link_loads
+from snnb.mapping.links import LinkLoads, busiest_link, link_loads, multicast_loads
 from snnb.mapping.quantities import (
     Connectivity,
     CoreCost,
     Cut,
     EnergyCost,
+    InputCost,
     RouteCost,
     StepBound,
     StepCost,
     TrafficCost,
 )
+from snnb.mapping.routes import Routes, find_routes
 from snnb.mapping.traffic import (
     NOTHING,
     MappableNetwork,
@@ -57,21 +63,6 @@ def _numbers(values: object) -> np.ndarray:
 Numbers = Annotated[np.ndarray, PlainValidator(_numbers), PlainSerializer(np.ndarray.tolist)]
 
 
-@dataclass(frozen=True, eq=False)
-class Routes:
-    """Distances of the spikes between cores: int64, shape (2, elements of the traffic), along x and y."""
-
-    hops: np.ndarray  # links between routers
-    borders: np.ndarray  # links that lead to another chip
-
-    @classmethod
-    def of(cls, traffic: csr_matrix, hardware: Hardware, place: np.ndarray) -> "Routes":
-        """Return the distances between cores at `place` (int32, shape (cores, 2))."""
-        cores = traffic.tocoo()
-        positions = (hardware.router_of(place).astype(np.int64), hardware.chip_of(place).astype(np.int64))
-        return cls(*(np.abs(at[cores.row] - at[cores.col]).T for at in positions))
-
-
 class ProjectionCost(Document):
     """Cost of the spikes over one projection, as if there were no other."""
 
@@ -94,6 +85,7 @@ class Cost(Document):
     traffic: TrafficCost
     routes: RouteCost
     energy: EnergyCost
+    input: Optional[InputCost] = None  # None: no input ports
     step: Optional[StepCost] = None  # None: no times
     # Largest over mean of the loads of links (`link_load`, `multicast_link_load`), and
     # over the cores with neurons (`synaptic_operations`, `spikes_in`, `spikes_out`);
@@ -109,7 +101,8 @@ class Cost(Document):
     # cores, and sent to them, once for each core reached; `synaptic_operations`
     # (float64), spikes at the synapses onto the neurons, also of a spiking input and
     # from the core itself; where the description has such figures `axons_out`,
-    # `memory_bits` (int64), and the time of a step `step_ns` (float64)
+    # `memory_bits` (int64), the spikes received from ports `input_spikes` (float64),
+    # and the time of a step `step_ns` (float64)
     per_core: Dict[str, Numbers]
 
     @property
@@ -123,14 +116,15 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
 
     Parameters
     ----------
-    place : (cores, 2) int32 array; x and y of each core
+    place : (cores, 2) int32 array
+        x and y of each core.
     """
     network = sums.network
     interval = network.graph.interval
-    routes = Routes.of(sums.matrix, hardware, place)
-    router = hardware.router_of(place)
-    unicast = used_link_loads(sums.matrix, router).all
-    multicast = multicast_loads(sums, router).all
+    input_spikes = sums.input_spikes(network.spikes)
+    routes = find_routes(sums.matrix, input_spikes, hardware, place)
+    unicast = link_loads(routes, routes.area)
+    multicast = multicast_loads(sums, network.spikes, hardware, place, routes.area)
     events = core_events(sums, network.spikes[None])
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
@@ -142,30 +136,42 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         per_core["axons_out"] = sums.axons_out
     if hardware.synapse_memory is not None:
         per_core["memory_bits"] = memory_bits(sums, hardware.synapse_memory)
+    if hardware.input_ports:
+        per_core["input_spikes"] = input_spikes
     counts: Optional[Dict[str, float]] = None
     by_event: Optional[Dict[str, float]] = None
     by_part: Optional[Dict[str, float]] = None
     step: Optional[StepCost] = None
     if hardware.counts_events:
         updates = updated_neurons(sums)
-        counts = event_counts(events, updates * interval, hardware, sums.matrix, routes)
+        counts = event_counts(events, updates * interval, hardware, routes)
         by_event = energies(counts, hardware.energy_pj)
         by_part = {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
         if hardware.time_ns is not None:
+            times = hardware.time_ns
             step_events = events / interval
-            core_ns = core_times(step_events, updates, hardware.time_ns)[0]
+            core_ns = core_times(step_events, updates, times)[0]
             per_core["step_ns"] = core_ns
             end = barrier(sums, hardware, place)
-            bound = _step_bound(step_events[:, 0], updates, hardware.time_ns, end)
-            step = _step_cost(network, float(core_ns.max(initial=0.0)) + end, bound)
+            bound = _core_bound(step_events[:, 0], updates, times)
+            longest_ns = float(core_ns.max(initial=0.0))
+            loads = multicast if times.routing == "multicast" else unicast
+            link_bound = _link_bound(loads, routes, interval, times)
+            if link_bound is not None and link_bound.ns > longest_ns:
+                bound = link_bound
+                longest_ns = link_bound.ns
+            if end > bound.ns:
+                bound = StepBound(by="barrier", ns=end)
+            step = _step_cost(network, longest_ns + end, bound)
     return Cost(
         cores=_core_cost(sums, hardware, place),
         traffic=_traffic_cost(sums, hardware, routes),
-        routes=_route_cost(sums.matrix.data, hardware, routes, unicast, multicast),
+        routes=_route_cost(hardware, routes, unicast.all, multicast.all),
         energy=_energy_cost(sums, hardware, routes, by_event),
+        input=_input_cost(sums, hardware, place, routes),
         step=step,
         max_over_mean=_max_over_mean(
-            {"link_load": unicast, "multicast_link_load": multicast},
+            {"link_load": unicast.all, "multicast_link_load": multicast.all},
             hardware.links,
             {name: per_core[name][sums.neurons > 0] for name in UNEVEN},
         ),
@@ -198,7 +204,7 @@ def _core_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Core
 def _traffic_cost(sums: TrafficSums, hardware: Hardware, routes: Routes) -> TrafficCost:
     between_chips: Optional[float] = None
     if hardware.chip is not None:
-        between_chips = float(sums.matrix.data @ routes.borders.any(axis=0))
+        between_chips = float(routes.spikes @ routes.borders.any(axis=0))
     return TrafficCost(
         connectivity=sums.connectivity,
         cut=sums.cut,
@@ -209,19 +215,13 @@ def _traffic_cost(sums: TrafficSums, hardware: Hardware, routes: Routes) -> Traf
 
 
 def _route_cost(
-    spikes: np.ndarray,
     hardware: Hardware,
     routes: Routes,
     unicast: np.ndarray,
     multicast: np.ndarray,
 ) -> RouteCost:
-    """Return the cost of routes.
-
-    Parameters
-    ----------
-    spikes : (routes,) float64 array; spikes per sample of each route
-    unicast, multicast : float64 arrays; loads of the links
-    """
+    """Return the cost of routes; `unicast` and `multicast` are loads of links, float64."""
+    spikes = routes.spikes
     delay = hardware.latency.sum_routes(routes.hops, routes.borders)
     links = max(1, hardware.links)
     between_chips: Optional[float] = None
@@ -240,6 +240,29 @@ def _route_cost(
     )
 
 
+def _input_cost(
+    sums: TrafficSums,
+    hardware: Hardware,
+    place: np.ndarray,
+    routes: Routes,
+) -> Optional[InputCost]:
+    """Return the cost of the input's routes; None without ports."""
+    if not hardware.input_ports:
+        return None
+    part = routes.of_input
+    spikes = routes.spikes[part]
+    hops = routes.hops[:, part]
+    energy = hardware.energy_pj.sum_routes(hops, routes.borders[:, part])
+    input_alone = np.zeros_like(sums.network.spikes)
+    input_alone[: sums.network.first] = sums.network.spikes[: sums.network.first]
+    loads = multicast_loads(sums, input_alone, hardware, place, routes.area)
+    return InputCost(
+        input_hops_unicast=float(spikes @ hops.sum(axis=0)),
+        input_hops_multicast=float(loads.all.sum()),
+        input_route_energy_pj=float(spikes @ energy),
+    )
+
+
 def _energy_cost(
     sums: TrafficSums,
     hardware: Hardware,
@@ -251,8 +274,8 @@ def _energy_cost(
     if by_event is not None and hardware.events:
         picojoules = sum(by_event.values())
     else:
-        of_routes = energy.sum_routes(routes.hops, routes.borders)
-        picojoules = float(sums.matrix.data @ of_routes)
+        route_energy = energy.sum_routes(routes.hops, routes.borders)
+        picojoules = float(routes.spikes @ route_energy)
         if energy.synapse is not None:
             network = sums.network
             operations = 0.0
@@ -302,7 +325,10 @@ def _external_degrees(sums: TrafficSums) -> float:
     for population, source_core, sets in sums.placed_sets():
         spikes = network.spikes_of(population)
         spiking = np.flatnonzero(spikes)
-        reached = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), (sets.start.size - 1, sums.cores))
+        reached = csr_matrix(
+            (np.ones(sets.label.size), sets.label, sets.start),
+            (sets.start.size - 1, sums.cores),
+        )
         n_others = (
             np.diff(sets.start)[sets.set_of[spiking]]
             - np.asarray(reached[sets.set_of[spiking], source_core[spiking]]).ravel()
@@ -320,11 +346,19 @@ def _projections(sums: TrafficSums) -> List[ProjectionCost]:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
                 sets = target_sets([projection], sums.core, sums.cores, network.first)
-                source_core, spikes = sums.core[network.part(source)], network.spikes_of(source)
+                source_core, spikes = (
+                    sums.core[network.part(source)],
+                    network.spikes_of(source),
+                )
                 totals, _ = spikes_between(source_core, spikes, sums.cores, sets)
         connectivity, cut = totals.tolist()
         costs.append(
-            ProjectionCost(source=source.name, target=projection.target.name, connectivity=connectivity, cut=cut)
+            ProjectionCost(
+                source=source.name,
+                target=projection.target.name,
+                connectivity=connectivity,
+                cut=cut,
+            )
         )
     return costs
 
@@ -343,7 +377,13 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
         source_core = sums.core[network.part(population)] if placed else NOTHING
         sent = spikes[:, nodes_of(population)]
         for row in range(rows):
-            count_messages(source_core, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
+            count_messages(
+                source_core,
+                np.ascontiguousarray(sent[row]),
+                sets,
+                events[1, row],
+                events[2, row],
+            )
     number = np.arange(network.neurons)
     members = csr_matrix((np.ones(number.size), (sums.core, number)), (sums.cores, number.size))
     events[0] = (members @ spikes[:, network.first :].T).T
@@ -403,15 +443,19 @@ def received(network: MappableNetwork, spikes: np.ndarray) -> np.ndarray:
 
 
 def event_counts(
-    events: np.ndarray, updates: np.ndarray, hardware: Hardware, traffic: csr_matrix, routes: Routes
+    events: np.ndarray,
+    updates: np.ndarray,
+    hardware: Hardware,
+    routes: Routes,
 ) -> Dict[str, float]:
     """Count the events of a sample by their keys in a description.
 
     Parameters
     ----------
     events, updates : as from `core_events` and `updated_neurons`, but of the sample
-    traffic : spikes of the sample from core to core
+    routes : of the spikes of the sample
     """
+    spikes_of_routes = routes.spikes
     borders = routes.borders if hardware.energy_pj.between_chips is not None else np.zeros_like(routes.borders)
     inside = routes.hops - borders
     active, inactive = updates.sum(axis=1).tolist()
@@ -423,10 +467,10 @@ def event_counts(
         "spike": spikes,
         "axon_out": out,
         "axon_in": into,
-        "router": float(traffic.data @ (routes.hops.sum(axis=0) + 1)),
-        "link_x": float(traffic.data @ inside[0]),
-        "link_y": float(traffic.data @ inside[1]),
-        "between_chips": float(traffic.data @ borders.sum(axis=0)),
+        "router": float(spikes_of_routes @ (routes.hops.sum(axis=0) + 1)),
+        "link_x": float(spikes_of_routes @ inside[0]),
+        "link_y": float(spikes_of_routes @ inside[1]),
+        "between_chips": float(spikes_of_routes @ borders.sum(axis=0)),
     }
 
 
@@ -467,15 +511,33 @@ def _times_by_part(
     return updating, receiving
 
 
-def _step_bound(events: np.ndarray, updates: np.ndarray, times: TimesNs, end: float) -> StepBound:
-    """Return what takes longest in a step with these events (float64, shape (4, cores)), given its end in ns."""
+def _core_bound(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> StepBound:
+    """Return what takes longest in the busiest core.
+
+    `events` (float64, shape (4, cores)) are the events of a step.
+    """
     sides = _times_by_part(events, updates, times)
     totals = np.stack([np.asarray(sum(side.values())) for side in sides])
     core = int(totals.max(axis=0).argmax())
     side = sides[int(totals[:, core].argmax())]
     longest = max(side, key=lambda part: float(side[part][core]))
-    ns = float(side[longest][core])
-    return StepBound(by="barrier", ns=end) if end > ns else StepBound(by=longest, ns=ns, core=core)
+    return StepBound(by=longest, ns=float(side[longest][core]), core=core)
+
+
+def _link_bound(
+    loads: LinkLoads,
+    routes: Routes,
+    interval: int,
+    times: TimesNs,
+) -> Optional[StepBound]:
+    """Return the time that the spikes of a step take the busiest link, if they do.
+
+    `loads` are those of a sample, which has `interval` steps.
+    """
+    if times.link_spike is None or not loads.all.any():
+        return None
+    ns = float(loads.all.max()) / interval * times.link_spike
+    return StepBound(by="link", ns=ns, link=busiest_link(loads, routes.area))
 
 
 def barrier(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:

@@ -25,9 +25,10 @@ from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import Cost
 from snnb.mapping.limits import least_cores, overfull_cores
-from snnb.mapping.links import write_links
+from snnb.mapping.links import multicast_loads, write_links
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.quantities import Baseline, Connectivity, Cores
+from snnb.mapping.routes import Routes, find_routes
 from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
 
@@ -196,7 +197,7 @@ class MappingCost(Cost):
         limit_name = max(self.least_cores, key=self.least_cores.__getitem__)
         least = self.least_cores[limit_name]
         text = [
-            f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores:,} cores of "
+            f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores_text} of "
             f"{hardware.name}, {hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
             f"no mapping has fewer than {least:,} cores, by the limit of {limit_name}",
@@ -273,8 +274,12 @@ class MappingCost(Cost):
         if self.step is not None:
             bound = self.step.step_bound
             time = " ".join(prefixed(bound.ns, "ns"))
-            core = "" if bound.core is None else f", core {bound.core:,}"
-            text.append(f"time of a step bounded by: {bound.by}, {time}{core}")
+            place = ""
+            if bound.core is not None:
+                place = f", core {bound.core:,}"
+            if bound.link is not None:
+                place = f" from {bound.link[0]} to {bound.link[1]}"
+            text.append(f"time of a step bounded by: {bound.by}, {time}{place}")
         if self.events is not None and self.energy_by_event_pj is not None:
             total = sum(self.energy_by_event_pj.values())
             text += ["", "energy of a sample             events        energy"]
@@ -433,6 +438,12 @@ class Mapping:
         return self.cost.per_core
 
     @property
+    def routes(self) -> Routes:
+        """Routes of the spikes between cores, and from input ports to cores."""
+        input_spikes = self.per_core.get("input_spikes", np.zeros(self.cores))
+        return find_routes(self.traffic, input_spikes, self.hardware, self.place)
+
+    @property
     def first(self) -> int:
         """Id in the graph of the first placed neuron."""
         return self.cost.first_id
@@ -514,8 +525,11 @@ def write_mapping(
     _write_csv(directory / CORES, columns)
     # numpy sets a fixed time: the same bytes each time
     save_npz(directory / TRAFFIC, sums.matrix)
-    router = mapped_network.hardware.router_of(place)
-    write_links(directory / LINKS, sums, router)
+    spikes = network.spikes
+    hardware = mapped_network.hardware
+    routes = find_routes(sums.matrix, sums.input_spikes(spikes), hardware, place)
+    multicast = multicast_loads(sums, spikes, hardware, place, routes.area)
+    write_links(directory / LINKS, routes, multicast)
     if messages is not None:
         np.savez_compressed(directory / MESSAGES, **messages._asdict())
     cost = cost.model_copy(update={"sha256": checksum(directory, cost)})

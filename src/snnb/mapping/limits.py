@@ -82,7 +82,7 @@ def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]
     name = max(bounds, key=bounds.__getitem__)
     if bounds[name] > hardware.cores:
         requirement = f"requires at least {bounds[name]:,}, by the limit of {name}"
-        return f"has {hardware.cores:,} cores, but the network {requirement}"
+        return f"has {hardware.cores_text}, but the network {requirement}"
     return None
 
 

@@ -1,87 +1,95 @@
-"""Loads of the links of a mesh: spikes per sample over each link in each direction.
+"""Loads of the links of a mesh: spikes over each link in each direction.
 
-Routes run along x first, then along y. With unicast routing, a spike is sent to each
-core reached; with multicast routing, it crosses each link in the union of these routes
-once.
+With unicast routing, a spike is sent to each core reached; with multicast routing, it
+crosses each link in the union of these routes once. `routes.py` defines the routes.
 """
 
 from pathlib import Path
-from typing import List, NamedTuple, Tuple
+from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
+from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inner
 from snnb.core.machine import require_memory
-from snnb.mapping.traffic import TargetSets, TrafficSums
+from snnb.mapping.routes import Area, Routes, entry_ports, port_routers
+from snnb.mapping.traffic import TargetSets, TrafficSums, join_senders, nodes_of
 
 ROUTER_BYTES = 500  # of a router in the loads of links and in figures
+Link = Tuple[Tuple[int, int], Tuple[int, int]]  # x and y of the routers at its ends
 
 
 class LinkLoads(NamedTuple):
-    """Spikes per sample over each link of a mesh in each direction."""
+    """Spikes over each link of an area of routers in each direction."""
 
-    # (height, width - 1) float64: links along x, towards larger and towards smaller x
+    # (height, width - 1) float64: over the links along x, towards larger and towards
+    # smaller x
     right: np.ndarray
     left: np.ndarray
-    # (height - 1, width) float64: links along y, towards larger and towards smaller y
+    # (height - 1, width) float64: over the links along y, towards larger and towards
+    # smaller y
     up: np.ndarray
     down: np.ndarray
 
     @property
     def all(self) -> np.ndarray:
-        """Loads of all links: float64, flat."""
+        """Loads of all links: float64, flat, in the order of `list_links`."""
         return np.concatenate([load.ravel() for load in self])
 
 
-def used_link_loads(traffic: csr_matrix, place: np.ndarray) -> LinkLoads:
-    """Return the loads of the links in the rectangle around the routers at `place`.
+def list_links(area: Area) -> np.ndarray:
+    """Return the routers at the ends of the links: int64, shape (links, 4).
 
-    All other links of a mesh have no load. See `link_loads`.
+    The columns are x and y of the begin, and x and y of the end; the order is that of
+    `LinkLoads.all`.
     """
-    place, mesh = _move_to_origin(place)
-    return link_loads(traffic, place, mesh)
+    corner = np.array([area.x, area.y])
+    parts = []
+    for direction in (np.array([1, 0]), np.array([0, 1])):
+        width, height = np.array([area.width, area.height]) - direction
+        row, column = np.indices((height, width)).reshape(2, -1)
+        smaller = np.stack([column, row], axis=1) + corner
+        larger = smaller + direction
+        parts += [np.hstack([smaller, larger]), np.hstack([larger, smaller])]
+    return np.concatenate(parts)
 
 
-def _move_to_origin(place: np.ndarray) -> Tuple[np.ndarray, Tuple[int, int]]:
-    """Return places in the rectangle around them, and its width and height."""
-    low = place.min(axis=0)
-    high = place.max(axis=0)
-    width, height = (high - low + 1).tolist()
-    return place - low, (width, height)
+def busiest_link(loads: LinkLoads, area: Area) -> Link:
+    """Return the link with the largest load; of equal ones the first by x and y."""
+    busiest = np.flatnonzero(loads.all == loads.all.max())
+    links = list_links(area)[busiest]
+    x, y, end_x, end_y = links[np.lexsort(links.T[::-1])[0]].tolist()
+    return (x, y), (end_x, end_y)
 
 
 def link_loads(
-    traffic: csr_matrix,
-    place: np.ndarray,
-    mesh: Tuple[int, int],
+    routes: Routes,
+    area: Area,
+    part: slice = slice(None),
 ) -> LinkLoads:
-    """Count spikes on links with unicast routing: each core reached is sent a spike.
+    """Count spikes on links with unicast routing.
 
     Parameters
     ----------
-    traffic : (cores, cores) csr_matrix of float64
-        Spikes per sample from core to core.
-    place : (cores, 2) int array
-        x and y of each core.
+    area : Area
+        Routers whose links are counted; the routes do not leave it.
+    part : slice
+        The routes that are counted.
     """
-    width, height = mesh
-    _require_router_memory(width, height)
-    routes = traffic.tocoo()
-    x, y = place[routes.row].T.astype(np.int64)
-    to_x, to_y = place[routes.col].T.astype(np.int64)
-    right = _line_loads(y, x, to_x, routes.data, (height, width))
-    left = _line_loads(y, to_x, x, routes.data, (height, width))
-    up = _line_loads(to_x, y, to_y, routes.data, (width, height))
-    down = _line_loads(to_x, to_y, y, routes.data, (width, height))
-    return LinkLoads(right=right, left=left, up=up.T, down=down.T)
-
-
-def _require_router_memory(width: int, height: int) -> None:
-    """Raise `ResourceError` if the loads of a mesh of routers need too much memory."""
     require_memory(
-        ROUTER_BYTES * width * height,
-        f"the loads and figures of {width:,} × {height:,} routers",
+        ROUTER_BYTES * area.width * area.height,
+        f"the loads and figures of {area.width:,} × {area.height:,} routers",
+    )
+    x, y = _routers_in(area, routes.begin[part]).astype(np.int64)
+    end_x, end_y = _routers_in(area, routes.end[part]).astype(np.int64)
+    spikes = routes.spikes[part]
+    rows = (area.height, area.width)
+    columns = (area.width, area.height)
+    return LinkLoads(
+        right=_line_loads(y, x, end_x, spikes, rows),
+        left=_line_loads(y, end_x, x, spikes, rows),
+        up=_line_loads(end_x, y, end_y, spikes, columns).T,
+        down=_line_loads(end_x, end_y, y, spikes, columns).T,
     )
 
 
@@ -92,202 +100,233 @@ def _line_loads(
     spikes: np.ndarray,
     shape: Tuple[int, int],
 ) -> np.ndarray:
-    """Add spikes to the links of lines of routers (rows, or columns of the mesh).
+    """Add spikes to the links of their line from `begin` to `end` if begin < end.
 
-    Return the load of each link: float64, shape (lines, routers of a line - 1).
-
-    Parameters
-    ----------
-    line : (routes,) int64 array
-        Line of each route.
-    begin, end : (routes,) int64 array
-        Routers of the line where the route begins and ends; a route with begin >= end
-        has no links.
-    spikes : (routes,) float64 array
-        Spikes of each route.
-    shape : (int, int)
-        Numbers of lines, and of routers of a line.
+    `shape` has the number of lines and the routers of a line; return float64, shape
+    (lines, routers − 1).
     """
-    lines, length = shape
-    has_links = begin < end
-    line_start = line[has_links] * length
-    route_spikes = spikes[has_links]
-    begins = line_start + begin[has_links]
-    ends = line_start + end[has_links]
-    change = np.bincount(
-        np.concatenate([begins, ends]),
-        np.concatenate([route_spikes, -route_spikes]),
-        minlength=lines * length,
+    lines, routers = shape
+    is_forward = begin < end
+    line = line[is_forward]
+    spikes = spikes[is_forward]
+    first_link = line * routers + begin[is_forward]
+    end_link = line * routers + end[is_forward]
+    # The load rises where a route begins, and falls where it ends
+    changes = np.bincount(
+        np.concatenate([first_link, end_link]),
+        np.concatenate([spikes, -spikes]),
+        minlength=lines * routers,
     )
-    loads = np.cumsum(change.reshape(shape), axis=1)[:, :-1]
+    loads = np.cumsum(changes.reshape(lines, routers), axis=1)[:, :-1]
     return np.maximum(loads, 0.0)  # rounding may leave a sum below 0
 
 
-def multicast_loads(sums: TrafficSums, place: np.ndarray) -> LinkLoads:
+class _Trees(NamedTuple):
+    """Spikes from a router to several cores.
+
+    Spikes n are sent to the cores `label[start[cores[n]]:start[cores[n] + 1]]`.
+    """
+
+    spikes: np.ndarray  # (trees,) float64
+    x: np.ndarray  # (trees,) int32: router where they begin
+    y: np.ndarray  # (trees,) int32
+    cores: np.ndarray  # (trees,) int64: index in `start`
+    start: np.ndarray  # (sets + 1,) int64
+    label: np.ndarray  # int32
+
+
+def multicast_loads(
+    sums: TrafficSums,
+    spikes: np.ndarray,
+    hardware: Hardware,
+    place: np.ndarray,
+    area: Area,
+) -> LinkLoads:
     """Count spikes on links with multicast routing.
 
-    The links are in the rectangle around the routers at `place`; see `link_loads`. A
-    link has a load if and only if it has one with unicast routing.
+    A link has a load if and only if it has one with unicast routing.
+
+    Parameters
+    ----------
+    spikes : (nodes,) float64 array
+        Spikes of each node of the graph.
+    place : (cores, 2) int32 array
+        x and y of each core.
+    area : Area
+        Routers whose links are counted; the routes do not leave it.
     """
-    place, (width, height) = _move_to_origin(place)
-    _require_router_memory(width, height)
-    x, y = np.ascontiguousarray(place.T, np.int32)
-    loads = np.zeros((4, height, width))
-    for population, source_core, sets in sums.placed_sets():
-        _add_multicast(
-            np.argsort(source_core, kind="stable"),
-            source_core,
-            sums.network.spikes_of(population),
-            sets,
-            x,
-            y,
-            np.full((3, width), -1, np.int64),
-            loads,
-        )
-    right, left, up, down = loads
-    return LinkLoads(
-        right=right[:, :-1],
-        left=left[:, :-1],
-        up=up[:-1],
-        down=down[:-1],
+    require_memory(
+        ROUTER_BYTES * area.width * area.height,
+        f"the loads and figures of {area.width:,} × {area.height:,} routers",
     )
+    x, y = _routers_in(area, hardware.router_of(place))
+    loads = np.zeros((4, area.height, area.width))
+    for trees in _list_trees(sums, spikes, hardware, place, area):
+        buffer = np.full((3, area.width), -1, np.int64)
+        _add_trees(trees, x, y, buffer, loads)
+    right, left, up, down = loads
+    return LinkLoads(right[:, :-1], left[:, :-1], up[:-1], down[:-1])
+
+
+def _routers_in(area: Area, routers: np.ndarray) -> np.ndarray:
+    """Return x and y of routers from the corner of an area: int32, shape (2, routers)."""
+    coordinates: np.ndarray = routers.T - [[area.x], [area.y]]
+    return np.ascontiguousarray(coordinates, np.int32)
+
+
+def _list_trees(
+    sums: TrafficSums,
+    spikes: np.ndarray,
+    hardware: Hardware,
+    place: np.ndarray,
+    area: Area,
+) -> Iterator[_Trees]:
+    """Yield the spikes of each source population: of an input only with ports."""
+    x, y = _routers_in(area, hardware.router_of(place))
+    for population, source_core, sets in sums.placed_sets():
+        senders = join_senders(source_core, spikes[nodes_of(population)], sets)
+        yield _Trees(
+            spikes=senders.spikes,
+            x=x[senders.core],
+            y=y[senders.core],
+            cores=senders.set,
+            start=sets.start,
+            label=sets.label,
+        )
+    if not hardware.input_ports:
+        return
+    port_x, port_y = _routers_in(area, port_routers(hardware))
+    core_port = entry_ports(hardware, place)
+    for population, sets in sums.input_sets():
+        n_sets = sets.start.size - 1
+        set_spikes = np.bincount(sets.set_of, spikes[nodes_of(population)], n_sets)
+        set_number, port, start, label = _split_sets(sets, core_port)
+        yield _Trees(
+            spikes=set_spikes[set_number],
+            x=port_x[port],
+            y=port_y[port],
+            cores=np.arange(port.size),
+            start=start,
+            label=label,
+        )
+
+
+def _split_sets(
+    sets: TargetSets,
+    core_port: np.ndarray,
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Split sets of cores by the ports of the cores.
+
+    With the ports 0, 1 and 0 of three cores, the sets (0, 1, 2) and (1,) give the parts
+    (0, 2), (1,) and (1,) of the sets 0, 0 and 1 and the ports 0, 1 and 1.
+
+    Returns
+    -------
+    set_number, port : (parts,) int64 array
+        Set and port of each part.
+    start, label : (parts + 1,) int64, int32 array
+        Part n has the cores `label[start[n]:start[n + 1]]`.
+    """
+    set_of_label = np.repeat(np.arange(sets.start.size - 1), np.diff(sets.start))
+    port_of_label = core_port[sets.label]
+    order = np.lexsort((port_of_label, set_of_label))
+    set_number = set_of_label[order]
+    port = port_of_label[order]
+    is_first = np.ones(order.size, bool)
+    is_first[1:] = (np.diff(set_number) != 0) | (np.diff(port) != 0)
+    start = np.append(np.flatnonzero(is_first), order.size)
+    return set_number[is_first], port[is_first], start, sets.label[order]
 
 
 @compiled
-def _add_multicast(
-    order: np.ndarray,
-    core: np.ndarray,
-    spikes: np.ndarray,
-    sets: TargetSets,
+def _add_trees(
+    trees: _Trees,
     x: np.ndarray,
     y: np.ndarray,
-    columns: np.ndarray,
+    buffer: np.ndarray,
     loads: np.ndarray,
 ) -> None:
     """Add spikes to the links in the union of the routes to the cores reached.
 
     Parameters
     ----------
-    order : (sources,) int64 array
-        The sources, sorted by core.
-    core, spikes : (sources,) int32, float64 array
-        Core and spikes of each source.
-    sets : TargetSets
-        The cores that the sources reach.
     x, y : (cores,) int32 array
-        Router of each core.
-    columns : (3, columns) int64 array
-        A buffer: −1.
+        Routers of the cores.
+    buffer : (3, columns) int64 array
+        −1 everywhere.
     loads : (4, rows, columns) float64 array
-        Loads of the links right, left, up and down, by their end of smaller x or y;
-        updated.
+        Of the links right, left, up and down, by their end of smaller x or y; updated.
     """
-    i = 0
-    while i < order.size:
-        source_core = core[order[i]]
-        set_number = sets.set_of[order[i]]
-        weight = spikes[order[i]]
-        i += 1
-        while i < order.size and core[order[i]] == source_core:
-            if sets.set_of[order[i]] != set_number:
-                break
-            weight += spikes[order[i]]
-            i += 1
-        if weight != 0:
-            begin = sets.start[set_number]
-            end = sets.start[set_number + 1]
-            cores = sets.label[begin:end]
-            _add_tree(weight, source_core, x, y, cores, columns, loads)
+    for n in range(trees.spikes.size):
+        if trees.spikes[n] != 0:
+            start = trees.start[trees.cores[n]]
+            end = trees.start[trees.cores[n] + 1]
+            cores = trees.label[start:end]
+            _add_tree(trees.spikes[n], trees.x[n], trees.y[n], x, y, cores, buffer, loads)
 
 
 @inner
 def _add_tree(
-    weight: float,
-    core: int,
+    spikes: float,
+    begin_x: int,
+    begin_y: int,
     x: np.ndarray,
     y: np.ndarray,
     cores: np.ndarray,
-    columns: np.ndarray,
+    buffer: np.ndarray,
     loads: np.ndarray,
 ) -> None:
-    """Add a weight to the links in the union of the routes from a core to `cores`.
+    """Add spikes to the links in the union of the routes from a router to cores.
 
-    Routes run along x first, then along y. So all routes share the row of the core and
-    leave it in the columns of their targets. The union is the row from the leftmost to
-    the rightmost column, and each column from its lowest to its highest core. For the
-    other arguments see `_add_multicast`.
+    All routes share the row of the router and leave it in the columns of the cores. The
+    union is the row from the leftmost to the rightmost column, and each column from its
+    lowest to its highest core.
     """
-    low = columns[0]  # row of the lowest core of each column; −1: not in the union
-    high = columns[1]  # row of the highest core
-    used_columns = columns[2]  # the columns in the union
-    n_used = 0
-    source_column = x[core]
-    source_row = y[core]
-    leftmost = source_column
-    rightmost = source_column
-    for target_core in cores:
-        if target_core == core:
-            continue
-        column = x[target_core]
-        row = y[target_core]
-        leftmost = min(leftmost, column)
-        rightmost = max(rightmost, column)
+    low = buffer[0]
+    high = buffer[1]
+    used_columns = buffer[2]
+    left = begin_x
+    right = begin_x
+    number = 0
+    for core in cores:
+        column = x[core]
+        row = y[core]
+        left = min(left, column)
+        right = max(right, column)
         if low[column] < 0:
-            low[column] = source_row
-            high[column] = source_row
-            used_columns[n_used] = column
-            n_used += 1
+            low[column] = begin_y
+            high[column] = begin_y
+            used_columns[number] = column
+            number += 1
         low[column] = min(low[column], row)
         high[column] = max(high[column], row)
-    for link in range(source_column, rightmost):
-        loads[0, source_row, link] += weight
-    for link in range(leftmost, source_column):
-        loads[1, source_row, link] += weight
-    for i in range(n_used):
+    for link in range(begin_x, right):
+        loads[0, begin_y, link] += spikes
+    for link in range(left, begin_x):
+        loads[1, begin_y, link] += spikes
+    for i in range(number):
         column = used_columns[i]
-        for link in range(source_row, high[column]):
-            loads[2, link, column] += weight
-        for link in range(low[column], source_row):
-            loads[3, link, column] += weight
+        for link in range(begin_y, high[column]):
+            loads[2, link, column] += spikes
+        for link in range(low[column], begin_y):
+            loads[3, link, column] += spikes
         low[column] = -1
 
 
-# Step along x and y of a link in each array of `LinkLoads`, and whether it leads
-# towards larger x or y
-DIRECTIONS = (
-    ((1, 0), True),
-    ((1, 0), False),
-    ((0, 1), True),
-    ((0, 1), False),
-)
-
-
-def write_links(path: Path, sums: TrafficSums, place: np.ndarray) -> None:
+def write_links(path: Path, routes: Routes, multicast: LinkLoads) -> None:
     """Write a CSV with a row for each link that carries spikes, by x and y.
 
-    The links connect the routers at `place`. Columns: router where the link begins, and
-    where it ends; spikes per sample, unicast and multicast.
+    Columns: router where the link begins, and where it ends; spikes, unicast and
+    multicast; with routes of an input, their part of the unicast spikes.
     """
-    unicast = used_link_loads(sums.matrix, place).all
-    multicast = multicast_loads(sums, place)
-    origin = place.min(axis=0)
-    # (links, 4): x and y where a link begins, and where it ends
-    links: List[np.ndarray] = []
-    for loads, (step, is_forward) in zip(multicast, DIRECTIONS):
-        near_end = np.indices(loads.shape)[::-1].reshape(2, -1).T + origin
-        far_end = near_end + step
-        ends = [near_end, far_end] if is_forward else [far_end, near_end]
-        links.append(np.hstack(ends))
-    link = np.concatenate(links)
-    multicast_load = multicast.all
-    order = np.lexsort(link.T[::-1])
-    order = order[multicast_load[order] > 0]
-    lines = ["x,y,to_x,to_y,unicast,multicast"]
-    for row in zip(
-        link[order].tolist(),
-        unicast[order].tolist(),
-        multicast_load[order].tolist(),
-    ):
-        (x, y, to_x, to_y), unicast_spikes, multicast_spikes = row
-        lines.append(f"{x},{y},{to_x},{to_y},{unicast_spikes!r},{multicast_spikes!r}")
+    unicast = link_loads(routes, routes.area)
+    columns = {"unicast": unicast.all, "multicast": multicast.all}
+    if routes.has_ports:
+        columns["input"] = link_loads(routes, routes.area, routes.of_input).all
+    links = list_links(routes.area)
+    order = np.lexsort(links.T[::-1])
+    order = order[multicast.all[order] > 0]
+    rows = zip(links[order].tolist(), *(load[order].tolist() for load in columns.values()))
+    lines = [",".join(["x", "y", "to_x", "to_y", *columns])]
+    lines += [",".join([*map(str, ends), *map(repr, loads)]) for ends, *loads in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -90,6 +90,7 @@ def map_network(
             hardware,
             seed,
             progress,
+            input_spikes=sums.input_spikes(network.spikes),
             hops=objective == "hops",
         )
         mapping = MappedNetwork(
@@ -146,7 +147,13 @@ def cost_partition(
         sums = count_traffic(network, core, len(positions))
     else:
         sums = count_traffic(network, core, cores)
-        positions = place(sums.matrix, hardware, seed, progress)
+        positions = place(
+            sums.matrix,
+            hardware,
+            seed,
+            progress,
+            input_spikes=sums.input_spikes(network.spikes),
+        )
     costs = cost(sums, hardware, positions)
     warnings: List[str] = []
     faults = describe_exceeded_limits(costs.contents, hardware)

@@ -1,4 +1,4 @@
-"""Read a partition and a placement that another program has written.
+"""Read a partition and a placement of another program, and lists of unavailable cores.
 
 A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and
 AxonCUDA write it; or, if neurons have names, `name core`. Core numbers are kept, and a
@@ -12,7 +12,7 @@ from typing import List, Tuple
 
 import numpy as np
 
-from snnb.chips.hardware import Hardware
+from snnb.chips.hardware import AnyHardware, Hardware, LayerHardware
 from snnb.chips.sanafe_architecture import place_of
 from snnb.core.errors import InputError
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
@@ -105,8 +105,9 @@ def _read_cores_by_name(
 
 
 def _no_such_core(path: Path, line: int, core: int, hardware: Hardware) -> InputError:
+    cores = hardware.cores_text if hardware.unavailable else f"{hardware.cores:,}"
     return InputError(
-        f"{path}: line {line:,}: core {core:,} is not one of the {hardware.cores:,} of "
+        f"{path}: line {line:,}: core {core:,} is not one of the {cores} of "
         f"{hardware.name}, which are numbered from 0; choose larger hardware or fewer "
         "parts"
     )
@@ -137,6 +138,14 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
             f"where x is below {width} and y below {height}; {PLACEMENT_FORM}"
         )
     position = place[:, 0] * height + place[:, 1]
+    lost = np.array(hardware.unavailable or (), np.int64).reshape(-1, 2)
+    is_unavailable = np.isin(position, lost[:, 0] * height + lost[:, 1])
+    if is_unavailable.any():
+        row = int(np.argmax(is_unavailable))
+        x, y = place[row]
+        raise InputError(
+            f"{path}: line {row + 1:,}: the core at {x} {y} of {hardware.name} is unavailable; choose another position"
+        )
     order = np.argsort(position, kind="stable")
     is_repeated = np.diff(position[order]) == 0
     if is_repeated.any():
@@ -157,7 +166,7 @@ def _find_addresses(
     """Return x and y of cores by tile and core in the tile, as SANA-FE numbers them."""
     sides = hardware.tile or (1, 1)
     cores_of_tile = sides[0] * sides[1]
-    tiles = hardware.cores // cores_of_tile
+    tiles = hardware.routers[0] * hardware.routers[1]
     is_outside = (addresses >= (tiles, cores_of_tile)).any(axis=1)
     if is_outside.any():
         row = int(np.argmax(is_outside))
@@ -168,6 +177,35 @@ def _find_addresses(
             "the architecture file of the network with --hardware"
         )
     return place_of(addresses, hardware.mesh, sides)
+
+
+def without_cores(hardware: AnyHardware, path: Path) -> AnyHardware:
+    """Return a chip without the cores that a file lists.
+
+    Cores that the description has as unavailable stay so. The file has `x y` per line,
+    or of a chip with a core for each layer the number of a core. Raise `InputError` if
+    a line is not a core of the chip, or no core is left.
+    """
+    form = f"list the unavailable cores of {hardware.name}, `x y` per line"
+    sides = list(hardware.mesh) if isinstance(hardware, Hardware) else []
+    if isinstance(hardware, LayerHardware):
+        form = f"list the unavailable cores of {hardware.name}, a core number per line"
+        sides = [len(hardware.cores)]
+    lines, _ = read_number_lines(path, len(sides), form)
+    is_outside = (lines >= sides).any(axis=1)
+    if is_outside.any():
+        row = int(np.argmax(is_outside))
+        core = " ".join(map(str, lines[row]))
+        cores = " × ".join(f"{side:,}" for side in sides)
+        raise InputError(
+            f"{path}: line {row + 1:,}: {core} is not one of the {cores} cores of "
+            f"{hardware.name}, which are numbered from 0; {form}"
+        )
+    listed_cores = [row[0] if len(row) == 1 else tuple(row) for row in lines.tolist()]
+    unavailable = dict.fromkeys((*(hardware.unavailable or ()), *listed_cores))
+    if len(unavailable) == np.prod(sides):
+        raise InputError(f"{path}: no core of {hardware.name} is left; list fewer cores")
+    return hardware.model_copy(update={"unavailable": tuple(unavailable)})
 
 
 def read_number_lines(

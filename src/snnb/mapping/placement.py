@@ -6,6 +6,10 @@ tiles, and by more at borders of chips. It is solved heuristically: initial plac
 in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
 1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
 positions as in VPR (Betz and Rose, FPL 1997); and a descent.
+
+Spikes of an input that enter at ports add Σ spikes × distance of each core that they
+are sent to from its port. The search then uses the part of the mesh whose positions
+are nearest to ports.
 """
 
 from typing import Iterator, List, NamedTuple, Optional, Tuple
@@ -15,13 +19,17 @@ from scipy.sparse import csr_matrix, diags, identity, tril, triu
 
 from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inlined
+from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.settings import SearchSettings
+from snnb.mapping.routes import Area, nearest_ports, port_routers
 from snnb.mapping.xorshift import draw_below
 
 # Products of the matrix with a vector in an iteration: the Lanczos vectors of ARPACK
 PRODUCTS_OF_ITERATION = 20
 NOBODY = -1  # at a position without a core
+UNAVAILABLE = -2  # at a position that takes no core
+POSITION_BYTES = 100  # of a position in the choice of the part of the mesh
 
 
 class Links(NamedTuple):
@@ -46,12 +54,17 @@ class Board(NamedTuple):
 
     x: np.ndarray  # (cores,) int32: position of each core
     y: np.ndarray  # (cores,) int32
-    core: np.ndarray  # (width, height) int32: the core at each position, or `NOBODY`
+    # (width, height) int32: the core at each position, `NOBODY`, or `UNAVAILABLE`
+    core: np.ndarray
     x_coordinate: np.ndarray  # (width,) float64: coordinate of each position x
     y_coordinate: np.ndarray  # (height,) float64: coordinate of each position y
     # Coordinates of each core, which the search reads most often: (cores,) float64
     core_x: np.ndarray
     core_y: np.ndarray
+    # Spikes per sample of the input to each core, (cores,) float64, and the distance of
+    # each position from its port, (width, height) float64; without ports both are empty
+    input_spikes: np.ndarray
+    input_distance: np.ndarray
 
 
 class _SwapEffort(NamedTuple):
@@ -75,7 +88,7 @@ class _SwapEffort(NamedTuple):
             max_partners / (degree * rounds),
         )
         positions_in_reach = (2 * settings.reach_of_descent + 1) ** 2
-        partners_of_pass = n_links * 2 * positions_in_reach
+        partners_of_pass = max(1, n_links) * 2 * positions_in_reach
         passes = max(1, int(max_partners / partners_of_pass))
         return cls(rounds, int(swaps), passes)
 
@@ -86,6 +99,7 @@ def place(
     seed: int = 0,
     progress: Progress = silent,
     *,
+    input_spikes: Optional[np.ndarray] = None,
     hops: bool = False,
     settings: SearchSettings = SearchSettings(),  # noqa: B008 - frozen
 ) -> np.ndarray:
@@ -99,13 +113,17 @@ def place(
     traffic : (cores, cores) csr_matrix of float64
         Spikes per sample; the diagonal is ignored. There are at most as many cores as
         the hardware has.
+    input_spikes : (cores,) float64 array, optional
+        Spikes per sample of the input to each core; ignored without input ports.
     """
     cores = traffic.shape[0]
     links = _list_links(traffic)
-    board = _new_board(cores, hardware, settings, hops)
+    part = _choose_part(cores, hardware, settings, hops)
+    board = _new_board(cores, hardware, part, hops, input_spikes)
+    corner = np.array([part.board.x, part.board.y], np.int32)
     snake = _positions(board)
-    if cores < 2 or links.partner.size == 0:
-        return snake
+    if not board.input_spikes.any() and (cores < 2 or links.partner.size == 0):
+        return corner + snake
     best = snake
     least_cost = board_cost(links, board)
     for positions in _place_by_eigenvectors(links, snake, settings):
@@ -132,7 +150,7 @@ def place(
         if cost < least_cost:
             least_cost = cost
             best = _positions(board)
-    return best
+    return corner + best
 
 
 def _list_links(traffic: csr_matrix) -> Links:
@@ -147,39 +165,196 @@ def _list_links(traffic: csr_matrix) -> Links:
     )
 
 
-def _new_board(
+class _Part(NamedTuple):
+    """The part of the mesh that the search uses."""
+
+    board: Area
+    rows: int  # of the board that the initial placement fills
+
+
+def _choose_part(
     cores: int,
     hardware: Hardware,
     settings: SearchSettings,
     hops: bool,
-) -> Board:
-    """Take a corner of the mesh, a little wider than the cores need.
+) -> _Part:
+    """Choose a part of the mesh, a little wider than the cores need.
 
-    The cores are in a snake, in the order of their numbers: up the first column, down
-    the second, and so on.
+    It is a corner of the mesh. With input ports or unavailable cores it is the part
+    whose available positions suffice, with the least sum of distances from the ports.
     """
-    max_width, max_height = _largest_sides(cores, hardware)
-    width = min(max_width, int(np.ceil(np.sqrt(cores))))
-    height = -(-cores // width)
-    if height > max_height:
-        width = -(-cores // max_height)
-        height = max_height
-    spare_width = int(settings.spare_share_of_side * width)
-    spare_height = int(settings.spare_share_of_side * height)
-    board_width = min(max_width, width + spare_width + settings.min_spare_positions)
-    board_height = min(max_height, height + spare_height + settings.min_spare_positions)
+    is_corner = not hardware.input_ports and not hardware.unavailable
+    if not is_corner:
+        width, height = hardware.mesh
+        memory = POSITION_BYTES * width * height
+        require_memory(memory, f"the placement on {width:,} × {height:,} positions")
+        mesh = Area(0, 0, width, height)
+        available = _count_below(_is_available(hardware, mesh))
+        distance = _count_below(_input_distance(hardware, mesh, hops))
+    positions = cores  # of the part, without the spare ones
+    size: Optional[Area] = None  # of the board that was tried before
+    while True:
+        region = Area(0, 0, *_largest_sides(positions, hardware))
+        board, rows = _board_sides(positions, region, settings)
+        if is_corner:
+            return _Part(board, rows)
+        area: Optional[Area] = None
+        if board != size:
+            step = hardware.chip or hardware.mesh
+            area = _nearest_area(region, mesh, step, available, distance, cores)
+        if area is not None:
+            area = _nearest_area(board, area, (1, 1), available, distance, cores)
+        if area is not None:
+            return _Part(area, rows)
+        size = board
+        positions += 1
+
+
+def _board_sides(
+    positions: int,
+    region: Area,
+    settings: SearchSettings,
+) -> Tuple[Area, int]:
+    """Return a part of a region for so many positions, and its rows without spare ones.
+
+    It is square if the region allows it, and in the corner of the region.
+    """
+    width = min(region.width, int(np.ceil(np.sqrt(positions))))
+    rows = -(-positions // width)
+    if rows > region.height:
+        width = -(-positions // region.height)
+        rows = region.height
+    spare_columns = int(settings.spare_share_of_side * width)
+    spare_rows = int(settings.spare_share_of_side * rows)
+    spare_columns += settings.min_spare_positions
+    spare_rows += settings.min_spare_positions
+    board_width = min(region.width, width + spare_columns)
+    board_height = min(region.height, rows + spare_rows)
+    return Area(region.x, region.y, board_width, board_height), rows
+
+
+def _count_below(values: np.ndarray) -> np.ndarray:
+    """Return the sum of the values below and left of each corner of positions.
+
+    With values of shape (width, height) it has the shape (width + 1, height + 1): the
+    sum over any area is that of two corners less that of the two others.
+    """
+    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    sums[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
+    return sums
+
+
+def _sums_of_areas(sums: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the sum over each area of this size, by its smallest x and y."""
+    return sums[width:, height:] - sums[:-width, height:] - sums[width:, :-height] + sums[:-width, :-height]
+
+
+def _nearest_area(
+    size: Area,
+    within: Area,
+    step: Tuple[int, int],
+    available: np.ndarray,
+    distance: np.ndarray,
+    cores: int,
+) -> Optional[Area]:
+    """Return the area with the least sum of distances that has enough positions.
+
+    Of equal ones it is the first by x and y. None has enough: return None.
+
+    Parameters
+    ----------
+    size : Area
+        Its width and height are those of the area.
+    within : Area
+        The area lies within, at multiples of `step` from its corner.
+    available, distance : (mesh width + 1, mesh height + 1) float64 arrays
+        Sums of `_count_below`: available positions, and distances from the ports.
+    """
+    corners = (
+        slice(within.x, within.x + within.width - size.width + 1, step[0]),
+        slice(within.y, within.y + within.height - size.height + 1, step[1]),
+    )
+    positions = _sums_of_areas(available, size.width, size.height)[corners]
+    distances = _sums_of_areas(distance, size.width, size.height)[corners]
+    distances = np.round(distances, 6)  # rounding of the sums decides nothing
+    distances[positions < cores] = np.inf
+    if not np.isfinite(distances).any():
+        return None
+    column, row = np.unravel_index(int(distances.argmin()), distances.shape)
+    x = within.x + int(column) * step[0]
+    y = within.y + int(row) * step[1]
+    return Area(x, y, size.width, size.height)
+
+
+def _is_available(hardware: Hardware, area: Area) -> np.ndarray:
+    """Return which positions of an area take a core: bool, shape (width, height)."""
+    is_available = np.ones((area.width, area.height), bool)
+    positions = np.array(hardware.unavailable or (), np.int64).reshape(-1, 2)
+    x, y = (positions - (area.x, area.y)).T
+    is_inside = (x >= 0) & (x < area.width) & (y >= 0) & (y < area.height)
+    is_available[x[is_inside], y[is_inside]] = False
+    return is_available
+
+
+def _input_distance(hardware: Hardware, area: Area, hops: bool) -> np.ndarray:
+    """Return the distance of each position from its port: float64, shape (width, height).
+
+    Distances are those of the coordinates of a board. Without ports they are 0.
+    """
+    if not hardware.input_ports:
+        return np.zeros((area.width, area.height))
+    x = area.x + np.arange(area.width)
+    y = area.y + np.arange(area.height)
+    positions = np.stack(np.meshgrid(x, y, indexing="ij"), axis=2)
+    routers = hardware.router_of(positions)
+    router_area = Area.around(routers.reshape(-1, 2))
+    router_x, router_y = np.moveaxis(routers - (router_area.x, router_area.y), 2, 0)
+    port = nearest_ports(port_routers(hardware), router_area).port[router_x, router_y]
+    port_x, port_y = np.array(hardware.input_ports, np.int64).T
+    x_coordinate = _coordinates(0, hardware.mesh[0], hardware, hops)
+    y_coordinate = _coordinates(1, hardware.mesh[1], hardware, hops)
+    distance_x = np.abs(x_coordinate[x][:, None] - x_coordinate[port_x[port]])
+    distance_y = np.abs(y_coordinate[y][None, :] - y_coordinate[port_y[port]])
+    return distance_x + distance_y
+
+
+def _new_board(
+    cores: int,
+    hardware: Hardware,
+    part: _Part,
+    hops: bool,
+    input_spikes: Optional[np.ndarray],
+) -> Board:
+    """Place the cores on a part of the mesh, in the order of their numbers.
+
+    They are in a snake: up the first column, down the second, and so on. Where
+    unavailable positions make it longer, it continues in the spare columns, and then in
+    the spare rows.
+    """
+    area = part.board
+    spikes_to_cores = np.zeros(0)
+    input_distance = np.zeros((0, 0))
+    if hardware.input_ports and input_spikes is not None:
+        spikes_to_cores = input_spikes
+        input_distance = _input_distance(hardware, area, hops)
     board = Board(
         x=np.empty(cores, np.int32),
         y=np.empty(cores, np.int32),
-        core=np.full((board_width, board_height), NOBODY, np.int32),
-        x_coordinate=_coordinates(0, board_width, hardware, hops),
-        y_coordinate=_coordinates(1, board_height, hardware, hops),
+        core=np.full((area.width, area.height), NOBODY, np.int32),
+        x_coordinate=_coordinates(0, area.x + area.width, hardware, hops)[area.x :],
+        y_coordinate=_coordinates(1, area.y + area.height, hardware, hops)[area.y :],
         core_x=np.empty(cores),
         core_y=np.empty(cores),
+        input_spikes=spikes_to_cores,
+        input_distance=input_distance,
     )
-    column, row = np.divmod(np.arange(cores), height)
-    row_of_snake = np.where(column % 2 == 1, height - 1 - row, row)
-    _put(board, np.stack([column, row_of_snake], axis=1))
+    board.core[~_is_available(hardware, area)] = UNAVAILABLE
+    column, row = np.divmod(np.arange(area.width * area.height), area.height)
+    row_of_snake = np.where(column % 2 == 1, part.rows - 1 - row, row)
+    order = np.lexsort((row_of_snake, column, row >= part.rows))
+    path = np.stack([column[order], row[order]], axis=1)
+    is_free = board.core[path[:, 0], path[:, 1]] != UNAVAILABLE
+    _put(board, path[is_free][:cores])
     return board
 
 
@@ -237,7 +412,7 @@ def _put(board: Board, positions: np.ndarray) -> None:
     """Put all cores on these positions, (cores, 2)."""
     board.x[:] = positions[:, 0]
     board.y[:] = positions[:, 1]
-    board.core[:] = NOBODY
+    board.core[board.core != UNAVAILABLE] = NOBODY
     board.core[board.x, board.y] = np.arange(board.x.size)
     board.core_x[:] = board.x_coordinate[board.x]
     board.core_y[:] = board.y_coordinate[board.y]
@@ -329,8 +504,11 @@ def _anneal(
 
 @compiled
 def board_cost(links: Links, board: Board) -> float:
-    """Sum spikes × distance over all pairs of cores."""
+    """Sum spikes × distance over all pairs of cores, and of cores and their ports."""
     total = 0.0
+    for core in range(board.input_spikes.size):
+        distance = board.input_distance[board.x[core], board.y[core]]
+        total += board.input_spikes[core] * distance
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
             partner = links.partner[k]
@@ -345,7 +523,7 @@ def board_cost(links: Links, board: Board) -> float:
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
     """Return the change of the cost if a core exchanges positions with that at (x, y).
 
-    Without a core there, it is moved.
+    Without a core there, it is moved. The position is available.
     """
     occupant = board.core[x, y]
     new_x = board.x_coordinate[x]
@@ -361,6 +539,12 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
             old_distance = abs(old_x - partner_x) + abs(old_y - partner_y)
             new_distance = abs(new_x - partner_x) + abs(new_y - partner_y)
             total += links.spikes[k] * (new_distance - old_distance)
+    if board.input_spikes.size > 0:
+        input_spikes = board.input_spikes[core]
+        if occupant != NOBODY:
+            input_spikes -= board.input_spikes[occupant]
+        old_distance_of_input = board.input_distance[board.x[core], board.y[core]]
+        total += input_spikes * (board.input_distance[x, y] - old_distance_of_input)
     if occupant == NOBODY:
         return total
     for k in range(links.indptr[occupant], links.indptr[occupant + 1]):
@@ -444,7 +628,7 @@ def anneal_swaps(
     for _ in range(trials):
         core = draw_below(random, board.x.size)
         x, y = _draw_position(links, board, core, reach, random)
-        if board.core[x, y] == core:
+        if board.core[x, y] == core or board.core[x, y] == UNAVAILABLE:
             continue
         change = swap_change(links, board, core, x, y)
         if change > 0.0:
@@ -469,9 +653,11 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
     for core in range(board.x.size):
         first_link = links.indptr[core]
         end_link = links.indptr[core + 1]
-        if first_link == end_link:
-            continue
         most_spikes = 0.0
+        if board.input_spikes.size > 0:
+            most_spikes = board.input_spikes[core]
+        elif first_link == end_link:
+            continue
         for k in range(first_link, end_link):
             most_spikes = max(most_spikes, links.spikes[k])
         rounding = -1e-12 * most_spikes  # a smaller decrease of the cost is none
@@ -511,7 +697,8 @@ def _swap_with_best(
     best_y = y
     for new_x in range(max(0, x - reach), min(width, x + reach + 1)):
         for new_y in range(max(0, y - reach), min(height, y + reach + 1)):
-            if board.core[new_x, new_y] != core:
+            occupant = board.core[new_x, new_y]
+            if occupant != core and occupant != UNAVAILABLE:
                 change = swap_change(links, board, core, new_x, new_y)
                 if change < best_change:
                     best_change = change

@@ -8,9 +8,14 @@ and the core c. Σ n(s)·|D(s)| is the λ − 1 metric of hypergraph partitionin
 The description of a field is its formula; docs/mapping.md is made from them, and lists
 the literature [1] to [3]. `router` and `link` are the energy or latency of a router and
 of a link in the description of a chip.
+
+With `input_ports` in the description, spikes of a spiking input take routes too: i is a
+neuron of the input, D(i) the cores that hold a target of it, and d(i, c) the number of
+links from the port of c, the one with the fewest, to c. Quantities of routes then have
+the same sum over the neurons i; `InputCost` has this part alone.
 """
 
-from typing import Literal, Optional
+from typing import Literal, Optional, Tuple
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -59,7 +64,8 @@ class TrafficCost(Document):
     spikes_between_chips: Annotated[Optional[float], Quantity("spikes between chips", unit="spikes", per="sample")] = (
         Field(
             default=None,
-            description="spikes between cores of different chips; with `chip`",
+            description="spikes between cores of different chips; with `chip`; with "
+            "`input_ports` also from a port of another chip",
         )
     )
 
@@ -68,16 +74,18 @@ class RouteCost(Document):
     """Routes of the spikes between cores, and loads of the links."""
 
     hops_unicast: Annotated[float, Quantity("hops", unit="links", per="sample")] = Field(
-        description="Σ n(s) · Σ d(s, c) over c in D(s): links crossed if each core is sent a separate spike"
+        description="Σ n(s) · Σ d(s, c) over c in D(s): links crossed if each core is "
+        "sent a separate spike; with `input_ports` also Σ n(i) · Σ d(i, c) over the input"
     )
     hops_multicast: Annotated[float, Quantity("hops, multicast", unit="links", per="sample")] = Field(
-        description="Σ n(s) · (links in the union of the routes to D(s))"
+        description="Σ n(s) · (links in the union of the routes to D(s)); with "
+        "`input_ports` also for each i and port the union of the routes from there"
     )
     hops_between_chips: Annotated[Optional[float], Quantity("hops between chips", unit="links", per="sample")] = Field(
         default=None, description="links to another chip, as `hops_unicast`; with `chip`"
     )
     latency_ns_mean: Annotated[float, Quantity("latency of a spike, mean", prefixed, "ns")] = Field(
-        description="(d + 1) · router + d · link: mean over the spikes between cores [2, 3]"
+        description="(d + 1) · router + d · link: mean over the spikes between cores [2, 3], and from ports"
     )
     latency_ns_max: Annotated[float, Quantity("latency of a spike, maximum", prefixed, "ns")] = Field(
         description="maximum of the same"
@@ -95,6 +103,23 @@ class RouteCost(Document):
     multicast_link_load_max: Annotated[
         float, Quantity("link load, multicast, maximum", unit="spikes", per="sample")
     ] = Field(description="maximum of the same")
+
+
+class InputCost(Document):
+    """The part of the routes that spikes of the input take from ports to cores."""
+
+    input_hops_unicast: Annotated[
+        float,
+        Quantity("hops of the input", unit="links", per="sample"),
+    ] = Field(description="the part of the input in `hops_unicast`")
+    input_hops_multicast: Annotated[
+        float,
+        Quantity("hops of the input, multicast", unit="links", per="sample"),
+    ] = Field(description="the part of the input in `hops_multicast`")
+    input_route_energy_pj: Annotated[
+        float,
+        Quantity("energy of the input's routes", prefixed, "pJ", per="sample"),
+    ] = Field(description="Σ n(i) · Σ ((d + 1) · router + d · link) over c in D(i)")
 
 
 class EnergyCost(Document):
@@ -125,22 +150,25 @@ class EnergyCost(Document):
 class StepBound(Document):
     """Largest share of the time of a step with the mean number of events.
 
-    It is that of the busiest core, or the end of the step. The busiest core either
-    receives messages (`axons`: the messages, `synapses`: their synaptic operations) or
-    updates neurons (`neurons`: updates and spikes, `axons`: the messages sent),
-    whichever takes longer.
+    It is that of the busiest core, of the busiest link if its spikes take longer than
+    the core, or the end of the step. The busiest core either receives messages
+    (`axons`: the messages, `synapses`: their synaptic operations) or updates neurons
+    (`neurons`: updates and spikes, `axons`: the messages sent), whichever takes longer.
     """
 
-    by: Literal["synapses", "neurons", "axons", "barrier"]
+    by: Literal["synapses", "neurons", "axons", "link", "barrier"]
     ns: float
-    core: Optional[int] = None  # None: barrier
+    core: Optional[int] = None  # with `synapses`, `neurons` and `axons`
+    # Routers where the link begins and ends, with `link`
+    link: Optional[Tuple[Tuple[int, int], Tuple[int, int]]] = None
 
 
 class StepCost(Document):
     """Time of a step, and of a sample."""
 
     step_ns: Annotated[float, Quantity("time per step", prefixed, "ns")] = Field(
-        description="time of a step with the mean number of events"
+        description="time of a step with the mean number of events; with `link_spike` "
+        "at least that of the spikes over the busiest link"
     )
     sample_ns: Annotated[float, Quantity("sample interval", prefixed, "ns", short="interval")] = Field(
         description="steps of a sample, including the warm-up, · `step_ns`"

@@ -21,7 +21,7 @@ def too_few_cores(
     sums: TrafficSums,
 ) -> InputError:
     """Return the error of a mapping `sums` that has more cores than there are."""
-    cores = f"has {hardware.cores:,} cores, and {sums.cores:,} would suffice"
+    cores = f"has {hardware.cores_text}, and {sums.cores:,} would suffice"
     limit = filling_limit(sums, hardware)
     return InputError(f"{hardware.name}: {cores}, with {limit}{_advice(network)}")
 

@@ -13,7 +13,6 @@ from snnb.core.progress import Progress, silent
 from snnb.core.quantities import number, prefixed
 from snnb.io.text import Document
 from snnb.mapping.cost import (
-    Routes,
     barrier,
     core_events,
     core_times,
@@ -21,9 +20,10 @@ from snnb.mapping.cost import (
     event_counts,
     updated_neurons,
 )
-from snnb.mapping.links import used_link_loads
+from snnb.mapping.links import link_loads, multicast_loads
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.quantities import LINK_LOAD_PEAK
+from snnb.mapping.routes import Routes, find_routes
 from snnb.mapping.traffic import (
     MappableNetwork,
     TargetSets,
@@ -96,14 +96,12 @@ def step_loads(
     """
     network = mapped_network.network
     n_samples = len(recording.samples)
-    router = mapped_network.hardware.router_of(mapped_network.place)
     counts = _count_by_step(network, recording)
     loads: List[float] = []
     for step in range(recording.steps):
         spikes = counts[step].toarray().ravel() / n_samples
-        traffic = traffic_of(mapped_network.partition.best, spikes)
-        link_loads = used_link_loads(traffic, router).all
-        loads.append(float(link_loads.max(initial=0.0)))
+        routes = _find_routes(mapped_network, spikes)
+        loads.append(float(link_loads(routes, routes.area).all.max(initial=0.0)))
         progress(step + 1, recording.steps)
     peak_step = int(np.argmax(loads))
     return StepLoads(
@@ -111,6 +109,17 @@ def step_loads(
         link_load_max_per_step=loads,
         peak_step=peak_step,
         link_load_peak=loads[peak_step],
+    )
+
+
+def _find_routes(mapped_network: MappedNetwork, spikes: np.ndarray) -> Routes:
+    """Find the routes of spikes of each node: float64, shape (nodes,)."""
+    sums = mapped_network.partition.best
+    return find_routes(
+        traffic_of(sums, spikes),
+        sums.input_spikes(spikes),
+        mapped_network.hardware,
+        mapped_network.place,
     )
 
 
@@ -294,17 +303,17 @@ def recorded_steps(
         if hardware.time_ns is not None:
             core_ns = core_times(events, updates, hardware.time_ns)
             longest = core_ns.max(axis=1, initial=0.0)
+            if hardware.time_ns.link_spike is not None:
+                longest = np.maximum(longest, _link_times(mapped_network, counts))
             step_ns[begin:end] = longest + barrier(sums, hardware, mapped_network.place)
         total_events += events.sum(axis=1, keepdims=True)
         total_spikes += counts.sum(axis=0)
         progress(end, n_steps)
-    traffic = traffic_of(sums, total_spikes / n_samples)
     event_totals = event_counts(
         total_events / n_samples,
         updates * recording.steps,
         hardware,
-        traffic,
-        Routes.of(traffic, hardware, mapped_network.place),
+        _find_routes(mapped_network, total_spikes / n_samples),
     )
     times: Optional[List[List[float]]] = None
     if hardware.time_ns is not None:
@@ -315,3 +324,23 @@ def recorded_steps(
         energy_by_event_pj=energies(event_totals, hardware.energy_pj),
         step_ns=times,
     )
+
+
+def _link_times(mapped_network: MappedNetwork, counts: np.ndarray) -> np.ndarray:
+    """Return the time in ns that spikes take the busiest link: float64, shape (steps,).
+
+    `counts`, float64, shape (steps, nodes), are the spikes of each node.
+    """
+    sums = mapped_network.partition.best
+    hardware = mapped_network.hardware
+    assert hardware.time_ns is not None
+    assert hardware.time_ns.link_spike is not None
+    largest_loads = np.zeros(len(counts))
+    for step, spikes in enumerate(counts):
+        routes = _find_routes(mapped_network, spikes)
+        loads = link_loads(routes, routes.area)
+        if hardware.time_ns.routing == "multicast":
+            place = mapped_network.place
+            loads = multicast_loads(sums, spikes, hardware, place, routes.area)
+        largest_loads[step] = loads.all.max(initial=0.0)
+    return largest_loads * hardware.time_ns.link_spike

@@ -615,6 +615,26 @@ class TrafficSums:
             if population.first >= self.network.first:
                 yield population, self.core[self.network.part(population)], sets
 
+    def input_sets(self) -> Iterator[Tuple[GraphPopulation, TargetSets]]:
+        """Yield each spiking input, and the cores that its neurons reach."""
+        for population, sets in self.sets:
+            if population.first < self.network.first:
+                yield population, sets
+
+    def input_spikes(self, spikes: np.ndarray) -> np.ndarray:
+        """Return the spikes of the inputs to each core: float64, shape (cores,).
+
+        `spikes`, float64, shape (nodes,), are the spikes of each node of the graph. A
+        spike counts once for each core that it reaches.
+        """
+        messages = np.zeros(self.cores)
+        for population, sets in self.input_sets():
+            n_sets = sets.start.size - 1
+            set_spikes = np.bincount(sets.set_of, spikes[nodes_of(population)], n_sets)
+            label_spikes = np.repeat(set_spikes, np.diff(sets.start))
+            messages += np.bincount(sets.label, label_spikes, self.cores)
+        return messages
+
     @cached_property
     def axons_out(self) -> np.ndarray:
         """Output axons of each core: int64, shape (cores,).
@@ -763,7 +783,7 @@ def spikes_between(
     between : (cores, cores) csr_matrix of float64
         Spikes from core to other core.
     """
-    senders = _join_senders(source_core, spikes, sets)
+    senders = join_senders(source_core, spikes, sets)
     if senders.spikes.size == 0:
         return np.zeros(2), csr_matrix((cores, cores))
     sizes = np.diff(sets.start)
@@ -788,7 +808,7 @@ def spikes_between(
     return np.array([connectivity, cut]), elements.tocsr()
 
 
-class _Senders(NamedTuple):
+class Senders(NamedTuple):
     """Neurons of the same core and set as one, by core."""
 
     core: np.ndarray  # int32
@@ -796,11 +816,11 @@ class _Senders(NamedTuple):
     spikes: np.ndarray  # float64, not 0: the sum of the neurons
 
 
-def _join_senders(
+def join_senders(
     source_core: np.ndarray,
     spikes: np.ndarray,
     sets: TargetSets,
-) -> _Senders:
+) -> Senders:
     """Join consecutive neurons of a core with the same set, and drop silent ones.
 
     `bincount` adds in the order of the neurons, so sums are reproducible.
@@ -811,9 +831,9 @@ def _join_senders(
     is_first = np.ones(order.size, bool)
     is_first[1:] = (np.diff(core) != 0) | (np.diff(set_of) != 0)
     sums = np.bincount(np.cumsum(is_first) - 1, spikes[order])
-    senders = _Senders(core=core[is_first], set=set_of[is_first], spikes=sums)
+    senders = Senders(core=core[is_first], set=set_of[is_first], spikes=sums)
     has_spikes = senders.spikes != 0
-    return _Senders(*(column[has_spikes] for column in senders))
+    return Senders(*(column[has_spikes] for column in senders))
 
 
 def _sum_in_order(numbers: np.ndarray) -> float:

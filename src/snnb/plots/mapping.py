@@ -19,6 +19,7 @@ from snnb.io.figures import Figure, label_rows, layer_colours, plain, styled
 from snnb.mapping.files import Mapping
 from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.mapping.links import link_loads
+from snnb.mapping.routes import Area
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster
@@ -345,7 +346,7 @@ def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
 def _loads(mapping: Mapping, view: View) -> Loads:
     """Return the spikes of cores and links in the part of the mesh that is shown."""
     place = mapping.hardware.router_of(mapping.place) - (view.x, view.y)
-    links = link_loads(mapping.traffic, place, (view.width, view.height))
+    links = link_loads(mapping.routes, Area(*view))
     cores = np.full((view.height, view.width), -1.0)
     is_used = mapping.per_core["neurons"] > 0
     x, y = place[is_used].T

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, ClassVar, Iterator, List, Literal, Mapping, Op
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from snnb.chips.hardware import Hardware, LayerHardware
+from snnb.chips.hardware import AnyHardware, Hardware, LayerHardware
 from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Flag, Options, Seed
 from snnb.core.progress import Progress, silent
-from snnb.core.quantities import number, view
+from snnb.core.quantities import number, prefixed, view
 from snnb.mapping.quantities import (
     CORE_EVENTS_PEAK,
     LINK_LOAD_PEAK,
     Baseline,
     CoreCost,
     EnergyCost,
+    InputCost,
     LayerCores,
     LayerTraffic,
     RouteCost,
@@ -46,6 +47,7 @@ from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.mapping.files import MappingCost
     from snnb.mapping.layers.assignment import LayerAssignment
     from snnb.mapping.traffic import MappableNetwork
     from snnb.network.network import Network
@@ -70,6 +72,10 @@ class MapParams(Options):
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None,
         description="Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE architecture.",
+    )
+    unavailable: Annotated[Optional[AbsolutePath], Flag(metavar="FILE")] = Field(
+        default=None,
+        description="Cores that hold no neurons: `x y` per line; for a chip that takes layers, a core number.",
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
         default="auto", description="Partitioning method. auto: the best result of all methods."
@@ -123,6 +129,7 @@ class MapDetails(Record):
     traffic: Union[TrafficCost, LayerTraffic]
     routes: Optional[RouteCost] = None
     energy: Optional[EnergyCost] = None
+    input: Optional[InputCost] = None  # None: no input ports
     step: Optional[StepCost] = None
     sequential: Optional[Baseline] = None
     # None: no spike times were recorded
@@ -156,6 +163,18 @@ def _hardware_of(params: MapParams) -> str:
     if params.hardware is None:
         raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file")
     return params.hardware
+
+
+def _read_hardware(params: MapParams) -> AnyHardware:
+    """Read the description, without the cores that are unavailable."""
+    hardware = read_hardware(_hardware_of(params))
+    if params.unavailable is None:
+        return hardware
+    if not params.unavailable.exists():
+        raise InputError(f"{params.unavailable}: no such file; list the unavailable cores, one per line")
+    from snnb.mapping.partition_files import without_cores
+
+    return without_cores(hardware, params.unavailable)
 
 
 def _parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
@@ -276,7 +295,7 @@ def _map_neurons(
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
     external = recorded(run, graph.KIND, stamp) if imported else None
     notes += [] if external is None else graph.rate_warnings(opened, external.params)
-    notes += [*_current_notes(opened), *_input_note(network, cost.traffic.outside_spikes)]
+    notes += [*_current_notes(opened), *_input_note(network, cost)]
     notes += [*_weight_note(run, opened, hardware), *_pooling_note(opened, hardware)]
     output.warnings = [*mapped.warnings, *notes]
     output.details = MapDetails(
@@ -290,6 +309,7 @@ def _map_neurons(
         traffic=cost.traffic,
         routes=cost.routes,
         energy=cost.energy,
+        input=cost.input,
         step=cost.step,
         sequential=cost.sequential,
         link_load_peak=None if loads is None else loads.link_load_peak,
@@ -310,14 +330,23 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
     ]
 
 
-def _input_note(network: "MappableNetwork", spikes: float) -> List[str]:
-    """Return a note about the spikes per sample of a spiking input, which take no route."""
-    if not spikes:
+def _input_note(network: "MappableNetwork", cost: "MappingCost") -> List[str]:
+    """Return a note about the spikes of a spiking input, and the cost of their routes."""
+    if not cost.traffic.outside_spikes:
         return []
-    inputs = [p.name for p in network.sources if p.first < network.first]
+    names = ", ".join(p.name for p in network.sources if p.first < network.first)
+    spikes = number(cost.traffic.outside_spikes).value
+    if cost.input is None:
+        return [
+            f"{names}: {spikes} spikes per sample to cores, which connectivity, hops and the energy of routes exclude"
+        ]
+    ports = len(cost.hardware.input_ports or ())
+    hops = number(cost.input.input_hops_unicast).value
+    energy = " ".join(prefixed(cost.input.input_route_energy_pj, "pJ"))
+    name = "port" if ports == 1 else "ports"
     return [
-        f"{', '.join(inputs)}: {number(spikes).value} spikes per sample to cores, which "
-        "connectivity, hops and the energy of routes exclude"
+        f"{names}: {spikes} spikes per sample enter at {ports:,} {name}, with {hops} hops and {energy} of routes, "
+        "which hops and energy include; connectivity excludes them"
     ]
 
 
@@ -387,11 +416,12 @@ class MapStage(Stage[MapParams, MapDetails]):
     source = "graph"
     optional = True
     time_left = False
+    described_by: ClassVar[Mapping[str, Sequence[str]]] = {"hardware": ("unavailable",)}
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> MapParams:
         """Return the parameters; the default of `graph` is the graph of the simulation in force."""
         params = resolve_params(KIND, options)
-        read_hardware(_hardware_of(params))
+        _read_hardware(params)
         default = graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
         stamp = str(params.graph or default)
         if stamp == graph.WEIGHTS:
@@ -425,7 +455,7 @@ class MapStage(Stage[MapParams, MapDetails]):
             return
         given = planned.given.get(KIND.name, {})
         params = resolve_params(KIND, given)
-        hardware = read_hardware(_hardware_of(params))
+        hardware = _read_hardware(params)
         if isinstance(hardware, LayerHardware):
             if run.manifest.run.imported:
                 raise UsageError(
@@ -478,8 +508,9 @@ class MapStage(Stage[MapParams, MapDetails]):
         stamp = same or run.new_stamp(KIND.name)
         description = _hardware_of(params)
         # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
-        external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
-        hardware = read_hardware(description)
+        files = (description_file(description), params.unavailable, params.partition, params.placement)
+        external = external_records(filter(None, files))
+        hardware = _read_hardware(params)
         of_layers = isinstance(hardware, LayerHardware)
         figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
         graph_name = str(params.graph)

@@ -69,7 +69,8 @@ def text_table(rows: Sequence[Sequence[str]]) -> List[str]:
 def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     """Assign a core to each layer of a network."""
     limits = hardware.layer
-    cores = hardware.cores
+    unavailable = hardware.unavailable or ()
+    cores = {number: core for number, core in enumerate(hardware.cores) if number not in unavailable}
     pooling_sides = fold_poolings(network, limits)
     formed_layers = [
         form_layer(network, pooling_sides, population, limits)
@@ -89,10 +90,10 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
             faults += find_target_faults(source, input_targets, limits.targets)
         core_numbers = _list_fitting_cores(layer, cores)
         if not core_numbers:
-            faults.append(find_memory_fault(layer, cores))
+            faults.append(find_memory_fault(layer, tuple(cores.values())))
         layers.append(replace(layer, faults=tuple(faults)))
         fits.append([] if faults else core_numbers)
-    core_of_layer = maximum_matching(fits, len(cores))
+    core_of_layer = maximum_matching(fits, 1 + max(cores))
     reasons = _list_reasons(layers, cores)
     if not reasons and None in core_of_layer:
         reasons.append(_describe_shortage(layers, cores, fits, core_of_layer))
@@ -114,14 +115,14 @@ def _list_targets(layers: Sequence[CoreLayer]) -> Dict[str, List[str]]:
     return targets
 
 
-def _list_fitting_cores(layer: CoreLayer, cores: Sequence[CoreMemory]) -> List[int]:
+def _list_fitting_cores(layer: CoreLayer, cores: Mapping[int, CoreMemory]) -> List[int]:
     """Return the numbers of the cores that hold a layer."""
-    return [number for number, core in enumerate(cores) if layer.fits(core)]
+    return [number for number, core in cores.items() if layer.fits(core)]
 
 
 def _list_reasons(
     layers: Sequence[CoreLayer],
-    cores: Sequence[CoreMemory],
+    cores: Mapping[int, CoreMemory],
 ) -> List[str]:
     """Return why layers do not fit, apart from competition for cores."""
     reasons: List[str] = []
@@ -143,7 +144,7 @@ def _list_reasons(
 def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
     """Return a core for each layer, or None: a maximum matching.
 
-    `fits` are the cores that hold each layer, of `cores` cores. Of several matchings,
+    `fits` are the cores that hold each layer, numbers below `cores`. Of several matchings,
     the first layers have the cores with the lowest numbers.
     """
     from scipy.optimize import linear_sum_assignment
@@ -164,7 +165,7 @@ def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional
 
 def _describe_shortage(
     layers: Sequence[CoreLayer],
-    cores: Sequence[CoreMemory],
+    cores: Mapping[int, CoreMemory],
     fits: Sequence[Sequence[int]],
     core_of_layer: Sequence[Optional[int]],
 ) -> str:
@@ -213,7 +214,7 @@ def _find_rivals(
 
 def _all_fit(
     layers: Sequence[CoreLayer],
-    cores: Sequence[CoreMemory],
+    cores: Mapping[int, CoreMemory],
     fits: Sequence[Sequence[int]],
     layer: int,
     filters: int,
@@ -222,4 +223,4 @@ def _all_fit(
     smaller_layer = layers[layer].with_filters(filters)
     new_fits = list(fits)
     new_fits[layer] = _list_fitting_cores(smaller_layer, cores)
-    return None not in maximum_matching(new_fits, len(cores))
+    return None not in maximum_matching(new_fits, 1 + max(cores))

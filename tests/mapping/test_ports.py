@@ -1,0 +1,144 @@
+"""Input ports, unavailable cores and link times against their definitions, message by message."""
+
+from functools import partial
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from snnb.mapping import placement
+from snnb.mapping.cost import cost
+from snnb.mapping.routes import Area, nearest_ports
+from snnb.mapping.traffic import count_traffic
+from tests.mapping.brute_force import Expected, compared
+from tests.mapping.conftest import QUICK
+from tests.mapping.networks import hardware
+from tests.mapping.test_cost import random_mapping
+from tests.mapping.test_events import ENERGY, SHORT, TIME, full_chip
+from tests.mapping.test_placement import random_traffic
+
+place = partial(placement.place, settings=QUICK)
+
+
+EDGES_OF_MESH = [(x, y) for x in range(8) for y in range(8) if {x, y} & {0, 7}]
+EVERYWHERE = list(product(range(8), range(8)))
+ONE_CHIP = {"tile": None, "chip": None}
+CHIPS = {
+    "one port": {"input_ports": [(7, 2)]},
+    "two ports": {"input_ports": [(0, 0), (7, 7)], **ONE_CHIP},
+    "equally near ports": {"input_ports": [(4, 0), (0, 4), (4, 4)], **ONE_CHIP},
+    "ports at all edges": {"input_ports": EDGES_OF_MESH},
+    "ports of several chips": {
+        "input_ports": [(1, 1), (6, 1), (3, 7)],
+        "chip": [2, 4],
+        "tile": None,
+        "energy_pj": {**ENERGY, "between_chips": 50.0},
+    },
+    "ports of one tile": {"input_ports": [(0, 0), (1, 1), (7, 7)], "tile": [4, 4], "chip": None},
+    "slow links": {"time_ns": {**TIME, "link_spike": 900.0}},
+    "slow links and a port": {"input_ports": [(3, 0)], "time_ns": {**SHORT, "link_spike": 900.0}},
+    "multicast": {
+        "input_ports": [(0, 0), (6, 6)],
+        "time_ns": {**SHORT, "link_spike": 900.0, "routing": "multicast"},
+        **ONE_CHIP,
+    },
+    "fast links": {"input_ports": [(0, 0)], "time_ns": {**TIME, "link_spike": 1e-3, "routing": "unicast"}},
+}
+
+
+@pytest.mark.parametrize("changes", CHIPS.values(), ids=CHIPS)
+def test_every_figure_is_that_of_its_definition(case, changes):
+    graph, edges, network = case
+    chip = full_chip(**changes)
+    core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
+    found = cost(count_traffic(network, core, 12), chip, place)
+    compared(found, Expected(graph, edges, core, chip, place))
+    assert (found.input is None) == ("input_ports" not in changes)
+    if chip.time_ns.link_spike == 900.0:
+        assert found.step.step_bound.by == "link"
+
+
+def test_the_mean_latency_includes_messages_from_ports(case):
+    graph, edges, network = case
+    chip = hardware(mesh=(6, 6)).model_copy(update={"input_ports": ((5, 0), (0, 3))})
+    core, place = random_mapping(network, np.random.default_rng(3), 9, chip.mesh)
+    compared(cost(count_traffic(network, core, 9), chip, place), Expected(graph, edges, core, chip, place))
+
+
+def test_ports_everywhere_add_nothing_but_local_messages(case):
+    _, _, network = case
+    core, place = random_mapping(network, np.random.default_rng(1), 12, (8, 8))
+    sums = count_traffic(network, core, 12)
+    without, everywhere = (cost(sums, full_chip(input_ports=ports, **ONE_CHIP), place) for ports in (None, EVERYWHERE))
+    latencies = {"latency_ns_mean", "latency_ns_max"}
+    routes = without.routes.model_dump(exclude=latencies)
+    assert everywhere.routes.model_dump(exclude=latencies) == routes
+    assert everywhere.traffic == without.traffic
+    assert everywhere.step == without.step
+    local = sums.outside * ENERGY["router"]
+    assert everywhere.energy.energy_pj == pytest.approx(without.energy.energy_pj + local)
+    assert everywhere.input.input_hops_unicast == everywhere.input.input_hops_multicast == 0
+    assert everywhere.input.input_route_energy_pj == pytest.approx(local)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_nearest_port_is_the_first_with_the_fewest_hops(seed):
+    rng = np.random.default_rng(seed)
+    ports = rng.integers(0, 12, (int(rng.integers(1, 8)), 2))
+    x, y = rng.integers(0, 6, 2).tolist()
+    width, height = rng.integers(1, 7, 2).tolist()
+    nearest = nearest_ports(ports, Area(x, y, width, height))
+    for column, row in product(range(width), range(height)):
+        hops = np.abs(ports - (x + column, y + row)).sum(axis=1)
+        assert nearest.port[column, row] == hops.argmin()
+        assert nearest.hops[column, row] == hops.min()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
+    rng = np.random.default_rng(seed)
+    width, height = [(3, 3), (8, 1), (2, 4)][seed % 3]
+    positions = list(product(range(width), range(height)))
+    shuffled = rng.permutation(len(positions))
+    ports = [positions[n] for n in shuffled[: 1 + seed % 2]]
+    unavailable = [positions[n] for n in shuffled[-2:]]
+    chip = full_chip(mesh=(width, height), tile=None, chip=None, input_ports=ports, unavailable=unavailable)
+    cores = 5
+    traffic = random_traffic(cores, 0.6, seed)
+    input_spikes = rng.random(cores) * 2
+    hops_of_input = np.array([min(abs(x - i) + abs(y - j) for i, j in ports) for x, y in positions])
+    at = np.array(positions)
+    apart = np.abs(at[:, None] - at[None]).sum(axis=2)
+    available = [n for n, position in enumerate(positions) if position not in unavailable]
+    choices = np.array(list(permutations(available, cores)))
+    elements = traffic.tocoo()
+    costs = hops_of_input[choices] @ input_spikes
+    for a, b, spikes in zip(elements.row, elements.col, elements.data):
+        costs = costs + spikes * apart[choices[:, a], choices[:, b]]
+    found = place(traffic, chip, seed, input_spikes=input_spikes, hops=True)
+    assert not {tuple(position) for position in found.tolist()} & set(unavailable)
+    number = found @ [height, 1]
+    cost = hops_of_input[number] @ input_spikes
+    cost += sum(n * apart[number[a], number[b]] for a, b, n in zip(elements.row, elements.col, elements.data))
+    assert np.min(costs) - 1e-9 <= cost <= 1.1 * np.min(costs) + 1e-9
+
+
+@pytest.mark.parametrize("port", [(0, 0), (63, 0), (20, 63), (63, 63)])
+def test_cores_are_near_the_port_wherever_it_is(port):
+    chip = full_chip(mesh=(64, 64), tile=None, chip=None, input_ports=[port])
+    found = place(random_traffic(9, 0.5, 0), chip, input_spikes=np.ones(9))
+    assert np.abs(found - port).max() <= 4
+    alone = place(csr_matrix((1, 1)), chip, input_spikes=np.ones(1))
+    assert alone.tolist() == [list(port)]
+
+
+def test_a_chip_is_left_that_has_too_few_available_cores():
+    lost = [(x, y) for x in range(3) for y in range(2)][:4]
+    chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2), unavailable=lost)
+    found = place(random_traffic(6, 1.0, 0), chip)
+    assert len(np.unique(chip.chip_of(found), axis=0)) == 1
+    assert not {tuple(position) for position in found.tolist()} & set(lost)
+    everything = place(random_traffic(68, 0.1, 0), chip)
+    assert len(np.unique(everything, axis=0)) == 68
+    assert not {tuple(position) for position in everything.tolist()} & set(lost)
