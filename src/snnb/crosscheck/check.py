@@ -38,7 +38,8 @@ BATCH_SIZES = {"scipy": 1 << 21, "brian2": 1 << 19}
 # Largest difference of a membrane potential at the end of a sample, in thresholds;
 # times √n for n samples
 LARGEST_SHIFT = 4.0
-ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and repeat the crosscheck"
+RECORD_SPIKES = "simulate with --record-spikes 5 and repeat the crosscheck"
+ONLY_RECORDED = f"To check each spike, {RECORD_SPIKES}"
 ALTERED = "check whether a file of the run was altered; otherwise please report it"
 EACH_FOLLOWS = "each spike follows from the exported weights and the preceding spikes"
 

@@ -319,9 +319,8 @@ def exported_network(
     description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
         if projection["weights"] == "leading_input":
-            raise UsageError(
-                f"{projection['target']} is a max pooling by the toolbox's rule; use parse --max-pool exact"
-            )
+            fault = f"{projection['target']} is a max pooling by the toolbox's rule"
+            raise UsageError(f"{fault}; use parse --max-pool exact")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"
         sonata.write(graph, folder, request)

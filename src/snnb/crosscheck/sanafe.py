@@ -143,7 +143,8 @@ def import_sanafe(network: ExportedNetwork) -> ModuleType:
     for population in network.simulated:
         number = unsupported_number(population.numbers)
         if number is not None:
-            raise UsageError(f"--with sanafe cannot simulate {population.name}: {number}; give --with scipy or brian2")
+            fault = f"--with sanafe cannot simulate {population.name}: {number}"
+            raise UsageError(f"{fault}; give --with scipy or brian2")
     network.refuse_late("sanafe")
     return sanafe
 
@@ -155,7 +156,8 @@ class _ChipBuilder:
         self._sanafe = sanafe
         self._network = network
         self._built = sanafe.Network()
-        self._neurons: Dict[str, List[SanafeNeuron]] = {}  # by population or name of the relays
+        # By population or name of the relays
+        self._neurons: Dict[str, List[SanafeNeuron]] = {}
 
     def build(self) -> SanafeChip:
         """Return a chip with the network."""
@@ -199,7 +201,10 @@ class _ChipBuilder:
             change(neuron, threshold=threshold, reset=reset)
 
     def _connect(self, population: ExportedPopulation) -> None:
-        """Add the synapses onto a population, whose bias has the current of the input."""
+        """Add the synapses onto a population.
+
+        Its bias has the current of the input.
+        """
         targets = self._neurons[population.name]
         for projection in self._network.inbound(population.name):
             if projection.source == self._network.input.name:

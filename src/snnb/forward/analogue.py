@@ -259,8 +259,8 @@ class PopulationSums:
             elif isinstance(volume, Reindexed) and available.issuperset(volume.inputs):
                 available.add(volume.name)
                 _add_reindexed(graph, volume)
-        without_channel_bias = replace(population, bias=population.position_bias)
-        graph.name_value("", add_current(graph, without_channel_bias, shapes))
+        sums_population = replace(population, bias=population.position_bias)
+        graph.name_value("", add_current(graph, sums_population, shapes))
         self._senders = senders
         self._inputs = list(dict.fromkeys(population.inputs))
         self._session = graph.make_session(["", *self._inputs], processors())
