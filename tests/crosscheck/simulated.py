@@ -56,7 +56,7 @@ def compare_spikes(network, simulator, firing, folder, inputs, steps):
         return None
     steps = max((p.window[1] for p in network.populations if p.window), default=steps)
     with np.load(folder / "spike_times.npz") as times:
-        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated}
+        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated_populations}
     assert sum(rows.size for rows in recorded.values())
     assert first_inconsistent(network, inputs, recorded, steps) is None
     found = simulator.build(network)(inputs, steps)

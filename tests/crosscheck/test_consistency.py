@@ -119,7 +119,7 @@ def test_a_simulator_that_errs_is_named(deep):
 @pytest.mark.slow
 def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep):
     network, pixels, spikes = deep
-    sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated}
+    sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated_populations}
     expected, said = Expected(STEPS, 10, pixels, sums=sums), []
     compared = check(network, scipy.build(network), expected, name="scipy", batch_size=4, say=said.append)
     assert sum(c.differing for c in compared) > 10

@@ -60,7 +60,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             assert any(" delay=" in line for line in netlist.read_text().splitlines())
             simulate, trace = build_chip(network, netlist, architecture, drawn)
             spikes = simulate(pixels, STEPS)
-            for population in network.simulated:
+            for population in network.simulated_populations:
                 assert len(times[population.name]) > 20
                 np.testing.assert_array_equal(in_order(spikes[population.name]), in_order(times[population.name]))
             checked = compare_costs(method, "small", recorded, trace)

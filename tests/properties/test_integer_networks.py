@@ -128,7 +128,7 @@ def _step_by_graph(parsed, network, inputs, settings):
         inputs = np.pad(inputs, [(0, 0), (0, 0), (0, steps - STEPS)])
     spikes = scipy.build(exported)(inputs, steps)
     assert exported.integers
-    return {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0) for p in exported.simulated}
+    return {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0) for p in exported.simulated_populations}
 
 
 @pytest.mark.parametrize("seed", slow_except(FAST, range(200)))

@@ -52,7 +52,7 @@ class _Simulator:
     def __init__(self, brian2: Any, network: ExportedNetwork) -> None:
         self._brian2 = brian2
         self._network = network
-        first_steps = [population.first_step for population in network.simulated]
+        first_steps = [p.first_step for p in network.simulated_populations]
         self._largest_first_step = max(first_steps)
         self._copies: Optional[_Copies] = None
 
@@ -62,7 +62,7 @@ class _Simulator:
             self._copies = _make_copies(self._brian2, self._network, len(inputs))
         copies = self._copies
         copies.network.restore()
-        for population in self._network.simulated:
+        for population in self._network.simulated_populations:
             group = copies.groups[population.name]
             self._set_input(population, group, inputs)
             _, window_end = _window(population, steps)
@@ -71,7 +71,7 @@ class _Simulator:
         run_steps = steps + self._largest_first_step
         copies.network.run(run_steps * millisecond, namespace={})
         spikes: Dict[str, np.ndarray] = {}
-        for population in self._network.simulated:
+        for population in self._network.simulated_populations:
             monitor = copies.monitors[population.name]
             index = np.asarray(monitor.i, np.int64)
             sample, neuron = np.divmod(index, population.size)
@@ -102,7 +102,7 @@ def _make_copies(brian2: Any, network: ExportedNetwork, copies: int) -> _Copies:
     """Return copies of a network; the input is a current of its targets."""
     brian2.defaultclock.dt = 1 * brian2.ms
     groups = {}
-    for population in network.simulated:
+    for population in network.simulated_populations:
         groups[population.name] = _make_group(brian2, network, population, copies)
     monitors = {name: brian2.SpikeMonitor(group) for name, group in groups.items()}
     synapses = []

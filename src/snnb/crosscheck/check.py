@@ -99,7 +99,7 @@ def samples_per_batch(network: ExportedNetwork, simulator: str) -> int:
 
     It is 1 in a simulator without batches.
     """
-    size = sum(population.size for population in network.simulated)
+    size = sum(population.size for population in network.simulated_populations)
     if simulator == "brian2":
         size += sum(projection.weights.nnz for projection in network.projections)
     return int(np.clip(BATCH_SIZES.get(simulator, 0) // size, 1, 64))
@@ -206,7 +206,7 @@ def _sum_counts(
     counted_from: int,
 ) -> Dict[str, np.ndarray]:
     """Return the spike counts of each population over all samples: int64 (neurons,)."""
-    sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+    sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated_populations}
     for batch in batches:
         for name, total in sums.items():
             spikes = batch.spikes[name]
@@ -238,7 +238,7 @@ def _compare_spikes(
     Raise `VerificationError` where a spike of either simulator does not follow from the
     weights.
     """
-    sizes = {population.name: population.size for population in network.simulated}
+    sizes = {p.name: p.size for p in network.simulated_populations}
     counted_from = expected.counted_from
     batch_counts: Dict[str, List[np.ndarray]] = {population: [] for population in sizes}
     for batch in batches:
@@ -322,7 +322,8 @@ def _refuse_sums(
     samples their sum grows as √n, that of an error as n. (ResNet-20, 20 samples of 50
     steps: 0.8 √n at most, in the layer where most counts differ.)
     """
-    if network.leaky or any("reset" in p.numbers for p in network.simulated):
+    populations = network.simulated_populations
+    if network.leaky or any("reset" in p.numbers for p in populations):
         worst = max(differences, key=lambda difference: difference.share)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in "

@@ -47,7 +47,7 @@ def first_inconsistent(
     in order.
     """
     trains = _Trains(network, inputs, spikes)
-    for population in network.simulated:
+    for population in network.simulated_populations:
         if population.counts_largest:
             wrong = _check_pooling(trains, population, steps)
         else:

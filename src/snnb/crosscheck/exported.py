@@ -219,7 +219,7 @@ class ExportedNetwork:
         return self.populations[0]
 
     @property
-    def simulated(self) -> List[ExportedPopulation]:
+    def simulated_populations(self) -> List[ExportedPopulation]:
         """The populations whose spikes follow from the network.
 
         They are all but the input and spikes that are drawn at random.

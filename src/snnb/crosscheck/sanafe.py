@@ -61,7 +61,8 @@ class _Simulation:
     def __init__(self, network: ExportedNetwork, chip: SanafeChip) -> None:
         self._network = network
         self._chip = chip
-        self._first_steps = {p.name: p.first_step for p in network.simulated}
+        populations = network.simulated_populations
+        self._first_steps = {p.name: p.first_step for p in populations}
 
     def simulate(self, inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         """Simulate samples one after the other, see `Simulate`."""
@@ -81,7 +82,7 @@ class _Simulation:
     def _changes(self, values: np.ndarray, steps: int, end: int) -> Changes:
         """Return the changes of the biases of all neurons for an input."""
         changes: Changes = defaultdict(list)
-        for population in self._network.simulated:
+        for population in self._network.simulated_populations:
             biases = np.zeros((end, population.size))
             begin = population.first_step
             biases[begin : begin + steps] = self._biases(population, values, steps)
@@ -140,7 +141,7 @@ def import_sanafe(network: ExportedNetwork) -> ModuleType:
                 "follows the largest spike count of its inputs; give --with scipy or "
                 "brian2"
             )
-    for population in network.simulated:
+    for population in network.simulated_populations:
         number = unsupported_number(population.numbers)
         if number is not None:
             fault = f"--with sanafe cannot simulate {population.name}: {number}"
@@ -161,12 +162,12 @@ class _ChipBuilder:
 
     def build(self) -> SanafeChip:
         """Return a chip with the network."""
-        for population in self._network.simulated:
+        for population in self._network.simulated_populations:
             self._add_population(population)
-        for population in self._network.simulated:
+        for population in self._network.simulated_populations:
             self._connect(population)
         depth = 1 + max(p.first_step for p in self._network.populations)
-        neurons = sum(population.size for population in self._network.simulated)
+        neurons = sum(p.size for p in self._network.simulated_populations)
         architecture = self._architecture(depth * neurons)  # relays included, or more
         cores = architecture.tiles[0].cores
         neurons_in_order = chain.from_iterable(self._neurons.values())

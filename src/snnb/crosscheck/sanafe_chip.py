@@ -102,7 +102,9 @@ class _ChipSimulation:
     def simulate(self, inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         """Simulate samples one after the other, see `Simulate`; add to the trace."""
         network = self.network
-        spikes: Dict[str, List[SpikeRow]] = {p.name: [] for p in network.simulated}
+        spikes: Dict[str, List[SpikeRow]] = {}
+        for population in network.simulated_populations:
+            spikes[population.name] = []
         end = steps + max(population.first_step for population in network.populations)
         for sample, pixels in enumerate(inputs):
             changes = self._changes(pixels, steps)

@@ -30,7 +30,7 @@ class _Simulator:
         self._inbound = {}
         # Names of the volumes that a max pooling reads
         self._pooling_inputs: Set[str] = set()
-        for population in network.simulated:
+        for population in network.simulated_populations:
             inbound = network.spiking_inbound(population.name)
             self._inbound[population.name] = inbound
             if population.counts_largest:
@@ -45,13 +45,13 @@ class _Simulator:
             state.counts[name] = np.zeros((size, len(inputs)))
         is_constant = network.input.coding == "current"
         rows: Dict[str, List[np.ndarray]] = {}
-        for population in network.simulated:
+        for population in network.simulated_populations:
             rows[population.name] = [np.empty((0, 3), np.int64)]
         for step in range(steps):
             if not is_constant:
                 input_spikes = inputs[:, :, step].T.astype(np.float64)
                 self._send(state, network.input.name, step, input_spikes)
-            for population in network.simulated:
+            for population in network.simulated_populations:
                 if population.counts_largest:
                     is_spike = self._pool(population, state)
                 else:
@@ -126,7 +126,7 @@ class _State:
         self.spikes: Dict[Tuple[str, int], np.ndarray] = {}
         self.counts: Dict[str, np.ndarray] = {}
         self.largest_counts: Dict[str, np.ndarray] = {}
-        for population in network.simulated:
+        for population in network.simulated_populations:
             name = population.name
             self.input_current[name] = network.input_current(population, inputs)
             start = population.start[:, None].astype(float)
