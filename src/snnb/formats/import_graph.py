@@ -1,9 +1,26 @@
-"""Import an external graph as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
+"""Import an external graph as MODEL_graph.h5.
+
+The reader is found by content and ending of the file.
+"""
 
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
+from typing import (
+    Callable,
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 import numpy as np
 
@@ -28,11 +45,11 @@ from snnb.io.files import refuse_special, sha256_of
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 
 DT_MS = 1.0  # of a time step, where the file does not state it
-RateFile = Tuple[Path, Optional[str]]  # a file of spikes, and the population whose spikes they are if it is given
 Reader = TypeVar("Reader")
-# For each kind of file of spikes: a function that recognises it, and its reader, which gets the graph without its
-# spikes, and the recording of the options or of the graph
-RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
+RateReader = Callable[[Path, ListedGraph, Recording], Rates]
+# For each kind of file of spikes: a function that recognises it, and its reader, which gets
+# the graph without its spikes, and the recording of the options or of the graph
+RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], RateReader]] = {
     "SONATA reports": (sonata_report.is_report, sonata_report.read_report),
     "traces of SANA-FE": (sanafe_trace.is_trace, sanafe_trace.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
@@ -40,12 +57,27 @@ RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGrap
 }
 
 
-class Imported(NamedTuple):
-    """An imported graph, opened; the SHA-256 of each file; and notes about content that is missing or not read."""
+class RateFile(NamedTuple):
+    """A file of spikes, and the population of the file whose spikes are read."""
 
-    graph: SynapseGraph
-    hashes: Dict[Path, str]
-    notes: Tuple[str, ...]
+    path: Path
+    population: Optional[str]  # None: all
+
+    def overlaps(self, file: "RateFile") -> bool:
+        """Whether spikes of this file are read from the other one too."""
+        if self.path != file.path:
+            return False
+        if self.population is None or file.population is None:
+            return True
+        return self.population == file.population
+
+
+class Imported(NamedTuple):
+    """An imported graph."""
+
+    graph: SynapseGraph  # opened
+    hashes: Dict[Path, str]  # SHA-256 of each file that was read
+    notes: Tuple[str, ...]  # content that is missing or was not read
 
 
 def import_graph(
@@ -59,165 +91,326 @@ def import_graph(
 ) -> Imported:
     """Read an external graph, write it as MODEL_graph.h5, atomically, and open it.
 
-    `path` is a file or folder of one of `FORMATS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
-    of each neuron, by default those of the graph, or several files whose spikes are added up; FILE:POPULATION is that
-    population of a report of SONATA. `samples` and `steps` are the numbers of samples, and of time steps of each, that
-    the spikes were counted in; by default as the file states, or 1. Raise `InputError` for a file that is of no known
-    kind, or not valid, `UsageError` for `samples` or `steps` without spikes.
+    Parameters
+    ----------
+    path : Path
+        A file or folder of one of `FORMATS`, or a MODEL_graph.h5, which is copied.
+    target : Path
+        The MODEL_graph.h5 to write.
+    rates : Path or sequence of Path
+        Files with the spikes of each neuron, which are added up; FILE:POPULATION is that
+        population of a report of SONATA. Default: the spikes of the graph.
+    samples, steps : int, optional
+        Numbers of samples, and of time steps of each, that the spikes were counted in.
+        Default: as the file states, or 1.
+    progress : Progress
+        Function that gets the number of edges read.
+
+    Raises
+    ------
+    InputError
+        A file is of no known kind, or not valid.
+    UsageError
+        `samples` or `steps` are given, and there are no spikes.
     """
     reader = find_reader(path)
-    given = [_rate_file(one) for one in ([rates] if isinstance(rates, Path) else rates)]
-    # Before the files are read: a graph of a file that is changed meanwhile is stale. Files next to it follow below.
-    first = {file: sha256_of(file) for file in (path, *(file for file, _ in given)) if file.is_file()}
+    rate_paths = [rates] if isinstance(rates, Path) else rates
+    rate_files = [_rate_file(rate_path) for rate_path in rate_paths]
+    # Before the files are read: a graph of a file that is changed meanwhile is stale. Files
+    # next to it follow below.
+    input_files = [path, *(file.path for file in rate_files)]
+    hashes_before = {file: sha256_of(file) for file in input_files if file.is_file()}
     if reader is None:
-        return _import_file(path, target, given, samples, steps, first)
-    read = reader(path)
-    require_memory(NEURON_BYTES * read.nodes, f"{path}: the {read.nodes:,} neurons")
-    if read.assumed:
-        read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
-    stated = read.recording or Recording(1, 1, 0, DT_MS)
-    if not given and all(population.spikes is None for population in read.populations):
+        return _import_file(path, target, rate_files, samples, steps, hashes_before)
+    external = _read_external(reader, path)
+    stated = external.recording or Recording(1, 1, 0, DT_MS)
+    has_spikes = any(p.spikes is not None for p in external.populations)
+    if not rate_files and not has_spikes:
         stated = Recording(1, 1, 0, stated.dt_ms)  # each neuron counts as one spike
         refuse_without_spikes(samples, steps)
     recording = _recording(stated, samples, steps)
-    files, notes, times = read.files or (path,), read.notes, None
-    if given:
-        found = _read_rates(given, read, recording)
-        recording = _recording(found.recording or recording, samples, steps)
-        read = read.with_spikes(found.spikes)
-        files, notes, times = (*files, *(file for file, _ in given)), (*notes, *found.notes), found.times
-    elif read.per_step:
-        read = replace(read, populations=[_counted(population, recording) for population in read.populations])
-    hashes = {file: first.get(file) or sha256_of(file) for file in files}
-    digests = [*hashes.values()]
-    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    edges = 0
+    files = [*(external.files or (path,))]
+    notes = [*external.notes]
+    spike_times = None
+    if rate_files:
+        read_rates = _read_rates(rate_files, external, recording)
+        recording = _recording(read_rates.recording or recording, samples, steps)
+        external = external.with_spikes(read_rates.spikes)
+        spike_times = read_rates.times
+        files += [file.path for file in rate_files]
+        notes += read_rates.notes
+    elif external.per_step:
+        populations = [_with_counts(p, recording) for p in external.populations]
+        external = replace(external, populations=populations)
+    hashes = {file: hashes_before.get(file) or sha256_of(file) for file in files}
+    edges = _CountedEdges(external.edges)
+    with edges:
+        try:
+            graph = write_listed(
+                replace(external, edges=edges),
+                target,
+                recording,
+                _digest_of([*hashes.values()]),
+                progress,
+            )
+        except DamagedError:
+            raise
+        except InputError as error:
+            raise DamagedError(path, str(error)) from None
+    for name, text in external.text_files.items():
+        (target.parent / name).write_text(text, encoding="utf-8")
+    if spike_times is not None:
+        recorded = _spike_times_of(graph, spike_times, recording)
+        recorded.write(target.with_name(SPIKE_TIMES), compressed=True)
+    notes += merged_note(edges.count, graph.number_of_edges())
+    return Imported(graph, hashes, tuple(notes))
 
-    def counted() -> Iterator[Edges]:
-        nonlocal edges
-        for part in read.edges:
-            edges += part[0].size
+
+class _CountedEdges:
+    """The edges of an external graph, which are counted when they are iterated.
+
+    As a context, it closes their generator at the end, before modules are emptied.
+
+    Attributes
+    ----------
+    count : int
+        Number of edges so far.
+    """
+
+    def __init__(self, edges: Iterable[Edges]) -> None:
+        self.count = 0
+        self._edges = iter(edges)
+
+    def __iter__(self) -> Iterator[Edges]:
+        for part in self._edges:
+            self.count += part[0].size
             yield part
 
-    try:
-        graph = write_listed(replace(read, edges=counted()), target, recording, digest, progress)
-    except DamagedError:
-        raise
-    except InputError as error:
-        raise DamagedError(path, str(error)) from None
-    for name, text in read.text_files.items():
-        (target.parent / name).write_text(text, encoding="utf-8")
-    if times is not None:
-        rows = {}  # sample, neuron and step of each spike, as of a simulation of one sample
-        for population in graph.populations:
-            own = times[:, (times[0] >= population.first) & (times[0] < population.first + population.size)]
-            rows[population.name] = np.stack([np.zeros_like(own[0]), own[0] - population.first, own[1]], axis=1)
-        SpikeTimes(range(1), recording.num_timesteps, rows).write(target.with_name(SPIKE_TIMES), compressed=True)
-    return Imported(graph, hashes, (*notes, *merged_note(edges, graph.number_of_edges())))
+    def __enter__(self) -> "_CountedEdges":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if isinstance(self._edges, Generator):
+            self._edges.close()
+
+
+def _read_external(reader: Callable[[Path], ListedGraph], path: Path) -> ListedGraph:
+    """Read an external graph; drop the spikes if those of an export were assumed."""
+    external = reader(path)
+    require_memory(
+        NEURON_BYTES * external.nodes,
+        f"{path}: the {external.nodes:,} neurons",
+    )
+    if not external.assumed:
+        return external
+    populations = [replace(p, spikes=None) for p in external.populations]
+    return replace(external, populations=populations)
+
+
+def _digest_of(hashes: Sequence[str]) -> str:
+    """Return the hash of one file, or a hash of the hashes of several files."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _spike_times_of(
+    graph: SynapseGraph,
+    times: np.ndarray,
+    recording: Recording,
+) -> SpikeTimes:
+    """Return the spike times by population, as of a simulation of one sample.
+
+    `times` are the ids and time steps of the spikes, see `Rates`.
+    """
+    ids, steps = times
+    rows = {}
+    for population in graph.populations:
+        end = population.first + population.size
+        in_population = (ids >= population.first) & (ids < end)
+        neurons = ids[in_population] - population.first
+        samples = np.zeros_like(neurons)
+        rows[population.name] = np.stack(
+            [samples, neurons, steps[in_population]],
+            axis=1,
+        )
+    return SpikeTimes(range(1), recording.num_timesteps, rows)
 
 
 def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
-    """Raise `UsageError` for numbers of samples or steps of a graph without spikes, which they would divide."""
-    given = {"--rate-samples": samples, "--rate-steps": steps}
-    names = [name for name, number in given.items() if number is not None]
+    """Raise `UsageError` for numbers of samples or steps of a graph without spikes.
+
+    They would divide the spikes.
+    """
+    options = {"--rate-samples": samples, "--rate-steps": steps}
+    names = [name for name, number in options.items() if number is not None]
     if names:
-        raise UsageError(f"{', '.join(names)}: no spike counts; give --rates, or omit it")
+        fault = f"{', '.join(names)}: no spike counts"
+        raise UsageError(f"{fault}; give --rates, or omit it")
 
 
 def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
-    """Return the reader of an external graph, None for a MODEL_graph.h5; raise `InputError` for any other file."""
+    """Return the reader of an external graph, None for a MODEL_graph.h5.
+
+    Raise `InputError` for any other file.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file")
     refuse_special(path)
     if graph_file.recognises(path):
         return None
-    readers = {name: format.reader for name, format in FORMATS.items() if format.reader is not None}
-    return _reader_of(path, readers, "a graph that snnb reads; it reads MODEL_graph.h5,")
+    readers = {}
+    for name, format in FORMATS.items():
+        if format.reader is not None:
+            readers[name] = format.reader
+    content = "a graph that snnb reads; it reads MODEL_graph.h5,"
+    return _reader_of(path, readers, content)
 
 
-def _reader_of(path: Path, readers: Mapping[str, Tuple[Callable[[Path], bool], Reader]], expected: str) -> Reader:
+def _reader_of(
+    path: Path,
+    readers: Mapping[str, Tuple[Callable[[Path], bool], Reader]],
+    content: str,
+) -> Reader:
+    """Return the first reader that recognises a file.
+
+    Raise `InputError` without one, with the `content` that the file should have.
+    """
     for recognises, reader in readers.values():
         if recognises(path):
             return reader
-    raise InputError(f"{path}: not {expected} {', '.join(readers)}")
+    raise InputError(f"{path}: not {content} {', '.join(readers)}")
 
 
-def _rate_file(given: Path) -> RateFile:
+def _rate_file(argument: Path) -> RateFile:
     """Split FILE:POPULATION; a file whose name has a colon is that file."""
-    refuse_special(given)
-    text = str(given)
-    for end in [len(text), *(k for k, sign in enumerate(text) if sign == ":")]:
-        path = Path(text[:end])
+    refuse_special(argument)
+    text = str(argument)
+    if argument.is_file():
+        return RateFile(argument, None)
+    colons = [index for index, sign in enumerate(text) if sign == ":"]
+    for colon in colons:
+        path = Path(text[:colon])
         if path.is_file():
-            return path, text[end + 1 :] if end < len(text) else None
-    raise InputError(f"{given}: no such file")
+            return RateFile(path, text[colon + 1 :])
+    raise InputError(f"{argument}: no such file")
 
 
-def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Recording) -> Rates:
+def _read_rates(
+    files: Sequence[RateFile],
+    graph: ListedGraph,
+    recording: Recording,
+) -> Rates:
     """Read files of spikes, and add them up."""
-    found: List[Rates] = []
-    for number, (path, population) in enumerate(files):
-        if any(path == other and (None in (population, of) or population == of) for other, of in files[:number]):
-            raise UsageError(f"--rates {path}: given twice, which would count its spikes twice")
-        if population is None:
-            read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
-            found.append(read(path, graph, recording))
-        elif sonata_report.is_report(path):
-            found.append(sonata_report.read_report(path, graph, recording, population))
-        else:
-            raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so omit :{population}")
-        stated = found[-1].recording or recording
+    all_rates: List[Rates] = []
+    for number, file in enumerate(files):
+        if any(file.overlaps(earlier_file) for earlier_file in files[:number]):
+            fault = "given twice, which would count its spikes twice"
+            raise UsageError(f"--rates {file.path}: {fault}")
+        rates = _read_rate_file(file, graph, recording)
+        stated = rates.recording or recording
         if len(files) > 1 and stated != recording:
-            raise UsageError(f"--rates {path}: spikes of {stated.steps:,} steps; give --rate-steps for all files")
-    spikes = found[0].spikes if len(found) == 1 else np.sum([one.spikes for one in found], axis=0)
-    notes = list(dict.fromkeys(note for one in found for note in one.notes))
+            fault = f"spikes of {stated.steps:,} steps"
+            advice = "give --rate-steps for all files"
+            raise UsageError(f"--rates {file.path}: {fault}; {advice}")
+        all_rates.append(rates)
+    spikes = all_rates[0].spikes
+    times = all_rates[0].times
+    if len(all_rates) > 1:
+        spikes = np.sum([rates.spikes for rates in all_rates], axis=0)
+        times = None
     try:
         check_spikes([spikes])
     except InputError as error:
-        raise InputError(f"{', '.join(str(path) for path, _ in files)}: {error}") from None
-    silent = [name for name, ids in graph.ids_by_population.items() if not spikes[ids.start : ids.stop].any()]
-    if silent:
-        notes.append(f"no spike counts for {', '.join(silent)}")
-    return Rates(spikes, found[0].recording, tuple(notes), found[0].times if len(found) == 1 else None)
+        paths = ", ".join(str(file.path) for file in files)
+        raise InputError(f"{paths}: {error}") from None
+    notes: List[str] = []
+    for rates in all_rates:
+        notes += rates.notes
+    notes = list(dict.fromkeys(notes))
+    silent_populations: List[str] = []
+    for name, ids in graph.ids_by_population.items():
+        if not spikes[ids.start : ids.stop].any():
+            silent_populations.append(name)
+    if silent_populations:
+        notes.append(f"no spike counts for {', '.join(silent_populations)}")
+    return Rates(spikes, all_rates[0].recording, tuple(notes), times)
+
+
+def _read_rate_file(file: RateFile, graph: ListedGraph, recording: Recording) -> Rates:
+    """Read a file of spikes; only a report of SONATA has populations."""
+    path, population = file
+    if population is None:
+        content = "a file of spikes that snnb reads; it reads"
+        read = _reader_of(path, RATE_READERS, content)
+        return read(path, graph, recording)
+    if not sonata_report.is_report(path):
+        fault = f"not a report of SONATA, so omit :{population}"
+        raise UsageError(f"--rates {path}:{population}: {fault}")
+    return sonata_report.read_report(path, graph, recording, population)
 
 
 def _import_file(
     path: Path,
     target: Path,
-    rates: Sequence[RateFile],
+    rate_files: Sequence[RateFile],
     samples: Optional[int],
     steps: Optional[int],
     hashes: Dict[Path, str],
 ) -> Imported:
-    """Copy a MODEL_graph.h5, with spikes from another file if there is one; assume spikes if there are none."""
+    """Copy a MODEL_graph.h5, with spikes from other files if there are any.
+
+    A graph without spikes gets assumed ones.
+    """
     with graph_file.open_checked(path) as graph:
-        if not rates and graph.recording is not None:
+        if not rate_files and graph.recording is not None:
             if samples is not None or steps is not None:
-                raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
+                fault = "only with --rates; a MODEL_graph.h5 states both"
+                raise UsageError(f"--rate-samples, --rate-steps: {fault}")
             return Imported(graph_file.copy(path, target), hashes, ())
-        populations = [ListedPopulation(p.name, p.shape, p.layer, names=p.names) for p in graph.populations]
-        recording = _recording(graph.recording or Recording(1, 1, 0, DT_MS), samples, steps)
-        inputs, nodes = len(graph.inputs), graph.number_of_nodes()
-    if not rates:
+        populations: List[ListedPopulation] = []
+        for p in graph.populations:
+            populations.append(
+                ListedPopulation(p.name, p.shape, p.layer, names=p.names),
+            )
+        external = ListedGraph(populations, (), len(graph.inputs))
+        stated = graph.recording or Recording(1, 1, 0, DT_MS)
+        recording = _recording(stated, samples, steps)
+    if not rate_files:
         refuse_without_spikes(samples, steps)
-        spikes = np.ones(nodes, np.int64)
-        return Imported(graph_file.copy(path, target, spikes, recording, assumed=True), hashes, ())
-    found = _read_rates(rates, ListedGraph(populations, (), inputs), recording)
-    recording = _recording(found.recording or recording, samples, steps)
-    return Imported(graph_file.copy(path, target, found.spikes, recording), hashes, found.notes)
+        spikes = np.ones(external.nodes, np.int64)
+        graph_copy = graph_file.copy(path, target, spikes, recording, assumed=True)
+        return Imported(graph_copy, hashes, ())
+    rates = _read_rates(rate_files, external, recording)
+    recording = _recording(rates.recording or recording, samples, steps)
+    graph_copy = graph_file.copy(path, target, rates.spikes, recording)
+    return Imported(graph_copy, hashes, rates.notes)
 
 
-def _recording(recording: Recording, samples: Optional[int], steps: Optional[int]) -> Recording:
-    """Return a recording in which the options that are given replace the numbers of a file."""
+def _recording(
+    recording: Recording,
+    samples: Optional[int],
+    steps: Optional[int],
+) -> Recording:
+    """Return a recording in which options replace the numbers of a file."""
     return replace(
-        recording, num_samples=samples or recording.num_samples, num_timesteps=steps or recording.num_timesteps
+        recording,
+        num_samples=samples or recording.num_samples,
+        num_timesteps=steps or recording.num_timesteps,
     )
 
 
-def _counted(population: ListedPopulation, recording: Recording) -> ListedPopulation:
-    """Multiply spikes per step by the steps; restore whole numbers whose rates were rounded to float32."""
+def _with_counts(
+    population: ListedPopulation,
+    recording: Recording,
+) -> ListedPopulation:
+    """Multiply spikes per step by the steps.
+
+    Restore whole numbers whose rates were rounded to float32.
+    """
     if population.spikes is None:
         return population
     spikes = population.spikes.astype(np.float64) * recording.steps
-    rounded = np.rint(spikes)
-    return replace(population, spikes=np.where(np.abs(spikes - rounded) <= 2.0**-23 * rounded, rounded, spikes))
+    whole_spikes = np.rint(spikes)
+    is_whole = np.abs(spikes - whole_spikes) <= 2.0**-23 * whole_spikes
+    return replace(population, spikes=np.where(is_whole, whole_spikes, spikes))
