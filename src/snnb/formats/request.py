@@ -207,7 +207,9 @@ class Format:
     check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
     directory: bool = False  # whether it is a directory of files
     partial: bool = False  # whether it omits a constant input (`SpikingPart`)
-    simulates: bool = False  # whether a simulator reads it: average poolings have the weight `mean` then
+    # Whether a simulator reads it: average poolings have the pool weight `mean` then, which is
+    # 1 / (neurons in the window) for each synapse
+    simulates: bool = False
     needs_mapping: bool = False  # whether it is of a mapping
     input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
     nodes_file: bool = False  # whether a table of nodes is written to a file next to it

@@ -13,11 +13,16 @@ An export is a directory:
     circuit_config.json         names of the files above
 
 It has a population `input` of virtual neurons and a population `snn` of point neurons;
-ids count from 0 in each. bmtk's PointNet builds the network on NEST, with the neuron
-`eprop_iaf` for reset by subtraction and `iaf_psc_delta` for reset to a value; neither
-leaks with the time constant that is written. Average poolings have the weight `mean`,
-and the delays are `SynapseGraph.delay_steps`. Neurons of a network from a NIR file have
-individual dynamics parameters, with potentials divided by the gain.
+ids count from 0 in each. bmtk's PointNet builds the network on NEST, whose neurons are
+
+- `eprop_iaf` for reset by subtraction: a spike lowers the potential by the threshold;
+- `iaf_psc_delta` for reset to a value: a spike sets the potential to `V_reset`.
+
+The time constant that is written for neurons without a leak is so long that their
+potential does not decay in float64. A synapse of an average pooling has the weight
+1 / (neurons in the window), the mean, whatever the pool weight of the graph. The delays
+are `SynapseGraph.delay_steps`. Neurons of a network from a NIR file have individual
+dynamics parameters, with potentials divided by the gain.
 """
 
 from contextlib import contextmanager
