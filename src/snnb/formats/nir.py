@@ -1,259 +1,391 @@
-"""`nir`: a NIR graph of layers, written by its own library (Pedersen et al., Nature Communications 15:8122, 2024).
+"""`nir`: a NIR graph of layers, written by its own library.
 
-A population is an `IF` node, images with channels first; an output that does not spike
-is an `I` node, which integrates. Each projection is a node before it, `Conv2d`,
-`SumPool2d` (the mean's factor is then the resistance `r` of the neurons) or `Affine` and
-`Linear`, and NIR adds the inputs of a node. Thresholds are the largest float32 number
-below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a matrix. The
-description lists what NIR cannot express (`nir.losses`).
+(Pedersen et al., Nature Communications 15:8122, 2024.)
 
-`Conv2d` has a bias for each channel. Where biases differ between positions, as at the border of pictures less their
-mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add the differences.
+A population is an `IF` node, images with channels first; an output that does not spike is
+an `I` node, which integrates. Each projection is a node before it, `Conv2d`, `SumPool2d`
+(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and
+NIR adds the inputs of a node; `nir_layers` finds them. Thresholds are the largest float32
+number below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a
+matrix. The description lists what NIR cannot express (`nir.losses`).
 
-NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a source that is only some channels of
-a layer's input, and depthwise layers become the same convolution with taps that are 0.
+`Conv2d` has a bias for each channel. Where biases differ between positions, as at the
+border of pictures less their mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add
+the differences.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.description import refuse_max_pooling, refuse_properties
+from snnb.formats.nir_layers import Convolution, Operation, WindowSum, linear_layers
 from snnb.formats.request import UNSAFE, Format, Request, starts_above_zero
-from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.network.geometry import Axis
-from snnb.network.layers import AveragePooling2D, Conv2D, DepthwiseConv2D
 from snnb.network.network import of_most_positions
 
 LARGEST_MATRIX = 1 << 28  # numbers: a GiB
-MOST_ZERO_TAPS = 64  # around a kernel; usual paddings need fewer
-LARGEST_KERNEL = 1 << 26  # numbers; where zeros make it larger, a matrix is tried
 Node = object  # of the library, which has no types
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution over images, as NIR's `Conv2d`; pairs are of rows and columns."""
-
-    # (filters, channels, taps, taps) float32; square, since nir 1.0.8 takes the number of row taps for both axes
-    weight: np.ndarray
-    stride: Tuple[int, int]
-    padding: Tuple[int, int]
-    dilation: Tuple[int, int]
-
-
-@dataclass(frozen=True)
-class WindowSum:
-    """The sum over each window of each channel, as NIR's `SumPool2d`; pairs are of rows and columns."""
-
-    size: Tuple[int, int]
-    stride: Tuple[int, int]
-    padding: Tuple[int, int]
-    mean: np.ndarray  # (rows, columns) float32: weight of a spike in each window, 1 / (neurons in it)
-
-
-Operation = Union[Convolution, WindowSum, None]  # None: a matrix
-
-
-def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Operation]]]:
-    """Return the names of populations of images, and the layers of each projection, one for each connection."""
-    images = {population.name for population in graph.inputs if len(population.shape) == 3}
-    layers: List[List[Operation]] = [[None] for _ in graph.projections]
-    for population in graph.layers:
-        inbound = [(number, p) for number, p in enumerate(graph.projections) if p.target is population]
-        # The factor of a pooling is a property of the neuron, which multiplies its entire input.
-        has_one_input = len(inbound) == 1 and not population.bias.any()
-        for number, projection in inbound:
-            if projection.source.name not in images or not projection.connections:
-                continue
-            pooling = window_sum_of(projection) if has_one_input else None
-            found: List[Operation] = (
-                [convolution_of(c) for c in projection.connections] if pooling is None else [pooling]
-            )
-            if None not in found:
-                layers[number] = found
-        if inbound and all(None not in layers[number] for number, _ in inbound):
-            images.add(population.name)
-    return images, layers
+Chain = Dict[str, Node]  # nodes from a source to its target in order, by what they do
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph, one node per population, and one or more per projection; see `Format`."""
+    """Write the graph, one node per population, and one or more per projection.
+
+    See `Format`.
+    """
     import nir
 
-    (images, layers), names = _layers(graph), _node_names(graph)
-    amplitude, counter = request.amplitude, request.counter(graph.number_of_edges())
-    nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, images))) for p in graph.inputs}
-    ways: List[Tuple[int, List[str]]] = []  # and the id of the first neuron at the end
+    writer = _NirWriter(nir, graph, request)
+    for population in graph.inputs:
+        writer.add_input(population)
     for population in graph.layers:
-        resistance = np.ones(_shape(population, images), np.float32)
-        biases: List[Optional[np.ndarray]] = [population.bias.astype(np.float64) / amplitude, None]
-        if population.later_bias is not None:  # comes with the spikes that close a cycle
-            biases[1] = np.broadcast_to(population.later_bias, population.shape)
-        for number, projection in enumerate(graph.projections):
-            if projection.target is not population:
-                continue
-            # The amplitude of a spike of the input is 1
-            unit = amplitude if projection.source in graph.inputs else 1.0
-            for part, linear in enumerate(layers[number]):
-                if isinstance(linear, WindowSum):
-                    mean = (linear.mean / unit).astype(np.float32)
-                    resistance = np.ascontiguousarray(np.broadcast_to(mean, resistance.shape))
-                closes = _closes_cycle(projection)
-                chains = [_chain(nir, projection, linear, unit, biases[closes], images)]
-                bias = biases[closes]
-                if isinstance(linear, Convolution) and bias is not None:
-                    rest = bias - of_most_positions(bias)
-                    if rest.any():
-                        # A convolution of zeros whose bias is 1, times the rest
-                        zeros = replace(linear, weight=np.zeros_like(linear.weight))
-                        scale = nir.Scale(np.ascontiguousarray(rest.transpose(2, 0, 1), np.float32))
-                        ones = _chain(nir, projection, zeros, unit, np.ones_like(bias), images)
-                        chains.append({"ones": ones.pop("convolution"), "rest": scale, **ones})
-                biases[closes] = None  # added once
-                for chain in chains:
-                    if projection.delay > closes:
-                        waits = np.full(_shape(projection.source, images), float(projection.delay - closes))
-                        chain = {"delay": nir.Delay(waits), **chain}
-                    labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
-                    nodes.update(zip(labels, chain.values()))
-                    way = [names[projection.source.name], *labels, names[population.name]]
-                    ways.append((population.first, way))
-            counter.add(projection.number_of_edges)
-        order = _channels_first_order(population)
-        if population.neuron is not None:
-            values = population.neuron.numbers(population.shape)
-            numbers = {name: value.ravel()[order].reshape(resistance.shape) for name, value in values.items()}
-            nodes[names[population.name]] = _neurons(nir, numbers, resistance)
-            continue
-        neuron = request.neuron_of(population)
-        if not neuron.spikes:
-            nodes[names[population.name]] = nir.I(r=resistance)
-            continue
-        threshold = neuron.firing_threshold / amplitude
-        potential = np.broadcast_to(threshold, population.shape)
-        thresholds = potential.astype(np.float32).ravel()[order]
-        if not graph.integers:
-            thresholds = np.nextafter(thresholds, np.float32(0))
-        threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
-        nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=threshold_of)
-    # A reader finds the edges that close cycles by a search from the input, as they are written.
-    ways.sort(key=lambda way: -way[0])
-    edges = [edge for _, way in ways for edge in zip(way, way[1:])]
-    if graph.neuron_model:
-        cycles = {(names[p.source.name], names[p.target.name]) for p in graph.projections if _closes_cycle(p)}
-        closing = {(way[-2], way[-1]) for _, way in ways if (way[0], way[-1]) in cycles}
-        _check_cycles(edges, [names[p.name] for p in graph.inputs], closing)
-    sources = [projection.source for projection in graph.projections]
-    unread = [population for population in graph.populations if population not in sources]
-    for population in graph.layers[-1:] if graph.neuron_model or not unread else unread:
-        name = f"{names[population.name]}_output"
-        nodes[name] = nir.Output(np.array(_shape(population, images)))
-        edges.append((names[population.name], name))
-    written = nir.NIRGraph(nodes, edges)
-    if h5py.version.version_tuple[0] < 3:  # which does not take strings in lists; TensorFlow 2.2 needs it
+        writer.add_layer(population)
+    edges = writer.edges()
+    for population in _outputs(graph):
+        edges.append(writer.add_output(population))
+    written = nir.NIRGraph(writer.nodes, edges)
+    if h5py.version.version_tuple[0] < 3:
+        # It does not take strings in lists; TensorFlow 2.2 needs it
         written.edges = np.array(edges, h5py.string_dtype())
     nir.write(str(path), written)
 
 
+def _outputs(graph: SynapseGraph) -> Sequence[GraphPopulation]:
+    """Return the populations that no other reads, or the last one of a neuron model.
+
+    The last one is also the output of a graph in which each population is read.
+    """
+    sources = [projection.source for projection in graph.projections]
+    unread = [p for p in graph.populations if p not in sources]
+    return graph.layers[-1:] if graph.neuron_model or not unread else unread
+
+
+class _Path(NamedTuple):
+    """The names of the nodes from a population to another one."""
+
+    nodes: List[str]
+    first_id: int  # of the target population
+
+
+class _NirWriter:
+    """The nodes and edges of a NIR graph.
+
+    Attributes
+    ----------
+    nodes : dict
+        Nodes by name.
+    """
+
+    def __init__(self, nir: ModuleType, graph: SynapseGraph, request: Request) -> None:
+        self.nodes: Dict[str, Node] = {}
+        self._nir = nir
+        self._graph = graph
+        self._request = request
+        self._images, self._operations = linear_layers(graph)
+        self._names = _node_names(graph)
+        self._counter = request.counter(graph.number_of_edges())
+        self._paths: List[_Path] = []
+
+    def add_input(self, population: GraphPopulation) -> None:
+        """Add the node of an input."""
+        shape = np.array(_shape(population, self._images))
+        self.nodes[self._names[population.name]] = self._nir.Input(shape)
+
+    def add_layer(self, population: GraphPopulation) -> None:
+        """Add the nodes of a population that is no input, and of its projections."""
+        resistance = np.ones(_shape(population, self._images), np.float32)
+        amplitude = self._request.amplitude
+        bias: Optional[np.ndarray] = np.divide(
+            population.bias,
+            amplitude,
+            dtype=np.float64,
+        )
+        later_bias: Optional[np.ndarray] = None  # comes with spikes that close a cycle
+        if population.later_bias is not None:
+            later_bias = np.broadcast_to(population.later_bias, population.shape)
+        for number, projection in enumerate(self._graph.projections):
+            if projection.target is not population:
+                continue
+            closes_cycle = _closes_cycle(projection)
+            for part, operation in enumerate(self._operations[number]):
+                if isinstance(operation, WindowSum):
+                    mean = (operation.mean / self._unit(projection)).astype(np.float32)
+                    windows = np.broadcast_to(mean, resistance.shape)
+                    resistance = np.ascontiguousarray(windows)
+                # A bias is added by one operation only
+                if closes_cycle:
+                    chains = self._chains(projection, operation, later_bias)
+                    later_bias = None
+                else:
+                    chains = self._chains(projection, operation, bias)
+                    bias = None
+                for chain in chains:
+                    self._add_chain(projection, f"{number:04d}_{part}", chain)
+            self._counter.add(projection.number_of_edges)
+        neurons = self._neurons(population, resistance)
+        self.nodes[self._names[population.name]] = neurons
+
+    def add_output(self, population: GraphPopulation) -> Tuple[str, str]:
+        """Add the node of an output; return the edge that leads to it."""
+        source = self._names[population.name]
+        target = f"{source}_output"
+        shape = np.array(_shape(population, self._images))
+        self.nodes[target] = self._nir.Output(shape)
+        return source, target
+
+    def edges(self) -> List[Tuple[str, str]]:
+        """Return the edges between all nodes but the outputs.
+
+        Raise `UsageError` if readers would find other edges that close cycles.
+        """
+        # A reader finds the edges that close cycles by a search from the input, as they are
+        # written.
+        paths = sorted(self._paths, key=lambda path: -path.first_id)
+        edges: List[Tuple[str, str]] = []
+        for path in paths:
+            edges += zip(path.nodes, path.nodes[1:])
+        if not self._graph.neuron_model:
+            return edges
+        cycles: Set[Tuple[str, str]] = set()
+        for projection in self._graph.projections:
+            if _closes_cycle(projection):
+                source = self._names[projection.source.name]
+                cycles.add((source, self._names[projection.target.name]))
+        closing_edges: Set[Tuple[str, str]] = set()
+        for path in paths:
+            if (path.nodes[0], path.nodes[-1]) in cycles:
+                closing_edges.add((path.nodes[-2], path.nodes[-1]))
+        inputs = [self._names[population.name] for population in self._graph.inputs]
+        _check_cycles(edges, inputs, closing_edges)
+        return edges
+
+    def _unit(self, projection: GraphProjection) -> float:
+        """Return the unit of the weights: an input has spikes of amplitude 1."""
+        if projection.source in self._graph.inputs:
+            return self._request.amplitude
+        return 1.0
+
+    def _chains(
+        self,
+        projection: GraphProjection,
+        operation: Operation,
+        bias: Optional[np.ndarray],
+    ) -> List[Chain]:
+        """Return the chains of an operation, whose sum has a bias for each neuron."""
+        chains = [self._chain(projection, operation, bias)]
+        if bias is None or not isinstance(operation, Convolution):
+            return chains
+        differences = bias - of_most_positions(bias)
+        if not differences.any():
+            return chains
+        # A convolution of zeros whose bias is 1, times the differences
+        zeros = replace(operation, weight=np.zeros_like(operation.weight))
+        ones = self._chain(projection, zeros, np.ones_like(bias))
+        factors = np.ascontiguousarray(differences.transpose(2, 0, 1), np.float32)
+        chain = {"ones": ones.pop("convolution"), "rest": self._nir.Scale(factors)}
+        chains.append({**chain, **ones})
+        return chains
+
+    def _chain(
+        self,
+        projection: GraphProjection,
+        operation: Operation,
+        bias: Optional[np.ndarray],
+    ) -> Chain:
+        """Return the nodes of an operation; weights and bias are divided by the unit.
+
+        A convolution has only the bias that most positions of a channel have.
+        """
+        source, target = projection.source, projection.target
+        if isinstance(operation, WindowSum):
+            window_sum = self._nir.SumPool2d(
+                np.array(operation.size),
+                np.array(operation.stride),
+                np.array(operation.padding),
+            )
+            return {"sum": window_sum}
+        if operation is None:
+            return self._matrix(projection, bias)
+        channel_bias = np.zeros(target.shape[-1])
+        if bias is not None:
+            channel_bias = of_most_positions(bias)
+        convolution = self._nir.Conv2d(
+            input_shape=np.array(source.shape[:2]),
+            weight=(operation.weight / self._unit(projection)).astype(np.float32),
+            stride=np.array(operation.stride),
+            padding=np.array(operation.padding),
+            dilation=np.array(operation.dilation),
+            groups=1,
+            bias=channel_bias.astype(np.float32),
+        )
+        if target.name in self._images:
+            return {"convolution": convolution}
+        shape = np.array(_channels_first(target.shape))
+        flatten = self._nir.Flatten({"input": shape}, 0, -1)
+        return {"convolution": convolution, "flatten": flatten}
+
+    def _matrix(self, projection: GraphProjection, bias: Optional[np.ndarray]) -> Chain:
+        """Return the nodes of a projection as a matrix (targets, sources)."""
+        source, target = projection.source, projection.target
+        chain: Chain = {}
+        if source.name in self._images:
+            shape = np.array(_shape(source, self._images))
+            chain["flatten"] = self._nir.Flatten({"input": shape}, 0, -1)
+        columns = _channels_first_order(source)
+        rows = _channels_first_order(target)
+        weight = projection.to_scipy().T.toarray()[rows][:, columns]
+        weight = (weight / self._unit(projection)).astype(np.float32)
+        if bias is None or not bias.any():
+            chain["matrix"] = self._nir.Linear(weight=weight)
+        else:
+            row_bias = bias.ravel()[rows].astype(np.float32)
+            chain["matrix"] = self._nir.Affine(weight=weight, bias=row_bias)
+        return chain
+
+    def _add_chain(self, projection: GraphProjection, label: str, chain: Chain) -> None:
+        """Add the nodes of a chain, and the path from source to target through them.
+
+        A delay comes first; a spike that closes a cycle takes a step without it.
+        """
+        delay = projection.delay - int(_closes_cycle(projection))
+        if delay > 0:
+            shape = _shape(projection.source, self._images)
+            waiting = self._nir.Delay(np.full(shape, float(delay)))
+            chain = {"delay": waiting, **chain}
+        nodes = {f"{label}_{kind}": node for kind, node in chain.items()}
+        self.nodes.update(nodes)
+        source = self._names[projection.source.name]
+        target = self._names[projection.target.name]
+        self._paths.append(_Path([source, *nodes, target], projection.target.first))
+
+    def _neurons(self, population: GraphPopulation, resistance: np.ndarray) -> Node:
+        """Return the node of the neurons of a population."""
+        order = _channels_first_order(population)
+        if population.neuron is not None:
+            numbers = {}
+            for name, values in population.neuron.numbers(population.shape).items():
+                numbers[name] = values.ravel()[order].reshape(resistance.shape)
+            return _model_neurons(self._nir, numbers, resistance)
+        neuron = self._request.neuron_of(population)
+        if not neuron.spikes:
+            return self._nir.I(r=resistance)
+        threshold = neuron.firing_threshold / self._request.amplitude
+        thresholds = np.broadcast_to(threshold, population.shape)
+        thresholds = thresholds.astype(np.float32).ravel()[order]
+        if not self._graph.integers:
+            thresholds = np.nextafter(thresholds, np.float32(0))
+        thresholds = np.ascontiguousarray(thresholds.reshape(resistance.shape))
+        return self._nir.IF(r=resistance, v_threshold=thresholds)
+
+
 def _closes_cycle(projection: GraphProjection) -> bool:
+    """Whether spikes of a projection act in the next step, on a population before it."""
     return projection.delay > 0 and projection.source.first >= projection.target.first
 
 
-def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closing: Set[Tuple[str, str]]) -> None:
-    """Raise `UsageError` unless a depth-first search of the edges in their order finds just these that close cycles."""
+def _check_cycles(
+    edges: Sequence[Tuple[str, str]],
+    inputs: Sequence[str],
+    closing_edges: Set[Tuple[str, str]],
+) -> None:
+    """Raise `UsageError` if a reader would find other edges that close cycles.
+
+    A reader searches the edges in their order, depth first.
+    """
     import networkx
 
     root = ""
-    searched = networkx.DiGraph([*((root, name) for name in reversed(inputs)), *edges])
-    before = {name: number for number, name in enumerate(networkx.dfs_preorder_nodes(searched, root))}
-    after = {name: number for number, name in enumerate(networkx.dfs_postorder_nodes(searched, root))}
-    # An edge closes a cycle if the search enters its target before its source, and leaves it after it.
-    back_edges = {(a, b) for a, b in edges if a in before and before[b] <= before[a] and after[b] >= after[a]}
-    if back_edges != closing:
-        raise UsageError("NIR readers would infer other delays in the cycles of this network; use csv or npz")
+    root_edges = [(root, name) for name in reversed(inputs)]
+    graph = networkx.DiGraph([*root_edges, *edges])
+    preorder = networkx.dfs_preorder_nodes(graph, root)
+    entry_time = {name: number for number, name in enumerate(preorder)}
+    postorder = networkx.dfs_postorder_nodes(graph, root)
+    exit_time = {name: number for number, name in enumerate(postorder)}
+    # An edge closes a cycle if the search enters its target before its source, and leaves
+    # it after it.
+    back_edges: Set[Tuple[str, str]] = set()
+    for source, target in edges:
+        if source not in entry_time:
+            continue
+        enters_before = entry_time[target] <= entry_time[source]
+        if enters_before and exit_time[target] >= exit_time[source]:
+            back_edges.add((source, target))
+    if back_edges != closing_edges:
+        fault = "NIR readers would infer other delays in the cycles of this network"
+        raise UsageError(f"{fault}; use csv or npz")
 
 
-def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.ndarray) -> Node:
-    """Return the node of neurons with a model, whose time step is 1; `_check` refuses other properties."""
-    decay, parameters = 1 - numbers["leak"], {"r": numbers["gain"] * resistance}
-    leaks = bool(decay.all())
-    if leaks:
-        name = "tau_mem" if "current_leak" in numbers else "tau"
-        parameters.update(r=parameters["r"] / decay, v_leak=numbers["offset"] / decay)
-        parameters[name] = 1 / decay
-    if "current_leak" in numbers:
-        parameters["tau_syn"] = 1 / (1 - numbers["current_leak"])
-        parameters["w_in"] = numbers["current_gain"] / (1 - numbers["current_leak"])
-    if "threshold" in numbers:
-        parameters["v_threshold"] = np.nextafter(numbers["threshold"].astype(np.float32), np.float32(-np.inf))
+def _model_neurons(
+    nir: ModuleType,
+    numbers: Mapping[str, np.ndarray],
+    resistance: np.ndarray,
+) -> Node:
+    """Return the node of neurons with a model, whose time step is 1.
+
+    `_check` refuses properties that NIR does not have.
+    """
+    decay = 1 - numbers["leak"]
+    has_leak = bool(decay.all())
+    has_current = "current_leak" in numbers
+    has_threshold = "threshold" in numbers
+    parameters = {"r": numbers["gain"] * resistance}
+    if has_leak:
+        parameters["r"] = parameters["r"] / decay
+        parameters["v_leak"] = numbers["offset"] / decay
+        parameters["tau_mem" if has_current else "tau"] = 1 / decay
+    if has_current:
+        current_decay = 1 - numbers["current_leak"]
+        parameters["tau_syn"] = 1 / current_decay
+        parameters["w_in"] = numbers["current_gain"] / current_decay
+    if has_threshold:
+        threshold = numbers["threshold"].astype(np.float32)
+        parameters["v_threshold"] = np.nextafter(threshold, np.float32(-np.inf))
         if numbers.get("reset", np.zeros(1)).any():
             parameters["v_reset"] = numbers["reset"]
-    kind = f"{'Cuba' * ('current_leak' in numbers)}{'L' * leaks}I{'F' * ('threshold' in numbers)}"
-    arrays = {name: np.ascontiguousarray(values) for name, values in parameters.items()}
+    kind = f"{'Cuba' * has_current}{'L' * has_leak}I{'F' * has_threshold}"
+    arrays = {}
+    for name, values in parameters.items():
+        arrays[name] = np.ascontiguousarray(values)
     try:
         return getattr(nir, kind)(**arrays)
     except (AttributeError, TypeError) as error:
-        raise UsageError(f"the installed nir has no {kind} with {', '.join(arrays)}; install a newer one") from error
-
-
-def _chain(
-    nir: ModuleType,
-    projection: GraphProjection,
-    linear: Operation,
-    unit: float,
-    bias: Optional[np.ndarray],
-    images: Set[str],
-) -> Dict[str, Node]:
-    """Return the nodes from a source to its target, one after the other; weights and bias are divided by `unit`."""
-    source, target = projection.source, projection.target
-    if isinstance(linear, WindowSum):
-        size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))
-        return {"sum": nir.SumPool2d(size, stride, padding)}
-    if linear is None:
-        flat = nir.Flatten({"input": np.array(_shape(source, images))}, 0, -1)
-        before = {"flatten": flat} if source.name in images else {}
-        columns, rows = _channels_first_order(source), _channels_first_order(target)
-        weight = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
-        if bias is None or not bias.any():
-            return {**before, "matrix": nir.Linear(weight=weight)}
-        return {**before, "matrix": nir.Affine(weight=weight, bias=bias.ravel()[rows].astype(np.float32))}
-    added = np.zeros(target.shape[-1]) if bias is None else of_most_positions(bias)
-    convolution = nir.Conv2d(
-        input_shape=np.array(source.shape[:2]),
-        weight=(linear.weight / unit).astype(np.float32),
-        stride=np.array(linear.stride),
-        padding=np.array(linear.padding),
-        dilation=np.array(linear.dilation),
-        groups=1,
-        bias=added.astype(np.float32),
-    )
-    if target.name in images:
-        return {"convolution": convolution}
-    flat = nir.Flatten({"input": np.array(_channels_first(target.shape))}, 0, -1)
-    return {"convolution": convolution, "flatten": flat}
+        fault = f"the installed nir has no {kind} with {', '.join(arrays)}"
+        raise UsageError(f"{fault}; install a newer one") from error
 
 
 def _node_names(graph: SynapseGraph) -> Dict[str, str]:
-    """Return the name of each population's node, without characters that names in HDF5 may not have."""
-    return {p.name: f"{number:04d}_{UNSAFE.sub('_', p.name)}" for number, p in enumerate(graph.populations)}
+    """Return the name of each population's node by the name of the population.
+
+    Characters that names in HDF5 may not have are replaced.
+    """
+    names = {}
+    for number, population in enumerate(graph.populations):
+        safe_name = UNSAFE.sub("_", population.name)
+        names[population.name] = f"{number:04d}_{safe_name}"
+    return names
 
 
 def _channels_first_order(population: GraphPopulation) -> np.ndarray:
+    """Return the indices that put neurons, in rows, into the order of NIR: int64."""
     numbers = np.arange(population.size).reshape(population.shape)
-    return numbers.transpose(2, 0, 1).ravel() if len(population.shape) == 3 else numbers.ravel()
+    if len(population.shape) == 3:
+        numbers = numbers.transpose(2, 0, 1)
+    return numbers.ravel()
 
 
 def _shape(population: GraphPopulation, images: Set[str]) -> Tuple[int, ...]:
-    return _channels_first(population.shape) if population.name in images else (population.size,)
+    """Return the shape of a population's node."""
+    if population.name in images:
+        return _channels_first(population.shape)
+    return (population.size,)
 
 
 def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
@@ -261,177 +393,118 @@ def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
 
 
 def _warning(graph: SynapseGraph, request: Request) -> Optional[str]:
-    """Return the warning of a reset by subtraction, which NIR cannot express; None for a reset to a value."""
+    """Return the warning of a reset by subtraction, which NIR cannot express.
+
+    Return None for a reset to a value.
+    """
     models = [p.neuron.numbers(p.shape) for p in graph.layers if p.neuron is not None]
     subtracting = [numbers for numbers in models if "subtrahend" in numbers]
-    if not (subtracting if graph.neuron_model else request.reset == "subtraction"):
+    subtracts = request.reset == "subtraction"
+    if graph.neuron_model:
+        subtracts = bool(subtracting)
+    if not subtracts:
         return None
-    # A subtrahend above the threshold states that the threshold is subtracted in the next step, after the decay.
-    later = any((numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any() for numbers in subtracting)
+    reset = "subtract"
+    for numbers in subtracting:
+        # A subtrahend above the threshold states that the threshold is subtracted in the
+        # next step, after the decay.
+        if (numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any():
+            reset = "subtract_delayed"
     return (
         "NIR cannot express the reset by subtraction of these neurons; "
-        f"read the file with --nir-reset {'subtract_delayed' if later else 'subtract'} --time-step 1"
+        f"read the file with --nir-reset {reset} --time-step 1"
     )
 
 
-def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+def _describe_losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    """Return the entry of the description with the names of nodes and what is lost."""
+    entry: Dict[str, object] = {"nodes": _node_names(graph)}
     if graph.neuron_model:
         warning = _warning(graph, request)
-        steps = "time: constants are in time steps; the time step is 1"
-        return {"nir": {"nodes": _node_names(graph), "losses": [steps, *([] if warning is None else [warning])]}}
+        losses = ["time: constants are in time steps; the time step is 1"]
+        if warning is not None:
+            losses.append(warning)
+    else:
+        losses = _losses_of_converted(graph, request)
+        if not graph.integers:
+            entry["threshold"] = 1.0
+    entry["losses"] = losses
+    return {"nir": entry}
+
+
+def _losses_of_converted(graph: SynapseGraph, request: Request) -> List[str]:
+    """Return what the NIR file of a converted network does not state, a sentence each."""
+    steps = "here each step adds r I once"
+    steps += ", and a spike passes all layers in the same step"
     losses = [
-        f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
-        "subtraction, later versions with reset to v_reset, 0, and files cannot express the former",
-        "time: in NIR dv/dt = r I; here each step adds r I once, and a spike passes all layers in the same step",
+        f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 "
+        "defines IF with reset by subtraction, later versions with reset to v_reset, 0, "
+        "and files cannot express the former",
+        f"time: in NIR dv/dt = r I; {steps}",
     ]
     if graph.integers:
-        losses.append(
-            "threshold: a neuron spikes when its potential is at least the threshold, in NIR when it is above it"
-        )
+        condition = "a neuron spikes when its potential is at least the threshold"
+        losses.append(f"threshold: {condition}, in NIR when it is above it")
     if starts_above_zero(graph):
-        losses.append(
-            "start: neurons have individual initial potentials (see the description), which NIR does not have"
-        )
+        start = "neurons have individual initial potentials (see the description)"
+        losses.append(f"start: {start}, which NIR does not have")
     if request.neuron.initial:
-        losses.append(
-            f"start: neurons start at {float(request.neuron.initial) / request.amplitude:g} of their threshold; "
-            "NIR has no initial potentials"
-        )
+        share = float(request.neuron.initial) / request.amplitude
+        start = f"neurons start at {share:g} of their threshold"
+        losses.append(f"start: {start}; NIR has no initial potentials")
     targets = [projection.target for projection in graph.projections]
-    losses += [
-        f"bias: {population.name} has no synapses onto it, so that no node has its biases"
-        for population in graph.layers
-        if population not in targets and population.bias.any()
-    ]
-    losses += [
-        f"random: the softmax layer {population.name} is written as IF; its spikes are drawn from softmax of its input"
-        for population in graph.populations
-        if population.coding == "random"
-    ]
-    thresholds: Dict[str, object] = {} if graph.integers else {"threshold": 1.0}
-    return {"nir": {"nodes": _node_names(graph), **thresholds, "losses": losses}}
+    for population in graph.layers:
+        if population not in targets and population.bias.any():
+            fault = f"{population.name} has no synapses onto it"
+            losses.append(f"bias: {fault}, so that no node has its biases")
+    for population in graph.populations:
+        if population.coding == "random":
+            fault = f"the softmax layer {population.name} is written as IF"
+            spikes = "its spikes are drawn from softmax of its input"
+            losses.append(f"random: {fault}; {spikes}")
+    return losses
 
 
 def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     """Return a number of a neuron model that NIR does not have."""
-    leaks = numbers["leak"] < 1
+    has_leak = numbers["leak"] < 1
     if numbers["initial"].any():
         return "initial, a potential before the first step"
-    if leaks.any() != leaks.all() or (numbers["leak"] > 1).any():
+    if has_leak.any() != has_leak.all() or (numbers["leak"] > 1).any():
         return "a leak of 1 in some neurons only, or above 1"
-    if not leaks.any() and (numbers["offset"].any() or "current_leak" in numbers):
+    has_current = "current_leak" in numbers
+    if not has_leak.any() and (numbers["offset"].any() or has_current):
         return "an offset or a synaptic current without leak"
-    if (numbers.get("current_leak", np.zeros(1)) >= 1).any():
+    if has_current and (numbers["current_leak"] >= 1).any():
         return "a current_leak of 1"
     return None
 
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
+    """Refuse a graph that NIR cannot express; return a warning of its reset."""
     if not graph.inputs:
-        raise UsageError("a NIR file begins with an input, and the graph has none; use csv or npz")
-    closing = {p.target for p in graph.projections if _closes_cycle(p)}  # whose later bias comes with these spikes
-    refuse_properties(graph, "NIR", _unsupported_number, closing)
+        fault = "a NIR file begins with an input, and the graph has none"
+        raise UsageError(f"{fault}; use csv or npz")
+    # The later bias of these populations comes with the spikes that close a cycle
+    with_later_bias = {p.target for p in graph.projections if _closes_cycle(p)}
+    refuse_properties(graph, "NIR", _unsupported_number, with_later_bias)
     refuse_max_pooling(graph, "NIR")
-    for projection, linear in zip(graph.projections, _layers(graph)[1]):
-        if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
+    operations = linear_layers(graph).operations
+    for projection, projection_operations in zip(graph.projections, operations):
+        weights = projection.source.size * projection.target.size
+        if None in projection_operations and weights > LARGEST_MATRIX:
+            ends = f"{projection.source.name} → {projection.target.name}"
             raise ResourceError(
-                f"{projection.source.name} → {projection.target.name} ({projection.rule}) is not a layer of NIR, and "
-                f"as matrix it has {projection.source.size * projection.target.size:,} weights, more than "
-                f"{LARGEST_MATRIX:,}; use sonata or npz"
+                f"{ends} ({projection.rule}) is not a layer of NIR, and as matrix it has "
+                f"{weights:,} weights, more than {LARGEST_MATRIX:,}; use sonata or npz",
             )
     return _warning(graph, request)
 
 
-FORMAT = Format(".nir", write, _check, simulates=True, extra_description=_losses)
-
-
-def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:
-    """Return an average pooling of an entire population, whose windows NIR can place; None for anything else."""
-    connection, *others = projection.connections
-    layer = connection.layer
-    if others or not isinstance(layer, AveragePooling2D) or connection.weighting != "mean":
-        return None
-    box = _box(connection)
-    if box is None or box[2] or connection.source.shape != connection.geometry.input_volume:
-        return None
-    axes = connection.geometry.rows, connection.geometry.columns
-    each = zip(axes, connection.source.shape, box, layer.strides, layer.pool_size)
-    row, column = (_fit(axis, length, first, stride, 1, size) for axis, length, first, stride, size in each)
-    if row is None or column is None or row[0] or column[0]:
-        return None
-    return WindowSum(layer.pool_size, layer.strides, (row[1], column[1]), connection.scale)
-
-
-def convolution_of(connection: Connection) -> Optional[Convolution]:
-    """Return a connection as a convolution with the same weights; None if it cannot be one."""
-    layer, geometry = connection.layer, connection.geometry
-    if isinstance(layer, (Conv2D, DepthwiseConv2D)):
-        taps, strides, dilations = layer.kernel_size, layer.strides, layer.dilation_rate
-    elif isinstance(layer, AveragePooling2D):
-        taps, strides, dilations = layer.pool_size, layer.strides, (1, 1)
-        if np.ptp(connection.scale):  # windows that reach over the edge weigh otherwise
-            return None
-    else:
-        return None
-    box = _box(connection)
-    channels = connection.source.shape[-1]
-    if box is None or geometry.filters * channels * max(taps) ** 2 > LARGEST_KERNEL:
-        return None
-    axes = list(zip((geometry.rows, geometry.columns), connection.source.shape, box, strides, dilations))
-    for size in range(max(taps), max(taps) + MOST_ZERO_TAPS):
-        row, column = (_fit(axis, n, first, stride, dilation, size) for axis, n, first, stride, dilation in axes)
-        if row is not None and column is not None:
-            weight = np.zeros((geometry.filters, channels, size, size), np.float32)
-            inner = weight[:, :, row[0] : row[0] + taps[0], column[0] : column[0] + taps[1]]
-            inner[...] = _kernel(connection, box[2], channels)
-            return Convolution(weight, strides, (row[1], column[1]), dilations)
-    return None
-
-
-def _kernel(connection: Connection, first: int, channels: int) -> np.ndarray:
-    """Return the weights (filters, channels, row taps, column taps) of the channels from `first` on."""
-    geometry = connection.geometry
-    taps = geometry.rows.taps, geometry.columns.taps
-    if geometry.pairing == "dense":
-        assert connection.kernel is not None
-        return connection.kernel[:, :, first : first + channels].transpose(3, 2, 0, 1)
-    kernel = np.zeros((geometry.filters, channels, *taps), np.float32)
-    for channel, m in np.ndindex(channels, geometry.multiplier):
-        own = connection.scale[0, 0] if connection.kernel is None else connection.kernel[..., first + channel, m]
-        kernel[(first + channel) * geometry.multiplier + m, channel] = own
-    return kernel
-
-
-def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
-    """Return first row, column and channel of the source in the layer's input; None if it is not a block."""
-    source, ids = connection.source, connection.ids
-    if len(source.shape) != 3 or len(connection.target.shape) != 3 or connection.parallel:
-        return None
-    where = np.argwhere(ids == source.first)
-    if len(where) != 1:
-        return None
-    first = where[0].tolist()
-    block = ids[tuple(slice(begin, begin + length) for begin, length in zip(first, source.shape))]
-    numbers = source.first + np.arange(source.size).reshape(source.shape)
-    if not np.array_equal(block, numbers) or np.count_nonzero(ids >= 0) != source.size:
-        return None
-    return first[0], first[1], first[2]
-
-
-def _fit(axis: Axis, length: int, first: int, stride: int, dilation: int, taps: int) -> Optional[Tuple[int, int]]:
-    """Fit a kernel of `taps` taps, the taps of the axis and others of weight 0, to a source of a length.
-
-    Return the number of taps of weight 0 before the axis's, and the padding on either side; None if none fits.
-    """
-    if not axis.input.size:
-        return None
-    before = axis.output * stride + axis.tap * dilation - axis.input
-    if np.ptp(before):
-        return None
-    own = int(before[0]) + first  # rows of nothing before the source that the first window covers
-    for zeros in range(taps - axis.taps + 1):
-        padding = own + zeros * dilation
-        reach = length + 2 * padding - dilation * (taps - 1) - 1
-        if padding >= 0 and reach >= 0 and reach // stride + 1 == axis.outputs:
-            return zeros, padding
-    return None
+FORMAT = Format(
+    ".nir",
+    write,
+    _check,
+    simulates=True,
+    extra_description=_describe_losses,
+)
