@@ -194,15 +194,21 @@ def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:
 
 
 def printable(text: str) -> str:
-    """Escape control characters, direction marks and invalid bytes in text, but for line ends."""
+    """Escape control characters, direction marks and invalid bytes in text.
 
-    def escaped(char: str) -> str:
-        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-            return char
-        surrogate = 0xD800 <= ord(char) <= 0xDFFF  # an invalid byte
-        return f"\\x{ord(char) & 0xFF:02x}" if surrogate else char.encode("unicode_escape").decode()
+    Line ends remain.
+    """
+    return "".join(map(_escape, text))
 
-    return "".join(map(escaped, text))
+
+def _escape(char: str) -> str:
+    is_control = unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if char == "\n" or not is_control:
+        return char
+    is_invalid_byte = 0xD800 <= ord(char) <= 0xDFFF  # a surrogate
+    if is_invalid_byte:
+        return f"\\x{ord(char) & 0xFF:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
