@@ -1,7 +1,16 @@
 """Graphs that are given in Python: arrays, a sparse matrix of scipy, or a `networkx.DiGraph`."""
 
 import hashlib
-from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -15,7 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from scipy.sparse import spmatrix
 
-Populations = Mapping[str, Union[int, Sequence[int]]]  # sizes or shapes by name, in the order of the ids
+Populations = Mapping[
+    str,
+    Union[int, Sequence[int]],
+]  # sizes or shapes by name, in the order of the ids
 
 
 class EdgeArrays(NamedTuple):
@@ -24,8 +36,10 @@ class EdgeArrays(NamedTuple):
     source: "ArrayLike"  # (edges,) ids of neurons, from 0
     target: "ArrayLike"
     weight: "Optional[ArrayLike]" = None  # None: 1
-    spikes: "Optional[ArrayLike]" = None  # (neurons,) over all samples and steps; None: not known
-    neurons: Optional[int] = None  # None: as many as spikes or populations have, or the largest id and 1
+    # (neurons,) over all samples and steps; None: not known
+    spikes: "Optional[ArrayLike]" = None
+    # None: as many as spikes or populations have, or the largest id and 1
+    neurons: Optional[int] = None
     names: Optional[Sequence[str]] = None  # (neurons,); None: neurons have ids only
     notes: Tuple[str, ...] = ()  # content that was not read
 
@@ -42,87 +56,179 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
     if issparse(graph):
         matrix = graph.tocoo()
         if matrix.shape[0] != matrix.shape[1]:
-            raise UsageError(f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one")
+            raise UsageError(
+                f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one",
+            )
         return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
     if isinstance(graph, networkx.Graph) and not graph.is_directed():
-        raise UsageError("from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction")
+        raise UsageError(
+            "from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction",
+        )
     if not isinstance(graph, networkx.DiGraph):
         raise UsageError(
             f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; give a file, a sparse matrix of "
             "scipy, a networkx.DiGraph, or source and target"
         )
     nodes = list(graph)
-    numbered = set(map(str, nodes)) == set(map(str, range(len(nodes))))
-    if numbered:
+    are_ids = set(map(str, nodes)) == set(map(str, range(len(nodes))))
+    if are_ids:
         nodes.sort(key=int)
     ids = {node: number for number, node in enumerate(nodes)}
-    edges = [(ids[source], ids[target], weight) for source, target, weight in graph.edges(data="weight", default=1.0)]
-    counts = dict(graph.nodes(data="spikes"))
-    spikes = [counts[node] for node in nodes if counts[node] is not None]
+    spikes_by_node = dict(graph.nodes(data="spikes"))
+    all_spikes = [spikes_by_node[node] for node in nodes]
+    spikes = [count for count in all_spikes if count is not None]
     if spikes and len(spikes) < len(ids):
-        raise UsageError(f"{len(ids) - len(spikes):,} of {len(ids):,} nodes have no attribute spikes; give it to all")
-    source, target, weight = (np.array(column) for column in (zip(*edges) if edges else np.empty((3, 0), int)))
-    names = None if numbered else list(map(str, nodes))
-    notes = unread_note({key for *_, attributes in graph.edges(data=True) for key in attributes})
-    return EdgeArrays(source, target, weight, spikes or None, len(ids), names, notes)
+        nodes_without = f"{len(ids) - len(spikes):,} of {len(ids):,} nodes"
+        raise UsageError(f"{nodes_without} have no attribute spikes; give it to all")
+    edges = list(graph.edges(data="weight", default=1.0))
+    weights = [weight for _, _, weight in edges]
+    attribute_names = set()
+    for _, _, attributes in graph.edges(data=True):
+        attribute_names.update(attributes)
+    return EdgeArrays(
+        np.array([ids[source] for source, _, _ in edges], int),
+        np.array([ids[target] for _, target, _ in edges], int),
+        np.array(weights) if edges else np.empty(0, int),
+        spikes or None,
+        len(ids),
+        None if are_ids else list(map(str, nodes)),
+        unread_note(attribute_names),
+    )
 
 
-def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
+def listed(
+    edges: EdgeArrays,
+    populations: Optional[Populations] = None,
+    inputs: int = 0,
+) -> Tuple[ListedGraph, str]:
     """Return the graph of some arrays, and their SHA-256.
 
-    Neurons with names are in natural order in each population with one axis. `populations` are sizes or shapes by name,
-    by default one of all neurons; the first `inputs` of them are inputs.
+    Neurons with names are in natural order in each population with one axis.
+
+    Parameters
+    ----------
+    edges : EdgeArrays
+        The edges, and the spikes and names of neurons.
+    populations : mapping, optional
+        Sizes or shapes by name. Default: one population of all neurons.
+    inputs : int
+        Number of populations, from the first on, that are inputs.
     """
-    source, target = _ids("source", edges.source), _ids("target", edges.target)
-    weight = np.ones(source.size, np.float32) if edges.weight is None else _numbers("weight", edges.weight)
+    source = _ids("source", edges.source)
+    target = _ids("target", edges.target)
+    weight = np.ones(source.size, np.float32)
+    if edges.weight is not None:
+        weight = _numbers("weight", edges.weight)
     if not source.size == target.size == weight.size:
-        raise UsageError(
-            f"source, target and weight have {source.size:,}, {target.size:,} and {weight.size:,} values; give one "
-            "of each for an edge"
-        )
+        sizes = f"{source.size:,}, {target.size:,} and {weight.size:,} values"
+        fault = f"source, target and weight have {sizes}"
+        raise UsageError(f"{fault}; give one of each for an edge")
     spikes = None if edges.spikes is None else _numbers("spikes", edges.spikes)
     if populations is None:
-        last = max((int(ids.max()) for ids in (source, target) if ids.size), default=-1)
-        neurons = edges.neurons if edges.neurons is not None else last + 1 if spikes is None else spikes.size
-        if not neurons:
-            raise UsageError("from_graph: the graph has no neurons")
-        populations = {"neurons": neurons}
+        populations = {
+            "neurons": _number_of_neurons(edges.neurons, spikes, source, target),
+        }
     shapes = {name: _shape(size) for name, size in populations.items()}
-    ends = np.cumsum([int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()])
-    for name, size in (("the graph", edges.neurons), ("spikes", None if spikes is None else spikes.size)):
-        if size is not None and size != ends[-1]:
-            raise UsageError(f"{name} has {size:,} neurons, and the populations have {ends[-1]:,}")
+    sizes_of_shapes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()]
+    ends = np.cumsum(sizes_of_shapes)
+    _check_size("the graph", edges.neurons, ends[-1])
+    _check_size("spikes", None if spikes is None else spikes.size, ends[-1])
     for ids in (source, target):
-        outside = np.flatnonzero((ids < 0) | (ids >= ends[-1]))
-        if outside.size:
-            raise InputError(f"an edge names neuron {ids[outside[0]]:,}, and the neurons are 0 to {ends[-1] - 1:,}")
+        outside_ids = ids[(ids < 0) | (ids >= ends[-1])]
+        if outside_ids.size:
+            neurons = f"the neurons are 0 to {ends[-1] - 1:,}"
+            raise InputError(f"an edge names neuron {outside_ids[0]:,}, and {neurons}")
     if not 0 <= inputs < len(shapes):
-        raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is not an input")
+        fault = f"of {len(shapes)} populations at least one is not an input"
+        raise UsageError(f"inputs={inputs}: {fault}")
     names = None if edges.names is None else as_names(edges.names)
     if names is not None:
-        own_ids = zip(shapes.values(), np.split(np.arange(names.size), ends[:-1]))
-        # The nodes of a population with several axes are in the order of its positions
-        order = np.concatenate([ids[natural_order(names[ids])] if len(shape) == 1 else ids for shape, ids in own_ids])
-        number = np.argsort(order)
-        source, target, names = number[source], number[target], names[order]
-        spikes = None if spikes is None else spikes[order]
-    labels = [None] * len(shapes) if names is None else np.split(names, ends[:-1])
-    listed_populations = [
-        ListedPopulation(name, shape, names=own) for (name, shape), own in zip(shapes.items(), labels)
-    ]
-    graph = ListedGraph(listed_populations, [(source, target, weight)], inputs, notes=edges.notes)
-    described = (shapes, inputs) if names is None else (shapes, inputs, names.tolist())
-    digest = hashlib.sha256(repr(described).encode())
-    for array in (source, target, weight, *([] if spikes is None else [spikes])):
+        order = _order_of_names(names, [*shapes.values()], ends)
+        id_of_node = np.argsort(order)
+        source = id_of_node[source]
+        target = id_of_node[target]
+        names = names[order]
+        if spikes is not None:
+            spikes = spikes[order]
+    names_by_population: List[Optional[np.ndarray]] = [None] * len(shapes)
+    if names is not None:
+        names_by_population = [*np.split(names, ends[:-1])]
+    listed_populations: List[ListedPopulation] = []
+    for (name, shape), labels in zip(shapes.items(), names_by_population):
+        listed_populations.append(ListedPopulation(name, shape, names=labels))
+    arrays = (source, target, weight)
+    graph = ListedGraph(listed_populations, [arrays], inputs, notes=edges.notes)
+    if spikes is None:
+        return graph, _digest_of(shapes, inputs, names, arrays)
+    digest = _digest_of(shapes, inputs, names, (*arrays, spikes))
+    return graph.with_spikes(spikes), digest
+
+
+def _number_of_neurons(
+    stated_number: Optional[int],
+    spikes: Optional[np.ndarray],
+    source: np.ndarray,
+    target: np.ndarray,
+) -> int:
+    """Return the stated number, the number of spike counts, or the largest id and 1."""
+    neurons = stated_number
+    if neurons is None and spikes is not None:
+        neurons = spikes.size
+    if neurons is None:
+        largest_ids = [int(ids.max()) for ids in (source, target) if ids.size]
+        neurons = 1 + max(largest_ids, default=-1)
+    if not neurons:
+        raise UsageError("from_graph: the graph has no neurons")
+    return neurons
+
+
+def _check_size(name: str, size: Optional[int], neurons: int) -> None:
+    """Raise `UsageError` if a number of neurons is not the number in populations."""
+    if size is not None and size != neurons:
+        fault = f"{name} has {size:,} neurons"
+        raise UsageError(f"{fault}, and the populations have {neurons:,}")
+
+
+def _order_of_names(
+    names: np.ndarray,
+    shapes: Sequence[Tuple[int, ...]],
+    ends: np.ndarray,
+) -> np.ndarray:
+    """Return the nodes in natural order of their names: int64, shape (neurons,).
+
+    The nodes of a population with several axes remain in the order of its positions.
+    `ends` are the ends of the populations.
+    """
+    parts: List[np.ndarray] = []
+    for shape, nodes in zip(shapes, np.split(np.arange(names.size), ends[:-1])):
+        has_one_axis = len(shape) == 1
+        parts.append(nodes[natural_order(names[nodes])] if has_one_axis else nodes)
+    return np.concatenate(parts)
+
+
+def _digest_of(
+    shapes: Mapping[str, Tuple[int, ...]],
+    inputs: int,
+    names: Optional[np.ndarray],
+    arrays: Sequence[np.ndarray],
+) -> str:
+    """Return the SHA-256 of the content of a graph."""
+    content = repr((shapes, inputs))
+    if names is not None:
+        content = repr((shapes, inputs, names.tolist()))
+    digest = hashlib.sha256(content.encode())
+    for array in arrays:
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return graph if spikes is None else graph.with_spikes(spikes), digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _ids(name: str, values: "ArrayLike") -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise UsageError(f"{name} has {array.ndim} axes and type {array.dtype}; give one axis of whole numbers")
+        raise UsageError(
+            f"{name} has {array.ndim} axes and type {array.dtype}; give one axis of whole numbers",
+        )
     return array.astype(np.int64)
 
 
@@ -136,5 +242,7 @@ def _numbers(name: str, values: "ArrayLike") -> np.ndarray:
 def _shape(size: Union[int, Sequence[int]]) -> Tuple[int, ...]:
     shape: List[int] = np.atleast_1d(np.asarray(size)).tolist()
     if not shape or not all(isinstance(length, int) and length > 0 for length in shape):
-        raise UsageError(f"populations: {size!r} is not a size; give a positive number, or a tuple of them")
+        raise UsageError(
+            f"populations: {size!r} is not a size; give a positive number, or a tuple of them",
+        )
     return tuple(shape)

@@ -8,15 +8,23 @@ weight of a spike.
 
 from itertools import islice
 from pathlib import Path
-from typing import Iterator, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
 from snnb.formats.hypergraph import description_of, hypergraph_of
-from snnb.formats.metis import count_scale, scaled
-from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
+from snnb.formats.metis import count_scale, scale_weights
+from snnb.formats.request import (
+    TEXT_BATCH,
+    Format,
+    Request,
+    SpikingPart,
+    file_ending_in,
+    need_counts,
+    nonempty_rows,
+)
 from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.listed import NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats
@@ -33,67 +41,92 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     degrees, weights, scale = _weights(part, request)
     counter = request.counter(part.edges)
     with path.open("wb") as file:
-        metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
-        file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {metadata}\n".encode())
+        entries = [f"{name} {value}" for name, value in graph.describe().items()]
+        metadata = "; ".join(entries)
+        file.write(
+            f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {metadata}\n".encode(),
+        )
         file.write(f"{np.count_nonzero(degrees)} {part.nodes} 11\n".encode())
         for node, indptr, target, _ in part.rows(TEXT_BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            filled, starts = nonempty_rows(indptr)
+            row_numbers, starts = nonempty_rows(indptr)
+            source = node[row_numbers]
             pins = rows(starts, texts(target + 1))
-            file.write(lines(texts(weights[node[filled]]), " ", texts(node[filled] + 1), " ", pins))
+            file.write(lines(texts(weights[source]), " ", texts(source + 1), " ", pins))
             counter.add(target.size)
         file.write(b"1\n" * part.nodes)
 
 
-def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
-    """Return the out-degrees of the neurons, the weights of their hyperedges (int64), and the weight of a spike."""
-    spikes = [
-        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
-        for p in part.populations
-    ]
-    counts = np.concatenate(spikes)
-    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
-    default = count_scale(counts, degrees > 0)
-    return (degrees, *scaled(counts, degrees > 0, request.options.scale, default))
+def _weights(
+    part: SpikingPart,
+    request: Request,
+) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Return out-degrees of the neurons, weights of their hyperedges, weight of a spike.
+
+    The arrays are int64 of shape (nodes,).
+    """
+    parts: List[np.ndarray] = []
+    for population in part.populations:
+        if population.coding == "current" or population.spike_count is None:
+            parts.append(np.zeros(population.size))
+        else:
+            parts.append(population.spike_count.ravel().astype(np.float64))
+    counts = np.concatenate(parts)
+    degrees = np.concatenate(
+        [out_degrees(part.projections, p) for p in part.populations],
+    )
+    has_targets = degrees > 0
+    default = count_scale(counts, has_targets)
+    scale = request.options.scale
+    return (degrees, *scale_weights(counts, has_targets, scale, default))
 
 
 def read(path: Path) -> ListedGraph:
     """Read a hypergraph of hMETIS: the first pin of a hyperedge is the source, its weight the number of spikes."""
     head = _read_head(path, _rows(path))
     Budget(path).draw(head.nodes, "neurons", NEURON_BYTES)
-    weights, lines = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
+    weights = np.zeros(head.nodes)
+    lines = np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
     for line, weight, pins in _hyperedges(path):
         source = pins[0]
         if lines[source]:
-            raise DamagedError(
-                path,
-                f"lines {lines[source]:,} and {line:,} both begin with node {source + 1:,}; a neuron is the first pin "
-                "of one hyperedge only",
-            )
-        weights[source], lines[source] = weight, line
-    notes, scale, described = [], 1.0, description_of(path, "hmetis", head.nodes)
-    if described is not None:
-        if described.spike_weight is None:
-            raise DamagedError(description_path(path), "states no spike_weight: export the graph again")
-        scale = described.spike_weight
+            both_lines = f"lines {lines[source]:,} and {line:,}"
+            fault = f"both begin with node {source + 1:,}"
+            rule = "a neuron is the first pin of one hyperedge only"
+            raise DamagedError(path, f"{both_lines} {fault}; {rule}")
+        weights[source] = weight
+        lines[source] = line
+    notes: List[str] = []
+    scale = 1.0
+    description = description_of(path, "hmetis", head.nodes)
+    if description is not None:
+        if description.spike_weight is None:
+            fault = "states no spike_weight: export the graph again"
+            raise DamagedError(description_path(path), fault)
+        scale = description.spike_weight
         notes.append("a weight of 1 may mean 0 spikes: hyperedges weigh at least 1")
         if scale != 1:
-            notes.append(f"numbers of spikes were rounded to multiples of {1 / scale:g}")
+            notes.append(
+                f"numbers of spikes were rounded to multiples of {1 / scale:g}",
+            )
     elif head.node_weights:
         notes.append("weights of nodes are not read")
     spikes = weights / scale if head.weighted else None
-    return hypergraph_of(path, described, head.nodes, _edges(path), spikes, notes=notes)
+    edges = _edges(path)
+    return hypergraph_of(path, description, head.nodes, edges, spikes, notes=notes)
 
 
 def _edges(path: Path) -> Iterator[Edges]:
     hyperedges = _hyperedges(path)
     while True:
-        pins = [own for _, _, own in islice(hyperedges, HYPEREDGES)]
-        if not pins:
+        batch = [pins for _, _, pins in islice(hyperedges, HYPEREDGES)]
+        if not batch:
             return
-        source = np.repeat([own[0] for own in pins], [own.size - 1 for own in pins])
-        yield source, np.concatenate([own[1:] for own in pins]), np.ones(source.size, np.float32)
+        sources = [pins[0] for pins in batch]
+        source = np.repeat(sources, [pins.size - 1 for pins in batch])
+        target = np.concatenate([pins[1:] for pins in batch])
+        yield source, target, np.ones(source.size, np.float32)
 
 
 class _Head(NamedTuple):
@@ -119,33 +152,44 @@ def _read_head(path: Path, rows: Iterator[Tuple[int, np.ndarray]]) -> _Head:
 
 
 def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
-    """Yield line, weight (0 if the file has none) and pins, from 0, of each hyperedge; check the number of lines."""
+    """Yield line, weight (0 if the file has none) and pins, from 0, of each hyperedge.
+
+    Raise `DamagedError` at the end if the number of lines is wrong.
+    """
     rows = _rows(path)
     head = _read_head(path, rows)
-    done = others = 0
+    hyperedges = 0
     for line, numbers in islice(rows, head.hyperedges):
-        weight, pins = (int(numbers[0]), numbers[1:]) if head.weighted else (0, numbers)
+        weight = 0
+        pins = numbers
+        if head.weighted:
+            weight = int(numbers[0])
+            pins = numbers[1:]
         if not pins.size:
-            raise DamagedError(path, f"line {line:,}: a hyperedge has a weight and no pins")
-        wrong = pins[(pins < 1) | (pins > head.nodes)]
-        if wrong.size:
-            raise DamagedError(
-                path, f"line {line:,}: node {wrong[0]:,}, and line {head.line:,} states {head.nodes:,} nodes, from 1"
-            )
-        done += 1
+            fault = "a hyperedge has a weight and no pins"
+            raise DamagedError(path, f"line {line:,}: {fault}")
+        wrong_pins = pins[(pins < 1) | (pins > head.nodes)]
+        if wrong_pins.size:
+            nodes = f"line {head.line:,} states {head.nodes:,} nodes, from 1"
+            fault = f"node {wrong_pins[0]:,}, and {nodes}"
+            raise DamagedError(path, f"line {line:,}: {fault}")
+        hyperedges += 1
         yield line, weight, pins - 1
-    expected = head.nodes if head.node_weights else 0
+    all_weights = head.nodes if head.node_weights else 0
+    node_weights = 0
     for line, numbers in rows:
-        others += 1
-        if others > expected or numbers.size != 1:
-            weights = f" and {expected:,} weights of nodes (one a line)" if expected else ""
-            raise DamagedError(
-                path,
-                f"line {line:,} follows the {head.hyperedges:,} hyperedges{weights} that line {head.line:,} states",
-            )
-    if (done, others) != (head.hyperedges, expected):
-        weights = f" and {others:,} of {expected:,} weights of nodes" if expected else ""
-        raise DamagedError(path, f"truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
+        node_weights += 1
+        if node_weights > all_weights or numbers.size != 1:
+            content = f"{head.hyperedges:,} hyperedges"
+            if all_weights:
+                content += f" and {all_weights:,} weights of nodes (one a line)"
+            fault = f"follows the {content} that line {head.line:,} states"
+            raise DamagedError(path, f"line {line:,} {fault}")
+    if (hyperedges, node_weights) != (head.hyperedges, all_weights):
+        content = f"{hyperedges:,} of {head.hyperedges:,} hyperedges"
+        if all_weights:
+            content += f" and {node_weights:,} of {all_weights:,} weights of nodes"
+        raise DamagedError(path, f"truncated, it has {content}")
 
 
 def _rows(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
@@ -154,10 +198,16 @@ def _rows(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
         for line, text in enumerate(file, 1):
             if text.strip() and not text.startswith(b"%"):
                 if text.translate(None, b"0123456789 \t\r\n"):
-                    raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
+                    raise DamagedError(
+                        path,
+                        f"line {line:,} has other text than whole numbers from 0",
+                    )
                 numbers = np.fromstring(text, np.int64, sep=" ")
                 if numbers.max() == LARGEST:
-                    raise DamagedError(path, f"line {line:,} has a number of 2^63 - 1 or more")
+                    raise DamagedError(
+                        path,
+                        f"line {line:,} has a number of 2^63 - 1 or more",
+                    )
                 yield line, numbers
 
 
@@ -167,6 +217,8 @@ FORMAT = Format(
     need_counts,
     partial=True,
     own_options=("scale", "with_input"),
-    extra_description=lambda graph, request: {"spike_weight": _weights(SpikingPart.of(graph, request), request)[2]},
+    extra_description=lambda graph, request: {
+        "spike_weight": _weights(SpikingPart.of(graph, request), request)[2],
+    },
     reader=(file_ending_in(".hgr"), read),
 )
