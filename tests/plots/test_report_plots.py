@@ -8,7 +8,7 @@ import pytest
 from snnb.network.event_samples import InputSteps
 from snnb.plots.network import plot_distribution
 from snnb.plots.report import plot_activations, plot_confusion, plot_input
-from snnb.report.page import drawn
+from snnb.report.page import embed_figure
 
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 NAMES = [f"class {i} $x^" for i in range(1000)]
@@ -26,7 +26,7 @@ NAMES = [f"class {i} $x^" for i in range(1000)]
     ],
 )
 def test_figures_of_nothing_and_of_much_are_small_and_well_formed(drawn_figures, plot, arguments):
-    picture = drawn("a <figure>", plot(*arguments))
+    picture = embed_figure("a <figure>", plot(*arguments))
     root = ElementTree.fromstring(str(picture).replace("<svg ", f"<svg {NAMESPACES} ", 1))
     width, height = map(float, root.get("viewBox").split()[2:])
     assert root.get("aria-label") == "a <figure>"

@@ -87,12 +87,12 @@ class Instance(Document):
 def instances() -> List[Instance]:
     """Return all instances by number of synapses and name."""
     records = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
-    return sorted(records, key=lambda one: (one.synapses, one.name))
+    return sorted(records, key=lambda instance: (instance.synapses, instance.name))
 
 
 def find_instance(name: str) -> Instance:
     """Return an instance by its name; raise `UsageError` if there is none."""
-    by_name = {one.name: one for one in instances()}
+    by_name = {instance.name: instance for instance in instances()}
     if name not in by_name:
         raise UsageError(
             f"{PREFIX}{name}: no such instance; there are {', '.join(by_name)}",

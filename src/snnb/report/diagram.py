@@ -17,11 +17,18 @@ from markupsafe import Markup, escape
 from snnb.io.figures import HUES, shortened
 from snnb.io.text import printable
 
-INK, SOFT = "#1f2933", "#cbd2d9"
+INK = "#1f2933"
+SOFT = "#cbd2d9"
 # Width and height of a box, space below and next to it
-BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0
-WIDEST, NARROWEST = 12.0, 1.2  # arrows
-MARGIN, BEND, LOOP = 12.0, 150.0, 28.0
+BOX = 204.0  # width of a box
+TALL = 34.0  # height of a box
+GAP = 26.0  # space below a box
+BETWEEN = 22.0  # space next to a box
+WIDEST = 12.0  # width of the widest arrow
+NARROWEST = 1.2  # width of the narrowest arrow
+MARGIN = 12.0  # space around the diagram
+BEND = 150.0  # space for the curves next to the boxes
+LOOP = 28.0  # width of a curve from a box to itself
 SIDE_BY_SIDE = 5  # number of curves next to a row up to which they have the full width
 LONGEST = 27  # characters of a name in a box
 

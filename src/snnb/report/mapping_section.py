@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, cast
 import numpy as np
 
 from snnb.core.quantities import legend, number, quantities_of, rows
-from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.page import Figure, Section, Table, embed_figure
 from snnb.results.compare import (
     MAPPING_TEXTS,
     MAPPINGS,
@@ -35,11 +35,11 @@ COSTS = quantities_of(MapDetails)
 def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
     """Return the section about all mappings of a run, with details of the one named `stamp`; None if there is none."""
     mappings = mappings_of(run)
-    every = _table_of_mappings(mappings, stamp)
+    all_mappings = _table_of_mappings(mappings, stamp)
     if stamp is None:
         command = shlex.join(["snnb", "map", "--run-dir", str(run.path)]) + " --hardware NAME"
         words = [f"No mapping of this graph: `{command}` makes one."]
-        return Section("mapping", "Mapping", words, tables=[every] if mappings else [])
+        return Section("mapping", "Mapping", words, tables=[all_mappings] if mappings else [])
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import COST, LayerCost
 
@@ -54,7 +54,7 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
         f"The first table has all mappings of the run; {legend(mappings, MAPPINGS)}.",
     ]
     if details.mesh is None:
-        section = _layers(LayerCost.read(folder / COST), chip, every, words)
+        section = _layers(LayerCost.read(folder / COST), chip, all_mappings, words)
     else:
         words.append(
             f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores.cores:,} cores of {chip} "
@@ -62,7 +62,7 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
             "number of neurons relative to the limit, its colours show its layers.",
         )
         costs = Table(("cost", "value", "unit"), rows(details, COSTS), right=(1,))
-        section = _neurons(Mapping.open(folder), every, costs, words)
+        section = _neurons(Mapping.open(folder), all_mappings, costs, words)
     return replace(
         section,
         key_figures=[(f"cores of {chip}", f"{details.cores.cores:,}")],
@@ -89,7 +89,7 @@ def _table_of_mappings(
 
 def _neurons(
     mapping: "Mapping",
-    every: Table,
+    all_mappings: Table,
     costs: Table,
     words: List[str],
 ) -> Section:
@@ -129,24 +129,24 @@ def _neurons(
     )
     few = len(core_rows) <= FEW_CORES
     shown = f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
-    tables = [every, limits, *([cores] if few else []), costs]
+    tables = [all_mappings, limits, *([cores] if few else []), costs]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [
-        Figure(drawn("layers on the mesh of cores", plot_mapping(mapping))),
+        Figure(embed_figure("layers on the mesh of cores", plot_mapping(mapping))),
         Figure(
-            drawn("spikes into, out of and between the cores", plot_traffic(mapping)),
+            embed_figure("spikes into, out of and between the cores", plot_traffic(mapping)),
         ),
     ]
     if mapping.cost.energy_by_event_pj is not None:
         figures.append(
             Figure(
-                drawn("contents, energy and time of the cores", plot_events(mapping)),
+                embed_figure("contents, energy and time of the cores", plot_events(mapping)),
             ),
         )
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
 
 
-def _layers(cost: "LayerCost", chip: str, every: Table, words: List[str]) -> Section:
+def _layers(cost: "LayerCost", chip: str, all_mappings: Table, words: List[str]) -> Section:
     """Return the section about a mapping of whole layers onto cores, below the table of all mappings."""
     from snnb.plots.mapping import plot_layers
 
@@ -171,6 +171,6 @@ def _layers(cost: "LayerCost", chip: str, every: Table, words: List[str]) -> Sec
         f"Below, maps of whole layers onto cores of {chip}: entries in the three memories of a core; "
         "spikes from and to other cores and synaptic operations per sample.",
     ]
-    tables = [every, Table(head, table, right=(1, 2, 3, 4, 5, 6, 7))]
-    figures = [Figure(drawn("layers on cores", plot_layers(cost)))]
+    tables = [all_mappings, Table(head, table, right=(1, 2, 3, 4, 5, 6, 7))]
+    figures = [Figure(embed_figure("layers on cores", plot_layers(cost)))]
     return Section("mapping", "Mapping", explained, figures, tables=tables)

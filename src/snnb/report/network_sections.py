@@ -13,7 +13,7 @@ from snnb.core.quantities import number
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.plots.network import plot_distribution
 from snnb.report.diagram import Arrow, Box, diagram
-from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.page import Figure, Section, Table, embed_figure
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.stage import unaltered
@@ -37,7 +37,7 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
             ),
         ]
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        network, *others = network_sections(
+        network, *graph_parts = network_sections(
             opened,
             imported=bool(run.manifest.run.imported),
         )
@@ -54,7 +54,7 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
             *(f"Warning: {warning}." for warning in record.warnings),
             *words,
         ]
-    return [replace(network, words=words, key_figures=figures), *others]
+    return [replace(network, words=words, key_figures=figures), *graph_parts]
 
 
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
@@ -85,12 +85,12 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             _number(traffic),
         )  # fmt: skip
         projections.append((traffic, row))
-    sent = {p.name: p.traffic() * out_degrees[p.name] for p in graph.populations}
+    traffic_by_population = {p.name: p.traffic() * out_degrees[p.name] for p in graph.populations}
     rates = {p.name: p.rate for p in graph.populations if p.rate is not None and p.coding != "current"}
     highest = max((float(rate.mean()) for rate in rates.values()), default=0.0) or 1.0
     boxes, populations = [], []
     for p in graph.populations:
-        rate, traffic = rates.get(p.name), float(sent[p.name].sum())
+        rate, traffic = rates.get(p.name), float(traffic_by_population[p.name].sum())
         mean = None if rate is None else float(rate.mean())
         words = times(p.shape) + ("" if mean is None else f", rate {mean:.3g}")
         boxes.append(Box(p.name, words, (mean or 0.0) / highest))
@@ -108,12 +108,12 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
         weights_are = "are those of the trained spiking network, added to the current of a neuron"
     # The last population has no outgoing synapses, and a constant input does not spike.
     leaving = [p for p in graph.populations if out_degrees[p.name].any()]
-    of_spiking = [sent[p.name] for p in leaving if p.coding not in (None, "current")]
-    from_each = np.concatenate([np.empty(0), *(out_degrees[p.name] for p in leaving)])
-    onto_each = np.concatenate([in_degrees[p.name] for p in graph.layers])
+    spiking_traffic = [traffic_by_population[p.name] for p in leaving if p.coding not in (None, "current")]
+    all_out_degrees = np.concatenate([np.empty(0), *(out_degrees[p.name] for p in leaving)])
+    all_in_degrees = np.concatenate([in_degrees[p.name] for p in graph.layers])
     degrees = [
-        _histogram(from_each, "out-degree of a neuron", "have no outgoing synapse"),
-        _histogram(onto_each, "in-degree of a neuron", "have no incoming synapse"),
+        _histogram(all_out_degrees, "out-degree of a neuron", "have no outgoing synapse"),
+        _histogram(all_in_degrees, "in-degree of a neuron", "have no incoming synapse"),
     ]
     return [
         _network(boxes, arrows),
@@ -140,7 +140,7 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             "fraction of the kernel's elements; zero edges: fraction of the synapses whose weight or rate is 0.",
         ),
         Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
-        _traffic(np.concatenate([np.empty(0), *of_spiking])),
+        _traffic(np.concatenate([np.empty(0), *spiking_traffic])),
     ]  # fmt: skip
 
 
@@ -188,9 +188,9 @@ def _traffic(traffic: np.ndarray) -> Section:
             "Traffic",
             ["No neuron with outgoing synapses spikes: the graph has no traffic."],
         )
-    carried = np.cumsum(np.sort(traffic)[::-1])  # by the neurons with the most traffic
-    needed = np.searchsorted(carried, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
-    half, ninety_percent = needed / traffic.size
+    traffic_sums = np.cumsum(np.sort(traffic)[::-1])  # by the neurons with the most traffic
+    n_neurons = np.searchsorted(traffic_sums, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
+    half, ninety_percent = n_neurons / traffic.size
     words = (
         f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
         f"{ninety_percent:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
@@ -199,11 +199,11 @@ def _traffic(traffic: np.ndarray) -> Section:
     return Section("traffic", "Traffic", [words], [figure])
 
 
-def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:
+def _histogram(values: np.ndarray, label: str, zero_text: str) -> Figure:
     zero = values.size - np.count_nonzero(values)
-    caption = f"{zero:,} more {of_zero}." if zero else ""
+    caption = f"{zero:,} more {zero_text}." if zero else ""
     return Figure(
-        drawn(f"neurons by {label}", plot_distribution(values, label)),
+        embed_figure(f"neurons by {label}", plot_distribution(values, label)),
         caption,
     )
 

@@ -88,7 +88,7 @@ def render(page: Page) -> str:
     )
 
 
-def drawn(description: str, figure: Plot, *, has_legend: bool = False) -> Markup:
+def embed_figure(description: str, figure: Plot, *, has_legend: bool = False) -> Markup:
     """Return the SVG element of a figure.
 
     `description` is for readers who do not see it.

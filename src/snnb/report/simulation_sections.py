@@ -20,7 +20,7 @@ from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.plots.report import plot_activations, plot_confusion, plot_input
 from snnb.plots.simulation import plot_quality, plot_rates
-from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.page import Figure, Section, Table, embed_figure
 from snnb.results.compare import Simulation, simulated_files
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import QUOTED, SimulationStatistics
@@ -103,7 +103,7 @@ def simulation_sections(
         summary.append(
             f"Of the two accuracies, {QUOTED[simulation.record.details.output_coding]}.",
         )
-    picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
+    picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
     predicted = "spiking network" if confusion is statistics.confusion else "read-out"
     key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
@@ -164,7 +164,7 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
     )
-    picture = drawn(
+    picture = embed_figure(
         f"input of sample {first} by time step",
         plot_input(sample, duration),
     )
@@ -193,7 +193,7 @@ def confusion_section(
     table_rows = [
         (names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong
     ]
-    picture = drawn(
+    picture = embed_figure(
         "confusion matrix: rows are classes, columns predictions",
         plot_confusion(cells, names),
     )
@@ -214,7 +214,7 @@ def confusion_section(
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
     """Return the section about firing rates.
 
-    `rates` are spikes per time step of each neuron, by population.
+    `rates` are spikes per time step of sample_operations neuron, by population.
     """
     table_rows = [
         (
@@ -234,7 +234,7 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
         table_rows,
         right=(1, 2, 3),
     )
-    picture = drawn("histogram of firing rates by population", plot_rates(rates))
+    picture = embed_figure("histogram of firing rates by population", plot_rates(rates))
     return Section("rates", "Firing rates", [words], [Figure(picture)], tables=[table])
 
 
@@ -281,7 +281,7 @@ def _activations(
         bounded = replace(output, activation="relu", max_value=1.0)
         network = network.with_populations([bounded])
         clipped = (
-            f" Activations of {output.name} are clipped to [0, 1] in each sample: the "
+            f" Activations of {output.name} are clipped to [0, 1] in sample_operations sample: the "
             "spikes of an output neuron represent no other values."
         )
     samples = _samples_within(network, params.samples)
@@ -299,8 +299,8 @@ def _activations(
 
 def _samples_within(network: Network, samples: int) -> int:
     """Return the number of samples, at least one, whose activations take at most `MOST_OPERATIONS`."""
-    each = sum(int(leaving.sum()) for leaving in network.fan_out().values())
-    return max(1, min(samples, MOST_OPERATIONS // max(1, each)))
+    sample_operations = sum(int(leaving.sum()) for leaving in network.fan_out().values())
+    return max(1, min(samples, MOST_OPERATIONS // max(1, sample_operations)))
 
 
 def activations_section(
@@ -308,7 +308,7 @@ def activations_section(
     activations: Mapping[str, np.ndarray],
     words: List[str],
 ) -> Section:
-    """Return the section of activation against firing rate, with a small figure for each population.
+    """Return the section of activation against firing rate, with a small figure for sample_operations population.
 
     `rates` and `activations` have equal shapes; the latter are empty if they cannot be
     computed.
@@ -324,7 +324,7 @@ def activations_section(
         caption = (
             "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
         )
-        picture = drawn(
+        picture = embed_figure(
             f"firing rate against activation of {name}",
             plot_activations(x, y, limit, name),
         )

@@ -3,7 +3,7 @@
 from typing import List
 
 from snnb.core.formatting import equal_columns
-from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.page import Figure, Section, Table, embed_figure
 from snnb.results.sweep import points_of_sweep
 from snnb.results.sweep_figures import plot_operations, plot_points
 from snnb.results.sweep_table import TABLE, point_table
@@ -28,10 +28,10 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     pictures = []
     if grid is not None:
         pictures.append(
-            drawn("accuracy or error of the points of the sweep", grid, has_legend=True),
+            embed_figure("accuracy or error of the points of the sweep", grid, has_legend=True),
         )
     pictures.append(
-        drawn(
+        embed_figure(
             "accuracy or error over synaptic operations",
             plot_operations(points),
             has_legend=True,

@@ -6,7 +6,7 @@ from typing import Optional
 
 from snnb.core.quantities import rows, view
 from snnb.plots.training import plot_training
-from snnb.report.page import Figure, Section, Table, drawn, settings_table
+from snnb.report.page import Figure, Section, Table, embed_figure, settings_table
 from snnb.results.compare import Simulation
 from snnb.results.plot import has_history, read_training
 from snnb.rundir.directory import RunDirectory
@@ -54,7 +54,7 @@ def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Sec
             "No training history: the network was trained with another program.",
         )
         return Section("training", "Training", words)
-    picture = drawn("loss and accuracy by epoch", plot_training(metrics, history))
+    picture = embed_figure("loss and accuracy by epoch", plot_training(metrics, history))
     last = Table(
         ("after the last epoch", "value"),
         [(name, f"{value:.4g}") for name, value in history[-1].items()],
