@@ -1,1 +1,1 @@
-"""The command line: one file per command, which reads options, calls one function and prints the result."""
+"""The command line: a file for each command, which calls one function and prints."""

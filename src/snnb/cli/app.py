@@ -1,8 +1,9 @@
-"""Entry point of the installed command `snnb`: signals, standard streams and the exit code of the process.
+"""Entry point of the command `snnb`: signals, standard streams and the exit code.
 
-SIGINT and SIGTERM end the process without cleaning up. This is safe because results appear under their names only when
-they are complete, and the next command removes incomplete ones. Nothing but the standard library is imported before the
-signals are handled, since imports take a while.
+SIGINT and SIGTERM end the process without cleaning up. This is safe because results
+appear under their names only when they are complete, and the next command removes
+incomplete ones. Nothing but the standard library is imported before the signals are
+handled, since imports take a while.
 """
 
 import gc
@@ -26,20 +27,25 @@ CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 def app() -> None:
     """Run the command and end the process with its exit code.
 
-    The process ends without Python's finalisation, in which TensorFlow 2.2 may crash if one of its threads still waits.
-    By then all files are closed and the output is flushed.
+    The process ends without Python's finalisation, in which TensorFlow 2.2 may crash if
+    one of its threads still waits. By then all files are closed and the output is
+    flushed.
     """
     for number in SIGNAL_EXIT_CODES:  # from now on, as soon as compiled code returns
         if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `snnb … &`
             signal.signal(number, partial(_end, _copy_of_stderr()))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # print any text in any encoding
-    # multiprocessing starts a process that warns of semaphores which this process has not removed at its end.
+            # Any text can be printed in any encoding
+            stream.reconfigure(errors="backslashreplace")
+    # multiprocessing starts a process that warns of semaphores which this process has
+    # not removed at its end.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     # Otherwise, idle threads of OpenBLAS, which numpy and scipy start, spin for 0.1 s.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-    gc.set_threshold(50_000)  # imports make few cycles: a tenth less processor time for `snnb run` of a small network
+    # Imports make few cycles: `snnb run` of a small network takes a tenth less
+    # processor time.
+    gc.set_threshold(50_000)
     try:
         from snnb.cli import output
         from snnb.cli.main import main
@@ -54,7 +60,10 @@ def app() -> None:
 
 
 def _copy_of_stderr() -> int:
-    """Return a descriptor that `snnb/__init__.py` does not redirect while it imports TensorFlow."""
+    """Return a descriptor of stderr that importing TensorFlow does not redirect.
+
+    `snnb/__init__.py` redirects descriptor 2 meanwhile.
+    """
     try:
         return os.dup(2)
     except OSError:  # closed
@@ -71,6 +80,6 @@ def _end(stderr: int, number: int, _: object) -> None:
 
 
 def _hide_in_destructors(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Discard an exception in a destructor of a library; show one that has ended a thread."""
+    """Discard an exception in a library's destructor; show one that ended a thread."""
     if "thread" in (unraisable.err_msg or ""):
         sys.__unraisablehook__(unraisable)

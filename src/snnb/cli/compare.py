@@ -3,7 +3,7 @@
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 import typer
 from typing_extensions import Annotated
@@ -11,7 +11,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
-from snnb.cli.tables import page_width, table_lines
+from snnb.cli.tables import GAP, page_width, table_lines
 from snnb.core.errors import UsageError
 from snnb.core.quantities import side_by_side, values
 from snnb.io.files import atomic_path, refuse_existing
@@ -19,7 +19,7 @@ from snnb.network.fidelity import CHANGES
 from snnb.plots.figure_format import FIGURE_ENDINGS
 
 if TYPE_CHECKING:
-    from snnb.results.compare import Compared
+    from snnb.results.compare import Compared, MappingSummary
 
 TWO_ACCURACIES = (
     "read-out: class with the largest accumulated input; SNN: class with the highest",
@@ -32,103 +32,167 @@ def compare(
     simulations: Annotated[
         List[str],
         typer.Argument(
-            metavar="RUN[:STAMP]...", help="Simulations; a run without a stamp selects all of its simulations."
+            metavar="RUN[:STAMP]...",
+            help="Simulations; a run without a stamp selects all of its simulations.",
         ),
     ],
     figure: Annotated[
-        Optional[Path], path_option(help="Write a figure of accuracy over time to this .png, .svg or .pdf file.")
+        Optional[Path],
+        path_option(
+            help="Write a figure of accuracy over time to this .png, .svg or .pdf file.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure file.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace an existing figure file."),
+    ] = False,
 ) -> None:
     """Run `snnb compare`."""
-    console = output.current
-    from snnb.results.compare import Comparison, prefixes
-    from snnb.results.compare import compare as compared_simulations
+    from snnb.results.compare import Comparison
+    from snnb.results.compare import compare as compare_simulations
     from snnb.results.export import refuse_files_of_runs
     from snnb.stages.open_run import open_run
 
     if figure is not None:
-        if figure.suffix.lower() not in FIGURE_ENDINGS:
-            raise UsageError(f"--figure {figure}: give a name that ends in {', '.join(FIGURE_ENDINGS)}")
-        if figure.is_dir():
-            raise UsageError(f"--figure {figure} is a directory; give the name of a file")
-        refuse_existing(figure, force=force)
-    compared = compared_simulations(simulations)
+        _check_figure_path(figure, force)
+    compared_simulations = compare_simulations(simulations)
     if figure is not None:
-        for path in {one.run for one in compared}:
+        for path in {simulation.run for simulation in compared_simulations}:
             refuse_files_of_runs(figure, open_run(path))
-    rows = [row for row in _rows(compared) if any(row[1:])]
+    rows = [row for row in _rows(compared_simulations) if any(row[1:])]
     if figure is not None:
-        _draw(figure, compared, force)
+        _draw(figure, compared_simulations, force)
+    lines = _block_lines(rows)
+    if any("readout_accuracy" in values(item) for item in compared_simulations):
+        lines += TWO_ACCURACIES
+    lines += mapping_lines(_mappings(compared_simulations))
+    if figure is not None:
+        lines.append(f"figure: {figure}")
+    document = Comparison(figure=figure, simulations=compared_simulations)
+    output.current.result(lines, document)
+
+
+def _check_figure_path(path: Path, force: bool) -> None:
+    """Raise `UsageError` if a figure cannot be written to a path."""
+    if path.suffix.lower() not in FIGURE_ENDINGS:
+        endings = ", ".join(FIGURE_ENDINGS)
+        raise UsageError(f"--figure {path}: give a name that ends in {endings}")
+    if path.is_dir():
+        raise UsageError(f"--figure {path} is a directory; give the name of a file")
+    refuse_existing(path, force=force)
+
+
+def _mappings(simulations: "Sequence[Compared]") -> "List[MappingSummary]":
+    """Return the mappings of simulations, with the run in the names of their graphs."""
+    from snnb.results.compare import prefixes
+
     mappings = []
-    for prefix, one in zip(prefixes(compared), compared):
-        for mapping in one.mappings:
+    for prefix, simulation in zip(prefixes(simulations), simulations):
+        for mapping in simulation.mappings:
             graph = f"{prefix}{mapping.details.graph}"
             details = mapping.details.model_copy(update={"graph": graph})
             mappings.append(mapping.model_copy(update={"details": details}))
-    picture = [f"figure: {figure}"] if figure is not None else []
-    two = TWO_ACCURACIES if any("readout_accuracy" in values(one) for one in compared) else ()
-    document = Comparison(figure=figure, simulations=compared)
-    console.result([*_blocks(rows), *two, *mapping_lines(mappings), *picture], document)
+    return mappings
 
 
-def _blocks(rows: List[List[str]]) -> List[str]:
-    """Return a table with a column for each simulation; columns that do not fit follow below, also in a file."""
+def _block_lines(rows: List[List[str]]) -> List[str]:
+    """Return a table with a column for each simulation, after the column of titles.
+
+    Columns that do not fit follow in further blocks, also in a file.
+    """
     room = page_width()
     titles, *columns = zip(*rows)
-    widths = [max(map(len, titles)), *(max(CELL, len(column[0])) for column in columns)]
+    title_width = max(map(len, titles))
+    widths = [max(CELL, len(column[0])) for column in columns]
     lines: List[str] = []
-    first = 1
-    while first < len(widths):
-        last = first + 1
-        while last < len(widths) and sum(widths[first : last + 1]) + widths[0] + 2 * (last - first + 1) <= room:
-            last += 1
-        block = []
-        for row in rows:
-            parts = [wrap(text, width) or [""] for text, width in zip(row[first:last], widths[first:last])]
-            for number, cells in enumerate(zip_longest(*parts, fillvalue="")):
-                block.append([row[0] if number == 0 else "", *cells])
-        lines += [*([""] if lines else []), *table_lines(block, right=range(1, len(block[0])))]
-        first = last
+    start = 0
+    while start < len(widths):
+        stop = start + 1
+        block_width = title_width + len(GAP) + widths[start]
+        while stop < len(widths) and block_width + len(GAP) + widths[stop] <= room:
+            block_width += len(GAP) + widths[stop]
+            stop += 1
+        block = _wrap_cells(titles, columns[start:stop], widths[start:stop])
+        if lines:
+            lines.append("")
+        lines += table_lines(block, right=range(1, len(block[0])))
+        start = stop
     return lines
 
 
-def _rows(compared: "List[Compared]") -> List[List[str]]:
-    from snnb.results.compare import COMPARED, TRAINED, prefixes, value_in_words
+def _wrap_cells(
+    titles: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    widths: Sequence[int],
+) -> List[List[str]]:
+    """Return rows of a title and the cells of some columns.
 
-    rows = [
-        ["", *(f"{prefix}{one.stamp}" for prefix, one in zip(prefixes(compared), compared))],
-        ["label", *(one.label or "" for one in compared)],
-    ]
-    if len({one.run for one in compared}) > 1:
-        rows += [["model", *(one.model for one in compared)], ["data set", *(one.dataset for one in compared)]]
-    for name in dict.fromkeys(name for one in compared for name in one.differs if name != "samples"):
-        words = (value_in_words(one.differs[name]) if name in one.differs else "" for one in compared)
-        rows.append([name, *words])
-    rows += side_by_side(compared, TRAINED)
-    rows += _changes(compared)
-    rows += side_by_side(compared, COMPARED)
+    A cell that is longer than its column continues in further rows without a title.
+    """
+    rows = []
+    for title, *cells in zip(titles, *columns):
+        cell_lines = []
+        for cell, width in zip(cells, widths):
+            cell_lines.append(wrap(cell, width) or [""])
+        for number, texts in enumerate(zip_longest(*cell_lines, fillvalue="")):
+            rows.append([title if number == 0 else "", *texts])
     return rows
 
 
-def _changes(compared: "List[Compared]") -> List[List[str]]:
-    """Return a row for each change that a conversion made; none if classifiers and autoencoders are compared."""
-    fidelities = [simulation.fidelity for simulation in compared]
+def _rows(simulations: "List[Compared]") -> List[List[str]]:
+    """Return rows of a title and a text for each simulation."""
+    from snnb.results.compare import COMPARED, TRAINED, prefixes, value_in_words
+
+    stamps = []
+    for prefix, simulation in zip(prefixes(simulations), simulations):
+        stamps.append(f"{prefix}{simulation.stamp}")
+    rows = [["", *stamps], ["label", *(item.label or "" for item in simulations)]]
+    if len({item.run for item in simulations}) > 1:
+        rows.append(["model", *(item.model for item in simulations)])
+        rows.append(["data set", *(item.dataset for item in simulations)])
+    names: Dict[str, None] = {}  # of parameters that differ, in order
+    for simulation in simulations:
+        names.update(dict.fromkeys(simulation.differs))
+    names.pop("samples", None)
+    for name in names:
+        row = [name]
+        for simulation in simulations:
+            differs = simulation.differs
+            row.append(value_in_words(differs[name]) if name in differs else "")
+        rows.append(row)
+    rows += side_by_side(simulations, TRAINED)
+    rows += _changes(simulations)
+    rows += side_by_side(simulations, COMPARED)
+    return rows
+
+
+def _changes(simulations: "List[Compared]") -> List[List[str]]:
+    """Return a row for each change that a conversion made.
+
+    Return no rows if classifiers and autoencoders are compared.
+    """
+    fidelities = [simulation.fidelity for simulation in simulations]
     kinds = {fidelity.classifies for fidelity in fidelities if fidelity is not None}
     if len(kinds) != 1:
         return []
     form = "{:.2%}" if kinds == {True} else "{:.4g}"
-    rows = [["  parse: as trained", *("" if one is None else form.format(one.trained) for one in fidelities)]]
+    first_row = ["  parse: as trained"]
+    for fidelity in fidelities:
+        first_row.append("" if fidelity is None else form.format(fidelity.trained))
+    rows = [first_row]
     for change, words in CHANGES.items():
-        values = [
-            "" if fidelity is None or change not in fidelity.after else form.format(fidelity.after[change])
-            for fidelity in fidelities
-        ]
-        rows.append([f"  parse: after {words}", *values])
+        row = [f"  parse: after {words}"]
+        for fidelity in fidelities:
+            if fidelity is None or change not in fidelity.after:
+                row.append("")
+            else:
+                row.append(form.format(fidelity.after[change]))
+        rows.append(row)
     return rows
 
 
-def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
+def _draw(path: Path, simulations: "List[Compared]", force: bool) -> None:
+    """Write the figure of accuracy over time."""
     from snnb.io.figures import save
     from snnb.plots.comparison import Course, plot_courses
     from snnb.results.compare import names_apart
@@ -136,13 +200,16 @@ def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
 
     courses = []
     axes = set()
-    for name, simulation in zip(names_apart(compared), compared):
+    for name, simulation in zip(names_apart(simulations), simulations):
         statistics = simulation.statistics
         if not isinstance(statistics, SimulationStatistics):
-            raise UsageError("--figure: an external graph has no accuracy; omit its run, or --figure")
+            fault = "--figure: an external graph has no accuracy"
+            raise UsageError(f"{fault}; omit its run, or --figure")
         axes.add("accuracy" if statistics.classifies else "mean squared error")
-        trained = statistics.ann_accuracy if statistics.classifies else statistics.ann_mean_squared_error
-        courses.append(Course(name, statistics.quoted_by_step, trained))
+        ann_quality = statistics.ann_mean_squared_error
+        if statistics.classifies:
+            ann_quality = statistics.ann_accuracy
+        courses.append(Course(name, statistics.quoted_by_step, ann_quality))
     if len(axes) > 1:
         raise UsageError("--figure: classifiers and autoencoders have no common axis")
     with atomic_path(path, force=force) as temporary:

@@ -23,13 +23,25 @@ def _simulators() -> List[str]:
 def crosscheck(
     run_dir: ExistingRun = None,
     simulator: Annotated[
-        str, typer.Option("--with", help="Simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
+        str,
+        typer.Option(
+            "--with",
+            help="Simulator: brian2, sanafe or scipy.",
+            autocompletion=_simulators,
+        ),
     ] = "scipy",
     samples: Annotated[
-        Optional[int], typer.Option(min=1, help="Number of samples. Default: the samples with recorded spikes, or all.")
+        Optional[int],
+        typer.Option(
+            min=1,
+            help="Number of samples. Default: the samples with recorded spikes, or all.",
+        ),
     ] = None,
     graph: Annotated[
-        Optional[str], typer.Option(help="Stamp of the graph. Default: the graph of the current simulation.")
+        Optional[str],
+        typer.Option(
+            help="Stamp of the graph. Default: the graph of the current simulation.",
+        ),
     ] = None,
     map: Annotated[
         Optional[str],
@@ -42,13 +54,16 @@ def crosscheck(
     """Run `snnb crosscheck`."""
     console = output.current
     if simulator not in _simulators():
-        raise UsageError(f"--with {simulator}: unknown simulator; use one of {', '.join(_simulators())}")
+        names = ", ".join(_simulators())
+        raise UsageError(
+            f"--with {simulator}: unknown simulator; use one of {names}",
+        )
     from snnb.results import crosscheck as stage
 
     run = open_recovered(run_dir)
     try:
         with console.bar("crosscheck") as progress:
-            checked = stage.crosscheck(
+            check = stage.crosscheck(
                 run,
                 simulator,  # type: ignore[arg-type]
                 samples=samples,
@@ -60,34 +75,48 @@ def crosscheck(
     except VerificationError as error:
         raise VerificationError(f"crosscheck: failed ({error})") from error
     rows = [["population", "pairs", "differing", "spikes"]]
-    rows += [[p.population, f"{p.pairs:,}", f"{p.differing:,}", f"{p.spikes:,}"] for p in checked.populations]
+    for population in check.populations:
+        counts = (population.pairs, population.differing, population.spikes)
+        rows.append([population.population, *(f"{count:,}" for count in counts)])
     lines = table_lines(rows, right=(1, 2, 3))
-    if checked.chip is not None:
-        lines += ["", *_costs(checked.chip), ""]
-    lines.append(f"crosscheck: passed ({_agreement(checked)})")
-    console.result(lines, checked)
+    if check.chip is not None:
+        lines += ["", *_costs(check.chip), ""]
+    lines.append(f"crosscheck: passed ({_agreement(check)})")
+    console.result(lines, check)
 
 
 def _costs(chip: "ChipCheck") -> List[str]:
     """Return a table of the costs on a chip."""
-    rows = [[f"{chip.hardware}, a sample", "unit", "cost.json", "SANA-FE", "difference"]]
-    for figure in chip.figures:
-        both = ["none", ""] if figure.sanafe is None else [f"{figure.sanafe:,.6g}", "equal"]
-        if figure.differing and figure.sanafe is not None:
-            both[1] = f"{figure.sanafe - figure.cost:+,.3g}"
-        rows.append([figure.name, figure.unit, f"{figure.cost:,.6g}", *both])
+    rows = [
+        [f"{chip.hardware}, a sample", "unit", "cost.json", "SANA-FE", "difference"],
+    ]
+    for metric in chip.figures:
+        row = [metric.name, metric.unit, f"{metric.cost:,.6g}"]
+        if metric.sanafe is None:
+            row += ["none", ""]
+        else:
+            difference = f"{metric.sanafe - metric.cost:+,.3g}"
+            row.append(f"{metric.sanafe:,.6g}")
+            row.append(difference if metric.differing else "equal")
+        rows.append(row)
     rows.append(["mean step, detailed", "ns", "", f"{chip.detailed_ns:,.6g}", ""])
-    equal = chip.steps - chip.differing_steps
-    return [*table_lines(rows, right=(2, 3, 4)), f"{equal:,} of {chip.steps:,} step times are equal"]
+    equal_steps = chip.steps - chip.differing_steps
+    note = f"{equal_steps:,} of {chip.steps:,} step times are equal"
+    return [*table_lines(rows, right=(2, 3, 4)), note]
 
 
-def _agreement(checked: "Crosscheck") -> str:
+def _agreement(check: "Crosscheck") -> str:
     """Return how far the spike counts agree."""
-    counts, differing = (sum(getattr(p, name) for p in checked.populations) for name in ("pairs", "differing"))
+    pairs = sum(population.pairs for population in check.populations)
+    differing = sum(population.differing for population in check.populations)
+    if not differing and check.recorded:
+        return f"all {pairs:,} counts agree"
     if not differing:
-        return f"all {counts:,} counts agree" if checked.recorded else f"the sums of {counts:,} counts agree"
-    largest = max(p.largest for p in checked.populations)
+        return f"the sums of {pairs:,} counts agree"
+    if not check.recorded:
+        fault = f"the sums of {pairs:,} counts differ by {differing:,} in all"
+        return f"{fault}; possibly within rounding error"
+    largest = max(population.largest for population in check.populations)
     spikes = "1 spike" if largest == 1 else f"at most {largest:,} spikes"
-    if checked.recorded:
-        return f"{differing:,} of {counts:,} counts differ, by {spikes}; within rounding error"
-    return f"the sums of {counts:,} counts differ by {differing:,} in all; possibly within rounding error"
+    fault = f"{differing:,} of {pairs:,} counts differ, by {spikes}"
+    return f"{fault}; within rounding error"

@@ -10,6 +10,7 @@ from snnb.cli.tables import table_lines
 from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
+GIB = 2**30
 NO_TENSORFLOW = "not installed (required by train and --engine tensorflow)"
 NO_TOOLBOX = "not installed (Python 3.8 only; for --parser or --engine toolbox)"
 
@@ -23,7 +24,10 @@ class Place(Document):
 
     @classmethod
     def of(cls, path: Path) -> "Place":
-        """Return a place with its free space; `writable` is whether the directory can be written or made."""
+        """Return a place with its free space.
+
+        `writable` is whether the directory can be written or made.
+        """
         existing = path.absolute()
         while not existing.exists():
             existing = existing.parent
@@ -33,7 +37,7 @@ class Place(Document):
     def __str__(self) -> str:
         """Return the place as text."""
         writable = "" if self.writable else ", cannot be written"
-        return f"{self.path}: {self.free_bytes / 2**30:.1f} GiB free{writable}"
+        return f"{self.path}: {self.free_bytes / GIB:.1f} GiB free{writable}"
 
 
 class Machine(Document):
@@ -63,12 +67,14 @@ def doctor() -> None:
     try:
         import tensorflow
 
-        imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
+        imports = "imports"
+        gpus = [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
     except Exception as error:  # any fault of the installation is shown
         imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
+    versions = current_environment().model_dump(exclude={"device"})
     info = Machine(
-        **{name: version for name, version in current_environment() if name != "device"},
+        **versions,
         tensorflow_imports=imports,
         tf_keras=version_of("tf-keras"),
         gpus=gpus,
@@ -78,15 +84,19 @@ def doctor() -> None:
         runs=Place.of(Path(os.environ.get("SNNB_RUNS") or "runs")),
         data=Place.of(data_directory()),
     )
-    keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
-    gib = 2**30
+    tensorflow_state = NO_TENSORFLOW
+    if info.tensorflow:
+        keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
+        tensorflow_state = f"{info.tensorflow}{keras}, {info.tensorflow_imports}"
+    free_gib = info.memory_available_bytes / GIB
+    total_gib = info.memory_bytes / GIB
     rows = [
         ("snnb", f"{info.snnb}, Python {info.python}, numpy {info.numpy}"),
-        ("tensorflow", f"{info.tensorflow}{keras}, {info.tensorflow_imports}" if info.tensorflow else NO_TENSORFLOW),
+        ("tensorflow", tensorflow_state),
         ("snntoolbox", info.snntoolbox or NO_TOOLBOX),
         ("gpu", ", ".join(info.gpus) or "none available to TensorFlow"),
         ("cores", str(info.cores)),
-        ("memory", f"{info.memory_available_bytes / gib:.1f} of {info.memory_bytes / gib:.1f} GiB free"),
+        ("memory", f"{free_gib:.1f} of {total_gib:.1f} GiB free"),
         ("runs", str(info.runs)),
         ("data sets", str(info.data)),
     ]

@@ -34,14 +34,21 @@ def export(
     ],
     run_dir: ExistingRun = None,
     output_path: Annotated[
-        Optional[Path], path_option("--output", help="Output path. Default: in exports/ of the run.")
+        Optional[Path],
+        path_option("--output", help="Output path. Default: in exports/ of the run."),
     ] = None,
     graph: Annotated[
         Optional[str],
-        typer.Option(help="Stamp of the graph, or `weights`. Default: the graph of the current simulation."),
+        typer.Option(
+            help="Stamp of the graph, or `weights`. Default: the graph of the current simulation.",
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing file, or the directory of an earlier export.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace an existing file, or the directory of an earlier export.",
+        ),
     ] = False,
     **options: object,
 ) -> None:
@@ -52,10 +59,18 @@ def export(
     from snnb.results.export import export_graph
 
     run = open_recovered(run_dir)
-    given = validated(ExportOptions, options_given(options, ExportOptions, options))
+    values = options_given(options, ExportOptions, options)
+    export_options = validated(ExportOptions, values)
     with console.bar("export") as progress:
-        written = export_graph(
-            run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress
+        result = export_graph(
+            run,
+            format,
+            export_options,
+            output=output_path,
+            graph=graph,
+            force=force,
+            say=console.say,
+            progress=progress,
         )
-    line = f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"
-    console.result([line], written)
+    size = decimal(result.size_bytes)
+    console.result([f"{result.path}  {result.edges:,} edges  {size}"], result)

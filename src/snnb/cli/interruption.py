@@ -5,9 +5,10 @@ from typing import Optional
 
 
 def interruption_message(stage: Optional[str]) -> str:
-    """Return the line that is printed when a command is interrupted, while `stage` runs if it is given.
+    """Return the line that is printed when a command is interrupted.
 
-    Nothing is imported, since a signal can arrive while modules are imported.
+    `stage` runs at that time, or is None. Nothing is imported, since a signal can
+    arrive while modules are imported.
     """
     directory = sys.modules.get("snnb.rundir.directory")
     change = getattr(directory, "last_change", None)
@@ -16,5 +17,8 @@ def interruption_message(stage: Optional[str]) -> str:
         return f"interrupted; {state}"
     if stage is None:
         return "interrupted; the run is unchanged"
-    again = "continues after the last epoch" if stage == "train" else f"begins `{stage}` again"
-    return f"interrupted; the run is in its state before `{stage}`; the same command {again}"
+    effect = f"begins `{stage}` again"
+    if stage == "train":
+        effect = "continues after the last epoch"
+    state_of_run = f"the run is in its state before `{stage}`"
+    return f"interrupted; {state_of_run}; the same command {effect}"

@@ -1,9 +1,19 @@
-"""Commands of the stages: read the options, run the stages that are needed, print the results."""
+"""Commands of the stages: read options, run the necessary stages, print results."""
 
 import inspect
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from snnb.cli import output
 from snnb.cli.parameters import (
@@ -35,17 +45,40 @@ from snnb.stages.stage import StageResult
 DATA_LOCATION = ("source", "data_dir")
 
 
-def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dict[str, List[str]]]:
-    """Return the options of several stages by name, and the names of the options of each stage."""
-    by_stage = {stage: stage_options(STAGES[stage].kind.params) for stage in ("prepare", *stages)}
+class CommandOptions(NamedTuple):
+    """The options of a command that runs stages."""
+
+    parameters: Dict[
+        str,
+        inspect.Parameter,
+    ]  # by name, an option of several stages once
+    names: Dict[str, List[str]]  # by stage: the names of its options
+
+    def given(self, values: Mapping[str, object]) -> Dict[str, Dict[str, object]]:
+        """Return the options that are given, by stage, with the types of their fields.
+
+        `values` has all parameters of the command.
+        """
+        options = {}
+        for stage, names in self.names.items():
+            options[stage] = options_given(values, STAGES[stage].kind.params, names)
+        return options
+
+
+def options_of(stages: Sequence[str]) -> CommandOptions:
+    """Return the options of several stages, and where `prepare` finds the data."""
+    by_stage: Dict[str, List[inspect.Parameter]] = {}
+    for stage in ("prepare", *stages):
+        by_stage[stage] = stage_options(STAGES[stage].kind.params)
     if "prepare" not in stages:
-        by_stage["prepare"] = [parameter for parameter in by_stage["prepare"] if parameter.name in DATA_LOCATION]
-    names = {stage: [parameter.name for parameter in parameters] for stage, parameters in by_stage.items()}
-    options: Dict[str, inspect.Parameter] = {}
+        all_options = by_stage["prepare"]
+        by_stage["prepare"] = [p for p in all_options if p.name in DATA_LOCATION]
+    parameters: Dict[str, inspect.Parameter] = {}
     for stage in (*stages, "prepare"):
         for parameter in by_stage[stage]:
-            options.setdefault(parameter.name, parameter)
-    return options, names
+            parameters.setdefault(parameter.name, parameter)
+    names = {stage: [p.name for p in by_stage[stage]] for stage in by_stage}
+    return CommandOptions(parameters, names)
 
 
 def stage_command(name: str) -> Callable[..., None]:
@@ -53,10 +86,11 @@ def stage_command(name: str) -> Callable[..., None]:
 
     An option that several stages of `run` have applies to each.
     """
-    stages, by_name = (CHAIN, False) if name == "run" else ([name], True)
-    options, names = options_of(stages)
+    is_stage = name != "run"
+    stages = [name] if is_stage else CHAIN
+    options = options_of(stages)
 
-    @with_options(options.values(), after=3)
+    @with_options(options.parameters.values(), after=3)
     def command(
         model: ModelOption = None,
         dataset: DatasetOption = None,
@@ -69,89 +103,140 @@ def stage_command(name: str) -> Callable[..., None]:
     ) -> None:
 
         console = output.current
-        given = {stage: options_given(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in names.items()}
+        wait = not no_wait
+        given = options.given(values)
         graph = given.get("graph", {}).get("from_file")
-        source = graph if isinstance(graph, Path) else None
-        run = open_or_create(model, run_dir, dataset, source, wait=not no_wait, say=console.say)
-        with run.locked(wait=not no_wait, say=console.say):
+        graph_file = graph if isinstance(graph, Path) else None
+        run = open_or_create(
+            model,
+            run_dir,
+            dataset,
+            graph_file,
+            wait=wait,
+            say=console.say,
+        )
+        with run.locked(wait=wait, say=console.say):
             results = bring_up_to_date(
                 run,
                 stages[-1],
                 given,
                 force=force,
                 upstream=not no_upstream,
-                asked_by_name=by_name,
+                asked_by_name=is_stage,
                 forget=stages if defaults else (),
                 say=console.say,
                 bar=console.bar,
             )
-        _print(run, results, by_name)
+        if is_stage:
+            _print_stage(run, results)
+        else:
+            _print_run(run, results)
 
     return command
 
 
-def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:
-    """Print the results; after `snnb run` also write the report."""
-    shown = results[-1:] if by_name else results
-    drawn = {
-        f.sha256: run.path / f.path
-        for one in reversed(shown)
-        for f in one.record.outputs
-        if f.path.endswith(FIGURE_ENDINGS)
-    }
-    pictures = sorted(drawn.values())  # without the copies that a simulation holds
-    lines = [*_results(shown), *(f"figure: {path}" for path in pictures)]
-    if by_name:
-        output.current.result(lines, StagesDocument.of(run, results))
-        return
+def _print_stage(run: RunDirectory, results: Sequence[StageResult]) -> None:
+    """Print the result of the last stage."""
+    document = StagesDocument.of(run, results)
+    output.current.result(_lines_with_figures(run, results[-1:]), document)
+
+
+def _print_run(run: RunDirectory, results: Sequence[StageResult]) -> None:
+    """Print the results of all stages, and write the report."""
+    lines = _lines_with_figures(run, results)
     page = _report(run)
-    lines += [f"report: {page}"] if page is not None else []
+    if page is not None:
+        lines.append(f"report: {page}")
     output.current.result(lines, RunDocument.of(run, results, report=page))
 
 
-def _results(shown: Sequence[StageResult]) -> List[str]:
-    """Return a line for each stage, with its quantities below."""
-    from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics  # imports numpy
+def _lines_with_figures(
+    run: RunDirectory,
+    results: Sequence[StageResult],
+) -> List[str]:
+    """Return the lines of results, then the paths of their figures.
 
-    heads = table_lines(
-        [[result.stage, "ran" if result.reason else "up to date", result.directory] for result in shown], head=False
-    )
-    summaries = [rows(result.record.details, result.kind.summary) for result in shown]
-    table = table_lines(
-        [(f"  {title}", value, unit) for summary in summaries for title, value, unit in summary], right=(1,), head=False
-    )
-    lines = []
-    below = iter(table)
-    for head, summary, result in zip(heads, summaries, shown):
-        lines += [head, *islice(below, len(summary))]
-        fidelity: Optional[Fidelity] = getattr(result.record.details, "fidelity", None)
-        lines += [f"  {line}" for line in (*([] if fidelity is None else fidelity.lines()), *_decay(result))]
-        if result.stage == "simulate":
-            details = result.record.details
-            if details.summary.classifies and details.summary.readout_accuracy is not None:
-                lines.append(f"  {QUOTED[details.output_coding]}")
-            statistics = read_document(SimulationStatistics, result.directory / ACCURACIES)
-            lines.append(f"  {statistics.operations}")
+    A figure of which a simulation holds a copy is listed once.
+    """
+    path_by_hash: Dict[str, Path] = {}
+    for result in reversed(results):
+        for file in result.record.outputs:
+            if file.path.endswith(FIGURE_ENDINGS):
+                path_by_hash[file.sha256] = run.path / file.path
+    lines = _result_lines(results)
+    for path in sorted(path_by_hash.values()):
+        lines.append(f"figure: {path}")
     return lines
 
 
-MOST_DECAYS = 2  # decay factors of a population: of membrane potential and synaptic current
+def _result_lines(results: Sequence[StageResult]) -> List[str]:
+    """Return a line for each stage, with its quantities below."""
+    states = []
+    quantities: List[Sequence[str]] = []
+    row_counts = []
+    for result in results:
+        state = "ran" if result.reason else "up to date"
+        states.append([result.stage, state, result.directory])
+        quantity_rows = rows(result.record.details, result.kind.summary)
+        row_counts.append(len(quantity_rows))
+        for title, value, unit in quantity_rows:
+            quantities.append((f"  {title}", value, unit))
+    state_lines = table_lines(states, head=False)
+    quantity_lines = iter(table_lines(quantities, right=(1,), head=False))
+    lines: List[str] = []
+    for result, state_line, row_count in zip(results, state_lines, row_counts):
+        lines.append(state_line)
+        lines += islice(quantity_lines, row_count)
+        lines += [f"  {line}" for line in _detail_lines(result)]
+    return lines
+
+
+def _detail_lines(result: StageResult) -> List[str]:
+    """Return lines about a result that are not quantities of its summary."""
+    from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics
+
+    details = result.record.details
+    lines: List[str] = []
+    fidelity: Optional[Fidelity] = getattr(details, "fidelity", None)
+    if fidelity is not None:
+        lines += fidelity.lines()
+    lines += _decay(result)
+    if result.stage == "simulate":
+        summary = details.summary
+        if summary.classifies and summary.readout_accuracy is not None:
+            lines.append(QUOTED[details.output_coding])
+        file = result.directory / ACCURACIES
+        statistics = read_document(SimulationStatistics, file)
+        lines.append(str(statistics.operations))
+    return lines
+
+
+MOST_DECAYS = 2  # decay factors of a population: of membrane potential and current
 
 
 def _decay(result: StageResult) -> List[str]:
-    """Return a line for each population of a network from a NIR file: its decay factors in a step."""
-    by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(result.record.details, "decay", {})
+    """Return a line for each population of a network from a NIR file.
+
+    It has the decay factors of the population in a time step.
+    """
+    decay: Mapping[str, Mapping[str, Tuple[float, float]]]
+    decay = getattr(result.record.details, "decay", {})
     rows = []
-    for population, factors in by_population.items():
-        ranges = [
-            f"{name} {low:.6g}" + (f" to {high:.6g}" if high > low else "") for name, (low, high) in factors.items()
-        ]
-        rows.append((f"decay of {population}", *ranges, *[""] * (MOST_DECAYS - len(ranges))))
+    for population, factors in decay.items():
+        cells = [f"decay of {population}"]
+        for name, (low, high) in factors.items():
+            text = f"{name} {low:.6g}"
+            cells.append(f"{text} to {high:.6g}" if high > low else text)
+        padding = [""] * (1 + MOST_DECAYS - len(cells))
+        rows.append([*cells, *padding])
     return table_lines(rows, head=False)
 
 
 def _report(run: RunDirectory) -> Optional[Path]:
-    """Write the HTML page about the run unless it is current; an error does not fail the command."""
+    """Write the HTML page about the run unless it is current, and return its path.
+
+    An error does not fail the command; a message says that the page is not written.
+    """
     from snnb.report.write_report import REPORT, is_current, write_report
 
     try:

@@ -1,4 +1,4 @@
-"""`snnb status`: the state of the stages, the simulations, the sweep and the mappings of a run."""
+"""`snnb status`: the state of the stages, simulations, sweep and mappings of a run."""
 
 from textwrap import wrap
 from typing import TYPE_CHECKING, List, Mapping, Sequence
@@ -10,6 +10,7 @@ from snnb.core.formatting import local_time
 from snnb.core.quantities import legend
 
 if TYPE_CHECKING:
+    from snnb.core.quantities import Columns
     from snnb.results.compare import MappingSummary
 
 
@@ -23,21 +24,21 @@ def status(run_dir: ExistingRun = None) -> None:
     simulations = simulations_of(run)
     summary = status_of(run, simulations)
     rows = [["stage", "state", "when", "took"]]
-    for one in summary.stages:
-        overfull = getattr(one.details, "overfull_cores", 0)
-        invalid = f", invalid: {overfull:,} overfull cores" if overfull else ""
-        when = "" if one.started_utc is None else local_time(one.started_utc)
-        took = "" if one.wall_s is None else f"{one.wall_s:,.1f} s"
-        rows.append([one.stage, one.in_words + invalid, when, took])
-    rows += [[path, "stale: its graph has changed", "", ""] for path in summary.stale_exports]
+    for stage in summary.stages:
+        state = stage.in_words
+        overfull_cores = getattr(stage.details, "overfull_cores", 0)
+        if overfull_cores:
+            state += f", invalid: {overfull_cores:,} overfull cores"
+        when = "" if stage.started_utc is None else local_time(stage.started_utc)
+        duration = "" if stage.wall_s is None else f"{stage.wall_s:,.1f} s"
+        rows.append([stage.stage, state, when, duration])
+    for path in summary.stale_exports:
+        rows.append([path, "stale: its graph has changed", "", ""])
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     lines += option_lines(run.options)
     if simulations:
-        head, rows = simulation_table(simulations)
-        wrapped = (1, len(head) - 1)
-        right = range(2, len(head) - 1)
-        lines += ["", *table_lines([head, *rows], right=right, wrapped=wrapped)]
+        lines += ["", *simulation_lines(simulation_table(simulations))]
     if summary.sweep:
         from snnb.cli.sweep import point_lines
 
@@ -49,37 +50,59 @@ def status(run_dir: ExistingRun = None) -> None:
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 
+def simulation_lines(table: "Columns") -> List[str]:
+    """Return a table of simulations; labels and differences may continue below."""
+    last_column = len(table.head) - 1
+    return table_lines(
+        [table.head, *table.rows],
+        right=range(2, last_column),
+        wrapped=(1, last_column),
+    )
+
+
 def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
-    """Return an empty line and a table of the options that were given for each stage, or nothing."""
+    """Return an empty line and a table of the options that were given, by stage.
+
+    Return no lines without options.
+    """
     from snnb.core.options import options_in_words
     from snnb.stages.all import STAGES
 
-    rows = [
-        (f"options of {name}", options_in_words(stage.kind.params, options[name]))
-        for name, stage in STAGES.items()
-        if options.get(name)
-    ]
+    rows = []
+    for name, stage in STAGES.items():
+        if options.get(name):
+            words = options_in_words(stage.kind.params, options[name])
+            rows.append((f"options of {name}", words))
     return ["", *table_lines(rows, wrapped=(1,), head=False)] if rows else []
 
 
 def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:
-    """Return an empty line and a table of mappings, by graph; nothing without mappings."""
+    """Return an empty line and a table of mappings by graph, or no lines."""
     from snnb.results.compare import MAPPINGS, mapping_table
 
     if not mappings:
         return []
-    graphs = list(dict.fromkeys(one.details.graph for one in mappings))
-    ordered = sorted(mappings, key=lambda one: graphs.index(one.details.graph))
-    table = mapping_table(ordered)
-    rows = [[stamp, *cells] for stamp, _, *cells in (table.head, *table.rows)]
-    ratio = rows[0].index(MAPPINGS["connectivity_ratio"].column_head)
-    right = range(len(rows[0]) - len(MAPPINGS), len(rows[0]))
-    first_line, *lines = table_lines(rows, right=right, drop=(ratio,), shorten=(1,))
-    notes = wrap(legend(ordered, MAPPINGS), page_width())
+    graphs = list(dict.fromkeys(mapping.details.graph for mapping in mappings))
+    by_graph = sorted(mappings, key=lambda item: graphs.index(item.details.graph))
+    table = mapping_table(by_graph)
+    rows = []
+    for stamp, _, *cells in (table.head, *table.rows):
+        rows.append([stamp, *cells])
+    head = rows[0]
+    ratio = head.index(MAPPINGS["connectivity_ratio"].column_head)
+    quantities = range(len(head) - len(MAPPINGS), len(head))
+    lines = table_lines(rows, right=quantities, drop=(ratio,), shorten=(1,))
+    head_line = lines[0]
+    row_lines = lines[1 : 1 + len(by_graph)]
+    omission_lines = lines[1 + len(by_graph) :]
+    notes = wrap(legend(by_graph, MAPPINGS), page_width())
     if len(graphs) == 1:
-        return ["", first_line, *lines, f"all of graph {graphs[0]}", *notes]
-    grouped: List[str] = []
-    for summary, line in zip(ordered, lines):
-        title = f"graph {summary.details.graph}"
-        grouped += [line] if title in grouped else [title, line]
-    return ["", first_line, *grouped, *lines[len(ordered) :], *notes]
+        graph_note = f"all of graph {graphs[0]}"
+        return ["", *lines, graph_note, *notes]
+    lines_by_graph: List[str] = []
+    for mapping, line in zip(by_graph, row_lines):
+        title = f"graph {mapping.details.graph}"
+        if title not in lines_by_graph:
+            lines_by_graph.append(title)
+        lines_by_graph.append(line)
+    return ["", head_line, *lines_by_graph, *omission_lines, *notes]

@@ -7,20 +7,19 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, options_given, with_options
+from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, with_options
 from snnb.cli.stage_command import options_of
 from snnb.cli.tables import block_lines, page_width
 from snnb.results.grid import GRID_STAGES, read_grid
-from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_or_create
 
 if TYPE_CHECKING:
     from snnb.results.sweep_table import SweepPoint
 
-_options, _names = options_of(GRID_STAGES)
+_options = options_of(GRID_STAGES)
 
 
-@with_options(_options.values(), after=4)
+@with_options(_options.parameters.values(), after=4)
 def sweep(
     grid: Annotated[
         List[str],
@@ -42,15 +41,21 @@ def sweep(
     from snnb.results import sweep as results
     from snnb.results.sweep_table import TABLE
 
-    given = {stage: options_given(values, STAGES[stage].kind.params, of_stage) for stage, of_stage in _names.items()}
+    given = _options.given(values)
     axes = read_grid(grid, given)
     run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
         points = results.sweep(run, axes, given, say=console.say, bar=console.bar)
-    table, figure = run.path / TABLE, run.path / results.FIGURE
-    lines = point_lines(points)
-    document = results.Sweep(run_dir=run.path, table=table, figure=figure, points=points)
-    console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
+    table = run.path / TABLE
+    figure = run.path / results.FIGURE
+    document = results.Sweep(
+        run_dir=run.path,
+        table=table,
+        figure=figure,
+        points=points,
+    )
+    lines = [*point_lines(points), f"table: {table}", f"figure: {figure}"]
+    console.result(lines, document)
 
 
 def point_lines(points: "Sequence[SweepPoint]") -> List[str]:
@@ -58,5 +63,6 @@ def point_lines(points: "Sequence[SweepPoint]") -> List[str]:
     from snnb.results.sweep_table import point_table
 
     table = point_table(points)
-    lines = block_lines([table.head, *table.rows], table.options, drop=(table.options,))
+    rows = [table.head, *table.rows]
+    lines = block_lines(rows, table.options, drop=(table.options,))
     return [*lines, *wrap(table.legend, page_width())]

@@ -18,10 +18,11 @@ def verify(run_dir: ExistingRun = None) -> None:
     for problem in check.problems:
         console.say(problem)
     if check.problems:
-        raise VerificationError(
-            f"{run.path}: {len(check.problems)} of {check.files} files differ from the manifest, "
-            f"first {check.problems[0]}; restore them from a copy, or recreate them: "
-            f"{'; '.join(repairs(run, check.damaged))}"
-        )
-    line = f"{run.path}: {check.files} files, {check.size_bytes / 1e6:,.1f} MB, all match the manifest"
+        count = f"{len(check.problems)} of {check.files} files"
+        fault = f"{count} differ from the manifest, first {check.problems[0]}"
+        commands = "; ".join(repairs(run, check.damaged))
+        remedy = f"restore them from a copy, or recreate them: {commands}"
+        raise VerificationError(f"{run.path}: {fault}; {remedy}")
+    size = f"{check.size_bytes / 1e6:,.1f} MB"
+    line = f"{run.path}: {check.files} files, {size}, all match the manifest"
     console.result([line], check)
