@@ -12,17 +12,23 @@ from snnb.version import __version__
 # Before TensorFlow is imported: from 2.16 on, `tensorflow.keras` is Keras 2 only with
 # this, see `snnb.model_files.keras`.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no messages of TensorFlow about processors and drivers
+# No messages of TensorFlow about processors and drivers
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class _QuietImport:
     """Finder that imports TensorFlow, wherever it is imported first, without the messages of its libraries.
 
-    TensorFlow 2.21 reads TF_CPP_MIN_LOG_LEVEL only after its libraries have been loaded, which print before.
+    TensorFlow 2.21 reads TF_CPP_MIN_LOG_LEVEL only after its libraries have been
+    loaded, which print before.
     """
 
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Optional[ModuleType] = None) -> Optional[ModuleSpec]:
+    def find_spec(
+        name: str,
+        path: Any = None,
+        target: Optional[ModuleType] = None,
+    ) -> Optional[ModuleSpec]:
         if name != "tensorflow" or os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -73,4 +79,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> List[str]:
-    return [*__all__, *(name for name in globals() if name.startswith("__") and name not in __all__)]
+    return [
+        *__all__,
+        *(name for name in globals() if name.startswith("__") and name not in __all__),
+    ]

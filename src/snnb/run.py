@@ -23,7 +23,13 @@ from typing_extensions import Unpack
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import local_time
-from snnb.core.options import Options, default_in_words, is_remembered, own_flags, validated
+from snnb.core.options import (
+    Options,
+    default_in_words,
+    is_remembered,
+    own_flags,
+    validated,
+)
 from snnb.core.progress import Say, say_nothing
 from snnb.formats.export_options import ExportOptions
 from snnb.io.text import html_table
@@ -90,9 +96,18 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             value = field.get_default(call_default_factory=True)
             default = default_in_words(kind, name) or value
             shown = _InWords(default) if name in kind.defaults_elsewhere else value
-            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=hint))
+            parameters.append(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=shown,
+                    annotation=hint,
+                ),
+            )
             remembered = "as given before, or " if is_remembered(kind, name) else ""
-            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {remembered}{default}"]
+            lines += [
+                f"{name} : {inspect.formatannotation(hint)}, default: {remembered}{default}",
+            ]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         method.__doc__ = "\n".join(lines)
@@ -104,23 +119,26 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
 class Run:
     """A run directory. Each stage is a method that takes the options of the command of the same name.
 
-    As on the command line, earlier stages run first if necessary, a stage that is up to date does not run again, and an
-    option that is not given has the value that was given for this run before, else its default. `defaults=True`
-    forgets the earlier options of the stage.
+    As on the command line, earlier stages run first if necessary, a stage that is up to
+    date does not run again, and an option that is not given has the value that was
+    given for this run before, else its default. `defaults=True` forgets the earlier
+    options of the stage.
 
     Parameters
     ----------
     model : str, optional
         Name of a model; can be omitted if `path` is a run.
     path : str or Path, optional
-        The run directory, and the attribute of this name; by default `$SNNB_RUNS/model` or `runs/model`.
+        The run directory, and the attribute of this name; by default `$SNNB_RUNS/model`
+        or `runs/model`.
     dataset : str, optional
         Name of a data set; required for a custom model.
     shape : tuple of int, optional
-        Size of the pictures, (height, width, channels), for a custom model of variable input size.
+        Size of the pictures, (height, width, channels), for a custom model of variable
+        input size.
     say : callable
-        Called with messages such as why a stage runs. By default messages are discarded, except that waiting for
-        another process is a warning.
+        Called with messages such as why a stage runs. By default messages are
+        discarded, except that waiting for another process is a warning.
 
     Examples
     --------
@@ -141,7 +159,12 @@ class Run:
         self._say = say
         self._say_waiting: Say = _warn if say is say_nothing else say
         run_dir = Path(path) if path is not None else None
-        self.path: Path = open_or_create(model, run_dir, dataset, say=self._say_waiting).path
+        self.path: Path = open_or_create(
+            model,
+            run_dir,
+            dataset,
+            say=self._say_waiting,
+        ).path
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @classmethod
@@ -167,30 +190,34 @@ class Run:
         Parameters
         ----------
         graph : str, Path, sparse matrix or networkx.DiGraph, optional
-            A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of scipy whose rows are the sources;
-            or a directed graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or
-            none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their natural order.
+            A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of
+            scipy whose rows are the sources; or a directed graph whose edges have the
+            attribute `weight` (by default 1), and nodes `spikes` (all or none). Nodes
+            that are the integers 0 to n - 1 are ids; others are names, with ids in
+            their natural order.
         path : str or Path, optional
-            The run directory; by default `runs/NAME` for the name of a file. Its graph is replaced if both graphs come
-            from the same file or from arrays, or with `force`.
+            The run directory; by default `runs/NAME` for the name of a file. Its graph
+            is replaced if both graphs come from the same file or from arrays, or with
+            `force`.
         source, target : (edges,) array of int
-            Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
+            Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse
+            with the sum of their weights.
         weight : (edges,) array, optional
             By default 1.
         spikes : (neurons,) array, optional
-            Number of spikes of each neuron over all samples and steps. By default one spike per neuron is assumed, and
-            results say so.
+            Number of spikes of each neuron over all samples and steps. By default one
+            spike per neuron is assumed, and results say so.
         rates : str, Path or sequence of them, optional
-            One or several files with spike counts, for a graph in a file; the counts are summed. `FILE:POPULATION`
-            selects a population of a SONATA report.
+            One or several files with spike counts, for a graph in a file; the counts
+            are summed. `FILE:POPULATION` selects a population of a SONATA report.
         populations : mapping of str to int or tuple of int, optional
-            Names and sizes or shapes, in the order of the ids, of a graph that is not a file. By default all neurons
-            are one population.
+            Names and sizes or shapes, in the order of the ids, of a graph that is not a
+            file. By default all neurons are one population.
         inputs : int
             The first `inputs` populations are inputs, which are not placed on cores.
         samples, steps : int, optional
-            Number of samples, and of time steps per sample, in which the spikes were counted. By default as the file
-            states, or 1.
+            Number of samples, and of time steps per sample, in which the spikes were
+            counted. By default as the file states, or 1.
         force : bool
             Replace a graph of another origin, and read the file again.
         say : callable
@@ -209,11 +236,24 @@ class Run:
         of_arrays = (source, target, weight, spikes, populations, inputs or None)
         if isinstance(graph, (str, Path)):
             if any(given is not None for given in of_arrays):
-                raise UsageError("from_graph: a file has its own edges; give only rates, samples and steps with it")
+                raise UsageError(
+                    "from_graph: a file has its own edges; give only rates, samples and steps with it",
+                )
             run_dir = None if path is None else Path(path)
-            directory = open_or_create(None, run_dir, graph=Path(graph), say=_warn if say is say_nothing else say)
+            directory = open_or_create(
+                None,
+                run_dir,
+                graph=Path(graph),
+                say=_warn if say is say_nothing else say,
+            )
             run = cls(path=directory.path, say=say)
-            run.graph(force=force, from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
+            run.graph(
+                force=force,
+                from_file=graph,
+                rates=rates,
+                rate_samples=samples,
+                rate_steps=steps,
+            )
             return run
         from snnb.formats.arrays import EdgeArrays, arrays_of, listed
 
@@ -222,13 +262,15 @@ class Run:
         if rates is not None:
             raise UsageError("from_graph: rates is for a graph in a file; give spikes")
         if graph is not None and any(given is not None for given in (source, target, weight)):
-            raise UsageError("from_graph: a graph has its own edges; omit source, target and weight")
+            raise UsageError(
+                "from_graph: a graph has its own edges; omit source, target and weight",
+            )
         if graph is not None:
             edges = arrays_of(graph)
             if spikes is not None and edges.names is not None:
                 raise UsageError(
                     "from_graph: spikes has no names, and the nodes of the graph have; make it an attribute: "
-                    "networkx.set_node_attributes(graph, {node: count, ...}, 'spikes')"
+                    "networkx.set_node_attributes(graph, {node: count, ...}, 'spikes')",
                 )
             edges = edges if spikes is None else edges._replace(spikes=spikes)
         elif source is None or target is None:
@@ -238,21 +280,34 @@ class Run:
         made, sha256 = listed(edges, populations, inputs)
         params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
         name = imported_name(Path(path))
-        directory = create_run(name, Path(path), imported=True, say=_warn if say is say_nothing else say)
+        directory = create_run(
+            name,
+            Path(path),
+            imported=True,
+            say=_warn if say is say_nothing else say,
+        )
         run = cls(path=directory.path, say=say)
         with directory.locked(say=run._say_waiting):
             import_arrays(directory, made, sha256, params, force=force)
         return run
 
     def __repr__(self) -> str:
-        kinds = {"simulation": self.simulations, "graph": self.graphs, "mapping": self.mappings}
+        kinds = {
+            "simulation": self.simulations,
+            "graph": self.graphs,
+            "mapping": self.mappings,
+        }
         counts = [f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in kinds.items()]
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
     def _repr_html_(self) -> str:
         run = self.directory
         rows = [
-            (place, local_time(record.timing.started_utc), ", ".join(key_figures(kind, record)))
+            (
+                place,
+                local_time(record.timing.started_utc),
+                ", ".join(key_figures(kind, record)),
+            )
             for kind in run.kinds
             for place, record in records(run.manifest, [kind]).items()
         ]
@@ -284,35 +339,67 @@ class Run:
 
     @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
     def prepare(
-        self, *, force: bool = False, defaults: bool = False, **options: Unpack[PrepareKeywords]
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[PrepareKeywords],
     ) -> StageResult:
         """Convert a data set to arrays."""
         return self._stage("prepare", force, defaults, options)
 
     @_with_options(STAGES["train"].kind.params, TrainKeywords)
-    def train(self, *, force: bool = False, defaults: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
+    def train(
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[TrainKeywords],
+    ) -> StageResult:
         """Train the Keras network."""
         return self._stage("train", force, defaults, options)
 
     @_with_options(STAGES["parse"].kind.params, ParseKeywords)
-    def parse(self, *, force: bool = False, defaults: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
+    def parse(
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[ParseKeywords],
+    ) -> StageResult:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, defaults, options)
 
     @_with_options(STAGES["simulate"].kind.params, SimulateKeywords)
     def simulate(
-        self, *, force: bool = False, defaults: bool = False, **options: Unpack[SimulateKeywords]
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[SimulateKeywords],
     ) -> StageResult:
         """Simulate the converted network; makes a new simulation."""
         return self._stage("simulate", force, defaults, options)
 
     @_with_options(STAGES["graph"].kind.params, GraphKeywords)
-    def graph(self, *, force: bool = False, defaults: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
+    def graph(
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[GraphKeywords],
+    ) -> StageResult:
         """Write the synapse graph."""
         return self._stage("graph", force, defaults, options)
 
     @_with_options(STAGES["map"].kind.params, MapKeywords)
-    def map(self, *, force: bool = False, defaults: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
+    def map(
+        self,
+        *,
+        force: bool = False,
+        defaults: bool = False,
+        **options: Unpack[MapKeywords],
+    ) -> StageResult:
         """Map the graph onto the cores of a chip: `run.map(hardware="loihi")`.
 
         `snnb.mapping.files.Mapping.open(result.directory)` reads the result.
@@ -338,7 +425,8 @@ class Run:
         output : str or Path, optional
             File or directory to write. Default: in `exports/` of the run.
         graph : str, optional
-            Stamp of the graph, or "weights". Default: the graph of the current simulation, made if missing.
+            Stamp of the graph, or "weights". Default: the graph of the current
+            simulation, made if missing.
         force : bool, optional
             Replace an existing file, or a directory that an export made.
         **options
@@ -369,13 +457,15 @@ class Run:
     ) -> List[SweepPoint]:
         """Simulate each point of a grid of options: `run.sweep({"percentile": [99, 99.9]})`.
 
-        Simulations that the run already has are used. Writes `sweep.csv` and `sweep.png` in the run directory.
+        Simulations that the run already has are used. Writes `sweep.csv` and
+        `sweep.png` in the run directory.
 
         Parameters
         ----------
         grid : mapping of str to iterable
-            Options of train, parse or simulate and their values. An option of several stages applies to the last
-            one, unless the stage precedes its name: `"train.seed"`. `"hardware"` maps each simulation onto each chip.
+            Options of train, parse or simulate and their values. An option of several
+            stages applies to the last one, unless the stage precedes its name:
+            `"train.seed"`. `"hardware"` maps each simulation onto each chip.
         train, parse, simulate : dict, optional
             Options that are equal for all points.
 
@@ -384,7 +474,12 @@ class Run:
         list of SweepPoint
             In the order of the grid; the last option changes fastest.
         """
-        given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
+        given = {
+            "prepare": self._prepare,
+            "train": train or {},
+            "parse": parse or {},
+            "simulate": simulate or {},
+        }
         fixed = read_options(given)
         axes = axes_of(grid.items(), fixed)
         directory = self.directory
@@ -417,7 +512,8 @@ class Run:
         Returns
         -------
         list of Compared
-            Simulations of this run first, oldest first; `differs` has the options that are not equal in all of them.
+            Simulations of this run first, oldest first; `differs` has the options that
+            are not equal in all of them.
         """
         places = [str(one.path if isinstance(one, Run) else one) for one in (self, *others)]
         return compare(places)
@@ -425,10 +521,10 @@ class Run:
     def plot(self, name: str, result: Optional[str] = None) -> "Figure":
         """Return a figure of a result, as saved by its stage.
 
-        Parameters
-        ----------
-        name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events", "layers"}
-            `accuracy` is the error of a network that reproduces its input; `raster` needs recorded spikes.
+        Parameters ---------- name : {"training", "accuracy", "rates", "raster",
+        "mapping", "traffic", "events", "layers"}
+            `accuracy` is the error of a network that reproduces its input; `raster`
+            needs recorded spikes.
         result : str, optional
             Stamp of the simulation or mapping; by default the current one.
 
@@ -451,7 +547,11 @@ class Run:
         return plot(self.directory, name, result)
 
     def report(
-        self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
+        self,
+        output: Union[str, Path, None] = None,
+        *,
+        simulation: Optional[str] = None,
+        force: bool = False,
     ) -> Path:
         """Write an HTML page about the run and return its path.
 
@@ -467,16 +567,38 @@ class Run:
         from snnb.report.write_report import write_report
 
         target = Path(output) if output is not None else None
-        return write_report(self.directory, simulation=simulation, output=target, force=force, say=self._say)
+        return write_report(
+            self.directory,
+            simulation=simulation,
+            output=target,
+            force=force,
+            say=self._say,
+        )
 
     def verify(self) -> Verification:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verify_run(self.directory)
 
-    def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
-        given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
+    def _stage(
+        self,
+        name: str,
+        force: bool,
+        defaults: bool,
+        options: Any,
+    ) -> StageResult:
+        given = {
+            "prepare": self._prepare,
+            name: {**self._prepare, **options} if name == "prepare" else options,
+        }
         typed = read_options(given)
         forget = [name] if defaults else []
         directory = self.directory
         with directory.locked(say=self._say_waiting):
-            return bring_up_to_date(directory, name, typed, force=force, forget=forget, say=self._say)[-1]
+            return bring_up_to_date(
+                directory,
+                name,
+                typed,
+                force=force,
+                forget=forget,
+                say=self._say,
+            )[-1]

@@ -1,6 +1,7 @@
 """Errors that a user can cause or correct, each with the exit code of the command.
 
-Every message is one line that names the fault and its remedy. Any other exception is a bug (exit code 1).
+Every message is one line that names the fault and its remedy. Any other exception is a
+bug (exit code 1).
 """
 
 import errno
@@ -90,7 +91,9 @@ TOO_MANY_FILES = "too many open files for the limit of this process (`ulimit -n`
 
 def has_too_many_files(error: BaseException) -> bool:
     """Whether a file or module could not be opened because of the limit on open files."""
-    return getattr(error, "errno", None) == errno.EMFILE or os.strerror(errno.EMFILE) in str(error)
+    return getattr(error, "errno", None) == errno.EMFILE or os.strerror(
+        errno.EMFILE,
+    ) in str(error)
 
 
 OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate memory")
@@ -101,7 +104,8 @@ def out_of_memory(error: Optional[BaseException]) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
+        # TensorFlow's, which is not imported here
+        if type(error).__name__ == "ResourceExhaustedError":
             return True
         if any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES):
             return True

@@ -1,8 +1,10 @@
 """Processors and memory of the machine, within the limits of the control groups of this process.
 
-Containers and batch systems limit a process by its control group (cgroup) and the parents of that, while `/proc` shows
-the entire machine. Both versions of cgroups, also at once: https://docs.kernel.org/admin-guide/cgroup-v2.html,
-https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/scheduler/sched-bwc.html.
+Containers and batch systems limit a process by its control group (cgroup) and the
+parents of that, while `/proc` shows the entire machine. Both versions of cgroups, also
+at once: https://docs.kernel.org/admin-guide/cgroup-v2.html,
+https://docs.kernel.org/admin-guide/cgroup-v1/memory.html,
+https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
 import math
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 PROCESS = Path("/proc/self")
 SCRATCH_BYTES = 64_000_000
 SMALL_BYTES = 1_000_000  # smaller needs are not compared with the available memory
-MEMORY_FILES = (  # limit, use, and prefix of the keys in memory.stat; version 2, version 1
+# limit, use, and prefix of the keys in memory.stat; version 2, version 1
+MEMORY_FILES = (
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
 )
@@ -71,7 +74,7 @@ def require_memory(needed: int, subject: str) -> None:
     if needed > available:
         raise ResourceError(
             f"{subject} take {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
-            "if the number is correct, use a machine with more memory"
+            "if the number is correct, use a machine with more memory",
         )
 
 
@@ -93,15 +96,20 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
             raise
         raise ResourceError(
             f"{tempfile.gettempdir()} has no space for {size / 1e6:,.0f} MB of temporary data; "
-            "free space, or set TMPDIR to a folder on another disk"
+            "free space, or set TMPDIR to a folder on another disk",
         ) from error
 
 
-def mapped_zeros(file: BinaryIO, shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
+def mapped_zeros(
+    file: BinaryIO,
+    shape: Tuple[int, ...],
+    dtype: "DTypeLike",
+) -> "np.ndarray":
     """Map an empty file into memory as an array of zeros; raise `OSError` if the disk is full."""
     import numpy as np
 
-    # Without allocated blocks, SIGBUS ends the process that writes to the array when the disk is full.
+    # Without allocated blocks, SIGBUS ends the process that writes to the array when
+    # the disk is full.
     os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
     return np.memmap(file, dtype, "w+", shape=shape)
 
@@ -119,7 +127,9 @@ def _groups(controller: str) -> Iterator[Path]:
         if kind != "cgroup2" and not (kind == "cgroup" and controller in options):
             continue
         try:
-            inner = PurePosixPath(paths.get("" if kind == "cgroup2" else controller, "/")).relative_to(root)
+            inner = PurePosixPath(
+                paths.get("" if kind == "cgroup2" else controller, "/"),
+            ).relative_to(root)
         except ValueError:  # of another cgroup namespace; the mount's root is all that is visible
             inner = PurePosixPath()
         mounted = Path(place)

@@ -1,51 +1,85 @@
 """Declare options once, as fields of pydantic models with type, bounds, default and help.
 
-The command line, `snnb.Run` and the manifest are made from these fields. A field with `exclude=True` does not change
-results: it is not recorded and never makes a stage stale.
+The command line, `snnb.Run` and the manifest are made from these fields. A field with
+`exclude=True` does not change results: it is not recorded and never makes a stage
+stale.
 """
 
 import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    cast,
+)
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import PydanticUndefined
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
 
-LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
+# numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
+LARGEST_SEED = 2**32 - 1
 MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
-# Configuration of options, records and documents. A command declares all models and uses few, so each is built when it
-# is first used.
-STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
+# Configuration of options, records and documents. A command declares all models and
+# uses few, so each is built when it is first used.
+STRICT = ConfigDict(
+    extra="forbid",
+    frozen=True,
+    protected_namespaces=(),
+    allow_inf_nan=False,
+    defer_build=True,
+)
 
 
 @dataclass(frozen=True)
 class Flag:
     """Properties of a field on the command line, in addition to its type, bounds and help."""
 
-    name: Optional[str] = None  # name of the option if it differs from the name of the field
+    # Name of the option if it differs from the name of the field
+    name: Optional[str] = None
     metavar: Optional[str] = None  # placeholder for its value in the help
-    parse: Optional[Callable[[Any], Any]] = None  # turns the text into the value; raises `ValueError` with the reason
-    environment: Optional[str] = None  # environment variable if it is not `SNNB_<COMMAND>_<OPTION>`
-    repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
+    # Turns the text into the value; raises `ValueError` with the reason
+    parse: Optional[Callable[[Any], Any]] = None
+    # Environment variable if it is not `SNNB_<COMMAND>_<OPTION>`
+    environment: Optional[str] = None
+    # Whether the option can be given several times; `parse` receives the list of texts
+    repeated: bool = False
     hidden: bool = False  # whether the command line does not have the option
-    complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
+    # Returns the values for shell completion
+    complete: Optional[Callable[[], Sequence[str]]] = None
     one_shot: bool = False  # whether a given value holds for one command only
-    panel: Optional[str] = None  # title of its panel in the help; None for the first panel
+    # Title of its panel in the help; None for the first panel
+    panel: Optional[str] = None
 
 
 class Options(BaseModel):
     """Base class of options: typed and immutable; an unknown name is an error."""
 
     model_config = STRICT
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
+    # By field: a description of its default
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}
     recorded: ClassVar[bool] = True  # whether a run records the values
 
     def changed(self: "Opts", **values: object) -> "Opts":
@@ -79,7 +113,10 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 def value_of(kind: Type[Options], name: str, value: object) -> object:
     """Convert one option to the type of its field, independently of the others; raise `UsageError` if it is invalid."""
     try:
-        return TypeAdapter(field_type(kind, name), config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+        return TypeAdapter(
+            field_type(kind, name),
+            config=ConfigDict(allow_inf_nan=False),
+        ).validate_python(value)
     except ValidationError as error:
         raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
 
@@ -91,7 +128,10 @@ def field_type(kind: Type[Options], name: str) -> Type[object]:
     return cast("Type[object]", annotation)
 
 
-def merge_options(earlier: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
+def merge_options(
+    earlier: Mapping[str, object],
+    given: Mapping[str, object],
+) -> Dict[str, object]:
     """Return earlier values updated with given values; mappings of settings are merged."""
     merged = {**earlier, **given}
     for name, value in given.items():
@@ -102,7 +142,9 @@ def merge_options(earlier: Mapping[str, object], given: Mapping[str, object]) ->
 
 
 def drop_invalid(
-    kind: Type[Options], earlier: Mapping[str, object], given: Mapping[str, object]
+    kind: Type[Options],
+    earlier: Mapping[str, object],
+    given: Mapping[str, object],
 ) -> Tuple[Dict[str, object], Dict[str, object]]:
     """Split earlier values into values that are valid together with the given ones, and values that are not.
 
@@ -139,7 +181,9 @@ def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
         if key in given:
-            raise UsageError(f"--set {pair}: {key} is given several times; give it once")
+            raise UsageError(
+                f"--set {pair}: {key} is given several times; give it once",
+            )
         given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
     return given
 
@@ -180,7 +224,10 @@ def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
 
 def flag_of(kind: Type[Options], name: str) -> Flag:
     """Return the `Flag` of the field `name`, or a default one."""
-    return next((item for item in kind.model_fields[name].metadata if isinstance(item, Flag)), Flag())
+    return next(
+        (item for item in kind.model_fields[name].metadata if isinstance(item, Flag)),
+        Flag(),
+    )
 
 
 def option_name(kind: Type[Options], name: str) -> str:
@@ -223,7 +270,9 @@ def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
     option = option_name(kind, name)
     if wrong["type"] == "extra_forbidden":
         return _no_such_option(kind, name)
-    if wrong["type"] == "value_error":  # raised by a validator; pydantic prefixes its message
+    # Raised by a validator; pydantic prefixes its message
+    if wrong["type"] == "value_error":
         reason = wrong["ctx"]["error"]
-    value = "" if wrong.get("input") is True else f" {wrong.get('input')!r}"  # a switch is given without a value
+    # A switch is given without a value
+    value = "" if wrong.get("input") is True else f" {wrong.get('input')!r}"
     return UsageError(f"{option}{value}: {str(reason)[:1].lower()}{str(reason)[1:]}")

@@ -42,7 +42,8 @@ class Throttle:
 class Compilation:
     """Report that this process compiles loops."""
 
-    show: Say = say_nothing  # called with a note when it begins, and with an empty one when it ends
+    # Called with a note when it begins, and with an empty one when it ends
+    show: Say = say_nothing
 
 
 compilation = Compilation()

@@ -103,7 +103,8 @@ class Quantity:
     def row_head(self) -> str:
         """Title and unit, for a row whose cells have no unit: `mean load (packets/s)`.
 
-        Where the unit stands at the value, only what it is per follows: `energy/sample`.
+        Where the unit stands at the value, only what it is per follows:
+        `energy/sample`.
         """
         if self.unit and self.form not in UNIT_OF_VALUE:
             return f"{self.title} ({self.stored_unit})"
@@ -255,7 +256,12 @@ class Columns(NamedTuple):
     rows: List[List[str]]
 
 
-def columns(documents: Sequence[BaseModel], shown: View, *, intervals: Sequence[Key] = ()) -> Columns:
+def columns(
+    documents: Sequence[BaseModel],
+    shown: View,
+    *,
+    intervals: Sequence[Key] = (),
+) -> Columns:
     """Return a table of documents.
 
     The confidence interval of the quantities `intervals` follows the value, if there

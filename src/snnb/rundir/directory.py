@@ -1,11 +1,12 @@
 """`RunDirectory`: the files of a run, their records in the manifest, its lock, and how results are replaced.
 
-One process at a time holds the lock; others wait, or raise an error that names the process. It is flock(2) on
-`RUN/.lock`, whose content describes the holder. A link there is not followed, since a run directory may come from
-somebody else.
+One process at a time holds the lock; others wait, or raise an error that names the
+process. It is flock(2) on `RUN/.lock`, whose content describes the holder. A link there
+is not followed, since a run directory may come from somebody else.
 
-A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is complete, the directory that it
-replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last:
+A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is
+complete, the directory that it replaces is renamed aside (`.replaced-train`), the
+sibling is renamed to its place, and the manifest is written last:
 
     journal   .journal.json names `train`
     write     .incomplete-train/                       train/ as before
@@ -13,9 +14,10 @@ replaces is renamed aside (`.replaced-train`), the sibling is renamed to its pla
     commit    manifest.yaml is replaced
     clean     .replaced-train/ is removed              .journal.json is removed
 
-An error or a kill before the commit undoes everything, one after it undoes nothing: see `recover`. A removal deletes
-directories and then commits; if it is interrupted, the next command completes it, since what was deleted cannot be
-restored. So it frees space on a full disk before it writes. Links instead of directories are not followed.
+An error or a kill before the commit undoes everything, one after it undoes nothing: see
+`recover`. A removal deletes directories and then commits; if it is interrupted, the
+next command completes it, since what was deleted cannot be restored. So it frees space
+on a full disk before it writes. Links instead of directories are not followed.
 """
 
 import errno
@@ -33,7 +35,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from snnb.core.errors import DamagedError, InputError, ReadOnlyError, UpstreamError, UsageError
+from snnb.core.errors import (
+    DamagedError,
+    InputError,
+    ReadOnlyError,
+    UpstreamError,
+    UsageError,
+)
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
@@ -91,25 +99,34 @@ def holder_of(directory: Path) -> str:
 def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     """Hold the run directory's lock.
 
-    While another process holds it, describe that process with `say` and wait, or raise `UpstreamError` without `wait`.
-    Raise `UsageError` instead of waiting for this thread or for a process that has started this one.
+    While another process holds it, describe that process with `say` and wait, or raise
+    `UpstreamError` without `wait`. Raise `UsageError` instead of waiting for this
+    thread or for a process that has started this one.
     """
     try:
-        descriptor = os.open(str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(
+            str(directory / LOCK),
+            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o666,
+        )
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise
         advice = "copy the run and work on the copy, or give another --run-dir"
-        raise ReadOnlyError(f"{directory} is read-only ({error.strerror}); {advice}") from None
+        raise ReadOnlyError(
+            f"{directory} is read-only ({error.strerror}); {advice}",
+        ) from None
     try:
         if not _acquire(descriptor):
             holder = holder_of(directory)
             if not wait:
-                raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or omit --no-wait")
+                raise UpstreamError(
+                    f"{directory} is in use by {holder}; wait for it, or omit --no-wait",
+                )
             if _waits_for_this(directory):
                 raise UsageError(
                     f"{directory} is in use by {holder}, which has started this command: waiting for it would not end; "
-                    "call snnb under `if __name__ == '__main__':` in a script that snnb imports"
+                    "call snnb under `if __name__ == '__main__':` in a script that snnb imports",
                 )
             say(f"waiting for {directory}, in use by {holder}")
             while not _acquire(descriptor):
@@ -152,7 +169,8 @@ def _acquire(descriptor: int) -> bool:
 
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have several
-HOUSEKEEPING = (LOCK, HASHES, journal.NAME, "lost+found")  # allowed in an empty run directory
+# Allowed in an empty run directory
+HOUSEKEEPING = (LOCK, HASHES, journal.NAME, "lost+found")
 
 
 @dataclass
@@ -179,18 +197,24 @@ class RunDirectory:
         """Open an existing run directory; raise `InputError` if it has no valid manifest."""
         if not os.path.lexists(path / manifest.NAME):
             raise InputError(
-                f"{path} is not a run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one"
+                f"{path} is not a run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one",
             )
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
     @classmethod
     def create(
-        cls, path: Path, info: RunInfo, kinds: Kinds, *, wait: bool = True, say: Say = say_nothing
+        cls,
+        path: Path,
+        info: RunInfo,
+        kinds: Kinds,
+        *,
+        wait: bool = True,
+        say: Say = say_nothing,
     ) -> "RunDirectory":
         """Create a run directory with an empty manifest, or open an existing one of the same model and data set.
 
-        A run without a complete stage, which a failed first command leaves, is reused for any model and data set. For
-        `wait` and `say` see `locked`.
+        A run without a complete stage, which a failed first command leaves, is reused
+        for any model and data set. For `wait` and `say` see `locked`.
         """
         if not os.path.lexists(path / manifest.NAME):
             path.mkdir(parents=True, exist_ok=True)
@@ -199,11 +223,15 @@ class RunDirectory:
             if foreign:
                 raise UsageError(
                     f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
-                    "give --run-dir a folder that is empty or does not exist"
+                    "give --run-dir a folder that is empty or does not exist",
                 )
             with locked(path, wait=wait, say=say):
-                if not os.path.lexists(path / manifest.NAME):  # another process may have written it first
-                    manifest.save_manifest(_without_results(info, kinds), path / manifest.NAME)
+                # Another process may have written it first
+                if not os.path.lexists(path / manifest.NAME):
+                    manifest.save_manifest(
+                        _without_results(info, kinds),
+                        path / manifest.NAME,
+                    )
         run = cls.open(path, kinds)
         different = run.manifest.run.difference(info)
         if different is None:
@@ -261,7 +289,10 @@ class RunDirectory:
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
         """Return the records of a stage that can have several results, by name."""
-        records: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
+        records: Dict[str, AnyRecord] = getattr(
+            self.manifest.stages,
+            self.kind(stage).key,
+        )
         return records
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
@@ -279,7 +310,11 @@ class RunDirectory:
     def latest_first(self, stage: str) -> List[str]:
         """Return the names of the results of a stage, the one that was started last first."""
         results = self.records_of(stage)
-        return sorted(results, key=lambda name: (results[name].timing.started_utc, name), reverse=True)
+        return sorted(
+            results,
+            key=lambda name: (results[name].timing.started_utc, name),
+            reverse=True,
+        )
 
     def new_stamp(self, stage: str) -> str:
         """Return a UTC stamp that no other result of the stage has."""
@@ -295,19 +330,27 @@ class RunDirectory:
         with locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             if content.run.difference(self.manifest.run) is not None:
-                raise UsageError(f"{self.path} was assigned to another model; run the command again")
+                raise UsageError(
+                    f"{self.path} was assigned to another model; run the command again",
+                )
             self.manifest = content
             self.recover(say)
             yield
 
     @contextmanager
     def stage(
-        self, stage: str, params: Options, *, inputs: Sequence[str], name: Optional[str] = None
+        self,
+        stage: str,
+        params: Options,
+        *,
+        inputs: Sequence[str],
+        name: Optional[str] = None,
     ) -> Iterator[StageOutput]:
         """Run the block as a stage, whose result replaces the earlier one on success; after an error nothing changes.
 
-        `inputs` are paths relative to the run directory; `name` is the name of one of several results. Raise
-        `DamagedError` if an input that a stage has written does not have its recorded hash.
+        `inputs` are paths relative to the run directory; `name` is the name of one of
+        several results. Raise `DamagedError` if an input that a stage has written does
+        not have its recorded hash.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
@@ -365,15 +408,17 @@ class RunDirectory:
     def _replacing(self, stage: str, name: Optional[str]) -> Iterator[None]:
         """Replace the directory of a result in the block, whose last step is `_save_record`.
 
-        An error before the manifest is in place undoes everything. One after it undoes nothing, and says that the
-        result stands.
+        An error before the manifest is in place undoes everything. One after it undoes
+        nothing, and says that the result stands.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
         for prefix in (INCOMPLETE, REPLACED):
             sibling = place.with_name(prefix + place.name)
             if os.path.lexists(sibling):
-                raise InputError(f"{sibling} was not written by `snnb` and would be lost; move it away")
+                raise InputError(
+                    f"{sibling} was not written by `snnb` and would be lost; move it away",
+                )
         change = Journal(seal=self._seal(), replaced={relative: place.exists()})
         note = f"{relative} is complete and recorded nevertheless"
         self._begin(stage, change)
@@ -384,7 +429,10 @@ class RunDirectory:
             with suppress(OSError):  # otherwise the next command recovers
                 self.recover()
                 if self.is_committed(change):
-                    self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+                    self.manifest = manifest.load_manifest(
+                        self.path / manifest.NAME,
+                        self.kinds,
+                    )
                     if isinstance(error, OSError):
                         raise noted(error, note) from error
             raise
@@ -405,7 +453,11 @@ class RunDirectory:
     def _save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
-        self._write(self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})}))
+        self._write(
+            self.manifest.model_copy(
+                update={"stages": stages.model_copy(update={kind.key: changed})},
+            ),
+        )
 
     def _write(self, content: Manifest) -> None:
         """Write the manifest of the locked run."""
@@ -415,8 +467,9 @@ class RunDirectory:
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
         """Remove results by their directories from the locked run.
 
-        The directories are deleted before the manifest is written, since the disk may be full; the hashes in the cache
-        are too. An error before the first is deleted changes nothing. After it, the next command completes the removal.
+        The directories are deleted before the manifest is written, since the disk may
+        be full; the hashes in the cache are too. An error before the first is deleted
+        changes nothing. After it, the next command completes the removal.
         """
         for relative in directories:
             self._refuse_foreign_files(relative)
@@ -436,16 +489,21 @@ class RunDirectory:
                 return
         except UpstreamError:
             holder = holder_of(self.path)
-            say(f"{self.path} is in use by {holder}; the output may describe an incomplete stage")
+            say(
+                f"{self.path} is in use by {holder}; the output may describe an incomplete stage",
+            )
         except (OSError, InputError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else error
-            say(f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})")
+            say(
+                f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})",
+            )
 
     def recover(self, say: Say = say_nothing) -> None:
         """Undo or complete what the journal names, and remove leftovers of killed exports.
 
-        If the manifest is the one before the command, replaced directories are restored; otherwise those aside are
-        removed. Removals are completed in both cases.
+        If the manifest is the one before the command, replaced directories are
+        restored; otherwise those aside are removed. Removals are completed in both
+        cases.
         """
         change = journal.read_journal(self.path)
         if change is not None:
@@ -453,7 +511,8 @@ class RunDirectory:
             for relative, existed in change.replaced.items():
                 if self._is_result(relative):
                     _settle(self.path / relative, existed, committed, relative, say)
-            # `remove` takes out results of stages that can have several, and nothing else
+            # `remove` takes out results of stages that can have several, and nothing
+            # else
             removable = [relative for relative in change.removed if "/" in relative and self._is_result(relative)]
             self._complete_removal(removable)
         journal.remove_journal(self.path)
@@ -525,11 +584,18 @@ def _swap(incomplete: Path, place: Path) -> None:
     sync_directory(place.parent)
 
 
-def _settle(place: Path, existed: bool, committed: bool, relative: str, say: Say) -> None:
+def _settle(
+    place: Path,
+    existed: bool,
+    committed: bool,
+    relative: str,
+    say: Say,
+) -> None:
     """Complete or undo the replacement of a directory.
 
-    `existed` is whether a directory was in the place before the command, and `committed` whether the new one is
-    recorded. It can be interrupted, and be called again.
+    `existed` is whether a directory was in the place before the command, and
+    `committed` whether the new one is recorded. It can be interrupted, and be called
+    again.
     """
     aside = place.with_name(REPLACED + place.name)
     incomplete = place.with_name(INCOMPLETE + place.name)

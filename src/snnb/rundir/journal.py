@@ -1,8 +1,9 @@
 """The journal of a run: which results a command is replacing or removing.
 
-`RUN/.journal.json` is written before a directory is touched, and removed when the command is
-complete. A killed command leaves it, and the next one reads there what to undo or to
-complete. Hidden directories that no journal names are never touched, whatever their names.
+`RUN/.journal.json` is written before a directory is touched, and removed when the
+command is complete. A killed command leaves it, and the next one reads there what to
+undo or to complete. Hidden directories that no journal names are never touched,
+whatever their names.
 """
 
 import json
@@ -24,8 +25,9 @@ BEGIN = b'{"seal":'  # of each journal
 class Journal(Document):
     """The directories of results, relative to the run, that a command is changing.
 
-    `seal` is the last line of the manifest before the command; the commit writes another
-    one. `replaced` are the directories that are written, each with whether it existed.
+    `seal` is the last line of the manifest before the command; the commit writes
+    another one. `replaced` are the directories that are written, each with whether it
+    existed.
     """
 
     seal: str
@@ -39,12 +41,15 @@ def write_journal(run: Path, journal: Journal) -> None:
     Raise `InputError` for another file of this name, which would be lost.
     """
     if os.path.lexists(run / NAME) and not is_journal(run / NAME):
-        raise InputError(f"{run / NAME} was not written by `snnb` and would be lost; move it away")
+        raise InputError(
+            f"{run / NAME} was not written by `snnb` and would be lost; move it away",
+        )
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(str(run / NAME), flags, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(journal.model_dump(mode="json")))  # begins with `BEGIN`
+            # Begins with `BEGIN`
+            file.write(json.dumps(journal.model_dump(mode="json")))
             file.flush()
             os.fsync(file.fileno())
         sync_directory(run)

@@ -1,6 +1,7 @@
 """The manifest of a run: schema of `manifest.yaml`, reading and writing it, and the contents of its records.
 
-These are the SHA-256 hashes of files and folders, and versions, device, time and memory of this process.
+These are the SHA-256 hashes of files and folders, and versions, device, time and memory
+of this process.
 """
 
 import hashlib
@@ -151,8 +152,9 @@ AnyRecord = StageRecord[Any, Any]
 class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote.
 
-    A run that is `imported` begins with an external graph: `model` is the name of its files, `dataset` is empty.
-    `options` are the options that a user has given, by stage and name; `_options_type` is their type.
+    A run that is `imported` begins with an external graph: `model` is the name of its
+    files, `dataset` is empty. `options` are the options that a user has given, by stage
+    and name; `_options_type` is their type.
     """
 
     model: ModelName
@@ -183,11 +185,13 @@ class Kind(Generic[P, D]):
     """A kind of result, of which a run holds one or several."""
 
     name: str  # name of the stage that makes it
-    directory: str  # relative to the run; for several results, the folder of their directories
+    # Relative to the run; for several results, the folder of their directories
+    directory: str
     params: Type[P]
     details: Type[D]
     summary: View = field(compare=False)  # of the details: what the command prints
-    names: Optional[str] = None  # pattern of the names of several results; None if there is one
+    # Pattern of the names of several results; None if there is one
+    names: Optional[str] = None
 
     @property
     def key(self) -> str:
@@ -222,8 +226,17 @@ def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
             name = Annotated[str, StringConstraints(pattern=kind.names)]
             fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
     stages = create_model("Stages", __base__=Record, **fields)
-    info = create_model("RunInfoOfKinds", __base__=RunInfo, options=(_options_type(kinds), {}))
-    return create_model("ManifestOfKinds", __base__=Manifest, run=(info, ...), stages=(stages, stages()))
+    info = create_model(
+        "RunInfoOfKinds",
+        __base__=RunInfo,
+        options=(_options_type(kinds), {}),
+    )
+    return create_model(
+        "ManifestOfKinds",
+        __base__=Manifest,
+        run=(info, ...),
+        stages=(stages, stages()),
+    )
 
 
 def _options_type(kinds: Sequence[AnyKind]) -> Any:
@@ -231,7 +244,10 @@ def _options_type(kinds: Sequence[AnyKind]) -> Any:
     by_stage = {}
     for kind in kinds:
         names = [name for name in kind.params.model_fields if is_remembered(kind.params, name)]
-        by_stage[kind.name] = _partial_dict(kind.name, {name: field_type(kind.params, name) for name in names})
+        by_stage[kind.name] = _partial_dict(
+            kind.name,
+            {name: field_type(kind.params, name) for name in names},
+        )
     return _partial_dict("options", by_stage)
 
 
@@ -253,7 +269,7 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; {OTHER_VERSION}"
+            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; {OTHER_VERSION}",
         )
     kind = manifest_type(kinds)
     try:
@@ -261,11 +277,15 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     except ValidationError as error:
         faults = faults_in_words(error, kind, data, f"unknown to snnb {__version__}")
         unknown = any(wrong["type"] == "extra_forbidden" for wrong in error.errors())
-        raise InputError(f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}") from None
+        raise InputError(
+            f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}",
+        ) from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):
-                raise InputError(f"{path}: output {file.path[:200]!r} is not in {directory}/; {ADVICE}")
+                raise InputError(
+                    f"{path}: output {file.path[:200]!r} is not in {directory}/; {ADVICE}",
+                )
     return content
 
 
@@ -275,7 +295,9 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
     for kind in kinds:
         recorded = getattr(content.stages, kind.key)
         if kind.names is not None:
-            by_directory.update({f"{kind.directory}/{name}": record for name, record in recorded.items()})
+            by_directory.update(
+                {f"{kind.directory}/{name}": record for name, record in recorded.items()},
+            )
         elif recorded is not None:
             by_directory[kind.directory] = recorded
     return by_directory
@@ -285,7 +307,18 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest atomically to `path`; an error may be raised after it is in place."""
     data: Dict[str, object] = manifest.model_dump(mode="json")
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    write_text_atomically(path, sealed(yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)))
+    write_text_atomically(
+        path,
+        sealed(
+            yaml.dump(
+                data,
+                Dumper=dumper,
+                sort_keys=False,
+                allow_unicode=True,
+                width=120,
+            ),
+        ),
+    )
 
 
 def sealed(lines: str) -> str:
@@ -305,7 +338,9 @@ def refuse_unsealed(text: str, path: Path) -> None:
     if seal and recorded == f"{computed}\n":
         return
     fault = "was changed after it was written" if seal else "has no checksum in its last line"
-    raise InputError(f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`")
+    raise InputError(
+        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`",
+    )
 
 
 HASHES = ".hashes.json"
@@ -316,8 +351,9 @@ _REMEMBERED = TypeAdapter(Dict[str, Tuple[Stamp, str]])
 class HashMemory:
     """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
 
-    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. A stage that
-    runs (`read`) uses only hashes that this object has computed, and a verification none.
+    An entry is valid for the file's size, inode, mtime and ctime, the last of which no
+    program can set. A stage that runs (`read`) uses only hashes that this object has
+    computed, and a verification none.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -346,7 +382,11 @@ class HashMemory:
         sha256 = self.sha256(path)
         if sha256 is None:
             raise DamagedError(self.directory / path, "no such file")
-        return FileRecord(path=path, sha256=sha256, size_bytes=self.remembered[path][0][0])
+        return FileRecord(
+            path=path,
+            sha256=sha256,
+            size_bytes=self.remembered[path][0][0],
+        )
 
     def matches(self, record: FileRecord) -> bool:
         """Whether the file exists with the recorded content."""
@@ -363,16 +403,27 @@ class HashMemory:
         """Write the cache for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
         with suppress(OSError):
-            write_text_atomically(self.directory / HASHES, json.dumps(existing, sort_keys=True))
+            write_text_atomically(
+                self.directory / HASHES,
+                json.dumps(existing, sort_keys=True),
+            )
 
 
 def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
     """Return the record of a file outside the run; its hash is computed if it is not given."""
     size = path.stat().st_size
-    return FileRecord(path=str(path.absolute()), sha256=sha256 or sha256_of(path), size_bytes=size, external=True)
+    return FileRecord(
+        path=str(path.absolute()),
+        sha256=sha256 or sha256_of(path),
+        size_bytes=size,
+        external=True,
+    )
 
 
-def external_records(paths: Iterable[Path], progress: Progress = silent) -> List[FileRecord]:
+def external_records(
+    paths: Iterable[Path],
+    progress: Progress = silent,
+) -> List[FileRecord]:
     """Return records of files and folders outside the run.
 
     What a link in a folder leads to has its own record, unless it is in the folder too.
@@ -410,9 +461,9 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
     """Return how a file or folder outside the run differs from its record.
 
-    Return None if it is equal, or if it does not exist or cannot be read on this machine.
-    With `read_all`, compare the content of a folder even if its listing is the recorded one,
-    and raise `OSError` for what cannot be read.
+    Return None if it is equal, or if it does not exist or cannot be read on this
+    machine. With `read_all`, compare the content of a folder even if its listing is the
+    recorded one, and raise `OSError` for what cannot be read.
     """
     path = Path(record.path)
     try:
@@ -442,14 +493,17 @@ def _is_same_folder(path: Path, record: FileRecord, read_all: bool) -> bool:
         return True
     if sum(listing.sizes.values()) != record.size_bytes:
         return False
-    return _content(path, listing, silent) == record.sha256  # a copy has other modification times
+    # A copy has other modification times
+    return _content(path, listing, silent) == record.sha256
 
 
 class Listing(NamedTuple):
     """The files below a folder that are not hidden."""
 
     sha256: str  # of names, sizes and modification times
-    sizes: Dict[str, int]  # bytes by path, which is relative and has `/`; of a link, the length of the path in it
+    # Bytes by path, which is relative and has `/`; of a link, the length of the path in
+    # it
+    sizes: Dict[str, int]
     links: Dict[str, str]  # paths in the links
 
 
@@ -475,7 +529,9 @@ def list_folder(folder: Path, bounds: Optional[FileRecord] = None) -> Optional[L
             path = file.relative_to(folder).as_posix()
             if name.startswith(".") or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
                 continue
-            digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0")
+            digest.update(
+                f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0",
+            )
             sizes[path] = status.st_size
             size_bytes += status.st_size
             if stat.S_ISLNK(status.st_mode):
@@ -516,7 +572,8 @@ def version_of(*distributions: str) -> Optional[str]:
 
 def current_environment() -> Environment:
     """Return the environment of this process, for the manifest."""
-    tensorflow = sys.modules.get("tensorflow")  # None if this process has not imported it
+    # None if this process has not imported it
+    tensorflow = sys.modules.get("tensorflow")
     return Environment(
         python=platform.python_version(),
         snnb=__version__,

@@ -4,9 +4,25 @@ import os
 import re
 import shlex
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Dict,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
@@ -20,7 +36,16 @@ from snnb.network.quantities import NEURONS, SYNAPSES
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.stages import simulate
-from snnb.stages.stage import Given, PlannedRun, Stage, recorded, require_result, resolve_params, unaltered, write_log
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    recorded,
+    require_result,
+    resolve_params,
+    unaltered,
+    write_log,
+)
 from snnb.stages.train import shown_params
 
 if TYPE_CHECKING:
@@ -49,17 +74,20 @@ class GraphParams(Options):
     """Options of `snnb graph`."""
 
     simulation: Annotated[Optional[str], Flag(one_shot=True)] = Field(
-        default=None, description="Stamp or path of a simulation of this run. Default: the current one."
+        default=None,
+        description="Stamp or path of a simulation of this run. Default: the current one.",
     )
     weights_only: Annotated[bool, Flag(one_shot=True)] = Field(
-        default=False, description="Use weights as edge values; requires no simulation."
+        default=False,
+        description="Use weights as edge values; requires no simulation.",
     )
     pool_weight: Literal["mean", "one"] = Field(
         default="mean",
         description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
     )
     from_file: Annotated[
-        Optional[Annotated[Path, AfterValidator(_absolute)]], Flag(name="--from", metavar="FILE", panel=FOREIGN)
+        Optional[Annotated[Path, AfterValidator(_absolute)]],
+        Flag(name="--from", metavar="FILE", panel=FOREIGN),
     ] = Field(
         default=None,
         description="External graph that starts a run (no model): MODEL_graph.h5, instance:NAME (`snnb instances`), "
@@ -74,12 +102,17 @@ class GraphParams(Options):
         "counts in the graph file.",
     )
     rate_samples: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
-        default=None, description="Number of samples of these counts. Default: as the file states, or 1."
+        default=None,
+        description="Number of samples of these counts. Default: as the file states, or 1.",
     )
     rate_steps: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
-        default=None, description="Time steps per sample. Default: as the file states, or 1."
+        default=None,
+        description="Time steps per sample. Default: as the file states, or 1.",
     )
-    rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
+    rate_unit: RateUnit = Field(
+        default="step",
+        description="Unit of rates in the networkx file.",
+    )
     networkx_limit: int = Field(
         default=2_000_000,
         ge=0,
@@ -128,7 +161,9 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
     record = recorded(run, KIND, IMPORTED)
     if record is not None and record.params.from_file != path:
         made_of = record.params.from_file or "arrays"
-        raise UsageError(f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it")
+        raise UsageError(
+            f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it",
+        )
 
 
 def graph_command(run: RunDirectory) -> str:
@@ -156,7 +191,10 @@ def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
     kind, source = (KIND, name) if simulation is None else (simulate.KIND, simulation)
     record = run.record_of(kind.name, source)
     files = [] if record is None else [file.path for file in record.outputs]
-    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
+    return next(
+        (path for path in files if PurePosixPath(path).name == SPIKE_TIMES),
+        None,
+    )
 
 
 def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
@@ -165,8 +203,11 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
 
     path = params.from_file
     if path is None:
-        raise UsageError(f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph")
-    run.rename(imported_name(path))  # with --force, the previous graph may be from another file
+        raise UsageError(
+            f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph",
+        )
+    # With --force, the previous graph may be from another file
+    run.rename(imported_name(path))
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
             file_of(path),
@@ -178,14 +219,21 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
         output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
         if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
-            raise UsageError("--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it")
+            raise UsageError(
+                "--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it",
+            )
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED
 
 
 def import_arrays(
-    run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, *, force: bool = False
+    run: RunDirectory,
+    listed: "ListedGraph",
+    sha256: str,
+    params: GraphParams,
+    *,
+    force: bool = False,
 ) -> None:
     """Write a graph that was made of arrays, whose SHA-256 is `sha256`; `force` replaces a graph of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes
@@ -203,7 +251,12 @@ def import_arrays(
     if force:
         run.rename(imported_name(run.path))  # the previous graph may be from a file
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
-        graph = write_listed(listed, output.directory / run.graph_name, recording, sha256)
+        graph = write_listed(
+            listed,
+            output.directory / run.graph_name,
+            recording,
+            sha256,
+        )
         edges = sum(source.size for source, *_ in listed.edges)
         output.warnings = [*listed.notes, *merged_note(edges, graph.number_of_edges())]
         _finish(run, params, output, graph)
@@ -211,7 +264,10 @@ def import_arrays(
 
 def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     """Return a warning if neurons of an external graph have more than one spike per time step."""
-    recording, spiking = graph.recording, [p for p in graph.populations if p.coding != "current"]
+    recording, spiking = (
+        graph.recording,
+        [p for p in graph.populations if p.coding != "current"],
+    )
     assert recording is not None  # an external graph has spikes, given or assumed
     most = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
     if most <= 1:
@@ -225,11 +281,16 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
         remedy += "; rates must be in spikes per time step, not Hz"
     return [
         f"a neuron has {most:,.4g} spikes per time step, more than the possible 1; counts are divided by "
-        f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}"
+        f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}",
     ]
 
 
-def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: "SynapseGraph") -> None:
+def _finish(
+    run: RunDirectory,
+    params: GraphParams,
+    output: StageOutput,
+    graph: "SynapseGraph",
+) -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.formats.request import Request
     from snnb.formats.write_export import export
@@ -238,20 +299,32 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
     size = graph.number_of_nodes() + edges
     if size <= params.networkx_limit:
-        export(graph, "networkx", output.directory / "graph", Request(ExportOptions(rate_unit=params.rate_unit)))
+        export(
+            graph,
+            "networkx",
+            output.directory / "graph",
+            Request(ExportOptions(rate_unit=params.rate_unit)),
+        )
     else:
         output.warnings.append(
             f"networkx file not written: {size:,} nodes and edges are more than --networkx-limit "
             f"{params.networkx_limit:,}; "
-            f"open {run.graph_name} with snnb.SynapseGraph, or use snnb export"
+            f"open {run.graph_name} with snnb.SynapseGraph, or use snnb export",
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
-        output.warnings.append("--pool-weight one has no effect: the network has no average pooling")
+        output.warnings.append(
+            "--pool-weight one has no effect: the network has no average pooling",
+        )
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
     if run.manifest.run.imported:
         output.warnings += rate_warnings(graph, params)
-    write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
+    write_log(
+        output.directory / "log.txt",
+        run,
+        shown_params(run, params),
+        [*log_lines(graph), *output.warnings],
+    )
     output.details = GraphDetails(
         simulation=params.simulation,
         neurons=neurons,
@@ -267,25 +340,36 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
     kind = KIND
     prerequisite_by_option: ClassVar[Mapping[str, str]] = {"weights_only": "parse"}
     source = "simulation"
-    described_by: ClassVar[Mapping[str, Sequence[str]]] = {"from_file": (*SPIKE_OPTIONS, "rate_unit")}
+    described_by: ClassVar[Mapping[str, Sequence[str]]] = {
+        "from_file": (*SPIKE_OPTIONS, "rate_unit"),
+    }
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
         """Return the parameters; the default of `simulation` is the simulation in force."""
         params = resolve_params(KIND, options, self.defaults(run, options))
         if run.manifest.run.imported:
             if params.from_file is None and recorded(run, KIND) is None:
-                raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
+                raise UsageError(
+                    f"{run.path} starts from an external graph; give it with --from FILE",
+                )
             return params
         if params.weights_only:
             return params
-        records, stamp = run.records_of(simulate.KIND.name), params.simulation or simulate.in_force(run)
+        records, stamp = (
+            run.records_of(simulate.KIND.name),
+            params.simulation or simulate.in_force(run),
+        )
         path = Path(str(stamp))
         if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
             stamp = path.name  # given by its path
         require_result(run, "--simulation", stamp, records)
         return params.model_copy(update={"simulation": stamp})
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the recorded file of an external graph.
 
         Like the model of a run, `--defaults` does not change it.
@@ -309,7 +393,12 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         if isinstance(path, Path) and not planned.force:
             _refuse_other_graph(run, path)
 
-    def execute(self, run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: GraphParams,
+        progress: Progress = silent,
+    ) -> str:
         """Build the graph and write a directory in `graphs/`."""
         from snnb.graph.build import build_graph
         from snnb.simulation.files import SUMS

@@ -1,8 +1,9 @@
 """The model of a run: a model of this package or a user's model, and its data set.
 
-A run directory may come from somebody else, and its manifest may name any Python file as the model. Such a file runs
-only if this user has given it, with its present content, with --model before: the list of these files and the hashes
-of their content is in the user's cache directory, like direnv's list of the settings that it may load.
+A run directory may come from somebody else, and its manifest may name any Python file
+as the model. Such a file runs only if this user has given it, with its present content,
+with --model before: the list of these files and the hashes of their content is in the
+user's cache directory, like direnv's list of the settings that it may load.
 """
 
 import fcntl
@@ -36,29 +37,45 @@ _this_process: Set[str] = set()  # lines that this process has added to the list
 class Model:
     """The model of a run."""
 
-    # Keywords: `input_shape`, `num_classes` and the keys of `settings`. None for a trained model
+    # Keywords: `input_shape`, `num_classes` and the keys of `settings`. None for a
+    # trained model
     build: Optional[Callable[..., "keras.Model"]]
     recipe: Recipe  # default hyper-parameters of the training
-    settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
-    file: Optional[Path]  # the user's file, or a trained network of this package; None for its other models
+    # hyper-parameters of its architecture with their defaults
+    settings: Mapping[str, Hyperparameter]
+    # The user's file, or a trained network of this package; None for its other models
+    file: Optional[Path]
     trained: bool  # whether the file has weights, so that there is nothing to train
     num_classes: Optional[int]  # None if the model does not fix it
 
 
-def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
+def identify_model(
+    model: str,
+    dataset: Optional[str],
+) -> Tuple[str, str, Optional[str]]:
     """Return name, data set and source of the model that --model and --dataset name; None as source of a built-in."""
     if not is_own(model):
-        if "/" in model or Path(model).suffix:  # no name of a model of this package has either
-            raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
+        # No name of a model of this package has either
+        if "/" in model or Path(model).suffix:
+            raise UsageError(
+                f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file",
+            )
         spec = find(model)
         return spec.name, _dataset_for(model, dataset or spec.dataset), None
     if dataset is None:
-        raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
-    on = _dataset_for(model, dataset)  # the name of a folder's data set has the absolute path
+        raise UsageError(
+            f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)",
+        )
+    # The name of a folder's data set has the absolute path
+    on = _dataset_for(model, dataset)
     opened = own_model(model)
     if opened.function is not None:
         trust(opened.path)
-    return opened.name, on, f"{opened.path}:{opened.function}" if opened.function else str(opened.path)
+    return (
+        opened.name,
+        on,
+        f"{opened.path}:{opened.function}" if opened.function else str(opened.path),
+    )
 
 
 def _dataset_for(model: str, dataset: str) -> str:
@@ -68,7 +85,7 @@ def _dataset_for(model: str, dataset: str) -> str:
     if described.content != "pictures" and not is_nir(file):
         raise UsageError(
             f"--dataset {dataset}: {model} takes images and not {described.content}; "
-            "give a spiking network with --model FILE.nir, or a data set of images"
+            "give a spiking network with --model FILE.nir, or a data set of images",
         )
     return described.name
 
@@ -78,9 +95,23 @@ def model_of(run: RunDirectory) -> Model:
     info = run.manifest.run
     if info.model_source is None:
         spec = find(info.model)
-        return Model(spec.build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
+        return Model(
+            spec.build,
+            spec.recipe,
+            spec.settings,
+            spec.file,
+            spec.file is not None,
+            spec.num_classes,
+        )
     model = _recorded_own_model(info.model_source)
-    return Model(model.build, Recipe(), model.settings, model.path, model.function is None, None)
+    return Model(
+        model.build,
+        Recipe(),
+        model.settings,
+        model.path,
+        model.function is None,
+        None,
+    )
 
 
 def packaged(info: RunInfo) -> Optional[ModelSpec]:
@@ -106,12 +137,12 @@ def _recorded_own_model(source: str) -> OwnModel:
     if not known:
         raise InputError(
             f"the run names {source} as its model, which would be executed as Python; "
-            f"review it, then give {option} once"
+            f"review it, then give {option} once",
         )
     if file.exists() and sha256_of(file) not in known:
         raise InputError(
             f"{file}, the model of the run, has changed since it was given with --model, "
-            f"and would be executed as Python; review it, then give {option} again"
+            f"and would be executed as Python; review it, then give {option} again",
         )
     return own_model(source)
 
@@ -119,8 +150,8 @@ def _recorded_own_model(source: str) -> OwnModel:
 def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `prepare`).
 
-    A user's function with a parameter `input_shape` takes pictures of any size; other models fix it. Shapes are
-    (height, width, channels).
+    A user's function with a parameter `input_shape` takes pictures of any size; other
+    models fix it. Shapes are (height, width, channels).
     """
     if info.model_source is None:
         spec = find(info.model)
@@ -136,7 +167,9 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     if pictures is None and model.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
-        raise UsageError(f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
+        raise UsageError(
+            f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3",
+        )
     shape = model.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
         raise _other_shape(shape, given)
@@ -144,7 +177,9 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
 
 
 def _other_shape(shape: Shape, given: Shape) -> InputError:
-    return InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
+    return InputError(
+        f"the model takes images of {times(shape)}, not {times(given)}: omit --shape",
+    )
 
 
 def _list_file() -> Path:
@@ -159,7 +194,11 @@ def trust(file: Path) -> None:
         return
     with suppress(OSError):
         _list_file().parent.mkdir(parents=True, exist_ok=True)
-        with _list_file().open("a+", encoding="utf-8", errors="surrogateescape") as listed:
+        with _list_file().open(
+            "a+",
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as listed:
             fcntl.flock(listed, fcntl.LOCK_EX)  # jobs of an array start at once
             listed.seek(0)
             if line not in listed.read().splitlines():
@@ -170,6 +209,8 @@ def _known_contents(file: Path) -> Set[str]:
     """Return the hashes of the contents with which the user has given exactly this path with --model."""
     listed: Set[str] = set()
     with suppress(OSError):
-        listed = set(_list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+        listed = set(
+            _list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines(),
+        )
     entries = [line.partition("  ") for line in _this_process | listed]
     return {sha256 for sha256, _, name in entries if name == str(file.absolute())}

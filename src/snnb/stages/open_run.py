@@ -32,7 +32,10 @@ def described_with_repair(error: BaseException) -> str:
         for folder in path.parents:
             if (folder / manifest.NAME).is_file():
                 directory, *below = path.relative_to(folder).parts
-                kind = next((kind for kind in KINDS if kind.directory == directory), None)
+                kind = next(
+                    (kind for kind in KINDS if kind.directory == directory),
+                    None,
+                )
                 if directory == CHECKPOINT:
                     return f"{error}; `snnb train --no-resume {_quoted(folder)}` starts the training from the beginning"
                 if kind is not None and (kind.names is None or below):
@@ -48,9 +51,13 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
         return f"`snnb {kind.name} {path}` recreates it"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
         record = recorded(run, graph_stage.KIND, name)
-        if name == IMPORTED and record is not None and record.params.from_file is None:  # made of arrays
+        # Made of arrays
+        if name == IMPORTED and record is not None and record.params.from_file is None:
             return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
-        options = {WEIGHTS: " --weights-only", IMPORTED: ""}.get(name, f" --simulation {shlex.quote(name)}")
+        options = {WEIGHTS: " --weights-only", IMPORTED: ""}.get(
+            name,
+            f" --simulation {shlex.quote(name)}",
+        )
         return f"`snnb graph {path}{options}` recreates it"
     return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
@@ -78,29 +85,46 @@ def open_or_create(
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
     graph : Path, optional
-        File of an external graph, or `instance:NAME`, with which the run begins instead of a model.
+        File of an external graph, or `instance:NAME`, with which the run begins instead
+        of a model.
     wait : bool
-        Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
+        Wait while another process holds the lock of a directory without a run;
+        otherwise raise `UpstreamError`.
     say : callable
         Called with a message while it waits.
     """
     if graph is not None:
         if model is not None or dataset is not None:
-            raise UsageError("--from: an external graph has no model and no data set; omit --model, --dataset")
+            raise UsageError(
+                "--from: an external graph has no model and no data set; omit --model, --dataset",
+            )
         from snnb.formats.import_graph import find_reader
 
-        find_reader(graph_stage.file_of(graph))  # raises for a file that does not exist or is of no known kind
-        return create_run(graph_stage.imported_name(graph), run_dir, imported=True, wait=wait, say=say)
+        # Raises for a file that does not exist or is of no known kind
+        find_reader(graph_stage.file_of(graph))
+        return create_run(
+            graph_stage.imported_name(graph),
+            run_dir,
+            imported=True,
+            wait=wait,
+            say=say,
+        )
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:
         if run_dir is None:
-            raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
+            raise UsageError(
+                "give --model NAME (`snnb models` lists them), or --run-dir of a run that exists",
+            )
         if os.path.lexists(run_dir / manifest.NAME):
             return open_run(run_dir)
         if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
-            raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
-        raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
+            raise InputError(
+                f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy",
+            )
+        raise UsageError(
+            f"{run_dir} is not a run directory; give --model NAME to create a run",
+        )
 
     name, on, source = identify_model(model, dataset)
     return create_run(name, run_dir, on, source, wait=wait, say=say)

@@ -22,7 +22,14 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 from snnb.stages import prepare, train
 from snnb.stages.model import model_file, model_of, packaged
-from snnb.stages.stage import Given, PlannedRun, Stage, option_value, recorded, recorded_details
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    option_value,
+    recorded,
+    recorded_details,
+)
 
 if TYPE_CHECKING:
     from snnb.conversion.convert import Conversion
@@ -53,15 +60,22 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change of the function of the network by the conversion. A network from a NIR
-    file is not converted. `decay` has its smallest and largest decay factors in a time step, by population: of the
-    membrane potential and, if there is one, of the synaptic current.
+    `fidelity` has the accuracy after each change of the function of the network by the
+    conversion. A network from a NIR file is not converted. `decay` has its smallest and
+    largest decay factors in a time step, by population: of the membrane potential and,
+    if there is one, of the synaptic current.
     """
 
     parser: str
     verified_samples: int = 0
-    largest_difference: Annotated[Optional[float], Quantity("maximum deviation after parsing")] = None
-    calibrated_steps: Annotated[Optional[int], Quantity("calibrated for", unit="time steps")] = None
+    largest_difference: Annotated[
+        Optional[float],
+        Quantity("maximum deviation after parsing"),
+    ] = None
+    calibrated_steps: Annotated[
+        Optional[int],
+        Quantity("calibrated for", unit="time steps"),
+    ] = None
     # Of a calibrated network
     latency_steps: Annotated[Optional[int], LATENCY] = None
     interval_steps: Annotated[Optional[int], SAMPLE_INTERVAL] = None
@@ -89,7 +103,8 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails, SUMMARY)
 def step_ms(run: RunDirectory) -> float:
     """Return the time step in ms: the bin of events, else the time step of a NIR file, otherwise 1.
 
-    In a NIR file whose unit of time is the time step, the time step is 1, which has no length in seconds.
+    In a NIR file whose unit of time is the time step, the time step is 1, which has no
+    length in seconds.
     """
     prepared, parsed = recorded(run, prepare.KIND), recorded(run, KIND)
     assert prepared is not None
@@ -107,7 +122,8 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
     if option_value(KIND, given, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
-        with suppress(InputError):  # missing or damaged: it is made again before the conversion
+        # Missing or damaged: it is made again before the conversion
+        with suppress(InputError):
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
     return option_value(train.KIND, given, "activation") == "qcfs"
@@ -118,7 +134,10 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     from snnb.conversion.rewriting import refuse_pooled_input
     from snnb.model_files.read_model import read_trained
 
-    file, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
+    file, prepared = (
+        run.path / train.trained_file(run),
+        recorded_details(run, prepare.KIND),
+    )
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
     changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
     measured = bool(changing) and prepared.content == "pictures"
@@ -132,7 +151,13 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             result = convert_with_toolbox(trained, x_norm, params)
         else:
             scale = prepared.pixel_scale
-            result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=scale)
+            result = convert(
+                trained,
+                x_norm=x_norm,
+                settings=params,
+                progress=progress,
+                pixel_scale=scale,
+            )
         if not prepared.unit_pixels:
             refuse_pooled_input(result.parsed)
         write_conversion(result, output.directory, run.model, params)
@@ -141,7 +166,13 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             x, y = prepare.fidelity_samples(run)
             classes = None if prepare.class_count(run) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
-            fidelity = measure_fidelity(trained, result.changes, x, classes, output_scale)
+            fidelity = measure_fidelity(
+                trained,
+                result.changes,
+                x,
+                classes,
+                output_scale,
+            )
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
             verified_samples=result.samples_verified,
@@ -165,14 +196,26 @@ def _calibrated_times(spiking: "Optional[Network]") -> Dict[str, Any]:
     }
 
 
-def write_conversion(result: "Conversion", directory: Path, name: str, settings: ConversionSettings) -> None:
+def write_conversion(
+    result: "Conversion",
+    directory: Path,
+    name: str,
+    settings: ConversionSettings,
+) -> None:
     """Write `NAME_parsed.h5`, `config`, `scale_factors.json` and, of a calibration, `calibration.json`."""
     from snnb.network.read_network import write_parsed, write_spiking
 
-    write_parsed(result.parsed, parsed := directory / f"{name}_parsed.h5", f"{name}_parsed")
+    write_parsed(
+        result.parsed,
+        parsed := directory / f"{name}_parsed.h5",
+        f"{name}_parsed",
+    )
     if result.spiking is not None:
         write_spiking(result.spiking, parsed)
-    write_changes(configuration(name, [settings], dataset_path="../dataset"), directory / "config")
+    write_changes(
+        configuration(name, [settings], dataset_path="../dataset"),
+        directory / "config",
+    )
     documents: Dict[str, object] = {"scale_factors": result.scale_factors}
     if result.calibration:
         documents["calibration"] = {name: layer.model_dump() for name, layer in result.calibration.items()}
@@ -191,32 +234,44 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
         network = read_nir(run.path / train.trained_file(run), params, samples)
         write_spiking(network, parsed := output.directory / run.parsed_name)
-        # In a network with weights of 0, `fan_out` counts each weight of two neurons that several paths connect.
-        with tempfile.TemporaryDirectory(dir=str(output.directory)) as scratch, build_graph(
-            parsed, Path(scratch) / "graph.h5"
-        ) as graph:
+        # In a network with weights of 0, `fan_out` counts each weight of two neurons
+        # that several paths connect.
+        with tempfile.TemporaryDirectory(
+            dir=str(output.directory),
+        ) as scratch, build_graph(parsed, Path(scratch) / "graph.h5") as graph:
             synapses = graph.number_of_edges()
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         for population in network.populations:
             neuron = population.neuron
             assert neuron is not None
-            factors = decay[population.name] = {"potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak)))}
+            factors = decay[population.name] = {
+                "potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak))),
+            }
             if neuron.current_leak is not None:
-                factors["current"] = float(np.min(neuron.current_leak)), float(np.max(neuron.current_leak))
+                factors["current"] = (
+                    float(np.min(neuron.current_leak)),
+                    float(np.max(neuron.current_leak)),
+                )
             if any(low < 0 for low, _ in factors.values()):
                 output.warnings.append(
                     f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
-                    "negative; give a shorter one, or --integration exponential"
+                    "negative; give a shorter one, or --integration exponential",
                 )
             threshold = float(np.min(neuron.firing_threshold))
-            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:  # the smallest number above a threshold of 0
+            # The smallest number above a threshold of 0
+            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:
                 output.warnings.append(
                     f"{population.name}: a threshold of {min(threshold, 0):g} is not above 0, the initial potential: "
-                    "neurons spike with little input or none; check v_threshold in the file"
+                    "neurons spike with little input or none; check v_threshold in the file",
                 )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
-        output.details = ParseDetails(parser="nir", neurons=network.neurons, synapses=synapses, decay=decay)
+        output.details = ParseDetails(
+            parser="nir",
+            neurons=network.neurons,
+            synapses=synapses,
+            decay=decay,
+        )
 
 
 class ParseStage(Stage[ParseParams, ParseDetails]):
@@ -224,7 +279,11 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
 
     kind = KIND
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the time step of a spiking network of this package."""
         spec = packaged(run.manifest.run)
         return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
@@ -242,10 +301,15 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         }
         if option_value(KIND, given, "firing") == "free":
             reasons.setdefault("spike_weight", "only with --firing separated")
-        reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
+        reasons.update(
+            dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"),
+        )
         if option_value(KIND, given, "parser") == "toolbox":
             reasons.update(
-                dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
+                dict.fromkeys(
+                    NOT_OF_TOOLBOX,
+                    "not with --parser toolbox, which is snntoolbox's conversion alone",
+                ),
             )
         if train.is_quantised(run, given):
             reasons.pop("firing", None)
@@ -258,7 +322,8 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
     def check(self, run: RunDirectory, planned: PlannedRun) -> None:
         """Refuse a network that cannot be converted before it is trained.
 
-        If this stage is not part of the planned run, only a message says that it will need other options.
+        If this stage is not part of the planned run, only a message says that it will
+        need other options.
         """
         params = self.resolve(run, planned.given.get("parse", {}))
         if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
@@ -270,21 +335,31 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         if train.is_spiking(run):
             return
         if "parse" in planned.stages and planned.next in ("train", "parse"):
-            prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+            prepare.require_training_set(
+                run,
+                "the conversion (normalisation, calibration)",
+            )
             if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
                 raise InputError(
                     "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: "
-                    "write the arrays with pixels in [0, 1], or omit --weight-bits"
+                    "write the arrays with pixels in [0, 1], or omit --weight-bits",
                 )
         if planned.next != "train":
             return
         from snnb.conversion.own_parser import parse_own
         from snnb.model_files.read_model import read_model
 
-        training, model = train.STAGE.resolve(run, planned.given.get("train", {})), model_of(run)
+        training, model = (
+            train.STAGE.resolve(run, planned.given.get("train", {})),
+            model_of(run),
+        )
         if model.trained:
             assert model.file is not None
-            network = read_model(model.file, say_nothing, train.pixels_of(run, training))
+            network = read_model(
+                model.file,
+                say_nothing,
+                train.pixels_of(run, training),
+            )
         else:
             from snnb.training.keras_model import trained_network
 
@@ -292,14 +367,23 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         if params.parser == "toolbox":
             return
         try:
-            parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
+            parse_own(
+                network,
+                max_pool=params.max_pool,
+                rectify_linear=params.rectify_linear,
+            )
         except InputError as error:
             if "parse" in planned.stages:
                 raise
             parse_own(network, max_pool=params.max_pool, rectify_linear=True)
             planned.say(f"parse will need an option: {error}")
 
-    def execute(self, run: RunDirectory, params: ParseParams, progress: Progress = silent) -> None:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: ParseParams,
+        progress: Progress = silent,
+    ) -> None:
         """Convert the trained network, or read a spiking one, and write `parse/`."""
         progress(0, 1)
         if train.is_spiking(run):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-FIDELITY_SAMPLES = 1000  # test samples on which changes of a network are measured, at most
+# Test samples on which changes of a network are measured, at most
+FIDELITY_SAMPLES = 1000
 FIDELITY_VALUES = 200_000_000  # pixels of these samples, at most
 BYTE = 255.0
 NO_NORM_SAMPLES = "--norm-samples: ignored, because the data set has no training images"
@@ -43,7 +44,9 @@ class PrepareDetails(Record):
     train_samples: Annotated[Optional[int], Quantity("train samples")] = None
     norm_samples: Annotated[Optional[int], Quantity("samples for normalisation")] = None
     test_samples: Annotated[Optional[int], Quantity("test samples")] = None
-    whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
+    # Whether the test samples are currents that are whole numbers from 0 on, and may be
+    # spikes
+    whole: bool = False
 
     @property
     def floats(self) -> bool:
@@ -78,8 +81,8 @@ KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails, SUMMARY)
 def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the pictures and how they are fitted to it; `shape` is the option, None if it is not given.
 
-    A user's model, which may be a Python file, is opened only if the recorded shape is another one. For such a model,
-    `fit` tells whether the recorded shape was given.
+    A user's model, which may be a Python file, is opened only if the recorded shape is
+    another one. For such a model, `fit` tells whether the recorded shape was given.
     """
     record = recorded(run, KIND)
     if record is not None and run.manifest.run.model_source is not None:
@@ -107,7 +110,7 @@ def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
         label = samples.labels[position]
         raise InputError(
             f"y_{part}: label {label} of sample {position} is not from 0 to {outputs - 1:,}: "
-            f"{file} has {outputs:,} outputs; correct the label, or give another model"
+            f"{file} has {outputs:,} outputs; correct the label, or give another model",
         )
 
 
@@ -116,7 +119,9 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
     details = recorded_details(run, KIND)
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
-        raise InputError(f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})")
+        raise InputError(
+            f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})",
+        )
 
 
 def class_count(run: RunDirectory) -> Optional[int]:
@@ -140,7 +145,8 @@ def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
 def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
     """Return the test samples on which changes of a network are measured: at most 1,000, and less than a gigabyte.
 
-    They are float32 pixels, shape (samples, height, width, channels), with their class numbers.
+    They are float32 pixels, shape (samples, height, width, channels), with their class
+    numbers.
     """
     import numpy as np
 
@@ -154,7 +160,10 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels)."""
     from snnb.io.npy import load_archive
 
-    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", must=["arr_0"])
+    arrays: Dict[str, np.ndarray] = load_archive(
+        run.path / "dataset" / "x_norm.npz",
+        must=["arr_0"],
+    )
     return arrays["arr_0"]
 
 
@@ -163,13 +172,21 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
 
     kind = KIND
 
-    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> PreparationSettings:
+    def resolve(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> PreparationSettings:
         """Return the parameters; the default of `shape` is the shape that the model requires."""
         shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
         given = {**options, "shape": shape, "fit": fit}
         return resolve_params(KIND, given, {"dataset": run.manifest.run.dataset})
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the shape that the model requires, if the model or the data set fixes it."""
         try:
             return {"shape": input_shape(run.manifest.run, None)[0]}
@@ -188,10 +205,17 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
             if dataset.official_order:
                 reasons["seed"] = f"nothing in {dataset.spec.name} is random; omit it"
         if dataset.spec.content != "events":
-            reasons.update(dict.fromkeys(("bin_us", "binary"), "only for event data sets"))
+            reasons.update(
+                dict.fromkeys(("bin_us", "binary"), "only for event data sets"),
+            )
         return reasons
 
-    def execute(self, run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: PreparationSettings,
+        progress: Progress = silent,
+    ) -> None:
         """Read the data set and write `dataset/`."""
         from snnb.datasets.preparation import open_dataset, write_arrays
 
@@ -200,14 +224,18 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
             num_classes = model_of(run).num_classes if spec.num_classes else None
             loaded = open_dataset(params, num_classes=num_classes, progress=progress)
             _check_labels(run, loaded)
-            # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds
-            # in which MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
+            # Hashed before samples are read: arrays of a file that is changed meanwhile
+            # are stale. The few seconds in which MNIST, CIFAR and .npz files are
+            # opened, all samples at once, are not covered.
             output.external = external_records(loaded.sources, progress)
             prepared = write_arrays(loaded, params, output.directory, progress)
             unused = (
                 loaded.train is None and params.norm_samples != PreparationSettings.model_fields["norm_samples"].default
             )
-            output.warnings = [*prepared.warnings, *([NO_NORM_SAMPLES] if unused else [])]
+            output.warnings = [
+                *prepared.warnings,
+                *([NO_NORM_SAMPLES] if unused else []),
+            ]
             output.details = PrepareDetails(
                 dataset=spec.name,
                 version=loaded.version,

@@ -1,8 +1,9 @@
 """Definition of a stage, its parameters, and the rules by which its result is up to date.
 
-A run remembers the options that a user has given for a stage (`RunDirectory.options`). A parameter has the value of
-its option, else its default, which is computed from the run as it is now (`Stage.resolve`). One-shot options
-(`Flag.one_shot`) hold for one command.
+A run remembers the options that a user has given for a stage (`RunDirectory.options`).
+A parameter has the value of its option, else its default, which is computed from the
+run as it is now (`Stage.resolve`). One-shot options (`Flag.one_shot`) hold for one
+command.
 
 A result is up to date if (`stale_reason`):
 
@@ -10,9 +11,9 @@ A result is up to date if (`stale_reason`):
 - its inputs have the recorded hashes. An input outside the run counts only if it exists on this machine;
 - its outputs have the recorded hashes.
 
-Other package versions are reported, and make nothing stale. `simulate` always makes a new result if it is requested by
-name (`Stage.always_new`). Of a stage with several results (simulate, graph, map), `Stage.select` takes the latest
-that is up to date.
+Other package versions are reported, and make nothing stale. `simulate` always makes a
+new result if it is requested by name (`Stage.always_new`). Of a stage with several
+results (simulate, graph, map), `Stage.select` takes the latest that is up to date.
 """
 
 from abc import ABC, abstractmethod
@@ -75,7 +76,8 @@ class StageResult:
         Name of the stage.
     directory : Path
     record : StageRecord
-        Entry in the manifest: `params`, `details`, `warnings`, `inputs`, `outputs`, `timing` and so on.
+        Entry in the manifest: `params`, `details`, `warnings`, `inputs`, `outputs`,
+        `timing` and so on.
     metrics : mapping of str to value
         The quantities of the details, by key.
     reason : str or None
@@ -102,7 +104,10 @@ class StageResult:
         return f"<StageResult {self.stage}: {self.directory}{figures}>"
 
     def _repr_html_(self) -> str:
-        return html_table(f"{self.stage}: {self.directory}", rows(self.record.details, self.kind.summary))
+        return html_table(
+            f"{self.stage}: {self.directory}",
+            rows(self.record.details, self.kind.summary),
+        )
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,11 @@ class Stage(ABC, Generic[P, D]):
     prerequisite_by_option: ClassVar[Mapping[str, str]] = MappingProxyType({})
     # Option that names the result to read; if it is given, no earlier stage is needed
     source: Optional[str] = None
-    # By option: the options that describe its value, and are forgotten when it gets another
+    # By option: the options that describe its value, and are forgotten when it gets
+    # another
     described_by: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType({})
-    always_new = False  # whether a new result is made each time the stage is requested by name
+    # Whether a new result is made each time the stage is requested by name
+    always_new = False
     optional = False  # whether `snnb run` omits the stage
     time_left = True  # whether the remaining time can be estimated from the progress
 
@@ -135,7 +142,11 @@ class Stage(ABC, Generic[P, D]):
         """Name of the stage, as on the command line."""
         return self.kind.name
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the defaults that depend on the run and on other options; they precede the defaults of the fields."""
         return {}
 
@@ -155,24 +166,42 @@ class Stage(ABC, Generic[P, D]):
         return None
 
     @abstractmethod
-    def execute(self, run: RunDirectory, params: P, progress: Progress = silent) -> Optional[str]:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: P,
+        progress: Progress = silent,
+    ) -> Optional[str]:
         """Make a result; return its name, or None for a stage with a single result."""
 
-    def effective_options(self, run: RunDirectory, options: Given) -> Mapping[str, object]:
+    def effective_options(
+        self,
+        run: RunDirectory,
+        options: Given,
+    ) -> Mapping[str, object]:
         """Return the options of this stage, of the options of all stages, that have an effect."""
         own = options.get(self.name, {})
         idle = self.without_effect(run, options) if own else {}
         return {name: value for name, value in own.items() if name not in idle}
 
-    def select(self, run: RunDirectory, params: P) -> Tuple[Optional[str], Optional[str]]:
+    def select(
+        self,
+        run: RunDirectory,
+        params: P,
+    ) -> Tuple[Optional[str], Optional[str]]:
         """Return the name of the result with these parameters, or None for a stage with a single result, and no reason.
 
-        If none is up to date, return None and the reason of the result that differs in the fewest parameters.
+        If none is up to date, return None and the reason of the result that differs in
+        the fewest parameters.
         """
         values = params.model_dump()
         if self.kind.names is None:
             record = run.record_of(self.name)
-            return None, NOT_RUN if record is None else stale_reason(run, record, values)
+            return None, NOT_RUN if record is None else stale_reason(
+                run,
+                record,
+                values,
+            )
         records = run.records_of(self.name)
         one_shot = {name: value for name, value in values.items() if flag_of(self.kind.params, name).one_shot}
         names = [name for name in run.latest_first(self.name) if not changed_options(records[name], one_shot)]
@@ -186,10 +215,15 @@ class Stage(ABC, Generic[P, D]):
 AnyStage = Stage[Any, Any]
 
 
-def stale_reason(run: RunDirectory, record: AnyRecord, params: Mapping[str, object]) -> Optional[str]:
+def stale_reason(
+    run: RunDirectory,
+    record: AnyRecord,
+    params: Mapping[str, object],
+) -> Optional[str]:
     """Return why a result is stale if its parameters were to be these, or None if it is up to date.
 
-    The rules are those of the module's docstring, in their order. Parameters that are not given are not compared.
+    The rules are those of the module's docstring, in their order. Parameters that are
+    not given are not compared.
     """
     options = changed_options(record, params)
     if options:
@@ -220,7 +254,8 @@ def changed_options(record: AnyRecord, params: Mapping[str, object]) -> List[str
     recorded_params, differences = record.params.model_dump(), []
     for name, new in params.items():
         old = recorded_params.get(name)
-        if isinstance(new, Mapping) and isinstance(old, Mapping):  # only the keys that differ
+        # Only the keys that differ
+        if isinstance(new, Mapping) and isinstance(old, Mapping):
             keys = [key for key in new if key not in old or new[key] != old[key]]
             new, old = (
                 {key: new[key] for key in keys},
@@ -241,7 +276,11 @@ def other_versions(record: AnyRecord) -> List[str]:
     return [name for name in old if name in new and old[name] != new[name]]
 
 
-def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
+def recorded(
+    run: RunDirectory,
+    kind: Kind[P, D],
+    name: Optional[str] = None,
+) -> Optional[StageRecord[P, D]]:
     """Return the record of a result with its types, by default of the latest result."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
@@ -253,17 +292,28 @@ def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
     return record.details
 
 
-def require_result(run: RunDirectory, option: str, name: Optional[str], names: Collection[str]) -> None:
+def require_result(
+    run: RunDirectory,
+    option: str,
+    name: Optional[str],
+    names: Collection[str],
+) -> None:
     """Raise `UsageError` if `option` names a result that is not among the `names` of the run."""
     if name not in names:
-        raise UsageError(f"{option} {name}: not in {run.path}; there are: {', '.join(names) or 'none yet'}")
+        raise UsageError(
+            f"{option} {name}: not in {run.path}; there are: {', '.join(names) or 'none yet'}",
+        )
 
 
 def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> StageResult:
     """Return the result of a complete stage."""
     record = run.record_of(stage, name)
     assert record is not None
-    return StageResult(run.kind(stage), run.path / run.directory_of(stage, name), record)
+    return StageResult(
+        run.kind(stage),
+        run.path / run.directory_of(stage, name),
+        record,
+    )
 
 
 def resolve_params(
@@ -281,7 +331,11 @@ def option_value(kind: Kind[P, D], options: Given, name: str) -> object:
     return options.get(kind.name, {}).get(name, default)
 
 
-def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
+def figure_format(
+    given: Optional[FigureFormat],
+    record: Optional[AnyRecord],
+    stem: str,
+) -> FigureFormat:
     """Return the format of figures: the given format, else the format of the figure `stem` in `record`, else PNG."""
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
     endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
