@@ -23,9 +23,9 @@ from recorded_samples import recorded_samples
 
 from snnb.cluster.connect import connected
 from snnb.network.read_network import read_network
+from snnb.simulation.job import SimulationJob
+from snnb.simulation.run_blocks import run_job
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.simulate import run_job
-from snnb.simulation.statistics import Job
 
 
 def _workers():
@@ -84,7 +84,7 @@ def main():
     x = np.resize(pixels, (asked.samples, *pixels.shape[1:]))
     y = np.zeros(asked.samples, np.int64)
     settings = SimulationSettings(engine="event", samples=asked.samples, duration=asked.duration)
-    job = Job(parsed, network, network, settings, "event", 1.0, True, 1.0)
+    job = SimulationJob(parsed, network, network, settings, "event", 1.0, True, 1.0)
     run_job(replace(job, settings=settings.changed(samples=2)), x, y)  # compiles the loops, or loads them
     found = {"1 worker, 1 thread": [], "2 workers, 1 thread each": [], "no cluster, 2 threads": []}
     for _ in range(asked.rounds):

@@ -234,9 +234,9 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.core.machine import processors
     from snnb.network.read_network import read_network
+    from snnb.simulation.job import SimulationJob
+    from snnb.simulation.run_blocks import divide_samples
     from snnb.simulation.settings import SimulationSettings
-    from snnb.simulation.simulate import blocks_of
-    from snnb.simulation.statistics import Job
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
@@ -244,7 +244,8 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     else:
         from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine as Engine
     engine = Engine(network, settings)
-    blocks = blocks_of(Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0), 1, processors())
+    job = SimulationJob(folder / PARSED, network, network, settings, name, 1.0, True, 1.0)
+    blocks = divide_samples(job, 1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for block in blocks:

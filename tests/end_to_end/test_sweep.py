@@ -17,7 +17,7 @@ from snnb.results.grid import read_grid
 from snnb.results.status import status_of
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
-from snnb.simulation.statistics import wilson_interval
+from snnb.simulation.accuracy import wilson_interval
 from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages

@@ -14,7 +14,8 @@ from snnb.mapping.cost import cost
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
-from snnb.simulation.statistics import Quality, Totals, rate_statistics
+from snnb.simulation.statistics import rate_statistics
+from snnb.simulation.totals import QualitySums, Totals
 from tests.conversion.conftest import examples
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
@@ -65,7 +66,7 @@ def _assert_all_state(pairs, network, counts, graph):
     leaving, reaching = (np.bincount(pairs[:, i], minlength=nodes) for i in (0, 1))
     operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
     np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
-    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
+    found = rate_statistics(network, Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}), STEPS)
     assert found["synapses"] == synapses
     assert found["synaptic_operations_per_sample"] == pytest.approx(operations)
     assert (graph.number_of_edges(), sum(summary.edges for summary in graph.summary())) == (synapses, synapses)

@@ -11,7 +11,8 @@ from snnb.model_files.keras import keras
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.operations import connection_sparsity, footprint, multiply_accumulates
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import Quality, Totals, rate_statistics
+from snnb.simulation.statistics import rate_statistics
+from snnb.simulation.totals import QualitySums, Totals
 from snnb.training.keras_model import trained_network
 from tests.graph.edges import all_edges
 from tests.simulation.alike import run_engine, simulate_case, spike_trains
@@ -137,7 +138,7 @@ def test_an_integer_network_has_weights_of_its_bit_width(exact):
 def test_currents_of_each_step_are_multiplied_each_time_and_silence_is_sparse(exact):
     network = exact.network
     silent = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
-    totals = Totals(SAMPLES, silent, Quality(np.zeros(STEPS), 0, None), None, {})
+    totals = Totals(SAMPLES, silent, QualitySums(np.zeros(STEPS), 0, None), None, {})
     once, always = (rate_statistics(network, totals, STEPS, currents) for currents in (1, STEPS))
     assert always["input_multiply_accumulates_per_sample"] == STEPS * network.fan_out()["input"].sum()
     assert always["energy_45nm_pj"] == pytest.approx(STEPS * once["energy_45nm_pj"])

@@ -108,7 +108,7 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
     simulate_case(branched, tmp_path / "whole", settings)
     simulate_case(branched, tmp_path / "again", settings.changed(batch_size=7))
-    monkeypatch.setattr("snnb.simulation.simulate.choose_batch_size", lambda network: 16)
+    monkeypatch.setattr("snnb.simulation.run_blocks.choose_batch_size", lambda network: 16)
     simulate_case(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
         for name in (*FILES, *RECORDED):
@@ -164,7 +164,7 @@ def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, 
     settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40)
     simulate_case(trained, tmp_path / "alone", settings)
     ends = range(0, 61, 60 // blocks)
-    monkeypatch.setattr("snnb.simulation.simulate.blocks_of", lambda *_: list(map(slice, ends, ends[1:])))
+    monkeypatch.setattr("snnb.simulation.run_blocks.divide_samples", lambda *_: list(map(slice, ends, ends[1:])))
     simulate_case(trained, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name

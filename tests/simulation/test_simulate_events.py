@@ -92,8 +92,8 @@ def stepped(frames, spikes):
     [("event", "events", True), ("event", "steps", False), ("tensorflow", "events", False)],
 )
 def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, engine, kind, spikes):
-    monkeypatch.setattr("snnb.simulation.simulate.choose_batch_size", lambda network: 2)
-    monkeypatch.setattr("snnb.simulation.simulate.EVENT_SAMPLES", 1)
+    monkeypatch.setattr("snnb.simulation.run_blocks.choose_batch_size", lambda network: 2)
+    monkeypatch.setattr("snnb.simulation.run_blocks.EVENT_SAMPLES", 1)
     settings = SETTINGS.changed(engine=engine, input=kind, record_spikes=2)
     result, files = run(case(kind, spikes), tmp_path / "out", settings)
     padded = [np.pad(one, [(0, settings.duration - len(one)), (0, 0)]) for one in values(kind)]

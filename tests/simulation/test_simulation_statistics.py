@@ -6,17 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from snnb.simulation.accuracy import chance_warning
+from snnb.simulation.accuracy import chance_warning, wilson_interval
 from snnb.simulation.engines.engine import late_quarters
-from snnb.simulation.statistics import (
-    Classification,
-    Quality,
-    Reconstruction,
-    Totals,
-    added,
-    rate_statistics,
-    wilson_interval,
-)
+from snnb.simulation.scorers import Classification, Reconstruction
+from snnb.simulation.statistics import rate_statistics
+from snnb.simulation.totals import QualitySums, Totals, add_sums
 
 
 def _spikes(*samples):
@@ -41,7 +35,7 @@ def test_the_guess_is_the_class_with_most_spikes_and_undecided_is_wrong():
     assert (quality.ann, quality.readout) == (2, 2)
     assert quality.differ == 2  # first: both say 1; second: 1 and 2; third: none and 0
     assert quality.confusion.tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
-    assert added(quality, quality).confusion.tolist() == [[0, 2, 0, 2], [0, 0, 0, 0], [0, 2, 0, 0]]
+    assert add_sums(quality, quality).confusion.tolist() == [[0, 2, 0, 2], [0, 0, 0, 0], [0, 2, 0, 0]]
 
 
 def test_five_best():
@@ -90,7 +84,7 @@ def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
             judge.observe(spikes[block, :12])
             judge.observe(spikes[block, 12:])
             found.append(judge.quality(ann[block], readout[block]))
-        return functools.reduce(added, found)
+        return functools.reduce(add_sums, found)
 
     whole, flat = quality(slice(0, 37)), x.reshape(37, 25).astype(float)
     for step in range(30):
@@ -109,7 +103,7 @@ def _found(network, spikes_per_step):
     counts = {layer.name: np.ones(layer.shape, np.int64) for layer in network.populations}
     before, last = late_quarters(len(spikes_per_step))
     late = [int(spikes_per_step[before:last].sum()), int(spikes_per_step[last:].sum())]
-    quality = Quality(np.zeros(len(spikes_per_step)), 0, None)
+    quality = QualitySums(np.zeros(len(spikes_per_step)), 0, None)
     return rate_statistics(
         network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}), len(spikes_per_step)
     )
@@ -138,7 +132,7 @@ def test_shares_of_silent_and_saturated_neurons(branched):
     first = branched.network.populations[0]
     flat = counts[first.name].reshape(-1)
     flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
-    found = rate_statistics(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
+    found = rate_statistics(branched.network, Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}), 10)
     assert found["silent_neurons"][first.name] == 0.25
     assert found["saturated_neurons"][first.name] == 0.5
     assert found["mean_rates"][first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)

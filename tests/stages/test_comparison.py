@@ -21,7 +21,7 @@ from snnb.results.compare import (
     simulations_of,
     split_place,
 )
-from snnb.simulation.statistics import wilson_interval
+from snnb.simulation.accuracy import wilson_interval
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 from snnb.stages.simulate import in_force

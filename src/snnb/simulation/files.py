@@ -11,30 +11,33 @@ from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
 from snnb.network.spike_times import SPIKE_TIMES, read_spike_times
+from snnb.simulation.job import SimulationJob
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import Job, Totals
+from snnb.simulation.totals import Totals
 
 SUMS = "spike_rate_sums.npz"
-INI_FORMAT, INI_VERSION = "snnb converted network", 2
+INI_FORMAT = "snnb converted network"
+INI_VERSION = 2
 
 
-def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
+def write_counts(
+    path: Path,
+    job: SimulationJob,
+    totals: Totals,
+    x: Union[np.ndarray, EventSamples],
+) -> None:
     """Write `spike_rate_sums.npz`.
 
-    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or the sum of its currents
-    over samples and counted steps. `x` has the samples, images before scaling.
+    The arrays are the spikes of each population, int64, and `input`, float64: its
+    spikes, or the sum of its currents over samples and counted steps. `x` has the
+    samples, images of stored values.
     """
-    source, settings = job.network.input, job.settings
-    if source.name in totals.counts:
-        inputs = totals.counts[source.name].astype(np.float64)
+    settings = job.settings
+    network_input = job.network.input
+    if network_input.name in totals.counts:
+        inputs = totals.counts[network_input.name].astype(np.float64)
     else:
-        inputs = np.zeros(source.shape)
-        for number in range(len(x)):
-            sample = x[number : number + 1]
-            if isinstance(sample, np.ndarray):
-                inputs += settings.counted_steps * job.pixels(sample[0]).astype(np.float64)
-            else:
-                inputs += sample.sums(settings.warm_up, settings.duration)[0]
+        inputs = _sum_currents(job, x)
     np.savez(
         path,
         input=inputs,
@@ -46,7 +49,30 @@ def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, Even
     )
 
 
-def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:
+def _sum_currents(
+    job: SimulationJob,
+    x: Union[np.ndarray, EventSamples],
+) -> np.ndarray:
+    """Sum the currents of the input over samples and counted steps.
+
+    Return float64, in the shape of the input. One sample at a time is in memory.
+    """
+    settings = job.settings
+    currents = np.zeros(job.network.input.shape)
+    for index in range(len(x)):
+        sample = x[index : index + 1]
+        if isinstance(sample, np.ndarray):
+            pixels = job.pixels(sample[0]).astype(np.float64)
+            currents += settings.counted_steps * pixels
+        else:
+            currents += sample.sums(settings.warm_up, settings.duration)[0]
+    return currents
+
+
+def read_spikes(
+    simulation: Union[str, Path],
+    sample: Optional[int] = None,
+) -> Dict[str, np.ndarray]:
     """Read `spike_times.npz`, which `simulate` writes with `record_spikes`.
 
     Parameters
@@ -59,8 +85,8 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     Returns
     -------
     dict of str to ndarray of int32, shape (spikes, 3)
-        By population: rows of sample, neuron (its index in the layer, in C order) and step (from 0, warm-up included),
-        sorted by sample, step, neuron.
+        By population: rows of sample, neuron (its index in the layer, in C order) and
+        step (from 0, warm-up included), sorted by sample, step, neuron.
 
     Raises
     ------
@@ -69,24 +95,36 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     """
     path = Path(simulation) / SPIKE_TIMES
     if not path.exists():
-        raise InputError(f"{path}: no such file; simulate with record_spikes=K to have it")
-    recorded = read_spike_times(path)
+        remedy = "simulate with record_spikes=K to have it"
+        raise InputError(f"{path}: no such file; {remedy}")
+    spike_times = read_spike_times(path)
     if sample is None:
-        return dict(recorded.spikes)
-    if sample not in recorded.samples:
-        first, last = recorded.samples.start, recorded.samples.stop - 1
-        raise InputError(f"sample {sample}: {path} holds the samples {first} to {last}")
-    return {name: spikes[spikes[:, 0] == sample] for name, spikes in recorded.spikes.items()}
+        return dict(spike_times.spikes)
+    samples = spike_times.samples
+    if sample not in samples:
+        numbers = f"{samples.start} to {samples.stop - 1}"
+        raise InputError(f"sample {sample}: {path} holds the samples {numbers}")
+    tables: Dict[str, np.ndarray] = {}
+    for name, table in spike_times.spikes.items():
+        tables[name] = table[table[:, 0] == sample]
+    return tables
 
 
-def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms: float) -> None:
-    """Write the simulated network, and the threshold, reset, initial potential and time step of the simulation.
+def write_ini(
+    network: Network,
+    path: Path,
+    settings: SimulationSettings,
+    dt_ms: float,
+) -> None:
+    """Write the simulated network and its parameters in the simulation.
 
-    The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
-    network from a NIR file defines all three.
+    These are the threshold, the reset, the initial potential and the time step.
+    The initial potential is a fraction of the threshold, for populations without
+    initial potentials in the network. A network from a NIR file defines all three.
     """
     with writing(path) as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)
         if not network.trained_spiking:
-            file.attrs.update(settings.model_dump(include={"threshold", "reset", "initial_potential"}))
+            names = {"threshold", "reset", "initial_potential"}
+            file.attrs.update(settings.model_dump(include=names))
         write_network(network, file)

@@ -1,48 +1,28 @@
-"""Simulate a converted network on test samples, in independent blocks, and write the results."""
+"""Simulate a converted network on test samples, and write the results."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError, UsageError
-from snnb.core.machine import processors
-from snnb.core.progress import Progress, Throttle, silent
-from snnb.forward.analogue import Analogue, choose_batch_size
-from snnb.network.event_samples import EventSamples, InputSteps
+from snnb.core.progress import Progress, silent
+from snnb.network.event_samples import EventSamples
 from snnb.network.fidelity import Fidelity
 from snnb.network.labels import label_outside
-from snnb.network.network import MEMBRANE, Network, Population
+from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 from snnb.network.trained import TrainedNetwork
 from snnb.simulation.advice import advice
-from snnb.simulation.engines.engine import (
-    Engine,
-    Samples,
-    choose_engine,
-    count_recorded_samples,
-    is_read_by_potential,
-    spike_table,
-)
+from snnb.simulation.engines.engine import choose_engine, spike_table
 from snnb.simulation.files import SUMS, write_counts, write_ini
+from snnb.simulation.job import SimulationJob
+from snnb.simulation.run_blocks import run_job
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.statistics import (
-    ACCURACIES,
-    Classification,
-    Job,
-    Reconstruction,
-    SimulationStatistics,
-    Totals,
-    added,
-)
-
-# The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
-EVENT_SAMPLES = 10
-# but at most this many neurons.
-EVENT_NEURONS = 20_000_000
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -53,22 +33,27 @@ class SimulationResult:
     statistics: SimulationStatistics
     warnings: List[str]  # with remedies, one line each
     rates: Dict[str, np.ndarray]  # by population, spikes per step and neuron: float64
-    spikes: Optional[Dict[str, np.ndarray]]  # as in `spike_times.npz`; None if not recorded
+    # As in `spike_times.npz`; None if not recorded
+    spikes: Optional[Dict[str, np.ndarray]]
     fidelity: Optional[Fidelity] = None  # of the conversion
 
     def log_lines(self) -> List[str]:
-        """Return the lines of the log: shapes of the populations, size of the network, statistics."""
-        lines = []
-        for volume in (self.network.input, *self.network.populations):
-            line = f"{volume.name} {'×'.join(map(str, volume.shape))}: {volume.size:,} neurons"
-            if isinstance(volume, Population) and volume.neuron is not None:
-                threshold, reset = volume.neuron.in_words()
-                line += f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
-            lines.append(line)
-        lines.append(f"neurons, without the input: {self.network.neurons:,}")
+        """Return the lines of the log.
+
+        They state the shapes of the populations, the size of the network, the
+        statistics, and the changes by the conversion.
+        """
+        network = self.network
+        lines = [_shape_line(network.input)]
+        lines += [_population_line(population) for population in network.populations]
+        lines.append(f"neurons, without the input: {network.neurons:,}")
         lines.append(f"synapses: {self.statistics.synapses:,}")
-        changes = [] if self.fidelity is None else ["", *self.fidelity.lines()]
-        return [*lines, "", *self.statistics.log_lines(), *changes]
+        lines.append("")
+        lines += self.statistics.log_lines()
+        if self.fidelity is not None:
+            lines.append("")
+            lines += self.fidelity.lines()
+        return lines
 
 
 def simulate(
@@ -89,33 +74,35 @@ def simulate(
     fidelity: Optional[Fidelity] = None,
     progress: Progress = silent,
 ) -> SimulationResult:
-    """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` into `target`.
+    """Simulate the network in the file `parsed`, and write results into `target`.
 
-    With `record_spikes` also `spike_times.npz`.
+    These are `NAME_INI.h5`, `spike_rate_sums.npz` and `sim_accuracies.json`, with
+    `record_spikes` also `spike_times.npz`.
 
-    `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
-    that change from step to step, for the input `events` or `steps`. Poisson input and integer networks need pixels in
-    [0, 1]. `y` are their class ids, int64 (samples,).
-    `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output at a
-    rate of 1. The analogue network is `trained`, or by default the parsed model, which computes the same unless the
-    conversion replaced max pooling; `fidelity` describes the changes by the conversion.
-    `multiply_accumulates` are those of the trained network.
+    `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels
+    are value / `scale`, or samples that change from step to step, for the input
+    `events` or `steps`. Poisson input and integer networks need pixels in [0, 1]. `y`
+    are their class ids, int64 (samples,). `num_classes` is None for a network that
+    reproduces its input; `output_scale` is the activation of its output at a rate of 1.
+    The analogue network is `trained`, or by default the parsed model, which computes
+    the same unless the conversion replaced max pooling; `fidelity` describes the
+    changes by the conversion. `multiply_accumulates` is the number of those of the
+    trained network.
 
-    Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
-    simulated or does not fit the samples.
+    Raise `UsageError` for options that do not suit the network or the engine,
+    `InputError` if the network cannot be simulated or does not fit the samples.
     """
     network, analogue = read_networks(parsed)
-    reference = analogue if trained is None else trained
     _check(network, x, y, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
-        network = network.with_populations([replace(network.output, activation=MEMBRANE, initial_potential=None)])
-    engine, reason = choose_engine(network, settings)
-    job = Job(
+        network = _with_membrane_output(network)
+    engine, engine_reason = choose_engine(network, settings)
+    job = SimulationJob(
         parsed,
         network,
-        reference,
+        analogue if trained is None else trained,
         settings,
         engine,
         scale,
@@ -124,20 +111,25 @@ def simulate(
         dt_ms=dt_ms,
         multiply_accumulates=multiply_accumulates,
     )
-    samples = slice(settings.first, settings.first + settings.samples)
-    x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
-    totals = run_job(job, x, y, progress)
+    rows = slice(settings.first, settings.first + settings.samples)
+    samples = x.part(rows) if isinstance(x, EventSamples) else x[rows]
+    labels = y[rows]
+    totals = run_job(job, samples, labels, progress)
     write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
-    write_counts(target / SUMS, job, totals, x)
-    statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
+    write_counts(target / SUMS, job, totals, samples)
+    statistics = SimulationStatistics.compute(
+        job,
+        totals,
+        labels,
+        class_names,
+        engine_reason,
+    )
     statistics.write(target / ACCURACIES)
     possible = totals.samples * settings.counted_steps
-    rates = {name: counts / possible for name, counts in totals.counts.items()}
+    rates = {population: n / possible for population, n in totals.counts.items()}
     spikes: Optional[Dict[str, np.ndarray]] = None
     if settings.record_spikes:
-        spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
-        latency, first = network.latency(settings.duration), settings.first
-        SpikeTimes(range(first, first + settings.record_spikes), latency, spikes).write(target / SPIKE_TIMES)
+        spikes = _write_spike_times(target / SPIKE_TIMES, job, totals)
     return SimulationResult(
         network=network,
         statistics=statistics,
@@ -148,6 +140,43 @@ def simulate(
     )
 
 
+def _shape_line(volume: Volume) -> str:
+    """Return the name, the shape and the number of neurons of a volume."""
+    shape = "×".join(map(str, volume.shape))
+    return f"{volume.name} {shape}: {volume.size:,} neurons"
+
+
+def _population_line(population: Population) -> str:
+    """Return the line of a population, with threshold and reset of a neuron model."""
+    line = _shape_line(population)
+    if population.neuron is None:
+        return line
+    threshold, reset = population.neuron.in_words()
+    if not threshold:
+        return f"{line}, without spikes"
+    return f"{line}, threshold {threshold}, reset {reset}"
+
+
+def _with_membrane_output(network: Network) -> Network:
+    """Return the network with an output that accumulates its input, without spikes."""
+    output = replace(network.output, activation=MEMBRANE, initial_potential=None)
+    return network.with_populations([output])
+
+
+def _write_spike_times(
+    path: Path,
+    job: SimulationJob,
+    totals: Totals,
+) -> Dict[str, np.ndarray]:
+    """Write the spikes of the recorded samples; return their table by population."""
+    settings = job.settings
+    tables = {name: spike_table(blocks) for name, blocks in totals.spikes.items()}
+    samples = range(settings.first, settings.first + settings.record_spikes)
+    latency = job.network.latency(settings.duration)
+    SpikeTimes(samples, latency, tables).write(path)
+    return tables
+
+
 def _check(
     network: Network,
     x: Union[np.ndarray, EventSamples],
@@ -156,168 +185,44 @@ def _check(
     num_classes: Optional[int],
     scale: float,
 ) -> None:
-    """Raise an error for options that contradict the network, and for samples or classes that do not fit it."""
-    if settings.output == "softmax" and network.output.activation != "softmax":
-        raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
+    """Raise an error for options that contradict the network.
+
+    Raise one also for samples or classes that do not fit it.
+    """
+    output = network.output
+    use = "use spikes or membrane"
+    if settings.output == "softmax" and output.activation != "softmax":
+        raise UsageError(
+            f"--output softmax: layer {output.name} is not a softmax; {use}",
+        )
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: an autoencoder has no classes; omit it")
-    if network.weight_bits is not None and (
-        isinstance(x, EventSamples) or (scale != network.pixel and x.dtype.kind != "f")
-    ):
-        raise InputError(f"the network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again")
-    shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
-    if shape != network.input.shape:
-        raise InputError(f"the model reads samples of {network.input.shape}, the test set has {shape}: parse again")
+    if network.weight_bits is not None and not _has_pixels(x, scale, network.pixel):
+        values = f"integers of 0 to {network.pixel}"
+        raise InputError(
+            f"the network reads {values}, not value / {scale:g}: parse again",
+        )
+    sample_shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
+    input_shape = network.input.shape
+    if sample_shape != input_shape:
+        difference = f"samples of {input_shape}, the test set has {sample_shape}"
+        raise InputError(f"the model reads {difference}: parse again")
     if network.trained_spiking:
-        if num_classes is not None and num_classes > network.output.size:
+        if num_classes is not None and num_classes > output.size:
             raise InputError(
-                f"layer {network.output.name} has {network.output.size} neurons, but there are {num_classes} classes: "
-                f"give another data set{label_outside(y, network.output.size)}"
+                f"layer {output.name} has {output.size} neurons, "
+                f"but there are {num_classes} classes: "
+                f"give another data set{label_outside(y, output.size)}",
             )
         return
     outputs = network.input.size if num_classes is None else num_classes
-    if network.output.size != outputs:
-        raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
+    if output.size != outputs:
+        size = f"layer {output.name} has {output.size} neurons"
+        raise InputError(f"{size}, not {outputs}: train again")
 
 
-def blocks_of(job: Job, workers: int, threads: int) -> List[slice]:
-    """Return the sample ranges of the blocks, for processes with `threads` threads; the last may have fewer samples."""
-    samples = size = job.settings.samples
-    if job.engine != "toolbox":
-        size = choose_batch_size(job.network.neurons)
-        if job.engine == "event":
-            size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
-        size = min(size, -(-samples // workers))
-    return [slice(first, min(first + size, samples)) for first in range(0, samples, size)]
-
-
-def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progress: Progress = silent) -> Totals:
-    """Simulate the samples of a job, in this process or on the workers that its settings name.
-
-    The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
-    are sums of integers, or of numbers rounded to multiples of one unit (`statistics.UNIT`). `x` and `y` are
-    as in `simulate`; `progress` is called with the number of samples done, and the accuracy so far.
-    """
-    settings, throttle, note = job.settings, Throttle(), ""
-
-    def report(done: int) -> None:
-        if throttle.due(last=done == settings.samples):
-            progress(done, settings.samples, note)
-
-    totals: Optional[Totals] = None
-    shared = settings.scheduler is not None or min(settings.workers, settings.samples) > 1
-    for block in _on_workers(job, x, y) if shared else _in_this_process(job, x, y, report, progress):
-        totals = block if totals is None else added(totals, block)
-        kind = "accuracy" if job.classifies else "mean squared error"
-        note = f"{kind} so far {totals.quality.by_step[-1] / totals.samples:.4f}"
-        report(totals.samples)
-    assert totals is not None  # there is at least one sample
-    return totals
-
-
-def _in_this_process(
-    job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, report: Callable[[int], None], progress: Progress
-) -> Iterator[Totals]:
-    threads = processors()
-    runner = Runner(job, threads, progress)
-    for block in blocks_of(job, 1, threads):
-        first, last, done = block.start, block.stop, 0
-
-        def tick(steps: int, first: int = first, last: int = last) -> None:
-            nonlocal done
-            done += steps
-            report(first + (last - first) * done // job.network.latency(job.settings.duration))
-
-        yield runner.run((first, x[block], y[block]), tick)
-
-
-def _on_workers(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray) -> Iterator[Totals]:
-    with connected(job.settings.workers, job.settings.scheduler) as client:
-        threads = client.ncores().values()
-        blocks = blocks_of(job, len(threads), max(threads))
-        parts = ((block, x[block]) for block in blocks)  # of images without a copy, mapped into memory
-        samples = (
-            (block.start, np.array(part) if isinstance(part, np.ndarray) else part, np.array(y[block]))
-            for block, part in parts
-        )
-        yield from results(client, Runner, Runner.run, job, samples)
-
-
-class Runner:
-    """Simulates blocks of a job in this process, with an engine that may use a number of threads.
-
-    `progress` is called by an engine that reports samples (the toolbox).
-    """
-
-    def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
-        self._job = job
-        self._analogue = None if job.trained is None else Analogue(job.trained, threads=threads)
-        # The parsed network is normalised, the trained one is not.
-        self._unit = np.float32(job.output_scale if isinstance(job.trained, TrainedNetwork) else 1)
-        self._engine = _engine(job, threads, progress)
-
-    def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
-        """Simulate a block: index of its first sample in the job, images before scaling or other samples, class ids.
-
-        `tick` is called with the number of time steps simulated since the last call.
-        """
-        (first, values, y), job = samples, self._job
-        network, settings, number = job.network, job.settings, job.settings.first + first
-        x = sent = job.pixels(values) if isinstance(values, np.ndarray) else values
-        if isinstance(x, np.ndarray) and network.weight_bits is not None and settings.input == "constant":
-            sent = np.rint(x * np.float32(network.pixel))
-        output = network.output
-        scorer: Union[Classification, Reconstruction]
-        if job.classifies:
-            scorer = Classification(y, output.size, output.activation == MEMBRANE or is_read_by_potential(network))
-        else:
-            assert isinstance(x, np.ndarray)
-            scorer = Reconstruction(x, settings.threshold * job.output_scale, job.output_scale)
-
-        def observe(spikes: np.ndarray, readout: Optional[np.ndarray]) -> None:
-            scorer.observe(spikes, readout)
-            tick(spikes.shape[1])
-
-        counted = self._engine.simulate(sent, number, observe)
-        counts, spikes = counted.counts, {name: [table] for name, table in counted.spikes.items()}
-        if isinstance(x, InputSteps) and settings.input == "events":
-            counts = {network.input.name: x.sums(settings.warm_up, settings.duration).astype(np.int64), **counts}
-            if spikes:
-                part = x[: count_recorded_samples(settings, number, len(x))]
-                chosen = part.between(0, settings.duration)
-                rows = np.stack([part.sample[chosen] + number, part.neuron[chosen], part.step[chosen]], axis=1)
-                events = part.value[chosen].astype(np.int64)
-                spikes[network.input.name] = [np.repeat(rows.astype(np.int32), events, axis=0)]
-        readout = counted.readout
-        if readout is not None and output.integer_threshold is not None:  # to units of the threshold
-            readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
-        ann = None
-        if self._analogue is not None and isinstance(x, np.ndarray):
-            ann = self._analogue.outputs(x) / self._unit
-        return Totals(
-            samples=len(x),
-            counts={name: of_samples.sum(axis=0, dtype=np.int64) for name, of_samples in counts.items()},
-            quality=scorer.quality(ann, readout),
-            late=counted.late,
-            spikes=spikes,
-            ties=counted.ties,
-            membrane_updates=counted.membrane_updates,
-        )
-
-
-def _engine(job: Job, threads: int, progress: Progress) -> Engine:
-    if job.engine == "toolbox":
-        from snnb.simulation.engines.toolbox import ToolboxEngine
-
-        return ToolboxEngine(job.parsed, job.settings, progress)
-    if job.network.windowed and job.engine == "event":
-        from snnb.simulation.engines.event.separated import SeparatedEngine
-
-        return SeparatedEngine(job.network, job.settings, threads)
-    if job.engine == "event":
-        from snnb.simulation.engines.event.event_engine import EventEngine  # numba takes a second to import
-
-        return EventEngine(job.network, job.settings, threads)
-    from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-
-    return TensorFlowEngine(job.network, job.settings)
+def _has_pixels(x: Union[np.ndarray, EventSamples], scale: float, pixel: int) -> bool:
+    """Whether samples are images with integers of 0 to `pixel`, or with fractions."""
+    if isinstance(x, EventSamples):
+        return False
+    return scale == pixel or x.dtype.kind == "f"
