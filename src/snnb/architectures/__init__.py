@@ -1,15 +1,15 @@
 """The models, one module per family. TensorFlow is imported only when a model is built.
 
-All functions that build a model return an uncompiled `keras.Model` and share the meaning of their parameters:
+All functions that build a model return an uncompiled `keras.Model` and share the
+meaning of their parameters:
 
-- ``input_shape``: (height, width, channels) of the pictures.
-- ``num_classes``: units of the softmax layer.
-- ``filters``: output channels of the convolutions, or of the blocks of convolutions, in order.
-- ``units``: units of the hidden dense layers, in order.
-- ``dropout``: fraction of the units set to zero in training, in [0, 1).
+- ``input_shape``: (height, width, channels) of the pictures. - ``num_classes``: units
+of the softmax layer. - ``filters``: output channels of the convolutions, or of the
+blocks of convolutions, in order. - ``units``: units of the hidden dense layers, in
+order. - ``dropout``: fraction of the units set to zero in training, in [0, 1).
 
-In docstrings, ``16c5`` is a 5×5 convolution with 16 output channels, ``/2`` a stride, ``A2`` an average pooling of 2×2,
-and a number a dense layer.
+In docstrings, ``16c5`` is a 5×5 convolution with 16 output channels, ``/2`` a stride,
+``A2`` an average pooling of 2×2, and a number a dense layer.
 """
 
 from snnb.architectures import (  # noqa: F401  importing a file registers its models

@@ -11,12 +11,22 @@ if TYPE_CHECKING:
 
 
 def convolutions(
-    filters: Sequence[int], padding: str = "valid", dropout: Sequence[float] = ()
+    filters: Sequence[int],
+    padding: str = "valid",
+    dropout: Sequence[float] = (),
 ) -> List["keras.layers.Layer"]:
     """Return convolutions of 5×5, each followed by an average pooling of 2×2 and, where its rate is not 0, dropout."""
     layers = []
     for i, (features, rate) in enumerate(zip_longest(filters, dropout), 1):
-        layers.append(keras.layers.Conv2D(features, 5, padding=padding, activation="relu", name=f"conv_{i}"))
+        layers.append(
+            keras.layers.Conv2D(
+                features,
+                5,
+                padding=padding,
+                activation="relu",
+                name=f"conv_{i}",
+            ),
+        )
         layers.append(keras.layers.AveragePooling2D(2, name=f"pool_{i}"))
         if rate:
             layers.append(keras.layers.Dropout(rate, name=f"dropout_{i}"))
@@ -24,13 +34,23 @@ def convolutions(
 
 
 def classifier(
-    name: str, input_shape: InputShape, layers: Sequence["keras.layers.Layer"], units: Sequence[int], num_classes: int
+    name: str,
+    input_shape: InputShape,
+    layers: Sequence["keras.layers.Layer"],
+    units: Sequence[int],
+    num_classes: int,
 ) -> "keras.Model":
     """Build a sequential model of `layers`, hidden dense layers and a dense classifier."""
     hidden = [keras.layers.Dense(count, activation="relu", name=f"dense_{i}") for i, count in enumerate(units, 1)]
     output = keras.layers.Dense(num_classes, activation="softmax", name="output")
     return keras.Sequential(
-        [keras.Input(input_shape, name="input"), *layers, keras.layers.Flatten(name="flatten"), *hidden, output],
+        [
+            keras.Input(input_shape, name="input"),
+            *layers,
+            keras.layers.Flatten(name="flatten"),
+            *hidden,
+            output,
+        ],
         name=name,
     )
 
@@ -41,15 +61,28 @@ def rectified(x: "Tensor", name: str, epsilon: float = 1e-3) -> "Tensor":
     return keras.layers.Activation("relu", name=f"{name}_relu")(normalised)
 
 
-def application(kind: str, name: str, input_shape: InputShape, num_classes: int, **options: float) -> "keras.Model":
+def application(
+    kind: str,
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+    **options: float,
+) -> "keras.Model":
     """Build a network of Keras's collection with random weights; weight files made for it fit.
 
-    `kind` is the name of the function in `tensorflow.keras.applications`, `options` are its further arguments. Max
-    pooling is replaced by average pooling, as in the other models. Layers with weights keep their names.
+    `kind` is the name of the function in `tensorflow.keras.applications`, `options` are
+    its further arguments. Max pooling is replaced by average pooling, as in the other
+    models. Layers with weights keep their names.
     """
     build = getattr(keras.applications, kind)
     image = keras.Input(input_shape, name="input")
-    original = build(weights=None, input_shape=input_shape, input_tensor=image, classes=num_classes, **options)
+    original = build(
+        weights=None,
+        input_shape=input_shape,
+        input_tensor=image,
+        classes=num_classes,
+        **options,
+    )
     clone = keras.models.clone_model(original, clone_function=_averaging)
     return keras.Model(clone.inputs, clone.outputs, name=name)
 
@@ -59,5 +92,6 @@ def _averaging(layer: "keras.layers.Layer") -> "keras.layers.Layer":
     if isinstance(layer, keras.layers.MaxPooling2D):
         return keras.layers.AveragePooling2D.from_config(config)
     if isinstance(layer, keras.layers.GlobalAveragePooling2D):
-        config["name"] = "avg_pool"  # some networks leave the name to Keras, which numbers layers per process
+        # Some networks leave the name to Keras, which numbers layers per process
+        config["name"] = "avg_pool"
     return type(layer).from_config(config)

@@ -22,7 +22,8 @@ from snnb.model_files import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
-_IMPORTING = "SNNB_IMPORTING"  # in the environment: the file that this process, or one that has started it, executes
+# In the environment: the file that this process, or one that has started it, executes
+_IMPORTING = "SNNB_IMPORTING"
 _FROM_DATA_SET = ("input_shape", "num_classes")
 
 
@@ -34,33 +35,46 @@ class OwnCodeError(InputError):
 
     def __init__(self, origin: str, path: Path, error: BaseException) -> None:
         reason = str(error).strip().splitlines()[:1]
-        super().__init__(f"{origin} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
+        super().__init__(
+            f"{origin} raised {type(error).__name__}{': ' + reason[0] if reason else ''}",
+        )
         first = error.__traceback__
         while first is not None and first.tb_frame.f_code.co_filename != str(path):
             first = first.tb_next
-        self.traceback_text = "".join(traceback.format_exception(type(error), error, first))
+        self.traceback_text = "".join(
+            traceback.format_exception(type(error), error, first),
+        )
 
 
 @dataclass(frozen=True)
 class OwnModel:
     """A model in a file of the user's."""
 
-    name: str  # in snake case, of the names of file and function; never the name of a model of this package
+    # In snake case, of the names of file and function; never the name of a model of
+    # this package
+    name: str
     path: Path  # of the file, absolute
-    function: Optional[str]  # name of the function that returns the model; None for a trained model
-    # `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
-    # user's function only if it has these parameters. None for a trained model, which is read from its file.
+    # Name of the function that returns the model; None for a trained model
+    function: Optional[str]
+    # `build(input_shape=, num_classes=, **settings)` as for a model of this package.
+    # The first two are passed to the user's function only if it has these parameters.
+    # None for a trained model, which is read from its file.
     build: Optional[Callable[..., Any]]
-    takes_shape: bool = False  # whether the function has a parameter `input_shape`; else the model fixes the pictures
+    # Whether the function has a parameter `input_shape`; else the model fixes the
+    # pictures
+    takes_shape: bool = False
     # The function's other parameters whose defaults are numbers or tuples of numbers
-    settings: Mapping[str, Hyperparameter] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Hyperparameter] = field(
+        default_factory=lambda: MappingProxyType({}),
+    )
 
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have: (height, width, channels).
 
-        Unless the function has a parameter `input_shape`, the model is built to find out, which imports TensorFlow, or
-        read from its file. `picture_shape` is the shape of the data set's pictures, which is returned if the function
-        has the parameter.
+        Unless the function has a parameter `input_shape`, the model is built to find
+        out, which imports TensorFlow, or read from its file. `picture_shape` is the
+        shape of the data set's pictures, which is returned if the function has the
+        parameter.
         """
         if self.takes_shape:
             return picture_shape
@@ -73,7 +87,10 @@ class OwnModel:
 
             height, width, channels = read_model(self.path, say_nothing).input.shape
         else:
-            height, width, channels = self.build(input_shape=picture_shape, num_classes=num_classes).input_shape[1:]
+            height, width, channels = self.build(
+                input_shape=picture_shape,
+                num_classes=num_classes,
+            ).input_shape[1:]
         return (height, width, channels)
 
 
@@ -85,9 +102,10 @@ def is_own(model: str) -> bool:
 def own_model(model: str) -> OwnModel:
     """Load the definition of `path/file.py:function` or of a trained model in a file; the model is not built yet.
 
-    A Python file is executed, as by an import, once its function is named. Raise `UsageError` if the function is not
-    named or not in the file, `InputError` if the file is missing or the function has a parameter without a default
-    other than `input_shape` and `num_classes`, `OwnCodeError` if the file raised an error.
+    A Python file is executed, as by an import, once its function is named. Raise
+    `UsageError` if the function is not named or not in the file, `InputError` if the
+    file is missing or the function has a parameter without a default other than
+    `input_shape` and `num_classes`, `OwnCodeError` if the file raised an error.
     """
     match = _PYTHON.fullmatch(model)
     path = Path(os.path.expanduser(match["path"] if match else model)).absolute()  # noqa: PTH111  keeps `~unknown`
@@ -111,21 +129,37 @@ def own_model(model: str) -> OwnModel:
         if default is parameter.empty:
             raise InputError(
                 f"{label} has a parameter {name} without a default: give it one; "
-                f"only {' and '.join(_FROM_DATA_SET)} are set from the data set"
+                f"only {' and '.join(_FROM_DATA_SET)} are set from the data set",
             )
         parts = default if isinstance(default, tuple) and default else (default,)
         if all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts):
             settings[name] = default
 
-    def build(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> "keras.Model":
+    def build(
+        input_shape: InputShape,
+        num_classes: Optional[int],
+        **chosen: Hyperparameter,
+    ) -> "keras.Model":
         given = {"input_shape": input_shape, "num_classes": num_classes}
         with _own_code(label, path):
-            built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
+            built = function(
+                **{name: value for name, value in given.items() if name in parameters},
+                **chosen,
+            )
         return _usable(built, label)
 
-    own_name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
+    own_name = _own_name(
+        path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}",
+    )
     takes_shape = "input_shape" in parameters
-    return OwnModel(own_name, path, function.__name__, build, takes_shape, settings=MappingProxyType(settings))
+    return OwnModel(
+        own_name,
+        path,
+        function.__name__,
+        build,
+        takes_shape,
+        settings=MappingProxyType(settings),
+    )
 
 
 @contextmanager
@@ -143,7 +177,9 @@ def _own_code(origin: str, path: Path) -> Iterator[None]:
         in_recurrent_layer = any(".keras.layers.recurrent" in name for name in modules)
         # TensorFlow 2.2 cannot build one with numpy 1.20 or later.
         if isinstance(error, NotImplementedError) and in_recurrent_layer:
-            raise InputError(f"{origin}: recurrent layers are not supported; use other Keras layers") from error
+            raise InputError(
+                f"{origin}: recurrent layers are not supported; use other Keras layers",
+            ) from error
         raise OwnCodeError(origin, path, error) from error
 
 
@@ -151,9 +187,15 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not name:
         # The file is not executed.
         listed = _list_functions(
-            re.findall(r"^def ([^\W_]\w*)", path.read_text(encoding="utf-8", errors="replace"), re.M)
+            re.findall(
+                r"^def ([^\W_]\w*)",
+                path.read_text(encoding="utf-8", errors="replace"),
+                re.M,
+            ),
         )
-        raise UsageError(f"name the function in {path} that returns the model, as in {path.name}:function; {listed}")
+        raise UsageError(
+            f"name the function in {path} that returns the model, as in {path.name}:function; {listed}",
+        )
     module = _run(path)
     own = [
         key
@@ -164,7 +206,7 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not inspect.isfunction(found):
         near = get_close_matches(name, own, n=1)
         raise UsageError(
-            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own)}"
+            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own)}",
         )
     return found
 
@@ -183,15 +225,23 @@ class _SourceLoader(SourceFileLoader):
 def _run(path: Path) -> ModuleType:
     importing = os.environ.get(_IMPORTING, "")
     if importing == str(path):
-        raise UsageError(f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`")
+        raise UsageError(
+            f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`",
+        )
     name = f"snnb_own_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
+    spec = importlib.util.spec_from_file_location(
+        name,
+        path,
+        loader=_SourceLoader(name, str(path)),
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
-    sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
-    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written next to it
+    # The file may import modules of its folder, as a script can
+    sys.path.insert(0, folder)
+    # Nothing is written next to it
+    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     os.environ[_IMPORTING] = str(path)
     try:
         with _own_code(str(path), path):
@@ -213,18 +263,29 @@ def _own_name(text: str) -> str:
 def _usable(model: object, origin: str) -> "keras.Model":
     """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size."""
     if not isinstance(model, keras.Model):
-        raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")
+        raise InputError(
+            f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model",
+        )
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
-        raise InputError(f"{origin} is a subclassed model without known layer connections: use Sequential or Model")
+        raise InputError(
+            f"{origin} is a subclassed model without known layer connections: use Sequential or Model",
+        )
     if not model.inputs:
-        raise InputError(f"{origin} has no defined input: give its first layer an input_shape")
+        raise InputError(
+            f"{origin} has no defined input: give its first layer an input_shape",
+        )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(
-            f"{origin} has {len(model.inputs)} inputs and {len(model.outputs)} outputs: exactly one of each is required"
+            f"{origin} has {len(model.inputs)} inputs and {len(model.outputs)} "
+            "outputs: exactly one of each is required",
         )
     batch, *shape = model.input_shape
     if len(shape) != 3 or None in shape:
-        raise InputError(f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, channels), all fixed")
+        raise InputError(
+            f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, channels), all fixed",
+        )
     if batch is not None:
-        raise InputError(f"{origin} takes exactly {batch} images per batch: leave the batch size undefined")
+        raise InputError(
+            f"{origin} takes exactly {batch} images per batch: leave the batch size undefined",
+        )
     return model

@@ -14,17 +14,45 @@ _AUTOENCODER = Recipe(learning_rate=1e-3, schedule="cosine", epochs=10, batch_si
 
 
 @architecture(
-    ModelSpec("mlp_mnist", "mnist", (28, 28, 1), 10, 110, 79_400, _MLP_SOURCE, _MLP, alias="MultiLayerPerceptron_Mnist")
+    ModelSpec(
+        "mlp_mnist",
+        "mnist",
+        (28, 28, 1),
+        10,
+        110,
+        79_400,
+        _MLP_SOURCE,
+        _MLP,
+        alias="MultiLayerPerceptron_Mnist",
+    ),
 )
-def _mlp(name: str, input_shape: InputShape, num_classes: int, units: int = 100) -> "keras.Model":
+def _mlp(
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+    units: int = 100,
+) -> "keras.Model":
     return classifier(name, input_shape, [], [units], num_classes)
 
 
 @architecture(
-    ModelSpec("autoencoder_mnist", "mnist", (28, 28, 1), None, 6_794, 6_362_000, _AUTOENCODER_SOURCE, _AUTOENCODER)
+    ModelSpec(
+        "autoencoder_mnist",
+        "mnist",
+        (28, 28, 1),
+        None,
+        6_794,
+        6_362_000,
+        _AUTOENCODER_SOURCE,
+        _AUTOENCODER,
+    ),
 )
 def _autoencoder(
-    name: str, input_shape: InputShape, num_classes: None, units: Tuple[int, ...] = (1500, 1000, 500), code: int = 10
+    name: str,
+    input_shape: InputShape,
+    num_classes: None,
+    units: Tuple[int, ...] = (1500, 1000, 500),
+    code: int = 10,
 ) -> "keras.Model":
     """Build an encoder to a code of a few units, and a decoder from the code to the flattened picture.
 

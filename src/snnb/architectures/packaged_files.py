@@ -37,6 +37,10 @@ _FOLDER = Path(__file__).parent
         time_step=1e-3,
     ),
 )
-def _trained_elsewhere(name: str, input_shape: InputShape, num_classes: int) -> "keras.Model":
+def _trained_elsewhere(
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+) -> "keras.Model":
     """Raise `UsageError`: a network in a file is read, not built."""
     raise UsageError(f"{name} is already trained and cannot be built as a Keras model")

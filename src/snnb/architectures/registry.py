@@ -29,20 +29,28 @@ class ModelSpec:
     dataset: str  # name of the data set that it is trained on by default
     input_shape: InputShape  # (height, width, channels)
     num_classes: Optional[int]  # units of the softmax layer; None for an autoencoder
-    neurons: int  # number of units of all layers but the input, Flatten and others that only rearrange values
-    synapses: int  # number of connected pairs of neurons, as docs/graph-format.md defines them
+    # Number of units of all layers but the input, Flatten and others that only
+    # rearrange values
+    neurons: int
+    # Number of connected pairs of neurons, as docs/graph-format.md defines them
+    synapses: int
     source: str  # publication of the architecture
     recipe: Recipe  # default training recipe
-    # How the pictures of the data set are brought to the input shape: "exact" (they have it), "pad" or "resize"
+    # How the pictures of the data set are brought to the input shape: "exact" (they
+    # have it), "pad" or "resize"
     fit: str = "exact"
-    alias: str = ""  # class name in the predecessor of this package, if it differs by more than case and underscores
+    # Class name in the predecessor of this package, if it differs by more than case and
+    # underscores
+    alias: str = ""
     # Hyper-parameters with their defaults: the other parameters of the build function
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    file: Optional[Path] = None  # of a trained network, ONNX or NIR; None for a model to be trained
+    # Of a trained network, ONNX or NIR; None for a model to be trained
+    file: Optional[Path] = None
     # Time step of a spiking network in a NIR file, in the unit of its time constants
     time_step: Optional[float] = None
-    # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-    # `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
+    # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an
+    # untrained, uncompiled `keras.Model`. `num_classes` is None for an autoencoder. It
+    # raises `UsageError` for pictures that are too small.
     build: Build = None  # type: ignore[assignment]  # set by `architecture`
 
 
@@ -62,7 +70,10 @@ class ModelRow(Document):
     def of(cls, spec: ModelSpec) -> "ModelRow":
         """Return the part of a specification that is listed."""
         values = {name: getattr(spec, name) for name in cls.model_fields if name != "classes"}
-        return cls(classes=spec.num_classes, **{**values, "settings": dict(spec.settings)})
+        return cls(
+            classes=spec.num_classes,
+            **{**values, "settings": dict(spec.settings)},
+        )
 
 
 _MODELS: Dict[str, ModelSpec] = {}
@@ -71,29 +82,41 @@ _MODELS: Dict[str, ModelSpec] = {}
 def architecture(*specs: ModelSpec) -> Callable[[Build], Build]:
     """Return a decorator that registers a build function for one or more models.
 
-    The specifications have no `settings` and no `build`: settings are taken from the signature of the build function,
-    whose first parameters are `name`, `input_shape` and `num_classes`.
+    The specifications have no `settings` and no `build`: settings are taken from the
+    signature of the build function, whose first parameters are `name`, `input_shape`
+    and `num_classes`.
     """
 
     def register(build: Build) -> Build:
         parameters = list(inspect.signature(build).parameters.values())[3:]
-        settings = MappingProxyType({parameter.name: parameter.default for parameter in parameters})
+        settings = MappingProxyType(
+            {parameter.name: parameter.default for parameter in parameters},
+        )
         for spec in specs:
-            _MODELS[spec.name] = replace(spec, settings=settings, build=partial(_build, spec, build))
+            _MODELS[spec.name] = replace(
+                spec,
+                settings=settings,
+                build=partial(_build, spec, build),
+            )
         return build
 
     return register
 
 
 def _build(
-    spec: ModelSpec, build: Build, input_shape: InputShape, num_classes: Optional[int], **settings: Hyperparameter
+    spec: ModelSpec,
+    build: Build,
+    input_shape: InputShape,
+    num_classes: Optional[int],
+    **settings: Hyperparameter,
 ) -> "keras.Model":
     try:
         return build(spec.name, input_shape, num_classes, **settings)
     except ValueError as error:
         raise UsageError(
-            f"{spec.name} cannot be built for images of {times(input_shape)}, because a layer would have an "
-            f"empty output; prepare larger images (--shape), such as {times(spec.input_shape)}"
+            f"{spec.name} cannot be built for images of {times(input_shape)}, because "
+            "a layer would have an empty output; prepare larger images (--shape), "
+            f"such as {times(spec.input_shape)}",
         ) from error
 
 
@@ -113,7 +136,7 @@ def names_with(text: str) -> List[str]:
     near = get_close_matches(_key(text), map(_key, names()), n=1, cutoff=0.5)
     hint = ", ".join(name for name in names() if _key(name) in near)
     raise UsageError(
-        f"no model has {text!r} in its name: " + (f"did you mean {hint}?" if hint else "`snnb models` lists all")
+        f"no model has {text!r} in its name: " + (f"did you mean {hint}?" if hint else "`snnb models` lists all"),
     )
 
 
@@ -140,13 +163,17 @@ _SHARES = ("dropout", "dropout_rate")
 
 
 def checked_hyperparameters(
-    values: Mapping[str, object], settings: Mapping[str, Hyperparameter], *, own: bool = False
+    values: Mapping[str, object],
+    settings: Mapping[str, Hyperparameter],
+    *,
+    own: bool = False,
 ) -> Dict[str, Hyperparameter]:
     """Check hyper-parameters against the type, length and range of their defaults, which `settings` has by name.
 
-    `own` is for a function of the user, which may take any integer. The integers of this package's models are counts,
-    from 1 to `LARGEST_COUNT`. Raise `UsageError` if there is no such hyper-parameter, or a value does not have the
-    type, length or range of its default. A dropout lies in [0, 1).
+    `own` is for a function of the user, which may take any integer. The integers of
+    this package's models are counts, from 1 to `LARGEST_COUNT`. Raise `UsageError` if
+    there is no such hyper-parameter, or a value does not have the type, length or range
+    of its default. A dropout lies in [0, 1).
     """
     checked: Dict[str, Hyperparameter] = {}
     for key, value in values.items():
@@ -157,19 +184,29 @@ def checked_hyperparameters(
             near = get_close_matches(str(key), settings, n=1)
             listed = ", ".join(f"{name}={_written(default)}" for name, default in settings.items())
             hint = f", did you mean {near[0]}?" if near else ""
-            raise UsageError(f"{where}: unknown setting {key}{hint}; the settings are {listed}")
+            raise UsageError(
+                f"{where}: unknown setting {key}{hint}; the settings are {listed}",
+            )
         default = settings[key]
         if isinstance(default, tuple):
             parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
             if len(parts) != len(default):
-                raise UsageError(f"{where}: give {len(default)} values, as in {_written(default)}")
+                raise UsageError(
+                    f"{where}: give {len(default)} values, as in {_written(default)}",
+                )
             checked[key] = tuple(_checked_number(where, key, part, like, own) for part, like in zip(parts, default))
         else:
             checked[key] = _checked_number(where, key, value, default, own)
     return checked
 
 
-def _checked_number(where: str, key: str, value: object, like: float, own: bool) -> float:
+def _checked_number(
+    where: str,
+    key: str,
+    value: object,
+    like: float,
+    own: bool,
+) -> float:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = int(value)
     if isinstance(like, int):
@@ -179,7 +216,9 @@ def _checked_number(where: str, key: str, value: object, like: float, own: bool)
         return value
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if key in _SHARES and not 0 <= number < 1:
-        raise UsageError(f"{where}: '{_written(value)}' is not a number from 0 up to but not including 1")
+        raise UsageError(
+            f"{where}: '{_written(value)}' is not a number from 0 up to but not including 1",
+        )
     if not math.isfinite(number):
         raise UsageError(f"{where}: '{_written(value)}' is not a number")
     return number

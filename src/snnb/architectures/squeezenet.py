@@ -9,27 +9,82 @@ from snnb.training.recipe import Recipe
 _SOURCE = "Iandola et al. 2016, arXiv 1602.07360, version 1.1"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
 _IMAGENET = Recipe(
-    learning_rate=1e-3, schedule="cycle", epochs=60, batch_size=32, early_stopping=10, flip=True, shift=0.1
+    learning_rate=1e-3,
+    schedule="cycle",
+    epochs=60,
+    batch_size=32,
+    early_stopping=10,
+    flip=True,
+    shift=0.1,
 )
 _FRUITS360 = _IMAGENET.changed(epochs=25, batch_size=50, early_stopping=5, shift=0.0)
 _MNIST = _IMAGENET.changed(epochs=4, early_stopping=None, flip=False, shift=0.0)
 
 
 @architecture(
-    ModelSpec("squeezenet_imagenet", "imagenet", _COLOUR, 1000, 2_935_800, 341_801_704, _SOURCE, _IMAGENET),
-    ModelSpec("squeezenet_catsvsdogs", "catsvsdogs", _COLOUR, 2, 2_765_142, 254_278_102, _SOURCE, _IMAGENET),
-    ModelSpec("squeezenet_fruits360", "fruits360", (100, 100, 3), 131, 508_273, 41_957_908, _SOURCE, _FRUITS360),
-    ModelSpec("squeezenet_mnist224", "mnist", _GREY, 10, 2_766_510, 240_606_974, _SOURCE, _MNIST, fit="resize"),
+    ModelSpec(
+        "squeezenet_imagenet",
+        "imagenet",
+        _COLOUR,
+        1000,
+        2_935_800,
+        341_801_704,
+        _SOURCE,
+        _IMAGENET,
+    ),
+    ModelSpec(
+        "squeezenet_catsvsdogs",
+        "catsvsdogs",
+        _COLOUR,
+        2,
+        2_765_142,
+        254_278_102,
+        _SOURCE,
+        _IMAGENET,
+    ),
+    ModelSpec(
+        "squeezenet_fruits360",
+        "fruits360",
+        (100, 100, 3),
+        131,
+        508_273,
+        41_957_908,
+        _SOURCE,
+        _FRUITS360,
+    ),
+    ModelSpec(
+        "squeezenet_mnist224",
+        "mnist",
+        _GREY,
+        10,
+        2_766_510,
+        240_606_974,
+        _SOURCE,
+        _MNIST,
+        fit="resize",
+    ),
 )
-def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "keras.Model":
+def _squeezenet(
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+    dropout: float = 0.3,
+) -> "keras.Model":
     """Build the network.
 
-    Global averaging is a pooling over the entire feature map and a Flatten, as the conversion would replace it. The
-    paper ends in the softmax of the averages; this package adds a dense classifier.
+    Global averaging is a pooling over the entire feature map and a Flatten, as the
+    conversion would replace it. The paper ends in the softmax of the averages; this
+    package adds a dense classifier.
     """
     inputs = keras.Input(input_shape, name="input")
     x = keras.layers.Conv2D(
-        64, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal", name="conv_1"
+        64,
+        3,
+        strides=2,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+        name="conv_1",
     )(inputs)
     x = keras.layers.AveragePooling2D(3, strides=2, name="pool_1")(x)
     x = _fire(_fire(x, 16, "fire_2"), 16, "fire_3")
@@ -39,10 +94,21 @@ def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: f
     x = _fire(_fire(x, 48, "fire_6"), 48, "fire_7")
     x = _fire(_fire(x, 64, "fire_8"), 64, "fire_9")
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    x = keras.layers.Conv2D(num_classes, 1, activation="relu", kernel_initializer="he_normal", name="conv_10")(x)
+    x = keras.layers.Conv2D(
+        num_classes,
+        1,
+        activation="relu",
+        kernel_initializer="he_normal",
+        name="conv_10",
+    )(x)
     x = keras.layers.AveragePooling2D(x.shape[1:3], name="global_average")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    outputs = keras.layers.Dense(num_classes, activation="softmax", kernel_initializer="he_normal", name="output")(x)
+    outputs = keras.layers.Dense(
+        num_classes,
+        activation="softmax",
+        kernel_initializer="he_normal",
+        name="output",
+    )(x)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -51,7 +117,12 @@ def _fire(x: Any, squeeze: int, name: str) -> Any:
 
     def convolution(filters: int, size: int, part: str) -> keras.layers.Conv2D:
         return keras.layers.Conv2D(
-            filters, size, padding="same", activation="relu", kernel_initializer="he_normal", name=f"{name}_{part}"
+            filters,
+            size,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"{name}_{part}",
         )
 
     squeezed = convolution(squeeze, 1, "squeeze")(x)

@@ -28,7 +28,15 @@ def _vgg(
     model = keras.Sequential([keras.Input(input_shape, name="input")], name=name)
     for block, (depth, features) in enumerate(zip(depths, filters), 1):
         for i in range(1, depth + 1):
-            model.add(keras.layers.Conv2D(features, 3, padding="same", activation="relu", name=f"conv_{block}_{i}"))
+            model.add(
+                keras.layers.Conv2D(
+                    features,
+                    3,
+                    padding="same",
+                    activation="relu",
+                    name=f"conv_{block}_{i}",
+                ),
+            )
         model.add(keras.layers.AveragePooling2D(2, name=f"pool_{block}"))
     model.add(keras.layers.Flatten(name="flatten"))
     for i, count in enumerate(units, 1):
@@ -40,14 +48,43 @@ def _vgg(
 
 # Configurations D and E of the paper.
 architecture(
-    ModelSpec("vgg16_imagenet", "imagenet", _COLOUR, 1000, 15_087_080, 14_975_945_472, _SOURCE, _IMAGENET),
+    ModelSpec(
+        "vgg16_imagenet",
+        "imagenet",
+        _COLOUR,
+        1000,
+        15_087_080,
+        14_975_945_472,
+        _SOURCE,
+        _IMAGENET,
+    ),
 )(partial(_vgg, (2, 2, 3, 3, 3)))
 architecture(
-    ModelSpec("vgg19_imagenet", "imagenet", _COLOUR, 1000, 16_391_656, 18_963_942_144, _SOURCE, _IMAGENET),
+    ModelSpec(
+        "vgg19_imagenet",
+        "imagenet",
+        _COLOUR,
+        1000,
+        16_391_656,
+        18_963_942_144,
+        _SOURCE,
+        _IMAGENET,
+    ),
 )(partial(_vgg, (2, 2, 4, 4, 4)))
 
 
-@architecture(ModelSpec("vgg11_cifar10", "cifar10", (32, 32, 3), 10, 183_306, 114_712_320, _VGG11_SOURCE, _CIFAR10))
+@architecture(
+    ModelSpec(
+        "vgg11_cifar10",
+        "cifar10",
+        (32, 32, 3),
+        10,
+        183_306,
+        114_712_320,
+        _VGG11_SOURCE,
+        _CIFAR10,
+    ),
+)
 def _vgg11(
     name: str,
     input_shape: InputShape,
@@ -58,19 +95,36 @@ def _vgg11(
 ) -> "keras.Model":
     """Build the eight convolutions of configuration A, with batch normalisation, and one hidden dense layer.
 
-    Follows the variant of configuration D for CIFAR-10 of Liu & Deng: batch normalisation, and a classifier with 512
-    units instead of two layers of 4096.
+    Follows the variant of configuration D for CIFAR-10 of Liu & Deng: batch
+    normalisation, and a classifier with 512 units instead of two layers of 4096.
     """
     x = image = keras.Input(input_shape, name="input")
     for block, (depth, features) in enumerate(zip((1, 1, 2, 2, 2), filters), 1):
         for i in range(1, depth + 1):
             layer = f"conv_{block}_{i}"
             x = keras.layers.Conv2D(
-                features, 3, padding="same", use_bias=False, name=layer, kernel_initializer="he_normal"
+                features,
+                3,
+                padding="same",
+                use_bias=False,
+                name=layer,
+                kernel_initializer="he_normal",
             )(x)
             x = rectified(x, layer)
         x = keras.layers.AveragePooling2D(2, name=f"pool_{block}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    x = rectified(keras.layers.Dense(units, use_bias=False, name="dense", kernel_initializer="he_normal")(x), "dense")
+    x = rectified(
+        keras.layers.Dense(
+            units,
+            use_bias=False,
+            name="dense",
+            kernel_initializer="he_normal",
+        )(x),
+        "dense",
+    )
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(image, keras.layers.Dense(num_classes, activation="softmax", name="output")(x), name=name)
+    return keras.Model(
+        image,
+        keras.layers.Dense(num_classes, activation="softmax", name="output")(x),
+        name=name,
+    )

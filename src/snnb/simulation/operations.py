@@ -1,11 +1,14 @@
 """Operations, energy and size of a network as published: counts of arithmetic, and metrics of NeuroBench.
 
-Energies are taken from Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit floating point in 45 nm: an
-addition 0.9 pJ, a multiplication 3.7 pJ. Memory accesses, the leak, biases and updates of neurons are not included.
+Energies are taken from Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit
+floating point in 45 nm: an addition 0.9 pJ, a multiplication 3.7 pJ. Memory accesses,
+the leak, biases and updates of neurons are not included.
 
-`footprint`, `connection_sparsity`, `activation_sparsity` and `membrane_updates` are defined by NeuroBench (Yik et al.
-2025, The neurobench framework for benchmarking neuromorphic computing algorithms and systems, Nature Communications;
-package `neurobench` 2.3.0, `neurobench.metrics`), whose package rounds connection sparsity to four digits.
+`footprint`, `connection_sparsity`, `activation_sparsity` and `membrane_updates` are
+defined by NeuroBench (Yik et al. 2025, The neurobench framework for benchmarking
+neuromorphic computing algorithms and systems, Nature Communications; package
+`neurobench` 2.3.0, `neurobench.metrics`), whose package rounds connection sparsity to
+four digits.
 """
 
 import math
@@ -58,15 +61,24 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
 def footprint(network: Network) -> int:
     """Return the bytes of the parameters of a network; NeuroBench: all parameters and buffers of the torch module.
 
-    Parameters are weights, including zeros, once for all synapses that share them; biases; initial potentials and
-    thresholds of channels; and the numbers of a neuron model. Each takes 4 bytes, a weight of an integer network its
-    bit width. Membrane potentials are not included, since snnTorch allocates them when the network runs.
+    Parameters are weights, including zeros, once for all synapses that share them;
+    biases; initial potentials and thresholds of channels; and the numbers of a neuron
+    model. Each takes 4 bytes, a weight of an integer network its bit width. Membrane
+    potentials are not included, since snnTorch allocates them when the network runs.
     """
     numbers = 0
     for population in network.populations:
         neuron = {} if population.neuron is None else population.neuron.given
-        biases = [population.bias, *(projection.bias for projection in population.projections)]
-        arrays = [*biases, population.initial_potential, population.integer_threshold, *neuron.values()]
+        biases = [
+            population.bias,
+            *(projection.bias for projection in population.projections),
+        ]
+        arrays = [
+            *biases,
+            population.initial_potential,
+            population.integer_threshold,
+            *neuron.values(),
+        ]
         numbers += sum(array.size for array in arrays if array is not None)
     weights = sum(kernel.size for kernel in _kernels(network))
     bits = 8 * FLOAT_BYTES if network.weight_bits is None else network.weight_bits
@@ -76,22 +88,30 @@ def footprint(network: Network) -> int:
 def connection_sparsity(network: Network) -> float:
     """Return the fraction of the weights that are 0; NeuroBench: of the weights of convolutions and dense layers.
 
-    A weight counts once for all synapses that share it. An average pooling has weights after calibration only.
+    A weight counts once for all synapses that share it. An average pooling has weights
+    after calibration only.
     """
     kernels = list(_kernels(network))
     weights = sum(kernel.size for kernel in kernels)
     return sum(int((kernel == 0).sum()) for kernel in kernels) / max(1, weights)
 
 
-def activation_sparsity(network: Network, counts: Mapping[str, np.ndarray], possible: int) -> float:
+def activation_sparsity(
+    network: Network,
+    counts: Mapping[str, np.ndarray],
+    possible: int,
+) -> float:
     """Return the fraction of activations that are 0, over all neurons that spike, steps and samples.
 
-    The activation of a neuron in a step is its spike. `counts` has the spikes of each neuron, `possible` is their
-    largest possible number. The input is not included.
+    The activation of a neuron in a step is its spike. `counts` has the spikes of each
+    neuron, `possible` is their largest possible number. The input is not included.
     """
     spiking = [population for population in network.populations if population.spikes]
     activations = possible * sum(population.size for population in spiking)
-    return 1 - sum(int(counts[population.name].sum()) for population in spiking) / max(1, activations)
+    return 1 - sum(int(counts[population.name].sum()) for population in spiking) / max(
+        1,
+        activations,
+    )
 
 
 def _kernels(network: Network) -> Iterator[np.ndarray]:

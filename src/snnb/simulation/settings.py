@@ -11,7 +11,8 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed
 
 LONGEST_DURATION = 10_000_000
-INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"  # panels of the help
+# Panels of the help
+INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"
 
 # Options of a converted network, which a network from a NIR file defines
 OF_CONVERTED = ("threshold", "reset", "initial_potential", "output")
@@ -25,37 +26,59 @@ Output = Literal["auto", "softmax", "spikes", "membrane"]
 class SimulationSettings(Options):
     """Settings of a simulation; a time step is 1 ms, or that of a NIR file or of the bins of events.
 
-    With `poisson` input, a pixel spikes with amplitude 1 and probability pixel * input_rate / 1000 in each time step.
-    The threshold is also the amplitude of a spike, as in the toolbox. An initial potential of half the threshold
-    minimises the expected error of a rate (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
-    spiking neural networks, AAAI); a softmax layer, which has no threshold, starts at 0. The results do not depend on
-    `workers` and `scheduler`.
+    With `poisson` input, a pixel spikes with amplitude 1 and probability pixel *
+    input_rate / 1000 in each time step. The threshold is also the amplitude of a spike,
+    as in the toolbox. An initial potential of half the threshold minimises the expected
+    error of a rate (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for
+    low-latency spiking neural networks, AAAI); a softmax layer, which has no threshold,
+    starts at 0. The results do not depend on `workers` and `scheduler`.
     """
 
     engine: Engine = Field(default="auto", description="Engine.")
-    samples: Annotated[Count, Flag(panel=INPUT), ToolboxKey("simulation", "num_to_test")] = Field(
-        default=100, description="Number of test samples."
-    )
+    samples: Annotated[
+        Count,
+        Flag(panel=INPUT),
+        ToolboxKey("simulation", "num_to_test"),
+    ] = Field(default=100, description="Number of test samples.")
     first: Annotated[int, Flag(panel=INPUT)] = Field(
-        default=0, ge=0, le=MOST, description="Index of the first test sample."
+        default=0,
+        ge=0,
+        le=MOST,
+        description="Index of the first test sample.",
     )
-    duration: Annotated[int, Flag(panel=INPUT), ToolboxKey("simulation", "duration")] = Field(
-        default=100, ge=1, le=LONGEST_DURATION, description="Time steps per sample."
+    duration: Annotated[
+        int,
+        Flag(panel=INPUT),
+        ToolboxKey("simulation", "duration"),
+    ] = Field(
+        default=100,
+        ge=1,
+        le=LONGEST_DURATION,
+        description="Time steps per sample.",
     )
     warm_up: Annotated[int, Flag(panel=INPUT)] = Field(
-        default=0, ge=0, le=LONGEST_DURATION, description="Initial time steps excluded from all counts."
+        default=0,
+        ge=0,
+        le=LONGEST_DURATION,
+        description="Initial time steps excluded from all counts.",
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples per batch (toolbox engine only)."
+        default=50,
+        description="Samples per batch (toolbox engine only).",
     )
     input: Annotated[
-        InputCoding, Flag(panel=INPUT), ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})
+        InputCoding,
+        Flag(panel=INPUT),
+        ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"}),
     ] = Field(
         default="constant",
         description="Input coding: constant current, Poisson spikes, events, or a current per time step.",
     )
     input_rate: Annotated[int, Flag(panel=INPUT), ToolboxKey("input", "input_rate")] = Field(
-        default=1000, ge=1, le=1000, description="Spikes per 1000 steps of a pixel of 1."
+        default=1000,
+        ge=1,
+        le=1000,
+        description="Spikes per 1000 steps of a pixel of 1.",
     )
     threshold: Annotated[float, Flag(panel=NEURONS), ToolboxKey("cell", "v_thresh")] = Field(
         default=1.0, gt=0, description="Firing threshold."
@@ -63,22 +86,42 @@ class SimulationSettings(Options):
     reset: Annotated[
         Reset,
         Flag(panel=NEURONS),
-        ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"}),
+        ToolboxKey(
+            "cell",
+            "reset",
+            {"subtraction": "Reset by subtraction", "zero": "Reset to zero"},
+        ),
     ] = Field(default="subtraction", description="Reset mode.")
     initial_potential: Annotated[float, Flag(panel=NEURONS)] = Field(
-        default=0.0, ge=0, lt=1, description="Initial potential as a fraction of the threshold."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Initial potential as a fraction of the threshold.",
     )
-    workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Number of processes.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        exclude=True,
+        description="Number of processes.",
+    )
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
-        default=None, exclude=True, description="Dask scheduler; the samples are distributed over its workers."
+        default=None,
+        exclude=True,
+        description="Dask scheduler; the samples are distributed over its workers.",
     )
     output: Annotated[Output, Flag(panel=NEURONS)] = Field(
         default="auto",
-        description="Output layer: stochastic softmax spikes, integrate-and-fire spikes, or membrane (accumulated "
-        "input). auto: spikes if calibrated, else softmax.",
+        description=(
+            "Output layer: stochastic softmax spikes, integrate-and-fire spikes, or "
+            "membrane (accumulated input). auto: spikes if calibrated, else softmax."
+        ),
     )
     record_spikes: Annotated[int, Flag(panel=RECORDING)] = Field(
-        default=0, ge=0, le=MOST, description="Number of samples with recorded spike times."
+        default=0,
+        ge=0,
+        le=MOST,
+        description="Number of samples with recorded spike times.",
     )
     seed: Seed = Field(default=0, description="Random seed.")
 
@@ -92,52 +135,87 @@ class SimulationSettings(Options):
     def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
         duration = others.data.get("duration")
         if duration is not None and warm_up >= duration:
-            raise ValueError(f"leaves no step of --duration {duration} to count; reduce it")
+            raise ValueError(
+                f"leaves no step of --duration {duration} to count; reduce it",
+            )
         return warm_up
 
     @field_validator("record_spikes")
     @classmethod
-    def _records_what_is_simulated(cls, record_spikes: int, others: ValidationInfo) -> int:
+    def _records_what_is_simulated(
+        cls,
+        record_spikes: int,
+        others: ValidationInfo,
+    ) -> int:
         samples = others.data.get("samples")
         if samples is not None and record_spikes > samples:
-            raise ValueError(f"only --samples {samples} are simulated; record at most that many")
+            raise ValueError(
+                f"only --samples {samples} are simulated; record at most that many",
+            )
         return record_spikes
 
     @field_validator("scheduler")
     @classmethod
-    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+    def _is_an_address(
+        cls,
+        scheduler: Optional[str],
+        others: ValidationInfo,
+    ) -> Optional[str]:
         if scheduler is None:
             return None
         if others.data.get("workers", 1) > 1:
             raise ValueError("not with --workers: the cluster has its own workers")
         return checked_address(scheduler)
 
-    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "output")
+    @field_validator(
+        "initial_potential",
+        "record_spikes",
+        "workers",
+        "scheduler",
+        "output",
+    )
     @classmethod
     def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
         simulated = (cls.model_fields[str(others.field_name)].default, "softmax")
         if others.data.get("engine") == "toolbox" and value not in simulated:
-            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
+            raise ValueError(
+                "not with --engine toolbox; use --engine tensorflow or event",
+            )
         return value
 
 
 def refuse_unsuitable(
-    settings: SimulationSettings, *, integer: bool, calibrated: bool, windowed: bool, pruned: bool
+    settings: SimulationSettings,
+    *,
+    integer: bool,
+    calibrated: bool,
+    windowed: bool,
+    pruned: bool,
 ) -> None:
     """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not support."""
     if settings.engine == "toolbox":
         kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
         refused = next((kind for kind, applies in kinds.items() if applies), None)
         if refused is not None:
-            raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
+            raise InputError(
+                f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event",
+            )
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
     if integer and settings.threshold != 1:
-        raise UsageError("--threshold: an integer network defines its thresholds; omit it")
+        raise UsageError(
+            "--threshold: an integer network defines its thresholds; omit it",
+        )
     if calibrated and settings.initial_potential:
-        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; omit it")
+        raise UsageError(
+            "--initial-potential: a calibrated network defines its initial potentials; omit it",
+        )
     if windowed and settings.warm_up:
-        raise UsageError("--warm-up: a population with a firing window has no warm-up; omit it")
+        raise UsageError(
+            "--warm-up: a population with a firing window has no warm-up; omit it",
+        )
     if windowed and settings.reset != "subtraction":
-        raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
+        raise UsageError(
+            "--reset zero: a network with firing windows needs --reset subtraction",
+        )

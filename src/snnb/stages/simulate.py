@@ -8,17 +8,33 @@ from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
-from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, toolbox_keys, write_all, write_changes
+from snnb.conversion.toolbox_config import (
+    configuration,
+    copy_for_toolbox,
+    toolbox_keys,
+    write_all,
+    write_changes,
+)
 from snnb.core.errors import InputError, SnnbError, UsageError
 from snnb.core.options import Flag
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.fidelity import Fidelity
-from snnb.plots.figure_format import FIGURE_ENDINGS, FIGURES_DEFAULT, FigureFormat, Figures
+from snnb.plots.figure_format import (
+    FIGURE_ENDINGS,
+    FIGURES_DEFAULT,
+    FigureFormat,
+    Figures,
+)
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord
-from snnb.simulation.settings import OF_CONVERTED, RECORDING, SimulationSettings, refuse_unsuitable
+from snnb.simulation.settings import (
+    OF_CONVERTED,
+    RECORDING,
+    SimulationSettings,
+    refuse_unsuitable,
+)
 from snnb.simulation.summary import SimulationSummary
 from snnb.stages import parse, prepare, train
 from snnb.stages.parse import ParseParams
@@ -44,7 +60,9 @@ DEFAULT_SAMPLES = 1000
 
 def _printable(label: str) -> str:
     if not is_name(label):
-        raise ValueError(f"must be one line of 1 to {LONGEST_NAME} printable characters")
+        raise ValueError(
+            f"must be one line of 1 to {LONGEST_NAME} printable characters",
+        )
     return label
 
 
@@ -58,8 +76,13 @@ class SimulateParams(SimulationSettings):
         "figures": FIGURES_DEFAULT,
     }
 
-    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT", panel=RECORDING)] = (
-        Field(default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`.")
+    label: Annotated[
+        Optional[Annotated[str, AfterValidator(_printable)]],
+        Flag(metavar="TEXT", panel=RECORDING),
+    ] = Field(
+        default=None,
+        exclude=True,
+        description="Name shown by `snnb status` and `snnb compare`.",
     )
     figures: Annotated[Figures, Flag(panel=RECORDING)] = None
 
@@ -89,22 +112,32 @@ SUMMARY = view(
     "interval_steps",
     of=[SimulateDetails],
 )
-KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, SUMMARY, names=STAMP)
+KIND = Kind(
+    "simulate",
+    "simulations",
+    SimulateParams,
+    SimulateDetails,
+    SUMMARY,
+    names=STAMP,
+)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
 def in_force(run: RunDirectory) -> Optional[str]:
     """Return the stamp of the simulation that other commands use by default; None without simulations.
 
-    It is the latest one with the parameters that a simulation would have now, and of the present network and test set.
-    If there is none, it is the latest simulation.
+    It is the latest one with the parameters that a simulation would have now, and of
+    the present network and test set. If there is none, it is the latest simulation.
     """
     names = run.latest_first(KIND.name)
     if not names:
         return None
     present_files = run.outputs()
     with suppress(SnnbError):  # the options of the run are not valid any more
-        params = STAGE.resolve(run, STAGE.effective_options(run, run.options)).model_dump()
+        params = STAGE.resolve(
+            run,
+            STAGE.effective_options(run, run.options),
+        ).model_dump()
         for name in names:
             record = run.records_of(KIND.name)[name]
             is_present = all(present_files.get(file.path) == file for file in record.inputs)
@@ -123,7 +156,11 @@ def _test_samples(run: RunDirectory) -> int:
     return recorded_details(run, prepare.KIND).splits["test"].shape[0]
 
 
-def _save_plots(result: "SimulationResult", directory: Path, figures: FigureFormat) -> None:
+def _save_plots(
+    result: "SimulationResult",
+    directory: Path,
+    figures: FigureFormat,
+) -> None:
     """Save the figures of a simulation into its directory."""
     from snnb.io.figures import save
     from snnb.plots.simulation import plot_quality, plot_raster, plot_rates
@@ -143,7 +180,11 @@ def _save_plots(result: "SimulationResult", directory: Path, figures: FigureForm
         save(raster, directory / f"raster.{figures}")
 
 
-def _own_settings(run: RunDirectory, params: SimulateParams, result: "SimulationResult") -> Dict[str, object]:
+def _own_settings(
+    run: RunDirectory,
+    params: SimulateParams,
+    result: "SimulationResult",
+) -> Dict[str, object]:
     """Return the final values of the options of conversion and simulation that the toolbox does not have."""
     converted = recorded(run, parse.KIND)
     assert converted is not None
@@ -158,7 +199,9 @@ def _own_settings(run: RunDirectory, params: SimulateParams, result: "Simulation
     for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
         left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
         options = given[stage.name].items()
-        values.update({name: value for name, value in options if value is not None and name not in left_out})
+        values.update(
+            {name: value for name, value in options if value is not None and name not in left_out},
+        )
     statistics = result.statistics
     coding = statistics.coding[result.network.output.name]
     values.update(
@@ -167,7 +210,8 @@ def _own_settings(run: RunDirectory, params: SimulateParams, result: "Simulation
         output="softmax" if coding == "random" else coding,
     )
     values.pop("firing" if result.network.steps is None else "initial_potential", None)
-    if statistics.engine == "toolbox":  # the parameter of the toolbox is a divisor of the number of samples
+    # The parameter of the toolbox is a divisor of the number of samples
+    if statistics.engine == "toolbox":
         values["batch_size"] = params.batch_size
     return values
 
@@ -190,7 +234,10 @@ def simulate_samples(
     from snnb.simulation.operations import multiply_accumulates
     from snnb.simulation.simulate import simulate
 
-    details, samples = recorded_details(run, prepare.KIND), run.path / prepare.samples_file(run)
+    details, samples = (
+        recorded_details(run, prepare.KIND),
+        run.path / prepare.samples_file(run),
+    )
     multiplied = None if trained is None else multiply_accumulates(trained)
     if fidelity is None or "average_pooling" not in fidelity.after:
         trained = None  # the parsed network computes the same
@@ -220,7 +267,11 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     kind = KIND
     always_new = True
 
-    def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> SimulateParams:
+    def resolve(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> SimulateParams:
         """Return the parameters."""
         details = recorded_details(run, prepare.KIND)
         available = _test_samples(run)
@@ -233,29 +284,40 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                     "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
                 )
             use = " or ".join(details.codings)
-            raise UsageError(f"--input {params.input}: the test set has {has}; use --input {use}")
+            raise UsageError(
+                f"--input {params.input}: the test set has {has}; use --input {use}",
+            )
         if left < 1:
             last = available - 1
             raise UsageError(
-                f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}"
+                f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}",
             )
         if params.samples > left:
             after = f" and {left} from --first {params.first} on" if params.first else ""
-            raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
+            raise UsageError(
+                f"--samples {params.samples}: the test set has {available}{after}; give at most that many",
+            )
         return params
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the defaults for the test set, and for a calibrated or integer network."""
         from snnb.network.read_network import spiking_attributes
 
         details = recorded_details(run, prepare.KIND)
         first = int(str(options.get("first", 0)))
-        defaults: Dict[str, object] = {"samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first))}
+        defaults: Dict[str, object] = {
+            "samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first)),
+        }
         if details.content != "pictures":
             defaults["input"] = details.codings[0]
             defaults["duration"] = details.splits["test"].shape[1]
             return defaults
-        with suppress(InputError):  # missing or damaged: it is made again before the simulation
+        # Missing or damaged: it is made again before the simulation
+        with suppress(InputError):
             attributes = spiking_attributes(run.path / parsed_file(run))
             if "steps" in attributes:
                 defaults["duration"] = attributes["steps"]
@@ -267,7 +329,12 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if option_value(KIND, given, "input") != "poisson":
             reasons["input_rate"] = "only with --input poisson"
         if train.is_spiking(run):
-            reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
+            reasons.update(
+                dict.fromkeys(
+                    OF_CONVERTED,
+                    "a trained spiking network defines it; omit it",
+                ),
+            )
             reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
         if parse.is_calibrated(run, given):
             reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
@@ -281,7 +348,15 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
             return
         given, options = planned.given, planned.given.get(KIND.name, {})
-        names = ("engine", "warm_up", "reset", "threshold", "initial_potential", "workers", "scheduler")
+        names = (
+            "engine",
+            "warm_up",
+            "reset",
+            "threshold",
+            "initial_potential",
+            "workers",
+            "scheduler",
+        )
         values: Dict[str, Any] = {name: option_value(KIND, given, name) for name in names}
         calibrated = parse.is_calibrated(run, given)
         refuse_unsuitable(
@@ -294,7 +369,12 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if planned.next in earlier[1:]:
             self.resolve(run, options)
 
-    def execute(self, run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: SimulateParams,
+        progress: Progress = silent,
+    ) -> str:
         """Simulate and write a new directory in `simulations/`."""
         from snnb.model_files.read_model import read_trained
         from snnb.network.read_network import read_network, write_spiking
@@ -311,12 +391,21 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         data = [prepare.samples_file(run), "dataset/y_test.npy"]
         if params.output == "spikes":
             data.append("dataset/x_norm.npz")
-        history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
+        history = (
+            "training_history.csv",
+            "training_metrics.json",
+            *(f"training_plot{end}" for end in FIGURE_ENDINGS),
+        )
         parsed, copied = run.path / networks[1], [run.path / path for path in networks]
         copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
         # The toolbox drops an incomplete batch.
         batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
-        with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
+        with run.stage(
+            "simulate",
+            params,
+            inputs=[*networks, *data],
+            name=stamp,
+        ) as output:
             for path in copied:
                 if path == parsed and not spiking:
                     copy_for_toolbox(path, output.directory / path.name, batch)
@@ -329,8 +418,19 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 simulated = output.directory / parsed.name
                 network = read_network(simulated)
                 if network.output.activation == "softmax":
-                    write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
-            figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
+                    write_spiking(
+                        spiking_output(
+                            network,
+                            prepare.normalisation_set(run),
+                            params.duration,
+                        ),
+                        simulated,
+                    )
+            figures = figure_format(
+                params.figures,
+                recorded(run, KIND),
+                "rate_histogram",
+            )
             result = simulate_samples(
                 run,
                 simulated,
@@ -342,14 +442,22 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             )
             _save_plots(result, output.directory, figures)
             if not spiking:  # which the toolbox cannot simulate
-                parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
+                parameters = configuration(
+                    run.model,
+                    [converted.params, params.changed(batch_size=batch)],
+                )
                 if params.first:
                     tested = f"range({params.first}, {params.first + params.samples})"
                     parameters.set("simulation", "sample_idxs_to_test", tested)
                 write_changes(parameters, output.directory / "config")
                 parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
                 write_all(parameters, output.directory / ".config")
-            write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
+            write_log(
+                output.directory / "log.txt",
+                run,
+                shown_params(run, params),
+                result.log_lines(),
+            )
             statistics = result.statistics
             output.warnings = list(result.warnings)
             output.details = SimulateDetails(

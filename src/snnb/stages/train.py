@@ -83,23 +83,36 @@ class TrainParams(TrainingOptions):
         "figures": FIGURES_DEFAULT,
     }
 
-    settings: Annotated[Dict[str, Setting], Flag(name="--set", metavar="K=V", parse=from_pairs, repeated=True)] = Field(
-        default_factory=dict, description="Hyper-parameter of the model; repeatable."
+    settings: Annotated[
+        Dict[str, Setting],
+        Flag(name="--set", metavar="K=V", parse=from_pairs, repeated=True),
+    ] = Field(
+        default_factory=dict,
+        description="Hyper-parameter of the model; repeatable.",
     )
     activation: Annotated[Literal["relu", "qcfs"], Flag(panel="QCFS")] = Field(
-        default="relu", description="Activation of hidden layers."
+        default="relu",
+        description="Activation of hidden layers.",
     )
     levels: Annotated[Count, Flag(panel="QCFS")] = Field(
-        default=8, description="QCFS quantisation levels (= number of time steps)."
+        default=8,
+        description="QCFS quantisation levels (= number of time steps).",
     )
     initial_weights: Optional[AbsolutePath] = Field(
-        default=None, description="Initial weights: a .h5 file of the same model."
+        default=None,
+        description="Initial weights: a .h5 file of the same model.",
     )
     resume: Optional[bool] = Field(
-        default=None, exclude=True, description="Resume an interrupted training. Default: if options are equal."
+        default=None,
+        exclude=True,
+        description="Resume an interrupted training. Default: if options are equal.",
     )
-    pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="TEXT")] = Field(
-        default=None, description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25."
+    pixels: Annotated[
+        Optional[Annotated[str, AfterValidator(_readable)]],
+        Flag(metavar="TEXT"),
+    ] = Field(
+        default=None,
+        description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
     )
     figures: Figures = None
 
@@ -108,20 +121,27 @@ class TrainDetails(Record):
     """Result of the training."""
 
     epochs_run: int
-    default_settings: Dict[str, Setting] = Field(default_factory=dict)  # hyper-parameters of the model
+    # Hyper-parameters of the model
+    default_settings: Dict[str, Setting] = Field(default_factory=dict)
     test_accuracy: TestAccuracy = None
     test_loss: TestLoss = None
     test_mean_squared_error: TestError = None
 
 
-SUMMARY = view("test_accuracy", "test_loss", "test_mean_squared_error", of=[TrainDetails])
+SUMMARY = view(
+    "test_accuracy",
+    "test_loss",
+    "test_mean_squared_error",
+    of=[TrainDetails],
+)
 KIND = Kind("train", "train", TrainParams, TrainDetails, SUMMARY)
 
 
 def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
     """Return the hyper-parameters of the model with their defaults.
 
-    A user's Python file is opened only if it is not the one of the recorded training, whose defaults are recorded.
+    A user's Python file is opened only if it is not the one of the recorded training,
+    whose defaults are recorded.
     """
     record = recorded(run, KIND)
     if run.manifest.run.model_source is None or record is None:
@@ -172,16 +192,27 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
     return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
 
 
-def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[[], "keras.Model"]:
+def builder(
+    run: RunDirectory,
+    model: Model,
+    params: TrainParams,
+) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the untrained model of the run for its prepared data set."""
-    build_network, shape = model.build, recorded_details(run, prepare.KIND).splits["test"].shape[1:]
+    build_network, shape = (
+        model.build,
+        recorded_details(run, prepare.KIND).splits["test"].shape[1:],
+    )
     assert build_network is not None
 
     def build() -> "keras.Model":
         from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
-        model = build_network(input_shape=tuple(shape), num_classes=prepare.class_count(run), **params.settings)
+        model = build_network(
+            input_shape=tuple(shape),
+            num_classes=prepare.class_count(run),
+            **params.settings,
+        )
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":
@@ -206,7 +237,12 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     from snnb.training.batches import LabelledPictures
 
     x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
-    return LabelledPictures(x, y, recorded_details(run, prepare.KIND).scale, prepare.class_count(run))
+    return LabelledPictures(
+        x,
+        y,
+        recorded_details(run, prepare.KIND).scale,
+        prepare.class_count(run),
+    )
 
 
 def _advice(prepared: prepare.PrepareDetails) -> str:
@@ -215,7 +251,10 @@ def _advice(prepared: prepare.PrepareDetails) -> str:
 
     if prepared.floats:
         return "write the arrays with the values that the model was trained on, or give --pixels"
-    dark = dark_pixels({"test": (prepared.splits["test"].values or (0.0, prepared.scale))[1]}, prepared.scale)
+    dark = dark_pixels(
+        {"test": (prepared.splits["test"].values or (0.0, prepared.scale))[1]},
+        prepared.scale,
+    )
     pixels = "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…)"
     return dark[0] if dark else pixels
 
@@ -230,10 +269,18 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         defaults = self.defaults(run, options)
         settings = cast("Mapping[str, object]", options.get("settings", {}))
         own = run.manifest.run.model_source is not None
-        checked = checked_hyperparameters(settings, cast("Mapping[str, Hyperparameter]", defaults["settings"]), own=own)
+        checked = checked_hyperparameters(
+            settings,
+            cast("Mapping[str, Hyperparameter]", defaults["settings"]),
+            own=own,
+        )
         return resolve_params(KIND, {**options, "settings": checked}, defaults)
 
-    def defaults(self, run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    def defaults(
+        self,
+        run: RunDirectory,
+        options: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """Return the recipe of the model, as far as it is valid with the options, and its hyper-parameters."""
         spec = packaged(run.manifest.run)
         recipe = Recipe() if spec is None else spec.recipe
@@ -250,12 +297,16 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         reasons = {}
         if not is_quantised(run, given):
             reasons["levels"] = "only with --activation qcfs"
-        return {**reasons, "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]"}
+        return {
+            **reasons,
+            "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]",
+        }
 
     def check(self, run: RunDirectory, planned: PlannedRun) -> None:
         """Check the options together with the model's recipe before anything runs.
 
-        That opens a user's own model, so it is not done when the training is up to date.
+        That opens a user's own model, so it is not done when the training is up to
+        date.
         """
         if planned.next == "train" and not is_trained_elsewhere(run):
             prepare.require_training_set(run, "training the network")
@@ -268,12 +319,20 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         ):
             weights = self.resolve(run, given).initial_weights
             if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
-                raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
+                raise UsageError(
+                    f"--initial-weights {weights}: the training overwrites that file; give a copy of it",
+                )
 
-    def execute(self, run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
+    def execute(
+        self,
+        run: RunDirectory,
+        params: TrainParams,
+        progress: Progress = silent,
+    ) -> None:
         """Train and write `train/`; of a network from a NIR file, only its file.
 
-        If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
+        If `resume` is None, an interrupted training continues only if its checkpoint
+        was made with these parameters.
         """
         model = model_of(run)
         if is_spiking(run):
@@ -289,7 +348,9 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         notes: Dict[str, None] = {}  # in order; a model may be built more than once
         parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
         with run.stage(
-            "train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]
+            "train",
+            params,
+            inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"],
         ) as output:
             test_set = _labelled_pictures(run, "test")
             target = output.directory / f"{run.model}.h5"
@@ -310,9 +371,17 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 pixels = pixels_of(run, params)
                 network = read_model(model.file, notes.setdefault, pixels)
                 if model.file.suffix.lower() == ".onnx":
-                    x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
+                    x = np.asarray(
+                        test_set.x[:VERIFIED_SAMPLES],
+                        np.float32,
+                    ) / np.float32(test_set.scale)
                     verify_onnx(model.file, network, pixels, x)
-                metrics, confusion = evaluate_pretrained(network, test_set, output.directory, progress)
+                metrics, confusion = evaluate_pretrained(
+                    network,
+                    test_set,
+                    output.directory,
+                    progress,
+                )
                 write_keras_h5(network, target, run.model)
                 epochs_run, warnings = 0, []
             else:
@@ -332,15 +401,27 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 )
                 metrics, confusion = result.metrics, result.confusion
                 epochs_run, warnings = len(result.history), result.warnings
-                figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
+                figures = figure_format(
+                    params.figures,
+                    recorded(run, KIND),
+                    "training_plot",
+                )
                 figure = plot_training(result.document, result.history, run.model)
                 save(figure, output.directory / f"training_plot.{figures}")
             output.warnings += [*notes, *warnings]
             if confusion is not None:
                 prepared = recorded_details(run, prepare.KIND)
-                warning = chance_warning(confusion, prepared.class_names, _advice(prepared) if model.trained else None)
+                warning = chance_warning(
+                    confusion,
+                    prepared.class_names,
+                    _advice(prepared) if model.trained else None,
+                )
                 output.warnings += [] if warning is None else [warning]
-            output.details = TrainDetails(epochs_run=epochs_run, default_settings=dict(model.settings), **metrics)
+            output.details = TrainDetails(
+                epochs_run=epochs_run,
+                default_settings=dict(model.settings),
+                **metrics,
+            )
         shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 

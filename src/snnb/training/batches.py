@@ -27,28 +27,36 @@ class LabelledPictures:
 def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndarray]:
     """Split `count` pictures at random; return the sorted indices of the training and of the validation set.
 
-    `share` is the fraction of the pictures for validation, in (0, 1); at least one picture is. Raise `UsageError` if
-    none is left to train on.
+    `share` is the fraction of the pictures for validation, in (0, 1); at least one
+    picture is. Raise `UsageError` if none is left to train on.
     """
     rows = np.random.default_rng([seed]).permutation(count)
     held_out = max(1, round(share * len(rows)))
     if held_out >= len(rows):
         raise UsageError(
-            f"with {held_out} of {len(rows)} images for validation, none remains for training: prepare more "
-            "images or give a smaller --validation-split"
+            f"with {held_out} of {len(rows)} images for validation, none remains for "
+            "training: prepare more images or give a smaller --validation-split",
         )
     return np.sort(rows[held_out:]), np.sort(rows[:held_out])
 
 
 def batches(
-    pictures: LabelledPictures, rows: np.ndarray, batch_size: int, target_shape: Tuple[int, ...]
+    pictures: LabelledPictures,
+    rows: np.ndarray,
+    batch_size: int,
+    target_shape: Tuple[int, ...],
 ) -> "tf.data.Dataset":
     """Return a dataset of (pixels, target) batches, float32, of the pictures `rows` in this order.
 
-    Pixels are in [0, 1] and have the shape (batch, height, width, channels). Targets are one-hot, (batch, classes), or
-    the pixels in the shape of the output; `target_shape` is the output shape of the model for one picture.
+    Pixels are in [0, 1] and have the shape (batch, height, width, channels). Targets
+    are one-hot, (batch, classes), or the pixels in the shape of the output;
+    `target_shape` is the output shape of the model for one picture.
     """
-    return _dataset(pictures, lambda: _in_order(pictures, rows, batch_size, target_shape, None), target_shape)
+    return _dataset(
+        pictures,
+        lambda: _in_order(pictures, rows, batch_size, target_shape, None),
+        target_shape,
+    )
 
 
 def training_batches(
@@ -62,8 +70,9 @@ def training_batches(
 ) -> "tf.data.Dataset":
     """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
 
-    The other arguments are as in `batches`. The seed and the index of an epoch determine its order. `steps` is the
-    number of batches per epoch, `first_epoch` the index, from 0, of the epoch that the first iteration yields.
+    The other arguments are as in `batches`. The seed and the index of an epoch
+    determine its order. `steps` is the number of batches per epoch, `first_epoch` the
+    index, from 0, of the epoch that the first iteration yields.
     """
     epochs = itertools.count(first_epoch)
 
@@ -71,7 +80,13 @@ def training_batches(
         rng = np.random.default_rng([options.seed, next(epochs)])
         order = rng.permutation(rows)[: steps * options.batch_size]
         augmentation = (options, rng) if options.flip or options.shift else None
-        return _in_order(pictures, order, options.batch_size, target_shape, augmentation)
+        return _in_order(
+            pictures,
+            order,
+            options.batch_size,
+            target_shape,
+            augmentation,
+        )
 
     return _dataset(pictures, generate, target_shape)
 
@@ -84,7 +99,11 @@ def _dataset(
     import tensorflow as tf
 
     shapes = ((None, *pictures.x.shape[1:]), (None, *target_shape))
-    return tf.data.Dataset.from_generator(generate, (tf.float32, tf.float32), shapes).prefetch(2)
+    return tf.data.Dataset.from_generator(
+        generate,
+        (tf.float32, tf.float32),
+        shapes,
+    ).prefetch(2)
 
 
 def _in_order(
@@ -99,8 +118,9 @@ def _in_order(
         raw = pictures.x[chosen]
         if augmentation is not None:
             raw = _augmented(raw, *augmentation)
-        # In numpy, since TensorFlow's graph optimiser turns a division by a constant into a product, which rounds
-        # differently from the pixels that the simulation uses.
+        # In numpy, since TensorFlow's graph optimiser turns a division by a constant
+        # into a product, which rounds differently from the pixels that the simulation
+        # uses.
         pixels = np.divide(raw, np.float32(pictures.scale), dtype=np.float32)
         if pictures.num_classes is None:
             yield pixels, pixels.reshape((len(pixels), *target_shape))
@@ -113,7 +133,11 @@ def _augmented(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.
     _, height, width, _ = raw.shape
     flipped = rng.random(len(raw)) < 0.5 if recipe.flip else np.zeros(len(raw), bool)
     reach = (int(recipe.shift * height), int(recipe.shift * width))
-    moves = rng.integers([-reach[0], -reach[1]], [reach[0] + 1, reach[1] + 1], size=(len(raw), 2))
+    moves = rng.integers(
+        [-reach[0], -reach[1]],
+        [reach[0] + 1, reach[1] + 1],
+        size=(len(raw), 2),
+    )
     changed = np.empty_like(raw)
     for i, (flip, (down, right)) in enumerate(zip(flipped, moves)):
         rows = np.clip(np.arange(height) - down, 0, height - 1)

@@ -1,7 +1,7 @@
 """Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch.
 
-The checkpoint is one npz file that is replaced atomically. The members of an npz file have checksums, so damage is
-detected when they are read. Nothing in it is executed.
+The checkpoint is one npz file that is replaced atomically. The members of an npz file
+have checksums, so damage is detected when they are read. Nothing in it is executed.
 """
 
 import json
@@ -23,7 +23,12 @@ from snnb.io.npy import load_archive
 from snnb.io.text import parse_json
 from snnb.model_files.keras import description_of, keras
 from snnb.model_files.read_model import read_trained
-from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
+from snnb.training.batches import (
+    LabelledPictures,
+    batches,
+    split_rows,
+    training_batches,
+)
 from snnb.training.history import (
     METRICS_FILE,
     EpochMetrics,
@@ -31,7 +36,12 @@ from snnb.training.history import (
     named_metrics,
     write_history,
 )
-from snnb.training.keras_model import check_finite, check_model, compile_model, write_model
+from snnb.training.keras_model import (
+    check_finite,
+    check_model,
+    compile_model,
+    write_model,
+)
 from snnb.training.pretrained import evaluate, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
@@ -44,8 +54,10 @@ _GROUPS = ("weights", "optimizer", "best_weights")
 class TrainingResult:
     """Test metrics and history of a training."""
 
-    metrics: Dict[str, float]  # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
-    history: Sequence[EpochMetrics]  # of complete epochs, with those before an interruption
+    # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
+    metrics: Dict[str, float]
+    # Of complete epochs, with those before an interruption
+    history: Sequence[EpochMetrics]
     document: TrainingMetrics  # content of training_metrics.json
     warnings: List[str]  # messages for the user
     confusion: Optional[np.ndarray]  # see `evaluate`
@@ -64,21 +76,26 @@ def train(
 ) -> TrainingResult:
     """Train a model and write `model_file` (HDF5), and training_history.csv and training_metrics.json.
 
-    `build` returns the untrained model; it is called after the seed is set. `test_set` is for the final test only. The
-    arrays of both sets may be memory-mapped. The directory `checkpoint` is replaced after each epoch; the caller
-    removes it when the results are safe. If `resume` is true, the training continues from it; if it is None, only if
-    options, data set and model are the same. `progress` is called with the number of batches done, the batches of all
-    epochs, and loss and accuracy.
+    `build` returns the untrained model; it is called after the seed is set. `test_set`
+    is for the final test only. The arrays of both sets may be memory-mapped. The
+    directory `checkpoint` is replaced after each epoch; the caller removes it when the
+    results are safe. If `resume` is true, the training continues from it; if it is
+    None, only if options, data set and model are the same. `progress` is called with
+    the number of batches done, the batches of all epochs, and loss and accuracy.
 
-    The same seed gives the same files on the same machine with the same number of threads. A resumed training draws
-    the same batches as an uninterrupted one, but other dropout masks.
+    The same seed gives the same files on the same machine with the same number of
+    threads. A resumed training draws the same batches as an uninterrupted one, but
+    other dropout masks.
 
-    Raise `InputError` if the model does not fit the pictures, or the checkpoint is damaged or a symbolic link,
-    `UsageError` if the checkpoint belongs to another training or no picture is left to train on, `VerificationError` if
-    the loss is no longer finite.
+    Raise `InputError` if the model does not fit the pictures, or the checkpoint is
+    damaged or a symbolic link, `UsageError` if the checkpoint belongs to another
+    training or no picture is left to train on, `VerificationError` if the loss is no
+    longer finite.
     """
     if checkpoint.is_symlink():  # it could lead out of the run
-        raise InputError(f"{checkpoint} is a symbolic link, and checkpoints are not written through links; remove it")
+        raise InputError(
+            f"{checkpoint} is a symbolic link, and checkpoints are not written through links; remove it",
+        )
     classes = training_set.num_classes
     model = _initial_model(build, training_set, options)
     identity = _identity_of(model, training_set, options)
@@ -87,24 +104,45 @@ def train(
     if state is None:
         state = Checkpoint(identity, [], [], [], [])
     else:
-        tf.random.set_seed(options.seed + len(state.history))  # else dropout repeats the masks of the first epochs
+        # Else dropout repeats the masks of the first epochs
+        tf.random.set_seed(options.seed + len(state.history))
         model.set_weights(list(state.weights))
         model.optimizer.set_weights(list(state.optimizer))
-    training_rows, validation_rows = split_rows(len(training_set.x), options.validation_split, options.seed)
+    training_rows, validation_rows = split_rows(
+        len(training_set.x),
+        options.validation_split,
+        options.seed,
+    )
     steps = math.ceil(len(training_rows) / options.batch_size)
     if options.steps_per_epoch is not None and options.steps_per_epoch > steps:
-        warnings.append(f"--steps-per-epoch {options.steps_per_epoch} has no effect: an epoch has {steps} batches")
+        warnings.append(
+            f"--steps-per-epoch {options.steps_per_epoch} has no effect: an epoch has {steps} batches",
+        )
     steps = min(steps, options.steps_per_epoch or steps)
     sides = training_set.x.shape[1:3]
     if 0 < options.shift * max(sides) < 1:
-        warnings.append(f"--shift {options.shift:g} has no effect: it is less than a pixel of images of {times(sides)}")
+        warnings.append(
+            f"--shift {options.shift:g} has no effect: it is less than a pixel of images of {times(sides)}",
+        )
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)
     if not _is_finished(state.history, options):
         done = len(state.history)
         model.fit(
-            training_batches(training_set, training_rows, options, target, steps=steps, first_epoch=done),
-            validation_data=batches(training_set, validation_rows, options.batch_size, target),
+            training_batches(
+                training_set,
+                training_rows,
+                options,
+                target,
+                steps=steps,
+                first_epoch=done,
+            ),
+            validation_data=batches(
+                training_set,
+                validation_rows,
+                options.batch_size,
+                target,
+            ),
             initial_epoch=done,
             epochs=options.epochs,
             callbacks=[callback],
@@ -115,7 +153,8 @@ def train(
     saved = best if options.early_stopping else len(history) - 1
     if options.early_stopping:
         model.set_weights(callback.state.best_weights)
-    # Later stages do not use the state of the optimizer, which is up to twice the size of the weights.
+    # Later stages do not use the state of the optimizer, which is up to twice the size
+    # of the weights.
     levels, written = levels_of(model), plain(model)
     compile_model(written, options, classes)
     write_model(written, model_file, levels)
@@ -139,7 +178,9 @@ def train(
 
 
 def _initial_model(
-    build: Callable[[], keras.Model], training_set: LabelledPictures, options: TrainingOptions
+    build: Callable[[], keras.Model],
+    training_set: LabelledPictures,
+    options: TrainingOptions,
 ) -> keras.Model:
     """Build and compile the model; refuse one that does not fit the pictures."""
     keras.backend.clear_session()
@@ -149,19 +190,30 @@ def _initial_model(
     model = build()
     check_model(model, training_set)
     compile_model(model, options, training_set.num_classes)
-    model.optimizer._create_all_weights(model.trainable_variables)  # Keras creates them in the first step only
+    # Keras creates them in the first step only
+    model.optimizer._create_all_weights(model.trainable_variables)
     return model
 
 
-def _identity_of(model: keras.Model, pictures: LabelledPictures, options: TrainingOptions) -> Dict[str, str]:
+def _identity_of(
+    model: keras.Model,
+    pictures: LabelledPictures,
+    options: TrainingOptions,
+) -> Dict[str, str]:
     """Return the properties in which a resumed training must equal the interrupted one, by a name for messages.
 
-    These are all recorded options, and of a file its content. The number of epochs may differ, unless the learning rate
-    depends on it. Of the data set, 200 pictures and all labels are compared.
+    These are all recorded options, and of a file its content. The number of epochs may
+    differ, unless the learning rate depends on it. Of the data set, 200 pictures and
+    all labels are compared.
     """
     compared_rows = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
-    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[compared_rows].tobytes()))
-    compared = options.model_dump(exclude=set() if options.schedule == "cosine" else {"epochs"})
+    content = zlib.crc32(
+        pictures.y.tobytes(),
+        zlib.crc32(pictures.x[compared_rows].tobytes()),
+    )
+    compared = options.model_dump(
+        exclude=set() if options.schedule == "cosine" else {"epochs"},
+    )
     return {
         **{
             name.replace("_", " "): sha256_of(value) if isinstance(value, Path) else repr(value)
@@ -176,18 +228,25 @@ def _identity_of(model: keras.Model, pictures: LabelledPictures, options: Traini
 class Checkpoint:
     """The state from which a training continues."""
 
-    identity: Mapping[str, str]  # properties that a continued training must share, by name
+    # Properties that a continued training must share, by name
+    identity: Mapping[str, str]
     history: Sequence[EpochMetrics]  # of each complete epoch
-    weights: Sequence[np.ndarray]  # in the order of Keras's `get_weights`, as the variables of the optimizer
+    # In the order of Keras's `get_weights`, as the variables of the optimizer
+    weights: Sequence[np.ndarray]
     optimizer: Sequence[np.ndarray]
-    best_weights: Sequence[np.ndarray]  # after the best epoch; empty without early stopping
+    # After the best epoch; empty without early stopping
+    best_weights: Sequence[np.ndarray]
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     arrays = {f"{group}_{i:05d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
-    described = {"identity": checkpoint.identity, "history": checkpoint.history, "arrays": len(arrays)}
+    described = {
+        "identity": checkpoint.identity,
+        "history": checkpoint.history,
+        "arrays": len(arrays),
+    }
     with atomic_path(directory / FILE, force=True) as temporary:
         np.savez(temporary, described=np.array(json.dumps(described)), **arrays)
 
@@ -197,14 +256,18 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     path = directory / FILE
     arrays = load_archive(path, must=["described"])
     described = parse_json(str(arrays.pop("described")), path)
-    if described.get("arrays", len(arrays)) != len(arrays):  # damage to the list of the members can hide some
+    # Damage to the list of the members can hide some
+    if described.get("arrays", len(arrays)) != len(arrays):
         raise DamagedError(path, "lacks arrays")
     groups = {group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group] for group in _GROUPS}
     return Checkpoint(described["identity"], described["history"], **groups)
 
 
 def _resumed_state(
-    directory: Path, identity: Dict[str, str], options: TrainingOptions, resume: Optional[bool]
+    directory: Path,
+    identity: Dict[str, str],
+    options: TrainingOptions,
+    resume: Optional[bool],
 ) -> Optional[Checkpoint]:
     """Return the checkpoint to continue from; None to start from the beginning."""
     if resume is False or not (directory / FILE).exists():
@@ -217,12 +280,12 @@ def _resumed_state(
     if different:
         raise UsageError(
             f"the checkpoint differs in {' and '.join(different)}: "
-            "give the same options as before, or train without --resume"
+            "give the same options as before, or train without --resume",
         )
     if done > asked:
         raise UsageError(
             f"the checkpoint holds {done} epochs, more than the {asked} requested: "
-            "give more --epochs, or --no-resume to train from the beginning"
+            "give more --epochs, or --no-resume to train from the beginning",
         )
     return state
 
@@ -242,15 +305,26 @@ def _is_finished(history: Sequence[EpochMetrics], options: Recipe) -> bool:
 class _FitCallback(keras.callbacks.Callback):
     """Set the learning rate, report progress, and after each epoch save a checkpoint and stop early.
 
-    `steps` is the number of batches per epoch; the attribute `state` has the state after the last complete epoch.
+    `steps` is the number of batches per epoch; the attribute `state` has the state
+    after the last complete epoch.
     """
 
     def __init__(
-        self, options: TrainingOptions, steps: int, state: Checkpoint, checkpoint: Path, progress: Progress
+        self,
+        options: TrainingOptions,
+        steps: int,
+        state: Checkpoint,
+        checkpoint: Path,
+        progress: Progress,
     ) -> None:
         super().__init__()
         self.state = state
-        self._options, self._steps, self._checkpoint, self._progress = options, steps, checkpoint, progress
+        self._options, self._steps, self._checkpoint, self._progress = (
+            options,
+            steps,
+            checkpoint,
+            progress,
+        )
         self._throttle = Throttle()
         self._decay: Callable[[], None] = lambda: None
 
@@ -267,9 +341,15 @@ class _FitCallback(keras.callbacks.Callback):
         if decay:
             self._decay = decayed
 
-    def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, float]] = None) -> None:
+    def on_train_batch_begin(
+        self,
+        batch: int,
+        logs: Optional[Dict[str, float]] = None,
+    ) -> None:
         """Set the learning rate."""
-        rate = self._options.learning_rate_at(len(self.state.history) + batch / self._steps)
+        rate = self._options.learning_rate_at(
+            len(self.state.history) + batch / self._steps,
+        )
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
@@ -282,18 +362,34 @@ class _FitCallback(keras.callbacks.Callback):
         check_finite(figures, epoch)
         note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         done = epoch * self._steps + batch + 1
-        self._progress(done, epochs * self._steps, f"epoch {epoch + 1}/{epochs}  {note}")
+        self._progress(
+            done,
+            epochs * self._steps,
+            f"epoch {epoch + 1}/{epochs}  {note}",
+        )
 
     def on_epoch_end(self, epoch: int, logs: Dict[str, float]) -> None:
         """Record the metrics, save a checkpoint, and stop early."""
         metrics = {name: shortest(value) for name, value in logs.items()}
         check_finite(metrics, epoch)
-        history = [*self.state.history, {**metrics, "lr": float(self._options.learning_rate_at(epoch))}]
-        weights, optimizer = self.model.get_weights(), self.model.optimizer.get_weights()
+        history = [
+            *self.state.history,
+            {**metrics, "lr": float(self._options.learning_rate_at(epoch))},
+        ]
+        weights, optimizer = (
+            self.model.get_weights(),
+            self.model.optimizer.get_weights(),
+        )
         best_weights: Sequence[np.ndarray] = []
         if self._options.early_stopping:
             best_weights = weights if _best_epoch(history) == epoch else self.state.best_weights
-        self.state = Checkpoint(self.state.identity, history, weights, optimizer, best_weights)
+        self.state = Checkpoint(
+            self.state.identity,
+            history,
+            weights,
+            optimizer,
+            best_weights,
+        )
         save_checkpoint(self._checkpoint, self.state)
         if _is_finished(history, self._options):
             self.model.stop_training = True

@@ -19,9 +19,10 @@ TestError = Annotated[Optional[float], Quantity("test mean squared error")]
 class TrainingMetrics(Document):
     """Content of training_metrics.json.
 
-    For a network that was trained with another program it has the test metrics, `levels`, and 0 for `epochs_run`.
-    Epochs are counted from 1. `kept_epoch` is the epoch whose weights were saved, `levels` the number of levels of
-    quantised activations.
+    For a network that was trained with another program it has the test metrics,
+    `levels`, and 0 for `epochs_run`. Epochs are counted from 1. `kept_epoch` is the
+    epoch whose weights were saved, `levels` the number of levels of quantised
+    activations.
     """
 
     test_accuracy: TestAccuracy = None
@@ -37,7 +38,10 @@ class TrainingMetrics(Document):
     validation_pictures: Optional[int] = None
 
 
-def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
+def named_metrics(
+    test: Dict[str, float],
+    num_classes: Optional[int],
+) -> Dict[str, float]:
     """Return Keras's test metrics, `loss` and for a classifier `accuracy`, under their names in result files.
 
     `num_classes` is None for an autoencoder, whose loss is the mean squared error.

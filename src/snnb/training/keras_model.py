@@ -39,20 +39,29 @@ def check_model(model: keras.Model, pictures: LabelledPictures) -> None:
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
         raise InputError(
-            f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'"
+            f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'",
         )
 
 
-def compile_model(model: keras.Model, recipe: Recipe, num_classes: Optional[int]) -> None:
+def compile_model(
+    model: keras.Model,
+    recipe: Recipe,
+    num_classes: Optional[int],
+) -> None:
     """Compile a model with a new optimizer, and cross entropy as its loss, or mean squared error for an autoencoder.
 
-    The targets of the cross entropy are one-hot, as snntoolbox's data set loader expects. `num_classes` is None for an
-    autoencoder.
+    The targets of the cross entropy are one-hot, as snntoolbox's data set loader
+    expects. `num_classes` is None for an autoencoder.
     """
-    # The optimizers of Keras 2.11 and later have another state, and do not save it as HDF5.
+    # The optimizers of Keras 2.11 and later have another state, and do not save it as
+    # HDF5.
     optimizers = keras.optimizers.legacy if NEWER else keras.optimizers
     if recipe.optimizer == "sgd":
-        optimizer = optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+        optimizer = optimizers.SGD(
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+        )
     else:
         kinds = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop}
         optimizer = kinds[recipe.optimizer](recipe.learning_rate)
@@ -67,7 +76,7 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise VerificationError(
-                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try a lower --learning-rate"
+                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try a lower --learning-rate",
             )
 
 
@@ -78,7 +87,10 @@ def write_model(model: keras.Model, path: Path, levels: Optional[int] = None) ->
     """
     with in_memory(path.name) as saved, writing(path) as file:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+            warnings.filterwarnings(
+                "ignore",
+                "You are saving your model as an HDF5 file",
+            )
             model.save(saved, save_format="h5")
         copy_without_times(saved, file)
         if levels is not None:
@@ -93,7 +105,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
     try:
         if path.suffix != ".h5":
             raise OSError("not an .h5 file")
-        with open_file(path):  # refuses data in other files; Keras opens the file by its name
+        # Refuses data in other files; Keras opens the file by its name
+        with open_file(path):
             model.load_weights(str(path))
     except DamagedError as error:
         raise InputError(f"--initial-weights: {error}") from error
@@ -101,31 +114,44 @@ def load_weights(model: keras.Model, path: Path) -> None:
         reason = first_line(error)
         if path.suffix == ".h5" and read_levels(path) is not None:
             reason = (
-                "trained with --activation qcfs, it has convolutions instead of average pooling; give weights "
-                "trained with relu"
+                "trained with --activation qcfs, it has convolutions instead of "
+                "average pooling; give weights trained with relu"
             )
-        raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
+        raise InputError(
+            f"--initial-weights: {path} does not have the weights of the model ({reason})",
+        ) from error
 
 
 def trained_network(model: keras.Model) -> TrainedNetwork:
     """Return the layers and weights of a model in memory.
 
-    Raise `InputError` if it has a layer that cannot be converted; the message names layers and reasons in one line.
+    Raise `InputError` if it has a layer that cannot be converted; the message names
+    layers and reasons in one line.
     """
     levels, model = levels_of(model), plain(model)
     for layer in model.submodules:  # whose class may have the name of a class of Keras
-        if isinstance(layer, keras.layers.Layer) and not type(layer).__module__.startswith(KERAS_MODULES):
+        if isinstance(layer, keras.layers.Layer) and not type(
+            layer,
+        ).__module__.startswith(KERAS_MODULES):
             kind = type(layer).__name__
-            raise InputError(f"cannot convert this model: layer {layer.name} ({kind}): a custom class: use Keras's own")
+            raise InputError(
+                f"cannot convert this model: layer {layer.name} ({kind}): a custom class: use Keras's own",
+            )
 
     def arrays_of(name: str) -> List[np.ndarray]:
         layer = model.get_layer(name)
         return [variable.numpy() for variable in (*layer.trainable_weights, *layer.non_trainable_weights)]
 
     try:
-        network, pixels = read_description(description_of(model), arrays_of, say_nothing)
+        network, pixels = read_description(
+            description_of(model),
+            arrays_of,
+            say_nothing,
+        )
     except NotReadError as error:
         raise InputError(f"cannot convert this model: {error}") from error
     if pixels is not None:
-        raise InputError(f"cannot convert this model: {pixels.layers}: remove it, pixels are between 0 and 1")
+        raise InputError(
+            f"cannot convert this model: {pixels.layers}: remove it, pixels are between 0 and 1",
+        )
     return replace(network, levels=levels)

@@ -20,7 +20,11 @@ from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
 SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
-def check_shapes(first: Tuple[str, Shape], last: Tuple[str, Shape], pictures: LabelledPictures) -> None:
+def check_shapes(
+    first: Tuple[str, Shape],
+    last: Tuple[str, Shape],
+    pictures: LabelledPictures,
+) -> None:
     """Raise `InputError` if input or output of a model do not fit the pictures or their classes.
 
     `first` and `last` are names and shapes of its first and last layers.
@@ -30,26 +34,32 @@ def check_shapes(first: Tuple[str, Shape], last: Tuple[str, Shape], pictures: La
     if read != tuple(picture_shape):
         raise InputError(
             f"layer {start}: the model takes inputs of shape {read}, "
-            f"but the images are {tuple(picture_shape)}: change one or the other"
+            f"but the images are {tuple(picture_shape)}: change one or the other",
         )
     if num_classes is None and math.prod(written) != math.prod(picture_shape):
         raise InputError(
             f"layer {end}: the model's output has shape {written}, "
-            f"which cannot reproduce images of shape {tuple(picture_shape)}"
+            f"which cannot reproduce images of shape {tuple(picture_shape)}",
         )
     if num_classes is not None and written != (num_classes,):
         raise InputError(
-            f"layer {end}: the model's output has shape {written}, "
-            f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
-            f"{label_outside(pictures.y, written[-1])}"
+            f"layer {end}: the model's output has shape {written}, but the data set "
+            f"has {num_classes} classes: the output must have shape ({num_classes},)"
+            f"{label_outside(pictures.y, written[-1])}",
         )
 
 
-def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: np.ndarray) -> None:
+def verify_onnx(
+    path: Path,
+    network: TrainedNetwork,
+    pixels: Optional[str],
+    x: np.ndarray,
+) -> None:
     """Compare a network with the ONNX file that it was read from, run by ONNX Runtime.
 
-    `x` are images with pixels in [0, 1], float32 (samples, height, width, channels). Raise `VerificationError` if the
-    outputs differ by more than the tolerance of `compare_outputs`.
+    `x` are images with pixels in [0, 1], float32 (samples, height, width, channels).
+    Raise `VerificationError` if the outputs differ by more than the tolerance of
+    `compare_outputs`.
     """
     taken = parse_pixels(AS_THEY_ARE if pixels is None or pixels == RAW else pixels)
     given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
@@ -57,15 +67,20 @@ def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: n
     reference = outputs_of_file(path, given.astype(np.float32), softmax=softmax)
     largest, alike = compare_outputs(Analogue(network).outputs(x), reference)
     if not alike:
-        raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
+        raise VerificationError(
+            f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}",
+        )
 
 
 def evaluate(
-    network: TrainedNetwork, test_set: LabelledPictures, progress: Progress = silent
+    network: TrainedNetwork,
+    test_set: LabelledPictures,
+    progress: Progress = silent,
 ) -> Tuple[Dict[str, float], Optional[np.ndarray]]:
     """Return the `loss` of a network on the test set and, of a classifier, its `accuracy` in [0, 1] and its confusion.
 
-    The confusion is the number of samples by class and prediction: int64 (classes, classes + 1), 0 in the last column.
+    The confusion is the number of samples by class and prediction: int64 (classes,
+    classes + 1), 0 in the last column.
     """
     classes, analogue, loss = test_set.num_classes, Analogue(network), 0.0
     confusion = np.zeros((classes or 0, (classes or 0) + 1), np.int64)
@@ -79,7 +94,9 @@ def evaluate(
             with np.errstate(invalid="ignore"):  # outputs of 0: the loss is not finite
                 shares = outputs / outputs.sum(axis=1, keepdims=True)
             of_class = np.clip(
-                shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+                shares[np.arange(len(x)), test_set.y[part]],
+                SMALLEST_PROBABILITY,
+                1 - SMALLEST_PROBABILITY,
             )
             loss -= float(np.log(of_class).sum())
             np.add.at(confusion, (test_set.y[part], outputs.argmax(axis=1)), 1)
@@ -91,19 +108,27 @@ def evaluate(
 
 
 def evaluate_pretrained(
-    network: TrainedNetwork, test_set: LabelledPictures, directory: Path, progress: Progress = silent
+    network: TrainedNetwork,
+    test_set: LabelledPictures,
+    directory: Path,
+    progress: Progress = silent,
 ) -> Tuple[Dict[str, float], Optional[np.ndarray]]:
     """Evaluate a trained network, see `evaluate`; write training_metrics.json to a directory.
 
-    Raise `InputError` if the network does not fit the pictures, or its loss is not finite.
+    Raise `InputError` if the network does not fit the pictures, or its loss is not
+    finite.
     """
     first, last = network.input, network.output
     check_shapes((first.name, first.shape), (last.name, last.shape), test_set)
     figures, confusion = evaluate(network, test_set, progress)
     if not math.isfinite(figures["loss"]):
-        raise InputError(f"the loss of the trained model is {figures['loss']} on the test set: train the model again")
+        raise InputError(
+            f"the loss of the trained model is {figures['loss']} on the test set: train the model again",
+        )
     metrics = named_metrics(figures, test_set.num_classes)
-    document = TrainingMetrics.model_validate({**metrics, "levels": network.levels, "epochs_run": 0})
+    document = TrainingMetrics.model_validate(
+        {**metrics, "levels": network.levels, "epochs_run": 0},
+    )
     document.write(directory / METRICS_FILE)
     return metrics, confusion
 

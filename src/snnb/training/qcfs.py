@@ -1,7 +1,7 @@
 """Quantised clipped activations (QCFS), for lossless conversion to a few time steps.
 
-Bu et al. 2022, Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks, ICLR
-(arXiv 2303.04347).
+Bu et al. 2022, Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency
+spiking neural networks, ICLR (arXiv 2303.04347).
 """
 
 import json
@@ -28,7 +28,11 @@ class QCFS(keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create λ."""
-        self.bound = self.add_weight("bound", shape=(), initializer=keras.initializers.Constant(INITIAL_BOUND))
+        self.bound = self.add_weight(
+            "bound",
+            shape=(),
+            initializer=keras.initializers.Constant(INITIAL_BOUND),
+        )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the activations."""
@@ -47,33 +51,50 @@ class QCFS(keras.layers.Layer):
 def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     """Return an untrained model with QCFS in place of each ReLU, and after each average pooling of full windows.
 
-    Its initial weights are drawn again, with a seed. Raise `UsageError` if the model has no ReLU, or a model inside,
-    whose activations are not replaced.
+    Its initial weights are drawn again, with a seed. Raise `UsageError` if the model
+    has no ReLU, or a model inside, whose activations are not replaced.
     """
-    inside = next((layer.name for layer in model.layers if isinstance(layer, keras.Model)), None)
+    inside = next(
+        (layer.name for layer in model.layers if isinstance(layer, keras.Model)),
+        None,
+    )
     if inside is not None:
-        raise UsageError(f"--activation qcfs: {inside} is a nested model; add its layers directly")
+        raise UsageError(
+            f"--activation qcfs: {inside} is a nested model; add its layers directly",
+        )
     description = description_of(model)
     sequential = description["class_name"] == "Sequential"
     output_of: Dict[str, str] = {}  # by layer, the QCFS layer added after it
     layers: List[Dict[str, Any]] = []
     for entry in description["config"]["layers"]:
-        name, config, kind = entry["config"]["name"], entry["config"], entry["class_name"]
+        name, config, kind = (
+            entry["config"]["name"],
+            entry["config"],
+            entry["class_name"],
+        )
         for source in (source for node in entry.get("inbound_nodes", []) for source in node):
             source[0] = output_of.get(source[0], source[0])
         layers.append(entry)
         if kind == "ReLU" or (kind == "Activation" and config["activation"] == "relu"):
-            entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
+            entry.update(
+                class_name="snnb>QCFS",
+                config={"name": name, "levels": levels},
+            )
         elif config.get("activation") == "relu" or _is_pooling(entry, model):
             if "activation" in config:
                 config["activation"] = "linear"
             output_of[name] = f"{name}{ADDED}"
-            added: Dict[str, Any] = {"class_name": "snnb>QCFS", "config": {"name": output_of[name], "levels": levels}}
+            added: Dict[str, Any] = {
+                "class_name": "snnb>QCFS",
+                "config": {"name": output_of[name], "levels": levels},
+            }
             if not sequential:
                 added.update(name=output_of[name], inbound_nodes=[[[name, 0, 0, {}]]])
             layers.append(added)
     if not any(entry["class_name"] == "snnb>QCFS" for entry in layers):
-        raise UsageError("--activation qcfs: the model has no ReLU to replace; train it with --activation relu")
+        raise UsageError(
+            "--activation qcfs: the model has no ReLU to replace; train it with --activation relu",
+        )
     description["config"]["layers"] = layers
     tf.random.set_seed(seed)  # the initial weights of the ReLU network
     return keras.models.model_from_json(json.dumps(description))
@@ -82,14 +103,17 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
 def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
     """Copy the weights of the trained ReLU network to a quantised model of it, and set each λ to a percentile.
 
-    The percentiles are of the activations of the trained network on the images `x`, float32 (samples, ...),
-    measured one layer at a time.
+    The percentiles are of the activations of the trained network on the images `x`,
+    float32 (samples, ...), measured one layer at a time.
     """
     names = {layer.name for layer in trained.layers}
     for layer in model.layers:
         if isinstance(layer, QCFS):
             source = layer.name if layer.name in names else layer.name[: -len(ADDED)]
-            active = keras.Model(trained.input, trained.get_layer(source).output).predict(x, verbose=0)
+            active = keras.Model(
+                trained.input,
+                trained.get_layer(source).output,
+            ).predict(x, verbose=0)
             active = active[active > 0]
             if active.size:
                 layer.bound.assign(np.percentile(active, BOUND_PERCENTILE))
@@ -111,9 +135,16 @@ def plain(model: keras.Model) -> keras.Model:
             bound = max(float(model.get_layer(name).bound.numpy()), SMALLEST_BOUND)
             entry.update(class_name="ReLU", config={"name": name, "max_value": bound})
         elif "pool_size" in config and f"{name}{ADDED}" in names:
-            mean = {"class_name": "Constant", "config": {"value": 1 / float(np.prod(config["pool_size"]))}}
+            mean = {
+                "class_name": "Constant",
+                "config": {"value": 1 / float(np.prod(config["pool_size"]))},
+            }
             kept = {key: config[key] for key in ("name", "strides", "padding")}
-            new = {"kernel_size": config["pool_size"], "use_bias": False, "depthwise_initializer": mean}
+            new = {
+                "kernel_size": config["pool_size"],
+                "use_bias": False,
+                "depthwise_initializer": mean,
+            }
             entry.update(class_name="DepthwiseConv2D", config={**kept, **new})
     made = keras.models.model_from_json(json.dumps(description))
     for layer in model.layers:
@@ -124,7 +155,10 @@ def plain(model: keras.Model) -> keras.Model:
 
 def levels_of(model: keras.Model) -> Optional[int]:
     """Return the levels of a model's QCFS layers; None if it has none."""
-    return next((layer.levels for layer in model.layers if isinstance(layer, QCFS)), None)
+    return next(
+        (layer.levels for layer in model.layers if isinstance(layer, QCFS)),
+        None,
+    )
 
 
 def _is_pooling(entry: Dict[str, Any], model: keras.Model) -> bool:
