@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
 from snnb.chips.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
-from snnb.graph.projection import out_degrees
+from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
 from snnb.mapping.limits import memory_bits
 from snnb.mapping.links import LinkLoads, busiest_link, link_loads, multicast_loads
@@ -60,7 +60,11 @@ def _numbers(values: object) -> np.ndarray:
 
 
 # An array of shape (n,), int64 or float64; in JSON a list
-Numbers = Annotated[np.ndarray, PlainValidator(_numbers), PlainSerializer(np.ndarray.tolist)]
+Numbers = Annotated[
+    np.ndarray,
+    PlainValidator(_numbers),
+    PlainSerializer(np.ndarray.tolist),
+]
 
 
 class ProjectionCost(Document):
@@ -108,7 +112,8 @@ class Cost(Document):
     @property
     def contents(self) -> Dict[str, np.ndarray]:
         """Contents of each core, by the names of `Limits`."""
-        return {name: self.per_core[name] for name in Limits._fields if name in self.per_core}
+        names = [name for name in Limits._fields if name in self.per_core]
+        return {name: self.per_core[name] for name in names}
 
 
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
@@ -146,7 +151,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         updates = updated_neurons(sums)
         counts = event_counts(events, updates * interval, hardware, routes)
         by_event = energies(counts, hardware.energy_pj)
-        by_part = {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
+        by_part = _sum_parts(by_event)
         if hardware.time_ns is not None:
             times = hardware.time_ns
             step_events = events / interval
@@ -181,6 +186,14 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         energy_by_part_pj=by_part,
         per_core=per_core,
     )
+
+
+def _sum_parts(by_event: Dict[str, float]) -> Dict[str, float]:
+    """Sum up the energies of events for each of `PARTS`."""
+    by_part: Dict[str, float] = {}
+    for part, events in PARTS.items():
+        by_part[part] = sum(by_event.get(event, 0.0) for event in events)
+    return by_part
 
 
 def _core_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> CoreCost:
@@ -220,9 +233,12 @@ def _route_cost(
     unicast: np.ndarray,
     multicast: np.ndarray,
 ) -> RouteCost:
-    """Return the cost of routes; `unicast` and `multicast` are loads of links, float64."""
+    """Return the cost of routes; `unicast` and `multicast` are loads of links."""
     spikes = routes.spikes
-    delay = hardware.latency.sum_routes(routes.hops, routes.borders)
+    latency_ns = hardware.latency.sum_routes(routes.hops, routes.borders)
+    mean_latency = 0.0
+    if spikes.size:
+        mean_latency = float(spikes @ latency_ns / spikes.sum())
     links = max(1, hardware.links)
     between_chips: Optional[float] = None
     if hardware.chip is not None:
@@ -231,8 +247,8 @@ def _route_cost(
         hops_unicast=float(spikes @ routes.hops.sum(axis=0)),
         hops_multicast=float(multicast.sum()),
         hops_between_chips=between_chips,
-        latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
-        latency_ns_max=float(delay.max(initial=0.0)),
+        latency_ns_mean=mean_latency,
+        latency_ns_max=float(latency_ns.max(initial=0.0)),
         link_load_mean=float(unicast.sum()) / links,
         link_load_max=float(unicast.max(initial=0.0)),
         multicast_link_load_mean=float(multicast.sum()) / links,
@@ -320,126 +336,173 @@ def _max_over_mean(
 
 
 def _external_degrees(sums: TrafficSums) -> float:
-    """Return `TrafficCost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
-    network, total = sums.network, 0.0
+    """Return `TrafficCost.external_degrees`.
+
+    Its source is EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`.
+    """
+    network = sums.network
+    total = 0.0
     for population, source_core, sets in sums.placed_sets():
         spikes = network.spikes_of(population)
-        spiking = np.flatnonzero(spikes)
-        reached = csr_matrix(
+        neuron = np.flatnonzero(spikes)  # neurons that spike
+        neuron_set = sets.set_of[neuron]
+        is_target_core = csr_matrix(
             (np.ones(sets.label.size), sets.label, sets.start),
             (sets.start.size - 1, sums.cores),
         )
-        n_others = (
-            np.diff(sets.start)[sets.set_of[spiking]]
-            - np.asarray(reached[sets.set_of[spiking], source_core[spiking]]).ravel()
-        )
-        total += float((spikes[spiking] * (1 + network.fan_out[network.part(population)][spiking])) @ n_others)
+        is_own_core = is_target_core[neuron_set, source_core[neuron]]
+        other_cores = np.diff(sets.start)[neuron_set] - np.asarray(is_own_core).ravel()
+        targets = network.fan_out[network.part(population)][neuron]
+        total += float((spikes[neuron] * (1 + targets)) @ other_cores)
     return total
 
 
 def _projections(sums: TrafficSums) -> List[ProjectionCost]:
-    """Return the cost of each projection; where a population has several, find the cores that each of them reaches."""
-    network, costs = sums.network, []
+    """Return the cost of each projection.
+
+    Where a population has several, find the cores that each of them reaches.
+    """
+    network = sums.network
+    costs: List[ProjectionCost] = []
     for projection in network.graph.projections:
-        source, totals = projection.source, np.zeros(2)
+        source = projection.source
+        totals = np.zeros(2)  # connectivity and cut
         if source.first >= network.first:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
-                sets = target_sets([projection], sums.core, sums.cores, network.first)
-                source_core, spikes = (
+                totals, _ = spikes_between(
                     sums.core[network.part(source)],
                     network.spikes_of(source),
+                    sums.cores,
+                    target_sets([projection], sums.core, sums.cores, network.first),
                 )
-                totals, _ = spikes_between(source_core, spikes, sums.cores, sets)
         connectivity, cut = totals.tolist()
-        costs.append(
-            ProjectionCost(
-                source=source.name,
-                target=projection.target.name,
-                connectivity=connectivity,
-                cut=cut,
-            )
+        projection_cost = ProjectionCost(
+            source=source.name,
+            target=projection.target.name,
+            connectivity=connectivity,
+            cut=cut,
         )
+        costs.append(projection_cost)
     return costs
 
 
 def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
     """Count the events of each core: float64, shape (4, rows, cores).
 
-    They are spikes of the neurons of the core, messages that these send, messages that the core receives (including
-    those from a spiking input), and synaptic operations: spikes at the synapses onto its neurons. `spikes` (float64,
-    shape (rows, nodes)) are those of each node of the graph in a time step, or in several.
+    They are spikes of the neurons of the core, messages that these send, messages that
+    the core receives (including those from a spiking input), and synaptic operations:
+    spikes at the synapses onto its neurons. `spikes` (float64, shape (rows, nodes)) are
+    those of each node of the graph in a time step, or in several.
     """
-    network, rows = sums.network, len(spikes)
+    network = sums.network
+    rows = len(spikes)
     events = np.zeros((4, rows, sums.cores))
     for population, sets in sums.sets:
-        placed = population.first >= network.first
-        source_core = sums.core[network.part(population)] if placed else NOTHING
-        sent = spikes[:, nodes_of(population)]
+        source_core = NOTHING
+        if population.first >= network.first:
+            source_core = sums.core[network.part(population)]
+        population_spikes = spikes[:, nodes_of(population)]
         for row in range(rows):
             count_messages(
                 source_core,
-                np.ascontiguousarray(sent[row]),
+                np.ascontiguousarray(population_spikes[row]),
                 sets,
                 events[1, row],
                 events[2, row],
             )
-    number = np.arange(network.neurons)
-    members = csr_matrix((np.ones(number.size), (sums.core, number)), (sums.cores, number.size))
-    events[0] = (members @ spikes[:, network.first :].T).T
-    events[3] = (members @ received(network, spikes).T).T
+    neuron = np.arange(network.neurons)
+    is_member = csr_matrix(
+        (np.ones(neuron.size), (sums.core, neuron)),
+        (sums.cores, neuron.size),
+    )
+    events[0] = (is_member @ spikes[:, network.first :].T).T
+    events[3] = (is_member @ count_operations(network, spikes).T).T
     return events
 
 
 def updated_neurons(sums: TrafficSums) -> np.ndarray:
-    """Count the active neurons of each core, and the others: int64, shape (2, cores)."""
-    active = active_neurons(sums.network)
-    return np.stack([np.bincount(sums.core[mask], minlength=sums.cores) for mask in (active, ~active)])
+    """Count active and inactive neurons of each core: int64, shape (2, cores)."""
+    is_active = active_neurons(sums.network)
+    active = np.bincount(sums.core[is_active], minlength=sums.cores)
+    inactive = np.bincount(sums.core[~is_active], minlength=sums.cores)
+    return np.stack([active, inactive])
 
 
 def active_neurons(network: MappableNetwork) -> np.ndarray:
     """Return which neurons are active in a step: bool, shape (neurons,).
 
-    Active neurons have a bias, an offset of their model, a current as input, an initial potential, or a source that
-    spikes in some sample. A neuron of SANA-FE is active in each step in which bias, input or potential are not 0
-    (src/models.cpp): these in some steps, all others in none.
+    Active neurons have a bias, an offset of their model, a current as input, an initial
+    potential, or a source that spikes in some sample. A neuron of SANA-FE is active in
+    each step in which bias, input or potential are not 0 (src/models.cpp): these in
+    some steps, all others in none.
     """
-    active = received(network, network.spikes[None])[0] > 0
+    is_active = count_operations(network, network.spikes[None])[0] > 0
     for population in network.populations:
-        part = active[network.part(population)]
+        part = is_active[network.part(population)]
         part |= population.bias.ravel() != 0
         if population.later_bias is not None:
-            part |= np.broadcast_to(population.later_bias != 0, population.shape).ravel()
+            part |= np.broadcast_to(
+                population.later_bias != 0,
+                population.shape,
+            ).ravel()
         if population.neuron is not None:
             numbers = population.neuron.numbers(population.shape)
             part |= ((numbers["offset"] != 0) | (numbers["initial"] != 0)).ravel()
         if population.initial_potential is not None:
-            part |= np.broadcast_to(population.initial_potential != 0, population.shape).ravel()
+            part |= np.broadcast_to(
+                population.initial_potential != 0,
+                population.shape,
+            ).ravel()
     for projection in network.graph.projections:
         if projection.source not in network.sources:  # a constant current
-            active[network.part(projection.target)] |= projection.in_degrees > 0
-    return active
+            is_active[network.part(projection.target)] |= projection.in_degrees > 0
+    return is_active
 
 
-def received(network: MappableNetwork, spikes: np.ndarray) -> np.ndarray:
-    """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
-    counts = np.zeros((len(spikes), network.neurons))
+def count_operations(network: MappableNetwork, spikes: np.ndarray) -> np.ndarray:
+    """Count the spikes at the synapses of each placed neuron.
+
+    Return float64, shape (rows, neurons). For `spikes` see `core_events`.
+    """
+    operations = np.zeros((len(spikes), network.neurons))
     for projection in network.graph.projections:
-        source, target = projection.source, projection.target
-        if source not in network.sources:
-            continue
-        sent, onto = spikes[:, nodes_of(source)], np.zeros((len(spikes), target.size))
-        if projection.merged:  # list the synapses
-            for batch in projection.edge_batches(EDGES):
-                ends = batch.source - source.first, batch.target - target.first
-                onto += (csr_matrix((np.ones(ends[0].size), ends), (source.size, target.size)).T @ sent.T).T
-        else:  # sum up the windows of the only connection
-            (connection,) = projection.connections
-            index = np.where(connection.ids == PADDING, source.size, connection.ids - source.first)
-            padded: np.ndarray = np.concatenate([sent, np.zeros((len(spikes), 1))], axis=1)
-            onto = connection.geometry.sums(padded[:, index]).reshape(onto.shape)
-        counts[:, network.part(target)] += onto
-    return counts
+        if projection.source in network.sources:
+            source_spikes = spikes[:, nodes_of(projection.source)]
+            part = network.part(projection.target)
+            operations[:, part] += _projection_operations(projection, source_spikes)
+    return operations
+
+
+def _projection_operations(
+    projection: GraphProjection,
+    spikes: np.ndarray,
+) -> np.ndarray:
+    """Count the spikes at the synapses of a projection onto each target.
+
+    Return float64, shape (rows, targets). `spikes` has the shape (rows, sources).
+    """
+    source = projection.source
+    target = projection.target
+    operations = np.zeros((len(spikes), target.size))
+    if projection.merged:  # list the synapses
+        for batch in projection.edge_batches(EDGES):
+            ends = (batch.source - source.first, batch.target - target.first)
+            ones = np.ones(batch.source.size)
+            n_synapses = csr_matrix((ones, ends), (source.size, target.size))
+            operations += (n_synapses.T @ spikes.T).T
+        return operations
+    # Sum up the windows of the only connection
+    (connection,) = projection.connections
+    index = np.where(
+        connection.ids == PADDING,
+        source.size,
+        connection.ids - source.first,
+    )
+    no_spikes = np.zeros((len(spikes), 1))
+    padded_spikes = np.concatenate([spikes, no_spikes], axis=1)
+    sums = connection.geometry.sums(padded_spikes[:, index])
+    return np.asarray(sums.reshape(operations.shape))
 
 
 def event_counts(
@@ -455,8 +518,10 @@ def event_counts(
     events, updates : as from `core_events` and `updated_neurons`, but of the sample
     routes : of the spikes of the sample
     """
-    spikes_of_routes = routes.spikes
-    borders = routes.borders if hardware.energy_pj.between_chips is not None else np.zeros_like(routes.borders)
+    route_spikes = routes.spikes
+    borders = np.zeros_like(routes.borders)
+    if hardware.energy_pj.between_chips is not None:
+        borders = routes.borders
     inside = routes.hops - borders
     active, inactive = updates.sum(axis=1).tolist()
     spikes, out, into, operations = events.sum(axis=(1, 2)).tolist()
@@ -467,10 +532,10 @@ def event_counts(
         "spike": spikes,
         "axon_out": out,
         "axon_in": into,
-        "router": float(spikes_of_routes @ (routes.hops.sum(axis=0) + 1)),
-        "link_x": float(spikes_of_routes @ inside[0]),
-        "link_y": float(spikes_of_routes @ inside[1]),
-        "between_chips": float(spikes_of_routes @ borders.sum(axis=0)),
+        "router": float(route_spikes @ (routes.hops.sum(axis=0) + 1)),
+        "link_x": float(route_spikes @ inside[0]),
+        "link_y": float(route_spikes @ inside[1]),
+        "between_chips": float(route_spikes @ borders.sum(axis=0)),
     }
 
 
@@ -479,13 +544,18 @@ def energies(counts: Dict[str, float], figures: EventFigures) -> Dict[str, float
     figure = dict(figures)
     for name in ("link_x", "link_y"):
         figure[name] = figure[name] if figures.link is None else figures.link
-    return {name: count * figure[name] for name, count in counts.items() if figure[name] is not None}
+    energy: Dict[str, float] = {}
+    for name, count in counts.items():
+        if figure[name] is not None:
+            energy[name] = count * figure[name]
+    return energy
 
 
 def core_times(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> np.ndarray:
-    """Return the time in ns that each core takes for each row of `events`, one step: float64, shape (rows, cores).
+    """Return the time in ns that each core takes for each row of `events`, one step.
 
-    `events` and `updates` are as from `core_events` and `updated_neurons`.
+    The times are float64, shape (rows, cores). `events` and `updates` are as from
+    `core_events` and `updated_neurons`.
     """
     updating, receiving = _times_by_part(events, updates, times)
     return np.maximum(sum(updating.values()), sum(receiving.values()))
@@ -497,9 +567,14 @@ Part = Literal["synapses", "neurons", "axons"]
 def _times_by_part(
     events: np.ndarray, updates: np.ndarray, times: TimesNs
 ) -> Tuple[Dict[Part, np.ndarray], Dict[Part, np.ndarray]]:
-    """Return the times in ns of the neuron updates and of the received messages; a core does both at the same time."""
-    (spikes, out, into, operations), (active, inactive) = events, updates
-    neurons = active * (times.neuron_active or 0.0) + inactive * (times.neuron_inactive or 0.0)
+    """Return the times in ns of the neuron updates and of the received messages.
+
+    A core does both at the same time.
+    """
+    spikes, out, into, operations = events
+    active, inactive = updates
+    active_ns = active * (times.neuron_active or 0.0)
+    neurons = active_ns + inactive * (times.neuron_inactive or 0.0)
     updating: Dict[Part, np.ndarray] = {
         "neurons": neurons + spikes * (times.spike or 0.0),
         "axons": out * (times.axon_out or 0.0),
@@ -543,4 +618,5 @@ def _link_bound(
 def barrier(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:
     """Return the time in ns of the end of a step, with cores at `place`."""
     assert hardware.time_ns is not None
-    return hardware.time_ns.barrier_of(len(np.unique(hardware.router_of(place)[sums.neurons > 0], axis=0)))
+    routers = np.unique(hardware.router_of(place)[sums.neurons > 0], axis=0)
+    return hardware.time_ns.barrier_of(len(routers))

@@ -9,7 +9,7 @@ from snnb.mapping.traffic import MappableNetwork, TrafficSums
 
 
 def check_possible(network: MappableNetwork, hardware: Hardware) -> None:
-    """Raise `InputError` if a bound shows that the network cannot fit on the hardware."""
+    """Raise `InputError` if a bound shows that the network cannot fit."""
     obstacle = find_obstacle(network, hardware)
     if obstacle is not None:
         raise InputError(f"{hardware.name}: {obstacle}{_advice(network)}")

@@ -1,1 +1,1 @@
-"""Chips with a core for each layer, such as Speck: the assignment of layers to cores, its cost and figure."""
+"""Chips with a core for each layer, such as Speck: assignment of layers, and cost."""

@@ -1,13 +1,15 @@
-"""Cost of layers on cores, from the spike counts of a simulation: `cost.json` of such a mapping.
+"""Cost of layers on cores, from the spike counts of a simulation.
 
-A spike of a layer goes once to each core that reads the layer; twice if that core reads it twice, as two sources. All
-figures are per sample.
+It is `cost.json` of such a mapping.
+
+A spike of a layer goes once to each core that reads the layer; twice if that core reads
+it twice, as two sources. All figures are per sample.
 """
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Sequence
+from typing import Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -33,7 +35,7 @@ class LayerSource(Document):
 
 
 class LayerOnCore(Document):
-    """A layer and its core. Numbers of entries are those of the three memories of the core."""
+    """A layer and its core, with the numbers of entries in the memories of the core."""
 
     name: str
     core: int
@@ -48,7 +50,7 @@ class LayerOnCore(Document):
 
 
 class BusiestCore(Document):
-    """Events into the core that receives the most of them in a step of a recorded sample."""
+    """Events into the core that receives the most of them in a recorded step."""
 
     samples: List[int]  # indices of the test samples
     core_events_peak: Annotated[int, CORE_EVENTS_PEAK] = Field(
@@ -61,10 +63,11 @@ class BusiestCore(Document):
 
     def line(self) -> str:
         """Return the line of the log."""
+        peak = f"core {self.core}, sample {self.sample:,}, step {self.step:,}"
         return (
-            f"events into the busiest core in a step of {len(self.samples):,} recorded samples: "
-            f"{self.core_events_peak:,} at most (core {self.core}, sample {self.sample:,}, step {self.step:,}), "
-            f"mean {number(self.mean).value}"
+            f"events into the busiest core in a step of {len(self.samples):,} recorded "
+            f"samples: {self.core_events_peak:,} at most ({peak}), mean "
+            f"{number(self.mean).value}"
         )
 
 
@@ -80,10 +83,18 @@ class LayerCost(Document):
     cores: LayerCores
     traffic: LayerTraffic
     layers: List[LayerOnCore]
-    folded: Dict[str, int]  # poolings without neurons on the chip, and the sides of their windows
+    folded: Dict[
+        str,
+        int,
+    ]  # poolings without neurons on the chip, and the sides of their windows
     busiest_core: Optional[BusiestCore] = None  # None: no spike times were recorded
-    units: Dict[str, str] = Field(default_factory=dict)  # of the quantities that have a value
-    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # of all other fields
+    units: Dict[str, str] = Field(
+        default_factory=dict,
+    )  # of the quantities that have a value
+    sha256: Optional[str] = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+    )  # of all other fields
 
     @classmethod
     def of(
@@ -100,35 +111,58 @@ class LayerCost(Document):
     ) -> "LayerCost":
         """Compute the cost of a network that fits.
 
-        Parameters
-        ----------
-        counts : spikes of each neuron per sample, float64, by name of each population and of a spiking input
-        spike_times : spike_times.npz of the simulation
+        Parameters ---------- counts : spikes of each neuron per sample, float64, by
+        name of each population and of a spiking input spike_times : spike_times.npz of
+        the simulation
         """
-        core = {layer.name: number for layer, number in zip(assignment.layers, assignment.core) if number is not None}
+        core = _cores_by_layer(assignment)
         operations = synaptic_operations(network, assignment.folded, counts)
         outside = network.input.name
-        readers = [(term.source, core[layer.name]) for layer in assignment.layers for term in layer.terms]
-        layers = []
+        readers: List[_Reader] = []
+        for layer in assignment.layers:
+            for term in layer.terms:
+                readers.append(_Reader(term.source, core[layer.name]))
+        layers: List[LayerOnCore] = []
         for layer, fits in zip(assignment.layers, assignment.fits):
-            received = [t.source for t in layer.terms if core.get(t.source) != core[layer.name]]
-            sent = sum(source == layer.name and reader != core[layer.name] for source, reader in readers)
-            layers.append(
-                LayerOnCore(
-                    name=layer.name,
-                    core=core[layer.name],
-                    fits=list(fits),
-                    kernel=layer.kernel,
-                    neurons=layer.neurons,
-                    biases=layer.biases,
-                    sources=[LayerSource(name=term.source, pooling=term.pooling) for term in layer.terms],
-                    spikes_in=float(sum(counts[name].sum() for name in received if name in counts)),
-                    spikes_out=float(sent * counts[layer.name].sum()) if layer.name in counts else 0.0,
-                    synaptic_operations=operations[layer.name],
-                )
+            layer_core = core[layer.name]
+            spikes_in = 0.0
+            sources: List[LayerSource] = []
+            for term in layer.terms:
+                sources.append(LayerSource(name=term.source, pooling=term.pooling))
+                if core.get(term.source) != layer_core and term.source in counts:
+                    spikes_in += counts[term.source].sum()
+            n_readers = 0  # on other cores
+            for reader in readers:
+                n_readers += reader.source == layer.name and reader.core != layer_core
+            spikes_out = 0.0
+            if layer.name in counts:
+                spikes_out = float(n_readers * counts[layer.name].sum())
+            layer_on_core = LayerOnCore(
+                name=layer.name,
+                core=layer_core,
+                fits=list(fits),
+                kernel=layer.kernel,
+                neurons=layer.neurons,
+                biases=layer.biases,
+                sources=sources,
+                spikes_in=float(spikes_in),
+                spikes_out=spikes_out,
+                synaptic_operations=operations[layer.name],
             )
-        n_outside = sum(source == outside for source, _ in readers)
-        made = cls(
+            layers.append(layer_on_core)
+        outside_spikes = 0.0
+        if outside in counts:
+            n_readers = sum(reader.source == outside for reader in readers)
+            outside_spikes = float(n_readers * counts[outside].sum())
+        busiest_core: Optional[BusiestCore] = None
+        if spike_times is not None:
+            busiest_core = _find_busiest_core(
+                assignment,
+                core,
+                list(counts),
+                spike_times,
+            )
+        cost = cls(
             model=model,
             graph=graph,
             hardware=hardware,
@@ -137,24 +171,28 @@ class LayerCost(Document):
             cores=LayerCores(cores=len({layer.core for layer in layers})),
             traffic=LayerTraffic(
                 connectivity=sum(layer.spikes_out for layer in layers),
-                outside_spikes=float(n_outside * counts[outside].sum()) if outside in counts else 0.0,
+                outside_spikes=outside_spikes,
                 synaptic_operations=sum(layer.synaptic_operations for layer in layers),
             ),
             layers=layers,
             folded=dict(assignment.folded),
-            busiest_core=None if spike_times is None else _busiest(assignment, core, list(counts), spike_times),
+            busiest_core=busiest_core,
         )
-        made = made.model_copy(update={"units": units(made)})
-        return made.model_copy(update={"sha256": made.checksum()})
+        cost = cost.model_copy(update={"units": units(cost)})
+        return cost.model_copy(update={"sha256": cost.checksum()})
 
     def checksum(self) -> str:
         """Return the SHA-256 of all other fields."""
-        content = {name: value for name, value in self.model_dump(mode="json").items() if name != "sha256"}
+        content: Dict[str, object] = self.model_dump(mode="json")
+        content.pop("sha256", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def read(cls, path: Path) -> "LayerCost":
-        """Read a file; raise `DamagedError` if it is not one, or its checksum does not match."""
+        """Read a file.
+
+        Raise `DamagedError` if it is not one, or its checksum does not match.
+        """
         cost = read_document(cls, path)
         if cost.sha256 != cost.checksum():
             raise DamagedError(path, "damaged, its checksum does not match")
@@ -162,64 +200,127 @@ class LayerCost(Document):
 
     def log_lines(self, assignment: LayerAssignment) -> List[str]:
         """Return the lines of the log: layers with their memories, and cost."""
-        text = [f"{len(self.layers)} layers on {self.cores.cores} cores of {self.hardware.name}"]
-        text += [f"source of the figures: {self.hardware.source}", "", *text_table(assignment.rows()), ""]
+        cores = f"{self.cores.cores} cores of {self.hardware.name}"
+        text = [
+            f"{len(self.layers)} layers on {cores}",
+            f"source of the figures: {self.hardware.source}",
+            "",
+            *text_table(assignment.rows()),
+            "",
+        ]
         table = [["layer", "core", "spikes in", "spikes out", "synaptic operations"]]
         for layer in self.layers:
-            loads = (layer.spikes_in, layer.spikes_out, layer.synaptic_operations)
-            table.append([layer.name, str(layer.core), *(number(load).value for load in loads)])
+            cells = [
+                layer.name,
+                str(layer.core),
+                number(layer.spikes_in).value,
+                number(layer.spikes_out).value,
+                number(layer.synaptic_operations).value,
+            ]
+            table.append(cells)
         text += [*text_table(table), ""]
-        text += [f"  {row.title:<20}{row.value:>14}  {row.unit}".rstrip() for row in rows(self, COST_TABLE)]
-        return text + ([] if self.busiest_core is None else [self.busiest_core.line()])
+        for row in rows(self, COST_TABLE):
+            text.append(f"  {row.title:<20}{row.value:>14}  {row.unit}".rstrip())
+        if self.busiest_core is not None:
+            text.append(self.busiest_core.line())
+        return text
 
 
-COST_TABLE = view("cores", "connectivity", "outside_spikes", "synaptic_operations", of=[LayerCost])
+class _Reader(NamedTuple):
+    """A core that reads the spikes of a source."""
+
+    source: str  # population, or the input
+    core: int
+
+
+def _cores_by_layer(assignment: LayerAssignment) -> Dict[str, int]:
+    """Return the core of each layer by its name."""
+    cores: Dict[str, int] = {}
+    for layer, core in zip(assignment.layers, assignment.core):
+        if core is not None:
+            cores[layer.name] = core
+    return cores
+
+
+COST_TABLE = view(
+    "cores",
+    "connectivity",
+    "outside_spikes",
+    "synaptic_operations",
+    of=[LayerCost],
+)
 
 
 def synaptic_operations(
-    network: Network, folded: Mapping[str, int], counts: Mapping[str, np.ndarray]
+    network: Network,
+    folded_poolings: Mapping[str, int],
+    counts: Mapping[str, np.ndarray],
 ) -> Dict[str, float]:
     """Count the spikes at synapses of each population that is not folded, per sample.
 
-    A folded pooling passes all spikes of its windows on. Weights of 0 by which a kernel is filled up do not count.
+    A folded pooling passes all spikes of its windows on. Weights of 0 by which a kernel
+    is filled up do not count.
     """
-    values: Dict[str, np.ndarray] = {}
+    spikes: Dict[str, np.ndarray] = {}  # of each volume, in its shape
     for volume in network.volumes:
         if isinstance(volume, Reindexed):
-            values[volume.name] = np.maximum(volume.layer.apply([values[name] for name in volume.inputs]), 0)
-        elif volume.name in folded and isinstance(volume, Population):
+            inputs = [spikes[name] for name in volume.inputs]
+            spikes[volume.name] = np.maximum(volume.layer.apply(inputs), 0)
+        elif volume.name in folded_poolings and isinstance(volume, Population):
             geometry = volume.only.geometry
-            values[volume.name] = geometry.sums(values[volume.only.input].reshape(geometry.input_volume))
+            input_spikes = spikes[volume.only.input].reshape(geometry.input_volume)
+            spikes[volume.name] = geometry.sums(input_spikes)
         else:
-            values[volume.name] = np.asarray(counts.get(volume.name, np.zeros(volume.size))).reshape(volume.shape)
-    return {
-        population.name: float(
-            sum(
-                (values[p.input].reshape(p.geometry.input_volume) * p.geometry.fan_out()[:, :, np.newaxis]).sum()
-                for p in population.projections
-            )
-        )
-        for population in network.populations
-        if population.name not in folded
-    }
+            numbers = counts.get(volume.name, np.zeros(volume.size))
+            spikes[volume.name] = np.asarray(numbers).reshape(volume.shape)
+    operations: Dict[str, float] = {}
+    for population in network.populations:
+        if population.name in folded_poolings:
+            continue
+        sums = []
+        for projection in population.projections:
+            geometry = projection.geometry
+            input_spikes = spikes[projection.input].reshape(geometry.input_volume)
+            sums.append((input_spikes * geometry.fan_out()[:, :, np.newaxis]).sum())
+        operations[population.name] = float(sum(sums))
+    return operations
 
 
-def _busiest(assignment: LayerAssignment, core: Mapping[str, int], sources: Sequence[str], path: Path) -> BusiestCore:
-    recorded = read_spike_times(path, sources)
-    samples, steps = recorded.samples, recorded.steps
-    events = np.zeros((max(core.values()) + 1, len(samples) * steps), np.int64)
+def _find_busiest_core(
+    assignment: LayerAssignment,
+    core: Mapping[str, int],
+    sources: Sequence[str],
+    path: Path,
+) -> BusiestCore:
+    """Find the core that receives the most events in a step of a recorded sample.
+
+    Parameters
+    ----------
+    core : mapping
+        Core of each layer by its name.
+    sources : sequence of str
+        Populations and inputs that spike.
+    path : Path
+        spike_times.npz of the simulation.
+    """
+    recording = read_spike_times(path, sources)
+    samples = recording.samples
+    steps = recording.steps
+    n_steps = len(samples) * steps  # of all samples, one sample after the other
+    events = np.zeros((max(core.values()) + 1, n_steps), np.int64)
     for layer in assignment.layers:
+        layer_core = core[layer.name]
         for term in layer.terms:
-            if term.source in sources and core.get(term.source) != core[layer.name]:
-                sample, _, step = recorded.spikes[term.source].T
-                at = (sample - samples.start) * steps + step
-                events[core[layer.name]] += np.bincount(at, minlength=len(samples) * steps)
-    number, at_most = np.unravel_index(int(events.argmax()), events.shape)
+            if term.source in sources and core.get(term.source) != layer_core:
+                sample, _, step = recording.spikes[term.source].T
+                sample_step = (sample - samples.start) * steps + step
+                events[layer_core] += np.bincount(sample_step, minlength=n_steps)
+    peak_core, peak_step = np.unravel_index(int(events.argmax()), events.shape)
     return BusiestCore(
         samples=list(samples),
         core_events_peak=int(events.max()),
-        core=int(number),
-        sample=int(at_most) // steps + samples.start,
-        step=int(at_most) % steps,
+        core=int(peak_core),
+        sample=int(peak_step) // steps + samples.start,
+        step=int(peak_step) % steps,
         mean=float(events.max(axis=0).mean()),
     )

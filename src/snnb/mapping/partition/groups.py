@@ -11,7 +11,11 @@ from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.partition.source_lists import SourceLists
 from snnb.mapping.traffic import MappableNetwork
 
-Grid = Tuple[int, int]  # number of patches along rows and columns
+# How the positions of a population are divided into patches: the number of patches
+# along its rows, and along its columns. (2, 3) divides 4 rows and 6 columns into six
+# patches of 2 × 2 positions. Patches of a grid differ by at most one row and one
+# column; see `patch_positions`.
+Grid = Tuple[int, int]
 
 
 def group_neurons(

@@ -31,7 +31,7 @@ Volume = Tuple[int, int, int]  # rows, columns and channels of a population
 class Chunk(NamedTuple):
     """Consecutive channels of a population, and the grid of their patches."""
 
-    grid: Grid
+    grid: Grid  # how the positions of these channels are divided into patches
     channels: int  # number of channels
 
 
@@ -86,7 +86,7 @@ def cut_into_patches(
         if population.name in poolings:
             cutter.join_if_cheaper(population, poolings[population.name], choice)
     if same_grid:
-        cutter.share_grids()
+        cutter.choose_same_chunks()
     return cutter.number_patches()
 
 
@@ -157,12 +157,19 @@ class _Cutter:
             self.chunks[population.name] = choice_joined.chunks
             self.joined_poolings[population.name] = pooling
 
-    def share_grids(self) -> None:
-        """Choose the same chunks for all populations of one shape, if possible."""
+    def choose_same_chunks(self) -> None:
+        """Choose the chunks again, the same for all populations of one shape.
+
+        So a patch of a population has the same positions and channels as one patch of
+        each other population of the shape.
+        The chunks, each with its grid, are those in which these populations together
+        receive the fewest spikes. Only grids that keep the limits in all of them can be
+        chosen; without such a grid, the populations of the shape keep their chunks.
+        """
         for volume, candidates in self.candidates.items():
-            common = _intersect(list(candidates.values()))
-            if common:
-                choice = self._choose(common, volume)
+            common_candidates = _intersect(list(candidates.values()))
+            if common_candidates:
+                choice = self._choose(common_candidates, volume)
                 self.chunks.update(dict.fromkeys(candidates, choice.chunks))
 
     def number_patches(self) -> Tuple[np.ndarray, int]:
@@ -414,13 +421,13 @@ def _intersect(
         for candidate in candidates:
             by_grid.setdefault(candidate.grid, []).append(candidate)
     intersection: List[GridCandidate] = []
-    for grid, same_grid in by_grid.items():
-        if len(same_grid) == len(candidate_lists):
+    for grid, grid_candidates in by_grid.items():
+        if len(grid_candidates) == len(candidate_lists):
             common = GridCandidate(
                 grid=grid,
-                max_channels=min(c.max_channels for c in same_grid),
-                spikes_per_chunk=sum(c.spikes_per_chunk for c in same_grid),
-                spikes_per_channel=sum(c.spikes_per_channel for c in same_grid),
+                max_channels=min(c.max_channels for c in grid_candidates),
+                spikes_per_chunk=sum(c.spikes_per_chunk for c in grid_candidates),
+                spikes_per_channel=sum(c.spikes_per_channel for c in grid_candidates),
             )
             intersection.append(common)
     return intersection
