@@ -26,10 +26,16 @@ from snnb.io.text import Document
 # Quantities of several documents
 CORE_EVENTS_PEAK = Quantity("most events into a core", per="step")
 LINK_LOAD_PEAK = Quantity("peak link load", unit="spikes", per="sample")
-Connectivity = Annotated[float, Quantity("connectivity", unit="spikes", per="sample", short="spikes")]
+Connectivity = Annotated[
+    float,
+    Quantity("connectivity", unit="spikes", per="sample", short="spikes"),
+]
 Cores = Annotated[int, Quantity("cores")]
 Cut = Annotated[float, Quantity("cut", unit="spikes", per="sample")]
-OutsideSpikes = Annotated[float, Quantity("spikes from outside", unit="spikes", per="sample")]
+OutsideSpikes = Annotated[
+    float,
+    Quantity("spikes from outside", unit="spikes", per="sample"),
+]
 
 
 class CoreCost(Document):
@@ -40,16 +46,18 @@ class CoreCost(Document):
         default=None,
         description="chips with neurons; with `chip` in the description",
     )
-    reuse: Annotated[float, Quantity("synaptic reuse", unit="synapses", per="axon")] = Field(
-        description="synapses ÷ axons: mean over the cores with axons [3]"
-    )
+    reuse: Annotated[
+        float,
+        Quantity("synaptic reuse", unit="synapses", per="axon"),
+    ] = Field(description="synapses ÷ axons: mean over the cores with axons [3]")
     overlap_mean: Annotated[float, Quantity("hyperedge overlap, mean")] = Field(
         description="pairs of a spiking source and a target on the core ÷ axons of the "
-        "core (0 if it has none): mean over the cores with neurons [3]"
+        "core (0 if it has none): mean over the cores with neurons [3]",
     )
-    overlap_geometric_mean: Annotated[float, Quantity("hyperedge overlap, geometric")] = Field(
-        description="their geometric mean, with 1 for a core without axons"
-    )
+    overlap_geometric_mean: Annotated[
+        float,
+        Quantity("hyperedge overlap, geometric"),
+    ] = Field(description="their geometric mean, with 1 for a core without axons")
 
 
 class TrafficCost(Document):
@@ -57,48 +65,75 @@ class TrafficCost(Document):
 
     connectivity: Connectivity = Field(description="Σ n(s) · |D(s)| [1]")
     cut: Cut = Field(description="Σ n(s) over the neurons with D(s) not empty")
-    external_degrees: Annotated[float, Quantity("external degrees", per="sample")] = Field(
-        description="Σ n(s) · |D(s)| · (1 + distinct targets of s), without a spiking input [3]"
+    external_degrees: Annotated[
+        float,
+        Quantity("external degrees", per="sample"),
+    ] = Field(
+        description="Σ n(s) · |D(s)| · (1 + distinct targets of s), without a spiking input [3]",
     )
-    outside_spikes: OutsideSpikes = Field(description="Σ n(s) · |D(s)| over the neurons of a spiking input")
-    spikes_between_chips: Annotated[Optional[float], Quantity("spikes between chips", unit="spikes", per="sample")] = (
-        Field(
-            default=None,
-            description="spikes between cores of different chips; with `chip`; with "
-            "`input_ports` also from a port of another chip",
-        )
+    outside_spikes: OutsideSpikes = Field(
+        description="Σ n(s) · |D(s)| over the neurons of a spiking input",
+    )
+    spikes_between_chips: Annotated[
+        Optional[float],
+        Quantity("spikes between chips", unit="spikes", per="sample"),
+    ] = Field(
+        default=None,
+        description="spikes between cores of different chips; with `chip`; with "
+        "`input_ports` also from a port of another chip",
     )
 
 
 class RouteCost(Document):
     """Routes of the spikes between cores, and loads of the links."""
 
-    hops_unicast: Annotated[float, Quantity("hops", unit="links", per="sample")] = Field(
+    hops_unicast: Annotated[
+        float,
+        Quantity("hops", unit="links", per="sample"),
+    ] = Field(
         description="Σ n(s) · Σ d(s, c) over c in D(s): links crossed if each core is "
-        "sent a separate spike; with `input_ports` also Σ n(i) · Σ d(i, c) over the input"
+        "sent a separate spike; with `input_ports` also Σ n(i) · Σ d(i, c) over the input",
     )
-    hops_multicast: Annotated[float, Quantity("hops, multicast", unit="links", per="sample")] = Field(
+    hops_multicast: Annotated[
+        float,
+        Quantity("hops, multicast", unit="links", per="sample"),
+    ] = Field(
         description="Σ n(s) · (links in the union of the routes to D(s)); with "
-        "`input_ports` also for each i and port the union of the routes from there"
+        "`input_ports` also for each i and port the union of the routes from there",
     )
-    hops_between_chips: Annotated[Optional[float], Quantity("hops between chips", unit="links", per="sample")] = Field(
-        default=None, description="links to another chip, as `hops_unicast`; with `chip`"
+    hops_between_chips: Annotated[
+        Optional[float],
+        Quantity("hops between chips", unit="links", per="sample"),
+    ] = Field(
+        default=None,
+        description="links to another chip, as `hops_unicast`; with `chip`",
     )
-    latency_ns_mean: Annotated[float, Quantity("latency of a spike, mean", prefixed, "ns")] = Field(
-        description="(d + 1) · router + d · link: mean over the spikes between cores [2, 3], and from ports"
+    latency_ns_mean: Annotated[
+        float,
+        Quantity("latency of a spike, mean", prefixed, "ns"),
+    ] = Field(
+        description="(d + 1) · router + d · link: mean over the spikes between cores [2, 3], and from ports",
     )
-    latency_ns_max: Annotated[float, Quantity("latency of a spike, maximum", prefixed, "ns")] = Field(
-        description="maximum of the same"
-    )
-    link_load_mean: Annotated[float, Quantity("link load, mean", unit="spikes", per="sample")] = Field(
+    latency_ns_max: Annotated[
+        float,
+        Quantity("latency of a spike, maximum", prefixed, "ns"),
+    ] = Field(description="maximum of the same")
+    link_load_mean: Annotated[
+        float,
+        Quantity("link load, mean", unit="spikes", per="sample"),
+    ] = Field(
         description="spikes over a link in one direction, mean over all links of the "
-        "mesh; each core is sent a separate spike"
+        "mesh; each core is sent a separate spike",
     )
-    link_load_max: Annotated[float, Quantity("link load, maximum", unit="spikes", per="sample")] = Field(
-        description="maximum of the same"
-    )
-    multicast_link_load_mean: Annotated[float, Quantity("link load, multicast, mean", unit="spikes", per="sample")] = (
-        Field(description="as `link_load_mean`, if a spike to several cores crosses each link once")
+    link_load_max: Annotated[
+        float,
+        Quantity("link load, maximum", unit="spikes", per="sample"),
+    ] = Field(description="maximum of the same")
+    multicast_link_load_mean: Annotated[
+        float,
+        Quantity("link load, multicast, mean", unit="spikes", per="sample"),
+    ] = Field(
+        description="as `link_load_mean`, if a spike to several cores crosses each link once",
     )
     multicast_link_load_max: Annotated[
         float, Quantity("link load, multicast, maximum", unit="spikes", per="sample")
@@ -125,7 +160,10 @@ class InputCost(Document):
 class EnergyCost(Document):
     """Energy of a sample; one of both has a value, see `Hardware.energy_of`."""
 
-    energy_pj: Annotated[Optional[float], Quantity("energy", prefixed, "pJ", per="sample", short="energy")] = Field(
+    energy_pj: Annotated[
+        Optional[float],
+        Quantity("energy", prefixed, "pJ", per="sample", short="energy"),
+    ] = Field(
         default=None,
         description="Σ events · their energies; of a description with energies of neurons or messages",
     )
@@ -168,13 +206,17 @@ class StepCost(Document):
 
     step_ns: Annotated[float, Quantity("time per step", prefixed, "ns")] = Field(
         description="time of a step with the mean number of events; with `link_spike` "
-        "at least that of the spikes over the busiest link"
+        "at least that of the spikes over the busiest link",
     )
-    sample_ns: Annotated[float, Quantity("sample interval", prefixed, "ns", short="interval")] = Field(
-        description="steps of a sample, including the warm-up, · `step_ns`"
-    )
-    sample_latency_ns: Annotated[float, Quantity("latency of a sample", prefixed, "ns", short="latency")] = Field(
-        description="the same, including the steps that spikes take from layer to layer"
+    sample_ns: Annotated[
+        float,
+        Quantity("sample interval", prefixed, "ns", short="interval"),
+    ] = Field(description="steps of a sample, including the warm-up, · `step_ns`")
+    sample_latency_ns: Annotated[
+        float,
+        Quantity("latency of a sample", prefixed, "ns", short="latency"),
+    ] = Field(
+        description="the same, including the steps that spikes take from layer to layer",
     )
     step_bound: StepBound
 
@@ -183,12 +225,16 @@ class Baseline(Document):
     """The sequential mapping, with which a mapping is compared."""
 
     sequential_cores: Annotated[int, Quantity("cores, sequential")] = Field(
-        description="`cores` of the sequential mapping"
+        description="`cores` of the sequential mapping",
     )
-    sequential_connectivity: Annotated[float, Quantity("connectivity, sequential", unit="spikes", per="sample")] = (
-        Field(description="`connectivity` of the sequential mapping")
-    )
-    connectivity_ratio: Annotated[Optional[float], Quantity("connectivity ÷ sequential", short="ratio")] = Field(
+    sequential_connectivity: Annotated[
+        float,
+        Quantity("connectivity, sequential", unit="spikes", per="sample"),
+    ] = Field(description="`connectivity` of the sequential mapping")
+    connectivity_ratio: Annotated[
+        Optional[float],
+        Quantity("connectivity ÷ sequential", short="ratio"),
+    ] = Field(
         default=None,
         description="`connectivity` ÷ `sequential_connectivity`, unless that is 0",
     )
@@ -204,10 +250,13 @@ class LayerTraffic(Document):
     """Spikes between cores that each take a layer, and spikes at synapses."""
 
     connectivity: Connectivity = Field(
-        description="spikes between cores: those of a layer once for each core that reads it"
+        description="spikes between cores: those of a layer once for each core that reads it",
     )
     outside_spikes: OutsideSpikes = Field(description="the same, from a spiking input")
-    synaptic_operations: Annotated[float, Quantity("synaptic operations", per="sample")] = Field(
+    synaptic_operations: Annotated[
+        float,
+        Quantity("synaptic operations", per="sample"),
+    ] = Field(
         description="spikes at synapses; a folded pooling passes all spikes of its "
         "windows on, and weights that only fill a kernel up do not count"
     )
