@@ -521,8 +521,11 @@ class Run:
     def plot(self, name: str, result: Optional[str] = None) -> "Figure":
         """Return a figure of a result, as saved by its stage.
 
-        Parameters ---------- name : {"training", "accuracy", "rates", "raster",
-        "mapping", "traffic", "events", "layers"}
+        Parameters
+        ----------
+        name : str
+            One of "training", "accuracy", "rates", "raster", "mapping", "traffic",
+            "events" and "layers".
             `accuracy` is the error of a network that reproduces its input; `raster`
             needs recorded spikes.
         result : str, optional
