@@ -47,8 +47,8 @@ def app() -> None:
     # processor time.
     gc.set_threshold(50_000)
     try:
-        from snnb.cli import output
         from snnb.cli.main import main
+        from snnb.cli.streams import flush_streams
     except (OSError, ImportError) as error:
         if not has_too_many_files(error):
             raise
@@ -56,7 +56,7 @@ def app() -> None:
         os._exit(InputError.exit_code)
 
     sys.unraisablehook = _hide_in_destructors
-    os._exit(output.flush_streams(main()))
+    os._exit(flush_streams(main()))
 
 
 def _copy_of_stderr() -> int:

@@ -13,6 +13,7 @@ from snnb.cli import output
 from snnb.cli.command_table import COMMANDS
 from snnb.cli.commands import commands, load
 from snnb.cli.interruption import interruption_message
+from snnb.cli.streams import print_line
 from snnb.core.errors import (
     SIGNAL_EXIT_CODES,
     TOO_MANY_FILES,
@@ -51,10 +52,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
         raise
     except BaseException as error:
         if output.current.verbose:
-            output.print_line(sys.stderr, traceback.format_exc())
+            print_line(sys.stderr, traceback.format_exc())
         if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):
             # Raised by the user's own code
-            output.print_line(sys.stderr, error.traceback_text)
+            print_line(sys.stderr, error.traceback_text)
         words = sys.argv[1:] if arguments is None else arguments
         if isinstance(error, click.UsageError) and "--json" in words:
             # No command has configured the output

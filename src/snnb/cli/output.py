@@ -1,6 +1,5 @@
 """Print results on stdout (one JSON document with --json), messages on stderr."""
 
-import errno
 import json
 import logging
 import os
@@ -8,13 +7,14 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Iterator, List, Optional, Sequence, TextIO, Union
+from typing import Iterator, Optional, Sequence, Union
 
 from pydantic_core import to_jsonable_python
 
-from snnb.core.errors import ResourceError
+from snnb.cli.progress_display import open_display
+from snnb.cli.streams import print_line
 from snnb.core.progress import Progress, Say, compilation, say_nothing, silent
-from snnb.io.text import Document, printable
+from snnb.io.text import Document
 
 # Libraries whose warnings, or whose debug messages, are not for the user
 LIBRARIES_TO_QUIETEN = ("matplotlib", "PIL", "numba", "h5py", "tensorflow")
@@ -83,8 +83,6 @@ class Output:
         if self.quiet:
             yield silent
             return
-        from snnb.cli.progress_display import open_display
-
         try:
             with open_display(label, time_left) as display:
                 compilation.show = partial(
@@ -98,8 +96,6 @@ class Output:
 
 current = Output()
 current_stage: Optional[str] = None  # whose progress bar is shown, or was shown last
-# Errors of results on stdout, except those of a pipe without reader
-write_errors: List[OSError] = []
 
 
 def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
@@ -122,42 +118,3 @@ def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
         library_level = logging.WARNING if verbose else logging.ERROR
         logging.getLogger(library).setLevel(library_level)
     return current
-
-
-def print_line(stream: Optional[TextIO], text: str) -> None:
-    """Print text and a line end, without control characters.
-
-    Nothing is printed to a stream that is closed, or whose reader has ended. The error
-    of a result that cannot be written to stdout, for example because of a full disk, is
-    stored for `flush_streams`.
-    """
-    if stream is None:
-        return
-    try:
-        stream.write(f"{printable(text)}\n")
-        stream.flush()
-    except ValueError:  # closed
-        return
-    except OSError as error:
-        if stream is sys.stdout and error.errno not in (errno.EPIPE, errno.EBADF):
-            write_errors.append(error)
-
-
-def flush_streams(exit_code: int) -> int:
-    """Flush the standard streams and return the exit code of the process.
-
-    It is 6 if the command succeeded, and a result could not be written to stdout.
-    """
-    if write_errors and not exit_code:
-        exit_code = ResourceError.exit_code
-        reason = write_errors[0].strerror
-        fault = f"cannot write to standard output ({reason})"
-        print_line(sys.stderr, f"snnb: {fault}; the command has completed")
-    for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
-        try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):
-            # Otherwise, the interpreter would try again and print an error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-    return exit_code

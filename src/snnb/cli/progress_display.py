@@ -4,8 +4,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ContextManager, Iterator, Protocol
 
-from snnb.cli.output import print_line
-from snnb.cli.tables import is_terminal
+from snnb.cli.streams import is_terminal, print_line
 from snnb.core.progress import Pace, Throttle
 from snnb.io.text import printable
 

@@ -5,10 +5,11 @@ import shutil
 import sys
 from itertools import zip_longest
 from textwrap import wrap
-from typing import List, Optional, Sequence, TextIO
+from typing import List, Optional, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from snnb.cli.streams import is_terminal
 from snnb.core.formatting import equal_columns
 from snnb.io.text import printable
 
@@ -30,11 +31,6 @@ def terminal_width() -> Optional[int]:
 def page_width() -> int:
     """Return the number of characters of a line, in a file or pipe too."""
     return terminal_width() or WIDTH
-
-
-def is_terminal(stream: Optional[TextIO]) -> bool:
-    """Whether a standard stream is open and a terminal."""
-    return stream is not None and not stream.closed and stream.isatty()
 
 
 class _Column:
