@@ -90,7 +90,7 @@ def test_pruning_is_compared_with_the_trained_model(made, tmp_path):
         kernel.assign(np.where(sizes > np.sort(sizes, axis=None)[int(0.6 * sizes.size) - 1], weights, 0))
     after = accuracy(changed, x, y)
     assert measured.after == {"rectification": before, "pruning": after} != {"rectification": after, "pruning": before}
-    assert measured.lost == measured.trained - after
+    assert measured.loss == measured.trained - after
     assert measured.lines()[-1] == f"accuracy after pruning: {after:.2%} ({100 * (after - before):+.2f} points)"
 
 
@@ -102,12 +102,15 @@ def test_rounding_to_many_bits_changes_nothing_and_to_four_does(options, made, t
         given = {"max_pool": "average", "weight_bits": bits, **options}
         measured.append(converted(made, tmp_path / str(bits), **given)[1])
     fine, coarse = measured
-    assert fine.made == [
+    assert fine.changes_made == [
         "average_pooling",
         "rectification",
         "pruning_and_rounding" if "prune" in options else "rounding",
     ]
-    before, now, then = fine.after["rectification"], fine.after[fine.made[-1]], coarse.after[fine.made[-1]]
+    before = fine.after["rectification"]
+    last_change = fine.changes_made[-1]
+    now = fine.after[last_change]
+    then = coarse.after[last_change]
     assert abs(now - before) <= 2 / SAMPLES
     assert then != before
 
@@ -181,4 +184,4 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
 def test_changes_are_listed_in_their_order_whatever_the_file_has():
     after = dict.fromkeys(reversed(list(CHANGES)), 0.5)
     fidelity = Fidelity(samples=2, classifies=True, trained=0.5, after=after)
-    assert fidelity.made == list(CHANGES)
+    assert fidelity.changes_made == list(CHANGES)

@@ -53,7 +53,7 @@ class Built:
             plain.append((source, layer, kernel, delay, bias))
         bias, numbers = (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F), self.numbers(kind, shape)
         stated = {key: values for key, values in numbers.items() if key != "spikes"}
-        neuron, kind = Neuron.of(stated, spikes=numbers.get("spikes", True)), type(terms[0][1]).__name__
+        neuron, kind = Neuron.from_numbers(stated, spikes=numbers.get("spikes", True)), type(terms[0][1]).__name__
         self.volumes.append(Population(name, shape, kind, tuple(projections), bias, "linear", neuron=neuron))
         self.plain[name] = (plain, bias, numbers)
 

@@ -15,7 +15,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import Channels, average_kernel, is_separable, presynaptic_scales
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
-from snnb.network.network import Network, Population, Projection, of_most_positions
+from snnb.network.network import Network, Population, Projection, channel_medians
 
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
@@ -173,7 +173,7 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
         bias = np.zeros(1) if population.bias is None else population.bias * threshold
         start = population.initial_potential
         if start is not None:
-            error = of_most_positions(bias - np.rint(bias))
+            error = channel_medians(bias - np.rint(bias))
             start = np.rint(start * threshold + steps * error).astype(np.float32)
         integers = None
         if population.bias is not None:

@@ -408,7 +408,7 @@ def _neuron(
     if "neuron" in properties:
         numbers = {"threshold": np.inf, **properties["neuron"]}
         spikes = numbers.pop("spikes")
-        return Neuron.of(numbers, spikes=spikes)
+        return Neuron.from_numbers(numbers, spikes=spikes)
     return Neuron(
         properties.get("threshold", defaults.get("threshold", 1)),
         reset=0.0 if defaults["reset"] == "zero" else None,

@@ -213,7 +213,7 @@ def _describe_population(
     neuron = request.neuron_of(population)
     if population.neuron is not None:
         # Each is one number, one for each channel or each neuron.
-        stated_numbers = {"subtrahend": neuron.after, **neuron.given}
+        stated_numbers = {"subtrahend": neuron.after, **neuron.stored_numbers}
         numbers: Dict[str, JsonValue] = {"spikes": neuron.spikes}
         for name in neuron.numbers(population.shape):
             numbers[name] = stated_numbers[name].tolist()

@@ -29,7 +29,7 @@ from snnb.formats.request import UNSAFE, Format, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.network.network import of_most_positions
+from snnb.network.network import channel_medians
 
 LARGEST_MATRIX = 1 << 28  # numbers: a GiB
 Node = object  # of the library, which has no types
@@ -183,7 +183,7 @@ class _NirWriter:
         chains = [self._chain(projection, operation, bias)]
         if bias is None or not isinstance(operation, Convolution):
             return chains
-        differences = bias - of_most_positions(bias)
+        differences = bias - channel_medians(bias)
         if not differences.any():
             return chains
         # A convolution of zeros whose bias is 1, times the differences
@@ -216,7 +216,7 @@ class _NirWriter:
             return self._matrix(projection, bias)
         channel_bias = np.zeros(target.shape[-1])
         if bias is not None:
-            channel_bias = of_most_positions(bias)
+            channel_bias = channel_medians(bias)
         convolution = self._nir.Conv2d(
             input_shape=np.array(source.shape[:2]),
             weight=(operation.weight / self._unit(projection)).astype(np.float32),

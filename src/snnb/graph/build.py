@@ -160,7 +160,7 @@ def _write_biases(group: h5py.Group, population: Population, units: Units) -> No
     if population.neuron is not None:
         neuron = group.create_group("neuron")
         neuron.attrs["spikes"] = population.neuron.spikes
-        for name, values in population.neuron.given.items():
+        for name, values in population.neuron.stored_numbers.items():
             write_array(neuron, name, values)
 
 
@@ -193,7 +193,7 @@ def _write_connections(
         geometry = projection.geometry
         group.attrs.update(
             rule=layer.kind,
-            geometry=json.dumps(layer.described(), sort_keys=True),
+            geometry=json.dumps(layer.geometry_settings(), sort_keys=True),
             pairing=geometry.pairing,
             weighting=weighting(layer, pool_weight),
             input_volume=np.array(geometry.input_volume, np.int64),

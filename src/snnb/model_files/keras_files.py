@@ -52,13 +52,19 @@ import numpy as np
 from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Say
 from snnb.io.budget import Budget
-from snnb.io.hdf5 import json_attribute, reading, text_of, whole
+from snnb.io.hdf5 import json_attribute, reading, whole
 from snnb.io.npy import read_member
 from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
-from snnb.network.keras_file import MODELS, QCFS_LEVELS, StoredLayer, write_model
+from snnb.network.keras_file import (
+    MODELS,
+    StoredLayer,
+    array_names,
+    levels_in,
+    write_model,
+)
 from snnb.network.layers import (
     KERAS_KINDS,
     Activation,
@@ -82,8 +88,8 @@ Result = Tuple[TrainedNetwork, Optional[Pixels]]
 # Settings without effect on the output: these whatever their value, those of
 # `WITHOUT_EFFECT` with this value, and others that are off (None, False, 0)
 _ANY_VALUE = """
-batch_input_shape fused input_dtype input_shape momentum name renorm_clipping renorm_momentum seed synchronized
-trainable
+batch_input_shape fused input_dtype input_shape momentum name renorm_clipping
+renorm_momentum seed synchronized trainable
 """
 ANY_VALUE = frozenset(_ANY_VALUE.split())
 WITHOUT_EFFECT: Dict[str, JsonValue] = {
@@ -119,28 +125,43 @@ RAISED_BY_ZIPFILE = (
 )
 MALFORMED = (KeyError, TypeError, IndexError, AttributeError, ValueError)
 _AUGMENTATION = """
-RandomBrightness RandomContrast RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth RandomZoom
+RandomBrightness RandomContrast RandomFlip RandomHeight RandomRotation
+RandomTranslation RandomWidth RandomZoom
 """
 AUGMENTATION = frozenset(_AUGMENTATION.split())
 _TRAINING_ONLY = """
-ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout2D
+ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+SpatialDropout2D
 """
 TRAINING_ONLY = _TRAINING_ONLY.split()
 IDENTITIES = AUGMENTATION.union(TRAINING_ONLY)  # at inference
 CONVERTED = sorted([*KERAS_KINDS, *TRAINING_ONLY, "Softmax"])  # layers that are read
+_BUILD_OF = f"build the model of {', '.join(CONVERTED)}"
 _NOT_READ = {
-    "ELU LeakyReLU PReLU Softmax ThresholdedReLU": "a spike rate can represent relu, softmax and linear only, as "
-    "Activation, ReLU or in the layer itself",
-    "Average Dot Maximum Minimum Multiply Subtract": "merges branches, which only Add and Concatenate can do",
-    "CenterCrop RandomCrop Resizing": "changes the size of images: remove it, and save the model again with the size "
-    "of its images as input",
-    "Bidirectional ConvLSTM2D GRU LSTM RNN SimpleRNN": "recurrent layers are not supported: build the model of "
-    + ", ".join(CONVERTED),
-    "Lambda TFOpLambda TensorFlowOpLayer": "is not loaded from a file, since it may run code",
+    "ELU LeakyReLU PReLU Softmax ThresholdedReLU": (
+        "a spike rate can represent relu, softmax and linear only",
+        ", as Activation, ReLU or in the layer itself",
+    ),
+    "Average Dot Maximum Minimum Multiply Subtract": (
+        "merges branches",
+        ", which only Add and Concatenate can do",
+    ),
+    "CenterCrop RandomCrop Resizing": (
+        "changes the size of images",
+        ": remove it, and save the model again with the size of its images as input",
+    ),
+    "Bidirectional ConvLSTM2D GRU LSTM RNN SimpleRNN": (
+        "recurrent layers are not supported",
+        f": {_BUILD_OF}",
+    ),
+    "Lambda TFOpLambda TensorFlowOpLayer": (
+        "is not loaded from a file",
+        ", since it may run code",
+    ),
 }
 NOT_READ: Dict[str, str] = {}  # reasons by class
-for _kinds, _reason in _NOT_READ.items():
-    NOT_READ.update(dict.fromkeys(_kinds.split(), _reason))
+for _kinds, _parts in _NOT_READ.items():
+    NOT_READ.update(dict.fromkeys(_kinds.split(), "".join(_parts)))
 ADVICE = "remove it, save the model again, and give --pixels 0-255"
 SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
 
@@ -169,31 +190,20 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         description = json_attribute(file, "model_config", path)
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
-            raise NotReadError(
-                "holds weights without a model, or a model without weights",
-            )
+            fault = "holds weights without a model"
+            raise NotReadError(f"{fault}, or a model without weights")
 
         arrays_of = partial(_arrays_of_group, weights)
         network, pixels = read_description(description, arrays_of, warn, file.budget)
-        levels = file.attrs.get(QCFS_LEVELS)
-        return replace(network, levels=None if levels is None else int(levels)), pixels
+        return replace(network, levels=levels_in(file)), pixels
 
 
 def _arrays_of_group(weights: h5py.Group, layer: str) -> List[h5py.Dataset]:
-    """Return the arrays of a layer in an HDF5 file, in the order of their names."""
+    """Return the arrays of a layer in an HDF5 file, in Keras's order."""
     group = weights.get(layer)
     if not isinstance(group, h5py.Group):
         return []
-    # Keras splits a list of names that is too long for one attribute.
-    keys = [key for key in group.attrs if key.startswith("weight_names")]
-    keys.sort(key=lambda key: (len(key), key))
-    arrays: List[h5py.Dataset] = []
-    for key in keys:
-        for stored_name in group.attrs[key]:
-            name = text_of(stored_name)
-            if name in group:
-                arrays.append(group[name])
-    return arrays
+    return [group[name] for name in array_names(group) if name in group]
 
 
 def read_keras_zip(path: Path, warn: Say) -> Result:
@@ -211,9 +221,8 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
             description = parse_json(text, path / CONFIG)
             weights = read_member(budget, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
-        raise NotReadError(
-            f"not a complete .keras file ({first_line(error)})",
-        ) from error
+        fault = "not a complete .keras file"
+        raise NotReadError(f"{fault} ({first_line(error)})") from error
     with reading(path / WEIGHTS, io.BytesIO(weights), budget) as file:
         groups = _weight_groups(description, file)
         arrays_of = partial(_arrays_by_number, groups)
@@ -513,9 +522,8 @@ class _Description:
             axes = list(np.ravel(kind.axis))
             if axes not in ([-1], [len(shape)]):
                 axes_text = ", ".join(map(str, axes))
-                raise NotReadError(
-                    f"{label}: normalises axis {axes_text}, not the channels",
-                )
+                fault = f"{label}: normalises axis {axes_text}"
+                raise NotReadError(f"{fault}, not the channels")
         try:
             layer = TrainedLayer.reading(name, kind, inputs)
             weight_shapes = kind.weight_shapes(shape)
@@ -678,9 +686,8 @@ def _first_shape(model: KerasObject) -> Tuple[str, JsonValue]:
     if shape is None:
         shape = build_shape
     if shape is None:
-        raise NotReadError(
-            "it has no defined input: give its first layer an input_shape",
-        )
+        fault = "it has no defined input"
+        raise NotReadError(f"{fault}: give its first layer an input_shape")
     return name, shape
 
 
@@ -832,10 +839,8 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
         raise NotReadError(f"{name} is not numbers")
     values = whole(array).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise NotReadError(
-            f"{name} holds NaN or infinite values",
-            "train the model again",
-        )
+        fault = f"{name} holds NaN or infinite values"
+        raise NotReadError(fault, "train the model again")
     return values
 
 
@@ -902,8 +907,8 @@ def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
                 f"layer {step.label} cannot be folded into the first weights",
                 ADVICE,
             ) from None
-        # A pooling before the first weights keeps the order of pixels only if the factor
-        # is positive.
+        # A pooling before the first weights keeps the order of pixels only if the
+        # factor is positive.
         is_finite = np.isfinite(factor).all() and np.isfinite(shift).all()
         if not (is_finite and factor.min() > 0):
             raise NotReadError(
@@ -949,14 +954,10 @@ def _numbers(value: JsonValue) -> np.ndarray:
 
 def write_keras_h5(network: TrainedNetwork, path: Path, name: str) -> None:
     """Write a network as Keras 2 does with `model.save`; `name` is the model's."""
-    layers = [
-        StoredLayer(
-            each.name,
-            each.kind,
-            each.layer.keras_config,
-            each.inputs,
-            each.weights,
+    layers = []
+    for layer in network.layers:
+        config = layer.layer.keras_config
+        layers.append(
+            StoredLayer(layer.name, layer.kind, config, layer.inputs, layer.weights),
         )
-        for each in network.layers
-    ]
     write_model(path, name, layers, levels=network.levels)

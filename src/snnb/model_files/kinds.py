@@ -1,4 +1,6 @@
-"""Formats of trained models that are read, and how to convert models in other formats; options of reading NIR files.
+"""Formats of trained models that are read, and how to convert models in other formats.
+
+Options of reading NIR files.
 
 Imported at the start of the program, so without numpy.
 """
@@ -17,38 +19,44 @@ READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
 RESAVE = "save the model again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
-    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its images)"
+    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` "
+    "(with the size of its images)"
 )
-FROM_TENSORFLOW = "`model = tensorflow.keras.models.load_model('{name}')` and `model.save('{stem}.h5')`"
+SAVE_H5 = "`model.save('{stem}.h5')`"
+_LOAD_MODEL = "`model = tensorflow.keras.models.load_model('{name}')`"
+FROM_TENSORFLOW = f"{_LOAD_MODEL} and {SAVE_H5}"
 # Keras 3 exports SavedModels that it does not load.
-SINCE_KERAS_3 = " (from TensorFlow 2.16 on only the latter, in the program that exported the model)"
+_EXPORTER = "in the program that exported the model"
+SINCE_KERAS_3 = f" (from TensorFlow 2.16 on only the latter, {_EXPORTER})"
 PICKLE = (
     "is a pickle, whose reading can run code: in the program that wrote it, "
     "`model = pickle.load(open('{name}', 'rb'))` and `model.save('{stem}.h5')`"
 )
-# File extension -> description of the file, with the two lines of code that convert it to a format that is read.
+# File extension -> description of the file, with the two lines of code that convert it
+# to a format that is read.
 REFUSED: Dict[str, str] = {
     ".pt": f"is PyTorch's, whose reading can run code: {FROM_TORCH}",
     ".pth": f"is PyTorch's, whose reading can run code: {FROM_TORCH}",
-    ".ckpt": "holds weights without a model; build the model, then `model.load_weights('{name}')` and "
-    f"`model.save('{{stem}}.h5')`; or, if PyTorch Lightning wrote it, {FROM_TORCH}",
+    ".ckpt": "holds weights without a model; build the model, then "
+    f"`model.load_weights('{{name}}')` and {SAVE_H5}; or, if PyTorch Lightning wrote "
+    f"it, {FROM_TORCH}",
     ".safetensors": f"holds weights without a model: {FROM_TORCH}",
     ".pkl": PICKLE,
     ".pickle": PICKLE,
-    ".pb": "is TensorFlow's graph of operations, without the layers: in the TensorFlow that wrote its folder, "
-    "`model = tensorflow.keras.models.load_model('FOLDER')` and `model.save('{stem}.h5')`"
+    ".pb": "is TensorFlow's graph of operations, without the layers: in the TensorFlow "
+    f"that wrote its folder, {FROM_TENSORFLOW.replace('{name}', 'FOLDER')}"
     f"{SINCE_KERAS_3}",
-    ".tflite": "is rounded and fused for small devices: take the model that it was made from, "
-    f"{FROM_TENSORFLOW.replace('{name}', 'MODEL')}",
+    ".tflite": "is rounded and fused for small devices: take the model that it was "
+    f"made from, {FROM_TENSORFLOW.replace('{name}', 'MODEL')}",
 }
 SAVED_MODEL = (
-    "is a SavedModel, whose operations may write files: in the TensorFlow that wrote it, "
-    f"{FROM_TENSORFLOW}{SINCE_KERAS_3}"
+    "is a SavedModel, whose operations may write files: in the TensorFlow that wrote "
+    f"it, {FROM_TENSORFLOW}{SINCE_KERAS_3}"
 )
 
 
 class NotReadError(Exception):
-    """A model has something that cannot be read. `read_model` makes an `InputError` of it.
+    """A model has something that cannot be read; `read_model` raises `InputError`.
 
     `advice` is empty for the general advice of the file format.
     """
@@ -69,14 +77,20 @@ def joined(reasons: Sequence[Reason]) -> str:
         layers.setdefault(reason, []).append(name)
     phrases = []
     for reason, names in layers.items():
-        more = f" and {len(names) - NAMES_AT_MOST} more" if len(names) > NAMES_AT_MOST else ""
+        rest = len(names) - NAMES_AT_MOST
+        more = f" and {rest} more" if rest > 0 else ""
         phrases.append(f"{', '.join(names[:NAMES_AT_MOST])}{more}: {reason}")
     return "; ".join(phrases)
 
 
 def is_model_file(text: str) -> bool:
-    """Return whether the value of `--model` is a file name of a trained model, or the directory of a SavedModel."""
-    return text.lower().endswith((*READ, *REFUSED)) or (Path(text) / "saved_model.pb").is_file()
+    """Return whether the value of `--model` is a file of a trained model.
+
+    The directory of a SavedModel also is.
+    """
+    if text.lower().endswith((*READ, *REFUSED)):
+        return True
+    return (Path(text) / "saved_model.pb").is_file()
 
 
 def is_nir(text: str) -> bool:
@@ -85,22 +99,37 @@ def is_nir(text: str) -> bool:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """Raise `InputError` for a file in a format that is not read, with the code that converts it to .onnx or .h5."""
-    advice = SAVED_MODEL if (path / "saved_model.pb").is_file() else REFUSED.get(path.suffix.lower())
+    """Raise `InputError` for a file in a format that is not read.
+
+    The message has the code that converts it to .onnx or .h5.
+    """
+    advice = REFUSED.get(path.suffix.lower())
+    if (path / "saved_model.pb").is_file():
+        advice = SAVED_MODEL
     if advice is not None:
-        raise InputError(f"{path} {advice.format(name=path.name, stem=path.stem or 'model')}")
+        text = advice.format(name=path.name, stem=path.stem or "model")
+        raise InputError(f"{path} {text}")
+
+
+_SUBTRACTIONS = "immediately or one step later"
+NirReset = Literal["value", "subtract", "subtract_delayed"]
 
 
 class NirSettings(Options):
     """Decisions that a NIR file leaves open."""
 
     time_step: Annotated[Optional[float], Flag(panel="NIR")] = Field(
-        default=None, gt=0, description="Time step, in the time unit of the NIR file."
+        default=None,
+        gt=0,
+        description="Time step, in the time unit of the NIR file.",
     )
-    # subtract_delayed: in the next step, after the decay, as snnTorch does with `reset_delay=True`, its default.
-    nir_reset: Annotated[Literal["value", "subtract", "subtract_delayed"], Flag(panel="NIR")] = Field(
-        default="value", description="Reset: to v_reset, or by subtraction, immediately or one step later."
+    # subtract_delayed: in the next step, after the decay, as snnTorch does with
+    # `reset_delay=True`, its default.
+    nir_reset: Annotated[NirReset, Flag(panel="NIR")] = Field(
+        default="value",
+        description=f"Reset: to v_reset, or by subtraction, {_SUBTRACTIONS}.",
     )
     integration: Annotated[Literal["euler", "exponential"], Flag(panel="NIR")] = Field(
-        default="euler", description="Integration of the leak."
+        default="euler",
+        description="Integration of the leak.",
     )

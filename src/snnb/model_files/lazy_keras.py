@@ -1,4 +1,6 @@
-"""Keras, imported at its first use: the import takes seconds, and a list of the models does not need it.
+"""Keras, imported at its first use.
+
+The import takes seconds, and a list of the models does not need it.
 
 Import this module as `keras`.
 """

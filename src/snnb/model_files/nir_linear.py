@@ -93,7 +93,7 @@ class WindowMap(LinearMap):
 
 
 def _positions(kernel: WindowKernel, axis: int, tap: int, outputs: int) -> slice:
-    """Return the positions of the padded input that a tap reads, one for each output."""
+    """Return the positions of the padded input that a tap reads, for each output."""
     start = tap * kernel.dilations[axis]
     stride = kernel.strides[axis]
     return slice(start, start + stride * (outputs - 1) + 1, stride)

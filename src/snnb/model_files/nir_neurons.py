@@ -72,7 +72,7 @@ class _NeuronReader:
         numbers: Dict[str, np.ndarray] = {}
         for name, values in self._numbers.items():
             numbers[name] = _shortest(for_population(values, population_shape))
-        return Neuron.of(numbers, spikes=spikes)
+        return Neuron.from_numbers(numbers, spikes=spikes)
 
     def _add_integration(self) -> None:
         """Add the gain of neurons without a leak."""

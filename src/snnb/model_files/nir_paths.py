@@ -195,7 +195,9 @@ class NirPaths:
         return parts
 
     def _delay_steps(self, node: NirNode) -> np.ndarray:
-        """Return the delay of each element in time steps: int (channels, rows, columns).
+        """Return the delay of each element in time steps.
+
+        The result is int (channels, rows, columns).
 
         Raise `NotReadError` if it is no whole number.
         """

@@ -16,15 +16,17 @@ from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 from snnb.network.layers import Activation, ReLU
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
-VALUE_BYTES = 8  # of an output of a layer in memory: the value, and that of the next layer
+# Of an output of a layer in memory: the value, and that of the next layer
+VALUE_BYTES = 8
 
 
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNetwork:
     """Read a trained model with its weights as a network that takes pixels in [0, 1].
 
-    `warn` is called with a message for each difference between the network returned and the file, such as an added
-    softmax. `pixels` is the pixel range of the model in the file, see `parse_pixels`; None: the range that its
-    preprocessing layers take, without such layers [0, 1]. Raise `InputError` if the file is damaged, in another
+    `warn` is called with a message for each difference between the network returned and
+    the file, such as an added softmax. `pixels` is the pixel range of the model in the
+    file, see `parse_pixels`; None: the range that its preprocessing layers take,
+    without such layers [0, 1]. Raise `InputError` if the file is damaged, in another
     format, or the model has something that cannot be read.
     """
     refuse_other_kinds(path)
@@ -35,29 +37,40 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
             if is_onnx:
                 network, preprocessing = read_onnx(path, warn), None
             elif not (path.is_file() and zipfile.is_zipfile(str(path))):
-                network, preprocessing = read_keras_h5(path, warn)  # Keras until 2.11 wrote HDF5 to .keras files too
+                # Keras until 2.11 wrote HDF5 to .keras files too
+                network, preprocessing = read_keras_h5(path, warn)
             elif path.suffix.lower() == ".keras":
                 network, preprocessing = read_keras_zip(path, warn)
             else:
                 raise NotReadError(
-                    "is a zip archive, not an HDF5 file", "if Keras wrote it, rename it to end in .keras"
+                    "is a zip archive, not an HDF5 file",
+                    "if Keras wrote it, rename it to end in .keras",
                 )
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.advice or advice}") from error
     for layer in network.layers:
         size = math.prod(layer.shape)
-        require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
-    last = network.output  # of a classifier that ends in logits, a vector without an activation
-    linear = getattr(last.layer, "activation", "linear") == "linear" and not isinstance(last.layer, ReLU)
-    if linear and len(last.shape) == 1:
-        warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
-        softmax = TrainedLayer.reading("softmax_of_logits", Activation(activation="softmax"), [last])
-        network = replace(network, layers=(*network.layers, softmax))
+        subject = f"the {size:,} outputs of layer {layer.name}"
+        require_memory(VALUE_BYTES * size, f"{path}: {subject}")
+    # Of a classifier that ends in logits, a vector without an activation
+    output = network.output
+    activation = getattr(output.layer, "activation", "linear")
+    is_linear = activation == "linear" and not isinstance(output.layer, ReLU)
+    if is_linear and len(output.shape) == 1:
+        warn(
+            f"the model ends in logits (layer {output.name}); a softmax is appended",
+        )
+        softmax = Activation(activation="softmax")
+        softmax_layer = TrainedLayer.reading("softmax_of_logits", softmax, [output])
+        network = replace(network, layers=(*network.layers, softmax_layer))
     return fold_pixels(network, pixels, warn, preprocessing)
 
 
 def read_trained(path: Path) -> TrainedNetwork:
-    """Read the network in the HDF5 file that `train` has written; raise `DamagedError` if it has none."""
+    """Read the network in the HDF5 file that `train` has written.
+
+    Raise `DamagedError` if it has none.
+    """
     try:
         return read_keras_h5(path, say_nothing)[0]
     except NotReadError as error:
@@ -65,5 +78,8 @@ def read_trained(path: Path) -> TrainedNetwork:
 
 
 def files_of(path: Path) -> List[Path]:
-    """Return the files that a model is read from: `path`, and the external weight files of an ONNX model."""
+    """Return the files that a model is read from.
+
+    They are `path`, and the external weight files of an ONNX model.
+    """
     return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]

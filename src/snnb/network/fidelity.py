@@ -1,11 +1,18 @@
-"""Accuracy of the trained network, and of the network after each change until its conversion."""
+"""Accuracy of the trained network, and of the network after each change."""
 
 from typing import Dict, List, Literal
 
 from snnb.io.text import Document
 
-Change = Literal["average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
-CHANGES: Dict[Change, str] = {  # in the order in which they are made
+Change = Literal[
+    "average_pooling",
+    "rectification",
+    "pruning",
+    "rounding",
+    "pruning_and_rounding",
+]
+# Changes in the order in which they are made, with their names in tables
+CHANGES: Dict[Change, str] = {
     "average_pooling": "max pooling → average pooling",
     "rectification": "ReLU added to layers without activation",
     "pruning": "pruning",
@@ -15,10 +22,12 @@ CHANGES: Dict[Change, str] = {  # in the order in which they are made
 
 
 class Fidelity(Document):
-    """Accuracy without spikes on the same test samples, or mean squared error of a network that reproduces its input.
+    """Accuracy of networks without spikes on the same test samples.
 
-    Splitting activations into spikes is not a change: without an entry in `after`, the converted network is equivalent
-    to the trained network.
+    For a network that reproduces its input, it is the mean squared error.
+
+    Splitting activations into spikes is not a change: without an entry in `after`, the
+    converted network is equivalent to the trained network.
     """
 
     samples: int  # the first of the test set
@@ -27,23 +36,35 @@ class Fidelity(Document):
     after: Dict[Change, float]  # each with the changes before it
 
     @property
-    def made(self) -> List[Change]:
+    def changes_made(self) -> List[Change]:
         """The changes, in the order in which they were made."""
         return [change for change in CHANGES if change in self.after]
 
     @property
-    def lost(self) -> float:
+    def loss(self) -> float:
         """Accuracy that the conversion loses."""
-        return self.trained - self.after[self.made[-1]]
+        return self.trained - self.after[self.changes_made[-1]]
 
     def lines(self) -> List[str]:
-        """Return a line for the trained network and one for each change, with the loss by this change."""
-        kind, form = ("accuracy", "{:.2%}") if self.classifies else ("mean squared error", "{:.4g}")
-        lines = [f"ANN {kind}, as trained: {form.format(self.trained)} ({self.samples:,} test samples)"]
+        """Return a line for the trained network, and one for each change.
+
+        The line of a change states the loss by this change.
+        """
+        kind = "accuracy" if self.classifies else "mean squared error"
+        trained = self._format(self.trained)
+        samples = f"({self.samples:,} test samples)"
+        lines = [f"ANN {kind}, as trained: {trained} {samples}"]
         before = self.trained
-        for change in self.made:
-            now = self.after[change]
-            difference = f"{100 * (now - before):+.2f} points" if self.classifies else f"{now - before:+.3g}"
-            lines.append(f"{kind} after {CHANGES[change]}: {form.format(now)} ({difference})")
-            before = now
+        for change in self.changes_made:
+            after = self.after[change]
+            difference = f"{after - before:+.3g}"
+            if self.classifies:
+                difference = f"{100 * (after - before):+.2f} points"
+            text = f"{kind} after {CHANGES[change]}: {self._format(after)}"
+            lines.append(f"{text} ({difference})")
+            before = after
         return lines
+
+    def _format(self, value: float) -> str:
+        """Return an accuracy or a mean squared error as text."""
+        return f"{value:.2%}" if self.classifies else f"{value:.4g}"

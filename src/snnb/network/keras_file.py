@@ -4,20 +4,40 @@ import json
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import h5py
 import numpy as np
 
-from snnb.io.hdf5 import reading, write_array, writing
+from snnb.io.hdf5 import reading, text_of, write_array, writing
 from snnb.io.text import JsonValue
 
-QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
+# Attribute of the file of a model trained with quantised activations
+QCFS_LEVELS = "qcfs_levels"
 MODELS = ("Sequential", "Model", "Functional")
 
 
 def read_levels(path: Path) -> Optional[int]:
-    """Return the levels of the quantised activations that a model was trained with; None without such activations."""
+    """Return the levels of the quantised activations of a model; None without them."""
     with reading(path) as file:
-        levels = file.attrs.get(QCFS_LEVELS)
+        return levels_in(file)
+
+
+def levels_in(file: h5py.Group) -> Optional[int]:
+    """Return the levels of quantised activations in an open file; see `read_levels`."""
+    levels = file.attrs.get(QCFS_LEVELS)
     return None if levels is None else int(levels)
+
+
+def array_names(group: h5py.Group) -> List[str]:
+    """Return the names in a layer's group of its arrays, in Keras's order.
+
+    Keras splits a list of names that is too long for one attribute.
+    """
+    keys = [key for key in group.attrs if key.startswith("weight_names")]
+    keys.sort(key=lambda key: (len(key), key))
+    names: List[str] = []
+    for key in keys:
+        names += map(text_of, group.attrs[key])
+    return names
 
 
 class StoredLayer(NamedTuple):
@@ -25,12 +45,16 @@ class StoredLayer(NamedTuple):
 
     name: str
     kind: str  # the Keras class
-    config: Mapping[str, JsonValue]  # Keras's configuration of the layer, the name apart
-    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
-    arrays: Mapping[str, np.ndarray]  # its weights by Keras's names (`kernel`, `bias`), in Keras's order
+    # Keras's configuration of the layer, the name apart
+    config: Mapping[str, JsonValue]
+    # Names of the layers it reads, in order; a name can occur twice
+    inputs: Tuple[str, ...]
+    # Its weights by Keras's names (`kernel`, `bias`), in Keras's order
+    arrays: Mapping[str, np.ndarray]
 
 
-_VERSION = {"backend": b"tensorflow", "keras_version": b"2.3.0-tf"}  # of TensorFlow 2.2
+# Of TensorFlow 2.2
+_VERSION = {"backend": b"tensorflow", "keras_version": b"2.3.0-tf"}
 # As the toolbox compiles a model, so that its command line does not ask for a loss.
 _COMPILED = {
     "loss": "categorical_crossentropy",
@@ -40,63 +64,97 @@ _COMPILED = {
     "sample_weight_mode": None,
     "optimizer_config": {
         "class_name": "SGD",
-        "config": {"name": "SGD", "learning_rate": 0.01, "decay": 0.0, "momentum": 0.0, "nesterov": False},
+        "config": {
+            "name": "SGD",
+            "learning_rate": 0.01,
+            "decay": 0.0,
+            "momentum": 0.0,
+            "nesterov": False,
+        },
     },
 }
 _NAMES_BYTES = 64000  # of an attribute, at most
 
 
 def write_model(
-    path: Path, name: str, layers: Sequence[StoredLayer], *, levels: Optional[int] = None, compiled: bool = False
+    path: Path,
+    name: str,
+    layers: Sequence[StoredLayer],
+    *,
+    levels: Optional[int] = None,
+    compiled: bool = False,
 ) -> None:
-    """Write a model as Keras of TensorFlow 2.2 does with `model.save`, and without times.
+    """Write a model as Keras of TensorFlow 2.2 does with `model.save`, without times.
 
-    `layers` are in topological order, the input first and the output last. For `levels` see `read_levels`; `compiled`
-    adds loss and metrics, as the toolbox has them.
+    `layers` are in topological order, the input first and the output last. For `levels`
+    see `read_levels`; `compiled` adds loss and metrics, as the toolbox has them.
     """
-    entries = []
-    for layer in layers:
-        nodes = [[[read, 0, 0, {}] for read in layer.inputs]] if layer.inputs else []
-        config = {"name": layer.name, "dtype": "float32", **layer.config}
-        entries.append({"class_name": layer.kind, "config": config, "name": layer.name, "inbound_nodes": nodes})
-    ends = {"input_layers": [[layers[0].name, 0, 0]], "output_layers": [[layers[-1].name, 0, 0]]}
-    description = {"class_name": "Model", "config": {"name": name, "layers": entries, **ends}}
+    description = _describe_model(name, layers)
     with writing(path) as file:
-        file.attrs.update({**_VERSION, "model_config": json.dumps(description).encode()})
+        file.attrs.update(_VERSION)
+        file.attrs["model_config"] = json.dumps(description).encode()
         if compiled:
             file.attrs["training_config"] = json.dumps(_COMPILED).encode()
         if levels is not None:
             file.attrs[QCFS_LEVELS] = levels
         weights = file.create_group("model_weights")
         weights.attrs.update(_VERSION)
-        names = np.array([name.encode() for name in _order_of_loading(layers)])
+        layer_names = [layer_name.encode() for layer_name in _loading_order(layers)]
+        names = np.array(layer_names)
         parts = np.array_split(names, -(-names.nbytes // _NAMES_BYTES))
         for number, part in enumerate(parts):
-            weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
-        for layer in sorted(layers, key=lambda each: each.name):
+            suffix = str(number) if len(parts) > 1 else ""
+            weights.attrs[f"layer_names{suffix}"] = part
+        for layer in sorted(layers, key=lambda layer: layer.name):
             group = weights.require_group(layer.name)
-            keys = {f"{layer.name}/{key}:0": values for key, values in layer.arrays.items()}
+            keys = [f"{layer.name}/{key}:0" for key in layer.arrays]
             group.attrs["weight_names"] = np.array([key.encode() for key in keys])
-            for key, values in keys.items():
+            for key, values in zip(keys, layer.arrays.values()):
                 write_array(group, key, np.asarray(values, np.float32))
 
 
-def _order_of_loading(layers: Sequence[StoredLayer]) -> List[str]:
-    """Return the names of layers in the order of `Model.layers`, in which Keras loads their weights, not by name.
+def _describe_model(name: str, layers: Sequence[StoredLayer]) -> Dict[str, object]:
+    """Return the description of a model, which Keras has in `model_config`."""
+    entries: List[JsonValue] = []
+    for layer in layers:
+        tensors = [[source, 0, 0, {}] for source in layer.inputs]
+        layer_config: Dict[str, JsonValue] = {"name": layer.name, "dtype": "float32"}
+        layer_config.update(layer.config)
+        entries.append(
+            {
+                "class_name": layer.kind,
+                "config": layer_config,
+                "name": layer.name,
+                "inbound_nodes": [tensors] if tensors else [],
+            },
+        )
+    config: Dict[str, JsonValue] = {
+        "name": name,
+        "layers": entries,
+        "input_layers": [[layers[0].name, 0, 0]],
+        "output_layers": [[layers[-1].name, 0, 0]],
+    }
+    return {"class_name": "Model", "config": config}
 
-    Like `_map_graph_network` in `tensorflow/python/keras/engine/network.py`, it sorts layers by the longest path to the
-    output, then by the order in which a depth-first search from the output visits them.
+
+def _loading_order(layers: Sequence[StoredLayer]) -> List[str]:
+    """Return the names of layers in the order in which Keras loads their weights.
+
+    It is that of `Model.layers`, and weights are not loaded by name. Like
+    `_map_graph_network` in `tensorflow/python/keras/engine/network.py`, it sorts layers
+    by the longest path to the output, then by the order in which a depth-first search
+    from the output visits them.
     """
     inputs = {layer.name: layer.inputs for layer in layers}
     depths = dict.fromkeys(inputs, 0)
     for layer in reversed(layers):
         for name in layer.inputs:
             depths[name] = max(depths[name], depths[layer.name] + 1)
-    met: Dict[str, int] = {}
-    pending = [layers[-1].name]
-    while pending:
-        name = pending.pop()
-        if name not in met:
-            met[name] = len(met)
-            pending += reversed(inputs[name])
-    return sorted(met, key=lambda name: (-depths[name], met[name]))
+    visit: Dict[str, int] = {}  # number of the visit to a layer
+    stack = [layers[-1].name]
+    while stack:
+        name = stack.pop()
+        if name not in visit:
+            visit[name] = len(visit)
+            stack += reversed(inputs[name])
+    return sorted(visit, key=lambda name: (-depths[name], visit[name]))

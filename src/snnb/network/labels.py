@@ -8,7 +8,9 @@ def label_outside(labels: np.ndarray, outputs: int) -> str:
 
     `labels` are class numbers, of shape (samples,). Empty without such a label.
     """
-    (positions,) = (labels >= outputs).nonzero()
-    if not positions.size:
+    (samples,) = (labels >= outputs).nonzero()
+    if not samples.size:
         return ""
-    return f"; label {labels[positions[0]]} (prepared sample {positions[0]}) is not from 0 to {outputs - 1}"
+    sample = samples[0]
+    subject = f"label {labels[sample]} (prepared sample {sample})"
+    return f"; {subject} is not from 0 to {outputs - 1}"

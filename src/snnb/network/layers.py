@@ -1,19 +1,38 @@
 """The layer kinds, each with the class name and configuration that Keras gives it.
 
-A `Layer` computes neurons and connects them to an input; a `Reindexing` layer moves values. The other kinds occur in
-trained networks only: conversion makes them a part of a population, or removes them.
+A `Layer` computes neurons and connects them to an input; a `Reindexing` layer moves
+values. The other kinds occur in trained networks only: conversion makes them a part of
+a population, or removes them.
 """
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import (
+    ClassVar,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated, Literal
 
 from snnb.core.errors import InputError
-from snnb.network.geometry import PADDING, Axis, Geometry, Shape, identity_axis, window_axis
+from snnb.network.geometry import (
+    PADDING,
+    Axis,
+    Geometry,
+    Shape,
+    identity_axis,
+    window_axis,
+)
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
@@ -22,7 +41,10 @@ Kind = TypeVar("Kind", bound="KerasLayer")
 
 
 class KerasLayer(BaseModel):
-    """The configuration of a Keras layer; a subclass has the name of the Keras class, and its settings as fields."""
+    """The configuration of a Keras layer.
+
+    A subclass has the name of the Keras class, and its settings as fields.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -39,27 +61,38 @@ class KerasLayer(BaseModel):
         return self.model_dump(exclude_none=True, exclude={"rule"})
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Return the shape of the output for inputs of these shapes; raise `ValueError` if they do not fit."""
+        """Return the shape of the output for inputs of these shapes.
+
+        Raise `ValueError` if they do not fit.
+        """
         return shapes[0]
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
-        """Return the shape of each array of weights by Keras's name and in Keras's order, for an input of `shape`."""
+        """Return the shape of each array of weights, for an input of `shape`.
+
+        The arrays have Keras's names, and are in Keras's order.
+        """
         return {}
 
 
 class Layer(KerasLayer):
     """A layer that computes neurons from the volume it reads."""
 
-    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is summed ("one"), averaged
-    # ("average") or its maximum taken ("maximum")
+    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is
+    # summed ("one"), averaged ("average") or its maximum taken ("maximum")
     WEIGHTING: ClassVar[str] = "kernel"
-    KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
-    KERNEL_AXES: ClassVar[int] = 4  # number of axes of that array: the last of `Geometry.kernel_shape`
+    # Name of the array of weights in a Keras file
+    KERNEL: ClassVar[Optional[str]] = "kernel"
+    # Number of axes of that array: the last of `Geometry.kernel_shape`
+    KERNEL_AXES: ClassVar[int] = 4
     # Number of axes of size 1 before the layer's own in an input volume of a graph file
     LEADING_AXES: ClassVar[int] = 0
 
     def geometry(self, shape: Shape) -> Geometry:
-        """Connect an input of this shape; raise `ValueError` if the layer does not take such an input."""
+        """Connect an input of this shape.
+
+        Raise `ValueError` if the layer does not take such an input.
+        """
         raise NotImplementedError
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -68,11 +101,19 @@ class Layer(KerasLayer):
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
         """See `KerasLayer`."""
-        return {} if self.KERNEL is None else {self.KERNEL: self.kernel_shape(self.geometry(shape))}
+        if self.KERNEL is None:
+            return {}
+        return {self.KERNEL: self.kernel_shape(self.geometry(shape))}
 
-    def described(self) -> Dict[str, object]:
-        """Return the settings that do not follow from array shapes, such as strides, by Keras's names."""
-        return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
+    def geometry_settings(self) -> Dict[str, object]:
+        """Return the settings that do not follow from array shapes, such as strides.
+
+        They have Keras's names.
+        """
+        return self.model_dump(
+            exclude={"filters", "depth_multiplier", "activation", "use_bias"},
+            exclude_none=True,
+        )
 
     def kernel_shape(self, geometry: Geometry) -> Shape:
         """Return the shape of the array of weights in a file."""
@@ -92,7 +133,10 @@ class Weighted(Layer):
 
 
 class Dense(Weighted):
-    """Connections from every input to every unit; of several axes, the last one is summed over (Keras's `Dense`)."""
+    """Connections from every input to every unit.
+
+    Of several axes, the last one is summed over (Keras's `Dense`).
+    """
 
     KERNEL_AXES: ClassVar[int] = 2
     LEADING_AXES: ClassVar[int] = 1
@@ -102,11 +146,21 @@ class Dense(Weighted):
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`: a 1×1 kernel over the leading positions."""
         columns = identity_axis(int(np.prod(shape[:-1], dtype=np.int64)))
-        return Geometry(identity_axis(1), columns, shape[-1], self.units, "dense", (*shape[:-1], self.units))
+        return Geometry(
+            identity_axis(1),
+            columns,
+            shape[-1],
+            self.units,
+            "dense",
+            (*shape[:-1], self.units),
+        )
 
 
 class Scale(Weighted):
-    """A factor for each value, the same at all positions unless `by_position`; Keras has no such layer."""
+    """A factor for each value, the same at all positions unless `by_position`.
+
+    Keras has no such layer.
+    """
 
     by_position: Annotated[bool, Field(strict=True)] = False
 
@@ -116,7 +170,8 @@ class Scale(Weighted):
         columns = identity_axis(math.prod(leading))
         if self.by_position:
             columns = replace(columns, taps=columns.size, tap=columns.input)
-        return Geometry(identity_axis(1), columns, channels, channels, "diagonal", shape)
+        rows = identity_axis(1)
+        return Geometry(rows, columns, channels, channels, "diagonal", shape)
 
 
 class Convolution2D(Weighted):
@@ -129,7 +184,13 @@ class Convolution2D(Weighted):
     groups: Literal[1] = Field(1, exclude=True)
 
     def _windows(self, shape: Shape) -> Tuple[Axis, Axis, int]:
-        return _windows(shape, self.kernel_size, self.strides, self.dilation_rate, self.padding)
+        return _windows(
+            shape,
+            self.kernel_size,
+            self.strides,
+            self.dilation_rate,
+            self.padding,
+        )
 
 
 class Conv2D(Convolution2D):
@@ -144,7 +205,10 @@ class Conv2D(Convolution2D):
 
 
 class DepthwiseConv2D(Convolution2D):
-    """A separate convolution of each channel: kernel (height, width, channels, multiplier)."""
+    """A separate convolution of each channel.
+
+    The kernel has the shape (height, width, channels, multiplier).
+    """
 
     KERNEL: ClassVar[Optional[str]] = "depthwise_kernel"
 
@@ -153,7 +217,8 @@ class DepthwiseConv2D(Convolution2D):
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
         rows, columns, channels = self._windows(shape)
-        return _image(rows, columns, channels, channels * self.depth_multiplier, "diagonal")
+        filters = channels * self.depth_multiplier
+        return _image(rows, columns, channels, filters, "diagonal")
 
 
 class Pooling2D(Layer):
@@ -167,7 +232,13 @@ class Pooling2D(Layer):
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
-        rows, columns, channels = _windows(shape, self.pool_size, self.strides, (1, 1), self.padding)
+        rows, columns, channels = _windows(
+            shape,
+            self.pool_size,
+            self.strides,
+            (1, 1),
+            self.padding,
+        )
         return _image(rows, columns, channels, channels, "diagonal")
 
 
@@ -180,10 +251,11 @@ class AveragePooling2D(Pooling2D):
 class MaxPooling2D(Pooling2D):
     """Max pooling of spikes, by one of two rules.
 
-    `largest_count`: a window spikes in a step in which the largest spike count so far of its inputs rises. A count
-    rises by at most one in a step, so the largest count does too, and the count of the window ends as the largest count
-    of its inputs, whatever the order of the spikes. `leading_input`, the rule of snntoolbox: a window forwards the
-    present spike of the input that has accumulated most so far.
+    `largest_count`: a window spikes in a step in which the largest spike count so far
+    of its inputs rises. A count rises by at most one in a step, so the largest count
+    does too, and the count of the window ends as the largest count of its inputs,
+    whatever the order of the spikes. `leading_input`, the rule of snntoolbox: a window
+    forwards the present spike of the input that has accumulated most so far.
     """
 
     WEIGHTING: ClassVar[str] = "maximum"
@@ -196,7 +268,10 @@ LAYER_KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS
 
 
 def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:
-    """Make a layer of `kind` from Keras's configuration; raise `InputError` with the layer and an invalid value."""
+    """Make a layer of `kind` from Keras's configuration.
+
+    Raise `InputError` with the layer and an invalid value.
+    """
     try:
         return kind.model_validate(config)
     except ValidationError as error:
@@ -207,10 +282,14 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
     value = str(config[key])[:50]
     if key in REFUSED:
         raise InputError(f"layer {name}: {key} is {value!r}: {REFUSED[key]}")
-    raise InputError(f"layer {name}: {key} is {value!r}, which a {kind.__name__} cannot have")
+    subject = f"layer {name}: {key} is {value!r}"
+    raise InputError(f"{subject}, which a {kind.__name__} cannot have")
 
 
-REFUSED = {"data_format": "build the model with channels last", "groups": "grouped convolutions are not supported"}
+REFUSED = {
+    "data_format": "build the model with channels last",
+    "groups": "grouped convolutions are not supported",
+}
 
 
 def _axes(shape: Shape, number: int) -> Shape:
@@ -219,17 +298,30 @@ def _axes(shape: Shape, number: int) -> Shape:
     return shape
 
 
-def _windows(shape: Shape, sizes: Pair, strides: Pair, dilations: Pair, padding: str) -> Tuple[Axis, Axis, int]:
+def _windows(
+    shape: Shape,
+    sizes: Pair,
+    strides: Pair,
+    dilations: Pair,
+    padding: str,
+) -> Tuple[Axis, Axis, int]:
+    """Return the rows and columns of windows over an image, and its channels."""
     height, width, channels = _axes(shape, 3)
-    rows, columns = (
-        window_axis(length, size, stride, dilation, padding)
-        for length, size, stride, dilation in zip((height, width), sizes, strides, dilations)
-    )
+    rows = window_axis(height, sizes[0], strides[0], dilations[0], padding)
+    columns = window_axis(width, sizes[1], strides[1], dilations[1], padding)
     return rows, columns, channels
 
 
-def _image(rows: Axis, columns: Axis, channels: int, filters: int, pairing: str) -> Geometry:
-    return Geometry(rows, columns, channels, filters, pairing, (rows.outputs, columns.outputs, filters))
+def _image(
+    rows: Axis,
+    columns: Axis,
+    channels: int,
+    filters: int,
+    pairing: str,
+) -> Geometry:
+    """Return the geometry of windows over an image."""
+    shape = (rows.outputs, columns.outputs, filters)
+    return Geometry(rows, columns, channels, filters, pairing, shape)
 
 
 class Reindexing(KerasLayer):
@@ -237,10 +329,14 @@ class Reindexing(KerasLayer):
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`."""
-        return self.apply([np.broadcast_to(np.int8(0), shape) for shape in shapes]).shape
+        inputs = [np.broadcast_to(np.int8(0), shape) for shape in shapes]
+        return self.apply(inputs).shape
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the output for the given inputs, with `PADDING` for padding; raise `ValueError` if they do not fit."""
+        """Return the output for the given inputs, with `PADDING` for padding.
+
+        Raise `ValueError` if they do not fit.
+        """
         raise NotImplementedError
 
 
@@ -263,7 +359,10 @@ class Reshape(Reindexing):
 
 
 class Permute(Reindexing):
-    """Reorder the axes: axis i of the output is axis `dims[i]` of the input, counted from 1."""
+    """Reorder the axes.
+
+    Axis i of the output is axis `dims[i]` of the input, counted from 1.
+    """
 
     dims: Tuple[Count, ...]
 
@@ -278,18 +377,23 @@ class Concatenate(Reindexing):
     axis: Annotated[int, Field(strict=True)]
 
     def along(self, rank: int) -> int:
-        """Return the axis of an output with `rank` axes, counted without the batch axis."""
+        """Return the axis of an output of `rank` axes, the batch axis left out."""
         axis = self.axis + rank if self.axis < 0 else self.axis - 1
         if not 0 <= axis < rank:
-            raise ValueError(f"axis {self.axis} is not one of the {rank} axes after the sample axis")
+            fault = f"axis {self.axis} is not one of the {rank} axes"
+            raise ValueError(f"{fault} after the sample axis")
         return axis
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`; no array is made, which may be larger than memory."""
-        first, axis = shapes[0], self.along(len(shapes[0]))
-        if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
-            raise ValueError(f"concatenates shapes that differ: {', '.join(map(str, shapes))}")
-        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+        shape = shapes[0]
+        axis = self.along(len(shape))
+        remaining_axes = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+        if len(remaining_axes) > 1:
+            listing = ", ".join(map(str, shapes))
+            raise ValueError(f"concatenates shapes that differ: {listing}")
+        length = sum(shape[axis] for shape in shapes)
+        return (*shape[:axis], length, *shape[axis + 1 :])
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
@@ -324,7 +428,8 @@ class Cropping2D(Reindexing):
 
 
 _REINDEXING = (Flatten, Reshape, Permute, Concatenate, ZeroPadding2D, Cropping2D)
-REINDEXING: Mapping[str, Type[Reindexing]] = {kind.__name__: kind for kind in _REINDEXING}
+_BY_NAME = {kind.__name__: kind for kind in _REINDEXING}
+REINDEXING: Mapping[str, Type[Reindexing]] = _BY_NAME
 
 
 class InputLayer(KerasLayer):
@@ -338,18 +443,26 @@ class InputLayer(KerasLayer):
 
 
 class SeparableConv2D(Convolution2D):
-    """A convolution of each channel, followed by a 1×1 convolution over all channels."""
+    """A convolution of each channel, then a 1×1 convolution over all channels."""
 
     filters: Count
     depth_multiplier: Count = 1
 
     def depthwise(self) -> DepthwiseConv2D:
         """Return its first convolution, without a bias."""
-        return configured(DepthwiseConv2D, {**self.model_dump(), "activation": "linear", "use_bias": False}, self.kind)
+        return configured(
+            DepthwiseConv2D,
+            {**self.model_dump(), "activation": "linear", "use_bias": False},
+            self.kind,
+        )
 
     def pointwise(self) -> Conv2D:
         """Return its second convolution, with bias and activation."""
-        settings = {key: getattr(self, key) for key in ("filters", "activation", "use_bias")}
+        settings: Dict[str, object] = {
+            "filters": self.filters,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+        }
         return configured(Conv2D, {**settings, "kernel_size": (1, 1)}, self.kind)
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -360,7 +473,11 @@ class SeparableConv2D(Convolution2D):
         """See `KerasLayer`."""
         pointwise_kernel = (1, 1, shape[-1] * self.depth_multiplier, self.filters)
         biases = {"bias": (self.filters,)} if self.use_bias else {}
-        return {**self.depthwise().weight_shapes(shape), "pointwise_kernel": pointwise_kernel, **biases}
+        return {
+            **self.depthwise().weight_shapes(shape),
+            "pointwise_kernel": pointwise_kernel,
+            **biases,
+        }
 
 
 class GlobalAveragePooling2D(KerasLayer):
@@ -372,7 +489,10 @@ class GlobalAveragePooling2D(KerasLayer):
 
 
 class BatchNormalization(KerasLayer):
-    """Scale and shift of each channel: (x - mean) / √(variance + epsilon) · gamma + beta."""
+    """Scale and shift of each channel.
+
+    The result is (x - mean) / √(variance + epsilon) · gamma + beta.
+    """
 
     axis: Union[int, List[int]] = -1
     epsilon: float = 1e-3
@@ -381,8 +501,12 @@ class BatchNormalization(KerasLayer):
 
     def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
         """See `KerasLayer`."""
-        learnt = [name for name, is_used in (("gamma", self.scale), ("beta", self.center)) if is_used]
-        return dict.fromkeys([*learnt, "moving_mean", "moving_variance"], shape[-1:])
+        names = ["moving_mean", "moving_variance"]
+        if self.center:
+            names.insert(0, "beta")
+        if self.scale:
+            names.insert(0, "gamma")
+        return dict.fromkeys(names, shape[-1:])
 
 
 class Activation(KerasLayer):

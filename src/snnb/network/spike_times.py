@@ -9,7 +9,9 @@ import numpy as np
 from snnb.io.npy import load_archive
 
 SPIKE_TIMES = "spike_times.npz"
-_LENGTHS, _FIRST = ("num_samples", "num_steps"), "first_sample"  # `first_sample` is written if it is not 0
+_SAMPLES = "num_samples"
+_STEPS = "num_steps"
+_FIRST_SAMPLE = "first_sample"  # written if it is not 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,19 +20,33 @@ class SpikeTimes:
 
     samples: range  # indices of the test samples
     steps: int  # number of time steps of a sample
-    # By population integers (spikes, 3), with the columns sample, neuron, step, sorted by sample and step
+    # By population integers (spikes, 3), with the columns sample, neuron, step, sorted
+    # by sample and step
     spikes: Mapping[str, np.ndarray]
 
     def write(self, path: Path, *, compressed: bool = False) -> None:
         """Write them to a file."""
-        lengths = dict(zip(_LENGTHS, (len(self.samples), self.steps)))
-        first = {_FIRST: self.samples.start} if self.samples.start else {}
-        (np.savez_compressed if compressed else np.savez)(path, **self.spikes, **lengths, **first)
+        numbers = {_SAMPLES: len(self.samples), _STEPS: self.steps}
+        if self.samples.start:
+            numbers[_FIRST_SAMPLE] = self.samples.start
+        save = np.savez_compressed if compressed else np.savez
+        save(path, **self.spikes, **numbers)
 
 
-def read_spike_times(path: Path, populations: Optional[Sequence[str]] = None) -> SpikeTimes:
-    """Read the spikes of all populations, or of some; raise `DamagedError` if the file is damaged or lacks one."""
-    names = None if populations is None else [*populations, *_LENGTHS, _FIRST]
-    arrays = load_archive(path, names=names, must=[*(populations or ()), *_LENGTHS])
-    samples, steps, first = (int(arrays.pop(name, 0)) for name in (*_LENGTHS, _FIRST))
-    return SpikeTimes(range(first, first + samples), steps, arrays)
+def read_spike_times(
+    path: Path,
+    populations: Optional[Sequence[str]] = None,
+) -> SpikeTimes:
+    """Read the spikes of all populations, or of some.
+
+    Raise `DamagedError` if the file is damaged or lacks one.
+    """
+    required_names = [*(populations or ()), _SAMPLES, _STEPS]
+    names = None
+    if populations is not None:
+        names = [*required_names, _FIRST_SAMPLE]
+    arrays = load_archive(path, names=names, must=required_names)
+    samples = int(arrays.pop(_SAMPLES, 0))
+    steps = int(arrays.pop(_STEPS, 0))
+    first_sample = int(arrays.pop(_FIRST_SAMPLE, 0))
+    return SpikeTimes(range(first_sample, first_sample + samples), steps, arrays)

@@ -1,4 +1,7 @@
-"""The network that was trained: layers in topological order, with Keras's names of kinds, settings and weights."""
+"""The network that was trained: layers in topological order.
+
+Kinds, settings and weights have Keras's names.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Dict, Mapping, Optional, Sequence, Tuple
@@ -15,9 +18,12 @@ class TrainedLayer:
 
     name: str
     layer: KerasLayer
-    inputs: Tuple[str, ...]  # names of the layers that it reads, in order; a name can occur twice
-    shape: Shape  # of its output, without the batch axis: (height, width, channels) or (units,)
-    # float32, by Keras's name (`kernel`, `bias`, `gamma` …), in the shapes of `KerasLayer.weight_shapes`
+    # Names of the layers that it reads, in order; a name can occur twice
+    inputs: Tuple[str, ...]
+    # Of its output, without the batch axis: (height, width, channels) or (units,)
+    shape: Shape
+    # float32, by Keras's name (`kernel`, `bias`, `gamma` …), in the shapes of
+    # `KerasLayer.weight_shapes`
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -38,11 +44,15 @@ class TrainedLayer:
         inputs: "Sequence[TrainedLayer]",
         weights: Optional[Mapping[str, np.ndarray]] = None,
     ) -> "TrainedLayer":
-        """Make a layer that reads others; raise `ValueError` if it does not fit the shapes of their outputs."""
-        shape = layer.output_shape([each.shape for each in inputs])
+        """Make a layer that reads others.
+
+        Raise `ValueError` if it does not fit the shapes of their outputs.
+        """
+        shape = layer.output_shape([source.shape for source in inputs])
         if 0 in shape:
             raise ValueError("it has an empty output: the images are too small")
-        return cls(name, layer, tuple(each.name for each in inputs), shape, weights or {})
+        names = tuple(source.name for source in inputs)
+        return cls(name, layer, names, shape, weights or {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +60,26 @@ class TrainedNetwork:
     """Layers in topological order: the input first, the output last."""
 
     layers: Tuple[TrainedLayer, ...]
-    levels: Optional[int] = None  # number of levels of quantised activations (QCFS) that it was trained with
+    # Number of levels of quantised activations (QCFS) that it was trained with
+    levels: Optional[int] = None
 
     @classmethod
-    def ending_in(cls, output: TrainedLayer, layers: Sequence[TrainedLayer]) -> "TrainedNetwork":
-        """Return the network of the layers that an output depends on, and the input; `layers` are in this order."""
-        needed, kept = {output.name, layers[0].name}, []
+    def ending_in(
+        cls,
+        output: TrainedLayer,
+        layers: Sequence[TrainedLayer],
+    ) -> "TrainedNetwork":
+        """Return the network of the layers that an output depends on, and the input.
+
+        `layers` are in topological order.
+        """
+        names = {output.name, layers[0].name}
+        network_layers = []
         for layer in reversed(layers):
-            if layer.name in needed:
-                needed.update(layer.inputs)
-                kept.append(layer)
-        return cls(tuple(kept[::-1]))
+            if layer.name in names:
+                names.update(layer.inputs)
+                network_layers.append(layer)
+        return cls(tuple(network_layers[::-1]))
 
     @property
     def input(self) -> TrainedLayer:
@@ -75,7 +94,10 @@ class TrainedNetwork:
     @property
     def weights(self) -> int:
         """Number of weights, biases and moments included."""
-        return sum(array.size for layer in self.layers for array in layer.weights.values())
+        count = 0
+        for layer in self.layers:
+            count += sum(array.size for array in layer.weights.values())
+        return count
 
     def by_name(self) -> Dict[str, TrainedLayer]:
         """Return the layers by name."""
@@ -85,9 +107,13 @@ class TrainedNetwork:
         """Return whether a layer is of this kind."""
         return any(layer.kind == kind for layer in self.layers)
 
-    def with_layers(self, changed: Mapping[str, TrainedLayer]) -> "TrainedNetwork":
-        """Return the network with layers replaced, given the new ones by name."""
-        return replace(self, layers=tuple(changed.get(layer.name, layer) for layer in self.layers))
+    def with_layers(
+        self,
+        replacements: Mapping[str, TrainedLayer],
+    ) -> "TrainedNetwork":
+        """Return the network with layers replaced, the new ones by name."""
+        layers = [replacements.get(layer.name, layer) for layer in self.layers]
+        return replace(self, layers=tuple(layers))
 
 
 def input_layer(name: str, shape: Shape) -> TrainedLayer:
@@ -97,7 +123,11 @@ def input_layer(name: str, shape: Shape) -> TrainedLayer:
 
 def normalisation(layer: TrainedLayer) -> Tuple[np.ndarray, np.ndarray]:
     """Return scale and shift of batch normalisation: float64 (channels,) each."""
-    weights = {name: np.asarray(values, np.float64) for name, values in layer.weights.items()}
     assert isinstance(layer.layer, BatchNormalization)
-    scale = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.layer.epsilon)
-    return scale, weights.get("beta", 0.0) - weights["moving_mean"] * scale
+    weights: Dict[str, np.ndarray] = {}
+    for name, values in layer.weights.items():
+        weights[name] = np.asarray(values, np.float64)
+    deviation = np.sqrt(weights["moving_variance"] + layer.layer.epsilon)
+    scale = weights.get("gamma", 1.0) / deviation
+    shift = weights.get("beta", 0.0) - weights["moving_mean"] * scale
+    return scale, shift

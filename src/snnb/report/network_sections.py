@@ -95,7 +95,7 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
         words = times(p.shape) + ("" if mean is None else f", rate {mean:.3g}")
         boxes.append(Box(p.name, words, (mean or 0.0) / highest))
         silent = None if rate is None else float((rate == 0).mean())
-        model = () if not graph.neuron_model else ("", "") if p.neuron is None else p.neuron.in_words()
+        model = () if not graph.neuron_model else ("", "") if p.neuron is None else p.neuron.describe()
         cells = (
             p.name, p.layer, times(p.shape), f"{p.size:,}", p.coding or "", _number(mean), _share(silent),
             _number(traffic), *model,

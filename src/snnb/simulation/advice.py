@@ -307,16 +307,16 @@ def _conversion_loss(
     It is a part of `lost` only if both are of the same samples, those from `first` on.
     Empty if the conversion loses less than a point.
     """
-    if fidelity is None or not fidelity.classifies or fidelity.lost < LEAST_LOSS:
+    if fidelity is None or not fidelity.classifies or fidelity.loss < LEAST_LOSS:
         return ""
-    points = f"{100 * fidelity.lost:.1f}"
+    points = f"{100 * fidelity.loss:.1f}"
     if (first, samples) != (0, fidelity.samples):
         points += f" points on the first {fidelity.samples:,} samples"
-    elif fidelity.lost <= lost:
+    elif fidelity.loss <= lost:
         points += " of them"
     else:  # spikes make up for a part
         points += " points"
-    changes = ", ".join(CHANGES[change] for change in fidelity.made)
+    changes = ", ".join(CHANGES[change] for change in fidelity.changes_made)
     return f"{points} without spikes, by {changes}; "
 
 

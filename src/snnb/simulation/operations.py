@@ -68,7 +68,7 @@ def footprint(network: Network) -> int:
     """
     numbers = 0
     for population in network.populations:
-        neuron = {} if population.neuron is None else population.neuron.given
+        neuron = {} if population.neuron is None else population.neuron.stored_numbers
         biases = [
             population.bias,
             *(projection.bias for projection in population.projections),

@@ -151,7 +151,7 @@ def _population_line(population: Population) -> str:
     line = _shape_line(population)
     if population.neuron is None:
         return line
-    threshold, reset = population.neuron.in_words()
+    threshold, reset = population.neuron.describe()
     if not threshold:
         return f"{line}, without spikes"
     return f"{line}, threshold {threshold}, reset {reset}"
