@@ -104,7 +104,7 @@ def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded(
 
 def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
     network = _network(ONE, TWO)
-    rounded = calibrate(network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255).weights
+    round_weights = calibrate(network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255).weights
     expected = Analogue(network).outputs(BYTES)
     assert expected.max() > 0.05
-    np.testing.assert_allclose(Analogue(rounded).outputs(BYTES), expected, rtol=1e-3)
+    np.testing.assert_allclose(Analogue(round_weights).outputs(BYTES), expected, rtol=1e-3)

@@ -8,7 +8,7 @@ import pytest
 from snnb.conversion import least_squares
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.least_squares import RIDGES, fitted_change, rows_taken, weights_of_channel, windows, with_change
+from snnb.conversion.least_squares import RIDGES, add_change, fit_change, fitted_rows, weights_of_channel, windows
 from snnb.conversion.rewriting import centred_output, compose_pooling
 from snnb.forward.analogue import Analogue, PopulationSums
 from snnb.network.keras_file import StoredLayer
@@ -41,7 +41,7 @@ def test_the_inputs_of_the_weights_give_the_sums(network):
     random, population = np.random.default_rng(4), network.output
     read = {"first": random.random((5, 8, 8, 4)).astype(np.float32)}
     change = random.normal(0, 1, (weights_of_channel(population), 4))
-    changed = with_change(population, change)
+    changed = add_change(population, change)
     own, sums = (PopulationSums(network, p).compute(read).reshape(-1, 4) for p in (population, changed))
     np.testing.assert_allclose(sums - own, windows(population, read) @ change, atol=1e-4)
     assert changed.projections[2] is population.projections[2]
@@ -74,7 +74,7 @@ def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, expe
     # The covariances are those within the halves.
     within = (np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*halves))
     solution = _ridge_regression(*within, expected)
-    np.testing.assert_allclose(fitted_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(fit_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5)
 
 
 def test_negative_pre_activations_may_have_any_negative_sum():
@@ -83,7 +83,7 @@ def test_negative_pre_activations_may_have_any_negative_sum():
     wanted = np.where(wanted > 0.5, wanted - 0.5, 20 * (wanted - 0.5)).astype(np.float32)
     errors = []
     for pre_activations in (None, wanted):
-        sums = x @ fitted_change(x, wanted, pre_activations)
+        sums = x @ fit_change(x, wanted, pre_activations)
         shifts = np.linspace(-20, 20, 4001)[:, np.newaxis, np.newaxis]
         rest = np.maximum(sums + shifts, 0) - np.maximum(wanted, 0)
         errors.append(np.square(rest).mean(axis=1).min(axis=0).sum())
@@ -110,7 +110,7 @@ def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(traine
 
 
 def test_kernels_with_few_equations_stay(network):
-    taken = [rows_taken(network.output, samples) for samples in (24, 25, 100_000)]  # 40 weights, 16 rows each
+    taken = [fitted_rows(network.output, samples) for samples in (24, 25, 100_000)]  # 40 weights, 16 rows each
     assert [None if rows is None else rows.step for rows in taken] == [None, 1, 17]
 
 

@@ -30,19 +30,19 @@ from snnb.conversion.calibration_workspace import Workspace, rows_of_block
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.free_firing import FreeFiring
 from snnb.conversion.integers import (
-    as_integers,
-    factors_of,
+    channel_factors,
     largest_integer,
-    prepared_for_integers,
-    rounded,
-    sources_of,
+    prepare_for_integers,
+    round_to_integers,
+    round_weights,
+    source_factors,
 )
 from snnb.conversion.least_squares import (
-    fitted_change,
-    rows_taken,
+    add_change,
+    fit_change,
+    fitted_rows,
     weights_of_channel,
     windows,
-    with_change,
 )
 from snnb.conversion.rewriting import (
     Channels,
@@ -110,7 +110,7 @@ def calibrate(
     """
     network = compose_pooling(network)
     if settings.weight_bits is not None:
-        network = prepared_for_integers(network, settings, pixel_scale)
+        network = prepare_for_integers(network, settings, pixel_scale)
     calibrator = _Calibrator(network, x, settings)
     requested_samples = settings.calibration_samples
     if requested_samples is not None and len(x) < requested_samples:
@@ -196,7 +196,7 @@ class _Calibrator:
             thresholds: Dict[str, np.ndarray] = {}
             for name, factors in workspace.integer_factors.items():
                 thresholds[name] = np.rint(factors * workspace.channels[name].scale)
-            network = as_integers(network, thresholds, self._settings)
+            network = round_to_integers(network, thresholds, self._settings)
         # Without thresholds, weights are not integers: a pixel is in [0, 1].
         weights = replace(workspace.network, pixel=1)
         return Calibration(network, weights, self.layers, self.warnings)
@@ -217,15 +217,15 @@ class _Calibrator:
 
         With them, the input currents become those of the trained network.
         """
-        table_rows = rows_taken(population, self._workspace.samples)
+        table_rows = fitted_rows(population, self._workspace.samples)
         if table_rows is None:
             return population
         equations = self._equations(population, target, table_rows)
         pre_activation = None
         if population.activation != "softmax":
             pre_activation = target.current_rows[table_rows] + target.bias
-        change = fitted_change(equations.inputs, equations.errors, pre_activation)
-        fitted_population = with_change(population, change)
+        change = fit_change(equations.inputs, equations.errors, pre_activation)
+        fitted_population = add_change(population, change)
         self._workspace.replace(fitted_population)
         return fitted_population
 
@@ -268,19 +268,19 @@ class _Calibrator:
             population = self._replace_softmax()
         reduced_population = prune(population, settings.prune)
         if settings.weight_bits is not None:
-            sender_scales = sources_of(
+            sender_scales = source_factors(
                 workspace.network,
                 workspace.channels,
                 reduced_population,
             )
-            factors = factors_of(
+            factors = channel_factors(
                 workspace.network,
                 reduced_population,
                 sender_scales,
                 settings,
             )
             workspace.integer_factors[population.name] = factors
-            reduced_population = rounded(
+            reduced_population = round_weights(
                 reduced_population,
                 sender_scales,
                 factors,

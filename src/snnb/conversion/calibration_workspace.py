@@ -30,7 +30,7 @@ class Workspace:
         Scale factors, biases and initial potentials of the calibrated populations.
     integer_factors : dict
         Factors from weights to integers of the populations of an integer network:
-        float64 (channels,), see `snnb.conversion.integers.factors_of`.
+        float64 (channels,), see `snnb.conversion.integers.channel_factors`.
     trained : dict
         Activations in the trained network.
     spiking : dict

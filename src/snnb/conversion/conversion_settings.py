@@ -9,39 +9,61 @@ from snnb.conversion.toolbox_config import ToolboxKey
 from snnb.core.options import Count, Flag, Options
 
 # Panels of the help
-NORMALISATION, FEW_STEPS, INTEGERS = "Normalisation and layers", "Few time steps", "Integers and pruning"
+NORMALISATION = "Normalisation and layers"
+FEW_STEPS = "Few time steps"
+INTEGERS = "Integers and pruning"
+# Parts of help texts
+_OF_ACTIVATIONS = "non-zero activations of a layer"
+_SEPARATED = "in successive windows"
 Parser = Literal["own", "toolbox"]
 
 
 class ConversionSettings(Options):
     """Settings of conversion and normalisation."""
 
-    percentile: Annotated[float, Flag(panel=NORMALISATION), ToolboxKey("normalization", "percentile")] = Field(
+    percentile: Annotated[
+        float,
+        Flag(panel=NORMALISATION),
+        ToolboxKey("normalization", "percentile"),
+    ] = Field(
         default=99.9,
         gt=0,
         le=100,
-        description="Percentile of the non-zero activations of a layer that maps to a rate of 1.",
+        description=f"Percentile of the {_OF_ACTIVATIONS} that maps to a rate of 1.",
     )
     max_pool: Annotated[
         Literal["exact", "average", "toolbox"],
         Flag(panel=NORMALISATION),
-        ToolboxKey("conversion", "max2avg_pool", {"exact": "False", "average": "True", "toolbox": "False"}),
+        ToolboxKey(
+            "conversion",
+            "max2avg_pool",
+            {"exact": "False", "average": "True", "toolbox": "False"},
+        ),
     ] = Field(
         default="exact",
         description="Max pooling: exact, by averages, or by snntoolbox's rule.",
     )
     rectify_linear: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
-        default=False, description="Accept hidden linear layers, with negative values set to 0."
+        default=False,
+        description="Accept hidden linear layers, with negative values set to 0.",
     )
     exact_clip: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
-        default=False, description="Use max_value of a clipped ReLU as its scale factor."
+        default=False,
+        description="Use max_value of a clipped ReLU as its scale factor.",
     )
-    parser: Parser = Field(default="own", description="Parser: of snnb, or of snntoolbox.")
+    parser: Parser = Field(
+        default="own",
+        description="Parser: of snnb, or of snntoolbox.",
+    )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples per batch."
+        default=50,
+        description="Samples per batch.",
     )
     calibrate: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
-        default=None, ge=1, le=1000, description="Calibrate for this number of time steps."
+        default=None,
+        ge=1,
+        le=1000,
+        description="Calibrate for this number of time steps.",
     )
     calibration_samples: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
         default=None,
@@ -49,7 +71,8 @@ class ConversionSettings(Options):
         description="Calibration samples. Default: 1000, with free firing 250.",
     )
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
-        default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
+        default="separated",
+        description=f"Firing of calibrated populations: {_SEPARATED}, or unrestricted.",
     )
     spike_weight: Annotated[float, Flag(panel=FEW_STEPS)] = Field(
         default=0.0,
@@ -57,16 +80,26 @@ class ConversionSettings(Options):
         description="Weight of few spikes against accuracy.",
     )
     weight_bits: Annotated[Optional[int], Flag(panel=INTEGERS)] = Field(
-        default=None, ge=2, le=16, description="Bit width of integer weights."
+        default=None,
+        ge=2,
+        le=16,
+        description="Bit width of integer weights.",
     )
     threshold_bits: Annotated[int, Flag(panel=INTEGERS)] = Field(
-        default=24, ge=8, le=24, description="Bit width of integer thresholds."
+        default=24,
+        ge=8,
+        le=24,
+        description="Bit width of integer thresholds.",
     )
     scale_per: Annotated[Literal["channel", "layer"], Flag(panel=INTEGERS)] = Field(
-        default="channel", description="Scope of a scale factor."
+        default="channel",
+        description="Scope of a scale factor.",
     )
     prune: Annotated[float, Flag(panel=INTEGERS)] = Field(
-        default=0.0, ge=0, lt=1, description="Fraction of the weights of each layer to set to 0."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Fraction of the weights of each layer to set to 0.",
     )
 
     @property

@@ -1,8 +1,12 @@
-"""Integer networks: weights of a few bits, and integer biases, thresholds and initial potentials.
+"""Integer networks.
 
-Multiplying the incoming weights, the bias, the threshold and the initial potential of a neuron by one positive factor
-changes no spike. So each channel gets the factor that makes its largest weight the largest integer of the bit width,
-and all of them are rounded. A spike adds a weight to a membrane potential; a pixel of a constant input is an integer.
+They have weights of a few bits, and integer biases, thresholds and initial potentials.
+
+Multiplying the incoming weights, the bias, the threshold and the initial potential of a
+neuron by one positive factor changes no spike. So each channel gets the factor that
+makes its largest weight the largest integer of the bit width, and all of them are
+rounded. A spike adds a weight to a membrane potential; a pixel of a constant input is
+an integer.
 """
 
 import math
@@ -12,12 +16,18 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, average_kernel, is_separable, presynaptic_scales
+from snnb.conversion.rewriting import (
+    Channels,
+    average_kernel,
+    is_separable,
+    presynaptic_scales,
+)
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
 from snnb.network.network import Network, Population, Projection, channel_medians
 
-# A channel whose largest weight is a smaller share of the population's does not use all bits.
+# A channel whose largest weight is a smaller share of the population's does not use all
+# bits.
 SMALLEST_SHARE = 1e-3
 # Thresholds are integers up to this multiple of the scale factor of the normalisation.
 LARGEST_SCALE = 8
@@ -29,162 +39,260 @@ def largest_integer(bits: int) -> int:
     return int(2 ** (bits - 1)) - 1
 
 
-def prepared_for_integers(network: Network, settings: ConversionSettings, pixel_scale: float) -> Network:
-    """Return the network with depthwise convolutions of equal weights in place of average poolings.
+def prepare_for_integers(
+    network: Network,
+    settings: ConversionSettings,
+    pixel_scale: float,
+) -> Network:
+    """Return the network with convolutions in place of average poolings.
 
-    `pixel_scale` is the integer of a pixel of 1. Raise `InputError` if a pooling has windows of different sizes.
+    They are depthwise, with equal weights.
+
+    `pixel_scale` is the integer of a pixel of 1. Raise `InputError` if a pooling has
+    windows of different sizes.
     """
     convolutions = []
     for population in network.populations:
-        if isinstance(population.projections[0].layer, AveragePooling2D):
-            if not is_separable(population):
-                raise InputError(
-                    f"layer {population.name}: partial average pooling windows at the border have no integer "
-                    "weights: use padding valid, or omit --weight-bits"
-                )
-            convolution = average_kernel(population.only)
-            convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
-            convolutions.append(replace(population, projections=(convolution,)))
+        if not isinstance(population.projections[0].layer, AveragePooling2D):
+            continue
+        if not is_separable(population):
+            raise InputError(
+                f"layer {population.name}: partial average pooling windows at the "
+                "border have no integer weights: use padding valid, or omit "
+                "--weight-bits",
+            )
+        convolution = average_kernel(population.only)
+        kernel = np.asarray(convolution.kernel, np.float32)
+        convolution = replace(convolution, kernel=kernel)
+        convolutions.append(replace(population, projections=(convolution,)))
     network = network.with_populations(convolutions)
     return replace(network, weight_bits=settings.weight_bits, pixel=int(pixel_scale))
 
 
-def sources_of(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:
-    """Return for each projection of a population the scale factor of each presynaptic channel.
+def source_factors(
+    network: Network,
+    channels: Mapping[str, Channels],
+    population: Population,
+) -> List[np.ndarray]:
+    """Return the scale factors of the presynaptic channels of each projection.
 
-    `channels` has the scale factors of populations, 1 by default; the unit of the input has 1 / `network.pixel`.
+    `channels` has the scale factors of populations, 1 by default; the unit of the input
+    has 1 / `network.pixel`.
     """
-    senders, name = network.senders(population), network.input.name
-    if name in senders and len(senders) > 1:
+    senders = network.senders(population)
+    input_name = network.input.name
+    if input_name in senders and len(senders) > 1:
         raise InputError(
-            f"layer {population.name} reads the input and spikes, which have no common integer scale: insert a "
-            "layer after the input, or omit --weight-bits"
+            f"layer {population.name} reads the input and spikes, which have no common "
+            "integer scale: insert a layer after the input, or omit --weight-bits",
         )
     none = np.zeros(1, np.float32)
-    scales = {**channels, name: Channels(np.float32(1 / network.pixel) + none, none, none)}
+    pixel_scale = np.float32(1 / network.pixel) + none
+    scales = {**channels, input_name: Channels(pixel_scale, none, none)}
     return presynaptic_scales(network, scales, population)
 
 
-def factors_of(
-    network: Network, population: Population, sources: Sequence[np.ndarray], settings: ConversionSettings
+def channel_factors(
+    network: Network,
+    population: Population,
+    sources: Sequence[np.ndarray],
+    settings: ConversionSettings,
 ) -> np.ndarray:
-    """Return the factor of each channel from weights × `sources` to integers: float64, shape (channels,).
+    """Return the factor of each channel from weights × `sources` to integers.
 
-    The channels of the output, which are compared, have one factor. `threshold_bits` limits the factors.
+    The factors are float64 (channels,). The channels of the output, which are compared,
+    have one factor. `threshold_bits` limits the factors.
     """
     assert settings.weight_bits is not None
     if population.projections[0].kernel is None:  # max pooling
         return np.full(population.shape[-1], 1 / float(sources[0].max()))
-    limit, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
-    shared = shared or population.name == network.output.name
+    limit = largest_integer(settings.weight_bits)
     rows = _rows(population, sources)
-    largest = np.max([np.abs(row).max(axis=0) / step for row, step in zip(rows, _steps(rows))], axis=0)
-    top, highest = float(largest.max()) or 1.0, largest_integer(settings.threshold_bits) / LARGEST_SCALE
-    largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
-    factors: np.ndarray = limit / np.maximum(largest, limit / highest)
+    projection_weights = []  # of each channel, its largest integer in units of the step
+    for projection_rows, step in zip(rows, _steps(rows)):
+        projection_weights.append(np.abs(projection_rows).max(axis=0) / step)
+    channel_weights = np.max(projection_weights, axis=0)
+    largest_weight = float(channel_weights.max()) or 1.0
+    is_output = population.name == network.output.name
+    if settings.scale_per == "layer" or is_output:
+        channel_weights = np.full_like(channel_weights, largest_weight)
+    else:
+        smallest_weight = SMALLEST_SHARE * largest_weight
+        channel_weights = np.maximum(channel_weights, smallest_weight)
+    largest_factor = largest_integer(settings.threshold_bits) / LARGEST_SCALE
+    factors: np.ndarray = limit / np.maximum(channel_weights, limit / largest_factor)
     return factors
 
 
 def _rows(population: Population, sources: Sequence[np.ndarray]) -> List[np.ndarray]:
-    """Return the weights × `sources` of each projection: float64, shape (weights of a channel, channels)."""
-    pairs = zip(population.projections, sources)
-    products = [np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in pairs]
-    return [product.reshape(-1, population.shape[-1]) for product in products]
+    """Return the weights × `sources` of each projection.
+
+    Each is float64 (weights of a channel, channels).
+    """
+    rows = []
+    for projection, source in zip(population.projections, sources):
+        weights = np.asarray(projection.kernel, np.float64) * source[:, np.newaxis]
+        rows.append(weights.reshape(-1, population.shape[-1]))
+    return rows
 
 
 def _steps(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the power of two that the integers of each projection are multiples of: 1 for the smallest weights."""
+    """Return the step of the integers of each projection.
+
+    It is a power of two, of which they are multiples: 1 for the smallest weights.
+    """
     tops = np.array([np.abs(row).max() for row in rows])
     tops[tops == 0] = tops.max() or 1.0
     steps: np.ndarray = 2.0 ** np.floor(np.log2(tops / tops.min()))
     return steps
 
 
-def rounded(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
-    """Return the population whose weights are integers of a bit width after × `sources` × `factors`.
+def round_weights(
+    population: Population,
+    sources: Sequence[np.ndarray],
+    factors: np.ndarray,
+    bits: int,
+) -> Population:
+    """Return the population with integer weights of a bit width.
 
-    If several projections are summed, the larger weights are integers × a power of two for each projection.
+    Its weights are multiplied by `sources` and `factors`, then rounded.
+
+    If several projections are summed, the larger weights are integers × a power of two
+    for each projection.
     """
     if population.projections[0].kernel is None:
         return population
-    limit, projections = largest_integer(bits), []
-    for p, source, step in zip(population.projections, sources, _steps(_rows(population, sources))):
-        factor = _factor(p, source, factors / step)
-        kernel = np.clip(np.rint(np.asarray(p.kernel, np.float64) * factor), -limit, limit) / factor
-        projections.append(replace(p, kernel=kernel.astype(np.float32)))
+    limit = largest_integer(bits)
+    steps = _steps(_rows(population, sources))
+    projections = []
+    for projection, source, step in zip(population.projections, sources, steps):
+        factor = _factor(projection, source, factors / step)
+        weights = np.asarray(projection.kernel, np.float64) * factor
+        integers = np.clip(np.rint(weights), -limit, limit)
+        kernel = (integers / factor).astype(np.float32)
+        projections.append(replace(projection, kernel=kernel))
     return replace(population, projections=tuple(projections))
 
 
-def _factor(projection: Projection, source: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def _factor(
+    projection: Projection,
+    source: np.ndarray,
+    factors: np.ndarray,
+) -> np.ndarray:
     if projection.geometry.pairing == "diagonal":
         factors = factors.reshape(projection.geometry.channels, -1)
     return source[:, np.newaxis] * factors
 
 
 def integer_network(network: Network, settings: ConversionSettings) -> Network:
-    """Return the integer network of an uncalibrated one; raise `InputError` if a threshold would be 0."""
+    """Return the integer network of an uncalibrated one.
+
+    Raise `InputError` if a threshold would be 0.
+    """
     assert settings.weight_bits is not None
     limit = largest_integer(settings.weight_bits)
     thresholds: Dict[str, np.ndarray] = {}
     populations = []
     for population in network.populations:
-        sources = sources_of(network, {}, population)
-        factors = factors_of(network, population, sources, settings)
-        least = float(factors.min())
-        if least * (1 + 1e-6) < 1:
-            bits = 1 + math.ceil(math.log2(limit / least + 1))
+        sources = source_factors(network, {}, population)
+        factors = channel_factors(network, population, sources, settings)
+        smallest = float(factors.min())
+        if smallest * (1 + 1e-6) < 1:
+            bits = 1 + math.ceil(math.log2(limit / smallest + 1))
             raise InputError(
-                f"layer {population.name}: a threshold of {least:.2g} at {settings.weight_bits} bits, which is rounded "
-                f"to 0: give --weight-bits {bits}, or --calibrate"
+                f"layer {population.name}: a threshold of {smallest:.2g} at "
+                f"{settings.weight_bits} bits, which is rounded to 0: give "
+                f"--weight-bits {bits}, or --calibrate",
             )
-        # Integer factors, so that the threshold is not rounded separately from the weights.
-        threshold = thresholds[population.name] = np.floor(factors * (1 + 1e-6))
-        populations.append(rounded(population, sources, threshold, settings.weight_bits))
-    return as_integers(network.with_populations(populations), thresholds, settings)
+        # Integer factors, so that the threshold is not rounded separately from the
+        # weights.
+        threshold = np.floor(factors * (1 + 1e-6))
+        thresholds[population.name] = threshold
+        populations.append(
+            round_weights(population, sources, threshold, settings.weight_bits),
+        )
+    return round_to_integers(network.with_populations(populations), thresholds, settings)
 
 
-def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
-    """Return the network with these thresholds; its weights, biases and initial potentials are integers.
+def round_to_integers(
+    network: Network,
+    thresholds: Mapping[str, np.ndarray],
+    settings: ConversionSettings,
+) -> Network:
+    """Return the network with these thresholds, in integers.
 
-    The network is normalised to thresholds of 1, its weights are rounded so that a multiplication makes them integers;
-    `thresholds` are integers of up to `threshold_bits`, shape (channels,). The rounding errors of the biases, summed
-    over the time steps of the calibration, are added to the initial potentials.
+    Its weights, biases and initial potentials are integers too. The network is
+    normalised to thresholds of 1, its weights are rounded so that a multiplication
+    makes them integers; `thresholds` are integers of up to `threshold_bits`, shape
+    (channels,). The rounding errors of the biases, summed over the time steps of the
+    calibration, are added to the initial potentials.
     """
     assert settings.weight_bits is not None
     populations = []
-    steps = network.steps or 0
-    limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, BIAS_BITS))
     for population in network.populations:
         if population.counts_largest:  # without a membrane
-            ones = np.ones(population.shape[-1], np.float32)
-            populations.append(replace(population, initial_potential=None, integer_threshold=ones))
-            continue
-        threshold, projections = thresholds[population.name], []
-        if population.projections[0].kernel is None and threshold.max() > limit:
-            raise InputError(
-                f"layer {population.name}: a threshold of {threshold.max():g} has more than {settings.threshold_bits} "
-                "bits: give more --threshold-bits"
-            )
-        for p, source in zip(population.projections, sources_of(network, {}, population)):
-            if p.kernel is not None:
-                weights = np.rint(np.asarray(p.kernel, np.float64) * _factor(p, source, threshold))
-                p = replace(p, kernel=weights.astype(np.float32))
-            projections.append(p)
-        bias = np.zeros(1) if population.bias is None else population.bias * threshold
-        start = population.initial_potential
-        if start is not None:
-            error = channel_medians(bias - np.rint(bias))
-            start = np.rint(start * threshold + steps * error).astype(np.float32)
-        integers = None
-        if population.bias is not None:
-            integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)
-        populations.append(
-            replace(
+            threshold = np.ones(population.shape[-1], np.float32)
+            integer_population = replace(
                 population,
-                projections=tuple(projections),
-                bias=integers,
-                initial_potential=start,
-                integer_threshold=threshold.astype(np.float32),
+                initial_potential=None,
+                integer_threshold=threshold,
             )
-        )
+        else:
+            threshold = thresholds[population.name]
+            _check_threshold(population, threshold, settings)
+            sources = source_factors(network, {}, population)
+            steps = network.steps or 0
+            integer_population = _round_to_integers(population, sources, threshold, steps)
+        populations.append(integer_population)
     return network.with_populations(populations)
+
+
+def _check_threshold(
+    population: Population,
+    threshold: np.ndarray,
+    settings: ConversionSettings,
+) -> None:
+    """Raise `InputError` if the threshold of a pooling has too many bits."""
+    largest = largest_integer(settings.threshold_bits)
+    if population.projections[0].kernel is None and threshold.max() > largest:
+        raise InputError(
+            f"layer {population.name}: a threshold of {threshold.max():g} has more "
+            f"than {settings.threshold_bits} bits: give more --threshold-bits",
+        )
+
+
+def _round_to_integers(
+    population: Population,
+    sources: Sequence[np.ndarray],
+    threshold: np.ndarray,
+    steps: int,
+) -> Population:
+    """Return a population with integers for its weights, biases and potentials.
+
+    `sources` are the scale factors of the presynaptic channels of its projections, see
+    `sources_of`; `threshold` is of its channels; `steps` are those of the calibration.
+    """
+    projections = []
+    for projection, source in zip(population.projections, sources):
+        if projection.kernel is not None:
+            factor = _factor(projection, source, threshold)
+            weights = np.rint(np.asarray(projection.kernel, np.float64) * factor)
+            projection = replace(projection, kernel=weights.astype(np.float32))
+        projections.append(projection)
+    bias = np.zeros(1) if population.bias is None else population.bias * threshold
+    initial = population.initial_potential
+    if initial is not None:
+        bias_error = channel_medians(bias - np.rint(bias))
+        initial = np.rint(initial * threshold + steps * bias_error).astype(np.float32)
+    integer_bias = None
+    if population.bias is not None:
+        largest_bias = largest_integer(BIAS_BITS)
+        integer_bias = np.clip(np.rint(bias), -largest_bias, largest_bias)
+        integer_bias = integer_bias.astype(np.float32)
+    return replace(
+        population,
+        projections=tuple(projections),
+        bias=integer_bias,
+        initial_potential=initial,
+        integer_threshold=threshold.astype(np.float32),
+    )

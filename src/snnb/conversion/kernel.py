@@ -1,4 +1,4 @@
-"""Kernels: the linear operation of a layer without its bias, and the composition of two.
+"""Kernels: the linear operation of a layer without its bias, and their composition.
 
 Two kernels in sequence are composed if the result is exact at every position, borders
 included.

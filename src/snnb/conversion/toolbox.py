@@ -1,4 +1,7 @@
-"""The parser and the normalisation of snntoolbox 0.5; the engine `toolbox` has its simulator."""
+"""The parser and the normalisation of snntoolbox 0.5.
+
+The engine `toolbox` has its simulator.
+"""
 
 import tempfile
 from configparser import ConfigParser
@@ -25,43 +28,71 @@ from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
-RAISED = (AssertionError, AttributeError, ImportError, LookupError, NotImplementedError, TypeError, ValueError)
+RAISED = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
 
 
-def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings) -> Conversion:
-    """Parse and normalise a model with the toolbox alone; for parameters, result and errors see `convert.convert`."""
+def convert_with_toolbox(
+    trained: TrainedNetwork,
+    x_norm: np.ndarray,
+    settings: ConversionSettings,
+) -> Conversion:
+    """Parse and normalise a model with the toolbox alone.
+
+    For parameters, result and errors see `convert.convert`.
+    """
     if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
-        raise InputError("the toolbox has no exact max pooling: choose --max-pool average or --max-pool toolbox")
+        advice = "choose --max-pool average or --max-pool toolbox"
+        raise InputError(f"the toolbox has no exact max pooling: {advice}")
     for layer in trained.layers:
         if isinstance(layer.layer, ReLU) and layer.layer.max_value is not None:
-            raise InputError(
-                f"{layer.label}: max_value {layer.layer.max_value}: the toolbox ignores it: use --parser own"
-            )
+            setting = f"max_value {layer.layer.max_value}"
+            fault = "the toolbox ignores it: use --parser own"
+            raise InputError(f"{layer.label}: {setting}: {fault}")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
-    averages, verified = settings.max_pool == "average" and trained.has("MaxPooling2D"), x_norm[:VERIFIED_SAMPLES]
-    reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
+    averages = settings.max_pool == "average" and trained.has("MaxPooling2D")
+    verified_samples = x_norm[:VERIFIED_SAMPLES]
+    reference = Analogue(with_averages(trained) if averages else trained)
+    reference_outputs = reference.outputs(verified_samples)
     parameters = configuration("network", [settings])
     with tempfile.TemporaryDirectory() as scratch:
         parsed = to_parsed(keras_model(trained), parameters)
-        parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
-        network = read_network(before)
-        largest_difference = check_outputs(Analogue(network).outputs(verified), reference, "use --parser own")
-        hidden = [p.name for p in with_weights(network) if p.activation == "linear" and p is not network.output]
-        if hidden:
-            reason = "no activation, but spiking neurons rectify: add relu, or use --parser own"
-            raise InputError(f"{', '.join(hidden)}: {reason}")
+        parsed_path = Path(scratch, "parsed.h5")
+        parsed.save(str(parsed_path), save_format="h5")
+        network = read_network(parsed_path)
+        largest_difference = check_outputs(
+            Analogue(network).outputs(verified_samples),
+            reference_outputs,
+            "use --parser own",
+        )
+        _refuse_hidden_linear(network)
         with _failures("normalisation"):
             normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
-        parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")
-        network = _by_toolbox(read_network(after))
-        percentiles = load_json(Path(scratch, f"{parameters.get('normalization', 'percentile')}.json"))
-    ends = {p.name: 1.0 if p.activation == "softmax" else float(percentiles[p.name]) for p in with_weights(network)}
+        normalised_path = Path(scratch, "normalised.h5")
+        parsed.save(str(normalised_path), save_format="h5")
+        network = _by_toolbox(read_network(normalised_path))
+        percentile = parameters.get("normalization", "percentile")
+        percentiles = load_json(Path(scratch, f"{percentile}.json"))
+    scale_factors = {network.input.name: 1.0}
+    for population in with_weights(network):
+        factor = 1.0
+        if population.activation != "softmax":
+            factor = float(percentiles[population.name])
+        scale_factors[population.name] = factor
+    has_toolbox_rule = settings.max_pool == "toolbox" and trained.has("MaxPooling2D")
     return Conversion(
         parsed=network,
-        spiking=network if settings.max_pool == "toolbox" and trained.has("MaxPooling2D") else None,
+        spiking=network if has_toolbox_rule else None,
         largest_difference=largest_difference,
-        samples_verified=len(verified),
-        scale_factors={network.input.name: 1.0, **ends},
+        samples_verified=len(verified_samples),
+        scale_factors=scale_factors,
         negative_shares={},
         warnings=[],
         changes={"average_pooling": network} if averages else {},
@@ -69,12 +100,31 @@ def convert_with_toolbox(trained: TrainedNetwork, x_norm: np.ndarray, settings: 
     )
 
 
+def _refuse_hidden_linear(network: Network) -> None:
+    """Raise `InputError` if a hidden population has no activation."""
+    names = []
+    for population in with_weights(network):
+        if population.activation == "linear" and population is not network.output:
+            names.append(population.name)
+    if names:
+        fault = "no activation, but spiking neurons rectify"
+        advice = "add relu, or use --parser own"
+        raise InputError(f"{', '.join(names)}: {fault}: {advice}")
+
+
 def _by_toolbox(network: Network) -> Network:
-    """Return the network with the toolbox's rule of max pooling, which its file does not state."""
-    pools = [population for population in network.populations if population.counts_largest]
-    layers = [pool.only.layer.model_copy(update={"rule": "leading_input"}) for pool in pools]
-    projections = [replace(pool.only, layer=layer) for pool, layer in zip(pools, layers)]
-    return network.with_populations(replace(p, projections=(reads,)) for p, reads in zip(pools, projections))
+    """Return the network with the toolbox's rule of max pooling.
+
+    The network's file does not state this rule.
+    """
+    populations = []
+    for population in network.populations:
+        if population.counts_largest:
+            projection = population.only
+            layer = projection.layer.model_copy(update={"rule": "leading_input"})
+            projections = (replace(projection, layer=layer),)
+            populations.append(replace(population, projections=projections))
+    return network.with_populations(populations)
 
 
 def keras_model(network: TrainedNetwork) -> keras.Model:
@@ -85,10 +135,13 @@ def keras_model(network: TrainedNetwork) -> keras.Model:
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
-    """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
+    """Parse with the toolbox.
 
-    The toolbox edits the graph of the trained model: do not save or clone it afterwards. Raise `InputError` if the
-    parser fails.
+    It absorbs batch normalisation, drops layers that matter in training only, and names
+    layers.
+
+    The toolbox edits the graph of the trained model: do not save or clone it
+    afterwards. Raise `InputError` if the parser fails.
     """
     parser = _FreeBatchParser(trained, parameters)
     with _failures("parser"):
@@ -98,15 +151,17 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
 
 @contextmanager
 def _failures(part: str) -> Iterator[None]:
-    """Raise `InputError` if a part of the toolbox fails in the block; its output goes to the log."""
+    """Raise `InputError` if a part of the toolbox fails in the block.
+
+    Its output goes to the log.
+    """
     try:
         with quiet():
             yield
     except RAISED as error:
-        raise InputError(
-            f"snntoolbox 0.5's {part} fails on this model ({type(error).__name__}: {first_line(error)}): "
-            "use --parser own"
-        ) from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        fault = f"snntoolbox 0.5's {part} fails on this model ({reason})"
+        raise InputError(f"{fault}: use --parser own") from error
 
 
 class _FreeBatchParser(ModelParser):

@@ -1,4 +1,6 @@
-"""Files for the toolbox: options in its ini format, and a copy of the parsed model; and its output as log messages.
+"""Files for the toolbox: options in its ini format, and a copy of the parsed model.
+
+And its output as log messages.
 
 The annotation `ToolboxKey` of an option names the toolbox's parameter.
 """
@@ -20,7 +22,8 @@ from snnb.core.options import Options
 from snnb.io.text import JsonValue
 
 log = logging.getLogger(__name__)
-DEFAULTS = Path(__file__).with_name("toolbox_defaults.ini")  # the toolbox's own `config_defaults`
+# The toolbox's own `config_defaults`
+DEFAULTS = Path(__file__).with_name("toolbox_defaults.ini")
 
 
 @dataclass(frozen=True)
@@ -29,25 +32,29 @@ class ToolboxKey:
 
     section: str
     key: str
-    words: Optional[Mapping[str, str]] = None  # for a choice, the toolbox's name of each value
+    # For a choice, the toolbox's name of each value
+    words: Optional[Mapping[str, str]] = None
 
 
 def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
     """Return the fields that are parameters of the toolbox, in order."""
-    return {
-        name: item
-        for name, field in kind.model_fields.items()
-        for item in field.metadata
-        if isinstance(item, ToolboxKey)
-    }
+    keys: Dict[str, ToolboxKey] = {}
+    for name, field in kind.model_fields.items():
+        for item in field.metadata:
+            if isinstance(item, ToolboxKey):
+                keys[name] = item
+    return keys
 
 
 def require_toolbox(option: str, instead: str) -> None:
-    """Raise `InputError` with a line that names an option and another one if the toolbox is not installed."""
+    """Raise `InputError` if the toolbox is not installed.
+
+    The message names an option, and another one in its place.
+    """
     if importlib.util.find_spec("snntoolbox") is None:
         raise InputError(
-            f"{option} needs snntoolbox 0.5, which is not installed: use {instead}, or the image snnb or Python 3.8, "
-            "for which snntoolbox and TensorFlow 2.2 are"
+            f"{option} needs snntoolbox 0.5, which is not installed: use {instead}, or "
+            "the image snnb or Python 3.8, for which snntoolbox and TensorFlow 2.2 are",
         )
 
 
@@ -58,12 +65,18 @@ def defaults() -> ConfigParser:
     return parser
 
 
-def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: str = "../../dataset") -> ConfigParser:
+def configuration(
+    name: str,
+    options: Sequence[Options] = (),
+    *,
+    dataset_path: str = "../../dataset",
+) -> ConfigParser:
     """Return the values of all toolbox parameters; all paths are relative.
 
-    Fields of `options` with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters
-    have the toolbox's defaults. The trained model is `name.h5`, the parsed one `name_parsed.h5`. The default of the
-    data set's directory fits RUN/simulations/STAMP and a copy of it in RUN/simulations.
+    Fields of `options` with a `ToolboxKey` set its parameter; later options override
+    earlier ones. All other parameters have the toolbox's defaults. The trained model is
+    `name.h5`, the parsed one `name_parsed.h5`. The default of the data set's directory
+    fits RUN/simulations/STAMP and a copy of it in RUN/simulations.
     """
     parser = defaults()
     parser.set("paths", "dataset_path", dataset_path)
@@ -75,19 +88,30 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
         for field, place in toolbox_keys(type(kind)).items():
             value = getattr(kind, field)
             # So that it is read back exactly; an integer is written as in the toolbox.
-            text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-            parser.set(place.section, place.key, place.words[value] if place.words else text)
+            text = str(value)
+            if isinstance(value, float) and value.is_integer():
+                text = str(int(value))
+            if place.words:
+                text = place.words[value]
+            parser.set(place.section, place.key, text)
     return parser
 
 
 def write_changes(parameters: ConfigParser, path: Path) -> None:
-    """Write the parameters that differ from the toolbox's defaults; the toolbox's `update_setup` loads them."""
-    default, changed = defaults(), _parser()
+    """Write the parameters that differ from the toolbox's defaults.
+
+    The toolbox's `update_setup` loads them.
+    """
+    toolbox_defaults = defaults()
+    changes = _parser()
     for section in parameters.sections():
-        values = {k: v for k, v in parameters.items(section, raw=True) if v != default.get(section, k, raw=True)}
+        values: Dict[str, str] = {}
+        for key, value in parameters.items(section, raw=True):
+            if value != toolbox_defaults.get(section, key, raw=True):
+                values[key] = value
         if values:
-            changed[section] = values
-    write_all(changed, path)
+            changes[section] = values
+    write_all(changes, path)
 
 
 def write_all(parameters: ConfigParser, path: Path) -> None:
@@ -99,13 +123,17 @@ def write_all(parameters: ConfigParser, path: Path) -> None:
 def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     """Copy a parsed model so that the toolbox's command line can simulate it.
 
-    The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
-    the synapses of a strided convolution, and when it logs spikes.
+    The copy has a fixed batch size, as a model of the toolbox's parser: without it, the
+    toolbox fails when it counts the synapses of a strided convolution, and when it logs
+    spikes.
     """
     from snnb.io.hdf5 import json_attribute, reading, writing
 
     with reading(parsed) as file:
-        architecture = cast(Dict[str, JsonValue], json_attribute(file, "model_config", parsed))
+        architecture = cast(
+            Dict[str, JsonValue],
+            json_attribute(file, "model_config", parsed),
+        )
     shutil.copyfile(parsed, target)
     architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
     with writing(target, "r+") as file:
@@ -114,13 +142,17 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
 
 def _parser() -> ConfigParser:
     parser = ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # the toolbox's keys keep their case
+    # The toolbox's keys keep their case
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
     return parser
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send the toolbox's output to the log, since stdout carries results, and hide its deprecation warnings."""
+    """Send the toolbox's output to the log, and hide its deprecation warnings.
+
+    Stdout carries results.
+    """
     printed = io.StringIO()
     of_tensorflow = logging.getLogger("tensorflow")
     level = of_tensorflow.level
@@ -132,5 +164,8 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         of_tensorflow.setLevel(level)
-        for line in filter(str.strip, printed.getvalue().replace("\r", "\n").split("\n")):
+        for line in filter(
+            str.strip,
+            printed.getvalue().replace("\r", "\n").split("\n"),
+        ):
             log.debug("%s", line)
