@@ -23,16 +23,24 @@ from typing import DefaultDict, Dict, List
 from machine import machine
 
 OPTIONS = {"map": ["--hardware", "spinemap_5x5"]}
-Compilations = Dict[str, List[float]]  # processor seconds of each compilation, by function
+Compilations = Dict[
+    str, List[float]
+]  # processor seconds of each compilation, by function
 
 
 def main() -> None:
     """Print a table for each command, and the sums."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", type=Path)
     parser.add_argument("--commands", default="simulate,graph,map")
-    parser.add_argument("--rows", type=int, default=20, help="most functions in a table")
-    parser.add_argument("--record", nargs=2, metavar=("COMMAND", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--rows", type=int, default=20, help="most functions in a table"
+    )
+    parser.add_argument(
+        "--record", nargs=2, metavar=("COMMAND", "FILE"), help=argparse.SUPPRESS
+    )
     given = parser.parse_args()
     if given.record:
         record(given.record[0], given.run, Path(given.record[1]))
@@ -43,14 +51,28 @@ def main() -> None:
         if given.run is None:
             _snnb("parse", "--model", "mini_network", "--run-dir", str(run), "--quiet")
         sums: Dict[str, Compilations] = {
-            command: _compilations(command, run, Path(folder)) for command in given.commands.split(",")
+            command: _compilations(command, run, Path(folder))
+            for command in given.commands.split(",")
         }
     for command, by_function in sums.items():
         print(f"\n{command:50}{'compilations':>12}{'s':>8}")
-        for name in sorted(by_function, key=lambda name: -sum(by_function[name]))[: given.rows]:
+        for name in sorted(by_function, key=lambda name: -sum(by_function[name]))[
+            : given.rows
+        ]:
             print(_row(name, by_function[name]))
-        print(_row("all functions", [seconds for each in by_function.values() for seconds in each]))
-    print("\n" + _row("all commands", [s for each in sums.values() for seconds in each.values() for s in seconds]))
+        print(
+            _row(
+                "all functions",
+                [seconds for each in by_function.values() for seconds in each],
+            )
+        )
+    print(
+        "\n"
+        + _row(
+            "all commands",
+            [s for each in sums.values() for seconds in each.values() for s in seconds],
+        )
+    )
 
 
 def _row(name: str, seconds: List[float]) -> str:
@@ -58,15 +80,29 @@ def _row(name: str, seconds: List[float]) -> str:
 
 
 def _snnb(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "snnb", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "snnb", *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def _compilations(command: str, run: Path, folder: Path) -> Compilations:
     """Run a command in a new process, whose cache is in a folder."""
-    arguments = [sys.executable, __file__, "--run", str(run), "--record", command, str(folder / "compilations.json")]
+    arguments = [
+        sys.executable,
+        __file__,
+        "--run",
+        str(run),
+        "--record",
+        command,
+        str(folder / "compilations.json"),
+    ]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
     subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
-    found: Compilations = json.loads((folder / "compilations.json").read_text(encoding="utf-8"))
+    found: Compilations = json.loads(
+        (folder / "compilations.json").read_text(encoding="utf-8")
+    )
     return found
 
 
@@ -77,7 +113,9 @@ def record(command: str, run: Path, file: Path) -> None:
     from snnb.cli.main import main as snnb
 
     own: DefaultDict[str, List[float]] = defaultdict(list)
-    thread = threading.local()  # stack of the compilations at work: when each began, seconds of those within it
+    thread = (
+        threading.local()
+    )  # stack of the compilations at work: when each began, seconds of those within it
 
     class Compilation(Listener):
         """Sum up processor seconds."""
@@ -91,7 +129,9 @@ def record(command: str, run: Path, file: Path) -> None:
             if thread.stack:
                 thread.stack[-1][1] += seconds
             function = event.data["dispatcher"].py_func
-            own[f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"].append(seconds - within)
+            own[
+                f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+            ].append(seconds - within)
 
     register("numba:compile", Compilation())
     code = snnb([command, str(run), "--force", "--quiet", *OPTIONS.get(command, [])])

@@ -23,7 +23,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "keras-networks.csv"
 RESULTS = ROOT / "benchmarks" / "results" / "conversion_table.json"
-COLUMNS = ["network", "size", "weights", "parsed_weights", "difference", "neurons", "synapses", "refused"]
+COLUMNS = [
+    "network",
+    "size",
+    "weights",
+    "parsed_weights",
+    "difference",
+    "neurons",
+    "synapses",
+    "refused",
+]
 # The smallest height and width, as each network's own documentation states it.
 SIZES = {
     "VGG16": 32,
@@ -52,11 +61,23 @@ SAMPLES = 100
 
 def main() -> None:
     """Convert the networks that are not in the results file, and write the table after each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="all, when left out")
-    parser.add_argument("--again", action="store_true", help="convert the networks in the results file again")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "networks", nargs="*", metavar="NETWORK", help="all, when left out"
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="convert the networks in the results file again",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--scratch", type=Path, help="where one network at a time is written (up to 3 GB)")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        help="where one network at a time is written (up to 3 GB)",
+    )
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     rows = [row for name in options.networks or SIZES for row in _rows(name)]
@@ -64,7 +85,9 @@ def main() -> None:
         json.dump(converted(options.networks[0], options.scratch), sys.stdout)
         return
     measured: Dict[str, Any] = (
-        json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
+        json.loads(options.results.read_text(encoding="utf-8"))
+        if options.results.exists()
+        else {}
     )
     for name in rows:
         if name in measured and not options.again:
@@ -72,16 +95,24 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             command = [sys.executable, __file__, "--one", name, "--scratch", scratch]
             environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-            found = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+            found = subprocess.run(
+                command, stdout=subprocess.PIPE, check=True, text=True, env=environment
+            )
         measured[name] = json.loads(found.stdout)
         print(name, found.stdout, flush=True)
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        options.results.write_text(
+            json.dumps(measured, indent=1) + "\n", encoding="utf-8"
+        )
         write_table(measured)
 
 
 def _rows(name: str) -> List[str]:
-    return [name, name + PERMITTED] if name in ("ResNet50V2", "ResNet101V2", "ResNet152V2") else [name]
+    return (
+        [name, name + PERMITTED]
+        if name in ("ResNet50V2", "ResNet101V2", "ResNet152V2")
+        else [name]
+    )
 
 
 def converted(name: str, scratch: Path) -> Dict[str, Any]:
@@ -104,7 +135,9 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     tf.random.set_seed(0)
     kind = name.replace(PERMITTED, "")
     size = SIZES[kind]
-    model = getattr(keras.applications, kind)(weights=None, input_shape=(size, size, 3), classes=10)
+    model = getattr(keras.applications, kind)(
+        weights=None, input_shape=(size, size, 3), classes=10
+    )
     x = np.random.default_rng(0).random((SAMPLES, size, size, 3)).astype(np.float32)
     _settle(model, x[:16], permitted=name.endswith(PERMITTED))
     row: Dict[str, Any] = {"size": size, "weights": model.count_params()}
@@ -117,10 +150,17 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     write_parsed(network, scratch / "net_parsed.h5", "net")
     parsed = keras.models.load_model(str(scratch / "net_parsed.h5"), compile=False)
     neurons, synapses = counted(parsed)
-    found = network.neurons, sum(int(counts.sum()) for counts in network.fan_out().values())
+    found = (
+        network.neurons,
+        sum(int(counts.sum()) for counts in network.fan_out().values()),
+    )
     if found != (neurons, synapses):
-        raise SystemExit(f"{name}: snnb counts {found} neurons and synapses, Keras's layers {(neurons, synapses)}")
-    row.update(difference=result.largest_difference, parsed_weights=parsed.count_params())
+        raise SystemExit(
+            f"{name}: snnb counts {found} neurons and synapses, Keras's layers {(neurons, synapses)}"
+        )
+    row.update(
+        difference=result.largest_difference, parsed_weights=parsed.count_params()
+    )
     return {**row, "neurons": neurons, "synapses": synapses}
 
 
@@ -129,7 +169,9 @@ def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
     from snnb.model_files.keras import keras
 
     random = np.random.default_rng(1)
-    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    norms = [
+        layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"
+    ]
     for layer in norms:
         for variable in [layer.gamma] if layer.scale else []:
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
@@ -142,7 +184,9 @@ def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
         model(x, training=True)  # later layers have other statistics now
     last = [layer for layer in model.layers if layer.weights][-1]
     last.activation, softmax = keras.activations.linear, last.activation
-    last.kernel.assign(last.kernel / keras.Model(model.input, last.output)(x).numpy().std())
+    last.kernel.assign(
+        last.kernel / keras.Model(model.input, last.output)(x).numpy().std()
+    )
     last.activation = softmax
 
 
@@ -169,38 +213,62 @@ def counted(parsed: Any) -> Tuple[int, int]:
             there[layer.name] = np.ones((1, *layer.output_shape[0][1:]), np.float32)
             continue
         before = layer.inbound_nodes[0].inbound_layers
-        read = [there[source.name] for source in (before if isinstance(before, list) else [before])]
+        read = [
+            there[source.name]
+            for source in (before if isinstance(before, list) else [before])
+        ]
         if kind in ("Flatten", "Reshape", "Concatenate", "ZeroPadding2D"):
             there[layer.name] = layer(read if len(read) > 1 else read[0]).numpy()
             continue
         shape = (1, *layer.output_shape[1:])
         there[layer.name] = np.ones(shape, np.float32)
-        if kind in ("Add", "Activation", "ReLU"):  # the layers that are added have counted their synapses
+        if kind in (
+            "Add",
+            "Activation",
+            "ReLU",
+        ):  # the layers that are added have counted their synapses
             neurons -= (len(read) - 1) * int(np.prod(shape)) if kind == "Add" else 0
             continue
         neurons += int(np.prod(shape))
         if kind == "Dense":
             synapses += int(read[0].sum(dtype=np.float64)) * layer.units
             continue
-        places = {key: layer.get_config().get(key, 1) for key in ("strides", "dilation_rate")}
+        places = {
+            key: layer.get_config().get(key, 1) for key in ("strides", "dilation_rate")
+        }
         size = layer.get_config().get("kernel_size") or layer.pool_size
-        ones = layers.Conv2D(1, size, padding=layer.padding, kernel_initializer="ones", use_bias=False, **places)
+        ones = layers.Conv2D(
+            1,
+            size,
+            padding=layer.padding,
+            kernel_initializer="ones",
+            use_bias=False,
+            **places,
+        )
         each = {"Conv2D": "filters", "DepthwiseConv2D": "depth_multiplier"}.get(kind)
         meetings = ones(read[0].sum(axis=-1, keepdims=True)).numpy()
-        synapses += int(meetings.sum(dtype=np.float64)) * (getattr(layer, each) if each else 1)
+        synapses += int(meetings.sum(dtype=np.float64)) * (
+            getattr(layer, each) if each else 1
+        )
     return neurons, synapses
 
 
 def write_table(measured: Dict[str, Any]) -> None:
     """Write the rows of the table."""
     with TABLE.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(
+            file, COLUMNS, lineterminator="\n", extrasaction="ignore"
+        )
         writer.writeheader()
-        for name in (row for network in SIZES for row in _rows(network) if row in measured):
+        for name in (
+            row for network in SIZES for row in _rows(network) if row in measured
+        ):
             row = {**measured[name], "network": name}
             if "refused" in row:
                 layers, reason = row["refused"].split(": ")[:2]
-                row["refused"] = f"{layers.split(', ')[0].replace('layer ', '')}: {reason}"
+                row["refused"] = (
+                    f"{layers.split(', ')[0].replace('layer ', '')}: {reason}"
+                )
             else:
                 row["difference"] = f"{row['difference']:.1e}"
             writer.writerow(row)

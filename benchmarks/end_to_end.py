@@ -38,8 +38,15 @@ SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
 
 def main() -> None:
     """Measure and print the table, and write it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"all of {', '.join(NETWORKS)} when left out")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        metavar="NETWORK",
+        help=f"all of {', '.join(NETWORKS)} when left out",
+    )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--duration", type=int, default=100)
@@ -47,8 +54,13 @@ def main() -> None:
     parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
     if options.samples % TOOLBOX_BATCH:
-        parser.error(f"--samples {options.samples}: not a multiple of the toolbox's batch of {TOOLBOX_BATCH}")
-    lines = ["| network | | seconds | range | CPU s | × toolbox |", "|---|---|---:|---:|---:|---:|"]
+        parser.error(
+            f"--samples {options.samples}: not a multiple of the toolbox's batch of {TOOLBOX_BATCH}"
+        )
+    lines = [
+        "| network | | seconds | range | CPU s | × toolbox |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
     for network in options.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
             lines += _measured(network, Path(folder), options)
@@ -66,9 +78,19 @@ def _measured(network: str, folder: Path, options: argparse.Namespace) -> List[s
     _timed([*SNNB, "prepare", *begin, "--limit", str(IMAGES), *source])
     _timed([*SNNB, "train", *begin, "--epochs", str(EPOCHS)])
     took: Dict[str, List[Tuple[float, float]]] = {TOOLBOX: [], COLD: [], WARM: []}
-    command = [*SNNB, "run", "--samples", str(options.samples), "--duration", str(options.duration), "--run-dir"]
+    command = [
+        *SNNB,
+        "run",
+        "--samples",
+        str(options.samples),
+        "--duration",
+        str(options.duration),
+        "--run-dir",
+    ]
     for number in range(options.rounds):
-        took[TOOLBOX].append(_toolbox(network, trained, folder / f"toolbox{number}", options))
+        took[TOOLBOX].append(
+            _toolbox(network, trained, folder / f"toolbox{number}", options)
+        )
         for name in (COLD, WARM):  # the second time with the caches of the first
             run = Path(shutil.copytree(trained, folder / "run"))
             took[name].append(_timed([*command, str(run)], folder / f"caches{number}"))
@@ -79,11 +101,15 @@ def _measured(network: str, folder: Path, options: argparse.Namespace) -> List[s
         ratio = np.median(np.divide(seconds[TOOLBOX], times))
         processor = np.median([one[1] for one in took[name]])
         first = f"| `{network}` |" if name == TOOLBOX else "| |"
-        lines.append(f"{first} {name} | {cells(times, 1)} | {processor:.1f} | {ratio:.1f} |")
+        lines.append(
+            f"{first} {name} | {cells(times, 1)} | {processor:.1f} | {ratio:.1f} |"
+        )
     return lines
 
 
-def _toolbox(network: str, run: Path, folder: Path, options: argparse.Namespace) -> Tuple[float, float]:
+def _toolbox(
+    network: str, run: Path, folder: Path, options: argparse.Namespace
+) -> Tuple[float, float]:
     """Return the seconds of the toolbox's command, for a configuration with the options that snnb has by default."""
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.toolbox_config import configuration, write_all
@@ -91,25 +117,48 @@ def _toolbox(network: str, run: Path, folder: Path, options: argparse.Namespace)
 
     folder.mkdir()
     shutil.copy(run / "train" / f"{network}.h5", folder)
-    simulation = SimulationSettings(samples=options.samples, duration=options.duration, batch_size=TOOLBOX_BATCH)
-    config = configuration(network, [ConversionSettings(), simulation], dataset_path=str(run / "dataset"))
+    simulation = SimulationSettings(
+        samples=options.samples, duration=options.duration, batch_size=TOOLBOX_BATCH
+    )
+    config = configuration(
+        network, [ConversionSettings(), simulation], dataset_path=str(run / "dataset")
+    )
     config.set("paths", "path_wd", str(folder))
     config.set("tools", "parse", "True")
     config.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")
     write_all(config, folder / "config")
-    return _timed([str(Path(sys.executable).with_name("snntoolbox")), str(folder / "config"), "-t"])
+    return _timed(
+        [
+            str(Path(sys.executable).with_name("snntoolbox")),
+            str(folder / "config"),
+            "-t",
+        ]
+    )
 
 
 def _timed(command: List[str], caches: Optional[Path] = None) -> Tuple[float, float]:
     """Return the seconds of the clock, and of the processors, that a command takes."""
     environment = {**os.environ, "MPLBACKEND": "agg", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if caches is not None:
-        environment.update(XDG_CACHE_HOME=str(caches), NUMBA_CACHE_DIR=str(caches / "numba"))
+        environment.update(
+            XDG_CACHE_HOME=str(caches), NUMBA_CACHE_DIR=str(caches / "numba")
+        )
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    seconds, after = (
+        time.perf_counter() - began,
+        resource.getrusage(resource.RUSAGE_CHILDREN),
+    )
     if done.returncode:
-        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr.decode()}")
+        sys.exit(
+            f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr.decode()}"
+        )
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 

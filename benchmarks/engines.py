@@ -52,15 +52,30 @@ def compare(parsed: Path, x: np.ndarray, steps: int) -> str:
     The columns are the number of samples, the number of (sample, neuron) pairs, the number that differ, the share in
     the layer in which it is largest, and the largest difference.
     """
-    network, settings = read_network(parsed), SimulationSettings(samples=len(x), duration=steps)
+    network, settings = (
+        read_network(parsed),
+        SimulationSettings(samples=len(x), duration=steps),
+    )
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
-    batch, parts = choose_batch_size(network.neurons), {population.name: [] for population in network.populations[:-1]}
+    batch, parts = (
+        choose_batch_size(network.neurons),
+        {population.name: [] for population in network.populations[:-1]},
+    )
     for first in range(0, len(x), batch):
-        one, two = (engine.simulate(x[first : first + batch], first, lambda *_: None).counts for engine in engines)
+        one, two = (
+            engine.simulate(x[first : first + batch], first, lambda *_: None).counts
+            for engine in engines
+        )
         for name, differences in parts.items():
-            differences.append(np.abs(one[name].astype(int) - two[name].astype(int)).ravel())
-    shares = [(np.concatenate(differences) > 0).mean() for differences in parts.values()]
-    together = np.concatenate([difference for differences in parts.values() for difference in differences])
+            differences.append(
+                np.abs(one[name].astype(int) - two[name].astype(int)).ravel()
+            )
+    shares = [
+        (np.concatenate(differences) > 0).mean() for differences in parts.values()
+    ]
+    together = np.concatenate(
+        [difference for differences in parts.values() for difference in differences]
+    )
     return (
         f"| `{parsed.stem}` | {len(x)} | {together.size:,} | {np.count_nonzero(together):,} | {max(shares):.3%} | "
         f"{together.max()} |"

@@ -60,7 +60,9 @@ class Row:
 
 def main() -> None:
     """Measure all rows, print them, and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     parser.add_argument("--samples", type=int, default=1017)
     parser.add_argument("--steps", default="8,16,32")
@@ -68,14 +70,20 @@ def main() -> None:
     parser.add_argument("--calibration-samples", type=int, default=1000)
     parser.add_argument("--rows", type=Path, default=ROWS)
     options = parser.parse_args()
-    rows = {row.key: row for row in read_rows(options.rows)} if options.rows.exists() else {}
+    rows = (
+        {row.key: row for row in read_rows(options.rows)}
+        if options.rows.exists()
+        else {}
+    )
     for path in options.runs:
         for steps in map(int, options.steps.split(",")):
             for weight in map(float, options.spike_weights.split(",")):
                 if (open_run(path).model, steps, weight, options.samples) in rows:
                     continue
                 settings = ConversionSettings(
-                    calibrate=steps, spike_weight=weight, calibration_samples=options.calibration_samples
+                    calibrate=steps,
+                    spike_weight=weight,
+                    calibration_samples=options.calibration_samples,
                 )
                 row = measured(path, settings, options.samples)
                 rows[row.key] = row
@@ -87,13 +95,18 @@ def main() -> None:
 def read_rows(path: Path) -> List[Row]:
     """Return the rows of a file."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
+        return [
+            Row(*(field.type(row[field.name]) for field in fields(Row)))
+            for row in csv.DictReader(file)
+        ]
 
 
 def write_rows(path: Path, rows: List[Row]) -> None:
     """Write a file of rows."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer = csv.DictWriter(
+            file, [field.name for field in fields(Row)], lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(map(asdict, rows))
 
@@ -103,20 +116,32 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     run = open_run(path)
     network = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
     pictures = prepare.normalisation_set(run)
-    test, classes = (prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test"))
+    test, classes = (
+        prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test")
+    )
     scale = recorded_details(run, prepare.KIND).scale
     if len(pictures) < settings.calibration_samples + samples:
-        raise SystemExit(f"{path} has {len(pictures)} pictures in x_norm: prepare it with a larger --norm-samples")
+        raise SystemExit(
+            f"{path} has {len(pictures)} pictures in x_norm: prepare it with a larger --norm-samples"
+        )
     began = time.process_time()
     calibration = calibrate(network, pictures[: settings.calibration_samples], settings)
     seconds = time.process_time() - began
     calibrated = calibration.network
-    units = np.float32(calibration.layers[network.output.name].scale_factors) / settings.calibrate
-    fan_out, analogue = calibrated.fan_out(), Analogue(centred_output(compose_pooling(network)))
+    units = (
+        np.float32(calibration.layers[network.output.name].scale_factors)
+        / settings.calibrate
+    )
+    fan_out, analogue = (
+        calibrated.fan_out(),
+        Analogue(centred_output(compose_pooling(network))),
+    )
     figures: List[float] = []
     for x in (pictures[-samples:], (test / np.float32(scale)).astype(np.float32)):
         logits, readout, spikes, operations = analogue.outputs(x), [], 0, 0
-        engine = SeparatedEngine(calibrated, SimulationSettings(duration=settings.calibrate, samples=len(x)))
+        engine = SeparatedEngine(
+            calibrated, SimulationSettings(duration=settings.calibrate, samples=len(x))
+        )
         for first in range(0, len(x), BLOCK):
             found = engine.simulate(x[first : first + BLOCK], first, lambda *_: None)
             readout.append(found.readout)
@@ -127,18 +152,45 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
         found_logits = np.concatenate(readout) * units
         found_logits -= found_logits.mean(axis=1, keepdims=True)
         agreement = (found_logits.argmax(axis=1) == logits.argmax(axis=1)).mean()
-        figures += [float(agreement), float(np.square(found_logits - logits).sum() / np.square(logits).sum())]
-    accuracies = [float((values.argmax(axis=1) == classes).mean()) for values in (logits, found_logits)]
+        figures += [
+            float(agreement),
+            float(np.square(found_logits - logits).sum() / np.square(logits).sum()),
+        ]
+    accuracies = [
+        float((values.argmax(axis=1) == classes).mean())
+        for values in (logits, found_logits)
+    ]
     costs = spikes / len(x), operations / len(x), seconds
     assert settings.calibrate is not None
-    return Row(run.model, settings.calibrate, settings.spike_weight, samples, *figures, *accuracies, *costs)
+    return Row(
+        run.model,
+        settings.calibrate,
+        settings.spike_weight,
+        samples,
+        *figures,
+        *accuracies,
+        *costs,
+    )
 
 
 def cells(row: Row) -> List[str]:
     """Return the cells of a row as they are printed."""
-    shares = (row.agreement_training, row.error_training, row.agreement_test, row.error_test, row.trained, row.readout)
+    shares = (
+        row.agreement_training,
+        row.error_training,
+        row.agreement_test,
+        row.error_test,
+        row.trained,
+        row.readout,
+    )
     percentages = [f"{100 * share:.1f}" for share in shares]
-    return [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", *percentages, f"{row.operations:,.0f}"]
+    return [
+        f"`{row.model}`",
+        str(row.steps),
+        f"{row.spike_weight:g}",
+        *percentages,
+        f"{row.operations:,.0f}",
+    ]
 
 
 def draw(path: Path, rows: List[Row]) -> None:
@@ -150,15 +202,25 @@ def draw(path: Path, rows: List[Row]) -> None:
     from matplotlib import pyplot
 
     models = list(dict.fromkeys(row.model for row in rows))
-    figure, axes = pyplot.subplots(1, len(models), figsize=(4.2 * len(models), 3.6), squeeze=False)
+    figure, axes = pyplot.subplots(
+        1, len(models), figsize=(4.2 * len(models), 3.6), squeeze=False
+    )
     for axis, model in zip(axes.flat, models):
         lines: Dict[float, List[Row]] = {}
         for row in (row for row in rows if row.model == model):
             lines.setdefault(row.spike_weight, []).append(row)
         for weight, line in sorted(lines.items()):
-            x, y = [row.operations for row in line], [100 * row.agreement_test for row in line]
+            x, y = (
+                [row.operations for row in line],
+                [100 * row.agreement_test for row in line],
+            )
             axis.plot(x, y, "o-", ms=3, label=f"--spike-weight {weight:g}")
-        axis.set(xscale="log", title=model, xlabel="synaptic operations per sample", ylabel="agreement in %")
+        axis.set(
+            xscale="log",
+            title=model,
+            xlabel="synaptic operations per sample",
+            ylabel="agreement in %",
+        )
     axes.flat[0].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

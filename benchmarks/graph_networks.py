@@ -8,12 +8,24 @@ import h5py
 import numpy as np
 
 Layer = Tuple[str, Dict[str, Any]]
-CONVOLUTION = {"strides": [1, 1], "dilation_rate": [1, 1], "data_format": "channels_last", "activation": "relu"}
+CONVOLUTION = {
+    "strides": [1, 1],
+    "dilation_rate": [1, 1],
+    "data_format": "channels_last",
+    "activation": "relu",
+}
 SAMPLES, STEPS = 100, 100
 
 
-def convolution(filters: int, kernel: int, stride: int = 1, padding: str = "same") -> Layer:
-    sizes = {"filters": filters, "kernel_size": [kernel] * 2, "strides": [stride] * 2, "padding": padding}
+def convolution(
+    filters: int, kernel: int, stride: int = 1, padding: str = "same"
+) -> Layer:
+    sizes = {
+        "filters": filters,
+        "kernel_size": [kernel] * 2,
+        "strides": [stride] * 2,
+        "padding": padding,
+    }
     return "Conv2D", {**CONVOLUTION, **sizes, "use_bias": True}
 
 
@@ -66,7 +78,9 @@ VGG16 = (
 )
 
 
-def write_network(folder: Path, name: str, shape: Sequence[int], layers: List[Layer]) -> Tuple[Path, Path]:
+def write_network(
+    folder: Path, name: str, shape: Sequence[int], layers: List[Layer]
+) -> Tuple[Path, Path]:
     """Write NAME_parsed.h5 and spike_rate_sums.npz of a chain of layers; return their paths."""
     rng = np.random.default_rng(1)
     entries = [
@@ -95,20 +109,29 @@ def write_network(folder: Path, name: str, shape: Sequence[int], layers: List[La
             )
             group = weights.create_group(layer)
             if kernel_shape:
-                group.attrs["weight_names"] = [f"{layer}/kernel:0".encode(), f"{layer}/bias:0".encode()]
+                group.attrs["weight_names"] = [
+                    f"{layer}/kernel:0".encode(),
+                    f"{layer}/bias:0".encode(),
+                ]
                 scale = np.float32(1 / np.sqrt(np.prod(kernel_shape[:-1])))
-                group[f"{layer}/kernel:0"] = (rng.random(kernel_shape, np.float32) - np.float32(0.5)) * scale
+                group[f"{layer}/kernel:0"] = (
+                    rng.random(kernel_shape, np.float32) - np.float32(0.5)
+                ) * scale
                 group[f"{layer}/bias:0"] = rng.random(kernel_shape[-1], np.float32)
             if kind != "Flatten":
                 counts[layer] = rng.binomial(SAMPLES * STEPS, 0.1, shape)
         model = {"class_name": "Model", "config": {"name": name, "layers": entries}}
         file.attrs["model_config"] = json.dumps(model).encode()
     sums = folder / "spike_rate_sums.npz"
-    np.savez(sums, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0, **counts)
+    np.savez(
+        sums, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0, **counts
+    )
     return path, sums
 
 
-def _shapes(kind: str, config: Dict[str, Any], shape: Tuple[int, ...]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+def _shapes(
+    kind: str, config: Dict[str, Any], shape: Tuple[int, ...]
+) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
     if kind == "Flatten":
         return (), (int(np.prod(shape)),)
     if kind == "Dense":
@@ -118,7 +141,10 @@ def _shapes(kind: str, config: Dict[str, Any], shape: Tuple[int, ...]) -> Tuple[
     if config["padding"] == "same":
         positions = [-(-length // step) for length, step in zip(shape, stride)]
     else:
-        positions = [(length - taps) // step + 1 for length, taps, step in zip(shape, size, stride)]
+        positions = [
+            (length - taps) // step + 1
+            for length, taps, step in zip(shape, size, stride)
+        ]
     if kind == "Conv2D":
         return (*size, shape[2], config["filters"]), (*positions, config["filters"])
     return (), (*positions, shape[2])

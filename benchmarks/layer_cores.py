@@ -40,15 +40,23 @@ def reason(name: str, hardware: LayerHardware) -> str:
         from snnb.model_files.kinds import NirSettings
         from snnb.model_files.nir_network import read_nir
 
-        network = read_nir(spec.file, NirSettings(time_step=spec.time_step), spec.input_shape)
+        network = read_nir(
+            spec.file, NirSettings(time_step=spec.time_step), spec.input_shape
+        )
     else:
         if spec.file is not None:
             trained = read_model(spec.file, say_nothing)
         else:
             keras.backend.clear_session()
-            keras.utils.set_random_seed(0) if hasattr(keras.utils, "set_random_seed") else None
-            trained = trained_network(spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes))
-        pixels = np.random.default_rng(0).random((SAMPLES, *spec.input_shape), np.float32)
+            keras.utils.set_random_seed(0) if hasattr(
+                keras.utils, "set_random_seed"
+            ) else None
+            trained = trained_network(
+                spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
+            )
+        pixels = np.random.default_rng(0).random(
+            (SAMPLES, *spec.input_shape), np.float32
+        )
         settings = ConversionSettings(max_pool="average", rectify_linear=True)
         network = convert(trained, x_norm=pixels, settings=settings).parsed
     placement = assign_layers(network, hardware)

@@ -48,13 +48,27 @@ def snnb(source: Path, *arguments: str) -> Tuple[float, float]:
 
 def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
     """Map the graph of a run."""
-    seconds, mib = snnb(source, "map", "--run-dir", str(run), "--hardware", hardware, "--seed", str(seed), "--force")
+    seconds, mib = snnb(
+        source,
+        "map",
+        "--run-dir",
+        str(run),
+        "--hardware",
+        hardware,
+        "--seed",
+        str(seed),
+        "--force",
+    )
     newest = max(run.glob("maps/*/cost.json"), key=lambda path: path.stat().st_mtime_ns)
     cost = json.loads(newest.read_text(encoding="utf-8"))
-    return Mapped(cost["cores"]["cores"], cost["sequential"]["connectivity_ratio"], seconds, mib)
+    return Mapped(
+        cost["cores"]["cores"], cost["sequential"]["connectivity_ratio"], seconds, mib
+    )
 
 
-def rows(graph: str, versions: Dict[str, Path], given: argparse.Namespace, folder: Path) -> Iterator[str]:
+def rows(
+    graph: str, versions: Dict[str, Path], given: argparse.Namespace, folder: Path
+) -> Iterator[str]:
     """Yield the rows of a graph."""
     runs = {name: Path(tempfile.mkdtemp(dir=folder)) for name in versions}
     for name, source in versions.items():
@@ -84,7 +98,9 @@ def write_modules(millions: int, path: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("graph", nargs="*", metavar="SOURCE")
     parser.add_argument("--old", type=Path, required=True)
     parser.add_argument("--hardware", nargs="+", default=["loihi"])
@@ -98,7 +114,11 @@ def main() -> None:
             run = str(Path(folder) / f"{name} compiled")
             snnb(source, "graph", "--from", "instance:mini_network", "--run-dir", run)
             snnb(source, "map", "--run-dir", run, "--hardware", "loihi_64x64")
-        listed = [write_modules(given.listed, Path(folder) / f"{given.listed}_million.npz")] if given.listed else []
+        listed = (
+            [write_modules(given.listed, Path(folder) / f"{given.listed}_million.npz")]
+            if given.listed
+            else []
+        )
         for graph in (*given.graph, *listed):
             for row in rows(graph, versions, given, Path(folder)):
                 print(row, flush=True)

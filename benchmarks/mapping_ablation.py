@@ -106,7 +106,14 @@ OTHER_VALUES: Tuple[Dict[str, Sequence[Any]], Dict[str, Sequence[Any]]] = (
     },
 )
 CHANGES_OF_PARTITION, CHANGES_OF_PLACEMENT = (
-    {**mechanisms, **{f"{name}={value}": {name: value} for name, values in others.items() for value in values}}
+    {
+        **mechanisms,
+        **{
+            f"{name}={value}": {name: value}
+            for name, values in others.items()
+            for value in values
+        },
+    }
     for mechanisms, others in zip((PARTITION, PLACEMENT), OTHER_VALUES)
 )
 
@@ -116,7 +123,9 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def measured(row: str, changes: Dict[str, Any], seeds: int, *, placing: bool) -> Tuple[float, float]:
+def measured(
+    row: str, changes: Dict[str, Any], seeds: int, *, placing: bool
+) -> Tuple[float, float]:
     """Return connectivity or hops, infinite if there is no mapping, and processor seconds a seed."""
     from grade import read_numbers
     from table import result_of
@@ -127,7 +136,9 @@ def measured(row: str, changes: Dict[str, Any], seeds: int, *, placing: bool) ->
     with SynapseGraph.open(find_instance(name).path) as graph:
         network = MappableNetwork.of(graph)
         if placing:
-            core = read_numbers(result_of(name, constraints).with_suffix(".parts.xz"), 1)[:, 0].astype(np.int32)
+            core = read_numbers(
+                result_of(name, constraints).with_suffix(".parts.xz"), 1
+            )[:, 0].astype(np.int32)
             traffic = count_traffic(network, core, int(core.max()) + 1).matrix
         began = processor_seconds()
         for seed in range(seeds):
@@ -138,7 +149,11 @@ def measured(row: str, changes: Dict[str, Any], seeds: int, *, placing: bool) ->
                 found.append(float(routes.spikes @ routes.hops.sum(axis=0)))
                 continue
             try:
-                found.append(partition(network, hardware, seed=seed, settings=settings).best.connectivity)
+                found.append(
+                    partition(
+                        network, hardware, seed=seed, settings=settings
+                    ).best.connectivity
+                )
             except InputError:  # no mapping within the limits
                 continue
         return min(found), (processor_seconds() - began) / seeds
@@ -146,7 +161,9 @@ def measured(row: str, changes: Dict[str, Any], seeds: int, *, placing: bool) ->
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", nargs="+", default=ROWS)
     parser.add_argument(
         "--changes",
@@ -159,15 +176,27 @@ def main() -> None:
     given = parser.parse_args()
     measured("mini_network:loihi_32", {}, 1, placing=True)  # compiles the loops
     measured("mini_network:loihi_32", {}, 1, placing=False)
-    print(f"| change | {' | '.join(given.rows)} |\n|---|{'---:|' * len(given.rows)}", flush=True)
-    for changes, placing in ((CHANGES_OF_PARTITION, False), (CHANGES_OF_PLACEMENT, True)):
+    print(
+        f"| change | {' | '.join(given.rows)} |\n|---|{'---:|' * len(given.rows)}",
+        flush=True,
+    )
+    for changes, placing in (
+        (CHANGES_OF_PARTITION, False),
+        (CHANGES_OF_PLACEMENT, True),
+    ):
         chosen = [name for name in given.changes if name in changes]
-        whole = {row: measured(row, {}, given.seeds, placing=placing) for row in given.rows if chosen}
+        whole = {
+            row: measured(row, {}, given.seeds, placing=placing)
+            for row in given.rows
+            if chosen
+        }
         for name in chosen:
             cells: List[str] = []
             for row, (value, seconds) in whole.items():
                 left, time = measured(row, changes[name], given.seeds, placing=placing)
-                cells.append(f"{left / value if value else 1:.3f}, {time / max(seconds, 0.1):.2f} s/s")
+                cells.append(
+                    f"{left / value if value else 1:.3f}, {time / max(seconds, 0.1):.2f} s/s"
+                )
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -43,17 +43,33 @@ DOES_NOT_FIT = 3  # exit code of `map`
 
 def main() -> None:
     """Measure the models that are not in the results file, and write the table after each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
-    parser.add_argument("--again", action="store_true", help="measure the models in the results file again")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="all, small to large, when left out"
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="measure the models in the results file again",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        help="where the run directories are, one at a time (up to 8 GB)",
+    )
     options = parser.parse_args()
     measured: Dict[str, Any] = (
-        json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
+        json.loads(options.results.read_text(encoding="utf-8"))
+        if options.results.exists()
+        else {}
     )
     failed = []
-    for name in sorted(options.models or names(trained=False), key=lambda name: find(name).synapses):
+    for name in sorted(
+        options.models or names(trained=False), key=lambda name: find(name).synapses
+    ):
         if name in measured and not options.again:
             continue
         print(name, end=" ", flush=True)
@@ -62,11 +78,22 @@ def main() -> None:
                 measured[name] = measure(name, Path(scratch), mapped=True)
             except subprocess.CalledProcessError as error:
                 failed.append(name)
-                print(f"FAILED: {' '.join(error.cmd[3:5])}: exit code {error.returncode}\n{error.stderr}", flush=True)
+                print(
+                    f"FAILED: {' '.join(error.cmd[3:5])}: exit code {error.returncode}\n{error.stderr}",
+                    flush=True,
+                )
                 continue
-        print(*(f"{stage} {_cell(cost)};" for stage, cost in measured[name]["stages"].items()), flush=True)
+        print(
+            *(
+                f"{stage} {_cell(cost)};"
+                for stage, cost in measured[name]["stages"].items()
+            ),
+            flush=True,
+        )
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        options.results.write_text(
+            json.dumps(measured, indent=1) + "\n", encoding="utf-8"
+        )
         write_table(measured)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
@@ -85,9 +112,15 @@ def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any
     """
     run = make_run(model, scratch)
     hardware = map_on_the_first(scratch) if mapped else None
-    records = {stage: open_run(run).record_of(stage) for stage in (*STAGES, *(["map"] if mapped else []))}
+    records = {
+        stage: open_run(run).record_of(stage)
+        for stage in (*STAGES, *(["map"] if mapped else []))
+    }
     details = records["graph"].details
-    costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
+    costs = {
+        stage: record.timing.model_dump(exclude={"started_utc"})
+        for stage, record in records.items()
+    }
     shutil.rmtree(run)
     cores = len(os.sched_getaffinity(0))
     counts = {"neurons": details.neurons, "synapses": details.synapses}
@@ -119,10 +152,22 @@ def make_run(model: str, scratch: Path) -> Path:
 
 def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
     """Run a stage of the run below `scratch` in a process of its own."""
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, *options]
+    command = [
+        sys.executable,
+        "-c",
+        "from snnb.cli.app import app; app()",
+        stage,
+        *options,
+    ]
     command += ["--run-dir", str(scratch / "run"), "--no-upstream", "--quiet"]
-    environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    environment = {
+        **os.environ,
+        "SNNB_DATA": str(scratch / "data"),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT
+    )
 
 
 def write_table(measured: Dict[str, Any]) -> None:
@@ -138,7 +183,12 @@ def write_table(measured: Dict[str, Any]) -> None:
             "hardware": result["hardware"],
         }
         for stage, cost in result["stages"].items():
-            row.update({f"{stage}_s": f"{cost['wall_s']:.1f}", f"{stage}_gib": f"{cost['peak_rss_bytes'] / 2**30:.2f}"})
+            row.update(
+                {
+                    f"{stage}_s": f"{cost['wall_s']:.1f}",
+                    f"{stage}_gib": f"{cost['peak_rss_bytes'] / 2**30:.2f}",
+                }
+            )
         rows[name] = row
     with TABLE.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -155,7 +205,11 @@ def _mnist(folder: Path) -> None:
     random = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for name in MNIST_NAMES:
-        content = random.integers(0, 256, (100, 28, 28)) if "images" in name else np.arange(100) % 10
+        content = (
+            random.integers(0, 256, (100, 28, 28))
+            if "images" in name
+            else np.arange(100) % 10
+        )
         (folder / name).write_bytes(idx_bytes(content))
 
 
@@ -182,20 +236,42 @@ def _batches(place: Path, names: List[str], label_key: bytes, classes: int) -> N
 
 
 def _catsvsdogs(folder: Path) -> None:
-    pictures = {f"train/{name}.{number}.jpg": (160, 120) for name in ("cat", "dog") for number in range(10)}
+    pictures = {
+        f"train/{name}.{number}.jpg": (160, 120)
+        for name in ("cat", "dog")
+        for number in range(10)
+    }
     _pictures(folder, pictures)
 
 
 def _fruits360(folder: Path) -> None:
     splits = ("Training", "Test")
-    _pictures(folder, {f"{split}/Fruit {n:03}/{n}_100.jpg": (100, 100) for split in splits for n in range(131)})
+    _pictures(
+        folder,
+        {
+            f"{split}/Fruit {n:03}/{n}_100.jpg": (100, 100)
+            for split in splits
+            for n in range(131)
+        },
+    )
 
 
 def _imagenet(folder: Path) -> None:
     wnids = [f"n{number:08}" for number in range(1000)]
-    _pictures(folder, {f"{split}/{wnid}/{wnid}_1.JPEG": (64, 48) for split in ("train", "val") for wnid in wnids})
-    index = {str(number): [wnid, f"class_{number}"] for number, wnid in enumerate(wnids)}
-    (folder / "imagenet_class_index.json").write_text(json.dumps(index), encoding="utf-8")
+    _pictures(
+        folder,
+        {
+            f"{split}/{wnid}/{wnid}_1.JPEG": (64, 48)
+            for split in ("train", "val")
+            for wnid in wnids
+        },
+    )
+    index = {
+        str(number): [wnid, f"class_{number}"] for number, wnid in enumerate(wnids)
+    }
+    (folder / "imagenet_class_index.json").write_text(
+        json.dumps(index), encoding="utf-8"
+    )
 
 
 def _pictures(folder: Path, sizes: Dict[str, Any]) -> None:

@@ -50,9 +50,15 @@ def main() -> None:
             for who, found in results.items():
                 found.append(_in_a_process(network, who, options.samples))
         theirs = [one["seconds"] for one in results["toolbox"]]
-        np.testing.assert_allclose(results["snnb"][0]["factors"], results["toolbox"][0]["factors"], rtol=1e-5)
+        np.testing.assert_allclose(
+            results["snnb"][0]["factors"], results["toolbox"][0]["factors"], rtol=1e-5
+        )
         for who, found in results.items():
-            of = {name: [one[name] for one in found] for name in found[0] if name != "factors"}
+            of = {
+                name: [one[name] for one in found]
+                for name in found[0]
+                if name != "factors"
+            }
             middle = {name: np.median(values) for name, values in of.items()}
             faster = np.median(np.divide(theirs, of["seconds"]))
             lines.append(
@@ -66,8 +72,18 @@ def main() -> None:
 
 
 def _in_a_process(network: str, who: str, samples: int) -> Dict[str, Any]:
-    command = [sys.executable, __file__, "--samples", str(samples), "--child", network, who]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    command = [
+        sys.executable,
+        __file__,
+        "--samples",
+        str(samples),
+        "--child",
+        network,
+        who,
+    ]
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return json.loads(output.splitlines()[-1])
 
 
@@ -94,11 +110,14 @@ def _measure(name: str, who: str, samples: int) -> Dict[str, Any]:
         [
             random.uniform(0.5, 1, weight.shape)
             if "variance" in weight.name
-            else random.normal(0, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+            else random.normal(0, 1, weight.shape)
+            / np.sqrt(max(1, np.prod(weight.shape[:-1])))
             for weight in model.weights
         ]
     )
-    config = configuration(name, [ConversionSettings(batch_size=BATCH_SIZE, percentile=PERCENTILE)])
+    config = configuration(
+        name, [ConversionSettings(batch_size=BATCH_SIZE, percentile=PERCENTILE)]
+    )
     if who == "toolbox":
         parsed = to_parsed(model, config)
         parsed.predict(x[:BATCH_SIZE])
@@ -109,11 +128,19 @@ def _measure(name: str, who: str, samples: int) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, quiet():
         if who == "toolbox":
             normalize_parameters(parsed, config, x_norm=x, path=scratch)
-            factors = json.loads((Path(scratch) / f"{PERCENTILE}.json").read_text(encoding="utf-8"))
+            factors = json.loads(
+                (Path(scratch) / f"{PERCENTILE}.json").read_text(encoding="utf-8")
+            )
             del factors["input"]
         else:
-            factors = dict(measure(network, x, percentile=PERCENTILE, batch_size=BATCH_SIZE).percentiles)
-        disk = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())
+            factors = dict(
+                measure(
+                    network, x, percentile=PERCENTILE, batch_size=BATCH_SIZE
+                ).percentiles
+            )
+        disk = sum(
+            path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file()
+        )
     return {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu,

@@ -36,9 +36,19 @@ SIMULATORS: Dict[str, Tuple[Tuple[str, ...], List[str]]] = {
     ),
     "SpikingJelly": (
         ("torch", "torchvision", "spikingjelly", *READS),
-        ["torch_network.py", "{parsed}", "{samples}", "{result}", "{steps}", "SpikingJelly"],
+        [
+            "torch_network.py",
+            "{parsed}",
+            "{samples}",
+            "{result}",
+            "{steps}",
+            "SpikingJelly",
+        ],
     ),
-    "NEST": (("nest-simulator", *READS), ["nest_network.py", "{sonata}", "{samples}", "{result}"]),
+    "NEST": (
+        ("nest-simulator", *READS),
+        ["nest_network.py", "{sonata}", "{samples}", "{result}"],
+    ),
     "Brian2, C++": (
         ("brian2", "numpy<2.4", "setuptools", *READS),
         ["brian2_standalone.py", "{sonata}", "{samples}", "{result}"],
@@ -49,7 +59,9 @@ PYTHONS = [f"python3.{minor}" for minor in (11, 12, 13, 10)]
 
 def main() -> None:
     """Simulate in turn, print the table, and write it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--duration", type=int, default=100)
@@ -81,12 +93,30 @@ def _prepared(options: argparse.Namespace, folder: Path) -> Dict[str, str]:
     snnb = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
     number = ["--samples", str(options.samples), "--duration", str(options.duration)]
     for command in (["simulate", *number, "--engine", "event"], ["graph"]):
-        subprocess.run([*snnb, *command, "--run-dir", str(run)], check=True, stderr=subprocess.DEVNULL)
-    export = ["export", str(run), "--format", "sonata", "--output", str(folder / "sonata")]
+        subprocess.run(
+            [*snnb, *command, "--run-dir", str(run)],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+    export = [
+        "export",
+        str(run),
+        "--format",
+        "sonata",
+        "--output",
+        str(folder / "sonata"),
+    ]
     subprocess.run([*snnb, *export], check=True, stderr=subprocess.DEVNULL)
-    simulation = json.loads((folder / "sonata" / "description.json").read_text(encoding="utf-8"))["simulation"]
-    x = np.load(run / simulation["samples_file"], mmap_mode="r")[: options.samples].astype(np.float32)
-    np.save(folder / "samples.npy", x.reshape(len(x), -1) / np.float32(simulation["pixel_scale"]))
+    simulation = json.loads(
+        (folder / "sonata" / "description.json").read_text(encoding="utf-8")
+    )["simulation"]
+    x = np.load(run / simulation["samples_file"], mmap_mode="r")[
+        : options.samples
+    ].astype(np.float32)
+    np.save(
+        folder / "samples.npy",
+        x.reshape(len(x), -1) / np.float32(simulation["pixel_scale"]),
+    )
     return {
         "parsed": str(next((run / "parse").glob("*_parsed.h5"))),
         "sonata": str(folder / "sonata"),
@@ -107,22 +137,46 @@ def _python(environments: Path, name: str) -> str:
         newest: Optional[str] = next(filter(None, map(shutil.which, PYTHONS)), None)
         assert newest is not None, f"none of {', '.join(PYTHONS)} is installed"
         subprocess.run([newest, "-m", "venv", str(environment)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", *packages], check=True
+        )
     return str(python)
 
 
-def _simulated(name: str, python: str, places: Dict[str, str]) -> Tuple[float, Dict[str, np.ndarray]]:
+def _simulated(
+    name: str, python: str, places: Dict[str, str]
+) -> Tuple[float, Dict[str, np.ndarray]]:
     program, *arguments = SIMULATORS[name][1]
-    one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    environment = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    command = [python, str(PEERS / program), *(argument.format(**places) for argument in arguments)]
-    subprocess.run(["taskset", "-c", "0", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+    one_thread = {
+        f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")
+    }
+    environment = {
+        **os.environ,
+        **one_thread,
+        "PYTHONPATH": str(ROOT / "src"),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    command = [
+        python,
+        str(PEERS / program),
+        *(argument.format(**places) for argument in arguments),
+    ]
+    subprocess.run(
+        ["taskset", "-c", "0", *command],
+        check=True,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
     with np.load(places["result"]) as file:
-        return float(file["seconds"]), {layer: file[layer] for layer in file.files if layer != "seconds"}
+        return float(file["seconds"]), {
+            layer: file[layer] for layer in file.files if layer != "seconds"
+        }
 
 
 def _table(
-    options: argparse.Namespace, seconds: Dict[str, List[float]], counts: Dict[str, Dict[str, np.ndarray]]
+    options: argparse.Namespace,
+    seconds: Dict[str, List[float]],
+    counts: Dict[str, Dict[str, np.ndarray]],
 ) -> List[str]:
     lines = [
         "| simulator | ms per sample | range | event is faster by | counts that differ |",
@@ -131,10 +185,17 @@ def _table(
     *compared, _ = counts["event"]  # all but the softmax layer, whose spikes are drawn
     for name, took in seconds.items():
         ratio = np.median(np.divide(took, seconds["event"]))
-        differing = sum(np.count_nonzero(counts[name][layer] != counts["event"][layer]) for layer in compared)
+        differing = sum(
+            np.count_nonzero(counts[name][layer] != counts["event"][layer])
+            for layer in compared
+        )
         pairs = sum(counts["event"][layer].size for layer in compared)
-        low, middle, high = (1000 * value(took) / options.samples for value in (min, np.median, max))
-        lines.append(f"| {name} | {middle:.2f} | {low:.2f}–{high:.2f} | {ratio:.1f} × | {differing:,} of {pairs:,} |")
+        low, middle, high = (
+            1000 * value(took) / options.samples for value in (min, np.median, max)
+        )
+        lines.append(
+            f"| {name} | {middle:.2f} | {low:.2f}–{high:.2f} | {ratio:.1f} × | {differing:,} of {pairs:,} |"
+        )
     return lines
 
 

@@ -21,7 +21,17 @@ import time
 from dataclasses import asdict, dataclass, fields
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+    Tuple,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,13 +42,19 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ROWS, PAGE, MODELS = DOCS / "results.csv", DOCS / "results.md", DOCS / "models.md"
-PEERS = DOCS / "spikingjelly.csv"  # written by benchmarks/peers/spikingjelly_converter.py
+PEERS = (
+    DOCS / "spikingjelly.csv"
+)  # written by benchmarks/peers/spikingjelly_converter.py
 PICTURES = {"original": "original", "JPEG": "JPEG copy", "MNIST": "MNIST"}
 CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time steps
 STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
 BITS = {"8bits": 8, "4bits": 4}
 FREE, LONGER = (4, 8, 16, 32, 64), (12, 16)
-NAMES = {"free": "free firing", "calibrated": "separated firing", "V0=0.5": "as parsed, V0 = 0.5"}
+NAMES = {
+    "free": "free firing",
+    "calibrated": "separated firing",
+    "V0=0.5": "as parsed, V0 = 0.5",
+}
 # Time steps by method
 STEPS = {
     "calibrated": CALIBRATED,
@@ -90,7 +106,9 @@ class Row:
 
 def main() -> None:
     """Measure rows, and write or check the pages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     parser.add_argument("--pictures", choices=list(PICTURES))
     parser.add_argument("--test", type=Path, metavar="RUN")
@@ -107,7 +125,10 @@ def main() -> None:
             rows[row.key] = row
             print(row, flush=True)
             write_rows(rows.values())
-    pages = {page: written(page.read_text(encoding="utf-8"), list(rows.values())) for page, written in WRITTEN.items()}
+    pages = {
+        page: written(page.read_text(encoding="utf-8"), list(rows.values()))
+        for page, written in WRITTEN.items()
+    }
     if options.check:
         sys.exit("".join(difference(page, text) for page, text in pages.items()) or 0)
     for page, text in pages.items():
@@ -117,8 +138,15 @@ def main() -> None:
 
 def difference(page: Path, text: str) -> str:
     """Return the lines in which a page differs from the one that the records give."""
-    found, due = page.read_text(encoding="utf-8").splitlines(True), text.splitlines(True)
-    return "".join(difflib.unified_diff(found, due, page.name, f"{page.name} from {ROWS.name}", n=0))
+    found, due = (
+        page.read_text(encoding="utf-8").splitlines(True),
+        text.splitlines(True),
+    )
+    return "".join(
+        difflib.unified_diff(
+            found, due, page.name, f"{page.name} from {ROWS.name}", n=0
+        )
+    )
 
 
 def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
@@ -126,29 +154,47 @@ def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
     if not ROWS.exists():
         return {}
     with ROWS.open(newline="", encoding="utf-8") as file:
-        rows = [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
+        rows = [
+            Row(*(field.type(row[field.name]) for field in fields(Row)))
+            for row in csv.DictReader(file)
+        ]
     return {row.key: row for row in rows}
 
 
 def write_rows(rows: Iterable[Row]) -> None:
     """Write the records, in order of the networks in the tables."""
     with ROWS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer = csv.DictWriter(
+            file, [field.name for field in fields(Row)], lineterminator="\n"
+        )
         writer.writeheader()
-        writer.writerows(asdict(row) for group in groups(list(rows)).values() for row in group.values())
+        writer.writerows(
+            asdict(row)
+            for group in groups(list(rows)).values()
+            for row in group.values()
+        )
 
 
 Group = Dict[Tuple[str, int], Row]  # rows by method and number of steps
-Found = Mapping[Tuple[str, str, int], Group]  # by network, pictures, and number of pictures
+Found = Mapping[
+    Tuple[str, str, int], Group
+]  # by network, pictures, and number of pictures
 
 
 def groups(rows: Sequence[Row]) -> Dict[Tuple[str, str, int], Group]:
     """Return the rows of each network and set of pictures: by pictures, then by size of the network."""
     found: Dict[Tuple[str, str, int], Group] = {}
     for row in sorted(rows, key=lambda row: (METHODS.index(row.method), row.steps)):
-        found.setdefault((row.network, row.pictures, row.samples), {})[row.method, row.steps] = row
-    size = {name: max(row.operations / row.steps for row in rows if row.network == name) for name, _, _ in found}
-    order = sorted(found, key=lambda key: (list(PICTURES).index(key[1]), -size[key[0]], key))
+        found.setdefault((row.network, row.pictures, row.samples), {})[
+            row.method, row.steps
+        ] = row
+    size = {
+        name: max(row.operations / row.steps for row in rows if row.network == name)
+        for name, _, _ in found
+    }
+    order = sorted(
+        found, key=lambda key: (list(PICTURES).index(key[1]), -size[key[0]], key)
+    )
     return {key: found[key] for key in order}
 
 
@@ -173,11 +219,24 @@ def measured(
     Run(path=path).parse()  # if it is not up to date
     run, other = open_run(path), open_run(options.test or path)
     details = recorded_details(other, prepare.KIND)
-    x, y = (prepare.dataset_array(other, name)[: options.samples] for name in ("x_test", "y_test"))
+    x, y = (
+        prepare.dataset_array(other, name)[: options.samples]
+        for name in ("x_test", "y_test")
+    )
     trained = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
-    file = next(file for file in run.record_of("train").outputs if file.path == train.trained_file(run))
+    file = next(
+        file
+        for file in run.record_of("train").outputs
+        if file.path == train.trained_file(run)
+    )
     pictures = prepare.normalisation_set(run)
-    names = run.model, options.trained or recipe(run), file.sha256[:16], options.pictures, len(x)
+    names = (
+        run.model,
+        options.trained or recipe(run),
+        file.sha256[:16],
+        options.pictures,
+        len(x),
+    )
     for method in options.methods.split(","):
         for steps in STEPS[method]:
             if (run.model, options.pictures, len(x), method, steps) in known:
@@ -190,18 +249,33 @@ def measured(
                     firing="free" if method.startswith("free") else "separated",
                 )
                 chosen = pictures[: settings.samples_to_calibrate]
-                network = calibrate(trained, chosen, settings, pixel_scale=details.pixel_scale).network
+                network = calibrate(
+                    trained, chosen, settings, pixel_scale=details.pixel_scale
+                ).network
             dynamics = SimulationSettings(
-                samples=len(x), duration=steps, initial_potential=STARTS.get(method, 0.0), engine="event"
+                samples=len(x),
+                duration=steps,
+                initial_potential=STARTS.get(method, 0.0),
+                engine="event",
             )
             *shares, operations = classified(run, network, trained, dynamics, x, y)
             costs = network.latency(steps), network.interval(steps), operations
-            yield Row(*names, method, steps, *shares, *costs, round(time.process_time() - began))
+            yield Row(
+                *names,
+                method,
+                steps,
+                *shares,
+                *costs,
+                round(time.process_time() - began),
+            )
 
 
 def recipe(run: "RunDirectory") -> str:
     """Return how `snnb train` trained the network of a run."""
-    record, split = run.record_of("train"), run.record_of("prepare").details.splits["train"]
+    record, split = (
+        run.record_of("train"),
+        run.record_of("prepare").details.splits["train"],
+    )
     pictures = round(split.shape[0] * (1 - record.params.validation_split))
     versions = f"TensorFlow {record.environment.tensorflow}"
     return f"{record.details.epochs_run} epochs, {pictures:,} pictures, {versions}"
@@ -224,13 +298,21 @@ def classified(
     from snnb.simulation.engines.event.separated import SeparatedEngine
 
     scale = run.record_of("prepare").details.scale
-    engine = SeparatedEngine(network, settings) if network.windowed else EventEngine(network, settings, processors())
+    engine = (
+        SeparatedEngine(network, settings)
+        if network.windowed
+        else EventEngine(network, settings, processors())
+    )
     fan_out, analogue, output = network.fan_out(), Analogue(trained), network.output
     guesses: List[np.ndarray] = []
     operations = 0
     for first in range(0, len(x), BLOCK):
         pixels = x[first : first + BLOCK].astype(np.float32) / np.float32(scale)
-        sent = pixels if network.weight_bits is None else np.rint(pixels * np.float32(network.pixel))
+        sent = (
+            pixels
+            if network.weight_bits is None
+            else np.rint(pixels * np.float32(network.pixel))
+        )
         spikes = np.zeros((len(pixels), output.size), np.int64)
 
         def observe(steps: np.ndarray, _: object, spikes: np.ndarray = spikes) -> None:
@@ -240,13 +322,34 @@ def classified(
         readout = found.readout
         assert readout is not None
         if output.integer_threshold is not None:
-            readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
+            readout = (
+                readout
+                / np.broadcast_to(
+                    output.integer_threshold.astype(np.float64), output.shape
+                ).ravel()
+            )
         guess = np.where(spikes.any(axis=1), spikes.argmax(axis=1), -1)
-        guesses.append(np.stack([analogue.outputs(pixels).argmax(axis=1), readout.argmax(axis=1), guess]))
-        operations += sum(int((c.sum(axis=0) * fan_out[name]).sum()) for name, c in found.counts.items())
+        guesses.append(
+            np.stack(
+                [analogue.outputs(pixels).argmax(axis=1), readout.argmax(axis=1), guess]
+            )
+        )
+        operations += sum(
+            int((c.sum(axis=0) * fan_out[name]).sum())
+            for name, c in found.counts.items()
+        )
     ann, readout, spikes = np.concatenate(guesses, axis=1)
-    shares = [ann == y, readout == y, spikes == y, readout == ann, (ann == y) & (readout != y)]
-    return (*(round(float(share.mean()), 6) for share in shares), round(operations / len(x), 1))
+    shares = [
+        ann == y,
+        readout == y,
+        spikes == y,
+        readout == ann,
+        (ann == y) & (readout != y),
+    ]
+    return (
+        *(round(float(share.mean()), 6) for share in shares),
+        round(operations / len(x), 1),
+    )
 
 
 # Pages
@@ -255,15 +358,24 @@ def classified(
 def with_tables(text: str, rows: Sequence[Row]) -> str:
     """Return docs/results.md with the tables of the records."""
     for name, section in SECTIONS.items():
-        begin, end = f"<!-- {name}: written by `python benchmarks/results.py` -->", f"<!-- end of {name} -->"
+        begin, end = (
+            f"<!-- {name}: written by `python benchmarks/results.py` -->",
+            f"<!-- end of {name} -->",
+        )
         before, rest = text.split(begin)
-        text = "\n".join([before + begin, *section(groups(rows)), end + rest.split(end)[1]])
+        text = "\n".join(
+            [before + begin, *section(groups(rows)), end + rest.split(end)[1]]
+        )
     return text
 
 
 def with_accuracies(text: str, rows: Sequence[Row]) -> str:
     """Return docs/models.md with the accuracies of the records in the last column of its first table."""
-    found = {row.network: f"{100 * row.ann:.1f} %" for row in rows if row.pictures != "original"}
+    found = {
+        row.network: f"{100 * row.ann:.1f} %"
+        for row in rows
+        if row.pictures != "original"
+    }
     line = re.compile(r"^(\| `(\w+)` \|.* \| )(not trained|[\d.]+ %) \|$", re.MULTILINE)
     return line.sub(lambda match: f"{match[1]}{found.get(match[2], match[3])} |", text)
 
@@ -274,7 +386,10 @@ Cells = List[str]
 def markdown(table: List[Cells]) -> List[str]:
     """Return the lines of a table, whose first row is the header; columns of numbers are aligned right."""
     head, *rows = table
-    numeric = [all(re.fullmatch(r"[−–\d., ±/()kMT]*", row[column]) for row in rows) for column in range(len(head))]
+    numeric = [
+        all(re.fullmatch(r"[−–\d., ±/()kMT]*", row[column]) for row in rows)
+        for column in range(len(head))
+    ]
     rule = ["---:" if aligned else "---" for aligned in numeric]
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
 
@@ -297,7 +412,9 @@ def quantity(value: float) -> str:
     return f"{value / unit:,.{digits}f}{letter}"
 
 
-def joined(group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], str]) -> str:
+def joined(
+    group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], str]
+) -> str:
     """Return the texts of some rows of a network, or an en dash, with slashes between."""
     return " / ".join(text(group[key]) if key in group else "–" for key in keys)
 
@@ -314,24 +431,61 @@ FEW = [("calibrated", steps) for steps in CALIBRATED]
 
 def accuracy_table(found: Found) -> List[str]:
     """Return the table of the networks and their accuracy in few time steps."""
-    table = [["network", "trained", "test pictures", "trained network", "T = 8", "T = 16", "T = 32", "same class"]]
+    table = [
+        [
+            "network",
+            "trained",
+            "test pictures",
+            "trained network",
+            "T = 8",
+            "T = 16",
+            "T = 32",
+            "same class",
+        ]
+    ]
     for name, group, row in having(found, "calibrated"):
         low, high = wilson(row.ann, row.samples)
         pictures = f"{row.samples:,} {PICTURES[row.pictures]}"
         ann = f"{percent(row.ann)} ({percent(low)}–{percent(high)})"
         few = [joined(group, [key], both) for key in FEW]
-        table.append([name, row.trained, pictures, ann, *few, joined(group, FEW, lambda row: percent(row.same))])
+        table.append(
+            [
+                name,
+                row.trained,
+                pictures,
+                ann,
+                *few,
+                joined(group, FEW, lambda row: percent(row.same)),
+            ]
+        )
     return markdown(table)
 
 
 def cost_table(found: Found) -> List[str]:
     """Return the table of losses and costs of the calibrated networks."""
-    table = [["network", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]]
+    table = [
+        [
+            "network",
+            "lost at T = 8",
+            "16",
+            "32",
+            "latency",
+            "interval",
+            "operations at 8 / 16 / 32",
+        ]
+    ]
     for name, group, _ in having(found, "calibrated"):
         lost = [joined(group, [key], points) for key in FEW]
         row = next(row for (method, _), row in group.items() if method == "calibrated")
         times = [f"{time // row.steps} T" for time in (row.latency, row.interval)]
-        table.append([name, *lost, *times, joined(group, FEW, lambda row: quantity(row.operations))])
+        table.append(
+            [
+                name,
+                *lost,
+                *times,
+                joined(group, FEW, lambda row: quantity(row.operations)),
+            ]
+        )
     return markdown(table)
 
 
@@ -340,12 +494,19 @@ def free_table(found: Found) -> List[str]:
     keys = [("free", steps) for steps in FREE]
     head = ["network", "trained network", *(f"lost at {steps}" for steps in FREE)]
     longer = [("free8", steps) for steps in LONGER]
-    head += [f"calibrated for 8, lost after {' / '.join(map(str, LONGER))}", "operations at 8 / 16 / 32"]
+    head += [
+        f"calibrated for 8, lost after {' / '.join(map(str, LONGER))}",
+        "operations at 8 / 16 / 32",
+    ]
     table = [head]
     for name, group, row in having(found, "free"):
         lost = [joined(group, [key], points) for key in keys]
         on = joined(group, longer, lambda row: points(row).split(" ±")[0])
-        operations = joined(group, [("free", steps) for steps in CALIBRATED], lambda row: quantity(row.operations))
+        operations = joined(
+            group,
+            [("free", steps) for steps in CALIBRATED],
+            lambda row: quantity(row.operations),
+        )
         table.append([name, percent(row.ann), *lost, on, operations])
     return markdown(table)
 
@@ -364,7 +525,14 @@ def integer_table(found: Found) -> List[str]:
     table = [["network", "trained network", *head, "same class"]]
     for name, group, row in having(found, *BITS):
         shares = [joined(group, [key], both) for key in keys]
-        table.append([name, percent(row.ann), *shares, joined(group, keys, lambda row: percent(row.same))])
+        table.append(
+            [
+                name,
+                percent(row.ann),
+                *shares,
+                joined(group, keys, lambda row: percent(row.same)),
+            ]
+        )
     return markdown(table)
 
 
@@ -375,8 +543,19 @@ def parsed_table(found: Found) -> List[str]:
     table = [["network", "trained network", *head, f"operations, {PARSED[-1]} steps"]]
     for name, group, row in having(found, *STARTS):
         shares = [joined(group, [key], both) for key in keys]
-        longest = [row for (method, steps), row in group.items() if method in STARTS and steps == PARSED[-1]]
-        table.append([name, percent(row.ann), *shares, quantity(longest[0].operations) if longest else "–"])
+        longest = [
+            row
+            for (method, steps), row in group.items()
+            if method in STARTS and steps == PARSED[-1]
+        ]
+        table.append(
+            [
+                name,
+                percent(row.ann),
+                *shares,
+                quantity(longest[0].operations) if longest else "–",
+            ]
+        )
     return markdown(table)
 
 
@@ -388,37 +567,140 @@ HALF = "IF, starts at half its threshold"
 DEEPER, MAX = "a deeper network", "max pooling; trained on original pictures"
 PUBLISHED = {
     ("resnet20", "resnet20_cifar10"): [
-        (QCFS, "ResNet-20", "yes", HALF, "91.77", "83.8", "89.55", "91.62", "92.24", "92.35", "", "other weights"),
         (
-            *("Local threshold balancing (Bu et al. 2025, CVPR)", "ResNet-18", "no", f"{HALF}; delayed read-out"),
-            *("69.76", "", "", "", "65.55", "68.53", "69.03 (128), 69.21 (256)", "ImageNet"),
+            QCFS,
+            "ResNet-20",
+            "yes",
+            HALF,
+            "91.77",
+            "83.8",
+            "89.55",
+            "91.62",
+            "92.24",
+            "92.35",
+            "",
+            "other weights",
         ),
         (
-            *("TSC (Han & Roy 2020, ECCV)", "ResNet-20", "", "IF, spikes coded in time", "91.47"),
+            *(
+                "Local threshold balancing (Bu et al. 2025, CVPR)",
+                "ResNet-18",
+                "no",
+                f"{HALF}; delayed read-out",
+            ),
+            *(
+                "69.76",
+                "",
+                "",
+                "",
+                "65.55",
+                "68.53",
+                "69.03 (128), 69.21 (256)",
+                "ImageNet",
+            ),
+        ),
+        (
+            *(
+                "TSC (Han & Roy 2020, ECCV)",
+                "ResNet-20",
+                "",
+                "IF, spikes coded in time",
+                "91.47",
+            ),
             *("", "", "", "", "69.38", "91.42 (≥ 512)", "other weights"),
         ),
         (
-            *("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "", PLAIN, "89.10"),
+            *(
+                "Sengupta et al. 2019, Front. Neurosci. 13:95",
+                "ResNet-20",
+                "",
+                PLAIN,
+                "89.10",
+            ),
             *("", "", "", "", "", "87.46", "other weights"),
         ),
         (
-            *("SNN Calibration (Li et al. 2021, ICML)", "ResNet-20", TUNED, PLAIN, "95.68"),
+            *(
+                "SNN Calibration (Li et al. 2021, ICML)",
+                "ResNet-20",
+                TUNED,
+                PLAIN,
+                "95.68",
+            ),
             *("", "", "94.33", "", "", "", "a wider network"),
         ),
     ],
     ("vgg11_cifar10",): [
-        ("QCFS", "VGG-16", "yes", HALF, "95.52", "", "94.95", "95.40", "95.54", "95.55", "", DEEPER),
-        ("SNN Calibration", "VGG-16", TUNED, PLAIN, "95.76", "", "", "93.65", "", "", "", DEEPER),
-        ("SNN Calibration", "VGG-16", TUNED, PLAIN, "95.72", "", "", "", "93.71", "95.14", "", DEEPER),
+        (
+            "QCFS",
+            "VGG-16",
+            "yes",
+            HALF,
+            "95.52",
+            "",
+            "94.95",
+            "95.40",
+            "95.54",
+            "95.55",
+            "",
+            DEEPER,
+        ),
+        (
+            "SNN Calibration",
+            "VGG-16",
+            TUNED,
+            PLAIN,
+            "95.76",
+            "",
+            "",
+            "93.65",
+            "",
+            "",
+            "",
+            DEEPER,
+        ),
+        (
+            "SNN Calibration",
+            "VGG-16",
+            TUNED,
+            PLAIN,
+            "95.72",
+            "",
+            "",
+            "",
+            "93.71",
+            "95.14",
+            "",
+            DEEPER,
+        ),
     ],
     ("rueckauer_cifar10",): [
         (
-            *("Rueckauer et al. 2017, Front. Neurosci. 11:682", "its CIFAR-10 network", "no", PLAIN, "88.87"),
+            *(
+                "Rueckauer et al. 2017, Front. Neurosci. 11:682",
+                "its CIFAR-10 network",
+                "no",
+                PLAIN,
+                "88.87",
+            ),
             *("", "", "", "", "", "88.82", MAX),
         ),
     ],
     ("lenet_mnist",): [
-        ("Rueckauer et al. 2017", "LeNet", "no", PLAIN, "99.44", "", "", "", "", "", "99.44", "other weights"),
+        (
+            "Rueckauer et al. 2017",
+            "LeNet",
+            "no",
+            PLAIN,
+            "99.44",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "99.44",
+            "other weights",
+        ),
     ],
 }
 OWN = {  # methods of the rows here: training for the conversion, neurons
@@ -435,26 +717,53 @@ def published_table(found: Found) -> List[str]:
     for nearest, published in PUBLISHED.items():
         for (network, pictures, samples), group in found.items():
             for method, kind in OWN.items() if network in nearest else ():
-                rows = {row.latency: percent(row.readout) for (of, _), row in group.items() if of == method}
+                rows = {
+                    row.latency: percent(row.readout)
+                    for (of, _), row in group.items()
+                    if of == method
+                }
                 few = [rows.pop(steps, "") for steps in FREE]
-                longest = ", ".join(f"{share} ({steps})" for steps, share in sorted(rows.items()))
-                ann, tested = percent(next(iter(group.values())).ann), f"{samples:,} pictures ({PICTURES[pictures]})"
+                longest = ", ".join(
+                    f"{share} ({steps})" for steps, share in sorted(rows.items())
+                )
+                ann, tested = (
+                    percent(next(iter(group.values())).ann),
+                    f"{samples:,} pictures ({PICTURES[pictures]})",
+                )
                 if longest or any(few):
-                    table.append([f"`snnb`, {NAMES[method]}", f"`{network}`", *kind, ann, *few, longest, tested])
+                    table.append(
+                        [
+                            f"`snnb`, {NAMES[method]}",
+                            f"`{network}`",
+                            *kind,
+                            ann,
+                            *few,
+                            longest,
+                            tested,
+                        ]
+                    )
         table += map(list, published)
     return markdown(table)
 
 
 def peer_table(_: Found) -> List[str]:
     """Return the table of SpikingJelly's converter."""
-    table = [["recipe of SpikingJelly", *(f"{steps} steps" for steps in FREE[:4]), "operations at 8 / 16 / 32"]]
+    table = [
+        [
+            "recipe of SpikingJelly",
+            *(f"{steps} steps" for steps in FREE[:4]),
+            "operations at 8 / 16 / 32",
+        ]
+    ]
     rows: Dict[str, Dict[int, Dict[str, str]]] = {}
     with PEERS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rows.setdefault(row["recipe"], {})[int(row["steps"])] = row
     for recipe, by_steps in rows.items():
         shares = [percent(float(by_steps[steps]["readout"])) for steps in FREE[:4]]
-        operations = " / ".join(quantity(float(by_steps[steps]["operations"])) for steps in CALIBRATED)
+        operations = " / ".join(
+            quantity(float(by_steps[steps]["operations"])) for steps in CALIBRATED
+        )
         table.append([recipe, *shares, operations])
     return markdown(table)
 
@@ -464,25 +773,48 @@ def draw(found: Found) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "snnb", "font.size": 8})
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "snnb", "font.size": 8}
+    )
     from matplotlib import pyplot
 
-    drawn = [(name.strip("`"), group, row) for name, group, row in having(found, "free")]
+    drawn = [
+        (name.strip("`"), group, row) for name, group, row in having(found, "free")
+    ]
     for file, networks in (
         ("free-firing.svg", drawn),
         ("free-firing-resnet20.svg", [one for one in drawn if one[0] == "resnet20"]),
     ):
         figure, grid = pyplot.subplots(
-            len(networks), 2, figsize=(7.5, 2.4 * len(networks)), squeeze=False, sharey="row"
+            len(networks),
+            2,
+            figsize=(7.5, 2.4 * len(networks)),
+            squeeze=False,
+            sharey="row",
         )
         for axes, (name, group, trained) in zip(grid, networks):
             for axis, cost in zip(axes, ("latency", "operations")):
-                axis.axhline(100 * trained.ann, color="grey", lw=0.8, ls="--", label="trained network")
+                axis.axhline(
+                    100 * trained.ann,
+                    color="grey",
+                    lw=0.8,
+                    ls="--",
+                    label="trained network",
+                )
                 for method, label in NAMES.items():
                     rows = [row for (of, _), row in group.items() if of == method]
-                    axis.plot([getattr(row, cost) for row in rows], [100 * row.readout for row in rows], "o-", ms=3)
+                    axis.plot(
+                        [getattr(row, cost) for row in rows],
+                        [100 * row.readout for row in rows],
+                        "o-",
+                        ms=3,
+                    )
                     axis.lines[-1].set_label(label)
-                axis.set(xscale="log", title=name, xlabel={"latency": "latency in time steps"}.get(cost, "operations"))
+                axis.set(
+                    xscale="log",
+                    title=name,
+                    xlabel={"latency": "latency in time steps"}.get(cost, "operations"),
+                )
                 axis.set_ylim(100 * trained.ann - 15, 100 * trained.ann + 2)
             axes[0].set_ylabel("accuracy in %")
         grid[0, 0].legend(loc="lower right")
@@ -494,10 +826,16 @@ def hours(found: Found) -> List[str]:
     """Return the sentence that states the cost of the records by network, without training."""
     seconds: Dict[str, float] = {}
     for (network, _, _), group in found.items():
-        seconds[network] = seconds.get(network, 0) + sum(row.seconds for row in group.values())
+        seconds[network] = seconds.get(network, 0) + sum(
+            row.seconds for row in group.values()
+        )
     most = max(seconds, key=lambda network: seconds[network])
-    total = f"{sum(seconds.values()) / 3600:.1f} hours of processor time, without trainings"
-    return [f"The records took {total}, most of them `{most}`: {seconds[most] / 60:.0f} minutes."]
+    total = (
+        f"{sum(seconds.values()) / 3600:.1f} hours of processor time, without trainings"
+    )
+    return [
+        f"The records took {total}, most of them `{most}`: {seconds[most] / 60:.0f} minutes."
+    ]
 
 
 SECTIONS: Dict[str, Callable[[Found], List[str]]] = {

@@ -22,7 +22,11 @@ from torch.nn.functional import cross_entropy
 from snnb.datasets import digit_events, digits
 
 BIN_US = 1000  # a time step
-BETA = (0.875, 0.875, 0.9375)  # fraction of the potential that remains after a time step
+BETA = (
+    0.875,
+    0.875,
+    0.9375,
+)  # fraction of the potential that remains after a time step
 EPOCHS, BATCH, RATE, SEED = 40, 32, 2e-3, 0
 HELD_OUT = 6  # of so many training samples, one is not trained on
 GRID = 256  # weights are multiples of 1 / GRID
@@ -30,21 +34,32 @@ GRID = 256  # weights are multiples of 1 / GRID
 
 def frames(part):
     """Return the counts of events: float32 (samples, steps, 288), channels first; and the classes."""
-    read = [part.read(position, digit_events.SENSOR, BIN_US) for position in range(len(part.labels))]
+    read = [
+        part.read(position, digit_events.SENSOR, BIN_US)
+        for position in range(len(part.labels))
+    ]
     size = int(np.prod(digit_events.SENSOR))
     x = np.zeros((len(read), max(sample.length for sample in read), size), np.float32)
     for counts, sample in zip(x, read):
         counts[sample.step, sample.neuron] = sample.value
-    x = x.reshape(*x.shape[:2], *digit_events.SENSOR).transpose(0, 1, 4, 2, 3).reshape(x.shape)
+    x = (
+        x.reshape(*x.shape[:2], *digit_events.SENSOR)
+        .transpose(0, 1, 4, 2, 3)
+        .reshape(x.shape)
+    )
     return torch.from_numpy(x), torch.from_numpy(np.asarray(part.labels, np.int64))
 
 
 class Network(Module):
     def __init__(self):
         super().__init__()
-        self.first, self.second, self.third = (Linear(*n, bias=False) for n in ((288, 64), (64, 32), (32, 10)))
+        self.first, self.second, self.third = (
+            Linear(*n, bias=False) for n in ((288, 64), (64, 32), (32, 10))
+        )
         options = {"reset_mechanism": "zero", "reset_delay": False}
-        self.hidden, self.out = (snntorch.Leaky(beta, **options) for beta in (BETA[0], BETA[2]))
+        self.hidden, self.out = (
+            snntorch.Leaky(beta, **options) for beta in (BETA[0], BETA[2])
+        )
         self.recurrent = snntorch.RLeaky(BETA[1], linear_features=32, **options)
         self.recurrent.recurrent = Linear(32, 32, bias=False)
         with torch.no_grad():
@@ -64,7 +79,10 @@ class Network(Module):
 
 
 def rounded(weights):
-    return {name: torch.round(w * GRID) / GRID if w.ndim == 2 else w for name, w in weights.items()}
+    return {
+        name: torch.round(w * GRID) / GRID if w.ndim == 2 else w
+        for name, w in weights.items()
+    }
 
 
 def accuracy(network, weights, x, y):
@@ -83,7 +101,9 @@ def trained(network, x, y):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     best, chosen = 0.0, {}
     for epoch in range(EPOCHS):
-        for rows in torch.nonzero(~held)[:, 0][torch.randperm(int((~held).sum()))].split(BATCH):
+        for rows in torch.nonzero(~held)[:, 0][
+            torch.randperm(int((~held).sum()))
+        ].split(BATCH):
             optimizer.zero_grad()
             cross_entropy(network(x[rows]), y[rows]).backward()
             optimizer.step()

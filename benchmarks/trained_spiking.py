@@ -41,7 +41,9 @@ ZERO = {"init_hidden": True, "reset_mechanism": "zero"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", help="of the other environment")
-    parser.add_argument("--network", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument(
+        "--network", nargs="*", choices=NETWORKS, default=list(NETWORKS)
+    )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--folder", type=Path, help="keep the files here")
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
@@ -57,10 +59,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
         write_samples(folder)
-        command = [given.python, __file__, "--train", "--folder", folder, "--epochs", given.epochs, "--network"]
-        subprocess.run([*map(str, command), *given.network], check=True, stdout=subprocess.DEVNULL)
+        command = [
+            given.python,
+            __file__,
+            "--train",
+            "--folder",
+            folder,
+            "--epochs",
+            given.epochs,
+            "--network",
+        ]
+        subprocess.run(
+            [*map(str, command), *given.network], check=True, stdout=subprocess.DEVNULL
+        )
         print(
-            "| network | accuracy | in the tool | here | pairs that differ | in float64 |", "|---" * 6 + "|", sep="\n"
+            "| network | accuracy | in the tool | here | pairs that differ | in float64 |",
+            "|---" * 6 + "|",
+            sep="\n",
         )
         for network in given.network:
             print("|", " | ".join([network, *compared(folder, network)]), "|")
@@ -70,11 +85,22 @@ def compared(folder, network):
     """Return the cells of a network."""
     if not (folder / f"{network}.npz").exists():
         return [(folder / f"{network}.txt").read_text(encoding="utf-8")]
-    tool, x = np.load(str(folder / f"{network}.npz")), np.load(str(folder / "x_test.npy"))
-    wanted, exact = ([tool[f"{kind} {n}"] for n in range(2)] for kind in ("float32", "float64"))
+    tool, x = (
+        np.load(str(folder / f"{network}.npz")),
+        np.load(str(folder / "x_test.npy")),
+    )
+    wanted, exact = (
+        [tool[f"{kind} {n}"] for n in range(2)] for kind in ("float32", "float64")
+    )
     right = (wanted[-1].argmax(1) == np.load(str(folder / "y_test.npy"))).mean()
     here = counts_here(folder / f"{network}.nir", NETWORKS[network], x)
-    return [f"{right:.1%}", sums(wanted), sums(here), differing(wanted, here), differing(wanted, exact)]
+    return [
+        f"{right:.1%}",
+        sums(wanted),
+        sums(here),
+        differing(wanted, here),
+        differing(wanted, exact),
+    ]
 
 
 def sums(counts):
@@ -82,7 +108,10 @@ def sums(counts):
 
 
 def differing(counts, others):
-    return ", ".join(f"{int((a != b).sum()):,}" if a.shape == b.shape else "shape" for a, b in zip(counts, others))
+    return ", ".join(
+        f"{int((a != b).sum()):,}" if a.shape == b.shape else "shape"
+        for a, b in zip(counts, others)
+    )
 
 
 def write_samples(folder):
@@ -91,8 +120,13 @@ def write_samples(folder):
 
     parts = digit_events.load(digits.locate(Path()))
     for name, part in (("train", parts.train), ("test", parts.test)):
-        read = [part.read(position, digit_events.SENSOR, 1000) for position in range(len(part.labels))]
-        x = np.zeros((len(read), max(sample.length for sample in read), np.prod(SHAPE)), np.uint8)
+        read = [
+            part.read(position, digit_events.SENSOR, 1000)
+            for position in range(len(part.labels))
+        ]
+        x = np.zeros(
+            (len(read), max(sample.length for sample in read), np.prod(SHAPE)), np.uint8
+        )
         for counts, sample in zip(x, read):
             counts[sample.step, sample.neuron] = sample.value
         x = x.reshape(*x.shape[:2], *digit_events.SENSOR).transpose(0, 1, 4, 2, 3)
@@ -114,7 +148,10 @@ def counts_here(path, options, x):
     steps = InputSteps.dense(x.reshape(*x.shape[:2], *network.input.shape))
     counts = EventEngine(network, settings).simulate(steps, 0, lambda *_: None).counts
     found = [counts[population.name] for population in network.populations]
-    return [(c.transpose(0, 3, 1, 2) if c.ndim == 4 else c).reshape(len(x), -1) for c in found]
+    return [
+        (c.transpose(0, 3, 1, 2) if c.ndim == 4 else c).reshape(len(x), -1)
+        for c in found
+    ]
 
 
 def in_the_tool(network, folder, epochs):
@@ -126,14 +163,19 @@ def in_the_tool(network, folder, epochs):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float32)
-    x, y, tests = (torch.from_numpy(np.load(str(folder / f"{n}.npy"))) for n in ("x_train", "y_train", "x_test"))
+    x, y, tests = (
+        torch.from_numpy(np.load(str(folder / f"{n}.npy")))
+        for n in ("x_train", "y_train", "x_test")
+    )
     tool, kind = network.split(" ", 1)
     module, layers, graph = globals()[tool](kind, x.shape[1])
     optimizer = torch.optim.Adam(module.parameters(), RATE)
     for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(BATCH):
             optimizer.zero_grad()
-            cross_entropy(layers(x[rows].float())[-1].flatten(2).sum(1), y[rows]).backward()
+            cross_entropy(
+                layers(x[rows].float())[-1].flatten(2).sum(1), y[rows]
+            ).backward()
             optimizer.step()
     written = graph(tests[:1, 0].float())
     nir.write(str(folder / f"{network}.nir"), written)
@@ -192,13 +234,23 @@ def snntorch(kind, steps):
     from torch import nn
 
     first, second = dense(2.0)
-    options = {"init_hidden": True} if DELAYED.items() <= NETWORKS[f"snntorch {kind}"].items() else ZERO
+    options = (
+        {"init_hidden": True}
+        if DELAYED.items() <= NETWORKS[f"snntorch {kind}"].items()
+        else ZERO
+    )
     values = {"beta": torch.full((HIDDEN,), 0.9), "threshold": torch.ones(HIDDEN)}
-    out = snn.Leaky(torch.full((CLASSES,), 0.9), threshold=torch.ones(CLASSES), **options)
+    out = snn.Leaky(
+        torch.full((CLASSES,), 0.9), threshold=torch.ones(CLASSES), **options
+    )
     if "RLeaky" in kind:
-        hidden = snn.RLeaky(linear_features=HIDDEN, reset_delay="default" in kind, **values, **options)
+        hidden = snn.RLeaky(
+            linear_features=HIDDEN, reset_delay="default" in kind, **values, **options
+        )
     elif kind == "RSynaptic":
-        hidden = snn.RSynaptic(torch.full((HIDDEN,), 0.5), linear_features=HIDDEN, **values, **options)
+        hidden = snn.RSynaptic(
+            torch.full((HIDDEN,), 0.5), linear_features=HIDDEN, **values, **options
+        )
     else:
         hidden = snn.Leaky(**values, **options)
     if kind in ("RLeaky", "RSynaptic"):
@@ -208,14 +260,20 @@ def snntorch(kind, steps):
     def reset():
         for neurons in (hidden, out):
             neurons.reset_mem()
-            if first.weight.dtype == torch.float64:  # snnTorch's functions of spikes return float32
+            if (
+                first.weight.dtype == torch.float64
+            ):  # snnTorch's functions of spikes return float32
                 neurons.spike_grad = lambda v: (v > 0).to(v.dtype)
 
     def graph(sample):
         reset()
         return export_to_nir(module, sample, ignore_dims=[0])
 
-    return module, step_by_step(module, (snn.Leaky, snn.RLeaky, snn.RSynaptic), reset), graph
+    return (
+        module,
+        step_by_step(module, (snn.Leaky, snn.RLeaky, snn.RSynaptic), reset),
+        graph,
+    )
 
 
 def norse(kind, steps):
@@ -224,10 +282,16 @@ def norse(kind, steps):
     from norse.torch.utils.export_nir import to_nir
 
     def neurons(size):
-        values = {"tau_mem_inv": torch.full((size,), 100.0), "v_th": torch.ones(size), "alpha": torch.tensor(10.0)}
+        values = {
+            "tau_mem_inv": torch.full((size,), 100.0),
+            "v_th": torch.ones(size),
+            "alpha": torch.tensor(10.0),
+        }
         values.update(v_leak=torch.zeros(size), v_reset=torch.zeros(size))
         if kind == "LIFCell":
-            return nt.LIFCell(nt.LIFParameters(tau_syn_inv=torch.full((size,), 200.0), **values))
+            return nt.LIFCell(
+                nt.LIFParameters(tau_syn_inv=torch.full((size,), 200.0), **values)
+            )
         return nt.LIFBoxCell(nt.LIFBoxParameters(**values))
 
     first, second = dense(12.0)
@@ -257,7 +321,9 @@ def spikingjelly(kind, steps):
 
     if kind == "LIFNode":
         first, second = convolutional(2.0)
-        module = nn.Sequential(first, neurons(), nn.AvgPool2d(2), nn.Flatten(), second, neurons())
+        module = nn.Sequential(
+            first, neurons(), nn.AvgPool2d(2), nn.Flatten(), second, neurons()
+        )
     else:
         first, second = dense(0.5)
         module = nn.Sequential(nn.Flatten(), first, neurons(), second, neurons())
@@ -269,7 +335,11 @@ def spikingjelly(kind, steps):
         reset()
         return export_to_nir(module, sample)
 
-    return module, step_by_step(module, (neuron.LIFNode, neuron.CUBALIFNode), reset), graph
+    return (
+        module,
+        step_by_step(module, (neuron.LIFNode, neuron.CUBALIFNode), reset),
+        graph,
+    )
 
 
 def sinabs(kind, steps):
@@ -284,15 +354,26 @@ def sinabs(kind, steps):
         options = {"spike_fn": sa.MultiSpike if kind == "IAF" else sa.SingleSpike}
         if kind.startswith("IAF"):
             return sl.IAFSqueeze(num_timesteps=steps, **options)
-        options.update(tau_mem=torch.full((size,), 8.0), spike_threshold=torch.ones(size))
+        options.update(
+            tau_mem=torch.full((size,), 8.0), spike_threshold=torch.ones(size)
+        )
         return sl.LIFSqueeze(num_timesteps=steps, **options)
 
     if kind.startswith("IAF"):
         first, second = convolutional()
-        module = nn.Sequential(first, neurons(None), sl.SumPool2d(2), nn.Flatten(), second, neurons(CLASSES))
+        module = nn.Sequential(
+            first,
+            neurons(None),
+            sl.SumPool2d(2),
+            nn.Flatten(),
+            second,
+            neurons(CLASSES),
+        )
     else:
         first, second = dense(8.0)
-        module = nn.Sequential(nn.Flatten(), first, neurons(HIDDEN), second, neurons(CLASSES))
+        module = nn.Sequential(
+            nn.Flatten(), first, neurons(HIDDEN), second, neurons(CLASSES)
+        )
     populations = [one for one in module if isinstance(one, sl.StatefulLayer)]
 
     def layers(x):
@@ -309,11 +390,15 @@ def sinabs(kind, steps):
         for one in populations:
             one.reset_states()
         written = to_nir(module, sample.repeat(steps, 1, 1, 1))
-        for node in written.nodes.values():  # which to_nir leaves out, and nir.write needs
+        for (
+            node
+        ) in written.nodes.values():  # which to_nir leaves out, and nir.write needs
             if isinstance(node, nir.Conv2d):
                 node.input_shape = SHAPE[1:]
             elif isinstance(node, nir.Flatten):
-                node.input_type = {"input": np.array([8, 6, 6] if kind.startswith("IAF") else SHAPE)}
+                node.input_type = {
+                    "input": np.array([8, 6, 6] if kind.startswith("IAF") else SHAPE)
+                }
         return written
 
     return module, layers, graph

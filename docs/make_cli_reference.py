@@ -89,7 +89,9 @@ class _Schema(GenerateJsonSchema):
 
 def schema_of(command: str) -> Dict[str, Any]:
     """Return the JSON schema of the output of a command with `--json` when it succeeds."""
-    schema = TypeAdapter(DOCUMENTS[command]).json_schema(mode="serialization", schema_generator=_Schema)
+    schema = TypeAdapter(DOCUMENTS[command]).json_schema(
+        mode="serialization", schema_generator=_Schema
+    )
     return {**schema, "title": f"Output of `snnb {command} --json`"}
 
 
@@ -102,14 +104,24 @@ def row(command: str, parameter: Parameter) -> str:
     variable = parameter.envvar
     if f"--{parameter.name}".replace("_", "-") != longest:
         variable = f"SNNB_{command}_{parameter.name}".upper()
-    kind = "" if parameter.is_flag else " value" if isinstance(parameter.type, Choice) else f" {parameter.type.name}"
+    kind = (
+        ""
+        if parameter.is_flag
+        else " value"
+        if isinstance(parameter.type, Choice)
+        else f" {parameter.type.name}"
+    )
     spelled = ", ".join(f"`{name}`" for name in names) + kind
     return f"- {spelled}: {text}{f' Variable: `{variable}`.' if variable else ''}"
 
 
 def rows(name: str) -> List[str]:
     """Return the lines about the options of a command."""
-    return [row(name, p) for p in load(name).help_parameters() if not (isinstance(p, Option) and p.hidden)]
+    return [
+        row(name, p)
+        for p in load(name).help_parameters()
+        if not (isinstance(p, Option) and p.hidden)
+    ]
 
 
 def section(name: str, stated: List[str]) -> List[str]:
@@ -126,14 +138,28 @@ def section(name: str, stated: List[str]) -> List[str]:
 
 def reference() -> str:
     """Return the page. Options of all commands, and those of all stages, are stated once."""
-    everywhere = [line for line in rows("prepare") if all(line in rows(name) for name in COMMANDS)]
-    stages = [line for line in rows("prepare") if line not in everywhere and all(line in rows(name) for name in STAGES)]
+    everywhere = [
+        line for line in rows("prepare") if all(line in rows(name) for name in COMMANDS)
+    ]
+    stages = [
+        line
+        for line in rows("prepare")
+        if line not in everywhere and all(line in rows(name) for name in STAGES)
+    ]
     lines = [HEAD, "## Options of all commands\n", *everywhere]
     lines += ["\n## Options of all stages\n", *stages]
     lines += (f"\n{note}" for note in load("prepare").notes)
-    of_stages = [line for name in STAGES for line in rows(name)]  # `run` and `sweep` take these too, as their notes say
+    of_stages = [
+        line for name in STAGES for line in rows(name)
+    ]  # `run` and `sweep` take these too, as their notes say
     for name in COMMANDS:
-        stated = stages if name in STAGES else of_stages if name in ("run", "sweep") else rows("status")
+        stated = (
+            stages
+            if name in STAGES
+            else of_stages
+            if name in ("run", "sweep")
+            else rows("status")
+        )
         lines += section(name, [*everywhere, *stated])
     return "\n".join([*lines, ""])
 

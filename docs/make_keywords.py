@@ -42,7 +42,10 @@ def spelling(annotation: Any) -> str:
 
 def typed_dict(name: str, what: str, kind: Type[Options]) -> List[str]:
     """Return the lines of one class."""
-    fields = [f"    {field}: {spelling(kind.model_fields[field].annotation)}" for field in own_flags(kind)]
+    fields = [
+        f"    {field}: {spelling(kind.model_fields[field].annotation)}"
+        for field in own_flags(kind)
+    ]
     return [
         "",
         "",

@@ -37,16 +37,35 @@ section svg { width: 100%; max-height: 250px; }
 
 
 def photograph(page: str) -> Image.Image:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(
+            None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+        ),
+        None,
+    )
     if chromium is None:
         sys.exit("there is no Chromium; `apt-get install chromium`")
     with tempfile.TemporaryDirectory() as folder:
         around, picture = Path(folder) / "page.html", Path(folder) / "page.png"
         around.write_text(page, encoding="utf-8")
-        quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars")
+        quiet = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--hide-scrollbars",
+        )
         size = "--window-size={},{}".format(*SIZE)
         subprocess.run(
-            [chromium, *quiet, f"--user-data-dir={folder}/profile", size, f"--screenshot={picture}", around.as_uri()],
+            [
+                chromium,
+                *quiet,
+                f"--user-data-dir={folder}/profile",
+                size,
+                f"--screenshot={picture}",
+                around.as_uri(),
+            ],
             capture_output=True,
             check=True,
             timeout=300,
@@ -61,8 +80,12 @@ def main() -> None:
     report = run / "report.html"
     if not report.exists():
         sys.exit(f"{report}: no such file; `make demo` makes it")
-    page = report.read_text(encoding="utf-8").replace("</head>", f"<style>{STYLE}</style></head>")
-    page = re.sub(r'(<p class="subtitle">)[^<]*/', r"\1", page)  # where the run lies is of no interest
+    page = report.read_text(encoding="utf-8").replace(
+        "</head>", f"<style>{STYLE}</style></head>"
+    )
+    page = re.sub(
+        r'(<p class="subtitle">)[^<]*/', r"\1", page
+    )  # where the run lies is of no interest
     TARGET.parent.mkdir(exist_ok=True)
     photograph(page).quantize(COLOURS).save(TARGET, optimize=True)
     size = TARGET.stat().st_size

@@ -29,8 +29,17 @@ def rows_of(kind: Type[BaseModel], path: str = "") -> List[str]:
     for name, field in kind.model_fields.items():
         quantities = [item for item in field.metadata if isinstance(item, Quantity)]
         for quantity in quantities:
-            cells = (f"`{path}{name}`", quantity.title, quantity.stored_unit, field.description or "")
-            rows.append(" | ".join(["", *(cell.replace("|", r"\|") for cell in cells), ""]).strip())
+            cells = (
+                f"`{path}{name}`",
+                quantity.title,
+                quantity.stored_unit,
+                field.description or "",
+            )
+            rows.append(
+                " | ".join(
+                    ["", *(cell.replace("|", r"\|") for cell in cells), ""]
+                ).strip()
+            )
         for document in documents_of(field.annotation):
             rows += rows_of(document, f"{path}{name}.")
     return rows
@@ -53,7 +62,9 @@ def main() -> None:
     """Write the tables of all pages."""
     for name, kinds in PAGES.items():
         page = DOCS / name
-        page.write_text(with_tables(page.read_text(encoding="utf-8"), kinds), encoding="utf-8")
+        page.write_text(
+            with_tables(page.read_text(encoding="utf-8"), kinds), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -29,20 +29,34 @@ LINK = re.compile(r"\]\((?P<target>[^)\s:#]+)(?P<heading>#[^)\s]*)?\)")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for origin, page in PAGES.items():
-        files.append(File.generated(config, page, content=(REPOSITORY / origin).read_text(encoding="utf-8")))
+        files.append(
+            File.generated(
+                config, page, content=(REPOSITORY / origin).read_text(encoding="utf-8")
+            )
+        )
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(
+    markdown: str, page: Page, config: MkDocsConfig, files: Files
+) -> str:
     origin = ORIGINS.get(page.file.src_uri, DOCS + page.file.src_uri)
 
     def on_the_site(link: Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), link["target"]))
+        path = posixpath.normpath(
+            posixpath.join(posixpath.dirname(origin), link["target"])
+        )
         if path.startswith("..") or not (REPOSITORY / path).is_file():
             return link[0]  # mkdocs says that it leads nowhere, if it is a link
-        target = path[len(DOCS) :] if path.startswith(DOCS) else PAGES.get(path, COPIES + path)
+        target = (
+            path[len(DOCS) :]
+            if path.startswith(DOCS)
+            else PAGES.get(path, COPIES + path)
+        )
         if files.get_file_from_path(target) is None:
-            files.append(File.generated(config, target, abs_src_path=str(REPOSITORY / path)))
+            files.append(
+                File.generated(config, target, abs_src_path=str(REPOSITORY / path))
+            )
         here = posixpath.dirname(page.file.src_uri)
         return f"]({posixpath.relpath(target, here or '.')}{link['heading'] or ''})"
 

@@ -35,7 +35,9 @@ def build(models: Sequence[str], folder: Path) -> int:
             print(f"{model}: {target} is there")
             continue
         try:
-            run = Run(model, say=lambda message, model=model: print(f"{model}: {message}"))
+            run = Run(
+                model, say=lambda message, model=model: print(f"{model}: {message}")
+            )
             run.graph()
             archive(run, target)
         except SnnbError as error:

@@ -17,7 +17,9 @@ def edges(path):
             if "ids" in connection:
                 ids = connection["ids"][()]
             else:
-                ids = connection.attrs["first_id"] + np.arange(np.prod(connection.attrs["input_volume"]))
+                ids = connection.attrs["first_id"] + np.arange(
+                    np.prod(connection.attrs["input_volume"])
+                )
             ids = np.reshape(ids, connection.attrs["input_volume"])
             rows, cols = connection["rows"][()], connection["columns"][()]
             dense, m = connection.attrs["pairing"] == "dense", filters // channels
@@ -26,11 +28,19 @@ def edges(path):
                     for k in np.flatnonzero(ids[from_row, from_column] >= 0):
                         for f in range(filters) if dense else range(k * m, k * m + m):
                             if connection.attrs["weighting"] == "kernel":
-                                weight = connection["kernel"][i, j, k, f if dense else f % m]
+                                weight = connection["kernel"][
+                                    i, j, k, f if dense else f % m
+                                ]
                             elif connection.attrs["weighting"] == "one":
                                 weight = np.float32(1)
                             else:
-                                weight = np.float32(1 / ((rows[:, 1] == row).sum() * (cols[:, 1] == column).sum()))
+                                weight = np.float32(
+                                    1
+                                    / (
+                                        (rows[:, 1] == row).sum()
+                                        * (cols[:, 1] == column).sum()
+                                    )
+                                )
                             target = first + (row * columns + column) * filters + f
                             yield ids[from_row, from_column, k], target, weight
 
@@ -40,16 +50,26 @@ def write_graph(path, populations, matrices, inputs=0, samples=1, steps=1):
     names, first = list(populations), {}
     with h5py.File(path, "w", userblock_size=512) as file:
         file.attrs.update(format="snnb synapse graph", version=1, inputs=inputs)
-        file.attrs.update(num_samples=samples, num_timesteps=steps, warm_up=0, dt_ms=1.0)
+        file.attrs.update(
+            num_samples=samples, num_timesteps=steps, warm_up=0, dt_ms=1.0
+        )
         for number, (name, spikes) in enumerate(populations.items()):
             first[name] = sum(np.size(populations[other]) for other in names[:number])
             group = file.create_group(f"populations/{number:04d}")
             group.attrs.update(
-                name=name, layer="neurons", shape=np.shape(spikes), first_id=first[name], coding="spikes"
+                name=name,
+                layer="neurons",
+                shape=np.shape(spikes),
+                first_id=first[name],
+                coding="spikes",
             )
             group["spike_count"] = spikes
-        links = sorted((names.index(target), names.index(source)) for source, target in matrices)
-        file["projections"] = np.array([(k, to) for to, k in links], "int64").reshape(-1, 2)
+        links = sorted(
+            (names.index(target), names.index(source)) for source, target in matrices
+        )
+        file["projections"] = np.array([(k, to) for to, k in links], "int64").reshape(
+            -1, 2
+        )
         for number, (to, k) in enumerate(links):
             matrix = matrices[names[k], names[to]].tocsr().copy()
             matrix.sum_duplicates()  # sorts them too
@@ -70,7 +90,10 @@ def listed_edges(path):
     """Yield (source, target, weight) of every edge, in the order of snnb."""
     with h5py.File(path, "r") as file:
         for number, (k, _) in enumerate(file["projections"]):
-            edges, first = file[f"lists/{number:04d}"], file[f"populations/{k:04d}"].attrs["first_id"]
+            edges, first = (
+                file[f"lists/{number:04d}"],
+                file[f"populations/{k:04d}"].attrs["first_id"],
+            )
             start = edges["start"][()]
             source = first + np.repeat(np.arange(start.size - 1), np.diff(start))
             yield from zip(source, edges["target"][()], edges["weight"][()])

@@ -21,17 +21,25 @@ def main(path: Path, hardware: str) -> None:
     print(mapping)
     cost = mapping.cost
     sequential = cost.sequential.sequential_connectivity
-    print(f"spikes between cores per sample: {cost.traffic.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
-    print(f"hops {cost.routes.hops_unicast:,.1f}, energy {cost.energy.picojoules:,.0f} pJ")
+    print(
+        f"spikes between cores per sample: {cost.traffic.connectivity:,.1f}, sequential mapping {sequential:,.1f}"
+    )
+    print(
+        f"hops {cost.routes.hops_unicast:,.1f}, energy {cost.energy.picojoules:,.0f} pJ"
+    )
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
     for core in range(mapping.cores):
         neurons = mapping.neurons_of(core)
         layers = sorted({graph.nodes[int(node)].population for node in neurons})
         x, y = mapping.place_of(core)
-        print(f"core {core} at ({x}, {y}): {len(neurons)} neurons of {', '.join(layers)}")
+        print(
+            f"core {core} at ({x}, {y}): {len(neurons)} neurons of {', '.join(layers)}"
+        )
     source, target = divmod(int(mapping.traffic.toarray().argmax()), mapping.cores)
-    print(f"most spikes go from core {source} to core {target}: {mapping.traffic[source, target]:,.1f} per sample")
+    print(
+        f"most spikes go from core {source} to core {target}: {mapping.traffic[source, target]:,.1f} per sample"
+    )
     print("the last neuron is on core", mapping.core_of(graph.number_of_nodes() - 1))
 
 

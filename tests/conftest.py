@@ -17,16 +17,24 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 # The user's own, which the tests would otherwise not see, as they have another $XDG_CACHE_HOME.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba"))
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # a shell starts its background jobs so; tests send Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("gate", derandomize=True)  # a gate judges the change, not the luck of the draw
+settings.register_profile(
+    "gate", derandomize=True
+)  # a gate judges the change, not the luck of the draw
 
 
 def pytest_make_parametrize_id(val, argname):
     """Name a long text by its length: the name of a test stands in its environment and in every report of it."""
-    return f"{argname}-{len(val)}-long" if isinstance(val, (str, bytes)) and len(val) > 100 else None
+    return (
+        f"{argname}-{len(val)}-long"
+        if isinstance(val, (str, bytes)) and len(val) > 100
+        else None
+    )
 
 
 def pytest_runtest_setup(item):
@@ -59,7 +67,9 @@ def figures(methods):
 @pytest.fixture(scope="session", autouse=True)
 def _blank_figures():
     """Leave figures blank, in their size and format: to draw them takes more than half of the time of a command."""
-    import_module("snnb.io.figures")  # matplotlib binds the method `draw` to a class when the class is made
+    import_module(
+        "snnb.io.figures"
+    )  # matplotlib binds the method `draw` to a class when the class is made
     with figures({name: lambda *_: None for name in DRAWN}):
         yield
 

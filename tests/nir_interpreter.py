@@ -14,7 +14,10 @@ def write(path, nodes, edges):
     """Write a graph as the library `nir` does."""
     with h5py.File(path, "w") as file:
         file["version"] = "1.0.8"
-        _write(file.create_group("node"), {"type": "NIRGraph", "nodes": nodes, "edges": edges})
+        _write(
+            file.create_group("node"),
+            {"type": "NIRGraph", "nodes": nodes, "edges": edges},
+        )
     return path
 
 
@@ -26,9 +29,12 @@ def read(path):
 
     with h5py.File(path, "r") as file:
         nodes = {
-            name: {key: text(value[()]) for key, value in node.items()} for name, node in file["node/nodes"].items()
+            name: {key: text(value[()]) for key, value in node.items()}
+            for name, node in file["node/nodes"].items()
         }
-        return nodes, [(text(source), text(target)) for source, target in file["node/edges"][()]]
+        return nodes, [
+            (text(source), text(target)) for source, target in file["node/edges"][()]
+        ]
 
 
 def _write(group, node):
@@ -37,9 +43,15 @@ def _write(group, node):
             for name, inner in value.items():
                 _write(group.create_group(f"nodes/{name}"), inner)
         elif key == "edges":
-            group.create_dataset(key, data=np.array(value, object).reshape(-1, 2), dtype=h5py.special_dtype(vlen=str))
+            group.create_dataset(
+                key,
+                data=np.array(value, object).reshape(-1, 2),
+                dtype=h5py.special_dtype(vlen=str),
+            )
         elif isinstance(value, str):
-            group.create_dataset(key, data=str(value), dtype=h5py.special_dtype(vlen=str))
+            group.create_dataset(
+                key, data=str(value), dtype=h5py.special_dtype(vlen=str)
+            )
         else:
             group.create_dataset(key, data=np.asarray(value))
 
@@ -50,15 +62,24 @@ def flat(nodes, edges, prefix=""):
     for name, node in nodes.items():
         if node["type"] == "NIRGraph":
             inner, between = flat(node["nodes"], node["edges"], f"{prefix}{name}.")
-            ends = {kind: next(n for n, one in inner.items() if one["type"] == kind) for kind in ("Input", "Output")}
+            ends = {
+                kind: next(n for n, one in inner.items() if one["type"] == kind)
+                for kind in ("Input", "Output")
+            }
             for end in ends.values():
                 inner[end] = {"type": "Nothing"}
             found.update(inner)
             listed += between
-            edges = [(ends["Output"] if a == name else a, ends["Input"] if b == name else b) for a, b in edges]
+            edges = [
+                (ends["Output"] if a == name else a, ends["Input"] if b == name else b)
+                for a, b in edges
+            ]
         else:
             found[prefix + name] = node
-            edges = [(prefix + name if a == name else a, prefix + name if b == name else b) for a, b in edges]
+            edges = [
+                (prefix + name if a == name else a, prefix + name if b == name else b)
+                for a, b in edges
+            ]
     return found, [*listed, *edges]
 
 
@@ -79,7 +100,9 @@ class Interpreter:
                     visit(target)
             self.order.insert(0, on_path.pop())
 
-        visit(next(name for name, node in self.nodes.items() if node["type"] == "Input"))
+        visit(
+            next(name for name, node in self.nodes.items() if node["type"] == "Input")
+        )
 
     def step(self, x):
         """Do a time step with the input x; return the value of each node."""
@@ -96,7 +119,9 @@ class Interpreter:
                     read.append(self.past[-1][source])
             if any(value is None for value in read):
                 read = [value for value in read if value is not None]
-            values[name] = self.value(name, self.nodes[name], sum(read)) if read else None
+            values[name] = (
+                self.value(name, self.nodes[name], sum(read)) if read else None
+            )
         self.past.append(values)
         return values
 
@@ -108,7 +133,9 @@ class Interpreter:
         if kind == "Delay":
             history = self.state.setdefault(name, [])
             history.append(x)
-            steps = np.broadcast_to(np.round(np.asarray(node["delay"]) / self.dt).astype(int), x.shape)
+            steps = np.broadcast_to(
+                np.round(np.asarray(node["delay"]) / self.dt).astype(int), x.shape
+            )
             late = np.zeros(x.shape)
             for at in np.ndindex(x.shape):
                 if steps[at] < len(history):
@@ -138,7 +165,11 @@ class Interpreter:
         if self.reset == "subtract_delayed":
             self.state[name] = i, v, spikes * node["v_threshold"]
             return spikes
-        after = v - node["v_threshold"] if self.reset == "subtract" else node.get("v_reset", 0.0)
+        after = (
+            v - node["v_threshold"]
+            if self.reset == "subtract"
+            else node.get("v_reset", 0.0)
+        )
         self.state[name] = i, np.where(spikes > 0, after, v), late
         return spikes
 
@@ -157,19 +188,31 @@ def linear(node, x):
     if kind == "Scale":
         return x * node["scale"]
     if kind == "Flatten":
-        first, last = (axis % x.ndim for axis in (int(node["start_dim"]), int(node["end_dim"])))
+        first, last = (
+            axis % x.ndim for axis in (int(node["start_dim"]), int(node["end_dim"]))
+        )
         return x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :])
     if kind == "Conv1d":
         one = {key: np.append(1, node[key]) for key in ("stride", "dilation")}
-        one["padding"] = node["padding"] if isinstance(node["padding"], str) else np.append(0, node["padding"])
+        one["padding"] = (
+            node["padding"]
+            if isinstance(node["padding"], str)
+            else np.append(0, node["padding"])
+        )
         weight = node["weight"][:, :, None]
-        return linear({**node, **one, "type": "Conv2d", "weight": weight}, x[:, None])[:, 0]
+        return linear({**node, **one, "type": "Conv2d", "weight": weight}, x[:, None])[
+            :, 0
+        ]
     if kind == "Conv2d":
         return convolution(node, x)
     if kind in ("SumPool2d", "AvgPool2d"):
         taps = tuple(np.resize(node["kernel_size"], 2))
-        weight = np.full((len(x), 1, *taps), 1 / np.prod(taps) if kind == "AvgPool2d" else 1.0)
-        return convolution({**node, "weight": weight, "dilation": 1, "groups": len(x)}, x)
+        weight = np.full(
+            (len(x), 1, *taps), 1 / np.prod(taps) if kind == "AvgPool2d" else 1.0
+        )
+        return convolution(
+            {**node, "weight": weight, "dilation": 1, "groups": len(x)}, x
+        )
     return x
 
 
@@ -179,7 +222,10 @@ def convolution(node, x):
     (sh, sw), (dh, dw) = np.resize(node["stride"], 2), np.resize(node["dilation"], 2)
     rows, columns = (weight.shape[2] - 1) * dh + 1, (weight.shape[3] - 1) * dw + 1
     if isinstance(node["padding"], str):
-        around = [(n // 2, n - n // 2) if node["padding"] == "same" else (0, 0) for n in (rows - 1, columns - 1)]
+        around = [
+            (n // 2, n - n // 2) if node["padding"] == "same" else (0, 0)
+            for n in (rows - 1, columns - 1)
+        ]
     else:
         around = [(n, n) for n in np.resize(node["padding"], 2)]
     x = np.pad(x, [(0, 0), *around])
@@ -188,6 +234,12 @@ def convolution(node, x):
     of_group, read = len(weight) // groups, len(x) // groups
     for f, r, c in np.ndindex(out.shape):
         first = f // of_group * read
-        window = x[first : first + read, r * sh : r * sh + rows : dh, c * sw : c * sw + columns : dw]
+        window = x[
+            first : first + read,
+            r * sh : r * sh + rows : dh,
+            c * sw : c * sw + columns : dw,
+        ]
         out[f, r, c] = (window * weight[f]).sum()
-    return out + np.reshape(np.broadcast_to(node.get("bias", 0.0), (len(weight),)), (-1, 1, 1))
+    return out + np.reshape(
+        np.broadcast_to(node.get("bias", 0.0), (len(weight),)), (-1, 1, 1)
+    )

@@ -24,7 +24,11 @@ def linear_node(draw, shape, *, any_pool=True):
         return {"type": kind, "scale": 2.0 ** draw.integers(-1, 2, of)}
     if kind == "Flatten":
         last = int(draw.choice([-1, len(shape) - 1, *range(len(shape))]))
-        return {"type": kind, "start_dim": int(draw.integers(0, (last % len(shape)) + 1)), "end_dim": last}
+        return {
+            "type": kind,
+            "start_dim": int(draw.integers(0, (last % len(shape)) + 1)),
+            "end_dim": last,
+        }
     axes = len(shape) - 1
     taps = [int(draw.integers(1, 4)) for _ in range(axes)]
     if kind.startswith("Conv"):
@@ -33,28 +37,41 @@ def linear_node(draw, shape, *, any_pool=True):
         padding = draw.choice(["same", "valid", "numbers"])
         return {
             "type": kind,
-            "input_shape": shape[1] if axes == 1 else np.array(shape[1:]),  # which is not needed
+            "input_shape": shape[1]
+            if axes == 1
+            else np.array(shape[1:]),  # which is not needed
             "weight": quarters(draw, filters, shape[0] // groups, *taps),
             "bias": quarters(draw, filters),
             "stride": strides(draw, axes),
             "dilation": strides(draw, axes),
-            "padding": str(padding) if padding != "numbers" else draw.integers(0, 3, axes),
+            "padding": str(padding)
+            if padding != "numbers"
+            else draw.integers(0, 3, axes),
             "groups": groups,
         }
     if kind == "AvgPool2d" and not any_pool:
         taps = [int(draw.choice([1, 2, 4])) for _ in range(axes)]
     padding = [int(draw.integers(0, n // 2 + 1)) for n in taps]
-    return {"type": kind, "kernel_size": np.array(taps), "stride": strides(draw, axes), "padding": np.array(padding)}
+    return {
+        "type": kind,
+        "kernel_size": np.array(taps),
+        "stride": strides(draw, axes),
+        "padding": np.array(padding),
+    }
 
 
 def strides(draw, axes):
     """Return a number for each axis, or one for all."""
-    return int(draw.integers(1, 4)) if draw.random() < 0.3 else draw.integers(1, 4, axes)
+    return (
+        int(draw.integers(1, 4)) if draw.random() < 0.3 else draw.integers(1, 4, axes)
+    )
 
 
 def input_shape(draw):
     axes = draw.integers(1, 4)
-    return tuple(int(n) for n in (draw.choice([1, 2, 3, 4, 6]), *draw.integers(3, 9, 2))[:axes])
+    return tuple(
+        int(n) for n in (draw.choice([1, 2, 3, 4, 6]), *draw.integers(3, 9, 2))[:axes]
+    )
 
 
 DT = 2.0**-10
@@ -70,9 +87,13 @@ def neurons(draw, kind, shape, full):
         return {"type": kind, "threshold": some(0.0, 0.5, 1.0)}
     node = {"type": kind, "r": some(0.5, 1.0, 2.0)}
     if kind == "IF":
-        node["r"] = np.broadcast_to(draw.choice([1.0, 1 / DT, 0.5 / DT]), shape if full else ())
+        node["r"] = np.broadcast_to(
+            draw.choice([1.0, 1 / DT, 0.5 / DT]), shape if full else ()
+        )
     elif kind == "CubaLIF":
-        node.update(tau_syn=DT * some(1, 2), tau_mem=DT * some(1, 2, 2), w_in=some(1.0, 2.0))
+        node.update(
+            tau_syn=DT * some(1, 2), tau_mem=DT * some(1, 2, 2), w_in=some(1.0, 2.0)
+        )
     else:
         node.update(tau=DT * some(1, 2, 2))
     if kind != "IF":
@@ -88,7 +109,11 @@ def recurrent(draw, shape):
     """Return a linear node whose output has the shape of its input."""
     if len(shape) == 1:
         size = shape[0]
-        return {"type": "Affine", "weight": quarters(draw, size, size, low=-2), "bias": quarters(draw, size)}
+        return {
+            "type": "Affine",
+            "weight": quarters(draw, size, size, low=-2),
+            "bias": quarters(draw, size),
+        }
     axes, channels = len(shape) - 1, shape[0]
     return {
         "type": f"Conv{axes}d",
@@ -108,19 +133,30 @@ def network(draw, full=False):
     Parameters of neurons, delays and scales are arrays of the node's shape, or, unless `full`, also single numbers.
     """
     shape = input_shape(draw)
-    nodes, edges, last = {"input": {"type": "Input", "shape": np.array(shape)}}, [], "input"
+    nodes, edges, last = (
+        {"input": {"type": "Input", "shape": np.array(shape)}},
+        [],
+        "input",
+    )
     sums = []  # populations of one axis that other nodes can reach: name and size
     populations = int(draw.integers(2, 5))
     for k in range(populations):
         nested = draw.random() < 0.3
-        inside, between = ({"in": {"type": "Input", "shape": np.array(shape)}}, []) if nested else (nodes, edges)
+        inside, between = (
+            ({"in": {"type": "Input", "shape": np.array(shape)}}, [])
+            if nested
+            else (nodes, edges)
+        )
         before = "in" if nested else last
         for i in range(draw.integers(0 if k else 1, 3)):
             node = linear_node(draw, shape, any_pool=False)
             if draw.random() < 0.3 and not i:
                 node = {
                     "type": "Delay",
-                    "delay": DT * draw.integers(0, 3, [shape, shape if full else ()][draw.integers(2)]),
+                    "delay": DT
+                    * draw.integers(
+                        0, 3, [shape, shape if full else ()][draw.integers(2)]
+                    ),
                 }
             try:
                 out = linear(node, np.zeros(shape)).shape
@@ -135,7 +171,9 @@ def network(draw, full=False):
             between.append((before, name))
             before = name
         end = k == populations - 1
-        kind = draw.choice(["IF", "LIF", "CubaLIF", "CubaLIF", "Threshold"] + ["LI"] * 4 * end)
+        kind = draw.choice(
+            ["IF", "LIF", "CubaLIF", "CubaLIF", "Threshold"] + ["LI"] * 4 * end
+        )
         name = f"p{k}"
         inside[name] = neurons(draw, kind, shape, full)
         between.append((before, name))
@@ -158,6 +196,10 @@ def network(draw, full=False):
     if len(size) == 1 and not nested and kind != "LI":
         nodes["flat"] = {"type": "Flatten", "start_dim": 0, "end_dim": -1}
         weight = quarters(draw, size[0], int(np.prod(shape)), low=-2)
-        nodes["more"] = {"type": "Affine", "weight": weight, "bias": quarters(draw, size[0])}
+        nodes["more"] = {
+            "type": "Affine",
+            "weight": weight,
+            "bias": quarters(draw, size[0]),
+        }
         edges += [(name, "flat"), ("flat", "more"), ("more", onto)]
     return nodes, edges

@@ -40,7 +40,11 @@ def test_no_import_leads_back():
         for name in _imports(path)
         if name in modules - packages and _module(path) not in packages
     )
-    assert [sorted(cycle) for cycle in networkx.strongly_connected_components(graph) if len(cycle) > 1] == []
+    assert [
+        sorted(cycle)
+        for cycle in networkx.strongly_connected_components(graph)
+        if len(cycle) > 1
+    ] == []
     assert graph.number_of_edges() > 300
 
 
@@ -54,10 +58,25 @@ def _public(body):
 
 def test_public_functions_say_what_they_take_and_return():
     vague = []
-    for path, function in ((file, node) for file in FILES for node in _public(ast.parse(file.read_text()).body)):
-        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        annotations = [argument.annotation for argument in arguments] + [function.returns]
-        named = [node for annotation in annotations if annotation is not None for node in ast.walk(annotation)]
+    for path, function in (
+        (file, node)
+        for file in FILES
+        for node in _public(ast.parse(file.read_text()).body)
+    ):
+        arguments = [
+            *function.args.posonlyargs,
+            *function.args.args,
+            *function.args.kwonlyargs,
+        ]
+        annotations = [argument.annotation for argument in arguments] + [
+            function.returns
+        ]
+        named = [
+            node
+            for annotation in annotations
+            if annotation is not None
+            for node in ast.walk(annotation)
+        ]
         if any(isinstance(node, ast.Name) and node.id == "Any" for node in named):
             vague.append(f"{path}, line {function.lineno}: {function.name}")
     assert vague == []
@@ -67,25 +86,42 @@ def test_the_documented_interface_says_what_it_takes():
     """Each function and method of docs/api.md with two or more arguments has a Parameters section."""
     offered = [getattr(snnb, name) for name in snnb.__all__ if name != "__version__"]
     classes = [item for item in offered if inspect.isclass(item)]
-    methods = [vars(item)[name] for item in classes for name in vars(item) if not name.startswith("_")]
+    methods = [
+        vars(item)[name]
+        for item in classes
+        for name in vars(item)
+        if not name.startswith("_")
+    ]
     functions = [getattr(item, "__func__", item) for item in (*methods, *offered)]
     documented = [item for item in functions if inspect.isfunction(item)]
     silent = [
         item.__qualname__
         for item in documented
-        if len(set(inspect.signature(item).parameters) - {"self", "cls"}) > 1 and "Parameters\n" not in item.__doc__
+        if len(set(inspect.signature(item).parameters) - {"self", "cls"}) > 1
+        and "Parameters\n" not in item.__doc__
     ]
     assert silent == []
     assert len(documented) > 30
 
 
 def _opens_as_text(call):
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
-    words = [argument.value if isinstance(argument, ast.Constant) else "" for argument in call.args]
+    name = (
+        call.func.attr
+        if isinstance(call.func, ast.Attribute)
+        else getattr(call.func, "id", None)
+    )
+    words = [
+        argument.value if isinstance(argument, ast.Constant) else ""
+        for argument in call.args
+    ]
     if name == "open" and isinstance(
         call.func, ast.Attribute
     ):  # `path.open()`, `path.open("w")`, `gzip.open(path, "wt")`
-        return not words or any(re.fullmatch("[rwxa][+t]*", str(word)) for word in words[:1]) or "wt" in words[1:]
+        return (
+            not words
+            or any(re.fullmatch("[rwxa][+t]*", str(word)) for word in words[:1])
+            or "wt" in words[1:]
+        )
     if name in ("open", "fdopen"):
         return "b" not in str(words[1:2])
     return isinstance(call.func, ast.Attribute) and name in ("read_text", "write_text")
@@ -95,7 +131,10 @@ def test_text_is_read_and_written_as_utf_8():
     folders = [PROJECT / name for name in ("src", "docs", "benchmarks", "examples")]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     calls = [
-        (f"{file}, line {node.lineno}", any(keyword.arg == "encoding" for keyword in node.keywords))
+        (
+            f"{file}, line {node.lineno}",
+            any(keyword.arg == "encoding" for keyword in node.keywords),
+        )
         for file in files
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and _opens_as_text(node)

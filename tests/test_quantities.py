@@ -69,9 +69,17 @@ def documents_in(kind: type) -> "list[type[Document]]":
     """Return a kind of document, and those in its fields."""
     found = [kind]
     for field in kind.model_fields.values():
-        members = get_args(field.annotation) if get_origin(field.annotation) is Union else [field.annotation]
+        members = (
+            get_args(field.annotation)
+            if get_origin(field.annotation) is Union
+            else [field.annotation]
+        )
         for member in members:
-            if isinstance(member, type) and issubclass(member, Document) and member not in CHIPS:
+            if (
+                isinstance(member, type)
+                and issubclass(member, Document)
+                and member not in CHIPS
+            ):
                 found += documents_in(member)
     return found
 
@@ -82,9 +90,12 @@ def test_each_number_is_a_quantity_or_named_as_none(kind):
         undeclared = {
             name
             for name, field in document.model_fields.items()
-            if is_number(field.annotation) and not any(isinstance(item, Quantity) for item in field.metadata)
+            if is_number(field.annotation)
+            and not any(isinstance(item, Quantity) for item in field.metadata)
         }
-        assert undeclared == NO_QUANTITIES.get(document.__name__, set()), document.__name__
+        assert undeclared == NO_QUANTITIES.get(document.__name__, set()), (
+            document.__name__
+        )
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
@@ -111,7 +122,13 @@ def test_tables_of_quantities_in_the_documentation_are_current():
 def test_no_module_declares_a_view_of_an_unknown_key():
     """A view raises where it is declared, so that importing the modules with a view is the test."""
     package = Path(snnb.__file__).parent
-    declaring = [path for path in package.rglob("*.py") if "= view(" in path.read_text(encoding="utf-8")]
+    declaring = [
+        path
+        for path in package.rglob("*.py")
+        if "= view(" in path.read_text(encoding="utf-8")
+    ]
     assert len(declaring) > 8
     for path in declaring:
-        importlib.import_module(".".join(["snnb", *path.relative_to(package).with_suffix("").parts]))
+        importlib.import_module(
+            ".".join(["snnb", *path.relative_to(package).with_suffix("").parts])
+        )

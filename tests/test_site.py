@@ -18,35 +18,65 @@ FROM_ELSEWHERE = {"index.md", "containers.md", "contributing.md", "changelog.md"
 def _pages(entry):
     if isinstance(entry, str):
         return [entry]
-    return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in _pages(inner)]
+    return [
+        page
+        for inner in (entry.values() if isinstance(entry, dict) else entry)
+        for page in _pages(inner)
+    ]
 
 
 def test_the_navigation_holds_every_page():
     pages = _pages(yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())["nav"])
     docs = REPOSITORY / "docs"
-    assert sorted(pages) == sorted(FROM_ELSEWHERE | {str(path.relative_to(docs)) for path in docs.rglob("*.md")})
+    assert sorted(pages) == sorted(
+        FROM_ELSEWHERE | {str(path.relative_to(docs)) for path in docs.rglob("*.md")}
+    )
 
 
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
-    subprocess.run(["make", "--silent", ".venv-site/ready"], cwd=str(REPOSITORY), check=True)
+    subprocess.run(
+        ["make", "--silent", ".venv-site/ready"], cwd=str(REPOSITORY), check=True
+    )
     built = subprocess.run(
-        [".venv-site/bin/mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        [
+            ".venv-site/bin/mkdocs",
+            "build",
+            "--strict",
+            "--site-dir",
+            str(tmp_path / "site"),
+        ],
         cwd=str(REPOSITORY),
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "HTTPS_PROXY": "http://127.0.0.1:9"},
+        env={
+            **os.environ,
+            "NO_MKDOCS_2_WARNING": "1",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+        },
         capture_output=True,
         text=True,
     )
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
     pages = {path.name: path.read_text() for path in (tmp_path / "site").glob("*.html")}
-    assert {f"{path.stem}.html" for path in (REPOSITORY / "docs").glob("*.md")} < set(pages)
-    loaded = [tag for text in pages.values() for tag in re.findall(r"<(?:link|script|img|iframe)\b[^>]*>", text)]
+    assert {f"{path.stem}.html" for path in (REPOSITORY / "docs").glob("*.md")} < set(
+        pages
+    )
+    loaded = [
+        tag
+        for text in pages.values()
+        for tag in re.findall(r"<(?:link|script|img|iframe)\b[^>]*>", text)
+    ]
     assert len(loaded) > 100
-    assert [tag for tag in loaded if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)] == []
+    assert [
+        tag for tag in loaded if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)
+    ] == []
     assert "every synapse of a spiking network" in pages["index.html"]
     for name in set(snnb.__all__) - {"__version__"}:
         thing = getattr(snnb, name)
-        members = [f".{m}" for m in vars(thing) if not m.startswith("_")] if inspect.isclass(thing) else []
+        members = (
+            [f".{m}" for m in vars(thing) if not m.startswith("_")]
+            if inspect.isclass(thing)
+            else []
+        )
         for member in ["", *members]:
             assert f'id="snnb.{name}{member}"' in pages["api.html"]

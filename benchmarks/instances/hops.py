@@ -19,14 +19,18 @@ def core_traffic(graph: Graph, core: np.ndarray) -> csr_matrix:
         source, to = np.divmod(np.unique(source * cores + core_of[target]), cores)
         apart = (source >= graph.placed) & (core_of[source] != to)
         source, to = source[apart], to[apart]
-        total = total + csr_matrix((graph.counts[source], (core_of[source], to)), (cores, cores))
+        total = total + csr_matrix(
+            (graph.counts[source], (core_of[source], to)), (cores, cores)
+        )
     return total / graph.samples
 
 
 def hops_of(traffic: csr_matrix, place: np.ndarray, chip: Dict[str, Any]) -> float:
     """Return `hops_unicast` of cores at `place` (int64, shape (cores, 2)): Σ spikes × distance of their routers."""
     router, between = place // chip.get("tile", (1, 1)), traffic.tocoo()
-    return float(between.data @ np.abs(router[between.row] - router[between.col]).sum(axis=1))
+    return float(
+        between.data @ np.abs(router[between.row] - router[between.col]).sum(axis=1)
+    )
 
 
 def fewest_hops(traffic: csr_matrix, chip: Dict[str, Any]) -> float:

@@ -151,8 +151,14 @@ RECIPES = {
 
 def command(recipe: Recipe) -> str:
     """Return the command from the recorded network to the graph of run RUN, for the folder `benchmarks/instances`."""
-    model = f"networks/{recipe.model} --dataset {recipe.dataset}" if Path(recipe.model).suffix else recipe.model
-    return " ".join(f"snnb run --model {model} --run-dir RUN {recipe.options} --networkx-limit 0".split())
+    model = (
+        f"networks/{recipe.model} --dataset {recipe.dataset}"
+        if Path(recipe.model).suffix
+        else recipe.model
+    )
+    return " ".join(
+        f"snnb run --model {model} --run-dir RUN {recipe.options} --networkx-limit 0".split()
+    )
 
 
 def run_command(line: str, run_dir: Path, source: Optional[Path]) -> None:
@@ -161,16 +167,30 @@ def run_command(line: str, run_dir: Path, source: Optional[Path]) -> None:
     place = [] if source is None else ["--source", str(source)]
     print(line, *place, flush=True)
     start = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
-    subprocess.run([*start, *words, *place, "--quiet"], cwd=str(HERE), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*start, *words, *place, "--quiet"],
+        cwd=str(HERE),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def quality(run: RunDirectory, stamp: str) -> Dict[str, Quality]:
     """Return accuracy or mean squared error of the trained network and of the simulation; the read-out's if known."""
-    figures = read_document(SimulationStatistics, run.path / "simulations" / stamp / ACCURACIES)
+    figures = read_document(
+        SimulationStatistics, run.path / "simulations" / stamp / ACCURACIES
+    )
     kind = "mean_squared_error" if figures.snn_accuracy is None else "accuracy"
     read, counted = (getattr(figures, f"{of}_{kind}") for of in ("readout", "snn"))
-    trained, test = getattr(figures, f"ann_{kind}"), run.record_of("train").metrics.get(f"test_{kind}")
-    return {kind: Quality(trained=trained, spiking=counted if read is None else read, test=test)}
+    trained, test = (
+        getattr(figures, f"ann_{kind}"),
+        run.record_of("train").metrics.get(f"test_{kind}"),
+    )
+    return {
+        kind: Quality(
+            trained=trained, spiking=counted if read is None else read, test=test
+        )
+    }
 
 
 def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Instance:
@@ -179,7 +199,11 @@ def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Inst
     run_command(command(recipe), run_dir, source)
     run = open_run(run_dir)
     stamp = run.latest("graph")
-    write_instance(run_dir / "graphs" / stamp / f"{run.model}_graph.h5", target, f"{name}-{recipe.version}")
+    write_instance(
+        run_dir / "graphs" / stamp / f"{run.model}_graph.h5",
+        target,
+        f"{name}-{recipe.version}",
+    )
     dataset = find_dataset(recipe.dataset).spec
     with SynapseGraph.open(target) as graph:
         return Instance(
@@ -204,10 +228,20 @@ def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Inst
 
 def main() -> int:
     """Make an instance; return 1 if it differs from that of the package."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=RECIPES, metavar="NAME", help=", ".join(RECIPES))
-    parser.add_argument("--source", type=Path, help="folder of the data set's own files")
-    parser.add_argument("--run-dir", type=Path, help="of the run, which is kept; by default a temporary one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "name", choices=RECIPES, metavar="NAME", help=", ".join(RECIPES)
+    )
+    parser.add_argument(
+        "--source", type=Path, help="folder of the data set's own files"
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        help="of the run, which is kept; by default a temporary one",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.h5"
@@ -217,8 +251,12 @@ def main() -> int:
         description = FOLDER / f"{instance.name}.json"
         if description.exists():
             recorded = read_document(Instance, description)
-            differing = [key for key, value in recorded if value != getattr(instance, key)]
-            print(f"{instance.name}: {'differs: ' + ', '.join(differing) if differing else 'equal'}")
+            differing = [
+                key for key, value in recorded if value != getattr(instance, key)
+            ]
+            print(
+                f"{instance.name}: {'differs: ' + ', '.join(differing) if differing else 'equal'}"
+            )
             return int(bool(differing))
         instance.path.write_bytes(made.read_bytes())
         instance.write(description)

@@ -26,16 +26,26 @@ def main() -> None:
     for name in sys.argv[1:] or sorted(path.name for path in RESULTS.iterdir()):
         graph = Graph(INSTANCES / f"{name}.h5")
         for result in sorted((RESULTS / name).glob("*.json")):
-            chip, core = read_constraints(result.stem), read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
+            chip, core = (
+                read_constraints(result.stem),
+                read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0],
+            )
             traffic = core_traffic(graph, core)
-            hops = {"bound": fewest_hops(traffic, chip), **placed(traffic, core, result.stem, chip)}
+            hops = {
+                "bound": fewest_hops(traffic, chip),
+                **placed(traffic, core, result.stem, chip),
+            }
             document = json.loads(result.read_text(encoding="utf-8"))
-            document["placements"] = {method: round(number, 6) for method, number in hops.items()}
+            document["placements"] = {
+                method: round(number, 6) for method, number in hops.items()
+            }
             result.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             print(name, result.stem, json.dumps(document["placements"]), flush=True)
 
 
-def placed(traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[str, Any]) -> Dict[str, float]:
+def placed(
+    traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[str, Any]
+) -> Dict[str, float]:
     """Return the hops of the best placement by each method; print the processor seconds."""
     import mesh_placement as peers
 
@@ -48,15 +58,24 @@ def placed(traffic: csr_matrix, core: np.ndarray, constraints: str, chip: Dict[s
     found: Dict[str, List[np.ndarray]] = {"snnb": [place(traffic, hardware, hops=True)]}
     times.append(processor_seconds())
     both = (traffic + traffic.T).tocsr()
-    rank = np.bincount(core, np.arange(core.size)) / np.maximum(np.bincount(core), 1)  # mean number of the neurons
+    rank = np.bincount(core, np.arange(core.size)) / np.maximum(
+        np.bincount(core), 1
+    )  # mean number of the neurons
     found["curve"] = peers.along_curves(both, rank, mesh)
     times.append(processor_seconds())
     starts = [*found["curve"], *peers.spectral(both, mesh)]
     metrics = {(1, 1), tile}  # with tiles also as if there were none
-    found["force"] = [peers.force_directed(both, start, mesh, metric) for start in starts for metric in metrics]
+    found["force"] = [
+        peers.force_directed(both, start, mesh, metric)
+        for start in starts
+        for metric in metrics
+    ]
     times.append(processor_seconds())
     print("processor seconds:", dict(zip(found, np.round(np.diff(times), 1).tolist())))
-    return {method: min(hops_of(traffic, at, chip) for at in places) for method, places in found.items()}
+    return {
+        method: min(hops_of(traffic, at, chip) for at in places)
+        for method, places in found.items()
+    }
 
 
 def processor_seconds() -> float:

@@ -31,26 +31,43 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 HERE = Path(__file__).parent
-OWN, OTHERS, FLOOR = ("groups", "hypergraph", "auto"), ("mtkahypar", "kahypar", "metis"), ("random", "sequential")
+OWN, OTHERS, FLOOR = (
+    ("groups", "hypergraph", "auto"),
+    ("mtkahypar", "kahypar", "metis"),
+    ("random", "sequential"),
+)
 SLACK = 1.05  # blocks of other programs, above the least number
 PACKAGES = {"mtkahypar": "mtkahypar", "kahypar": "kahypar", "metis": "pymetis"}
 
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("instances", nargs="*")
     parser.add_argument("--constraints", nargs="+")
-    parser.add_argument("--methods", nargs="+", default=[*FLOOR, "auto"], choices=[*FLOOR, *OWN, *OTHERS])
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=[*FLOOR, "auto"],
+        choices=[*FLOOR, *OWN, *OTHERS],
+    )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--python", default=sys.executable, help="interpreter of the other partitioners")
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter of the other partitioners"
+    )
     parser.add_argument("--kahypar-config", type=Path)
     parser.add_argument("--limit", type=float, default=3600)
-    parser.add_argument("--tool", nargs=5, help=argparse.SUPPRESS)  # method, file, blocks, most neurons, seed
+    parser.add_argument(
+        "--tool", nargs=5, help=argparse.SUPPRESS
+    )  # method, file, blocks, most neurons, seed
     given = parser.parse_args()
     if given.tool:
         method, file, blocks, most, seed = given.tool
-        for core in PARTITION[method](Path(file), int(blocks), int(most), int(seed), given.kahypar_config):
+        for core in PARTITION[method](
+            Path(file), int(blocks), int(most), int(seed), given.kahypar_config
+        ):
             print(core)
         return
     for name in given.instances:
@@ -68,25 +85,45 @@ def solve(name: str, given: argparse.Namespace) -> None:
 
     instance = find_instance(name)
     edges = Graph(instance.path)
-    with SynapseGraph.open(instance.path) as graph, tempfile.TemporaryDirectory() as directory:
+    with SynapseGraph.open(
+        instance.path
+    ) as graph, tempfile.TemporaryDirectory() as directory:
         network = MappableNetwork.of(graph)
-        for constraints, method in itertools.product(given.constraints or instance.constraints, given.methods):
-            made, stored = Path(directory) / f"{constraints}.json", result_of(name, constraints)
+        for constraints, method in itertools.product(
+            given.constraints or instance.constraints, given.methods
+        ):
+            made, stored = (
+                Path(directory) / f"{constraints}.json",
+                result_of(name, constraints),
+            )
             row = {"instance": name, "constraints": constraints, "method": method}
             row.update(solve_with(method, graph, network, made, given))
-            row.update(graded(edges, constraints, made) if row["connectivity"] is not None else {})
-            rows = {(one["instance"], one["constraints"], one["method"]): one for one in read_csv()}
+            row.update(
+                graded(edges, constraints, made)
+                if row["connectivity"] is not None
+                else {}
+            )
+            rows = {
+                (one["instance"], one["constraints"], one["method"]): one
+                for one in read_csv()
+            }
             empty = dict.fromkeys(next(iter(rows.values())))
             rows[name, constraints, method] = {**empty, **row}
             write_csv(list(rows.values()))
             best = best_of(by_case(list(rows.values()))[name, constraints])
-            if best["method"] == method and (not stored.exists() or best["connectivity"] < recorded(stored)):
+            if best["method"] == method and (
+                not stored.exists() or best["connectivity"] < recorded(stored)
+            ):
                 record = {key: row[key] for key in ("method", "seed", "program")}
                 cost = {key: row[key] for key in FIGURES if row[key] is not None}
                 document = {**record, "commit": commit(), "cost": cost}
-                stored.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+                stored.write_text(
+                    json.dumps(document, indent=1) + "\n", encoding="utf-8"
+                )
                 for suffix in (".parts.xz", ".places.xz"):
-                    stored.with_suffix(suffix).write_bytes(made.with_suffix(suffix).read_bytes())
+                    stored.with_suffix(suffix).write_bytes(
+                        made.with_suffix(suffix).read_bytes()
+                    )
 
 
 def solve_with(method, graph, network, made, given):
@@ -104,8 +141,12 @@ def solve_with(method, graph, network, made, given):
             if method in ("sequential", *OWN):
                 mapped = map_network(network, hardware, method=method, seed=seed)
             else:
-                parts, earlier = partition(method, graph, network, hardware, seed, made.parent, given, left)
-                mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
+                parts, earlier = partition(
+                    method, graph, network, hardware, seed, made.parent, given, left
+                )
+                mapped = cost_partition(
+                    network, hardware, parts, split_overfull=True, seed=seed
+                )
             connectivity = mapped.cost.traffic.connectivity
             result = f"{connectivity:,.1f}"
             if method == "auto" or mapped.partition.best.method in (method, "file"):
@@ -144,7 +185,9 @@ def recorded(stored: Path) -> float:
 def commit() -> str:
     """Return the commit of the checkout."""
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, text=True
+    ).stdout.strip()
 
 
 def processor_seconds() -> float:
@@ -152,7 +195,9 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def partition(method, graph, network, hardware, seed: int, directory: Path, given, left: float) -> Tuple[Path, float]:
+def partition(
+    method, graph, network, hardware, seed: int, directory: Path, given, left: float
+) -> Tuple[Path, float]:
     """Return the file of a partition, and its processor time if it was computed for earlier constraints, else 0.
 
     Raise `subprocess.TimeoutExpired` if another program needs more than `left` seconds, or was stopped for earlier
@@ -177,7 +222,11 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
         blocks = -(-int(network.neurons * SLACK) // limit)
         file = exported(graph, "metis" if method == "metis" else "hmetis", directory)
         arguments = [method, str(file), str(blocks), str(limit), str(seed)]
-        config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
+        config = (
+            ["--kahypar-config", str(given.kahypar_config)]
+            if given.kahypar_config
+            else []
+        )
         with parts.open("w", encoding="utf-8") as output:
             command = [given.python, __file__, *config, "--tool", *arguments]
             try:
@@ -212,7 +261,9 @@ def program(method: str, python: str) -> str:
     if method not in OTHERS:
         return f"snnb {snnb.__version__}"
     code = f"import importlib.metadata as m; print(m.version({PACKAGES[method]!r}))"
-    version = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True, text=True).stdout
+    version = subprocess.run(
+        [python, "-c", code], stdout=subprocess.PIPE, check=True, text=True
+    ).stdout
     return f"{PACKAGES[method]} {version.strip()}, divided by snnb {snnb.__version__}"
 
 
@@ -224,7 +275,9 @@ def read_hypergraph(path: Path) -> Tuple[int, List[int], List[int], List[int]]:
     lines = (line for line in path.open(encoding="utf-8") if not line.startswith("%"))
     hyperedges, nodes = map(int, next(lines).split()[:2])
     offsets, pins, weights = [0], [], []
-    for line in itertools.islice(lines, hyperedges):  # the weights of the nodes follow, which are 1
+    for line in itertools.islice(
+        lines, hyperedges
+    ):  # the weights of the nodes follow, which are 1
         weight, *members = map(int, line.split())
         weights.append(weight)
         pins.extend(dict.fromkeys(member - 1 for member in members))
@@ -237,7 +290,9 @@ def imbalance(nodes: int, blocks: int, most: int) -> float:
     return max(most / -(-nodes // blocks) - 1, 0)
 
 
-def by_mtkahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+def by_mtkahypar(
+    path: Path, blocks: int, most: int, seed: int, config: Optional[Path]
+) -> List[int]:
     """Partition with Mt-KaHyPar, preset `quality`, on one thread."""
     import mtkahypar
 
@@ -247,17 +302,23 @@ def by_mtkahypar(path: Path, blocks: int, most: int, seed: int, config: Optional
     context.logging = False
     graph = library.hypergraph_from_file(str(path), context)
     nodes = graph.num_nodes()
-    context.set_partitioning_parameters(blocks, imbalance(nodes, blocks, most), mtkahypar.Objective.KM1)
+    context.set_partitioning_parameters(
+        blocks, imbalance(nodes, blocks, most), mtkahypar.Objective.KM1
+    )
     parts = graph.partition(context)
     return [parts.block_id(node) for node in range(nodes)]
 
 
-def by_kahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+def by_kahypar(
+    path: Path, blocks: int, most: int, seed: int, config: Optional[Path]
+) -> List[int]:
     """Partition with KaHyPar and its configuration file."""
     import kahypar
 
     nodes, offsets, pins, weights = read_hypergraph(path)
-    graph = kahypar.Hypergraph(nodes, len(weights), offsets, pins, blocks, weights, [1] * nodes)
+    graph = kahypar.Hypergraph(
+        nodes, len(weights), offsets, pins, blocks, weights, [1] * nodes
+    )
     context = kahypar.Context()
     context.loadINIconfiguration(str(config))
     context.setK(blocks)
@@ -268,7 +329,9 @@ def by_kahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[P
     return [graph.blockID(node) for node in range(nodes)]
 
 
-def by_metis(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+def by_metis(
+    path: Path, blocks: int, most: int, seed: int, config: Optional[Path]
+) -> List[int]:
     """Partition the graph with METIS, by bisection; it minimises the traffic of cut synapses."""
     import numpy as np
     import pymetis
@@ -276,17 +339,25 @@ def by_metis(path: Path, blocks: int, most: int, seed: int, config: Optional[Pat
     with path.open(encoding="utf-8") as file:
         lines = (line for line in file if not line.startswith("%"))
         next(lines)
-        rows = [np.array(line.split(), np.int32) for line in lines]  # a neighbour and a weight, and so on
+        rows = [
+            np.array(line.split(), np.int32) for line in lines
+        ]  # a neighbour and a weight, and so on
     numbers = np.concatenate(rows)
     starts = np.cumsum([0, *(row.size // 2 for row in rows)], dtype=np.int32)
     options = pymetis.Options(seed=seed, ufactor=1)  # bisections add up their imbalance
     graph = pymetis.CSRAdjacency(starts, numbers[::2] - 1)
     weights = np.ascontiguousarray(numbers[1::2])
-    _, core = pymetis.part_graph(blocks, graph, eweights=weights, recursive=True, options=options)
+    _, core = pymetis.part_graph(
+        blocks, graph, eweights=weights, recursive=True, options=options
+    )
     return list(core)
 
 
-PARTITION: Dict[str, object] = {"mtkahypar": by_mtkahypar, "kahypar": by_kahypar, "metis": by_metis}
+PARTITION: Dict[str, object] = {
+    "mtkahypar": by_mtkahypar,
+    "kahypar": by_kahypar,
+    "metis": by_metis,
+}
 
 if __name__ == "__main__":
     main()

@@ -35,7 +35,9 @@ PARTS = 16  # of a batch, which are shifted alike
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     describe = commands.add_parser("describe")
     describe.add_argument("model")
@@ -57,9 +59,13 @@ def main() -> None:
     training.add_argument("--keep", type=float, default=1.0)
     given = parser.parse_args()
     if given.command == "describe":
-        given.description.write_text(_keras_model(given.model).to_json(), encoding="utf-8")
+        given.description.write_text(
+            _keras_model(given.model).to_json(), encoding="utf-8"
+        )
     elif given.command == "save":
-        save_network(_keras_model(given.model), np.load(given.weights), given.keras_file)
+        save_network(
+            _keras_model(given.model), np.load(given.weights), given.keras_file
+        )
     else:
         train(given)
 
@@ -74,7 +80,12 @@ def _keras_model(name: str) -> Any:
 def save_network(model: Any, weights: Any, path: Path) -> None:
     """Write a Keras model with these weights."""
     for layer in model.layers:
-        layer.set_weights([weights[f"{layer.name}/{number}"] for number in range(len(layer.get_weights()))])
+        layer.set_weights(
+            [
+                weights[f"{layer.name}/{number}"]
+                for number in range(len(layer.get_weights()))
+            ]
+        )
     model.save(str(path), include_optimizer=False)
 
 
@@ -82,8 +93,13 @@ def read_pictures(directory: Path, part: str) -> Tuple["torch.Tensor", "torch.Te
     """Return pictures (N, 3, 32, 32) uint8 and classes (N,) of `train` or `test`, as `snnb prepare` writes them."""
     import torch
 
-    pictures, classes = np.load(directory / f"x_{part}.npy"), np.load(directory / f"y_{part}.npy")
-    return torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()), torch.from_numpy(classes)
+    pictures, classes = (
+        np.load(directory / f"x_{part}.npy"),
+        np.load(directory / f"y_{part}.npy"),
+    )
+    return torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()), torch.from_numpy(
+        classes
+    )
 
 
 def network(description: Dict[str, Any]) -> "torch.nn.Module":
@@ -102,24 +118,55 @@ def network(description: Dict[str, Any]) -> "torch.nn.Module":
             values: Dict[str, torch.Tensor] = {}
             x = image
             for layer in description["config"]["layers"]:
-                kind, config, name = layer["class_name"], layer["config"], layer["config"]["name"]
-                inputs = [values[node[0]] for node in (layer.get("inbound_nodes") or [[]])[0]] or [x]
+                kind, config, name = (
+                    layer["class_name"],
+                    layer["config"],
+                    layer["config"]["name"],
+                )
+                inputs = [
+                    values[node[0]] for node in (layer.get("inbound_nodes") or [[]])[0]
+                ] or [x]
                 x = values[name] = self.apply_layer(kind, config, name, inputs)
             return x
 
-        def apply_layer(self, kind: str, config: Dict[str, Any], name: str, inputs: List[torch.Tensor]) -> torch.Tensor:
+        def apply_layer(
+            self,
+            kind: str,
+            config: Dict[str, Any],
+            name: str,
+            inputs: List[torch.Tensor],
+        ) -> torch.Tensor:
             x = inputs[0]
             if kind in ("Conv2D", "DepthwiseConv2D"):
-                stride, taps, channels = config["strides"][0], config["kernel_size"][0], x.shape[1]
+                stride, taps, channels = (
+                    config["strides"][0],
+                    config["kernel_size"][0],
+                    x.shape[1],
+                )
                 if name not in self.weighted:
-                    groups, filters = (1, config.get("filters")) if kind == "Conv2D" else (channels, channels)
-                    layer = nn.Conv2d(channels, filters, taps, stride, bias=config["use_bias"], groups=groups)
+                    groups, filters = (
+                        (1, config.get("filters"))
+                        if kind == "Conv2D"
+                        else (channels, channels)
+                    )
+                    layer = nn.Conv2d(
+                        channels,
+                        filters,
+                        taps,
+                        stride,
+                        bias=config["use_bias"],
+                        groups=groups,
+                    )
                     nn.init.kaiming_normal_(
-                        layer.weight, mode="fan_out" if groups == 1 else "fan_in", nonlinearity="relu"
+                        layer.weight,
+                        mode="fan_out" if groups == 1 else "fan_in",
+                        nonlinearity="relu",
                     )
                     self.weighted[name] = layer
                 if config["padding"] == "same":  # TensorFlow pads the end more
-                    pad = max((-(-x.shape[2] // stride) - 1) * stride + taps - x.shape[2], 0)
+                    pad = max(
+                        (-(-x.shape[2] // stride) - 1) * stride + taps - x.shape[2], 0
+                    )
                     x = functional.pad(x, (pad // 2, pad - pad // 2) * 2)
                 return self.weighted[name](x)
             if kind == "BatchNormalization":
@@ -129,14 +176,18 @@ def network(description: Dict[str, Any]) -> "torch.nn.Module":
                 return self.weighted[name](x)
             if kind == "Dense":
                 if name not in self.weighted:
-                    self.weighted[name] = nn.Linear(x.shape[1], config["units"], bias=config["use_bias"])
+                    self.weighted[name] = nn.Linear(
+                        x.shape[1], config["units"], bias=config["use_bias"]
+                    )
                 return self.weighted[name](x)  # the softmax is in the loss
             if kind == "Dropout":
                 return functional.dropout(x, config["rate"], self.training)
             return {
                 "InputLayer": lambda: x,
                 "Activation": lambda: functional.relu(x),
-                "AveragePooling2D": lambda: functional.avg_pool2d(x, config["pool_size"][0]),
+                "AveragePooling2D": lambda: functional.avg_pool2d(
+                    x, config["pool_size"][0]
+                ),
                 "GlobalAveragePooling2D": lambda: x.mean((2, 3)),
                 "Flatten": lambda: x.permute(0, 2, 3, 1).flatten(1),
                 "Add": lambda: inputs[0] + inputs[1],
@@ -151,7 +202,9 @@ def arrays(layer: "torch.nn.Module") -> List["torch.Tensor"]:
 
     if isinstance(layer, nn.Conv2d):
         views = [
-            layer.weight.permute(2, 3, 1, 0) if layer.groups == 1 else layer.weight.permute(2, 3, 0, 1),
+            layer.weight.permute(2, 3, 1, 0)
+            if layer.groups == 1
+            else layer.weight.permute(2, 3, 0, 1),
             layer.bias,
         ]
     elif isinstance(layer, nn.Linear):
@@ -169,21 +222,39 @@ def train(given: argparse.Namespace) -> None:
 
     torch.manual_seed(given.seed)
     pictures, classes = read_pictures(given.dataset, "train")
-    net = network(json.loads(given.description.read_text(encoding="utf-8"))).to(memory_format=torch.channels_last)
+    net = network(json.loads(given.description.read_text(encoding="utf-8"))).to(
+        memory_format=torch.channels_last
+    )
     layers = dict(net.weighted.items())
     if given.initial_weights:
         load(layers, np.load(given.initial_weights))
-    masks = largest({n: m.weight for n, m in layers.items() if isinstance(m, (nn.Conv2d, nn.Linear))}, given.keep)
+    masks = largest(
+        {
+            n: m.weight
+            for n, m in layers.items()
+            if isinstance(m, (nn.Conv2d, nn.Linear))
+        },
+        given.keep,
+    )
     decayed = [p for p in net.parameters() if p.dim() > 1]
-    groups = [{"params": decayed}, {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0}]
+    groups = [
+        {"params": decayed},
+        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0},
+    ]
     steps, began = len(pictures) // given.batch_size, time.time()
     optimizer = torch.optim.SGD(
-        groups, given.learning_rate, momentum=0.9, nesterov=True, weight_decay=given.weight_decay
+        groups,
+        given.learning_rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=given.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, given.learning_rate, total_steps=steps * given.epochs, pct_start=0.15
     )
-    padded = functional.pad(pictures.float(), (SHIFT,) * 4, mode="replicate").to(torch.uint8)
+    padded = functional.pad(pictures.float(), (SHIFT,) * 4, mode="replicate").to(
+        torch.uint8
+    )
     for epoch in range(1, given.epochs + 1):
         order, total = torch.randperm(len(pictures)), 0.0
         for batch in order[: steps * given.batch_size].split(given.batch_size):
@@ -199,15 +270,26 @@ def train(given: argparse.Namespace) -> None:
                 for name, mask in masks.items():
                     layers[name].weight.mul_(mask)
             total += loss.item()
-        print(f"epoch {epoch}, loss {total / steps:.4f}, {time.time() - began:.0f} s", flush=True)
+        print(
+            f"epoch {epoch}, loss {total / steps:.4f}, {time.time() - began:.0f} s",
+            flush=True,
+        )
         if epoch % 5 == 0 or epoch == given.epochs:
             np.savez(given.weights, **stored_arrays(layers))
     net.eval()
     test_pictures, test_classes = read_pictures(given.dataset, "test")
     with torch.no_grad():
         images = (batch.float() / 255 for batch in test_pictures.split(500))
-        found = torch.cat([net(image.contiguous(memory_format=torch.channels_last)).argmax(1) for image in images])
-    print(f"test accuracy {(found == test_classes).float().mean():.2%} of {len(found):,} pictures", flush=True)
+        found = torch.cat(
+            [
+                net(image.contiguous(memory_format=torch.channels_last)).argmax(1)
+                for image in images
+            ]
+        )
+    print(
+        f"test accuracy {(found == test_classes).float().mean():.2%} of {len(found):,} pictures",
+        flush=True,
+    )
 
 
 def augmented(pictures: "torch.Tensor") -> "torch.Tensor":
@@ -224,13 +306,17 @@ def augmented(pictures: "torch.Tensor") -> "torch.Tensor":
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def largest(weights: Dict[str, "torch.Tensor"], keep: float) -> Dict[str, "torch.Tensor"]:
+def largest(
+    weights: Dict[str, "torch.Tensor"], keep: float
+) -> Dict[str, "torch.Tensor"]:
     """Return masks of the share `keep` of all weights, in proportion to the standard deviation of their layer."""
     import torch
 
     if keep >= 1:
         return {}
-    sizes = {name: (weight / weight.std()).abs().detach() for name, weight in weights.items()}
+    sizes = {
+        name: (weight / weight.std()).abs().detach() for name, weight in weights.items()
+    }
     everything = torch.cat([size.flatten() for size in sizes.values()])
     limit = everything.kthvalue(int((1 - keep) * everything.numel())).values
     return {name: (size > limit).float() for name, size in sizes.items()}

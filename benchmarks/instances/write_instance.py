@@ -40,10 +40,16 @@ def write_instance(graph: Path, target: Path, full_name: str) -> None:
     """
     with open_store(graph) as file, atomic_path(target, force=True) as temporary:
         if "connections" not in file or "num_samples" not in file.attrs:
-            raise UsageError(f"{graph}: an instance is made of the graph of a simulation")
+            raise UsageError(
+                f"{graph}: an instance is made of the graph of a simulation"
+            )
         zeros = file.attrs.get("zeros")
         with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as instance:
-            root = {name: value for name, value in file.attrs.items() if name not in LEFT_OUT}
+            root = {
+                name: value
+                for name, value in file.attrs.items()
+                if name not in LEFT_OUT
+            }
             if zeros != DROPPED:
                 root.pop("zeros", None)  # no placeholder is 0
             instance.attrs.update({**root, "instance": full_name})
@@ -55,26 +61,39 @@ def _placeholders(file: h5py.File, *, dropped: bool) -> Dict[str, np.ndarray]:
     """Return the placeholders of all kernels, by their names in the file."""
     found, used = {}, 0
     groups = file["connections"]
-    for kernel in (groups[name]["kernel"] for name in sorted(groups) if "kernel" in groups[name]):
+    for kernel in (
+        groups[name]["kernel"] for name in sorted(groups) if "kernel" in groups[name]
+    ):
         bits = ONE + 2 * np.arange(used, used + kernel.size, dtype=np.int32)
         used += kernel.size
         weights = bits.view(np.float32).reshape(kernel.shape)
-        found[kernel.name] = np.where(kernel[()] == 0, np.float32(0), weights) if dropped else weights
+        found[kernel.name] = (
+            np.where(kernel[()] == 0, np.float32(0), weights) if dropped else weights
+        )
     return found
 
 
-def _copy(source: h5py.Group, target: h5py.Group, kernels: Dict[str, np.ndarray]) -> None:
+def _copy(
+    source: h5py.Group, target: h5py.Group, kernels: Dict[str, np.ndarray]
+) -> None:
     for name, item in source.items():
         if isinstance(item, h5py.Group):
             group = target.create_group(name)
             group.attrs.update(item.attrs)
             _copy(item, group, kernels)
-        elif name != "threshold" or "neuron" in item.parent.name:  # not that of integer weights
+        elif (
+            name != "threshold" or "neuron" in item.parent.name
+        ):  # not that of integer weights
             values = kernels[item.name] if item.name in kernels else item[()]
             if values.nbytes < PACKED_FROM:
                 write_array(target, name, values)
             else:  # compressed, in one chunk
-                packed = {"chunks": values.shape, "compression": "gzip", "compression_opts": 9, "shuffle": True}
+                packed = {
+                    "chunks": values.shape,
+                    "compression": "gzip",
+                    "compression_opts": 9,
+                    "shuffle": True,
+                }
                 target.create_dataset(name, data=values, track_times=False, **packed)
 
 
@@ -86,7 +105,11 @@ def hyperedges(graph: SynapseGraph) -> Iterator[np.ndarray]:
     ascending, each once.
     """
     for source in graph.populations:
-        projections = [projection for projection in graph.projections if projection.source is source]
+        projections = [
+            projection
+            for projection in graph.projections
+            if projection.source is source
+        ]
         counts = spike_counts(source)
         for start, stop in ranges(out_degrees(projections, source), EDGES):
             indptr, target, _ = targets(projections, source, start, stop)
@@ -96,8 +119,15 @@ def hyperedges(graph: SynapseGraph) -> Iterator[np.ndarray]:
             owner, target = np.divmod(pairs, len(graph.nodes))
             degree = np.bincount(owner, minlength=stop - start)
             rows = np.flatnonzero(degree)
-            heads = np.stack([source.first + start + rows, counts[start + rows], degree[rows]], axis=1)
-            yield np.insert(target, np.repeat(np.cumsum(degree)[rows] - degree[rows], 3), heads.ravel())
+            heads = np.stack(
+                [source.first + start + rows, counts[start + rows], degree[rows]],
+                axis=1,
+            )
+            yield np.insert(
+                target,
+                np.repeat(np.cumsum(degree)[rows] - degree[rows], 3),
+                heads.ravel(),
+            )
 
 
 def hyperedges_sha256(graph: SynapseGraph) -> str:

@@ -21,14 +21,20 @@ neurons = b.NeuronGroup(
     reset="v -= 1",
     namespace={"steps": steps, "period": period, "drive": drive},
 )
-neurons.run_regularly("v = v * int(step > 0) + drive(t, i) * int(step >= first)", when="groups")
+neurons.run_regularly(
+    "v = v * int(step > 0) + drive(t, i) * int(step >= first)", when="groups"
+)
 for population in populations:
-    neurons.first[population["first_id"] : population["first_id"] + population["size"]] = population["first_step"]
+    neurons.first[
+        population["first_id"] : population["first_id"] + population["size"]
+    ] = population["first_step"]
 source, target, weight, delay = read("snn_snn")
 synapses = b.Synapses(neurons, neurons, "weight : 1", on_pre="v_post += weight")
 synapses.connect(i=source, j=target)
 synapses.weight = weight
-synapses.delay = (delay - 1) * b.ms  # a spike arrives after the thresholds of its step, which is a delay of one step
+synapses.delay = (
+    (delay - 1) * b.ms
+)  # a spike arrives after the thresholds of its step, which is a delay of one step
 monitor = b.SpikeMonitor(neurons)
 network = b.Network(neurons, synapses, monitor)
 network.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
@@ -38,4 +44,10 @@ began = time.perf_counter()
 b.device.run(folder, with_output=False, run_args=[])
 seconds = time.perf_counter() - began
 ids, when = np.array(monitor.i), np.rint(np.array(monitor.t / b.ms)).astype(int)
-write(seconds, [(ids[when // period == i], when[when // period == i] % period) for i in range(len(pixels))])
+write(
+    seconds,
+    [
+        (ids[when // period == i], when[when // period == i] % period)
+        for i in range(len(pixels))
+    ],
+)

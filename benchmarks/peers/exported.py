@@ -13,10 +13,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-export, pixels, result = Path(sys.argv[1]), np.load(sys.argv[2]).astype(float), sys.argv[3]
+export, pixels, result = (
+    Path(sys.argv[1]),
+    np.load(sys.argv[2]).astype(float),
+    sys.argv[3],
+)
 stated = json.loads((export / "description.json").read_text(encoding="utf-8"))
 steps = stated["simulation"]["duration"]
-populations, last_step = stated["populations"][1:], max(p["first_step"] for p in stated["populations"])
+populations, last_step = (
+    stated["populations"][1:],
+    max(p["first_step"] for p in stated["populations"]),
+)
 
 
 def read(name):
@@ -24,8 +31,15 @@ def read(name):
     with h5py.File(export / "edges.h5", "r") as file:
         edges = file[f"edges/{name}"]
         delays = np.array([p["delay_steps"] for p in stated["projections"]])
-        source, target = (edges[f"{end}_node_id"][()].astype(int) for end in ("source", "target"))
-        return source, target, edges["0/syn_weight"][()].astype(float), delays[edges["edge_type_id"][()]]
+        source, target = (
+            edges[f"{end}_node_id"][()].astype(int) for end in ("source", "target")
+        )
+        return (
+            source,
+            target,
+            edges["0/syn_weight"][()].astype(float),
+            delays[edges["edge_type_id"][()]],
+        )
 
 
 def currents():
@@ -47,7 +61,12 @@ def write(seconds, spikes):
         rows = []
         for neurons, when in spikes:
             step = when - population["first_step"]
-            here = (neurons >= first) & (neurons < first + size) & (step >= 0) & (step < steps)
+            here = (
+                (neurons >= first)
+                & (neurons < first + size)
+                & (step >= 0)
+                & (step < steps)
+            )
             rows.append(np.bincount(neurons[here] - first, minlength=size))
         counts[population["name"]] = np.array(rows)
     np.savez(result, seconds=seconds, **counts)

@@ -21,16 +21,23 @@ STEPS = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 def sides(cores: int, mesh: Tuple[int, int]) -> Tuple[int, int]:
     """Return the sides of the most square rectangle of the mesh that holds the cores."""
     widths = [w for w in range(1, mesh[0] + 1) if -(-cores // w) <= mesh[1]]
-    return min(((w, -(-cores // w)) for w in widths), key=lambda s: (abs(s[0] - s[1]), s[0] * s[1]))
+    return min(
+        ((w, -(-cores // w)) for w in widths),
+        key=lambda s: (abs(s[0] - s[1]), s[0] * s[1]),
+    )
 
 
-def hilbert(x: int, y: int, ax: int, ay: int, bx: int, by: int) -> Iterator[Tuple[int, int]]:
+def hilbert(
+    x: int, y: int, ax: int, ay: int, bx: int, by: int
+) -> Iterator[Tuple[int, int]]:
     """Yield the cells of the rectangle at (x, y) between the vectors a and b, along a generalised Hilbert curve."""
     along, across = abs(ax + ay), abs(bx + by)
     da, db = (np.sign(ax), np.sign(ay)), (np.sign(bx), np.sign(by))
     if across == 1 or along == 1:
         step = da if across == 1 else db
-        yield from ((x + k * step[0], y + k * step[1]) for k in range(max(along, across)))
+        yield from (
+            (x + k * step[0], y + k * step[1]) for k in range(max(along, across))
+        )
         return
     ax2, ay2, bx2, by2 = (int(v / 2) for v in (ax, ay, bx, by))
     if 2 * along > 3 * across:  # a long rectangle: halves
@@ -47,13 +54,22 @@ def hilbert(x: int, y: int, ax: int, ay: int, bx: int, by: int) -> Iterator[Tupl
     yield from hilbert(*end, -bx2, -by2, ax2 - ax, ay2 - ay)
 
 
-def along_curves(traffic: csr_matrix, rank: np.ndarray, mesh: Tuple[int, int]) -> List[np.ndarray]:
+def along_curves(
+    traffic: csr_matrix, rank: np.ndarray, mesh: Tuple[int, int]
+) -> List[np.ndarray]:
     """Place the cores in the order of `rank`, and of the Fiedler vector, along Hilbert's curve and along a snake."""
     cores = traffic.shape[0]
     width, height = sides(cores, mesh)
     first = (width, 0, 0, height) if width >= height else (0, height, width, 0)
-    snake = [(x, y if x % 2 == 0 else height - 1 - y) for x in range(width) for y in range(height)]
-    orders = [np.argsort(values, kind="stable") for values in (rank, *eigenvectors(traffic)[:1])]
+    snake = [
+        (x, y if x % 2 == 0 else height - 1 - y)
+        for x in range(width)
+        for y in range(height)
+    ]
+    orders = [
+        np.argsort(values, kind="stable")
+        for values in (rank, *eigenvectors(traffic)[:1])
+    ]
     placements = []
     for curve in (list(hilbert(0, 0, *first)), snake):
         for order in orders:
@@ -69,9 +85,15 @@ def spectral(traffic: csr_matrix, mesh: Tuple[int, int]) -> List[np.ndarray]:
     if not vectors:
         return []
     places, height = np.empty((cores, 2), np.int64), sides(cores, mesh)[1]
-    for x, column in enumerate(np.array_split(np.argsort(vectors[0], kind="stable"), range(height, cores, height))):
+    for x, column in enumerate(
+        np.array_split(
+            np.argsort(vectors[0], kind="stable"), range(height, cores, height)
+        )
+    ):
         members = column[np.argsort(vectors[1][column], kind="stable")]
-        places[members] = np.stack([np.full(members.size, x), np.arange(members.size)], axis=1)
+        places[members] = np.stack(
+            [np.full(members.size, x), np.arange(members.size)], axis=1
+        )
     return [places]
 
 
@@ -87,7 +109,12 @@ def eigenvectors(traffic: csr_matrix) -> List[np.ndarray]:
     return [vectors[:, 1] / root, vectors[:, 0] / root]
 
 
-def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int], tile: Tuple[int, int]) -> np.ndarray:
+def force_directed(
+    traffic: csr_matrix,
+    places: np.ndarray,
+    mesh: Tuple[int, int],
+    tile: Tuple[int, int],
+) -> np.ndarray:
     """Swap neighbours on the mesh, or move to an empty neighbour, as long as a swap has a positive tension.
 
     The force on a core in a direction is the decrease of its distances × traffic by one step; the tension of a pair of
@@ -99,7 +126,10 @@ def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int
     of = np.repeat(np.arange(len(at), dtype=np.int32), np.diff(traffic.indptr))
     least = LEAST * traffic.data.sum()
     x, y = (axis.ravel() for axis in np.meshgrid(*map(np.arange, mesh), indexing="ij"))
-    pairs = [(x[x + 1 < mesh[0]], y[x + 1 < mesh[0]], 0), (x[y + 1 < mesh[1]], y[y + 1 < mesh[1]], 2)]
+    pairs = [
+        (x[x + 1 < mesh[0]], y[x + 1 < mesh[0]], 0),
+        (x[y + 1 < mesh[1]], y[y + 1 < mesh[1]], 2),
+    ]
     while True:
         forces = np.zeros((4, len(at) + 1))  # the last core is an empty position
         for number, step in enumerate(STEPS):
@@ -109,17 +139,31 @@ def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int
         for left, low, number in pairs:
             right, high = left + STEPS[number][0], low + STEPS[number][1]
             one, other = who[left, low], who[right, high]
-            tension.append(np.where((one < 0) & (other < 0), 0, forces[number, one] + forces[number + 1, other]))
+            tension.append(
+                np.where(
+                    (one < 0) & (other < 0),
+                    0,
+                    forces[number, one] + forces[number + 1, other],
+                )
+            )
             listed.append(np.stack([left, low, right, high], axis=1))
         tensions, cells = np.concatenate(tension), np.concatenate(listed)
-        order = np.argsort(-tensions, kind="stable")[: np.count_nonzero(tensions > least)]
+        order = np.argsort(-tensions, kind="stable")[
+            : np.count_nonzero(tensions > least)
+        ]
         if not order.size:
             return at
         for k in order[: max(1, int(SHARE * order.size))]:
             a, b = cells[k, :2], cells[k, 2:]
-            moves = [(core, end - begin) for core, begin, end in ((who[tuple(a)], a, b), (who[tuple(b)], b, a))]
+            moves = [
+                (core, end - begin)
+                for core, begin, end in ((who[tuple(a)], a, b), (who[tuple(b)], b, a))
+            ]
             moves = [move for move in moves if move[0] >= 0]
-            if sum(force(traffic, at.T, core, step, tile) for core, step in moves) >= tensions[k] - least / 2:
+            if (
+                sum(force(traffic, at.T, core, step, tile) for core, step in moves)
+                >= tensions[k] - least / 2
+            ):
                 who[tuple(a)] = who[tuple(b)] = -1
                 for core, step in moves:
                     at[core] += step
@@ -127,7 +171,11 @@ def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int
 
 
 def decrease(
-    at: np.ndarray, step: np.ndarray, core: np.ndarray, other: np.ndarray, tile: Tuple[int, int]
+    at: np.ndarray,
+    step: np.ndarray,
+    core: np.ndarray,
+    other: np.ndarray,
+    tile: Tuple[int, int],
 ) -> np.ndarray:
     """Return by how many hops `core` steps nearer to `other`, 0 if the two change places; `at` is (2, cores)."""
     axis = int(step[1] != 0)
@@ -138,7 +186,15 @@ def decrease(
     return (np.abs(far - here[core]) - np.abs(far - end // tile[axis])) * ~swapped
 
 
-def force(traffic: csr_matrix, at: np.ndarray, core: int, step: np.ndarray, tile: Tuple[int, int]) -> float:
+def force(
+    traffic: csr_matrix,
+    at: np.ndarray,
+    core: int,
+    step: np.ndarray,
+    tile: Tuple[int, int],
+) -> float:
     """Return the force on a core in the direction of a step."""
     part = slice(traffic.indptr[core], traffic.indptr[core + 1])
-    return float(traffic.data[part] @ decrease(at, step, core, traffic.indices[part], tile))
+    return float(
+        traffic.data[part] @ decrease(at, step, core, traffic.indices[part], tile)
+    )

@@ -23,11 +23,22 @@ for sample in range(len(pixels)):
     nest.resolution = 1.0
     neurons = nest.Create("eprop_iaf", current.shape[1], parameters)
     for population in populations:
-        part = slice(population["first_id"], population["first_id"] + population["size"])
+        part = slice(
+            population["first_id"], population["first_id"] + population["size"]
+        )
         every_step = 1.0 + population["first_step"] + np.arange(steps)
         generator = nest.Create("spike_generator", params={"spike_times": every_step})
-        nest.Connect(generator, neurons[part], syn_spec={"weight": current[sample][part][:, None], "delay": 1.0})
-    nest.Connect(source + 1, target + 1, "one_to_one", {"weight": weight, "delay": delay.astype(float)})
+        nest.Connect(
+            generator,
+            neurons[part],
+            syn_spec={"weight": current[sample][part][:, None], "delay": 1.0},
+        )
+    nest.Connect(
+        source + 1,
+        target + 1,
+        "one_to_one",
+        {"weight": weight, "delay": delay.astype(float)},
+    )
     recorder = nest.Create("spike_recorder")
     nest.Connect(neurons, recorder)
     nest.Prepare()

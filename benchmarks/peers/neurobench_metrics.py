@@ -20,7 +20,11 @@ import numpy as np
 import snntorch
 import torch
 from neurobench.metrics.static import ConnectionSparsity, Footprint
-from neurobench.metrics.workload import ActivationSparsity, MembraneUpdates, SynapticOperations
+from neurobench.metrics.workload import (
+    ActivationSparsity,
+    MembraneUpdates,
+    SynapticOperations,
+)
 from neurobench.models import SNNTorchModel
 from torch import nn
 
@@ -36,7 +40,11 @@ class Neurons(snntorch.Leaky):
 
     def __init__(self, population: Population) -> None:
         super().__init__(beta=1.0, init_hidden=True, reset_delay=False)
-        start = np.zeros(1) if population.initial_potential is None else population.initial_potential
+        start = (
+            np.zeros(1)
+            if population.initial_potential is None
+            else population.initial_potential
+        )
         self.start = np.resize(start, population.shape).astype(np.float32)
 
     def fire(self, mem: Any) -> Any:
@@ -81,14 +89,18 @@ def _layer(population: Population, network: Network) -> nn.Module:
     assert population.bias is not None
     kernel = torch.from_numpy(projection.kernel)
     if isinstance(layer, Conv2D):
-        made: Any = nn.Conv2d(before[-1], population.shape[-1], layer.kernel_size, padding=layer.padding)
+        made: Any = nn.Conv2d(
+            before[-1], population.shape[-1], layer.kernel_size, padding=layer.padding
+        )
         made.weight = nn.Parameter(kernel.permute(3, 2, 0, 1).contiguous())
         made.bias = nn.Parameter(torch.from_numpy(population.bias))
         return made
     assert isinstance(layer, Dense), f"layer {population.name}: {population.kind}"
     sender = network.volume(next(iter(network.senders(population)))).shape
     order = np.arange(np.prod(sender)).reshape(sender)
-    order = order.transpose(2, 0, 1) if order.ndim == 3 else order  # torch flattens channels first
+    order = (
+        order.transpose(2, 0, 1) if order.ndim == 3 else order
+    )  # torch flattens channels first
     made = nn.Linear(order.size, population.size)
     made.weight = nn.Parameter(kernel[order.ravel()].T.contiguous())
     made.bias = nn.Parameter(torch.from_numpy(population.bias))
@@ -97,18 +109,30 @@ def _layer(population: Population, network: Network) -> nn.Module:
 
 def main() -> None:
     """Print a table of both."""
-    folder, pictures, pixel = Path(sys.argv[1]), np.load(sys.argv[2]), float(sys.argv[3])
+    folder, pictures, pixel = (
+        Path(sys.argv[1]),
+        np.load(sys.argv[2]),
+        float(sys.argv[3]),
+    )
     said = json.loads((folder / "sim_accuracies.json").read_text(encoding="utf-8"))
     network = read_network(next(folder.glob("*_parsed.h5")))
     samples, steps = said["num_samples"], said["num_timesteps"]
-    x = torch.from_numpy(pictures[:samples].astype(np.float32) / np.float32(pixel)).permute(0, 3, 1, 2)
+    x = torch.from_numpy(
+        pictures[:samples].astype(np.float32) / np.float32(pixel)
+    ).permute(0, 3, 1, 2)
     net = Chain(network)
     net.samples = samples
     model = SNNTorchModel(net)
     buffers = sum(buffer.numel() * buffer.element_size() for buffer in net.buffers())
-    starts = [p.initial_potential for p in network.populations if p.initial_potential is not None]
+    starts = [
+        p.initial_potential
+        for p in network.populations
+        if p.initial_potential is not None
+    ]
     found = {
-        "footprint": Footprint()(model) - buffers + sum(start.nbytes for start in starts),
+        "footprint": Footprint()(model)
+        - buffers
+        + sum(start.nbytes for start in starts),
         "connection_sparsity": ConnectionSparsity()(model),
     }
     model.register_hooks()
@@ -119,18 +143,27 @@ def main() -> None:
     found["membrane_updates"] = MembraneUpdates()(model, spikes, data)
     operations = SynapticOperations()(model, spikes, data)
     found["additions, without poolings"] = operations["Effective_ACs"]
-    found["multiply-accumulates of the input's pixels other than 0"] = operations["Effective_MACs"] / steps
+    found["multiply-accumulates of the input's pixels other than 0"] = (
+        operations["Effective_MACs"] / steps
+    )
 
     with np.load(folder / "spike_rate_sums.npz") as sums:
         counts = {name: sums[name] for name in sums.files if sums[name].ndim}
     fan_out = network.fan_out()
-    pooled = [p.only.input for p in network.populations if isinstance(p.only.layer, AveragePooling2D)]
-    pooling = sum(counts[name].sum() / samples for name in pooled)  # windows that do not overlap
+    pooled = [
+        p.only.input
+        for p in network.populations
+        if isinstance(p.only.layer, AveragePooling2D)
+    ]
+    pooling = sum(
+        counts[name].sum() / samples for name in pooled
+    )  # windows that do not overlap
     reached = (pictures[:samples] != 0) * fan_out[network.input.name]
     own = {
         **{name: said[name] for name in list(found)[:4]},
         "additions, without poolings": said["synaptic_operations_per_sample"] - pooling,
-        "multiply-accumulates of the input's pixels other than 0": reached.sum() / samples,
+        "multiply-accumulates of the input's pixels other than 0": reached.sum()
+        / samples,
     }
     for name, value in found.items():
         print(f"{name:56} {value:14.6f} {own[name]:14.6f}")

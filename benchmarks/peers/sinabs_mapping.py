@@ -34,9 +34,15 @@ class Empty(types.ModuleType):
 class Samna(MetaPathFinder, Loader):
     """Finds empty modules in place of samna."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> Optional[ModuleSpec]:
         """Return a specification for samna and what is in it."""
-        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in ("samna", "samnagui") else None
+        return (
+            ModuleSpec(name, self, is_package=True)
+            if name.split(".")[0] in ("samna", "samnagui")
+            else None
+        )
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:
         """Return an empty module."""
@@ -56,19 +62,37 @@ from sinabs.layers import IAFSqueeze  # noqa: E402
 
 def random_network(draw: random.Random) -> Dict[str, Any]:
     """Return a chain of convolutions and dense layers within the documented limits of a layer."""
-    side, channels = draw.choice([8, 15, 28, 32, 34, 64, 96, 128]), draw.choice([1, 2, 3])
+    side, channels = (
+        draw.choice([8, 15, 28, 32, 34, 64, 96, 128]),
+        draw.choice([1, 2, 3]),
+    )
     network: Dict[str, Any] = {"input": [side, side, channels], "layers": []}
     wide, most = draw.choice([2, 4, 8]), draw.choice([1, 3, 5, 8])
     widths = draw.choice([[2, 10, 64, 100, 120, 512], [128, 256], [32, 64, 128, 256]])
     for _ in range(draw.randint(1, most)):
-        kernel, stride = draw.choice([1, 2, 3, 3, 3, 5, 7]), draw.choice([1, 1, 1, 2, 4])
+        kernel, stride = (
+            draw.choice([1, 2, 3, 3, 3, 5, 7]),
+            draw.choice([1, 1, 1, 2, 4]),
+        )
         padding = draw.randint(0, min(kernel - 1, 3))
         output = (side + 2 * padding - kernel) // stride + 1
-        filters = max(1, draw.choice([1, 2, 3, 4, 6, 8]) * wide * draw.choice([1, 1, 3]) // 2)
-        if side + 2 * padding < kernel or output > 64 or channels * filters * kernel**2 > LARGEST:
+        filters = max(
+            1, draw.choice([1, 2, 3, 4, 6, 8]) * wide * draw.choice([1, 1, 3]) // 2
+        )
+        if (
+            side + 2 * padding < kernel
+            or output > 64
+            or channels * filters * kernel**2 > LARGEST
+        ):
             continue
         pool = draw.choice([side for side in (1, 1, 2, 4) if output % side == 0])
-        layer = {"filters": filters, "kernel": kernel, "stride": stride, "padding": padding, "pool": pool}
+        layer = {
+            "filters": filters,
+            "kernel": kernel,
+            "stride": stride,
+            "padding": padding,
+            "pool": pool,
+        }
         network["layers"].append({**layer, "bias": draw.random() < 0.7})
         side, channels = output // pool, filters
     for _ in range(draw.randint(0, 10 - most)):
@@ -78,7 +102,9 @@ def random_network(draw: random.Random) -> Dict[str, Any]:
         network["layers"].append({"units": units, "bias": draw.random() < 0.7})
         side, channels = 1, units
     if network["layers"]:
-        network["layers"][-1].pop("pool", None)  # after the output, which has no next core
+        network["layers"][-1].pop(
+            "pool", None
+        )  # after the output, which has no next core
     return network
 
 
@@ -87,16 +113,28 @@ def layers_of(network: Dict[str, Any]) -> Dict[int, DynapcnnLayer]:
     (side, _, channels), layers = network["input"], {}
     for number, spec in enumerate(network["layers"]):
         if "units" in spec:
-            module: torch.nn.Module = torch.nn.Linear(channels * side * side, spec["units"], bias=spec["bias"])
+            module: torch.nn.Module = torch.nn.Linear(
+                channels * side * side, spec["units"], bias=spec["bias"]
+            )
             pool = 1
         else:
             module = torch.nn.Conv2d(
-                channels, spec["filters"], spec["kernel"], spec["stride"], spec["padding"], bias=spec["bias"]
+                channels,
+                spec["filters"],
+                spec["kernel"],
+                spec["stride"],
+                spec["padding"],
+                bias=spec["bias"],
             )
             pool = spec.get("pool", 1)
         neurons = IAFSqueeze(batch_size=1)
-        layer = DynapcnnLayer(module, neurons, (channels, side, side), [(pool, pool)], discretize=False)
-        channels, side = layer.get_neuron_shape()[0], layer.get_neuron_shape()[1] // pool
+        layer = DynapcnnLayer(
+            module, neurons, (channels, side, side), [(pool, pool)], discretize=False
+        )
+        channels, side = (
+            layer.get_neuron_shape()[0],
+            layer.get_neuron_shape()[1] // pool,
+        )
         layers[number] = layer
     return layers
 
@@ -111,14 +149,22 @@ def main(target: Path) -> None:
             continue
         layers = layers_of(network)
         summaries = [layer.memory_summary() for layer in layers.values()]
-        network["memories"] = [[int(one[name]) for name in ("kernel", "neuron", "bias")] for one in summaries]
+        network["memories"] = [
+            [int(one[name]) for name in ("kernel", "neuron", "bias")]
+            for one in summaries
+        ]
         try:
             network["cores"] = list(get_valid_mapping(layers, constraints).values())
         except ValueError:
             network["cores"] = None
         networks.append(network)
-    target.write_text("[\n" + ",\n".join(json.dumps(network) for network in networks) + "\n]\n", encoding="utf-8")
-    print(f"{len(networks)} networks, of which {sum(one['cores'] is not None for one in networks)} fit")
+    target.write_text(
+        "[\n" + ",\n".join(json.dumps(network) for network in networks) + "\n]\n",
+        encoding="utf-8",
+    )
+    print(
+        f"{len(networks)} networks, of which {sum(one['cores'] is not None for one in networks)} fit"
+    )
 
 
 if __name__ == "__main__":

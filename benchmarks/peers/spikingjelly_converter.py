@@ -24,10 +24,14 @@ PASSES = 40  # over the training pictures, 400 batches: thresholds grow to their
 CLASSES = 10
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RECIPES: Dict[str, Callable[[Any], Any]] = {
-    "rate coding, 99.9 % by channel, half threshold": lambda data: ann2snn.RateCodingRecipe(
-        data, mode="99.9%", channel_wise=True, half_threshold=True
+    "rate coding, 99.9 % by channel, half threshold": lambda data: (
+        ann2snn.RateCodingRecipe(
+            data, mode="99.9%", channel_wise=True, half_threshold=True
+        )
     ),
-    "local threshold balancing": lambda data: ann2snn.LocalThresholdBalancingRecipe(data * PASSES),
+    "local threshold balancing": lambda data: ann2snn.LocalThresholdBalancingRecipe(
+        data * PASSES
+    ),
 }
 DELAYED = "local threshold balancing"  # whose authors leave out the first steps of the read-out
 
@@ -51,7 +55,9 @@ class Block(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Compute activations."""
-        return self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))) + self.shortcut(x))
+        return self.relu2(
+            self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))) + self.shortcut(x)
+        )
 
 
 class ResNet20(nn.Module):
@@ -59,11 +65,19 @@ class ResNet20(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1, self.bn1, self.relu = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+        self.conv1, self.bn1, self.relu = (
+            nn.Conv2d(3, 16, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+        )
         self.layer1 = nn.Sequential(Block(16, 16), Block(16, 16), Block(16, 16))
         self.layer2 = nn.Sequential(Block(16, 32), Block(32, 32), Block(32, 32))
         self.layer3 = nn.Sequential(Block(32, 64), Block(64, 64), Block(64, 64))
-        self.pool, self.flatten, self.linear = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES)
+        self.pool, self.flatten, self.linear = (
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(64, CLASSES),
+        )
 
     def forward(self, x: Any) -> Any:
         """Compute logits."""
@@ -73,29 +87,50 @@ class ResNet20(nn.Module):
 
 def main() -> None:
     """Convert by each recipe, and write the rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", type=Path)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--samples", type=int, default=1017)
     parser.add_argument("--calibration-samples", type=int, default=1000)
     options = parser.parse_args()
     test = normalised(options.pictures / "x_test.npy", options.samples)
-    classes = torch.from_numpy(np.load(options.pictures / "y_test.npy")[: options.samples].astype(np.int64))
+    classes = torch.from_numpy(
+        np.load(options.pictures / "y_test.npy")[: options.samples].astype(np.int64)
+    )
     training = normalised(options.pictures / "x_train.npy", options.calibration_samples)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["recipe", "steps", "samples", "ann", "readout", "operations"])
     for name, recipe in RECIPES.items():
         network = trained(options.weights)
         with torch.no_grad():
-            ann = sum(int((network(x).argmax(1) == y).sum()) for x, y in zip(test.split(BATCH), classes.split(BATCH)))
-        spiking = ann2snn.Converter(recipe(training.split(BATCH))).convert(network).eval()
+            ann = sum(
+                int((network(x).argmax(1) == y).sum())
+                for x, y in zip(test.split(BATCH), classes.split(BATCH))
+            )
+        spiking = (
+            ann2snn.Converter(recipe(training.split(BATCH))).convert(network).eval()
+        )
         starts = {name: dict.fromkeys(STEPS, 0)}
         if name == DELAYED:
-            starts[f"{name}, delayed read-out"] = {steps: delay(spiking, training, steps) for steps in STEPS}
+            starts[f"{name}, delayed read-out"] = {
+                steps: delay(spiking, training, steps) for steps in STEPS
+            }
         right, operations = simulated(spiking, test, classes, starts)
         for read, steps in right:
-            shares = [round(number / len(test), 6) for number in (ann, right[read, steps])]
-            writer.writerow([read, steps, len(test), *shares, round(operations[steps] / len(test), 1)])
+            shares = [
+                round(number / len(test), 6) for number in (ann, right[read, steps])
+            ]
+            writer.writerow(
+                [
+                    read,
+                    steps,
+                    len(test),
+                    *shares,
+                    round(operations[steps] / len(test), 1),
+                ]
+            )
         sys.stdout.flush()
 
 
@@ -103,20 +138,33 @@ def trained(file: Path) -> ResNet20:
     """Return the network with its published weights."""
     network = ResNet20().eval()
     saved = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
-    shortcuts = {name: values for name, values in network.state_dict().items() if "shortcut" in name}
-    network.load_state_dict({**shortcuts, **{name[len("module.") :]: values for name, values in saved.items()}})
+    shortcuts = {
+        name: values
+        for name, values in network.state_dict().items()
+        if "shortcut" in name
+    }
+    network.load_state_dict(
+        {
+            **shortcuts,
+            **{name[len("module.") :]: values for name, values in saved.items()},
+        }
+    )
     return network
 
 
 def normalised(file: Path, samples: int) -> Any:
     """Return the first pictures of a file, normalised as for the training."""
     pictures = np.load(file, mmap_mode="r")[:samples].astype(np.float32) / 255
-    return torch.from_numpy(((pictures - MEAN) / DEVIATION).astype(np.float32).transpose(0, 3, 1, 2).copy())
+    return torch.from_numpy(
+        ((pictures - MEAN) / DEVIATION).astype(np.float32).transpose(0, 3, 1, 2).copy()
+    )
 
 
 def delay(spiking: nn.Module, training: Any, steps: int) -> int:
     """Return the first step that is read, as SpikingJelly estimates it on training pictures."""
-    start: int = ann2snn.estimate_delay_start(spiking, [(training[:BATCH], None)], "cpu", steps)
+    start: int = ann2snn.estimate_delay_start(
+        spiking, [(training[:BATCH], None)], "cpu", steps
+    )
     return start
 
 
@@ -126,9 +174,16 @@ def simulated(
     """Return the pictures that are classified correctly, by read-out and number of steps, and all operations."""
     count = [0]
     for name, module in spiking.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.AdaptiveAvgPool2d)) and name != "conv1" and "shortcut" not in name:
+        if (
+            isinstance(module, (nn.Conv2d, nn.AdaptiveAvgPool2d))
+            and name != "conv1"
+            and "shortcut" not in name
+        ):
             module.register_forward_pre_hook(counter(count, module, name))
-    right, operations = {(read, steps): 0 for read in starts for steps in STEPS}, dict.fromkeys(STEPS, 0)
+    right, operations = (
+        {(read, steps): 0 for read in starts for steps in STEPS},
+        dict.fromkeys(STEPS, 0),
+    )
     for x, y in zip(test.split(BATCH), classes.split(BATCH)):
         functional.reset_net(spiking)
         count[0], sums = 0, [torch.zeros(len(x), CLASSES)]
@@ -138,11 +193,15 @@ def simulated(
             if step in operations:
                 operations[step] += count[0]
                 for read, first in starts.items():
-                    right[read, step] += int(((sums[step] - sums[first[step]]).argmax(1) == y).sum())
+                    right[read, step] += int(
+                        ((sums[step] - sums[first[step]]).argmax(1) == y).sum()
+                    )
     return right, operations
 
 
-def counter(count: List[int], module: nn.Module, name: str) -> Callable[[nn.Module, Any], None]:
+def counter(
+    count: List[int], module: nn.Module, name: str
+) -> Callable[[nn.Module, Any], None]:
     """Return a hook that adds the synapses that the spikes of an input reach, with those of the block's shortcut."""
     pooled = isinstance(module, nn.AdaptiveAvgPool2d)
     synapses: Dict[Any, Any] = {}  # by shape of a picture
@@ -151,9 +210,16 @@ def counter(count: List[int], module: nn.Module, name: str) -> Callable[[nn.Modu
         if pooled:
             return torch.full(shape, CLASSES)
         ones, kernel = torch.ones(1, *shape), torch.ones_like(module.weight)
-        outputs = torch.ones_like(nn.functional.conv2d(ones, kernel, None, module.stride, module.padding))
+        outputs = torch.ones_like(
+            nn.functional.conv2d(ones, kernel, None, module.stride, module.padding)
+        )
         leaving = nn.functional.conv_transpose2d(
-            outputs, kernel, None, module.stride, module.padding, output_padding=module.stride[0] - 1
+            outputs,
+            kernel,
+            None,
+            module.stride,
+            module.padding,
+            output_padding=module.stride[0] - 1,
         )[0]
         if name.endswith("conv1"):
             leaving[:, :: module.stride[0], :: module.stride[0]] += 1

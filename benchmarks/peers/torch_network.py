@@ -22,7 +22,9 @@ from snnb.network.network import Network, Population, Projection, Reindexed
 from snnb.network.read_network import read_network
 
 Neurons = Callable[[bool], Callable[[Any], Any]]
-Step = Callable[[Sequence[Any]], Any]  # function of the inputs of a volume that returns its current or its values
+Step = Callable[
+    [Sequence[Any]], Any
+]  # function of the inputs of a volume that returns its current or its values
 
 
 def torch_loop(
@@ -52,19 +54,31 @@ def torch_loop(
 
 
 def _simulated(
-    network: Network, steps: Dict[str, Step], fire: Dict[str, Any], pictures: Any, duration: int
+    network: Network,
+    steps: Dict[str, Step],
+    fire: Dict[str, Any],
+    pictures: Any,
+    duration: int,
 ) -> Dict[str, Any]:
     values, constant = {network.input.name: pictures}, {}
     for volume in network.volumes[1:]:
         if set(volume.inputs) <= set(values):
-            values[volume.name] = constant[volume.name] = steps[volume.name]([values[name] for name in volume.inputs])
+            values[volume.name] = constant[volume.name] = steps[volume.name](
+                [values[name] for name in volume.inputs]
+            )
         if isinstance(volume, Population):
             values.pop(volume.name, None)
-    counts: Dict[str, Any] = {population.name: 0.0 for population in network.populations}
+    counts: Dict[str, Any] = {
+        population.name: 0.0 for population in network.populations
+    }
     for _ in range(duration):
         for volume in network.volumes[1:]:
             name = volume.name
-            current = constant[name] if name in constant else steps[name]([values[read] for read in volume.inputs])
+            current = (
+                constant[name]
+                if name in constant
+                else steps[name]([values[read] for read in volume.inputs])
+            )
             if isinstance(volume, Reindexed):
                 values[name] = current
                 continue
@@ -95,9 +109,15 @@ def _step(volume: Any, network: Network) -> Step:
     if isinstance(volume, Reindexed):
         assert volume.layer.kind == "Flatten"  # Keras flattens channels last
         image = len(network.volume(volume.inputs[0]).shape) == 3
-        return lambda read: read[0].permute(0, 2, 3, 1).reshape(len(read[0]), -1) if image else read[0]
+        return lambda read: (
+            read[0].permute(0, 2, 3, 1).reshape(len(read[0]), -1) if image else read[0]
+        )
     terms = [_term(projection) for projection in volume.projections]
-    bias = None if volume.bias is None else _tensor(volume.bias.reshape(-1, *(1,) * (len(volume.shape) - 1)))
+    bias = (
+        None
+        if volume.bias is None
+        else _tensor(volume.bias.reshape(-1, *(1,) * (len(volume.shape) - 1)))
+    )
 
     def current(read: Sequence[Any]) -> Any:
         total = terms[0](read[0])
@@ -111,21 +131,35 @@ def _step(volume: Any, network: Network) -> Step:
 def _term(projection: Projection) -> Callable[[Any], Any]:
     layer, geometry = projection.layer, projection.geometry
     if isinstance(layer, Dense):
-        return partial(functional.linear, weight=_tensor(np.asarray(projection.kernel).T))
+        return partial(
+            functional.linear, weight=_tensor(np.asarray(projection.kernel).T)
+        )
     if isinstance(layer, AveragePooling2D):
         assert layer.padding == "valid"
-        return partial(functional.avg_pool2d, kernel_size=layer.pool_size, stride=layer.strides)
+        return partial(
+            functional.avg_pool2d, kernel_size=layer.pool_size, stride=layer.strides
+        )
     assert isinstance(layer, (Conv2D, DepthwiseConv2D))
     kernel = np.asarray(projection.kernel)
     if isinstance(layer, DepthwiseConv2D):
-        if layer.kernel_size == layer.strides == (1, 1) and kernel.shape[3] == 1:  # a shortcut
+        if (
+            layer.kernel_size == layer.strides == (1, 1) and kernel.shape[3] == 1
+        ):  # a shortcut
             scale = _tensor(kernel[0, 0, :, :, np.newaxis])
             return lambda x: x * scale
-        weights, groups = _tensor(kernel.reshape(*kernel.shape[:2], 1, -1).transpose(3, 2, 0, 1)), kernel.shape[2]
+        weights, groups = (
+            _tensor(kernel.reshape(*kernel.shape[:2], 1, -1).transpose(3, 2, 0, 1)),
+            kernel.shape[2],
+        )
     else:
         weights, groups = _tensor(kernel.transpose(3, 2, 0, 1)), 1
-    margins = [_margins(axis.size, axis.outputs, *along) for axis, *along in _axes(layer, geometry)]
-    convolution = partial(functional.conv2d, weight=weights, stride=layer.strides, groups=groups)
+    margins = [
+        _margins(axis.size, axis.outputs, *along)
+        for axis, *along in _axes(layer, geometry)
+    ]
+    convolution = partial(
+        functional.conv2d, weight=weights, stride=layer.strides, groups=groups
+    )
     if all(before == after for before, after in margins):
         return partial(convolution, padding=tuple(before for before, _ in margins))
     (top, bottom), (left, right) = margins
@@ -133,7 +167,9 @@ def _term(projection: Projection) -> Callable[[Any], Any]:
 
 
 def _axes(layer: Any, geometry: Any) -> List[Tuple[Any, int, int]]:
-    return list(zip((geometry.rows, geometry.columns), layer.kernel_size, layer.strides))
+    return list(
+        zip((geometry.rows, geometry.columns), layer.kernel_size, layer.strides)
+    )
 
 
 def _margins(size: int, outputs: int, taps: int, stride: int) -> Tuple[int, int]:
@@ -153,7 +189,13 @@ def integrate_and_fire(softmax):
     return IFNode(v_threshold=1.0, v_reset=None).eval()
 
 
-parsed, x, result, steps, kind = Path(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+parsed, x, result, steps, kind = (
+    Path(sys.argv[1]),
+    np.load(sys.argv[2]),
+    sys.argv[3],
+    int(sys.argv[4]),
+    sys.argv[5],
+)
 network = read_network(parsed)
 neurons = integrate_and_fire if kind == "SpikingJelly" else None
 run = torch_loop(network, x.reshape(-1, *network.input.shape), steps, neurons)
@@ -162,4 +204,8 @@ began = time.perf_counter()
 counts = run()
 seconds = time.perf_counter() - began
 last = [np.moveaxis(layer.numpy(), 1, -1).reshape(len(x), -1) for layer in counts]
-np.savez(result, seconds=seconds, **{p.name: layer for p, layer in zip(network.populations, last)})
+np.savez(
+    result,
+    seconds=seconds,
+    **{p.name: layer for p, layer in zip(network.populations, last)},
+)

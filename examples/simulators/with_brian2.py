@@ -24,7 +24,9 @@ source, target, weight, delay = run.read("snn_snn")
 synapses = b.Synapses(neurons, neurons, "weight : 1", on_pre="v_post += weight")
 synapses.connect(i=source, j=target)
 synapses.weight = weight * run.neuron["spike_amplitude"]
-synapses.delay = (delay - 1) * b.ms  # a spike arrives after the thresholds of its own step: one step is there already
+synapses.delay = (
+    (delay - 1) * b.ms
+)  # a spike arrives after the thresholds of its own step: one step is there already
 monitor = b.SpikeMonitor(neurons)
 network = b.Network(neurons, synapses, monitor)
 network.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
@@ -35,5 +37,7 @@ for sample in range(run.samples):
     network.restore()
     neurons.current = run.currents(sample)
     network.run((run.steps + run.last_step) * b.ms, namespace={})
-    spikes.append((np.array(monitor.i), np.rint(np.array(monitor.t / b.ms)).astype(int)))
+    spikes.append(
+        (np.array(monitor.i), np.rint(np.array(monitor.t / b.ms)).astype(int))
+    )
 run.compare(spikes)

@@ -8,7 +8,9 @@ import exported as run
 import numpy as np
 import sanafe
 
-cores = json.loads(Path(f"{sys.argv[5]}.json").read_text(encoding="utf-8"))["sanafe"]["cores"]
+cores = json.loads(Path(f"{sys.argv[5]}.json").read_text(encoding="utf-8"))["sanafe"][
+    "cores"
+]
 Path("one_tile.yaml").write_text(
     """
 architecture:
@@ -42,26 +44,40 @@ chip.load(network)
 def set_biases(population, biases):
     group = run.stated["populations"].index(population)
     for cell, bias in zip(chip.mapped_neuron_groups[str(group)], biases.tolist()):
-        change = cell.set_attributes if hasattr(cell, "set_attributes") else cell.set_model_attributes
+        change = (
+            cell.set_attributes
+            if hasattr(cell, "set_attributes")
+            else cell.set_model_attributes
+        )
         change(model_attributes={"bias": bias})
 
 
 spikes = []
 for sample in range(run.samples):
     chip.reset()
-    current, senders, when = run.currents(sample) / run.neuron["threshold"], [], []  # in this file it is 1, or integers
+    current, senders, when = (
+        run.currents(sample) / run.neuron["threshold"],
+        [],
+        [],
+    )  # in this file it is 1, or integers
     for population in run.populations:
         set_biases(population, np.zeros(population["size"]))
-    for begin in range(run.last_step + 1):  # biases begin at the first step of each population
+    for begin in range(
+        run.last_step + 1
+    ):  # biases begin at the first step of each population
         for population, part in zip(run.populations, run.parts):
             if population["first_step"] == begin:
                 set_biases(population, current[part])
         run_steps = run.steps if begin == run.last_step else 1
         for step, fired in enumerate(
-            chip.sim(run_steps, timing_model="simple", spike_trace=True)["spike_trace"], begin
+            chip.sim(run_steps, timing_model="simple", spike_trace=True)["spike_trace"],
+            begin,
         ):
             for address in fired:
-                senders.append(run.stated["populations"][int(address.group_name)]["first_id"] + address.neuron_offset)
+                senders.append(
+                    run.stated["populations"][int(address.group_name)]["first_id"]
+                    + address.neuron_offset
+                )
                 when.append(step)
     spikes.append((np.array(senders, int), np.array(when, int)))
 run.compare(spikes)

@@ -88,7 +88,11 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
 
     def documented(method: F) -> F:
         signature = inspect.signature(method)
-        parameters = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [
+            p
+            for p in signature.parameters.values()
+            if p.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
         lines = [inspect.cleandoc(method.__doc__ or ""), "", "Parameters", "----------"]
         for name in own_flags(kind):
             field = kind.model_fields[name]
@@ -261,7 +265,9 @@ class Run:
             raise UsageError("from_graph: give path, the run directory")
         if rates is not None:
             raise UsageError("from_graph: rates is for a graph in a file; give spikes")
-        if graph is not None and any(given is not None for given in (source, target, weight)):
+        if graph is not None and any(
+            given is not None for given in (source, target, weight)
+        ):
             raise UsageError(
                 "from_graph: a graph has its own edges; omit source, target and weight",
             )
@@ -297,7 +303,10 @@ class Run:
             "graph": self.graphs,
             "mapping": self.mappings,
         }
-        counts = [f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in kinds.items()]
+        counts = [
+            f"{len(found)} {name}{'' if len(found) == 1 else 's'}"
+            for name, found in kinds.items()
+        ]
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
     def _repr_html_(self) -> str:
@@ -515,7 +524,9 @@ class Run:
             Simulations of this run first, oldest first; `differs` has the options that
             are not equal in all of them.
         """
-        places = [str(one.path if isinstance(one, Run) else one) for one in (self, *others)]
+        places = [
+            str(one.path if isinstance(one, Run) else one) for one in (self, *others)
+        ]
         return compare(places)
 
     def plot(self, name: str, result: Optional[str] = None) -> "Figure":

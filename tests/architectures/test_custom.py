@@ -41,7 +41,10 @@ def test_a_function_is_given_shape_and_classes_and_its_settings(write):
 
 @pytest.mark.parametrize(
     "start",
-    ["own_model(__file__ + ':net')", "subprocess.run([sys.executable, __file__], check=True)"],
+    [
+        "own_model(__file__ + ':net')",
+        "subprocess.run([sys.executable, __file__], check=True)",
+    ],
     ids=["in-the-process", "in-another"],
 )
 def test_a_file_that_starts_snnb_when_it_is_imported_is_refused(write, start):
@@ -60,13 +63,19 @@ def test_a_file_that_starts_snnb_when_it_is_imported_is_refused(write, start):
             {start}
         """
     )
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     expected = f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`"
     assert f"snnb.core.errors.UsageError: {expected}" in done.stderr.splitlines()
     assert done.stderr.count("in <module>") <= 4
     guarded = write("def net():\n    pass\n", "guarded.py")
-    assert own_model(f"{guarded}:net").function == own_model(f"{guarded}:net").function == "net"
+    assert (
+        own_model(f"{guarded}:net").function
+        == own_model(f"{guarded}:net").function
+        == "net"
+    )
 
 
 def test_a_function_without_parameters_says_itself_which_pictures_it_needs(write):
@@ -85,7 +94,10 @@ def test_a_function_without_parameters_says_itself_which_pictures_it_needs(write
     assert own.build(input_shape=(28, 28, 1), num_classes=10).output_shape == (None, 2)
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 9), reason="newer versions of TensorFlow build it; `parse` refuses it")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 9),
+    reason="newer versions of TensorFlow build it; `parse` refuses it",
+)
 def test_a_recurrent_layer_that_tensorflow_cannot_build_is_refused(write):
     path = write(
         """
@@ -95,14 +107,18 @@ def test_a_recurrent_layer_that_tensorflow_cannot_build_is_refused(write):
             return Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(5)])
         """
     )
-    with pytest.raises(InputError, match=r"mine\.py:net: recurrent layers are not supported") as caught:
+    with pytest.raises(
+        InputError, match=r"mine\.py:net: recurrent layers are not supported"
+    ) as caught:
         own_model(f"{path}:net").build(input_shape=(8, 8, 1), num_classes=5)
     assert not isinstance(caught.value, OwnCodeError)
 
 
 def test_a_file_may_import_those_beside_it(write):
     write("WIDTH = 6", "beside.py")
-    own = own_model(f"{write('from beside import WIDTH' + chr(10) + 'def f(units=WIDTH): return None')}:f")
+    own = own_model(
+        f"{write('from beside import WIDTH' + chr(10) + 'def f(units=WIDTH): return None')}:f"
+    )
     assert dict(own.settings) == {"units": 6}
 
 
@@ -114,21 +130,48 @@ def test_a_file_may_import_those_beside_it(write):
         ("ü.py", "ü", "own_model"),
     ],
 )
-def test_names_are_snake_case_and_never_those_of_the_package(write, file, function, name):
-    assert own_model(f"{write(f'def {function}(): return None', file)}:{function}").name == name
+def test_names_are_snake_case_and_never_those_of_the_package(
+    write, file, function, name
+):
+    assert (
+        own_model(f"{write(f'def {function}(): return None', file)}:{function}").name
+        == name
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "function", "error", "message"),
     [
-        ("def branched(): pass", ":brached", UsageError, r"no function brached: did you mean branched\?"),
-        ("def one(): pass\ndef two(): pass", ":xyz", UsageError, "no function xyz: it has one, two"),
-        ("1 / 0  # not executed\ndef one(): pass", "", UsageError, "name the function .*:function; it has one"),
+        (
+            "def branched(): pass",
+            ":brached",
+            UsageError,
+            r"no function brached: did you mean branched\?",
+        ),
+        (
+            "def one(): pass\ndef two(): pass",
+            ":xyz",
+            UsageError,
+            "no function xyz: it has one, two",
+        ),
+        (
+            "1 / 0  # not executed\ndef one(): pass",
+            "",
+            UsageError,
+            "name the function .*:function; it has one",
+        ),
         ("x = 3", ":x", UsageError, "no function x: it has no function"),
-        ("def f(depth): pass", ":f", InputError, r"mine\.py:f has a parameter depth without a default: give it one"),
+        (
+            "def f(depth): pass",
+            ":f",
+            InputError,
+            r"mine\.py:f has a parameter depth without a default: give it one",
+        ),
     ],
 )
-def test_what_is_not_there_is_refused_before_anything_is_built(write, text, function, error, message):
+def test_what_is_not_there_is_refused_before_anything_is_built(
+    write, text, function, error, message
+):
     with pytest.raises(error, match=message):
         own_model(f"{write(text)}{function}")
 
@@ -138,14 +181,22 @@ def test_what_is_not_there_is_refused_before_anything_is_built(write, text, func
     [
         ("pass", "mine.py:f returns NoneType, not a tensorflow.keras.Model"),
         ("return k.Sequential([k.layers.Dense(3)])", "has no defined input"),
-        ("return k.Sequential([k.layers.Dense(3, input_shape=(4,))])", r"inputs of shape \(4,\): make it \(height"),
-        ("return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])", "exactly 8 images"),
+        (
+            "return k.Sequential([k.layers.Dense(3, input_shape=(4,))])",
+            r"inputs of shape \(4,\): make it \(height",
+        ),
+        (
+            "return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])",
+            "exactly 8 images",
+        ),
         ("x = k.Input((4, 4, 1)); return k.Model(x, [x, x])", "1 inputs and 2 outputs"),
         ("return type('Own', (k.Model,), {})()", "subclassed model"),
     ],
 )
 def test_what_is_no_usable_model_is_refused_in_one_line(write, body, message):
-    own = own_model(f"{write('from tensorflow import keras as k' + chr(10) + f'def f(): {body}')}:f")
+    own = own_model(
+        f"{write('from tensorflow import keras as k' + chr(10) + f'def f(): {body}')}:f"
+    )
     with pytest.raises(InputError, match=message) as caught:
         own.build(input_shape=(4, 4, 1), num_classes=3)
     assert "\n" not in str(caught.value)
@@ -161,7 +212,9 @@ def test_an_error_of_the_users_code_carries_its_traceback_and_none_of_ours(write
             return helper(num_classes)
         """
     )
-    with pytest.raises(OwnCodeError, match=r"^mine\.py:f raised ValueError: cannot do 7$") as caught:
+    with pytest.raises(
+        OwnCodeError, match=r"^mine\.py:f raised ValueError: cannot do 7$"
+    ) as caught:
         own_model(f"{path}:f").build(input_shape=(4, 4, 1), num_classes=7)
     lines = caught.value.traceback_text.splitlines()
     assert lines[0] == "Traceback (most recent call last):"

@@ -8,7 +8,15 @@ from snnb.core.errors import UsageError
 from snnb.model_files.keras import keras
 
 IMAGENET = [name for name in names() if find(name).dataset == "imagenet"]
-REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")
+REARRANGING = (
+    "InputLayer",
+    "Flatten",
+    "Concatenate",
+    "Dropout",
+    "BatchNormalization",
+    "Activation",
+    "ZeroPadding2D",
+)
 # Of which single layers are not neurons: counted from their publications' tables instead.
 COMPOSED = ("densenet121_imagenet", "mobilenet_v2_imagenet")
 
@@ -28,7 +36,9 @@ def taps(length, size, stride, padding):
         outputs = -(-length // stride)
         before = max((outputs - 1) * stride + size - length, 0) // 2
     starts = [output * stride - before for output in range(outputs)]
-    return sum(1 for start in starts for tap in range(start, start + size) if 0 <= tap < length)
+    return sum(
+        1 for start in starts for tap in range(start, start + size) if 0 <= tap < length
+    )
 
 
 def before(layer):
@@ -55,9 +65,15 @@ def count(model):
         kind = type(layer).__name__
         if kind in REARRANGING:
             continue
-        if kind == "Add":  # a term without weights is a connection from one neuron to one
+        if (
+            kind == "Add"
+        ):  # a term without weights is a connection from one neuron to one
             neurons += int(np.prod(layer.output_shape[1:]))
-            synapses += sum(int(np.prod(layer.output_shape[1:])) for term in before(layer) if not is_normalised(term))
+            synapses += sum(
+                int(np.prod(layer.output_shape[1:]))
+                for term in before(layer)
+                if not is_normalised(term)
+            )
             continue
         shape, output = layer.input_shape[1:], layer.output_shape[1:]
         neurons += 0 if is_term(layer) else int(np.prod(output))
@@ -69,8 +85,14 @@ def count(model):
             size = layer.kernel_size if "Conv2D" in kind else layer.pool_size
             paddings = [layer.padding] * 2
             if type(before(layer)[0]).__name__ == "ZeroPadding2D":
-                shape, paddings = before(layer)[0].input_shape[1:], before(layer)[0].padding
-            positions = [taps(shape[axis], size[axis], layer.strides[axis], paddings[axis]) for axis in (0, 1)]
+                shape, paddings = (
+                    before(layer)[0].input_shape[1:],
+                    before(layer)[0].padding,
+                )
+            positions = [
+                taps(shape[axis], size[axis], layer.strides[axis], paddings[axis])
+                for axis in (0, 1)
+            ]
             channels = shape[2] * output[2] if kind == "Conv2D" else shape[2]
             synapses += positions[0] * positions[1] * channels
     return neurons, synapses
@@ -81,15 +103,29 @@ def mobilenet_v2(side=224, classes=1000):
 
     Stages of (expansion, channels, layers, stride); a picture's side is even wherever it is halved.
     """
-    stages = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    stages = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ]
     side //= 2
     neurons, synapses = 32 * side**2, 3 * 32 * taps(2 * side, 3, 2, (0, 1)) ** 2
-    channels, terms = 32, []  # of a bottleneck, and of the depthwise layers whose sum it is
+    channels, terms = (
+        32,
+        [],
+    )  # of a bottleneck, and of the depthwise layers whose sum it is
     for expansion, outputs, layers, stride in stages:
         for layer in range(layers):
             wide = expansion * channels
             if expansion > 1:
-                neurons, synapses = neurons + wide * side**2, synapses + sum(terms) * wide * side**2
+                neurons, synapses = (
+                    neurons + wide * side**2,
+                    synapses + sum(terms) * wide * side**2,
+                )
             step = stride if layer == 0 else 1
             synapses += wide * taps(side, 3, step, "same" if step == 1 else (0, 1)) ** 2
             side //= step
@@ -97,7 +133,9 @@ def mobilenet_v2(side=224, classes=1000):
             terms = [wide] if layer == 0 else [*terms, wide]
             channels = outputs
     neurons += 1280 * side**2 + 1280 + classes
-    return neurons, synapses + sum(terms) * 1280 * side**2 + 1280 * side**2 + 1280 * classes
+    return neurons, synapses + sum(
+        terms
+    ) * 1280 * side**2 + 1280 * side**2 + 1280 * classes
 
 
 def densenet(blocks, growth, shape=(224, 224), classes=1000):
@@ -122,18 +160,28 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
     enters = 1  # synapses of a neuron that reads what enters the block
     for number, layers in enumerate(blocks):
         positions, last = shape[0] * shape[1], number == len(blocks) - 1
-        for layer in range(layers + 1):  # the last is the transition, or what the global average reads
+        for layer in range(
+            layers + 1
+        ):  # the last is the transition, or what the global average reads
             read = channels + layer * growth
             neurons += read * positions
-            synapses += channels * enters * positions + layer * 4 * growth * growth * area(3, 1, "same")
+            synapses += (
+                channels * enters * positions
+                + layer * 4 * growth * growth * area(3, 1, "same")
+            )
             if layer < layers:
-                neurons, synapses = neurons + 4 * growth * positions, synapses + read * 4 * growth * positions
+                neurons, synapses = (
+                    neurons + 4 * growth * positions,
+                    synapses + read * 4 * growth * positions,
+                )
         if not last:
             enters, channels, shape = 4 * read, read // 2, halved(2, 0)
     return neurons + read + classes, synapses + read * positions + read * classes
 
 
-LARGE = [pytest.param(name, marks=[pytest.mark.large, pytest.mark.slow]) for name in IMAGENET]
+LARGE = [
+    pytest.param(name, marks=[pytest.mark.large, pytest.mark.slow]) for name in IMAGENET
+]
 SMALL = [name for name in names(trained=False) if name not in IMAGENET]
 
 
@@ -148,25 +196,41 @@ def test_spec_states_the_neurons_and_synapses_of_the_network(name):
     assert model.output_shape[1] == (spec.num_classes or np.prod(spec.input_shape))
 
 
-@pytest.mark.parametrize("name", sorted({*SMALL} - {"autoencoder_mnist", "mlp_mnist", "resnet20_cifar10"}))
+@pytest.mark.parametrize(
+    "name", sorted({*SMALL} - {"autoencoder_mnist", "mlp_mnist", "resnet20_cifar10"})
+)
 def test_pictures_that_are_too_small_are_refused_in_one_line(name):
     spec = find(name)
     with pytest.raises(UsageError, match=f"{name} cannot be built for images of 2×2×"):
-        find(name).build(input_shape=(2, 2, spec.input_shape[2]), num_classes=spec.num_classes)
+        find(name).build(
+            input_shape=(2, 2, spec.input_shape[2]), num_classes=spec.num_classes
+        )
 
 
 def test_specs_of_composed_networks_state_what_their_papers_tables_give():
     specs = [find(name) for name in COMPOSED]
-    assert [(s.neurons, s.synapses) for s in specs] == [densenet((6, 12, 24, 16), 32), mobilenet_v2()]
+    assert [(s.neurons, s.synapses) for s in specs] == [
+        densenet((6, 12, 24, 16), 32),
+        mobilenet_v2(),
+    ]
 
 
 @pytest.mark.slow
 def test_weights_of_keras_fit_the_dense_network():
-    theirs = keras.applications.DenseNet121(weights=None, input_shape=(33, 40, 3), classes=9)
+    theirs = keras.applications.DenseNet121(
+        weights=None, input_shape=(33, 40, 3), classes=9
+    )
     ours = find("densenet121_imagenet").build(input_shape=(33, 40, 3), num_classes=9)
-    for one, other in zip(*([layer for layer in model.layers if layer.weights] for model in (ours, theirs))):
+    for one, other in zip(
+        *(
+            [layer for layer in model.layers if layer.weights]
+            for model in (ours, theirs)
+        )
+    ):
         assert type(one) is type(other)
         assert one.name == other.name.replace("/", "_")
-        assert [weight.shape for weight in one.weights] == [weight.shape for weight in other.weights]
+        assert [weight.shape for weight in one.weights] == [
+            weight.shape for weight in other.weights
+        ]
         for key in ("strides", "padding", "epsilon", "use_bias"):
             assert getattr(one, key, None) == getattr(other, key, None)

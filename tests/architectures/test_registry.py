@@ -31,7 +31,10 @@ def test_models_are_listed_by_a_part_of_their_names():
 
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():
-    assert dict(find("lenet_mnist").settings) == {"filters": (6, 16), "units": (120, 84)}
+    assert dict(find("lenet_mnist").settings) == {
+        "filters": (6, 16),
+        "units": (120, 84),
+    }
     assert list(find("vgg16_imagenet").settings) == ["filters", "units", "dropout"]
     assert find("autoencoder_mnist").settings["code"] == 10
 
@@ -39,7 +42,9 @@ def test_settings_are_the_hyper_parameters_of_the_build_function():
 @pytest.mark.parametrize("name", names())
 def test_the_page_of_the_models_says_what_the_spec_says(name):
     spec = find(name)
-    [line] = [line for line in LINES if line.startswith(f"| `{name}` | {spec.dataset} ")]
+    [line] = [
+        line for line in LINES if line.startswith(f"| `{name}` | {spec.dataset} ")
+    ]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[3:5] == [f"{spec.neurons:,}", f"{spec.synapses:,}"]
     assert "×".join(map(str, spec.input_shape)) in cells[1]
@@ -47,7 +52,13 @@ def test_the_page_of_the_models_says_what_the_spec_says(name):
 
 ALEXNET = find("alexnet_catsvsdogs").settings
 LENET = find("lenet_mnist").settings
-OWN = {"dropout_layers": 1, "units": 30, "dropout": 0.5, "dropout_scale": 1.5, "widths": (3, 3)}
+OWN = {
+    "dropout_layers": 1,
+    "units": 30,
+    "dropout": 0.5,
+    "dropout_scale": 1.5,
+    "widths": (3, 3),
+}
 
 
 def read(pairs, settings, *, own=False):
@@ -60,12 +71,20 @@ def test_values_get_the_type_of_the_default():
     assert read([], ALEXNET) == {}
     assert repr(read(["dropout=0"], ALEXNET)) == "{'dropout': 0.0}"
     assert read(["gain=-1.5"], {"gain": 0.1}) == {"gain": -1.5}
-    given = checked_hyperparameters({"filters": [np.int64(3), 5], "units": (7, 9)}, LENET)
+    given = checked_hyperparameters(
+        {"filters": [np.int64(3), 5], "units": (7, 9)}, LENET
+    )
     assert repr(given) == "{'filters': (3, 5), 'units': (7, 9)}"
 
 
 @pytest.mark.parametrize(
-    ("pair", "value"), [("dropout_layers=2", 2), ("units=-1", -1), ("widths=0,4", (0, 4)), ("dropout_scale=2", 2.0)]
+    ("pair", "value"),
+    [
+        ("dropout_layers=2", 2),
+        ("units=-1", -1),
+        ("widths=0,4", (0, 4)),
+        ("dropout_scale=2", 2.0),
+    ],
 )
 def test_a_users_function_takes_any_whole_number(pair, value):
     """Also where a name begins with dropout: `dropout_layers` is a count."""
@@ -75,7 +94,11 @@ def test_a_users_function_takes_any_whole_number(pair, value):
 @pytest.mark.parametrize(
     ("given", "settings", "message"),
     [
-        ({"filterz": (6, 16)}, LENET, r"^--set filterz=6,16: unknown setting filterz, did you mean filters\?;"),
+        (
+            {"filterz": (6, 16)},
+            LENET,
+            r"^--set filterz=6,16: unknown setting filterz, did you mean filters\?;",
+        ),
         ({"filters": 6}, LENET, "^--set filters=6: give 2 values, as in 6,16"),
         ({"filters": [6, "x"]}, LENET, "'x' is not an integer from 1 to 1,000,000"),
         ({"filters": [6, 0]}, LENET, "'0' is not an integer from 1"),
@@ -104,4 +127,6 @@ def test_settings_change_the_network():
     given = read(["filters=3,5", "units=7,9"], LENET)
     model = find("lenet_mnist").build(input_shape=(28, 28, 1), num_classes=4, **given)
     shapes = {layer.name: layer.output_shape[-1] for layer in model.layers}
-    assert [shapes[name] for name in ("conv_1", "conv_2", "dense_1", "dense_2", "output")] == [3, 5, 7, 9, 4]
+    assert [
+        shapes[name] for name in ("conv_1", "conv_2", "dense_1", "dense_2", "output")
+    ] == [3, 5, 7, 9, 4]

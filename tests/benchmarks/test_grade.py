@@ -29,13 +29,22 @@ CONSTRAINTS = sorted(FOLDER.glob("constraints/*.json"))
 spec = importlib.util.spec_from_file_location("grade", str(FOLDER / "grade.py"))
 grade = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(grade)
-FIGURES = ("connectivity", "cut", "external_degrees", "overlap_mean", "overlap_geometric_mean")
+FIGURES = (
+    "connectivity",
+    "cut",
+    "external_degrees",
+    "overlap_mean",
+    "overlap_geometric_mean",
+)
 FIGURES += ("hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 
 
 def built(network, folder, coding):
     random, counted = np.random.default_rng(5), (network.input, *network.populations)
-    counts = {v.name: random.integers(0, 9, v.shape) * random.integers(0, 2, v.shape) for v in counted}
+    counts = {
+        v.name: random.integers(0, 9, v.shape) * random.integers(0, 2, v.shape)
+        for v in counted
+    }
     return graph_of(network, folder, counts, {"input": coding})
 
 
@@ -45,7 +54,9 @@ def separated(folder):
     for number, population in enumerate(network.populations):
         start = np.full(population.shape[-1], number % 2 / 2, np.float32)
         window = (7 * number, 7 * number + 7)
-        populations.append(replace(population, window=window, initial_potential=start, bias=0 * start))
+        populations.append(
+            replace(population, window=window, initial_potential=start, bias=0 * start)
+        )
     return built(network.with_populations(populations), folder, "spikes")
 
 
@@ -56,10 +67,17 @@ def numbered(folder):
     def renumbered(projection):
         if projection.kernel is None:
             return projection
-        bits = 2 * np.arange(projection.kernel.size, dtype=np.int32) + np.float32(1).view(np.int32)
-        return replace(projection, kernel=bits.view(np.float32).reshape(projection.kernel.shape))
+        bits = 2 * np.arange(projection.kernel.size, dtype=np.int32) + np.float32(
+            1
+        ).view(np.int32)
+        return replace(
+            projection, kernel=bits.view(np.float32).reshape(projection.kernel.shape)
+        )
 
-    populations = [replace(p, projections=tuple(map(renumbered, p.projections))) for p in network.populations]
+    populations = [
+        replace(p, projections=tuple(map(renumbered, p.projections)))
+        for p in network.populations
+    ]
     return built(network.with_populations(populations), folder, "current")
 
 
@@ -68,11 +86,15 @@ GRAPHS = {
     "concatenated": lambda folder: make_graph(NETWORKS["branched"](), folder, "spikes"),
     "every layer": lambda folder: make_graph(NETWORKS["varied"](), folder),
     "residual": lambda folder: make_graph(NETWORKS["summed"](), folder, "spikes"),
-    "pruned": lambda folder: built(without_zeros(pruned_network(), 0.8), folder, "current"),
+    "pruned": lambda folder: built(
+        without_zeros(pruned_network(), 0.8), folder, "current"
+    ),
     "separated": separated,
     "numbered weights": numbered,
     "recurrent with delays": lambda folder: built(recurrent(), folder, "spikes"),
-    "listed": lambda folder: random_graph(folder / "graph.h5", 3, inputs=2, codings=("current", "spikes"))[0],
+    "listed": lambda folder: random_graph(
+        folder / "graph.h5", 3, inputs=2, codings=("current", "spikes")
+    )[0],
 }
 
 
@@ -94,9 +116,17 @@ def compared(graph, hardware, core, place, chip):
     contents = grade.measure(opened, core, chip, place)[1]
     for name, numbers in expected.contents.items():
         assert contents[name].tolist() == numbers.tolist(), name
-    most = {name: numbers.max() for name, numbers in expected.contents.items() if name in fullest}
+    most = {
+        name: numbers.max()
+        for name, numbers in expected.contents.items()
+        if name in fullest
+    }
     assert {name: one["contents"] for name, one in fullest.items()} == most
-    exceeded = {name for name, cores in overfull_cores(expected.contents, hardware).items() if cores.size}
+    exceeded = {
+        name
+        for name, cores in overfull_cores(expected.contents, hardware).items()
+        if cores.size
+    }
     assert {text.split()[1] for text in violations} == exceeded & {*fullest}
     assert bool(violations) == bool(exceeded)
 
@@ -115,15 +145,41 @@ def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
 
 def test_other_keys_of_a_description(graph):
     """Links between chips, memory that is not shared, a limit of synapses, small tiles, a barrier of one figure."""
-    energy = {"router": 1.7, "link": 3.5, "between_chips": 50.0, "synapse": 2.0, "axon_in": 0.5}
-    time = {"router": 2.1, "link_x": 4.1, "link_y": 6.5, "barrier": 300.0, "synapse": 3.8, "spike": 30.0}
+    energy = {
+        "router": 1.7,
+        "link": 3.5,
+        "between_chips": 50.0,
+        "synapse": 2.0,
+        "axon_in": 0.5,
+    }
+    time = {
+        "router": 2.1,
+        "link_x": 4.1,
+        "link_y": 6.5,
+        "barrier": 300.0,
+        "synapse": 3.8,
+        "spike": 30.0,
+    }
     memory = {"bits_per_core": 900, "weight_bits": 9, "sharing": "none"}
     hardware = full_chip(
-        tile=None, chip=[2, 4], synapse_memory=memory, energy_pj=energy, time_ns=time, synapses_per_core=100
+        tile=None,
+        chip=[2, 4],
+        synapse_memory=memory,
+        energy_pj=energy,
+        time_ns=time,
+        synapses_per_core=100,
     )
     network = MappableNetwork.of(graph)
-    core, place = random_mapping(network, np.random.default_rng(2), min(20, network.neurons), hardware.mesh)
-    compared(graph, hardware, core, place, json.loads(hardware.model_dump_json(exclude_none=True)))
+    core, place = random_mapping(
+        network, np.random.default_rng(2), min(20, network.neurons), hardware.mesh
+    )
+    compared(
+        graph,
+        hardware,
+        core,
+        place,
+        json.loads(hardware.model_dump_json(exclude_none=True)),
+    )
 
 
 class Case:
@@ -133,32 +189,56 @@ class Case:
         self.graph, self.folder, self.network = graph, folder, MappableNetwork.of(graph)
         self.core = random_mapping(self.network, np.random.default_rng(4), 6, (3, 2))[0]
         self.place = [[n // 2, n % 2] for n in range(6)]
-        contents = cost(count_traffic(self.network, self.core, 6), full_chip(), np.array(self.place)).contents
+        contents = cost(
+            count_traffic(self.network, self.core, 6), full_chip(), np.array(self.place)
+        ).contents
         self.limits = {name: int(numbers.max()) for name, numbers in contents.items()}
 
     def judged(self, **changes):
         """Violations that grade.py prints with exit status 1, [] with exit status 0; snnb has to agree."""
         limits = {**self.limits, **changes}
-        memory = {"bits_per_core": limits["memory_bits"], "weight_bits": 9, "index_bits": 10, "sharing": "kernel"}
+        memory = {
+            "bits_per_core": limits["memory_bits"],
+            "weight_bits": 9,
+            "index_bits": 10,
+            "sharing": "kernel",
+        }
         of_core = {f"{name}_per_core": limits[name] for name in grade.LIMITS}
-        hardware = full_chip(mesh=[3, 2], tile=None, chip=None, synapse_memory=memory, **of_core)
-        (self.folder / "chip.json").write_text(hardware.model_dump_json(exclude_none=True))
+        hardware = full_chip(
+            mesh=[3, 2], tile=None, chip=None, synapse_memory=memory, **of_core
+        )
+        (self.folder / "chip.json").write_text(
+            hardware.model_dump_json(exclude_none=True)
+        )
         core, place = changes.get("core", self.core), changes.get("place", self.place)
         (self.folder / "parts.txt").write_text("".join(f"{one}\n" for one in core))
         (self.folder / "places.txt").write_text("".join(f"{x} {y}\n" for x, y in place))
         status, out, _ = self.run("parts.txt", "places.txt", "--json")
         found = json.loads(out)
-        assert (status, found["valid"]) == ((1, False) if found["violations"] else (0, True))
+        assert (status, found["valid"]) == (
+            (1, False) if found["violations"] else (0, True)
+        )
         chip = read_hardware(str(self.folder / "chip.json"))
         try:
-            cost_partition(self.network, chip, self.folder / "parts.txt", self.folder / "places.txt")
+            cost_partition(
+                self.network,
+                chip,
+                self.folder / "parts.txt",
+                self.folder / "places.txt",
+            )
             assert not found["violations"]
         except InputError:
             assert found["violations"]
         return found["violations"]
 
     def run(self, partition, placement, *options):
-        command = ["grade", self.graph.path, self.folder / partition, "--placement", self.folder / placement]
+        command = [
+            "grade",
+            self.graph.path,
+            self.folder / partition,
+            "--placement",
+            self.folder / placement,
+        ]
         command += ["--constraints", self.folder / "chip.json", *options]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", [*map(str, command)])
@@ -182,19 +262,32 @@ def test_what_exceeds_a_limit_by_one_is_reported_and_what_is_at_it_is_not(case):
 
 
 def test_wrong_cores_and_places_are_reported(case):
-    beyond = np.where(np.arange(case.core.size) == np.argmax(case.core == 5), 6, case.core)
-    assert case.judged(core=beyond)[0] == "core 6 is not one of the 6, which are numbered from 0"
-    assert case.judged(core=case.core[1:])[0].startswith(f"{case.core.size - 1} lines in the partition")
+    beyond = np.where(
+        np.arange(case.core.size) == np.argmax(case.core == 5), 6, case.core
+    )
+    assert (
+        case.judged(core=beyond)[0]
+        == "core 6 is not one of the 6, which are numbered from 0"
+    )
+    assert case.judged(core=case.core[1:])[0].startswith(
+        f"{case.core.size - 1} lines in the partition"
+    )
     inputs = [0] * case.network.first
     assert case.judged(core=[*inputs, *case.core]) == []
-    assert case.judged(place=case.place[:5]) == ["5 lines in the placement, and 6 cores"]
+    assert case.judged(place=case.place[:5]) == [
+        "5 lines in the placement, and 6 cores"
+    ]
     assert case.judged(place=[*case.place[:5], [0, 0]]) == ["two cores at one place"]
     for outside in ([3, 0], [2, 2]):
-        assert case.judged(place=[*case.place[:5], outside]) == ["core 5 is not on the mesh of 3 x 2"]
+        assert case.judged(place=[*case.place[:5], outside]) == [
+            "core 5 is not on the mesh of 3 x 2"
+        ]
 
 
 def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"])
+    monkeypatch.setattr(
+        "sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"]
+    )
     assert grade.main() == 2
     message = "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_t100,"
     assert message in capsys.readouterr().err
@@ -204,21 +297,39 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
     case.judged()
     _, expected, _ = case.run("parts.txt", "places.txt")
     assert expected.endswith("valid\n")
-    (case.folder / "parts.xz").write_bytes(lzma.compress((case.folder / "parts.txt").read_bytes()))
-    (case.folder / "places.xz").write_bytes(lzma.compress((case.folder / "places.txt").read_bytes()))
+    (case.folder / "parts.xz").write_bytes(
+        lzma.compress((case.folder / "parts.txt").read_bytes())
+    )
+    (case.folder / "places.xz").write_bytes(
+        lzma.compress((case.folder / "places.txt").read_bytes())
+    )
     assert case.run("parts.xz", "places.xz")[:2] == (0, expected)
     for text, wrong in (("1\n2\n-1\n2\n", "line 3: '-1'"), ("1\n\n2\n", "line 2: ''")):
         (case.folder / "words.txt").write_text(text)
         status, _, errors = case.run("words.txt", "places.txt")
-        assert (status, f"words.txt, {wrong} is not 1 whole number(s)" in errors) == (2, True)
+        assert (status, f"words.txt, {wrong} is not 1 whole number(s)" in errors) == (
+            2,
+            True,
+        )
     assert case.run("none.txt", "places.txt")[0] == 2
-    with pytest.raises(ValueError, match=r"^axons is no file and no constraints; the constraints are axons_1024, "):
+    with pytest.raises(
+        ValueError,
+        match=r"^axons is no file and no constraints; the constraints are axons_1024, ",
+    ):
         grade.read_constraints("axons")
     chip = json.loads((case.folder / "chip.json").read_text())
-    wrong = {**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}}
+    wrong = {
+        **chip,
+        "axons_per_core": None,
+        "weights_per_core": 3,
+        "energy_pj": {"router": 1, "x": 2},
+    }
     (case.folder / "chip.json").write_text(json.dumps(wrong))
     errors = case.run("parts.txt", "places.txt")[2]
-    assert "unknown or missing keys: axons_per_core, energy_pj.x, weights_per_core" in errors
+    assert (
+        "unknown or missing keys: axons_per_core, energy_pj.x, weights_per_core"
+        in errors
+    )
     (case.folder / "chip.json").write_text(json.dumps(chip))
     with case.graph.path.open("r+b") as file:
         file.seek(5000)
@@ -229,26 +340,49 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
 def test_each_instance_has_results_and_the_command_of_its_recipe(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     table, make = importlib.import_module("table"), importlib.import_module("make")
-    instances = {one["name"]: one for one in (json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json"))}
+    instances = {
+        one["name"]: one
+        for one in (
+            json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json")
+        )
+    }
     assert instances.keys() == make.RECIPES.keys()
     for name, one in instances.items():
-        assert (make.RECIPES[name].version, make.command(make.RECIPES[name])) == (one["version"], one["recipe"])
+        assert (make.RECIPES[name].version, make.command(make.RECIPES[name])) == (
+            one["version"],
+            one["recipe"],
+        )
     cases = table.by_case(table.read_csv())
-    assert {*cases} == {(name, constraints) for name, one in instances.items() for constraints in one["constraints"]}
+    assert {*cases} == {
+        (name, constraints)
+        for name, one in instances.items()
+        for constraints in one["constraints"]
+    }
     for name, constraints in cases:
         files = {path.name for path in (table.RESULTS / name).glob(f"{constraints}.*")}
-        assert files == {f"{constraints}.{kind}" for kind in ("json", "parts.xz", "places.xz")}
+        assert files == {
+            f"{constraints}.{kind}" for kind in ("json", "parts.xz", "places.xz")
+        }
 
 
 @pytest.mark.parametrize("name", ["mini_network", "lenet_t16"])
-def test_the_stored_mappings_and_the_tables_of_the_page_are_those_of_the_csv_file(name, monkeypatch, capsys):
+def test_the_stored_mappings_and_the_tables_of_the_page_are_those_of_the_csv_file(
+    name, monkeypatch, capsys
+):
     monkeypatch.syspath_prepend(str(FOLDER))
     table = importlib.import_module("table")
     monkeypatch.setattr("sys.argv", ["table", name, "--check"])
     table.main()
     assert capsys.readouterr().out.count(name) == 3
     rows = table.read_csv()
-    case, by_method = next(one for one in table.by_case(rows).items() if one[0][0] == name)
+    case, by_method = next(
+        one for one in table.by_case(rows).items() if one[0][0] == name
+    )
     table.best_of(by_method)["hops_unicast"] *= 1.01
-    with pytest.raises(SystemExit, match=f"{case[1]}.json: hops_unicast is .* by grade.py and .* by instances.csv"):
-        table.check(table.Graph(table.INSTANCES / f"{name}.h5"), *case, table.best_of(by_method))
+    with pytest.raises(
+        SystemExit,
+        match=f"{case[1]}.json: hops_unicast is .* by grade.py and .* by instances.csv",
+    ):
+        table.check(
+            table.Graph(table.INSTANCES / f"{name}.h5"), *case, table.best_of(by_method)
+        )

@@ -20,12 +20,19 @@ def test_the_pages_have_the_figures_of_the_records(monkeypatch):
     assert ended.value.code == 0
 
 
-@pytest.mark.parametrize("row", list(ROWS.values()), ids=lambda row: "-".join(map(str, row.key)))
+@pytest.mark.parametrize(
+    "row", list(ROWS.values()), ids=lambda row: "-".join(map(str, row.key))
+)
 def test_a_record_counts_pictures(row):
     right, readout, spikes, same, worse = (
-        share * row.samples for share in (row.ann, row.readout, row.spikes, row.same, row.worse)
+        share * row.samples
+        for share in (row.ann, row.readout, row.spikes, row.same, row.worse)
     )
-    assert np.allclose([right, readout, spikes, same, worse], np.rint([right, readout, spikes, same, worse]), atol=0.01)
+    assert np.allclose(
+        [right, readout, spikes, same, worse],
+        np.rint([right, readout, spikes, same, worse]),
+        atol=0.01,
+    )
     better = readout - (right - worse)
     # pictures of which only one of the two classes is right have two classes
     assert -0.01 < better <= row.samples - right + 0.01
@@ -36,7 +43,9 @@ def test_the_interval_of_a_loss_is_that_of_paired_differences():
     random = np.random.default_rng(0)
     ann, readout = random.random((2, 1017)) < np.array([[0.92], [0.9]])
     shares = ann.mean(), readout.mean(), 0.0, 0.5, (ann & ~readout).mean()
-    row = results.Row("net", "", "", "original", 1017, "calibrated", 8, *shares, 24, 16, 1.0, 1.0)
+    row = results.Row(
+        "net", "", "", "original", 1017, "calibrated", 8, *shares, 24, 16, 1.0, 1.0
+    )
     loss, half = row.lost
     differences = ann.astype(float) - readout
     assert loss == pytest.approx(100 * differences.mean())

@@ -8,7 +8,13 @@ import pytest
 import yaml
 
 from snnb.chips.hardware import Hardware
-from snnb.chips.read_hardware import DESCRIPTIONS, descriptions, hardware_names, layer_descriptions, read_hardware
+from snnb.chips.read_hardware import (
+    DESCRIPTIONS,
+    descriptions,
+    hardware_names,
+    layer_descriptions,
+    read_hardware,
+)
 from snnb.cli.main import main
 from snnb.core.errors import InputError
 
@@ -36,34 +42,66 @@ CHIP = {
 def test_the_descriptions_of_the_package(name, mesh, neurons, axons, energy, latency):
     chip = read_hardware(name)
     assert (chip.name, chip.mesh, chip.cores) == (name, mesh, mesh[0] * mesh[1])
-    assert (chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core) == (neurons, axons, None)
-    assert (chip.energy_pj.router, chip.energy_pj.link, chip.energy_pj.synapse) == (*energy, None)
+    assert (chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core) == (
+        neurons,
+        axons,
+        None,
+    )
+    assert (chip.energy_pj.router, chip.energy_pj.link, chip.energy_pj.synapse) == (
+        *energy,
+        None,
+    )
     assert (chip.latency_ns.router, chip.latency_ns.link) == latency
     assert len(chip.source) > 50
 
 
 def test_loihi_has_limits_and_figures_of_all_events():
     chip = read_hardware("loihi")
-    assert (chip.mesh, chip.tile, chip.chip, chip.routers) == ((16, 8), (2, 2), (16, 8), (8, 4))
-    assert (chip.neurons_per_core, chip.axons_per_core, chip.axons_out_per_core) == (1024, 4096, 4096)
+    assert (chip.mesh, chip.tile, chip.chip, chip.routers) == (
+        (16, 8),
+        (2, 2),
+        (16, 8),
+        (8, 4),
+    )
+    assert (chip.neurons_per_core, chip.axons_per_core, chip.axons_out_per_core) == (
+        1024,
+        4096,
+        4096,
+    )
     memory = chip.synapse_memory
-    assert (memory.bits_per_core, memory.weight_bits, memory.index_bits, memory.sharing) == (2**20, 9, 10, "kernel")
+    assert (
+        memory.bits_per_core,
+        memory.weight_bits,
+        memory.index_bits,
+        memory.sharing,
+    ) == (2**20, 9, 10, "kernel")
     assert None not in [
-        value for name, value in chip.time_ns if name not in ("link", "between_chips", "link_spike", "routing")
+        value
+        for name, value in chip.time_ns
+        if name not in ("link", "between_chips", "link_spike", "routing")
     ]
-    assert [chip.time_ns.barrier_of(tiles) for tiles in (1, 28, 29)] == [600, 1400, 1800]
+    assert [chip.time_ns.barrier_of(tiles) for tiles in (1, 28, 29)] == [
+        600,
+        1400,
+        1800,
+    ]
 
 
 def test_they_are_listed_from_small_to_large():
     found = descriptions()
     assert sorted([*found, *layer_descriptions()]) == list(hardware_names())
-    assert [chip.cores for chip in found.values()] == sorted(chip.cores for chip in found.values())
+    assert [chip.cores for chip in found.values()] == sorted(
+        chip.cores for chip in found.values()
+    )
     assert next(iter(found)) == "spinemap_5x5"
 
 
 def test_the_page_shows_every_key():
     page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
-    required, optional = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2])
+    required, optional = (
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2]
+    )
     assert read_keys(Hardware.model_validate(required)) == set(required)
     every = {**required, **optional}
     assert {*every} == {*Hardware.model_fields}
@@ -79,7 +117,9 @@ def test_a_description_is_printed_to_start_from(tmp_path, capsys, name):
     printed = capsys.readouterr()
     (tmp_path / "mine.yaml").write_text(printed.out, encoding="utf-8")
     assert read_hardware(str(tmp_path / "mine.yaml")) == read_hardware(name)
-    assert yaml.safe_load(printed.out) == yaml.safe_load(Path(DESCRIPTIONS, f"{name}.yaml").read_text())
+    assert yaml.safe_load(printed.out) == yaml.safe_load(
+        Path(DESCRIPTIONS, f"{name}.yaml").read_text()
+    )
     assert printed.err == ""
     assert main(["hardware", "--show", name, "--json"]) == 0
     (described,) = json.loads(capsys.readouterr().out)
@@ -96,7 +136,10 @@ def test_comments_of_a_description_are_printed(tmp_path, capsys, monkeypatch):
 
 def test_only_descriptions_of_the_package_are_printed(capsys):
     assert main(["hardware", "--show", "../loihi.yaml"]) == 2
-    assert "--show ../loihi.yaml: no such description; there are jin_1024x1024, " in capsys.readouterr().err
+    assert (
+        "--show ../loihi.yaml: no such description; there are jin_1024x1024, "
+        in capsys.readouterr().err
+    )
 
 
 def read_keys(model):
@@ -109,7 +152,10 @@ def read_keys(model):
         ({"axons_per_core": 2.5}, "axons_per_core: 2.5 is not an integer;"),
         ({"mesh": [4]}, "mesh.1: missing;"),
         ({"mesh": [4, 4, 4]}, "mesh: too many entries (at most 2);"),
-        ({"mesh": [40_000, 40_000]}, "mesh.0: 40000 is above 32768; mesh.1: 40000 is above 32768;"),
+        (
+            {"mesh": [40_000, 40_000]},
+            "mesh.0: 40000 is above 32768; mesh.1: 40000 is above 32768;",
+        ),
         ({"mesh": "4x4"}, 'mesh: "4x4" is not a list;'),
         ({"neurons": 10}, "neurons: unknown key (did you mean neurons_per_core?);"),
         (
@@ -120,33 +166,74 @@ def read_keys(model):
             {"colour": 1},
             "colour: unknown key (the keys are name, mesh, tile, chip, input_ports, unavailable, neurons_per_core, ",
         ),
-        ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.wire: unknown key (the keys are router, link, link_x, "),
+        (
+            {"energy_pj": {"router": 1, "wire": 2}},
+            "energy_pj.wire: unknown key (the keys are router, link, link_x, ",
+        ),
         ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: -1 is below 0;"),
         ({"energy_pj": 3}, "energy_pj: 3 is not a mapping;"),
-        ({"energy_pj": {"router": float("nan"), "link": 1}}, "energy_pj.router: NaN is not a finite number;"),
-        ({"name": "a b"}, 'name: "a b" does not match the pattern ^[A-Za-z0-9_.-]{1,60}$;'),
-        ({"source": ""}, 'source: "" is too short (at least 1);'),
-        ({"energy_pj": {"router": 1, "link_x": 1}}, "energy_pj: give link, or link_x and link_y"),
-        ({"energy_pj": {"router": 1, "link": 1, "spike": 2}}, "energy_pj: no source, name it under sources"),
-        ({"tile": [1, 1], "chip": [3, 2]}, "tile, chip: no source, name it under sources"),
-        ({"chip": [2, 2]}, r"mesh: 3 × 2 cores are not a multiple of the chip's, (2, 2)"),
-        ({"chip": [1, 2], "tile": [3, 1]}, "chip: 1 × 2 cores are not a multiple of the tile's, (3, 1)"),
-        ({"synapse_memory": {"bits_per_core": 8}}, "synapse_memory.weight_bits: missing"),
         (
-            {"synapse_memory": {"bits_per_core": 8, "weight_bits": 8, "sharing": "all"}},
+            {"energy_pj": {"router": float("nan"), "link": 1}},
+            "energy_pj.router: NaN is not a finite number;",
+        ),
+        (
+            {"name": "a b"},
+            'name: "a b" does not match the pattern ^[A-Za-z0-9_.-]{1,60}$;',
+        ),
+        ({"source": ""}, 'source: "" is too short (at least 1);'),
+        (
+            {"energy_pj": {"router": 1, "link_x": 1}},
+            "energy_pj: give link, or link_x and link_y",
+        ),
+        (
+            {"energy_pj": {"router": 1, "link": 1, "spike": 2}},
+            "energy_pj: no source, name it under sources",
+        ),
+        (
+            {"tile": [1, 1], "chip": [3, 2]},
+            "tile, chip: no source, name it under sources",
+        ),
+        (
+            {"chip": [2, 2]},
+            r"mesh: 3 × 2 cores are not a multiple of the chip's, (2, 2)",
+        ),
+        (
+            {"chip": [1, 2], "tile": [3, 1]},
+            "chip: 1 × 2 cores are not a multiple of the tile's, (3, 1)",
+        ),
+        (
+            {"synapse_memory": {"bits_per_core": 8}},
+            "synapse_memory.weight_bits: missing",
+        ),
+        (
+            {
+                "synapse_memory": {
+                    "bits_per_core": 8,
+                    "weight_bits": 8,
+                    "sharing": "all",
+                }
+            },
             'synapse_memory.sharing: "all" is',
         ),
         (
             {"time_ns": {"router": 1, "link": 1, "barrier": "x"}},
             'time_ns.barrier: "x" is not a number and "x" is not a ',
         ),
-        ({"time_ns": {"router": 1, "link": 1, "barrier": {1: "x", 2: 3}}}, 'time_ns.barrier.1: "x" is not a number;'),
+        (
+            {"time_ns": {"router": 1, "link": 1, "barrier": {1: "x", 2: 3}}},
+            'time_ns.barrier.1: "x" is not a number;',
+        ),
         (
             {"time_ns": {"router": 1, "link": 1, "barrier": {1.5: 2, 3: -1}}},
             "time_ns.barrier.1.5: 1.5 is not an integer; time_ns.barrier.3: -1 is below 0;",
         ),
         (
-            {"neurons_per_core": 0, "axon_per_core": 2, "source": None, "energy_pj": {"router": True}},
+            {
+                "neurons_per_core": 0,
+                "axon_per_core": 2,
+                "source": None,
+                "energy_pj": {"router": True},
+            },
             "neurons_per_core: 0 is below 1; energy_pj.router: true is not a number; source: null is not text; "
             "axon_per_core: unknown key (did you mean axons_per_core?); `snnb",
         ),
@@ -163,7 +250,9 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
     with pytest.raises(InputError) as raised:
         read_hardware(str(path))
     assert str(raised.value).startswith(f"{path}: {message}")
-    assert str(raised.value).endswith("; `snnb hardware --show loihi` prints a valid description")
+    assert str(raised.value).endswith(
+        "; `snnb hardware --show loihi` prints a valid description"
+    )
     assert "\n" not in str(raised.value)
 
 

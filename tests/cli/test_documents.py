@@ -29,7 +29,14 @@ LINES = {
     "parse": ["--run-dir", "{run}"],
     "simulate": ["--run-dir", "{run}", *SMALL],
     "graph": ["--run-dir", "{run}", "--rate-unit", "hz"],
-    "map": ["--run-dir", "{run}", "--hardware", "spinemap_5x5", "--method", "sequential"],
+    "map": [
+        "--run-dir",
+        "{run}",
+        "--hardware",
+        "spinemap_5x5",
+        "--method",
+        "sequential",
+    ],
     "run": ["--run-dir", "{run}"],
     "sweep": ["--run-dir", "{run}", "--grid", "duration=6,8", "--samples", "4"],
     "status": ["{run}"],
@@ -47,9 +54,14 @@ LINES = {
 }
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 9), reason="newer typer words `--help` otherwise; `make docs` uses 3.8")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 9),
+    reason="newer typer words `--help` otherwise; `make docs` uses 3.8",
+)
 def test_the_page_is_that_of_the_commands():
-    assert REFERENCE["TARGET"].read_text(encoding="utf-8") == REFERENCE["reference"](), "run `make docs`"
+    assert (
+        REFERENCE["TARGET"].read_text(encoding="utf-8") == REFERENCE["reference"]()
+    ), "run `make docs`"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +72,9 @@ def copied(tmp_path_factory):
 @pytest.mark.parametrize("name", LINES)
 def test_the_document_is_as_its_schema_says(copied, name, capsys):
     """In this order on one run: the last command removes the simulation that it came with."""
-    assert main([name, *(word.format(run=copied) for word in LINES[name]), "--json"]) == 0
+    assert (
+        main([name, *(word.format(run=copied) for word in LINES[name]), "--json"]) == 0
+    )
     document = json.loads(capsys.readouterr().out)
     jsonschema.Draft202012Validator.check_schema(schema_of(name))
     validator = jsonschema.Draft202012Validator(schema_of(name))
@@ -74,12 +88,23 @@ def test_the_document_is_as_its_schema_says(copied, name, capsys):
 
 
 def test_every_command_that_prints_json_has_a_schema():
-    printing = [name for name in COMMANDS if any(parameter.name == "json" for parameter in load(name).params)]
-    assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to docs/make_cli_reference.py and to LINES here"
+    printing = [
+        name
+        for name in COMMANDS
+        if any(parameter.name == "json" for parameter in load(name).params)
+    ]
+    assert set(printing) == set(DOCUMENTS) == set(LINES), (
+        "add it to docs/make_cli_reference.py and to LINES here"
+    )
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["status", "none"], 3), (["simulate", "--first", "-1"], 2), (["status", "--nosuch"], 2)]
+    ("words", "code"),
+    [
+        (["status", "none"], 3),
+        (["simulate", "--first", "-1"], 2),
+        (["status", "--nosuch"], 2),
+    ],
 )
 def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -99,8 +124,14 @@ def test_targets_of_make_are_there():
 def test_the_extras_are_the_packages():
     named = {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "gpu", "newest"}
     assert [extra for extra in named if f"`{extra}`" not in README] == []
-    assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    assert {
+        word
+        for words in re.findall(r"pip install '\.\[(.*?)\]'", README)
+        for word in words.split(",")
+    } <= named
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")
+    )
     assert set(re.findall(r"how_to_install\(['\"](\w+)", code)) == named
 
 
@@ -111,7 +142,11 @@ def test_no_page_or_message_installs_a_package_that_is_on_no_index():
         ROOT / "docker" / "README.md",
         ROOT / "README.md",
     ]
-    assert [str(path) for path in texts if re.search(r"snnb\[", path.read_text(encoding="utf-8"))] == []
+    assert [
+        str(path)
+        for path in texts
+        if re.search(r"snnb\[", path.read_text(encoding="utf-8"))
+    ] == []
 
 
 def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
@@ -119,5 +154,10 @@ def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     left = {}
     exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
-    assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
-    assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
+    assert left["graph"].number_of_edges() == int(
+        re.search(r"number_of_edges\(\) +# (\d+)", block)[1]
+    )
+    assert (
+        sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000))
+        == left["graph"].number_of_edges()
+    )

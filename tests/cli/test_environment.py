@@ -16,13 +16,19 @@ from tests.end_to_end.conftest import RECORDED
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 # For each command its options, each with the name of the variable if the page states it
 OF_COMMAND = {
-    section.split("\n", 1)[0]: re.findall(r"^- .*?`--([a-z-]+)`(?:.*Variable: `(\w+)`)?", section, re.MULTILINE)
+    section.split("\n", 1)[0]: re.findall(
+        r"^- .*?`--([a-z-]+)`(?:.*Variable: `(\w+)`)?", section, re.MULTILINE
+    )
     for section in PAGE.split("\n## snnb ")[1:]
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("SNNB_STATUS_JSN", "did you mean SNNB_STATUS_JSON?"), ("SNNB_STATUS_9", "docs/cli.md lists")]
+    ("name", "near"),
+    [
+        ("SNNB_STATUS_JSN", "did you mean SNNB_STATUS_JSON?"),
+        ("SNNB_STATUS_9", "docs/cli.md lists"),
+    ],
 )
 def test_a_variable_that_is_no_option_is_refused(monkeypatch, capsys, name, near):
     monkeypatch.setenv(name, "1")
@@ -45,7 +51,9 @@ def test_variables_of_other_commands_and_programs_are_left_alone(monkeypatch, ca
 def test_every_variable_of_the_page_is_known(monkeypatch, capsys, command):
     """Whatever is said of its value: it is not said that there is no such option."""
     for option, stated in [*OF_COMMAND[command], ("json", "")]:
-        monkeypatch.setenv(stated or f"SNNB_{command}_{option}".upper().replace("-", "_"), "")
+        monkeypatch.setenv(
+            stated or f"SNNB_{command}_{option}".upper().replace("-", "_"), ""
+        )
     main([command])
     assert "is not an option of" not in capsys.readouterr().err
 

@@ -19,7 +19,9 @@ from snnb.cli.main import main
 from snnb.model_files.read_model import read_model
 from tests.nir_interpreter import write
 
-MOST_BYTES = 800_000_000  # of memory: 256 MiB of arrays, and what is made of the last ones
+MOST_BYTES = (
+    800_000_000  # of memory: 256 MiB of arrays, and what is made of the last ones
+)
 MOST_SECONDS = 60
 
 
@@ -28,7 +30,11 @@ def measured():
     """Fail if the block takes `MOST_SECONDS`, or raises the process's memory by `MOST_BYTES`."""
 
     def status(name):
-        return 1024 * int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text()).group(1))
+        return 1024 * int(
+            re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text()).group(
+                1
+            )
+        )
 
     def expired(*_):
         raise TimeoutError(f"it takes more than {MOST_SECONDS} s")
@@ -75,7 +81,9 @@ def dense_chain(number):
     layers = [start([1, 1, 3900]), layer("Flatten", "flat", "in")]
     names = ["flat", *(f"d{k}" for k in range(number))]
     for read, name in zip(names, names[1:]):
-        layers.append(layer("Dense", name, read, units=3900, activation="relu", use_bias=False))
+        layers.append(
+            layer("Dense", name, read, units=3900, activation="relu", use_bias=False)
+        )
     return model("net", layers, names[-1])
 
 
@@ -83,7 +91,9 @@ def linked_keras(path):
     """Write kernels that are hard links to one array without values: .keras."""
     weights = io.BytesIO()
     with h5py.File(weights, "w") as file:
-        kernel = file.create_dataset("layers/dense/vars/0", (3900, 3900), "f4", chunks=(100, 3900))
+        kernel = file.create_dataset(
+            "layers/dense/vars/0", (3900, 3900), "f4", chunks=(100, 3900)
+        )
         for number in range(1, 199):
             file[f"layers/dense_{number}/vars/0"] = kernel
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -143,7 +153,10 @@ def nested_h5(path):
 def reversed_h5(path):
     """Write 6,000 activations in reverse order."""
     names = ["in", *(f"r{k}" for k in range(6000))]
-    relus = [layer("Activation", name, read, activation="relu") for read, name in zip(names, names[1:])]
+    relus = [
+        layer("Activation", name, read, activation="relu")
+        for read, name in zip(names, names[1:])
+    ]
     ends = [
         layer("Flatten", "flat", names[-1]),
         layer("Dense", "dense", "flat", **DENSE),
@@ -165,20 +178,27 @@ def chunk_h5(path):
     packed = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
     head, repeated = packed[:2], packed[2:]
     blocks = 4 * chunk[0] * chunk[1] // block
-    checksum = struct.pack(">I", (blocks * block % 65521 << 16) + 1)  # Adler-32 of zeros
+    checksum = struct.pack(
+        ">I", (blocks * block % 65521 << 16) + 1
+    )  # Adler-32 of zeros
     with h5py.File(path, "a") as file:
         group = file["model_weights"].create_group("dense")
         group.attrs["weight_names"] = [b"kernel"]
         unlimited = {"maxshape": (None, None), "chunks": chunk, "compression": "gzip"}
         kernel = group.create_dataset("kernel", (64, 10), "f4", **unlimited)
-        kernel.id.write_direct_chunk((0, 0), head + repeated * blocks + b"\x03\x00" + checksum)
+        kernel.id.write_direct_chunk(
+            (0, 0), head + repeated * blocks + b"\x03\x00" + checksum
+        )
 
 
 NEURON = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
 
 
 def ends(*shape):
-    return {name.lower(): {"type": name, "shape": list(shape)} for name in ("Input", "Output")}
+    return {
+        name.lower(): {"type": name, "shape": list(shape)}
+        for name in ("Input", "Output")
+    }
 
 
 def linked_nir(path):
@@ -205,7 +225,9 @@ def repeated_text(group, name, shape):
     if name in group:
         del group[name]
     stored = group.create_dataset(name, shape, kind, chunks=shape, compression="gzip")
-    stored.id.write_direct_chunk((0,) * len(shape), zlib.compress(reference * int(np.prod(shape)), 9))
+    stored.id.write_direct_chunk(
+        (0,) * len(shape), zlib.compress(reference * int(np.prod(shape)), 9)
+    )
 
 
 def texts_nir(path):
@@ -260,9 +282,17 @@ def onnx_file(path, nodes, constants, shape=(1, 1, 8, 8), external=()):
     from onnx import TensorProto, helper, numpy_helper
 
     last = f"v{len(nodes) - 1}"
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, of) for name, of in (("x", shape), (last, None))]
-    made = [helper.make_node(kind, read.split(), [f"v{k}"], **own) for k, (kind, read, own) in enumerate(nodes)]
-    weights = [numpy_helper.from_array(values, name) for name, values in constants.items()]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, of)
+        for name, of in (("x", shape), (last, None))
+    ]
+    made = [
+        helper.make_node(kind, read.split(), [f"v{k}"], **own)
+        for k, (kind, read, own) in enumerate(nodes)
+    ]
+    weights = [
+        numpy_helper.from_array(values, name) for name, values in constants.items()
+    ]
     graph = helper.make_graph(made, "graph", ends[:1], ends[1:], [*weights, *external])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     path.write_bytes(model.SerializeToString())
@@ -275,7 +305,9 @@ MATRIX = {"dense": np.ones((64, 10), "f4")}
 def with_constants(path, nodes, constants):
     """Write a network that adds the mean of computed constants; their nodes are v2, v3, …"""
     nodes = [*FLAT, *nodes, ("ReduceMean", f"v{len(nodes) + 1}", {"keepdims": 0})]
-    onnx_file(path, [*nodes, ("Add", f"v1 v{len(nodes) - 1}", {})], {**MATRIX, **constants})
+    onnx_file(
+        path, [*nodes, ("Add", f"v1 v{len(nodes) - 1}", {})], {**MATRIX, **constants}
+    )
 
 
 def outer_onnx(path):
@@ -307,7 +339,9 @@ def external_onnx(path):
     (path.parent / "weights.bin").write_bytes(bytes(1_200_000))
     external = []
     for number in range(4000):
-        tensor = TensorProto(name=f"k{number}", data_type=TensorProto.FLOAT, dims=[300_000])
+        tensor = TensorProto(
+            name=f"k{number}", data_type=TensorProto.FLOAT, dims=[300_000]
+        )
         tensor.data_location = TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="weights.bin")
         external.append(tensor)
@@ -367,7 +401,9 @@ def joined_onnx(path):
 def negative_onnx(path):
     from onnx import TensorProto
 
-    tensor = TensorProto(name="k", data_type=TensorProto.FLOAT, dims=[-1, 10], raw_data=bytes(4 * 640))
+    tensor = TensorProto(
+        name="k", data_type=TensorProto.FLOAT, dims=[-1, 10], raw_data=bytes(4 * 640)
+    )
     onnx_file(path, [FLAT[0], ("Gemm", "v0 k", {})], {}, external=[tensor])
 
 
@@ -395,7 +431,9 @@ def manifest_sonata(path):
 
 
 def sexagesimal_chip(path):
-    path.write_text(f"name: chip\nmesh: [1, 1]\nneurons_per_core: {':'.join(['1'] * 5000)}\n")
+    path.write_text(
+        f"name: chip\nmesh: [1, 1]\nneurons_per_core: {':'.join(['1'] * 5000)}\n"
+    )
 
 
 CONVERTED = ("added.onnx", "joined.onnx")  # are read; the conversion names the layers
@@ -437,7 +475,9 @@ def test_layers_in_reverse_order_are_read_in_their_order(tmp_path):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_small_file_that_describes_much_is_refused(tmp_path, monkeypatch, capsys, name):
+def test_a_small_file_that_describes_much_is_refused(
+    tmp_path, monkeypatch, capsys, name
+):
     make, command, code, number = ROWS[name]
     if name.endswith(".onnx"):
         pytest.importorskip("onnx")
@@ -447,7 +487,9 @@ def test_a_small_file_that_describes_much_is_refused(tmp_path, monkeypatch, caps
         (tmp_path / "few.csv").write_text("source,target\n0,1\n1,2\n")
         assert main(shlex.split("graph --run-dir imported --quiet --from few.csv")) == 0
         capsys.readouterr()
-    size = sum(file.stat().st_size for file in tmp_path.rglob(f"{name}*") if file.is_file())
+    size = sum(
+        file.stat().st_size for file in tmp_path.rglob(f"{name}*") if file.is_file()
+    )
     assert size < 4_000_000
     with measured():
         assert main([*shlex.split(command), name, "--quiet"]) == code

@@ -24,8 +24,14 @@ MOST_LINES = 60
 
 @pytest.fixture(scope="module")
 def texts():
-    runner, program = CliRunner(env={"COLUMNS": "100"}), typer.main.get_command(commands)
-    return {name: runner.invoke(program, [name, "--help"], prog_name="snnb").output for name in COMMANDS}
+    runner, program = (
+        CliRunner(env={"COLUMNS": "100"}),
+        typer.main.get_command(commands),
+    )
+    return {
+        name: runner.invoke(program, [name, "--help"], prog_name="snnb").output
+        for name in COMMANDS
+    }
 
 
 def unframed(text):
@@ -37,17 +43,28 @@ def test_every_help_is_short(texts):
     lines = {name: len(text.splitlines()) for name, text in texts.items()}
     assert all(lines.values())
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
-    assert all(len(line) <= 100 for text in texts.values() for line in text.splitlines())
+    assert all(
+        len(line) <= 100 for text in texts.values() for line in text.splitlines()
+    )
 
 
 def test_the_help_lists_the_commands_in_groups():
-    text = CliRunner(env={"COLUMNS": "100"}).invoke(typer.main.get_command(commands), ["--help"]).output
+    text = (
+        CliRunner(env={"COLUMNS": "100"})
+        .invoke(typer.main.get_command(commands), ["--help"])
+        .output
+    )
     panels = dict(re.findall(r"╭─ (\w+) ─+╮\n(.*?)╰", text, re.DOTALL))
-    listed = {title: re.findall(r"^│ (\w+)  ", panel, re.MULTILINE) for title, panel in panels.items()}
+    listed = {
+        title: re.findall(r"^│ (\w+)  ", panel, re.MULTILINE)
+        for title, panel in panels.items()
+    }
     del listed["Options"]
     assert list(listed) == ["Stages", "Lists", "Results", "Tools"]
     assert listed["Stages"] == [*STAGES, "run", "sweep"]
-    assert sorted(name for names in listed.values() for name in names) == sorted(COMMANDS)
+    assert sorted(name for names in listed.values() for name in names) == sorted(
+        COMMANDS
+    )
     sentence = unframed(text).split("COMMAND [ARGS]... ")[1].split(".")[0]
     assert all(word in sentence for word in ("NIR", "ONNX", " map "))
 
@@ -57,12 +74,16 @@ def test_every_argument_and_option_has_a_text(name, texts):
     for parameter in COMMANDS[name].params:
         assert parameter.help, parameter.name
         if isinstance(parameter, click.Argument):
-            assert parameter.help.split(". ")[0].rstrip(".") in unframed(texts[name]), parameter.name
+            assert parameter.help.split(". ")[0].rstrip(".") in unframed(texts[name]), (
+                parameter.name
+            )
 
 
 def test_the_default_of_figures_is_stated(texts):
     for name in ("train", "simulate", "map"):
-        assert "One of png, svg, pdf. Default: png, or as before." in unframed(texts[name])
+        assert "One of png, svg, pdf. Default: png, or as before." in unframed(
+            texts[name]
+        )
 
 
 def test_a_command_of_several_stages_refers_to_their_help(texts):
@@ -85,9 +106,18 @@ def test_every_option_is_there_with_its_choices_and_default(texts, stage):
             continue
         choices = prop.get("enum", ())
         for choice in choices:
-            assert re.search(rf"\bone of [^.]*\b{choice}\b", text, flags=re.IGNORECASE), name
-        if prop.get("default") not in (None, False, {}) and name != "samples" and stage != "train":
-            assert re.search(rf"Default: {re.escape(str(prop['default']).rstrip('0').rstrip('.') or '0')}", text), name
+            assert re.search(
+                rf"\bone of [^.]*\b{choice}\b", text, flags=re.IGNORECASE
+            ), name
+        if (
+            prop.get("default") not in (None, False, {})
+            and name != "samples"
+            and stage != "train"
+        ):
+            assert re.search(
+                rf"Default: {re.escape(str(prop['default']).rstrip('0').rstrip('.') or '0')}",
+                text,
+            ), name
     assert "SNNB_SIMULATE" not in text  # environment variables are in docs/cli.md
 
 
@@ -98,22 +128,32 @@ def test_the_examples_are_taken(texts, name):
         assert line in texts[name]
         program, command, *words = shlex.split(line)
         assert (program, command) == ("snnb", name)
-        with COMMANDS[name].make_context(name, words, parent=click.Context(click.Group("snnb"))) as context:
+        with COMMANDS[name].make_context(
+            name, words, parent=click.Context(click.Group("snnb"))
+        ) as context:
             assert context.args == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_option_of_one_value_is_given_once(name):
     """Every option, before its value is looked at."""
-    options = [o for o in COMMANDS[name].params if isinstance(o, click.Option) and not o.multiple]
-    command = click.Context(COMMANDS[name], info_name=name, parent=click.Context(click.Group("snnb")))
+    options = [
+        o
+        for o in COMMANDS[name].params
+        if isinstance(o, click.Option) and not o.multiple
+    ]
+    command = click.Context(
+        COMMANDS[name], info_name=name, parent=click.Context(click.Group("snnb"))
+    )
     for option in options:
         words = [option.opts[0], "1", option.opts[0], "2"]
         if option.is_flag:
             words = [option.opts[0], *option.secondary_opts]
         if len(words) < 2:  # has no value
             continue
-        with pytest.raises(click.UsageError, match=f"^{option.opts[0]} .*given several times"):
+        with pytest.raises(
+            click.UsageError, match=f"^{option.opts[0]} .*given several times"
+        ):
             COMMANDS[name].parse_args(command, words)
 
 
@@ -123,8 +163,14 @@ WANTED = [
     ("train --dataset mni", ["mnist"]),
     ("simulate --engine ", ["auto", "event", "tensorflow", "toolbox"]),
     ("simulate --input p", ["poisson"]),
-    ("hardware --show loihi", [name for name in hardware_names() if name.startswith("loihi")]),
-    ("map --hardware loihi", [name for name in hardware_names() if name.startswith("loihi")]),
+    (
+        "hardware --show loihi",
+        [name for name in hardware_names() if name.startswith("loihi")],
+    ),
+    (
+        "map --hardware loihi",
+        [name for name in hardware_names() if name.startswith("loihi")],
+    ),
     ("export runs/x --format hm", ["hmetis"]),
 ]
 
@@ -138,4 +184,9 @@ def test_a_shell_completes_values(line, values, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main([])
     said = capsys.readouterr().out
-    assert re.findall(r"[a-z0-9_]+", said.replace("_arguments", "").replace("_describe", "")) == values
+    assert (
+        re.findall(
+            r"[a-z0-9_]+", said.replace("_arguments", "").replace("_describe", "")
+        )
+        == values
+    )

@@ -47,7 +47,9 @@ def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
     first, second = shown_of(STEADY, monkeypatch, capsys)
     assert first == "simulate: 20 of 100, 2.0/s, 40 s left, accuracy so far 0.9000"
     assert second == "simulate: 40 of 100, 2.0/s, 30 s left, accuracy so far 0.9000"
-    assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[1] == second.replace(", 30 s left", "")
+    assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[1] == second.replace(
+        ", 30 s left", ""
+    )
 
 
 def test_compilation_is_said_once_a_command(capsys):
@@ -55,13 +57,26 @@ def test_compilation_is_said_once_a_command(capsys):
         output.configure(False, False, False)  # as a command does
         for stage in stages:
             with output.current.bar(stage):
-                for note in ("compiling loops not used in this environment before", "", "compiling", ""):
+                for note in (
+                    "compiling loops not used in this environment before",
+                    "",
+                    "compiling",
+                    "",
+                ):
                     compilation.show(note)
-        assert capsys.readouterr().err == f"{stages[0]}: compiling loops not used in this environment before\n"
+        assert (
+            capsys.readouterr().err
+            == f"{stages[0]}: compiling loops not used in this environment before\n"
+        )
 
 
-@pytest.mark.parametrize(("verbose", "shown"), [(False, ["library.part: trouble"]), (True, ["library.part: hello"])])
-def test_a_library_that_sets_its_own_level_says_no_more_for_that(capsys, verbose, shown):
+@pytest.mark.parametrize(
+    ("verbose", "shown"),
+    [(False, ["library.part: trouble"]), (True, ["library.part: hello"])],
+)
+def test_a_library_that_sets_its_own_level_says_no_more_for_that(
+    capsys, verbose, shown
+):
     output.configure(False, verbose, False)
     library = logging.getLogger("library")
     library.setLevel(logging.INFO)
@@ -79,7 +94,9 @@ def folder(tmp_path_factory):
     (folder / "chip_of_a_long_file_name.yaml").write_text(CHIP)
     face = Run(path=shutil.copytree(RECORDED, folder / "run"))
     face.map(hardware="spinemap_5x5", method="sequential")
-    face.map(hardware=str(folder / "chip_of_a_long_file_name.yaml"), method="sequential")
+    face.map(
+        hardware=str(folder / "chip_of_a_long_file_name.yaml"), method="sequential"
+    )
     return folder
 
 
@@ -105,17 +122,24 @@ def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
     assert max(map(cell_len, lines)) <= 80
     stages = json.loads("\n".join(printed(capsys, "status", mapped, "--json")))
     for stage in stages["stages"]:
-        assert any(line.startswith(f"{stage['stage']} ") and "up to date" in line for line in lines)
+        assert any(
+            line.startswith(f"{stage['stage']} ") and "up to date" in line
+            for line in lines
+        )
     one, other = stages["mappings"]
     for cost in (one, other):
-        stated = json.loads(Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text())
+        stated = json.loads(
+            Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text()
+        )
         (line,) = [line for line in lines if line.startswith(cost["stamp"])]
         for part in ("cores", "traffic", "routes", "energy", "sequential"):
             assert cost["details"][part] == stated[part]
         connectivity = stated["traffic"]["connectivity"]
         ratio = connectivity / stated["sequential"]["sequential_connectivity"]
         assert line.endswith(" nJ")
-        assert float(line.split()[-2]) * 1000 == pytest.approx(stated["energy"]["network_energy_pj"], rel=1e-3)
+        assert float(line.split()[-2]) * 1000 == pytest.approx(
+            stated["energy"]["network_energy_pj"], rel=1e-3
+        )
         assert f" {stated['cores']['cores']} " in line
         assert f" {connectivity:,.0f} " in line
         assert f" {ratio:.4g} " in line
@@ -127,11 +151,15 @@ def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
     assert any("chip (chip_of" in line for line in lines)
 
 
-def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(mapped, capsys, monkeypatch):
+def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(
+    mapped, capsys, monkeypatch
+):
     monkeypatch.setenv("TZ", "Asia/Kathmandu")  # 5:45 ahead of UTC
     time.tzset()
     lines = printed(capsys, "status", mapped)
-    started = datetime.fromisoformat(open_run(Path(mapped)).record_of("train").timing.started_utc)
+    started = datetime.fromisoformat(
+        open_run(Path(mapped)).record_of("train").timing.started_utc
+    )
     monkeypatch.undo()
     time.tzset()
     assert any("chip (chip_of_a_long_file_name.yaml)" in line for line in lines)
@@ -146,7 +174,12 @@ def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
         shutil.copytree(RECORDED, name)
     lines = printed(capsys, "compare", *runs)
     assert max(map(cell_len, lines)) <= 80
-    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
+    stamps = [
+        word
+        for line in lines
+        if line.startswith(" ")
+        for word in re.findall(r"\brun\d:\w+", line)
+    ]
     assert stamps == [f"{name}:20261201T095832Z" for name in runs]
     for row, value, number in (
         ("SNN accuracy", "93.33%", 9),
@@ -154,7 +187,9 @@ def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
         ("read-out accuracy, 95 %", "81.93–96.39%", 9),
         ("neurons", "362", 9),
     ):
-        assert sum(line.count(value) for line in lines if line.startswith(row)) == number
+        assert (
+            sum(line.count(value) for line in lines if line.startswith(row)) == number
+        )
 
 
 def test_the_environment_states_the_width_of_a_pipe(mapped, capsys, monkeypatch):
@@ -168,21 +203,28 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
     face = Run(path=shutil.copytree(RECORDED, folder / "one"))
     stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
     lines = printed(capsys, "status", str(folder / "one"))
-    assert max(cell_len(line) for line in lines[1:] if not line.startswith("options of")) <= 80
+    assert (
+        max(cell_len(line) for line in lines[1:] if not line.startswith("options of"))
+        <= 80
+    )
     (row,) = [line for line in lines if line.startswith(stamp)]
     assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
     assert "all of graph 20261201T095832Z" in lines
     lines = printed(capsys, "hardware")
     assert max(map(cell_len, lines)) <= 80
-    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")] == [
-        "kernel, neurons 16,384/32,768/65,536; biases 1,024"
-    ]
+    assert [
+        line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")
+    ] == ["kernel, neurons 16,384/32,768/65,536; biases 1,024"]
     assert "…" not in "".join(lines)
 
 
-@pytest.mark.parametrize("command", ["hardware", "instances", "models", "datasets", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["hardware", "instances", "models", "datasets", "doctor"]
+)
 def test_lists_fit(command, narrow, capsys, monkeypatch):
-    without_gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: []))
+    without_gpu = SimpleNamespace(
+        config=SimpleNamespace(list_physical_devices=lambda kind: [])
+    )
     monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
     lines = printed(capsys, command)
     assert len(lines) > 3
@@ -190,30 +232,65 @@ def test_lists_fit(command, narrow, capsys, monkeypatch):
 
 
 def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
-    rows = {line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]}
+    rows = {
+        line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]
+    }
     assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
     assert rows["truenorth"] == ["256", "256", "any", "any"]
 
 
 def test_results_are_a_table_with_units(mapped, narrow, capsys):
-    lines = printed(capsys, "map", "--run-dir", mapped, "--hardware", "spinemap_5x5", "--method", "sequential")
+    lines = printed(
+        capsys,
+        "map",
+        "--run-dir",
+        mapped,
+        "--hardware",
+        "spinemap_5x5",
+        "--method",
+        "sequential",
+    )
     assert max(map(cell_len, lines)) <= 80
     stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
     rows = [line.split() for line in lines if line.startswith("  ")]
-    assert ["connectivity", f"{stated['traffic']['connectivity']:,.0f}", "spikes/sample"] in rows
-    (shown,) = [row[2:] for row in rows if row[:2] == ["network", "energy"]]  # of a chip without figures of neurons
+    assert [
+        "connectivity",
+        f"{stated['traffic']['connectivity']:,.0f}",
+        "spikes/sample",
+    ] in rows
+    (shown,) = [
+        row[2:] for row in rows if row[:2] == ["network", "energy"]
+    ]  # of a chip without figures of neurons
     assert shown[1] == "nJ/sample"
-    assert float(shown[0]) * 1000 == pytest.approx(stated["energy"]["network_energy_pj"], rel=1e-3)
+    assert float(shown[0]) * 1000 == pytest.approx(
+        stated["energy"]["network_energy_pj"], rel=1e-3
+    )
 
 
 def swept(options, cost, **summary):
     """A point of a sweep."""
-    accuracies = {"readout_accuracy": 0.5, "readout_accuracy_interval_95": (0.4, 0.6), "snn_accuracy": 0.5}
+    accuracies = {
+        "readout_accuracy": 0.5,
+        "readout_accuracy_interval_95": (0.4, 0.6),
+        "snn_accuracy": 0.5,
+    }
     counts = {"num_samples": 360, "latency_steps": 20, "interval_steps": 20}
-    figures = {**accuracies, **counts, "mean_rate": 0.5, "synaptic_operations_per_sample": 0.5, **summary}
+    figures = {
+        **accuracies,
+        **counts,
+        "mean_rate": 0.5,
+        "synaptic_operations_per_sample": 0.5,
+        **summary,
+    }
     chip = ChipCost(chip=options["hardware"], **cost)
     stamp = "20261128T153754Z"
-    return SweepPoint(values=options, run=".", simulation=stamp, summary=SimulationSummary(**figures), chip=chip)
+    return SweepPoint(
+        values=options,
+        run=".",
+        simulation=stamp,
+        summary=SimulationSummary(**figures),
+        chip=chip,
+    )
 
 
 def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
@@ -224,11 +301,20 @@ def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     ]
     lines = sweep.point_lines(points)
     assert max(map(cell_len, lines)) <= 80
-    (start,) = [i for i, line in enumerate(lines[:-1]) if {"energy", "energy*"} <= {*line.split()}]
-    for head, cells in (("energy ", ["499.8 nJ", "", ""]), ("energy*", ["", "209.0 pJ", ""])):
+    (start,) = [
+        i
+        for i, line in enumerate(lines[:-1])
+        if {"energy", "energy*"} <= {*line.split()}
+    ]
+    for head, cells in (
+        ("energy ", ["499.8 nJ", "", ""]),
+        ("energy*", ["", "209.0 pJ", ""]),
+    ):
         place = lines[start].index(head) + len(head.strip())
         column = [line.ljust(place)[:place] for line in lines[start + 1 : start + 4]]
-        assert [text[-8:].strip() if text[-2:].strip() else "" for text in column] == cells
+        assert [
+            text[-8:].strip() if text[-2:].strip() else "" for text in column
+        ] == cells
     assert "energy*: network energy/sample" in " ".join(lines)
     alone = sweep.point_lines(points[:1])
     assert not any("energy*" in line for line in alone)
@@ -238,7 +324,11 @@ def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
     """A column with one value is stated in a line; the others have a place in one of the blocks."""
     points = [
         swept(
-            {"duration": duration, "percentile": 99.9 + duration / 1000, "hardware": f"chip_of_{duration}_cores"},
+            {
+                "duration": duration,
+                "percentile": 99.9 + duration / 1000,
+                "hardware": f"chip_of_{duration}_cores",
+            },
             {
                 "cores": duration,
                 "energy_pj": 1e3 * duration,
@@ -276,13 +366,20 @@ def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
 def labelled(tmp_path):
     """A run with three simulations, one with a label of 40 characters."""
     face = Run(path=shutil.copytree(RECORDED, tmp_path / "run"))
-    face.simulate(engine="event", samples=5, duration=5, label="the label that names this one, and it is")
+    face.simulate(
+        engine="event",
+        samples=5,
+        duration=5,
+        label="the label that names this one, and it is",
+    )
     face.simulate(engine="event", samples=5, duration=7, reset="zero")
     return face.path
 
 
 @pytest.mark.parametrize("command", ["status", "compare"])
-def test_a_long_label_and_all_differences_are_shown_on_a_terminal(labelled, narrow, capsys, command):
+def test_a_long_label_and_all_differences_are_shown_on_a_terminal(
+    labelled, narrow, capsys, command
+):
     lines = printed(capsys, command, str(labelled))
     assert not any("…" in line or line.startswith("omitted columns:") for line in lines)
     assert max(map(cell_len, lines[1:])) <= 80
@@ -292,55 +389,99 @@ def test_a_long_label_and_all_differences_are_shown_on_a_terminal(labelled, narr
         assert sum(line.startswith("samples ") for line in lines) == 1
 
 
-def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(labelled, monkeypatch, capsys):
+def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(
+    labelled, monkeypatch, capsys
+):
     """One chip has energies of all events, the other of routes only; columns of both leave no room for the ratio."""
     face = Run(path=labelled)
     simulations = sorted(open_run(labelled).records_of("simulate"))[:2]
     for stamp, chip in zip(simulations, ("spinemap_5x5", "loihi")):
         face.graph(simulation=stamp)
         face.map(hardware=chip, method="sequential", graph=stamp)
-    costs = [json.loads(path.read_text()) for path in sorted(labelled.glob("maps/*/cost.json"))]
+    costs = [
+        json.loads(path.read_text())
+        for path in sorted(labelled.glob("maps/*/cost.json"))
+    ]
     for command, width in itertools.product(("status", "compare"), (80, 90)):
         monkeypatch.setattr(tables, "terminal_width", lambda width=width: width)
         lines = printed(capsys, command, str(labelled))
         assert max(map(cell_len, lines[1:])) <= width
         ratio = ["ratio"] if width == 90 else []
         assert ("omitted columns: ratio" in lines) == (not ratio)
-        heads = ["mapping", "chip", "method", "cores", "spikes", *ratio, "energy", "energy*"]
+        heads = [
+            "mapping",
+            "chip",
+            "method",
+            "cores",
+            "spikes",
+            *ratio,
+            "energy",
+            "energy*",
+        ]
         (start,) = [i for i, line in enumerate(lines) if line.split() == heads]
         rows = lines[start + 1 : start + 5]
-        assert [row.split() for row in rows[::2]] == [["graph", stamp] for stamp in simulations]
-        end = lines[start].index(" energy*")  # of the column of the energy of all events
-        for row, cost, key in zip(rows[1::2], costs, ("network_energy_pj", "energy_pj")):
+        assert [row.split() for row in rows[::2]] == [
+            ["graph", stamp] for stamp in simulations
+        ]
+        end = lines[start].index(
+            " energy*"
+        )  # of the column of the energy of all events
+        for row, cost, key in zip(
+            rows[1::2], costs, ("network_energy_pj", "energy_pj")
+        ):
             stated, unit = row.split()[-2:]
             exponent = {"pJ": 0, "nJ": 3, "µJ": 6}[unit]
-            assert float(stated) * 10**exponent == pytest.approx(cost["energy"][key], rel=1e-3)
+            assert float(stated) * 10**exponent == pytest.approx(
+                cost["energy"][key], rel=1e-3
+            )
             assert (len(row) <= end) == (key == "energy_pj")
             connectivity = cost["traffic"]["connectivity"]
             if connectivity and ratio:  # on several cores
-                assert f" {connectivity / cost['sequential']['sequential_connectivity']:.4g} " in row
+                assert (
+                    f" {connectivity / cost['sequential']['sequential_connectivity']:.4g} "
+                    in row
+                )
         assert costs[0]["traffic"]["connectivity"]
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
     """Not in a file, which takes control characters as text."""
-    rows = [["name", "state", "when", "n"], ["x" * 20, "because of 日本語 and so on", "today", 5]]
-    assert tables.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1] == "a [red]b\\x1b[2J" + "x" * 500
-    assert tables.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
+    rows = [
+        ["name", "state", "when", "n"],
+        ["x" * 20, "because of 日本語 and so on", "today", 5],
+    ]
+    assert (
+        tables.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1]
+        == "a [red]b\\x1b[2J" + "x" * 500
+    )
+    assert tables.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith(
+        "日本語 and so on  today  5"
+    )
     monkeypatch.setattr(tables, "terminal_width", lambda: 45)
     lines = tables.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
-    assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "omitted columns: when"]
+    assert lines[1:] == [
+        "x" * 20 + "  because of 日本語 a…  5",
+        "omitted columns: when",
+    ]
     assert len({cell_len(line) for line in lines[:2]}) == 1
 
 
 def test_the_progress_bar_is_one_line(monkeypatch):
-    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    console = Console(
+        width=80, force_terminal=True, color_system=None, file=io.StringIO()
+    )
     monkeypatch.setattr(rich.console, "Console", lambda **options: console)
     with progress_display.terminal_bar("simulate") as display:
-        display.update(1_140_000, 1_234_567, "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit")
+        display.update(
+            1_140_000,
+            1_234_567,
+            "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit",
+        )
     drawn = [
         line
-        for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue()))
+        for line in re.split(
+            r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue())
+        )
         if line.strip()
     ]
     assert all(cell_len(line) <= 80 for line in drawn)

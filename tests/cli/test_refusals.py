@@ -32,24 +32,69 @@ REFUSED = {
         ("outside", 2, "an external graph", "map"),
         ("--model mini_network --run-dir a_file", 3, "a_file", "move it away"),
         (f"{EXAMPLE} --shape 16x16x1", 3, "8×8×1, not 16×16×1", "omit --shape"),
-        (f"{EXAMPLE} --dataset digit_events", 2, "digits_example takes images", "FILE.nir"),
+        (
+            f"{EXAMPLE} --dataset digit_events",
+            2,
+            "digits_example takes images",
+            "FILE.nir",
+        ),
         ("--model mini_network --run-dir /proc/x", 3, "/proc/x", "check the path"),
         ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
-        ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
-        ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "prepare them"),
-        ("--model mini_network --run-dir new --dataset digit_events", 2, "digit_events", "FILE.nir"),
+        (
+            "--model lenet_mnist --run-dir new --source nowhere",
+            3,
+            "nowhere",
+            "does not exist",
+        ),
+        (
+            "--model net.py:net --run-dir new --dataset folder:pictures",
+            2,
+            "--shape",
+            "prepare them",
+        ),
+        (
+            "--model mini_network --run-dir new --dataset digit_events",
+            2,
+            "digit_events",
+            "FILE.nir",
+        ),
         (f"{NEW} --bin-us 500", 2, "--bin-us", "only for event data sets"),
-        ("--model lenet_mnist --run-dir new --dataset folder:", 2, "folder:", "names no folder"),
-        ("--model lenet_mnist --run-dir new --dataset mnist:pets", 2, "unknown data set mnist:pets", ""),
+        (
+            "--model lenet_mnist --run-dir new --dataset folder:",
+            2,
+            "folder:",
+            "names no folder",
+        ),
+        (
+            "--model lenet_mnist --run-dir new --dataset mnist:pets",
+            2,
+            "unknown data set mnist:pets",
+            "",
+        ),
         (f"{EVENTS} --norm-samples 5", 2, "--norm-samples", "omit it"),
         (f"{EVENTS} --source .", 2, "--source", "omit"),
-        ("--model net.nir --dataset nmnist --run-dir new --seed 3", 2, "--seed", "omit it"),
+        (
+            "--model net.nir --dataset nmnist --run-dir new --seed 3",
+            2,
+            "--seed",
+            "omit it",
+        ),
     ],
     "train": [
-        ("--model lenet_minst", 2, "unknown model 'lenet_minst'", "did you mean lenet_mnist?"),
+        (
+            "--model lenet_minst",
+            2,
+            "unknown model 'lenet_minst'",
+            "did you mean lenet_mnist?",
+        ),
         ("--model x", 2, "unknown model 'x'", "the models are alexnet_"),
         ("--model net.png --dataset digits", 2, "--model net.png", "FILE.py:FUNCTION"),
-        ("--model net.pt --dataset digits --run-dir new", 3, "net.pt", "torch.onnx.export"),
+        (
+            "--model net.pt --dataset digits --run-dir new",
+            3,
+            "net.pt",
+            "torch.onnx.export",
+        ),
         ("--model net.py:net --run-dir new", 2, "--dataset", "give"),
         ("--model lenet_mnist --run-dir run", 2, "lenet_mnist", "mini_network"),
         ("--model mini_network --run-dir ''", 2, "--run-dir", "empty"),
@@ -60,68 +105,188 @@ REFUSED = {
         (f"{NEW} --no-upstream", 4, "train", "prepare must run"),
         ("run --seed 4294967296", 2, "--seed", "4294967296"),
         ("run --set filterz=1", 2, "filterz", "filters"),
-        ("run --initial-weights run/train/mini_network.h5", 2, "--initial-weights", "give a copy"),
+        (
+            "run --initial-weights run/train/mini_network.h5",
+            2,
+            "--initial-weights",
+            "give a copy",
+        ),
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
         (f"{EXAMPLE} --epochs 3", 2, "digits_example", "already trained"),
         (f"{EVENTS} --epochs 3", 2, "spiking_digits", "already trained"),
-        (f"{ONNX} --epochs 3 --activation qcfs --levels 4", 2, "--epochs, --activation, --levels", "already trained"),
+        (
+            f"{ONNX} --epochs 3 --activation qcfs --levels 4",
+            2,
+            "--epochs, --activation, --levels",
+            "already trained",
+        ),
         ("run --pixels tf", 2, "--pixels", "trained model in a file"),
         ("run --figures jpg", 2, "--figures", "jpg"),
     ],
     "parse": [
-        ("run --parser toolbox --calibrate 8", 2, "--calibrate", "not with --parser toolbox"),
-        ("run --firing free --spike-weight 1", 2, "--firing, --spike-weight", "--calibrate"),
-        ("run --calibrate 8 --firing free --spike-weight 1", 2, "--spike-weight", "--firing separated"),
+        (
+            "run --parser toolbox --calibrate 8",
+            2,
+            "--calibrate",
+            "not with --parser toolbox",
+        ),
+        (
+            "run --firing free --spike-weight 1",
+            2,
+            "--firing, --spike-weight",
+            "--calibrate",
+        ),
+        (
+            "run --calibrate 8 --firing free --spike-weight 1",
+            2,
+            "--spike-weight",
+            "--firing separated",
+        ),
         ("run --calibrate 8 --scale-per layer", 2, "--scale-per", "--weight-bits"),
-        ("run --time-step 1 --nir-reset subtract", 2, "--time-step, --nir-reset", "NIR file"),
+        (
+            "run --time-step 1 --nir-reset subtract",
+            2,
+            "--time-step, --nir-reset",
+            "NIR file",
+        ),
         (NIR, 3, "node cuba (CubaLIF)", "--time-step"),
-        (f"{NIR} --time-step 1 --percentile 99 --parser toolbox", 2, "--percentile, --parser", "omit it"),
+        (
+            f"{NIR} --time-step 1 --percentile 99 --parser toolbox",
+            2,
+            "--percentile, --parser",
+            "omit it",
+        ),
     ],
     "simulate": [
         ("", 2, "--model", "give"),
         ("run --time-step 1", 2, "--time-step", "`snnb parse`, `snnb run`"),
         (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
-        ("run --timesteps 50", 2, "no such option: --timesteps", "did you mean --duration?"),
+        (
+            "run --timesteps 50",
+            2,
+            "no such option: --timesteps",
+            "did you mean --duration?",
+        ),
         ("run --samples 361", 2, "--samples", "360"),
         ("run --first 360", 2, "--first", "359"),
         ("run --first 350 --samples 11", 2, "--samples", "10 from --first 350"),
         ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
         (f"{EVENTS} --batch-size 5", 2, "--batch-size", "omit it"),
-        (f"{EVENTS} --threshold 2 --output membrane", 2, "--threshold, --output", "omit it"),
-        ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
+        (
+            f"{EVENTS} --threshold 2 --output membrane",
+            2,
+            "--threshold, --output",
+            "omit it",
+        ),
+        (
+            "run --input events",
+            2,
+            "the test set has pictures",
+            "--input constant or poisson",
+        ),
         ("run --scheduler nowhere", 2, "--scheduler", "address"),
         ("run --scheduler tcp://h:1 --workers 2", 2, "--scheduler", "--workers"),
-        ("run --scheduler tcp://h:1 --engine toolbox", 2, "--scheduler", "--engine toolbox"),
+        (
+            "run --scheduler tcp://h:1 --engine toolbox",
+            2,
+            "--scheduler",
+            "--engine toolbox",
+        ),
         ("run --workers 2 --engine toolbox", 2, "--workers", "--engine toolbox"),
-        ("run --record-spikes 2 --engine toolbox", 2, "--record-spikes", "--engine toolbox"),
+        (
+            "run --record-spikes 2 --engine toolbox",
+            2,
+            "--record-spikes",
+            "--engine toolbox",
+        ),
         ("run --output spikes --engine toolbox", 2, "--output", "--engine toolbox"),
-        ("run --initial-potential 0.5 --engine toolbox", 2, "--initial-potential", "--engine toolbox"),
+        (
+            "run --initial-potential 0.5 --engine toolbox",
+            2,
+            "--initial-potential",
+            "--engine toolbox",
+        ),
         ("run --label ''", 2, "--label", "1 to 200"),
         ("run --label 'two\nlines'", 2, "--label", "line"),
         (f"run --label {'x' * 201}", 2, "--label", "200"),
     ],
     "graph": [
-        ("run --weights-only --simulation 20200101T000000Z", 2, "--simulation", "--weights-only"),
+        (
+            "run --weights-only --simulation 20200101T000000Z",
+            2,
+            "--simulation",
+            "--weights-only",
+        ),
         ("run --weights-only --rate-unit hz", 2, "--rate-unit", "no rates"),
         ("run --rates zero --rate-samples 3", 2, "--rates, --rate-samples", "--from"),
         ("--from edges.csv --run-dir run", 2, "mini_network", "another --run-dir"),
         ("--from edges.csv --model mini_network", 2, "--from", "omit --model"),
         ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
-        ("--from instance:netwrk --run-dir new", 2, "instance:netwrk: no such", "mini_network, spiking_digits, "),
+        (
+            "--from instance:netwrk --run-dir new",
+            2,
+            "instance:netwrk: no such",
+            "mini_network, spiking_digits, ",
+        ),
         ("--from net.py --run-dir new", 3, "net.py", "csv"),
         ("--from pictures --run-dir new", 3, "pictures", "sonata"),
         ("--from far.csv --run-dir new", 3, "line 3", "are 0 to"),
-        ("--from edges.csv --rates nowhere --run-dir new", 3, "nowhere", "no such file"),
-        ("--from edges.csv --rates zero --run-dir new", 3, f"{NEURONS} numbers", "3 neurons"),
-        ("--from edges.csv --rates gap --run-dir new", 3, "line 2 is empty", "a number for each neuron"),
-        ("--from edges.csv --rate-samples 10 --run-dir new", 2, "--rate-samples", "give --rates"),
-        ("--from edges.csv --rate-unit hz --run-dir new", 2, "--rate-unit", "give --rates"),
-        ("--from edges.csv --rates three --rates three --run-dir new", 2, "three: given twice", "spikes twice"),
+        (
+            "--from edges.csv --rates nowhere --run-dir new",
+            3,
+            "nowhere",
+            "no such file",
+        ),
+        (
+            "--from edges.csv --rates zero --run-dir new",
+            3,
+            f"{NEURONS} numbers",
+            "3 neurons",
+        ),
+        (
+            "--from edges.csv --rates gap --run-dir new",
+            3,
+            "line 2 is empty",
+            "a number for each neuron",
+        ),
+        (
+            "--from edges.csv --rate-samples 10 --run-dir new",
+            2,
+            "--rate-samples",
+            "give --rates",
+        ),
+        (
+            "--from edges.csv --rate-unit hz --run-dir new",
+            2,
+            "--rate-unit",
+            "give --rates",
+        ),
+        (
+            "--from edges.csv --rates three --rates three --run-dir new",
+            2,
+            "three: given twice",
+            "spikes twice",
+        ),
         ("--from edges.csv --rates three:x --run-dir new", 2, "three:x", "omit :x"),
-        ("--from edges.csv --rates many --run-dir new", 3, "line 2: 1e30 spikes", "at most 2^53"),
-        ("--from edges.csv --run-dir new --weights-only", 2, "--weights-only", "omit it"),
-        ("--model mini_network --run-dir outside", 2, "an external graph", "another --run-dir"),
+        (
+            "--from edges.csv --rates many --run-dir new",
+            3,
+            "line 2: 1e30 spikes",
+            "at most 2^53",
+        ),
+        (
+            "--from edges.csv --run-dir new --weights-only",
+            2,
+            "--weights-only",
+            "omit it",
+        ),
+        (
+            "--model mini_network --run-dir outside",
+            2,
+            "an external graph",
+            "another --run-dir",
+        ),
     ],
     "map": [
         ("outside --hardware loihi --source .", 2, "--source", "no data set"),
@@ -131,39 +296,139 @@ REFUSED = {
         ("run --hardware lohi", 2, "--hardware", "loihi"),
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
         ("run --hardware ../descriptions/loihi", 3, "no such file", "give a YAML file"),
-        ("run --hardware narrow.yaml", 3, "02Conv2D_2x2x8", "36 sources of spikes, 1 more than the 35 axons"),
-        ("outside --hardware one_axon.yaml", 3, "2 sources of spikes", "1 more than the 1 axons"),
+        (
+            "run --hardware narrow.yaml",
+            3,
+            "02Conv2D_2x2x8",
+            "36 sources of spikes, 1 more than the 35 axons",
+        ),
+        (
+            "outside --hardware one_axon.yaml",
+            3,
+            "2 sources of spikes",
+            "1 more than the 1 axons",
+        ),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
-        ("run --hardware one_core.yaml", 3, "3 layers, 2 more than the 1 core,", "take one layer each"),
-        ("run --hardware speck2f --method groups", 2, "--method: no effect on speck2f", "each layer has one core"),
-        ("outside --hardware speck2f", 2, "takes layers, and", "give a chip with a mesh"),
-        ("run --hardware core_unknown.yaml", 3, "cores.0.bits: unknown key", "--show speck2f` prints"),
+        (
+            "run --hardware one_core.yaml",
+            3,
+            "3 layers, 2 more than the 1 core,",
+            "take one layer each",
+        ),
+        (
+            "run --hardware speck2f --method groups",
+            2,
+            "--method: no effect on speck2f",
+            "each layer has one core",
+        ),
+        (
+            "outside --hardware speck2f",
+            2,
+            "takes layers, and",
+            "give a chip with a mesh",
+        ),
+        (
+            "run --hardware core_unknown.yaml",
+            3,
+            "cores.0.bits: unknown key",
+            "--show speck2f` prints",
+        ),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
-        ("named --hardware loihi --partition long", 3, "line 1: '12345678901234567890' is too large", "too large"),
-        ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "one core number per line"),
-        ("outside --hardware loihi --partition rows", 3, "line 1, 'a 1', is not", "one core number per line"),
+        (
+            "named --hardware loihi --partition long",
+            3,
+            "line 1: '12345678901234567890' is too large",
+            "too large",
+        ),
+        (
+            "outside --hardware loihi --partition gap",
+            3,
+            "line 2 is empty",
+            "one core number per line",
+        ),
+        (
+            "outside --hardware loihi --partition rows",
+            3,
+            "line 1, 'a 1', is not",
+            "one core number per line",
+        ),
         ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
-        ("run --hardware loihi --partition zero --method groups", 2, "--method", "partition"),
-        ("run --hardware loihi --placement twice --allow-overfull", 2, "--placement, --allow-overfull", "--partition"),
+        (
+            "run --hardware loihi --partition zero --method groups",
+            2,
+            "--method",
+            "partition",
+        ),
+        (
+            "run --hardware loihi --placement twice --allow-overfull",
+            2,
+            "--placement, --allow-overfull",
+            "--partition",
+        ),
         ("run --hardware loihi --split-overfull", 2, "--split-overfull", "--partition"),
-        ("run --hardware loihi --method sequential --objective energy", 2, "--objective", "--method auto"),
-        ("--model mini_network --run-dir new --hardware jin_84x84 --objective step", 2, "no time_ns", "give another"),
+        (
+            "run --hardware loihi --method sequential --objective energy",
+            2,
+            "--objective",
+            "--method auto",
+        ),
+        (
+            "--model mini_network --run-dir new --hardware jin_84x84 --objective step",
+            2,
+            "no time_ns",
+            "give another",
+        ),
     ],
     "run": [
         ("--from edges.csv --run-dir new --epochs 3", 2, "--epochs", "train"),
         (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
-        (f"{NEW} --activation qcfs --levels 4 --exact-clip", 2, "--exact-clip", "always"),
+        (
+            f"{NEW} --activation qcfs --levels 4 --exact-clip",
+            2,
+            "--exact-clip",
+            "always",
+        ),
         (f"{NEW} --weight-bits 4 --threshold 2", 2, "--threshold", "omit it"),
-        (f"{NEW} --activation qcfs --initial-potential 0.5", 2, "--initial-potential", "omit it"),
-        ("--run-dir run --calibrate 4 --reset zero", 2, "--reset zero", "--reset subtraction"),
+        (
+            f"{NEW} --activation qcfs --initial-potential 0.5",
+            2,
+            "--initial-potential",
+            "omit it",
+        ),
+        (
+            "--run-dir run --calibrate 4 --reset zero",
+            2,
+            "--reset zero",
+            "--reset subtraction",
+        ),
         ("--run-dir run --calibrate 4 --warm-up 3", 2, "--warm-up", "omit it"),
-        ("--run-dir run --weight-bits 4 --engine toolbox", 3, "an integer network", "--engine tensorflow or event"),
-        ("--run-dir run --calibrate 4 --engine toolbox", 3, "a calibrated network", "--engine tensorflow or event"),
-        ("--run-dir run --prune 0.5 --engine toolbox", 3, "a pruned network", "--engine tensorflow or event"),
+        (
+            "--run-dir run --weight-bits 4 --engine toolbox",
+            3,
+            "an integer network",
+            "--engine tensorflow or event",
+        ),
+        (
+            "--run-dir run --calibrate 4 --engine toolbox",
+            3,
+            "a calibrated network",
+            "--engine tensorflow or event",
+        ),
+        (
+            "--run-dir run --prune 0.5 --engine toolbox",
+            3,
+            "a pruned network",
+            "--engine tensorflow or event",
+        ),
         ("--run-dir run --activation qcfs --warm-up 3", 2, "--warm-up", "omit it"),
     ],
     "models": [
-        ("minnetwork", 2, "no model has 'minnetwork' in its name", "did you mean mini_network?"),
+        (
+            "minnetwork",
+            2,
+            "no model has 'minnetwork' in its name",
+            "did you mean mini_network?",
+        ),
         ("zzz", 2, "no model has 'zzz' in its name", "`snnb models`"),
     ],
     "status": [
@@ -205,8 +470,18 @@ REFUSED = {
         ("run --grid percentile", 2, "percentile", "OPTION=VALUE,VALUE"),
         ("run --grid graph.pool_weight=one", 2, "graph", "train, parse, simulate"),
         ("run --grid parse.duration=1", 2, "parse.duration", "no such option"),
-        ("run --grid timesteps=5,10", 2, "--grid timesteps=5,10", "did you mean duration?"),
-        ("run --grid percentil=99", 2, "--grid percentil=99", "did you mean percentile?"),
+        (
+            "run --grid timesteps=5,10",
+            2,
+            "--grid timesteps=5,10",
+            "did you mean duration?",
+        ),
+        (
+            "run --grid percentil=99",
+            2,
+            "--grid percentil=99",
+            "did you mean percentile?",
+        ),
         ("run --grid percentile=101", 2, "--percentile", "100"),
         ("run --grid percentile=99,", 2, "--percentile", "''"),
         ("run --grid percentile=99,99.0", 2, "99.0", "twice"),
@@ -226,10 +501,19 @@ REFUSED = {
         ("run --with neuron", 2, "neuron", "brian2, sanafe, scipy"),
         ("run --with scipy --samples 61", 2, "--samples", "60"),
         ("run --with scipy --map 20200101T000000Z", 2, "--with", "sanafe"),
-        ("run --with sanafe --map 20200101T000000Z", 2, "20200101T000000Z", "there are"),
+        (
+            "run --with sanafe --map 20200101T000000Z",
+            2,
+            "20200101T000000Z",
+            "there are",
+        ),
     ],
 }
-ROWS = [pytest.param(command, *row, id=f"{command} {row[0][:70]}") for command, rows in REFUSED.items() for row in rows]
+ROWS = [
+    pytest.param(command, *row, id=f"{command} {row[0][:70]}")
+    for command, rows in REFUSED.items()
+    for row in rows
+]
 
 
 @pytest.fixture(scope="module")
@@ -274,10 +558,20 @@ def files_of(folder):
     A manifest also has the options of a command that is refused by its own stage.
     """
     other = (".lock", ".hashes.json", "manifest.yaml")
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in other)
+    paths = (
+        path for path in folder.rglob("*") if path.is_file() and path.name not in other
+    )
     files = {path: path.stat()[6:9:2] for path in paths if path.parent.name != "new"}
-    manifests = [path for path in folder.rglob("manifest.yaml") if path.parent.name != "new"]
-    return {**files, **{path: path.read_text().partition("\nstages:")[2].rpartition("#")[0] for path in manifests}}
+    manifests = [
+        path for path in folder.rglob("manifest.yaml") if path.parent.name != "new"
+    ]
+    return {
+        **files,
+        **{
+            path: path.read_text().partition("\nstages:")[2].rpartition("#")[0]
+            for path in manifests
+        },
+    }
 
 
 @pytest.mark.parametrize(("command", "words", "code", "named", "keyword"), ROWS)
@@ -287,7 +581,9 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
     monkeypatch.chdir(folder)
     shutil.rmtree("new", ignore_errors=True)
     before = files_of(folder)
-    assert main([command, *shlex.split(words), "--quiet"]) == code, capsys.readouterr().err
+    assert main([command, *shlex.split(words), "--quiet"]) == code, (
+        capsys.readouterr().err
+    )
     out, line = capsys.readouterr()
     assert out == ""
     assert line.startswith("snnb: ")
@@ -298,15 +594,27 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
 
 
 SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
-REMOVE = f"`snnb remove run {SIMULATION} --with-dependents`, then run `snnb simulate` again"
+REMOVE = (
+    f"`snnb remove run {SIMULATION} --with-dependents`, then run `snnb simulate` again"
+)
 REPAIR = f"`snnb graph run --simulation {STAMP}` recreates it"
 # Commands, a damaged file, and the command that recreates it.
 DAMAGED = [
     ("verify run", "train/training_history.csv", 5, "`snnb train run` recreates it"),
     ("verify run", f"{SIMULATION}/log.txt", 5, REMOVE),
     ("verify run", "maps/*/cores.csv", 5, "then run `snnb map` again"),
-    (f"graph run --simulation {STAMP}", f"{SIMULATION}/spike_rate_sums.npz", 3, f"`snnb remove run {SIMULATION}"),
-    (f"map run --hardware loihi --graph {STAMP}", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
+    (
+        f"graph run --simulation {STAMP}",
+        f"{SIMULATION}/spike_rate_sums.npz",
+        3,
+        f"`snnb remove run {SIMULATION}",
+    ),
+    (
+        f"map run --hardware loihi --graph {STAMP}",
+        f"{GRAPH}/mini_network_graph.h5",
+        3,
+        REPAIR,
+    ),
     ("export run --format csv", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
     ("export run --format spinemap", f"{SIMULATION}/spike_times.npz", 3, REMOVE),
     ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
@@ -340,8 +648,12 @@ def test_a_damaged_file_is_named_with_what_makes_it_again(
     assert open_run(tmp_path / "run").records() == results
 
 
-@pytest.mark.parametrize("file", [f"{GRAPH}/mini_network_graph.h5", f"{SIMULATION}/log.txt"])
-def test_commands_that_repair_a_damaged_result_work_as_they_stand(mapped, tmp_path, monkeypatch, capsys, file):
+@pytest.mark.parametrize(
+    "file", [f"{GRAPH}/mini_network_graph.h5", f"{SIMULATION}/log.txt"]
+)
+def test_commands_that_repair_a_damaged_result_work_as_they_stand(
+    mapped, tmp_path, monkeypatch, capsys, file
+):
     monkeypatch.chdir(shutil.copytree(mapped, tmp_path / "run").parent)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
@@ -349,9 +661,13 @@ def test_commands_that_repair_a_damaged_result_work_as_they_stand(mapped, tmp_pa
     assert main(["verify", "run"]) == 5
     for command in re.findall("`snnb (.*?)`", capsys.readouterr().err):
         words = command.split()
-        assert main(words if "run" in words else [*words, "run", "--quiet"]) == 0, command
+        assert main(words if "run" in words else [*words, "run", "--quiet"]) == 0, (
+            command
+        )
     assert main(["verify", "run"]) == 0
-    assert bool(list(tmp_path.glob("run/maps/*"))) == file.startswith(GRAPH)  # its mappings stay
+    assert bool(list(tmp_path.glob("run/maps/*"))) == file.startswith(
+        GRAPH
+    )  # its mappings stay
 
 
 @pytest.mark.parametrize("word", SYNONYMS)

@@ -22,7 +22,10 @@ MAP = "map imported --hardware spinemap_5x5"
 NEW = "--run-dir new"
 # Command line, and the file that is a pipe or a device
 ROWS = [
-    *((f"prepare {NEW} --dataset digits --model net.{end}", f"net.{end}") for end in ("h5", "keras", "onnx", "nir")),
+    *(
+        (f"prepare {NEW} --dataset digits --model net.{end}", f"net.{end}")
+        for end in ("h5", "keras", "onnx", "nir")
+    ),
     (f"prepare {NEW} --dataset digits --model net.py:net", "net.py"),
     pytest.param(
         f"prepare {NEW} --dataset digits --model plain_torch_default.onnx",
@@ -43,7 +46,10 @@ ROWS = [
     (f"prepare {NEW} --model lenet_mnist --dataset folder:some", "some/test/a/0.png"),
     (f"prepare {NEW} --model lenet_mnist --dataset arrays:all.npz", "all.npz"),
     (f"prepare {NEW} --model small.nir --dataset events:events", "events"),
-    (f"prepare {NEW} --model small.nir --dataset events:recorded", "recorded/test/0/a.npy"),
+    (
+        f"prepare {NEW} --model small.nir --dataset events:recorded",
+        "recorded/test/0/a.npy",
+    ),
     (f"prepare {NEW} --model small.nir --dataset steps:steps", "steps"),
     ("status run", "run/manifest.yaml"),
     ("compare imported run", "run/manifest.yaml"),
@@ -57,11 +63,25 @@ def others(tmp_path_factory):
     (folder / "few.csv").write_text("source,target\n0,1\n1,2\n")
     (folder / "known.txt").write_text("0\n1\n0\n")
     Run.from_graph(folder / "few.csv", folder / "imported")
-    for name in ("sonata", "parts", "run", "some/train/a", "some/test/a", "recorded/test/0"):
+    for name in (
+        "sonata",
+        "parts",
+        "run",
+        "some/train/a",
+        "some/test/a",
+        "recorded/test/0",
+    ):
         (folder / name).mkdir(parents=True)
-    ends = {end: {"type": kind, "shape": [2, 8, 8]} for end, kind in (("input", "Input"), ("output", "Output"))}
+    ends = {
+        end: {"type": kind, "shape": [2, 8, 8]}
+        for end, kind in (("input", "Input"), ("output", "Output"))
+    }
     neuron = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
-    write(folder / "small.nir", {**ends, "if": neuron}, [("input", "if"), ("if", "output")])
+    write(
+        folder / "small.nir",
+        {**ends, "if": neuron},
+        [("input", "if"), ("if", "output")],
+    )
     for part in ("train", "test"):
         Image.new("L", (28, 28)).save(folder / "some" / part / "a" / "1.png")
     circuit = {"networks": {"nodes": [{"nodes_file": "nodes.h5"}], "edges": []}}
@@ -86,7 +106,9 @@ def no_waiting():
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.parametrize(("words", "name"), ROWS)
-def test_a_pipe_or_device_is_refused(words, name, kind, others, tmp_path, monkeypatch, capsys, no_waiting):
+def test_a_pipe_or_device_is_refused(
+    words, name, kind, others, tmp_path, monkeypatch, capsys, no_waiting
+):
     shutil.copytree(others, tmp_path / "in")
     path = tmp_path / "in" / name
     if kind == "pipe":
@@ -114,15 +136,23 @@ def test_a_pipe_is_not_replaced(words, tmp_path, monkeypatch, capsys, no_waiting
     os.mkfifo(tmp_path / "pipe.svg")
     monkeypatch.chdir(tmp_path)
     assert main([*shlex.split(words), "--force", "--quiet"]) == 2
-    assert "pipe.svg is a pipe, socket or device, which is not replaced" in capsys.readouterr().err
+    assert (
+        "pipe.svg is a pipe, socket or device, which is not replaced"
+        in capsys.readouterr().err
+    )
     assert stat.S_ISFIFO(Path("pipe.svg").stat().st_mode)
 
 
-def test_a_figure_of_a_comparison_does_not_replace_a_result(tmp_path, monkeypatch, capsys):
+def test_a_figure_of_a_comparison_does_not_replace_a_result(
+    tmp_path, monkeypatch, capsys
+):
     shutil.copytree(RECORDED, tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     plot = tmp_path / "run" / "train" / "training_plot.png"
     before = plot.read_bytes()
     assert main(["compare", "run", "--figure", str(plot), "--force"]) == 2
-    assert f"{plot} is inside the run {tmp_path}/run; give another path" in capsys.readouterr().err
+    assert (
+        f"{plot} is inside the run {tmp_path}/run; give another path"
+        in capsys.readouterr().err
+    )
     assert plot.read_bytes() == before

@@ -18,7 +18,9 @@ from tests.end_to_end.conftest import RECORDED, SNNB
 def shell(line, code, **environment):
     """Run a line that ends with an exit code; return what it prints on stderr."""
     command = ["bash", "-c", line, "bash", *SNNB]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, **environment})
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, **environment}
+    )
     assert done.returncode == code, done.stderr
     return done.stderr.decode("ascii")
 
@@ -60,14 +62,30 @@ def test_too_few_open_files_are_one_line(tmp_path, limit):
 def test_a_limit_on_the_size_of_files_names_the_file(tmp_path):
     shutil.copytree(RECORDED, tmp_path / "run")
     target = tmp_path / "g.csv"
-    errors = shell(f'ulimit -f 20; "$@" export {tmp_path}/run --format csv --output {target} --quiet', 3)
+    errors = shell(
+        f'ulimit -f 20; "$@" export {tmp_path}/run --format csv --output {target} --quiet',
+        3,
+    )
     assert f"{target}: the file is larger than the limit of this process" in errors
     assert list(tmp_path.iterdir()) == [tmp_path / "run"]
 
 
-def test_names_reach_the_terminal_without_their_control_characters(tmp_path, monkeypatch, capsys):
+def test_names_reach_the_terminal_without_their_control_characters(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--model", "evil\x1b[2J\x9b\u202e\r\x07.py:f", "--dataset", "digits"]) == 3
+    assert (
+        main(
+            [
+                "train",
+                "--model",
+                "evil\x1b[2J\x9b\u202e\r\x07.py:f",
+                "--dataset",
+                "digits",
+            ]
+        )
+        == 3
+    )
     errors = capsys.readouterr().err
     assert not set(errors) & set("\x1b\x9b\u202e\r\x07")
     assert "evil\\x1b[2J" in errors
@@ -109,23 +127,50 @@ app()
 
 
 def test_an_exception_in_a_thread_or_at_the_end_is_shown_and_one_in_a_destructor_is_not():
-    for end, shown, code in (("return 0", [], 0), ("raise ValueError('at the end')", ["ValueError: at the end"], 1)):
+    for end, shown, code in (
+        ("return 0", [], 0),
+        ("raise ValueError('at the end')", ["ValueError: at the end"], 1),
+    ):
         command = [sys.executable, "-c", THREADS.format(end=end)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ValueError: ")]
-        expected = ["ValueError: in a thread", "ValueError: in a thread of the interpreter", *shown]
+        lines = [
+            line for line in done.stderr.splitlines() if line.startswith("ValueError: ")
+        ]
+        expected = [
+            "ValueError: in a thread",
+            "ValueError: in a thread of the interpreter",
+            *shown,
+        ]
         assert (lines, done.returncode) == (expected, code), done.stderr
 
 
-def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(tmp_path):
+def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(
+    tmp_path,
+):
     """As libraries of TensorFlow 2.21 print them, before they read TF_CPP_MIN_LOG_LEVEL."""
     (tmp_path / "tensorflow").mkdir()
-    (tmp_path / "tensorflow" / "__init__.py").write_text("import os\nos.write(2, b'I0000 no cuda drivers\\n')\n")
+    (tmp_path / "tensorflow" / "__init__.py").write_text(
+        "import os\nos.write(2, b'I0000 no cuda drivers\\n')\n"
+    )
     script = tmp_path / "script.py"
-    script.write_text("import snnb, sys, tensorflow\nprint('imported', file=sys.stderr)\n")
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    for given, shown in (({}, "imported\n"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "I0000 no cuda drivers\nimported\n")):
-        done = subprocess.run([sys.executable, script], env={**environment, **given}, capture_output=True, text=True)
+    script.write_text(
+        "import snnb, sys, tensorflow\nprint('imported', file=sys.stderr)\n"
+    )
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "TF_CPP_MIN_LOG_LEVEL"
+    }
+    for given, shown in (
+        ({}, "imported\n"),
+        ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "I0000 no cuda drivers\nimported\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, script],
+            env={**environment, **given},
+            capture_output=True,
+            text=True,
+        )
         assert done.stderr == shown
 
 
@@ -195,18 +240,26 @@ def started(program, folder):
     path = folder / "program.py"  # of compiled functions the source is read
     path.write_text(program)
     process = subprocess.Popen(
-        [sys.executable, str(path), "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(path), "models"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "ready\n", process.communicate()
     return process
 
 
-@pytest.mark.parametrize("program", [IMPORTS, TENSORFLOW], ids=["pydantic", "tensorflow"])
+@pytest.mark.parametrize(
+    "program", [IMPORTS, TENSORFLOW], ids=["pydantic", "tensorflow"]
+)
 def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path, program):
     process = started(program, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (143, "snnb: interrupted; the run is unchanged\n")
+    assert (process.returncode, errors) == (
+        143,
+        "snnb: interrupted; the run is unchanged\n",
+    )
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from snnb.core.errors import InputError, ResourceError, UpstreamError, Verificat
 from tests.cluster import work
 
 NEWER = pytest.mark.skipif(
-    sys.version_info >= (3, 9), reason="newer distributed keeps the versions it has read, and waits for the scheduler"
+    sys.version_info >= (3, 9),
+    reason="newer distributed keeps the versions it has read, and waits for the scheduler",
 )
 SQUARES = [3 * number**2 for number in range(8)]
 
@@ -30,14 +31,22 @@ def test_results_have_the_order_of_the_arguments(dask_workers):
 
 
 def test_calls_of_a_killed_worker_are_repeated(dask_workers, tmp_path):
-    values = [value for value, _ in _results(dask_workers, work.terminate_twice, folder=str(tmp_path))]
+    values = [
+        value
+        for value, _ in _results(
+            dask_workers, work.terminate_twice, folder=str(tmp_path)
+        )
+    ]
     assert values == SQUARES
     assert {path.name for path in tmp_path.iterdir()} == {"killed3", "killed4"}
 
 
 def test_a_call_that_kills_every_worker(dask_workers, monkeypatch):
     monkeypatch.setattr(dask_workers.cluster.scheduler, "allowed_failures", 0)
-    with pytest.raises(ResourceError, match=r"several workers terminated in the same call.*fewer --workers"):
+    with pytest.raises(
+        ResourceError,
+        match=r"several workers terminated in the same call.*fewer --workers",
+    ):
         _results(dask_workers, work.terminate)
 
 
@@ -50,7 +59,9 @@ def test_an_error_in_a_worker_keeps_its_type_and_message(dask_workers):
 def test_a_worker_of_another_version(dask_workers, monkeypatch):
     monkeypatch.setattr(snnb, "__version__", "0.0.9")
     address = dask_workers.cluster.scheduler_address
-    message = r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"
+    message = (
+        r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"
+    )
     with pytest.raises(InputError, match=message), connected(1, address):
         pass
 
@@ -60,7 +71,9 @@ def test_no_scheduler_or_no_certificate(monkeypatch, protocol):
     pytest.importorskip("distributed")
     monkeypatch.setattr(connect, "CONNECT_SECONDS", 0.5)
     address = f"{protocol}://127.0.0.1:1"
-    with pytest.raises(UpstreamError, match=f"^no connection to a Dask scheduler at {address} "), connected(1, address):
+    with pytest.raises(
+        UpstreamError, match=f"^no connection to a Dask scheduler at {address} "
+    ), connected(1, address):
         pass
 
 
@@ -69,10 +82,17 @@ def test_a_scheduler_without_workers_and_one_that_terminates(monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(connect, "WORKER_SECONDS", 0.5)
     cluster = distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=":0"
+        n_workers=0,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address=":0",
     )
     address = cluster.scheduler_address
-    with pytest.raises(ResourceError, match="no worker has registered with the scheduler"), connected(1, address):
+    with pytest.raises(
+        ResourceError, match="no worker has registered with the scheduler"
+    ), connected(1, address):
         pass
     cluster.scale(1)
     monkeypatch.setattr(connect, "WORKER_SECONDS", 60)
@@ -115,7 +135,10 @@ def test_a_client_that_two_threads_share_is_closed_by_the_last_one(dask_workers)
 
 def test_threads_that_open_a_client_at_once_share_it(dask_workers):
     address = dask_workers.cluster.scheduler_address
-    all_are_ready, all_are_connected = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
+    all_are_ready, all_are_connected = (
+        threading.Barrier(2, timeout=60),
+        threading.Barrier(2, timeout=60),
+    )
     clients = []
 
     def connect_once():
@@ -136,8 +159,12 @@ def test_threads_that_open_a_client_at_once_share_it(dask_workers):
 def test_workers_are_not_started_by_a_script_that_would_start_them_again(tmp_path):
     pytest.importorskip("distributed")
     script = tmp_path / "script.py"
-    script.write_text("from snnb.cluster.connect import connected\n\nwith connected(1, None):\n    pass\n")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    script.write_text(
+        "from snnb.cluster.connect import connected\n\nwith connected(1, None):\n    pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60
+    )
     expected = f"{script} must call snnb under `if __name__ == '__main__':`, since its workers import it"
     assert done.stderr.splitlines()[-1] == f"snnb.core.errors.UsageError: {expected}"
 
@@ -166,7 +193,17 @@ def test_addresses():
 
 
 @pytest.mark.parametrize(
-    "given", ["", "10.0.0.1", "tcp://host", "host:0", "host:99999", "a b:1", "inproc://x:1", "tcp://:1"]
+    "given",
+    [
+        "",
+        "10.0.0.1",
+        "tcp://host",
+        "host:0",
+        "host:99999",
+        "a b:1",
+        "inproc://x:1",
+        "tcp://:1",
+    ],
 )
 def test_invalid_addresses(given):
     with pytest.raises(ValueError, match="not the address of a Dask scheduler"):

@@ -6,7 +6,15 @@ from typing import Callable
 import pytest
 
 # A user that neither the image nor this machine knows, and nothing to write to but the volumes and /tmp.
-CONFINED = ("--read-only", "--tmpfs", "/tmp", "--network", "none", "--user", "12345:12345")
+CONFINED = (
+    "--read-only",
+    "--tmpfs",
+    "/tmp",
+    "--network",
+    "none",
+    "--user",
+    "12345:12345",
+)
 
 Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -16,8 +24,12 @@ def docker() -> Docker:
     """Run a docker command, which must succeed."""
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        done = subprocess.run(
+            ["docker", *arguments], capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, (
+            f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     return run
@@ -41,7 +53,16 @@ def runs(tmp_path, docker, image):
     directory.mkdir()
     directory.chmod(0o777)
     yield directory
-    empty = ("--user", "0", "--network", "none", "--volume", f"{directory}:/runs", "--entrypoint", "find")
+    empty = (
+        "--user",
+        "0",
+        "--network",
+        "none",
+        "--volume",
+        f"{directory}:/runs",
+        "--entrypoint",
+        "find",
+    )
     docker("run", "--rm", *empty, image, "/runs", "-mindepth", "1", "-delete")
 
 
@@ -58,10 +79,14 @@ def output_of(docker) -> Callable[..., str]:
             name = docker("run", "--detach", *arguments).stdout.strip()
             code, logs = docker("wait", name).stdout.strip(), docker("logs", name)
             docker("rm", name)
-            assert code == "0", f"docker run {' '.join(arguments)}\n{logs.stdout}\n{logs.stderr}"
+            assert code == "0", (
+                f"docker run {' '.join(arguments)}\n{logs.stdout}\n{logs.stderr}"
+            )
             if logs.stdout:
                 return logs.stdout
-        raise AssertionError(f"docker run {' '.join(arguments)}: five containers printed nothing")
+        raise AssertionError(
+            f"docker run {' '.join(arguments)}: five containers printed nothing"
+        )
 
     return run
 
@@ -71,6 +96,8 @@ def confined(output_of, image) -> Callable[..., str]:
     """Run snnb, or the command `entrypoint`, in the image, confined as CONFINED says; gives what it printed."""
 
     def run(*arguments: str, entrypoint: str = "snnb", options: tuple = ()) -> str:
-        return output_of(*CONFINED, *options, "--entrypoint", entrypoint, image, *arguments)
+        return output_of(
+            *CONFINED, *options, "--entrypoint", entrypoint, image, *arguments
+        )
 
     return run

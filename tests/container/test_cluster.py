@@ -24,9 +24,18 @@ def cluster(docker):
 
     def start(name):
         service = services[name]
-        words = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in service["entrypoint"]]
+        words = [
+            re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in service["entrypoint"]
+        ]
         assert service["read_only"] is True
-        options = ("--read-only", "--tmpfs", service["tmpfs"], "--user", "12345:12345", *NETWORK)
+        options = (
+            "--read-only",
+            "--tmpfs",
+            service["tmpfs"],
+            "--user",
+            "12345:12345",
+            *NETWORK,
+        )
         container = ("--entrypoint", words[0], service["image"], *words[1:])
         begun.append(docker("run", "--detach", *options, *container).stdout.strip())
         return begun[-1]
@@ -40,11 +49,21 @@ def cluster(docker):
 
 
 @pytest.mark.parametrize("target", ["cpu"])
-def test_two_workers_in_containers_count_what_one_process_counts(docker, image, cluster, tmp_path):
+def test_two_workers_in_containers_count_what_one_process_counts(
+    docker, image, cluster, tmp_path
+):
     runs = tmp_path / "runs"
     runs.mkdir()
     runs.chmod(0o777)
-    own = ("--read-only", "--tmpfs", "/tmp", "--user", "12345:12345", "--volume", f"{runs}:/runs")
+    own = (
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--user",
+        "12345:12345",
+        "--volume",
+        f"{runs}:/runs",
+    )
 
     def snnb(*words, network=("--network", "none")):
         same = ("--run-dir", "/runs/x", "--input", "poisson", "--samples", "200")
@@ -54,8 +73,20 @@ def test_two_workers_in_containers_count_what_one_process_counts(docker, image, 
     snnb("simulate", "--scheduler", ADDRESS, "--label", "shared", network=NETWORK)
     docker("kill", cluster[-1])
     snnb("simulate", "--scheduler", ADDRESS, "--label", "one worker", network=NETWORK)
-    sums = [path.read_bytes() for path in sorted(runs.glob("x/simulations/*/spike_rate_sums.npz"))]
+    sums = [
+        path.read_bytes()
+        for path in sorted(runs.glob("x/simulations/*/spike_rate_sums.npz"))
+    ]
     assert len(sums) == 3
     assert sums[0] == sums[1] == sums[2]
-    empty = ("--user", "0", "--network", "none", "--volume", f"{runs}:/runs", "--entrypoint", "find")
+    empty = (
+        "--user",
+        "0",
+        "--network",
+        "none",
+        "--volume",
+        f"{runs}:/runs",
+        "--entrypoint",
+        "find",
+    )
     docker("run", "--rm", *empty, image, "/runs", "-mindepth", "1", "-delete")

@@ -9,7 +9,10 @@ from snnb.core.compiled import processor_levels
 pytestmark = [
     pytest.mark.container,
     pytest.mark.parametrize("target", ["cpu", "gpu", "today"]),
-    pytest.mark.skipif(not processor_levels()[1:], reason="the images have machine code for x86-64-v3 and -v4"),
+    pytest.mark.skipif(
+        not processor_levels()[1:],
+        reason="the images have machine code for x86-64-v3 and -v4",
+    ),
 ]
 COUNTED = """
 from numba.core.event import RecordingListener, register
@@ -26,7 +29,15 @@ def test_new_containers_compile_nothing(confined, runs):
     run = ("--run-dir", "mini_network", "--no-upstream")
     options = ("--volume", f"{runs}:/runs", "--env", "NUMBA_DEBUG_CACHE=1")
     confined("parse", "--model", "mini_network", options=options)
-    for command in (("simulate", *run), ("graph", *run), ("map", *run, "--hardware", "spinemap_5x5")):
-        printed = confined("-c", COUNTED, *command, entrypoint="python", options=options)
+    for command in (
+        ("simulate", *run),
+        ("graph", *run),
+        ("map", *run, "--hardware", "spinemap_5x5"),
+    ):
+        printed = confined(
+            "-c", COUNTED, *command, entrypoint="python", options=options
+        )
         assert "data loaded from '/tmp/.cache/snnb/numba/" in printed
-        assert re.findall(r"^compilations: (\d+)$", printed, re.MULTILINE) == ["0"], printed
+        assert re.findall(r"^compilations: (\d+)$", printed, re.MULTILINE) == ["0"], (
+            printed
+        )

@@ -33,17 +33,40 @@ def test_the_loader_finds_every_library(confined):
 def test_trains_on_a_gpu_and_counts_what_it_counts_without(confined, runs, target):
     """The counts of the layers, in all; those of a softmax layer are drawn at random."""
     query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    capability = float(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0])
+    capability = float(
+        subprocess.run(
+            query, capture_output=True, text=True, check=True
+        ).stdout.split()[0]
+    )
     if target == "gpu" and capability > 7.5:
-        pytest.skip(f"CUDA 10.1 knows GPUs of compute capability up to 7.5, and this one has {capability}")
+        pytest.skip(
+            f"CUDA 10.1 knows GPUs of compute capability up to 7.5, and this one has {capability}"
+        )
     mounted, gpus = ("--volume", f"{runs}:/runs"), ("--gpus", "all")
     assert json.loads(confined("doctor", "--json", options=gpus))["gpus"]
-    trained = confined("train", "--model", "mini_network", "--json", options=(*mounted, *gpus))
+    trained = confined(
+        "train", "--model", "mini_network", "--json", options=(*mounted, *gpus)
+    )
     assert json.loads(trained)["stages"][-1]["details"]["test_accuracy"] > 0.94
     for options in (gpus, ()):
-        confined("simulate", "--run-dir", "mini_network", "--engine", "tensorflow", options=(*mounted, *options))
-    one, two = (np.load(path) for path in sorted(runs.glob("mini_network/simulations/*/spike_rate_sums.npz")))
+        confined(
+            "simulate",
+            "--run-dir",
+            "mini_network",
+            "--engine",
+            "tensorflow",
+            options=(*mounted, *options),
+        )
+    one, two = (
+        np.load(path)
+        for path in sorted(runs.glob("mini_network/simulations/*/spike_rate_sums.npz"))
+    )
     for name in [name for name in one.files if one[name].ndim and name != "input"][:-1]:
-        np.testing.assert_allclose(one[name].sum(), two[name].sum(), rtol=1e-3, err_msg=name)
+        np.testing.assert_allclose(
+            one[name].sum(), two[name].sum(), rtol=1e-3, err_msg=name
+        )
     records = open_run(runs / "mini_network").records_of("simulate")
-    assert [records[stamp].environment.device for stamp in sorted(records)] == ["gpu", "cpu"]
+    assert [records[stamp].environment.device for stamp in sorted(records)] == [
+        "gpu",
+        "cpu",
+    ]

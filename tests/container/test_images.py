@@ -34,14 +34,19 @@ print(json.dumps([path for path in bytecode if path and not os.path.exists(path)
 
 def test_help_lists_the_stages(confined):
     printed = confined("--help")
-    assert all(re.search(rf"^\W*{stage}\b", printed, re.MULTILINE) for stage in (*STAGES, "run", "verify", "doctor"))
+    assert all(
+        re.search(rf"^\W*{stage}\b", printed, re.MULTILINE)
+        for stage in (*STAGES, "run", "verify", "doctor")
+    )
 
 
 def test_holds_the_packages_of_the_lock_and_no_other(confined, target):
     def normal(name):
         return re.sub(r"[-_.]+", "-", name).lower()
 
-    locked = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / LOCKS[target]).read_text(), re.MULTILINE)
+    locked = re.findall(
+        r"^([\w.-]+)==(\S+)", (ROOT / LOCKS[target]).read_text(), re.MULTILINE
+    )
     installed = json.loads(confined("-c", DISTRIBUTIONS, entrypoint="python"))
     assert sorted((normal(name), version) for name, version in installed) == sorted(
         [*((normal(name), version) for name, version in locked), ("snnb", __version__)]
@@ -53,10 +58,26 @@ def test_every_module_imports_and_has_its_bytecode(confined):
 
 
 def test_doctor_finds_the_limits_and_places_to_write_without_options(output_of, image):
-    found = json.loads(output_of("--network", "none", "--memory", "1g", "--cpus", "1", image, "doctor", "--json"))
+    found = json.loads(
+        output_of(
+            "--network",
+            "none",
+            "--memory",
+            "1g",
+            "--cpus",
+            "1",
+            image,
+            "doctor",
+            "--json",
+        )
+    )
     assert (found["cores"], found["memory_bytes"]) == (1, 2**30)
     assert 0 < found["memory_available_bytes"] < 2**30
-    assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == ("2.2.0", "imports", "0.5.0")
+    assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == (
+        "2.2.0",
+        "imports",
+        "0.5.0",
+    )
     assert (found["runs"]["path"], found["runs"]["writable"]) == ("/runs", True)
     assert (found["data"]["path"], found["data"]["writable"]) == ("/data", True)
 
@@ -64,11 +85,23 @@ def test_doctor_finds_the_limits_and_places_to_write_without_options(output_of, 
 def test_says_what_it_is_and_is_not_root(docker, output_of, image):
     config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
     assert config["Labels"]["org.opencontainers.image.version"] == __version__
-    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", config["Labels"]["org.opencontainers.image.revision"])
-    assert output_of("--network", "none", "--entrypoint", "id", image, "-u").strip() != "0"
+    assert re.fullmatch(
+        r"[0-9a-f]{40}(-dirty)?|unknown",
+        config["Labels"]["org.opencontainers.image.revision"],
+    )
+    assert (
+        output_of("--network", "none", "--entrypoint", "id", image, "-u").strip() != "0"
+    )
 
 
 def test_completes_in_a_shell_inside_and_from_outside(confined):
     assert "snnb" in confined("-ic", "complete -p snnb", entrypoint="bash")
-    asked = ("-e", "_SNNB_COMPLETE=complete_bash", "-e", "COMP_WORDS=snnb sim", "-e", "COMP_CWORD=1")
+    asked = (
+        "-e",
+        "_SNNB_COMPLETE=complete_bash",
+        "-e",
+        "COMP_WORDS=snnb sim",
+        "-e",
+        "COMP_CWORD=1",
+    )
     assert confined(options=asked).split() == ["simulate"]

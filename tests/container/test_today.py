@@ -18,8 +18,23 @@ def test_has_a_tensorflow_of_today_and_no_toolbox(confined):
 
 def test_runs_all_stages(docker, image):
     """As the user of the image, who is not root; for the accuracy see test_trains_in_an_empty_container."""
-    assert docker("run", "--rm", "--network", "none", "--entrypoint", "id", image, "-u").stdout.strip() == "1000"
-    ran = docker("run", "--rm", "--network", "none", image, "run", "--model", "mini_network", "--json").stdout
+    assert (
+        docker(
+            "run", "--rm", "--network", "none", "--entrypoint", "id", image, "-u"
+        ).stdout.strip()
+        == "1000"
+    )
+    ran = docker(
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        image,
+        "run",
+        "--model",
+        "mini_network",
+        "--json",
+    ).stdout
     stages = {done["stage"]: done for done in json.loads(ran)["stages"]}
     assert list(stages) == ["prepare", "train", "parse", "simulate", "graph"]
     assert stages["train"]["details"]["test_accuracy"] > 0.94

@@ -13,15 +13,26 @@ from snnb.training.keras_model import trained_network
 def examples(few, many):
     """Return hypothesis settings: few examples in `make test`, whose profile is derandomised, many otherwise."""
     number = few if settings().derandomize else many
-    phases = [Phase.explicit, Phase.reuse, Phase.generate]  # building models makes shrinking take many minutes
-    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
+    phases = [
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ]  # building models makes shrinking take many minutes
+    return settings(
+        max_examples=number,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=phases,
+    )
 
 
 def slow_except(fast, cases):
     """Return test parameters, all of them marked slow but the fast ones."""
     slow = pytest.mark.slow
     return [
-        case if case in fast else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=slow)
+        case
+        if case in fast
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=slow)
         for case in cases
     ]
 
@@ -33,7 +44,8 @@ def set_random_weights(model, random):
             [
                 random.uniform(0.5, 2, w.shape)
                 if "variance" in w.name
-                else random.normal(0.1, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1])))
+                else random.normal(0.1, 1, w.shape)
+                / np.sqrt(max(1, np.prod(w.shape[:-1])))
                 for w in layer.weights
             ]
         )
@@ -52,7 +64,9 @@ def assert_computes(network, model, x, *, times=1.0, tolerance=1e-5):
     # Not by `predict`: TensorFlow 2.20 crashes where it fuses a convolution to one channel with a sum (oneDNN).
     expected = model(x).numpy().reshape(len(x), -1)
     largest = max(1, np.abs(expected).max())
-    np.testing.assert_allclose(Analogue(network).outputs(x) * times, expected, atol=tolerance * largest)
+    np.testing.assert_allclose(
+        Analogue(network).outputs(x) * times, expected, atol=tolerance * largest
+    )
 
 
 @pytest.fixture
@@ -70,14 +84,28 @@ def randomise():
 def pixels():
     """float32 `(120, 8, 8, 1)` in [0, 1], some of them dark."""
     random = np.random.default_rng(0)
-    return (random.random((120, 8, 8, 1)) * (random.random((120, 8, 8, 1)) < 0.8)).astype(np.float32)
+    return (
+        random.random((120, 8, 8, 1)) * (random.random((120, 8, 8, 1)) < 0.8)
+    ).astype(np.float32)
 
 
 @pytest.fixture
 def small(randomise):
     """Convolution with batch normalisation, average pooling, dropout, a convolution, a softmax."""
     layers = keras.layers
-    stack = [layers.Conv2D(4, 3, padding="same", use_bias=False, input_shape=(8, 8, 1)), layers.BatchNormalization()]
-    stack += [layers.Activation("relu"), layers.AveragePooling2D(2), layers.Dropout(0.3)]
-    stack += [layers.Conv2D(6, 3, activation="relu"), layers.Flatten(), layers.Dense(10), layers.Activation("softmax")]
+    stack = [
+        layers.Conv2D(4, 3, padding="same", use_bias=False, input_shape=(8, 8, 1)),
+        layers.BatchNormalization(),
+    ]
+    stack += [
+        layers.Activation("relu"),
+        layers.AveragePooling2D(2),
+        layers.Dropout(0.3),
+    ]
+    stack += [
+        layers.Conv2D(6, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(10),
+        layers.Activation("softmax"),
+    ]
     return randomise(keras.Sequential(stack))

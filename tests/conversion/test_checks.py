@@ -44,7 +44,14 @@ def conv(**settings):
 
 def average_of_unequal_strides():
     x = L.Input((8, 8, 2))
-    return keras.Model(x, end()[1](L.Flatten()(L.ReLU(name="here")(L.AveragePooling2D((2, 3))(L.Add()([x, x]))))))
+    return keras.Model(
+        x,
+        end()[1](
+            L.Flatten()(
+                L.ReLU(name="here")(L.AveragePooling2D((2, 3))(L.Add()([x, x])))
+            )
+        ),
+    )
 
 
 class Own(L.Layer):
@@ -65,41 +72,122 @@ LINEAR = (L.ReLU(name="here"), L.Dense(2))
 # Model, and what the message has in one of its parts, layer and reason.
 REFUSED = {
     "maximum of signed values": (
-        lambda: ended(conv(), L.MaxPooling2D(1), L.MaxPooling2D(2), conv(name="after", activation="relu")),
+        lambda: ended(
+            conv(),
+            L.MaxPooling2D(1),
+            L.MaxPooling2D(2),
+            conv(name="after", activation="relu"),
+        ),
         "after (Conv2D): reads a MaxPooling2D of a layer without",
     ),
-    "kernel over kernel": (lambda: ended(L.Conv2D(4, 3), conv(name="here")), "here (Conv2D): pads the output of"),
+    "kernel over kernel": (
+        lambda: ended(L.Conv2D(4, 3), conv(name="here")),
+        "here (Conv2D): pads the output of",
+    ),
     "kernel with gaps over strides": (
-        lambda: ended(L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here")),
+        lambda: ended(
+            L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here")
+        ),
         "here (Conv2D): has strides over a dilated kernel",
     ),
-    "padded average": (lambda: ended(conv(), L.AveragePooling2D(3, padding="same"), L.ReLU()), "average pooling with"),
-    "average of unequal strides": (average_of_unequal_strides, "here (ReLU): has strides of 2 × 3"),
-    "flattened": (lambda: chain(conv(), L.Flatten(), L.Dense(3, name="here")), "here (Dense): reads a Flatten of"),
+    "padded average": (
+        lambda: ended(conv(), L.AveragePooling2D(3, padding="same"), L.ReLU()),
+        "average pooling with",
+    ),
+    "average of unequal strides": (
+        average_of_unequal_strides,
+        "here (ReLU): has strides of 2 × 3",
+    ),
+    "flattened": (
+        lambda: chain(conv(), L.Flatten(), L.Dense(3, name="here")),
+        "here (Dense): reads a Flatten of",
+    ),
     "sum of units": (
-        lambda: branched(L.Add(), L.Flatten(), keras.Sequential([L.Flatten(), L.Dense(64)]), behind=LINEAR),
+        lambda: branched(
+            L.Add(),
+            L.Flatten(),
+            keras.Sequential([L.Flatten(), L.Dense(64)]),
+            behind=LINEAR,
+        ),
         "here (ReLU): connects units of a Dense layer one to one",
     ),
-    "softmax inside": (lambda: ended(conv(activation="softmax")), "end: softmax in a hidden layer"),
-    "rows normalised": (lambda: ended(conv(), L.BatchNormalization(axis=1), L.ReLU()), "normalises axis 1"),
-    "leaky": (lambda: ended(conv(), L.ReLU(negative_slope=0.5, name="here")), "here (ReLU): negative_slope 0.5"),
-    "shifted": (lambda: ended(conv(), L.ReLU(threshold=0.5, name="here")), "here (ReLU): threshold 0.5"),
-    "LeakyReLU": (lambda: ended(conv(), L.LeakyReLU(name="here")), "here (LeakyReLU): a spike rate can"),
-    "softmax over rows": (lambda: ended(L.Softmax(axis=1, name="here")), "here (Softmax): a spike rate can"),
-    "tanh": (lambda: ended(conv(activation="tanh", name="here")), "here (Conv2D): activation tanh"),
-    "lambda": (lambda: ended(L.Lambda(lambda x: x, name="code")), "code (Lambda): is not loaded"),
-    "cropping": (lambda: ended(L.Cropping2D(1, name="cut")), "cut (Cropping2D): snnb has no spiking form"),
-    "product": (lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()), "here (Multiply): merges"),
-    "dense on a map": (lambda: ended(L.Dense(3, activation="relu", name="here")), "here (Dense): its input"),
-    "map for output": (lambda: chain(conv(name="here")), "here: the output has several axes"),
-    "joined output": (lambda: branched(L.Concatenate(), conv(), conv(), behind=[L.Flatten()]), "has no neurons, so"),
-    "channels first": (lambda: ended(conv(data_format="channels_first")), "data_format is 'channels_first'"),
-    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "has no Dense layer"),
+    "softmax inside": (
+        lambda: ended(conv(activation="softmax")),
+        "end: softmax in a hidden layer",
+    ),
+    "rows normalised": (
+        lambda: ended(conv(), L.BatchNormalization(axis=1), L.ReLU()),
+        "normalises axis 1",
+    ),
+    "leaky": (
+        lambda: ended(conv(), L.ReLU(negative_slope=0.5, name="here")),
+        "here (ReLU): negative_slope 0.5",
+    ),
+    "shifted": (
+        lambda: ended(conv(), L.ReLU(threshold=0.5, name="here")),
+        "here (ReLU): threshold 0.5",
+    ),
+    "LeakyReLU": (
+        lambda: ended(conv(), L.LeakyReLU(name="here")),
+        "here (LeakyReLU): a spike rate can",
+    ),
+    "softmax over rows": (
+        lambda: ended(L.Softmax(axis=1, name="here")),
+        "here (Softmax): a spike rate can",
+    ),
+    "tanh": (
+        lambda: ended(conv(activation="tanh", name="here")),
+        "here (Conv2D): activation tanh",
+    ),
+    "lambda": (
+        lambda: ended(L.Lambda(lambda x: x, name="code")),
+        "code (Lambda): is not loaded",
+    ),
+    "cropping": (
+        lambda: ended(L.Cropping2D(1, name="cut")),
+        "cut (Cropping2D): snnb has no spiking form",
+    ),
+    "product": (
+        lambda: branched(L.Multiply(name="here"), conv(), conv(), behind=end()),
+        "here (Multiply): merges",
+    ),
+    "dense on a map": (
+        lambda: ended(L.Dense(3, activation="relu", name="here")),
+        "here (Dense): its input",
+    ),
+    "map for output": (
+        lambda: chain(conv(name="here")),
+        "here: the output has several axes",
+    ),
+    "joined output": (
+        lambda: branched(L.Concatenate(), conv(), conv(), behind=[L.Flatten()]),
+        "has no neurons, so",
+    ),
+    "channels first": (
+        lambda: ended(conv(data_format="channels_first")),
+        "data_format is 'channels_first'",
+    ),
+    "no weights": (
+        lambda: chain(L.AveragePooling2D(2), L.Flatten()),
+        "has no Dense layer",
+    ),
     "a vector": (lambda: chain(L.Dense(3), shape=(6,)), "takes inputs of shape (6,)"),
-    "a batch size": (lambda: keras.Sequential([L.Flatten(batch_input_shape=(20, 8, 8, 1))]), "exactly 20 images"),
-    "inside a model": (lambda: ended(keras.Sequential([conv(activation="tanh", name="bent")])), "bent (Conv2D): activ"),
-    "a custom layer": (lambda: ended(chain(Own(2, name="mine"))), "mine (Own): a custom class"),
-    "a custom layer named as one of Keras": (lambda: ended(conv(), ReLU(name="mine")), "(ReLU): a custom"),
+    "a batch size": (
+        lambda: keras.Sequential([L.Flatten(batch_input_shape=(20, 8, 8, 1))]),
+        "exactly 20 images",
+    ),
+    "inside a model": (
+        lambda: ended(keras.Sequential([conv(activation="tanh", name="bent")])),
+        "bent (Conv2D): activ",
+    ),
+    "a custom layer": (
+        lambda: ended(chain(Own(2, name="mine"))),
+        "mine (Own): a custom class",
+    ),
+    "a custom layer named as one of Keras": (
+        lambda: ended(conv(), ReLU(name="mine")),
+        "(ReLU): a custom",
+    ),
 }
 
 
@@ -123,44 +211,75 @@ def test_all_layers_are_named_and_the_same_reason_is_said_once():
     assert "and 4 more: pads" in str(raised.value)
     with pytest.raises(InputError) as raised:
         parsed(ended(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent")))
-    assert [str(raised.value).count(name) for name in ("cut (Cropping2D): ", "bent (Conv2D): ")] == [1, 1]
+    assert [
+        str(raised.value).count(name)
+        for name in ("cut (Cropping2D): ", "bent (Conv2D): ")
+    ] == [1, 1]
 
 
 EXACT = {
-    "softmax of means": lambda: chain(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Activation("softmax")),
-    "relu after a pooling": lambda: ended(L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU()),
+    "softmax of means": lambda: chain(
+        L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Activation("softmax")
+    ),
+    "relu after a pooling": lambda: ended(
+        L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU()
+    ),
     "relu after concatenation": lambda: branched(
-        L.Concatenate(), conv(), L.Conv2D(3, 1), behind=[L.BatchNormalization(), L.ReLU(), *end()]
+        L.Concatenate(),
+        conv(),
+        L.Conv2D(3, 1),
+        behind=[L.BatchNormalization(), L.ReLU(), *end()],
     ),
     "relu after flatten and padding": lambda: chain(
         L.Conv2D(3, 3), L.ZeroPadding2D(1), L.Flatten(), L.ReLU(), *end()[1:]
     ),
-    "normalised after the relu": lambda: ended(conv(activation="relu"), L.BatchNormalization()),
-    "normalised first": lambda: ended(L.BatchNormalization(), L.Conv2D(3, 3, activation="relu")),
+    "normalised after the relu": lambda: ended(
+        conv(activation="relu"), L.BatchNormalization()
+    ),
+    "normalised first": lambda: ended(
+        L.BatchNormalization(), L.Conv2D(3, 3, activation="relu")
+    ),
     "normalised channels of a multiplier": lambda: ended(
         L.DepthwiseConv2D(3, depth_multiplier=2), L.BatchNormalization(), L.ReLU()
     ),
     "layers of training": lambda: keras.Sequential(
         [
             L.Dropout(0.1, input_shape=(8, 8, 1)),
-            *(conv(), L.SpatialDropout2D(0.1), L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1)),
+            *(
+                conv(),
+                L.SpatialDropout2D(0.1),
+                L.BatchNormalization(),
+                L.ReLU(),
+                L.GaussianNoise(0.1),
+            ),
             *(L.Dropout(0.1) for _ in range(7)),
             *end(),
         ]
     ),
     "an open length": lambda: chain(
-        *(L.Flatten(), L.Dense(4, activation="relu"), L.Reshape((-1, 2, 1)), conv(activation="relu")),
+        *(
+            L.Flatten(),
+            L.Dense(4, activation="relu"),
+            L.Reshape((-1, 2, 1)),
+            conv(activation="relu"),
+        ),
         *(L.GlobalAveragePooling2D(), L.Dense(3)),
     ),
     "the input concatenated": lambda: branched(
         L.Concatenate(), conv(activation="relu"), L.Activation("linear"), behind=end()
     ),
     "branches side by side in rows": lambda: branched(
-        L.Concatenate(axis=1), conv(activation="relu"), conv(activation="relu"), behind=end()
+        L.Concatenate(axis=1),
+        conv(activation="relu"),
+        conv(activation="relu"),
+        behind=end(),
     ),
     "means in branches": lambda: branched(
         L.Concatenate(),
-        *(keras.Sequential([conv(activation="relu"), L.GlobalAveragePooling2D()]) for _ in "ab"),
+        *(
+            keras.Sequential([conv(activation="relu"), L.GlobalAveragePooling2D()])
+            for _ in "ab"
+        ),
         behind=end(),
     ),
     "a linear layer": lambda: chain(L.Flatten(), L.Dense(5), L.Dense(3)),
@@ -179,8 +298,14 @@ def test_converted_exactly(case, randomise, pixels):
 
 SIDE_BY_SIDE = {
     "columns, then a pooling": (2, [L.AveragePooling2D(3)]),
-    "channels in the wrong shape": (3, [L.Reshape((8, 16, 2)), L.Conv2D(1, 3, activation="relu")]),
-    "rows, after padding": (1, [L.ZeroPadding2D(2), L.Dropout(0.1), L.Conv2D(1, 3, activation="relu")]),
+    "channels in the wrong shape": (
+        3,
+        [L.Reshape((8, 16, 2)), L.Conv2D(1, 3, activation="relu")],
+    ),
+    "rows, after padding": (
+        1,
+        [L.ZeroPadding2D(2), L.Dropout(0.1), L.Conv2D(1, 3, activation="relu")],
+    ),
 }
 
 
@@ -188,8 +313,12 @@ SIDE_BY_SIDE = {
 def test_branches_in_one_channel(case, randomise, pixels):
     axis, layers = SIDE_BY_SIDE[case]
     branches = conv(activation="relu"), L.Conv2D(2, 1, activation="relu")
-    model = randomise(branched(L.Concatenate(axis=axis), *branches, behind=[*layers, *end()]))
-    with pytest.raises(InputError, match="different scale factors in one channel: concatenate"):
+    model = randomise(
+        branched(L.Concatenate(axis=axis), *branches, behind=[*layers, *end()])
+    )
+    with pytest.raises(
+        InputError, match="different scale factors in one channel: concatenate"
+    ):
         convert(trained_network(model), x_norm=pixels)
 
 
@@ -198,7 +327,12 @@ def test_the_border_of_what_the_verification_permits(scale):
     """1e-3, or 1e-3 of the largest output."""
     reference = np.array([[0.25, 1], [0.5, 0]]) * scale
     difference = 1e-3 * scale
-    assert check_outputs(reference + 0.99 * difference, reference) == pytest.approx(0.99 * difference)
+    assert check_outputs(reference + 0.99 * difference, reference) == pytest.approx(
+        0.99 * difference
+    )
     for wrong in (1.01 * difference, np.nan):
-        with pytest.raises(VerificationError, match=r"differ from the trained model's by up to .* \(sample"):
+        with pytest.raises(
+            VerificationError,
+            match=r"differ from the trained model's by up to .* \(sample",
+        ):
             check_outputs(reference + np.array([[0, 0], [wrong, 0]]), reference)

@@ -19,13 +19,24 @@ BYTES = np.array([[0, 51, 255]], np.float32) / 255
 
 def _dense(name, read, kernel, bias=None):
     kernel = np.array(kernel, np.float32)
-    bias = np.zeros(kernel.shape[1], np.float32) if bias is None else np.array(bias, np.float32)
+    bias = (
+        np.zeros(kernel.shape[1], np.float32)
+        if bias is None
+        else np.array(bias, np.float32)
+    )
     config = {"units": kernel.shape[1], "activation": "relu"}
     return StoredLayer(name, "Dense", config, (read,), {"kernel": kernel, "bias": bias})
 
 
 def _network(*entries):
-    return assemble([StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}), *entries])
+    return assemble(
+        [
+            StoredLayer(
+                "input", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}
+            ),
+            *entries,
+        ]
+    )
 
 
 ONE = _dense("one", "input", [[0.5, 1], [-1, 2], [0.1, 0]], [0.25, -1])
@@ -34,42 +45,77 @@ BOTH = StoredLayer("both", "Concatenate", {"axis": 1}, ("one", "input"), {})
 
 
 def test_factors_use_all_bits_of_each_channel():
-    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255)
+    network = spiking_network(
+        _network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255
+    )
     one, two = network.populations
-    np.testing.assert_array_equal(one.integer_threshold, [7 * 255, 892])  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
-    np.testing.assert_array_equal(one.only.kernel, [[4, 3], [-7, 7], [1, 0]])  # round(w · threshold / 255)
+    np.testing.assert_array_equal(
+        one.integer_threshold, [7 * 255, 892]
+    )  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
+    np.testing.assert_array_equal(
+        one.only.kernel, [[4, 3], [-7, 7], [1, 0]]
+    )  # round(w · threshold / 255)
     np.testing.assert_array_equal(one.bias, [446, -892])
-    np.testing.assert_array_equal(two.integer_threshold, [7, 7])  # one factor for all channels of the output
+    np.testing.assert_array_equal(
+        two.integer_threshold, [7, 7]
+    )  # one factor for all channels of the output
     np.testing.assert_array_equal(two.only.kernel, [[4, 1], [-2, 7]])
     assert (network.weight_bits, network.pixel) == (4, 255)
 
 
 def test_neurons_start_at_the_integer_below_a_share_of_the_threshold():
-    one, _ = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255).populations
+    one, _ = spiking_network(
+        _network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255
+    ).populations
     start = neuron_of(one, SimulationSettings(initial_potential=0.3)).initial
-    np.testing.assert_array_equal(start, [535, 267])  # 0.3 · 1785 = 535.5, 0.3 · 892 = 267.6
+    np.testing.assert_array_equal(
+        start, [535, 267]
+    )  # 0.3 · 1785 = 535.5, 0.3 · 892 = 267.6
 
 
 def test_pruning_leaves_the_largest_weights():
     settings = ConversionSettings(weight_bits=4, prune=0.5)
     one, two = spiking_network(_network(ONE, TWO), BYTES, settings, 255).populations
-    np.testing.assert_array_equal(one.only.kernel != 0, [[False, True], [True, True], [False, False]])
+    np.testing.assert_array_equal(
+        one.only.kernel != 0, [[False, True], [True, True], [False, False]]
+    )
     np.testing.assert_array_equal(two.only.kernel != 0, [[True, False], [False, True]])
 
 
 def test_sums_beyond_float32_are_those_of_float64():
-    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=16, calibrate=None), 255)
+    network = spiking_network(
+        _network(ONE, TWO),
+        BYTES,
+        ConversionSettings(weight_bits=16, calibrate=None),
+        255,
+    )
     assert number_type(network, SimulationSettings(duration=10)) is np.float32
-    assert number_type(network, SimulationSettings(duration=1000, input="poisson")) is np.float64
+    assert (
+        number_type(network, SimulationSettings(duration=1000, input="poisson"))
+        is np.float64
+    )
     with pytest.raises(InputError, match="not exact in float64"):
-        number_type(network, SimulationSettings(duration=10_000_000).model_copy(update={"duration": 10**12}))
+        number_type(
+            network,
+            SimulationSettings(duration=10_000_000).model_copy(
+                update={"duration": 10**12}
+            ),
+        )
 
 
 @pytest.mark.parametrize(
     ("entries", "bits", "message"),
     [
-        ([ONE, _dense("two", "one", [[9, 1], [1, 1]])], 4, "layer two: a threshold of 0.78 at 4 bits"),
-        ([ONE, BOTH, _dense("two", "both", np.ones((5, 2)))], 8, "layer two reads the input and spikes"),
+        (
+            [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
+            4,
+            "layer two: a threshold of 0.78 at 4 bits",
+        ),
+        (
+            [ONE, BOTH, _dense("two", "both", np.ones((5, 2)))],
+            8,
+            "layer two reads the input and spikes",
+        ),
     ],
 )
 def test_what_has_no_integers_is_refused(entries, bits, message):
@@ -79,32 +125,50 @@ def test_what_has_no_integers_is_refused(entries, bits, message):
 
 
 def test_windows_that_the_edge_cuts_are_refused():
-    head = StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {})
+    head = StoredLayer(
+        "input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {}
+    )
     config = {"pool_size": (2, 2), "strides": (2, 2), "padding": "same"}
     pool = StoredLayer("pool", "AveragePooling2D", config, ("input",), {})
     flat = StoredLayer("flat", "Flatten", {}, ("pool",), {})
     network = assemble([head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
     with pytest.raises(InputError, match="layer pool: partial average pooling windows"):
-        spiking_network(network, np.zeros((1, 3, 3, 1), np.float32), ConversionSettings(weight_bits=8), 255)
+        spiking_network(
+            network,
+            np.zeros((1, 3, 3, 1), np.float32),
+            ConversionSettings(weight_bits=8),
+            255,
+        )
 
 
 def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded():
     network = _network(ONE, TWO)
     integers = spiking_network(network, BYTES, ConversionSettings(weight_bits=4), 255)
-    trained, found = (Analogue(net, ["one", "two"]).values(BYTES) for net in (network, integers))
+    trained, found = (
+        Analogue(net, ["one", "two"]).values(BYTES) for net in (network, integers)
+    )
     # By hand: a weight is rounded by at most half a threshold, and the two inputs of `two` by half of 1 / 7 each.
     one, two = integers.populations
     own = [BYTES * 255, found[0]]
     for population, x, values in zip((one, two), own, found):
-        current = (x @ np.asarray(population.only.kernel) + population.bias) / population.integer_threshold
+        current = (
+            x @ np.asarray(population.only.kernel) + population.bias
+        ) / population.integer_threshold
         np.testing.assert_allclose(values, np.maximum(current, 0), rtol=1e-6)
-    assert np.all(np.abs(found[0] - trained[0]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6)
+    assert np.all(
+        np.abs(found[0] - trained[0])
+        <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6
+    )
     assert np.abs(found[0] - trained[0]).max() > 0
 
 
 def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
     network = _network(ONE, TWO)
-    round_weights = calibrate(network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255).weights
+    round_weights = calibrate(
+        network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255
+    ).weights
     expected = Analogue(network).outputs(BYTES)
     assert expected.max() > 0.05
-    np.testing.assert_allclose(Analogue(round_weights).outputs(BYTES), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        Analogue(round_weights).outputs(BYTES), expected, rtol=1e-3
+    )

@@ -8,20 +8,44 @@ from scipy.signal import convolve2d
 
 from snnb.core.errors import InputError
 from snnb.model_files.keras import keras
-from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
+from tests.conversion.conftest import (
+    assert_computes,
+    examples,
+    parsed,
+    set_random_weights,
+)
 
 L = keras.layers
 sizes = st.integers(1, 3)
 paddings = st.sampled_from(["same", "valid"])
-pads = st.tuples(st.tuples(st.integers(0, 2), st.integers(0, 2)), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+pads = st.tuples(
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)
 
 
 @st.composite
 def linear_layers(draw, x):
     kind = draw(
-        st.sampled_from(["conv", "conv", "depthwise", "separable", "average", "subsample", "pad", "norm", "add"])
+        st.sampled_from(
+            [
+                "conv",
+                "conv",
+                "depthwise",
+                "separable",
+                "average",
+                "subsample",
+                "pad",
+                "norm",
+                "add",
+            ]
+        )
     )
-    size, padding, bias = (draw(sizes), draw(sizes)), draw(paddings), draw(st.booleans())
+    size, padding, bias = (
+        (draw(sizes), draw(sizes)),
+        draw(paddings),
+        draw(st.booleans()),
+    )
     if x.shape[1] < size[0] or x.shape[2] < size[1]:
         padding = "same"
     stride = draw(st.integers(1, 4))
@@ -32,13 +56,21 @@ def linear_layers(draw, x):
     if kind == "add":
         return L.Add()([x, L.Conv2D(x.shape[-1], 1, use_bias=bias)(x)])
     if kind == "average":
-        return L.AveragePooling2D(size, strides=(stride, draw(st.integers(1, 4))), padding=padding)(x)
+        return L.AveragePooling2D(
+            size, strides=(stride, draw(st.integers(1, 4))), padding=padding
+        )(x)
     if kind == "subsample":
         return L.MaxPooling2D(1, strides=stride)(x)
-    spread = {"strides": stride} if draw(st.booleans()) else {"dilation_rate": draw(st.integers(1, 2))}
+    spread = (
+        {"strides": stride}
+        if draw(st.booleans())
+        else {"dilation_rate": draw(st.integers(1, 2))}
+    )
     if "dilation_rate" in spread and padding == "valid":
         reach = [(length - 1) * spread["dilation_rate"] + 1 for length in size]
-        padding = "valid" if reach[0] <= x.shape[1] and reach[1] <= x.shape[2] else "same"
+        padding = (
+            "valid" if reach[0] <= x.shape[1] and reach[1] <= x.shape[2] else "same"
+        )
     common = {"padding": padding, "use_bias": bias, **spread}
     if kind == "conv":
         return L.Conv2D(draw(st.integers(1, 3)), size, **common)(x)
@@ -50,7 +82,9 @@ def linear_layers(draw, x):
 
 @st.composite
 def sequences_of_layers(draw):
-    first = L.Input((draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 2))))
+    first = L.Input(
+        (draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 2)))
+    )
     x = first
     for _ in range(draw(st.integers(2, 4))):
         x = draw(linear_layers(x))
@@ -79,7 +113,9 @@ def test_two_kernels_in_a_row_are_their_convolution():
     set_random_weights(model, np.random.default_rng(0))
     first, second = (model.layers[i].get_weights()[0][:, :, 0, 0] for i in (1, 2))
     convolution = parsed(model).populations[0]
-    np.testing.assert_allclose(convolution.only.kernel[:, :, 0, 0], convolve2d(first, second), rtol=1e-5)
+    np.testing.assert_allclose(
+        convolution.only.kernel[:, :, 0, 0], convolve2d(first, second), rtol=1e-5
+    )
     assert convolution.shape == (6, 5, 1)
 
 
@@ -91,9 +127,19 @@ def test_a_stride_behind_a_kernel_keeps_its_place(padding):
     model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
     set_random_weights(model, np.random.default_rng(0))
     network = parsed(model)
-    kinds = [name[2:].split("_")[0] for name in (volume.name for volume in network.volumes[1:])]
-    assert kinds == [*["ZeroPadding2D"] * (padding == "same"), "Conv2D", "Flatten", "Dense"]
-    assert_computes(network, model, np.random.default_rng(1).random((5, 8, 8, 1)).astype(np.float32))
+    kinds = [
+        name[2:].split("_")[0]
+        for name in (volume.name for volume in network.volumes[1:])
+    ]
+    assert kinds == [
+        *["ZeroPadding2D"] * (padding == "same"),
+        "Conv2D",
+        "Flatten",
+        "Dense",
+    ]
+    assert_computes(
+        network, model, np.random.default_rng(1).random((5, 8, 8, 1)).astype(np.float32)
+    )
 
 
 def _preactivated(scale, shift, padding=1):
@@ -104,12 +150,19 @@ def _preactivated(scale, shift, padding=1):
     y = L.ReLU(name="relu")(L.BatchNormalization(name="norm", epsilon=0)(y))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
     set_random_weights(model, np.random.default_rng(0))
-    model.get_layer("norm").set_weights([np.array(v, np.float32) for v in (scale, shift, [0, 0], [1, 1])])
+    model.get_layer("norm").set_weights(
+        [np.array(v, np.float32) for v in (scale, shift, [0, 0], [1, 1])]
+    )
     return model
 
 
-@pytest.mark.parametrize(("shift", "padding"), [([0, -0.25], 1), ([0.5, -0.25], 0), ([0, 0], ((0, 2), (1, 0)))])
-def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shift, padding):
+@pytest.mark.parametrize(
+    ("shift", "padding"),
+    [([0, -0.25], 1), ([0.5, -0.25], 0), ([0, 0], ((0, 2), (1, 0)))],
+)
+def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(
+    shift, padding
+):
     model = _preactivated([0, 2], shift, padding)
     pictures = np.random.default_rng(1).random((20, 8, 8, 1)).astype(np.float32)
     network = parsed(model)
@@ -120,8 +173,16 @@ def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shi
 @pytest.mark.parametrize(
     ("scale", "shift", "message"),
     [
-        ([1, -2], [0, 0], "norm (BatchNormalization): scales 1 of 2 channels by negative numbers after a maximum"),
-        ([1, 2], [0.5, 0], "relu (ReLU): batch normalisation makes 1 of 2 channels positive where zeros are padded"),
+        (
+            [1, -2],
+            [0, 0],
+            "norm (BatchNormalization): scales 1 of 2 channels by negative numbers after a maximum",
+        ),
+        (
+            [1, 2],
+            [0.5, 0],
+            "relu (ReLU): batch normalisation makes 1 of 2 channels positive where zeros are padded",
+        ),
     ],
 )
 def test_signs_that_do_not_commute_with_a_maximum_are_refused(scale, shift, message):

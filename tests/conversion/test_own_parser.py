@@ -31,12 +31,16 @@ def _end(x):
 
 
 PADDED_BIASES = {
-    "of a convolution": lambda x: L.Conv2D(2, 3, padding="same", activation="relu")(L.Conv2D(4, 1)(x)),
-    "of a batch normalisation": lambda x: L.Conv2D(2, 3, strides=2, padding="same", activation="relu")(
-        L.BatchNormalization()(L.ReLU()(x))
+    "of a convolution": lambda x: L.Conv2D(2, 3, padding="same", activation="relu")(
+        L.Conv2D(4, 1)(x)
     ),
+    "of a batch normalisation": lambda x: L.Conv2D(
+        2, 3, strides=2, padding="same", activation="relu"
+    )(L.BatchNormalization()(L.ReLU()(x))),
     "before and after zeros": lambda x: L.DepthwiseConv2D(3, activation="relu")(
-        L.BatchNormalization()(L.ZeroPadding2D(((2, 1), (0, 1)))(L.BatchNormalization()(x)))
+        L.BatchNormalization()(
+            L.ZeroPadding2D(((2, 1), (0, 1)))(L.BatchNormalization()(x))
+        )
     ),
     "in a sum, clipped": lambda x: L.ReLU(1.5)(
         L.Add()([x, L.SeparableConv2D(2, 3, padding="same")(L.BatchNormalization()(x))])
@@ -58,12 +62,18 @@ def _residual(clip=None):
     x = L.Input((4, 4, 1))
     first = L.Conv2D(2, 1, activation="relu", name="first")(x)
     second = L.Add()([L.Conv2D(2, 1, use_bias=False)(first), first])
-    end = L.Dense(2, use_bias=False)(L.Flatten()(L.ReLU(clip)(L.BatchNormalization(epsilon=0)(second))))
+    end = L.Dense(2, use_bias=False)(
+        L.Flatten()(L.ReLU(clip)(L.BatchNormalization(epsilon=0)(second)))
+    )
     model = keras.Model(x, end)
     kernel = np.array([[1, 0], [0.5, 2]], np.float32)
-    model.layers[1].set_weights([np.array([[[[2, 1]]]], np.float32), np.array([0, 1], np.float32)])
+    model.layers[1].set_weights(
+        [np.array([[[[2, 1]]]], np.float32), np.array([0, 1], np.float32)]
+    )
     model.layers[2].set_weights([kernel.reshape(1, 1, 2, 2)])
-    gamma, beta, mean, variance = (np.array(v, np.float32) for v in ([1, 3], [0, 1], [0, 2], [4, 1]))
+    gamma, beta, mean, variance = (
+        np.array(v, np.float32) for v in ([1, 3], [0, 1], [0, 2], [4, 1])
+    )
     model.layers[4].set_weights([gamma, beta, mean, variance])
     model.layers[-1].set_weights([np.ones((32, 2), np.float32)])
     return parsed(model), kernel
@@ -79,7 +89,9 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
     first = np.concatenate([2 * RAMP, RAMP + 1], axis=-1)
     second = np.maximum((first @ kernel + first) * [0.5, 3] + [0, -5], 0)
     second = second if clip is None else np.minimum(second, clip)
-    factors = scale_factors(network, measure(network, RAMP, percentile=100, batch_size=2).percentiles)
+    factors = scale_factors(
+        network, measure(network, RAMP, percentile=100, batch_size=2).percentiles
+    )
     one, block, output = network.populations
     assert factors["00Conv2D_4x4x2"] == pytest.approx(2)
     assert factors[block.name] == pytest.approx(second.max())
@@ -90,30 +102,45 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
     ratio = 2 / second.max()
     np.testing.assert_allclose(convolution[0, 0], kernel * [0.5, 3] * ratio, rtol=1e-6)
     np.testing.assert_allclose(block.bias, np.array([0, -5]) / second.max(), rtol=1e-6)
-    np.testing.assert_allclose(shortcut[0, 0, :, 0], np.array([0.5, 3]) * ratio, rtol=1e-6)
+    np.testing.assert_allclose(
+        shortcut[0, 0, :, 0], np.array([0.5, 3]) * ratio, rtol=1e-6
+    )
     assert block.max_value == (None if clip is None else pytest.approx(1))
     outputs = Analogue(network).outputs(RAMP) * factors[output.name]
-    np.testing.assert_allclose(outputs[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        outputs[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("clip", slow_except([3.0], [None, 3.0]))
 def test_rates_of_a_residual_block_approach_its_activations(clip):
     """The error of a rate is at most one spike for the population's own residue, and what its inputs lack before."""
     network, _ = _residual(clip)
-    factors = scale_factors(network, measure(network, RAMP, percentile=100, batch_size=2).percentiles)
+    factors = scale_factors(
+        network, measure(network, RAMP, percentile=100, batch_size=2).percentiles
+    )
     network = normalised(network, factors)
     *_, block, _ = network.populations
     [activations] = Analogue(network, [block.name]).values(RAMP)
-    gain = sum(np.abs(projection.weights()).sum(axis=(0, 1, 2)).max() for projection in block.projections)
+    gain = sum(
+        np.abs(projection.weights()).sum(axis=(0, 1, 2)).max()
+        for projection in block.projections
+    )
     for steps in (50, 400):
         settings = SimulationSettings(samples=2, duration=steps)
-        counts = EventEngine(network, settings).simulate(RAMP, 0, lambda *_: None).counts[block.name]
+        counts = (
+            EventEngine(network, settings)
+            .simulate(RAMP, 0, lambda *_: None)
+            .counts[block.name]
+        )
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
 
 
 def test_weights_of_padding_are_scaled_as_the_others(randomise):
     """Else they could be the largest of the layer, by which integers are scaled."""
-    model = randomise(_model(lambda x: _end(L.ZeroPadding2D(1)(L.Conv2D(2, 3, activation="relu")(x)))))
+    model = randomise(
+        _model(lambda x: _end(L.ZeroPadding2D(1)(L.Conv2D(2, 3, activation="relu")(x))))
+    )
     result = convert(trained_network(model), x_norm=PICTURES)
     trained = model.layers[-1].get_weights()[0] * result.scale_factors["00Conv2D_6x6x2"]
     np.testing.assert_allclose(result.parsed.output.only.kernel, trained, rtol=1e-6)
@@ -121,32 +148,49 @@ def test_weights_of_padding_are_scaled_as_the_others(randomise):
 
 def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
     """As between the blocks of a DenseNet: the convolution without activation has no neurons."""
-    model = randomise(_model(lambda x: _end(L.ReLU()(L.AveragePooling2D()(L.Conv2D(3, 3)(x))))))
+    model = randomise(
+        _model(lambda x: _end(L.ReLU()(L.AveragePooling2D()(L.Conv2D(3, 3)(x)))))
+    )
     network = parsed(model, rectify_linear=True)
     assert_computes(network, model, PICTURES)
-    assert [volume.name for volume in network.volumes] == ["input", "00Conv2D_3x3x3", "01Flatten_27", "02Dense_3"]
+    assert [volume.name for volume in network.volumes] == [
+        "input",
+        "00Conv2D_3x3x3",
+        "01Flatten_27",
+        "02Dense_3",
+    ]
 
 
 def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     def build(x):
         one = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))
-        two = L.BatchNormalization()(L.AveragePooling2D(2)(L.Conv2D(2, 3, activation="relu")(x)))
-        joined = L.Concatenate()([L.Flatten()(one), L.Reshape((18,))(two), L.Flatten()(x)])
+        two = L.BatchNormalization()(
+            L.AveragePooling2D(2)(L.Conv2D(2, 3, activation="relu")(x))
+        )
+        joined = L.Concatenate()(
+            [L.Flatten()(one), L.Reshape((18,))(two), L.Flatten()(x)]
+        )
         return L.Dense(3)(L.BatchNormalization()(L.Dense(4, activation="relu")(joined)))
 
     model = randomise(_model(build))
     network = parsed(model)
     assert_computes(network, model, PICTURES)
-    assert not any(population.kind == "DepthwiseConv2D" for population in network.populations)
+    assert not any(
+        population.kind == "DepthwiseConv2D" for population in network.populations
+    )
 
 
 def test_average_pooling_in_place_of_max_pooling(randomise):
     def build(pooling):
         inside = keras.Sequential([pooling(3, strides=2, padding="same")])
-        return randomise(_model(lambda x: _end(inside(L.Conv2D(3, 3, activation="relu")(x)))))
+        return randomise(
+            _model(lambda x: _end(inside(L.Conv2D(3, 3, activation="relu")(x))))
+        )
 
     with_max, with_average = build(L.MaxPooling2D), build(L.AveragePooling2D)
-    assert np.abs(with_max(PICTURES).numpy() - with_average(PICTURES).numpy()).max() > 1e-2
+    assert (
+        np.abs(with_max(PICTURES).numpy() - with_average(PICTURES).numpy()).max() > 1e-2
+    )
     assert_computes(with_averages(trained_network(with_max)), with_average, PICTURES)
     assert_computes(parsed(with_max, max_pool="average"), with_average, PICTURES)
     assert_computes(parsed(with_max), with_max, PICTURES)
@@ -162,9 +206,15 @@ def _softmax(x):
 
 ENDS = {
     "means": lambda x: _softmax(L.GlobalAveragePooling2D()(x)),
-    "means, flattened again": lambda x: _softmax(L.Flatten()(L.Dropout(0.3)(L.GlobalAveragePooling2D()(x)))),
-    "pooling over the map": lambda x: _softmax(L.Flatten()(L.AveragePooling2D(x.shape[1:3])(x))),
-    "means as a map": lambda x: L.Flatten()(_softmax(L.Reshape((1, 1, CLASSES))(L.GlobalAveragePooling2D()(x)))),
+    "means, flattened again": lambda x: _softmax(
+        L.Flatten()(L.Dropout(0.3)(L.GlobalAveragePooling2D()(x)))
+    ),
+    "pooling over the map": lambda x: _softmax(
+        L.Flatten()(L.AveragePooling2D(x.shape[1:3])(x))
+    ),
+    "means as a map": lambda x: L.Flatten()(
+        _softmax(L.Reshape((1, 1, CLASSES))(L.GlobalAveragePooling2D()(x)))
+    ),
 }
 
 
@@ -183,25 +233,42 @@ def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     # Normalised: the softmax must still see the trained network's own means, not what they are divided by.
     assert_computes(network, model, x)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
-    one, two = (engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None) for engine in ENGINES)
+    one, two = (
+        engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None)
+        for engine in ENGINES
+    )
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(counts, two.counts[name], err_msg=name)
     *_, means, _ = one.counts
     assert one.counts[means].any()
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
         # Padded 3×3 kernels reach 16 · 19 inputs on 6×7 maps a pair of channels; then 9 taps; means; one each.
-        assert graph.number_of_edges() == 16 * 19 * 2 * 4 + 20 * CLASSES * 9 * 4 + 20 * CLASSES + CLASSES
+        assert (
+            graph.number_of_edges()
+            == 16 * 19 * 2 * 4 + 20 * CLASSES * 9 * 4 + 20 * CLASSES + CLASSES
+        )
 
 
 REFUSED = {
-    "a flattened map": (lambda x: _softmax(L.Flatten()(x)), "end (Activation): softmax over Flatten, which has no"),
-    "a Dense relu": (lambda x: _softmax(L.Dense(3, activation="relu")(L.Flatten()(x))), "insert a Dense layer between"),
-    "positions": (lambda x: L.Flatten()(_softmax(x)), "end (Activation): softmax over positions: insert Flatten and a"),
+    "a flattened map": (
+        lambda x: _softmax(L.Flatten()(x)),
+        "end (Activation): softmax over Flatten, which has no",
+    ),
+    "a Dense relu": (
+        lambda x: _softmax(L.Dense(3, activation="relu")(L.Flatten()(x))),
+        "insert a Dense layer between",
+    ),
+    "positions": (
+        lambda x: L.Flatten()(_softmax(x)),
+        "end (Activation): softmax over positions: insert Flatten and a",
+    ),
 }
 
 
 @pytest.mark.parametrize("end", REFUSED)
-def test_what_else_has_no_weights_before_the_softmax_is_refused_with_what_to_do(end, randomise):
+def test_what_else_has_no_weights_before_the_softmax_is_refused_with_what_to_do(
+    end, randomise
+):
     build, message = REFUSED[end]
     with pytest.raises(InputError) as raised:
         parsed(_softmax_model(build, randomise))

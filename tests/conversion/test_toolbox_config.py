@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.toolbox_config import configuration, defaults, require_toolbox, write_all, write_changes
+from snnb.conversion.toolbox_config import (
+    configuration,
+    defaults,
+    require_toolbox,
+    write_all,
+    write_changes,
+)
 from snnb.core.errors import InputError
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 
@@ -35,7 +41,13 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     (simulation / "net.h5").touch()
     converted = ConversionSettings(percentile=99.95, max_pool="average", batch_size=3)
     simulated = SimulationSettings(
-        samples=70, duration=35, batch_size=7, threshold=1.25, reset="zero", input="poisson", input_rate=800
+        samples=70,
+        duration=35,
+        batch_size=7,
+        threshold=1.25,
+        reset="zero",
+        input="poisson",
+        input_rate=800,
     )
     write(configuration("net", [converted, simulated]), simulation / "config")
     loaded = _in_the_toolbox(simulation / "config", tmp_path / "dataset", monkeypatch)
@@ -55,7 +67,9 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
 
 
 def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
-    parameters = configuration("net", [SimulationSettings(samples=2, duration=200, batch_size=1)])
+    parameters = configuration(
+        "net", [SimulationSettings(samples=2, duration=200, batch_size=1)]
+    )
     write_changes(parameters, tmp_path / "config")
     write_all(parameters, tmp_path / ".config")
     few = (tmp_path / "config").read_text()
@@ -75,7 +89,9 @@ def test_the_defaults_are_those_of_the_installed_toolbox(tmp_path):
 
     theirs = ConfigParser()
     theirs.optionxform = str
-    theirs.read_string(Path(snntoolbox.__file__).with_name("config_defaults").read_text())
+    theirs.read_string(
+        Path(snntoolbox.__file__).with_name("config_defaults").read_text()
+    )
     write_all(theirs, tmp_path / "theirs")
     write_all(defaults(), tmp_path / "ours")
     assert (tmp_path / "ours").read_text() == (tmp_path / "theirs").read_text()

@@ -17,7 +17,12 @@ L = keras.layers
 pytestmark = pytest.mark.toolbox
 LARGE = 10_000_000  # weights of a model that keeps its initial ones
 # The toolbox has no sums, and does not compose a batch normalisation with a layer after it; see `FAILING`.
-OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "densenet121_imagenet"}
+OWN_ONLY = {
+    "resnet20_cifar10",
+    "resnet50_imagenet",
+    "mobilenet_v2_imagenet",
+    "densenet121_imagenet",
+}
 MODELS = [name for name in names(trained=False) if name not in OWN_ONLY]
 
 
@@ -37,21 +42,34 @@ def assert_equal(ours, theirs):
         assert ours.scale_factors[name] == pytest.approx(factor, rel=1e-5), name
     assert len(ours.parsed.volumes) == len(theirs.parsed.volumes)
     for own in ours.parsed.volumes:
-        other = theirs.parsed.volume(own.name)  # Keras sorts branches by depth, and not by the number in their names
+        other = theirs.parsed.volume(
+            own.name
+        )  # Keras sorts branches by depth, and not by the number in their names
         assert (own.shape, type(own)) == (other.shape, type(other))
         if own.name != "input":
             assert own.inputs == other.inputs
         if isinstance(own, Reindexed):
             assert own.layer == other.layer
         if isinstance(own, Population):
-            assert (own.activation, own.only.layer) == (other.activation, other.only.layer)
+            assert (own.activation, own.only.layer) == (
+                other.activation,
+                other.only.layer,
+            )
         if isinstance(own, Population) and own.only.kernel is not None:
-            np.testing.assert_allclose(own.only.kernel, other.only.kernel, rtol=1e-5, err_msg=own.name)
-            cancelled = 1e-6 * np.abs(other.bias).max()  # a folded mean can be almost the bias
-            np.testing.assert_allclose(own.bias, other.bias, rtol=1e-5, atol=cancelled, err_msg=own.name)
+            np.testing.assert_allclose(
+                own.only.kernel, other.only.kernel, rtol=1e-5, err_msg=own.name
+            )
+            cancelled = (
+                1e-6 * np.abs(other.bias).max()
+            )  # a folded mean can be almost the bias
+            np.testing.assert_allclose(
+                own.bias, other.bias, rtol=1e-5, atol=cancelled, err_msg=own.name
+            )
 
 
-@pytest.mark.parametrize("name", slow_except({"mini_network", "zambrano_mnist"}, MODELS))
+@pytest.mark.parametrize(
+    "name", slow_except({"mini_network", "zambrano_mnist"}, MODELS)
+)
 def test_a_model_of_the_package_is_converted_alike(name):
     spec, random = find(name), np.random.default_rng(0)
     model = spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
@@ -63,7 +81,10 @@ def test_a_model_of_the_package_is_converted_alike(name):
     ours, theirs = both(model, x, settings)
     assert_equal(ours, theirs)
     outputs = [Analogue(conversion.parsed).outputs(x) for conversion in (ours, theirs)]
-    classes = [values.argmax(axis=1) for values in (*outputs, model.predict(x).reshape(samples, -1))]
+    classes = [
+        values.argmax(axis=1)
+        for values in (*outputs, model.predict(x).reshape(samples, -1))
+    ]
     np.testing.assert_array_equal(classes[1], classes[0])
     np.testing.assert_array_equal(classes[2], classes[0])
 
@@ -80,17 +101,37 @@ def joined(x):
 
 
 FAILING = {
-    "a relu lost": (lambda x: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(x)) for _ in "ab"]), "outputs differ"),
-    "a sum": (lambda x: L.ReLU()(L.Add()([x, x])), "parser fails on this model .*: use --parser own"),
-    "branches before a Dense layer": (lambda x: joined(L.ReLU()(x)), "normalisation fails on this model .*: use"),
-    "a clipped relu": (lambda x: L.ReLU(6.0)(x), r"\(ReLU\): max_value 6.0: the toolbox ignores it: use --parser own"),
-    "no activation": (lambda x: L.Conv2D(2, 1, activation="relu")(x), "00Conv2D_6x6x2: no activation, but spiking"),
-    "max pooling": (lambda x: L.MaxPooling2D()(L.ReLU()(x)), "no exact max pooling: choose --max-pool average or"),
+    "a relu lost": (
+        lambda x: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(x)) for _ in "ab"]),
+        "outputs differ",
+    ),
+    "a sum": (
+        lambda x: L.ReLU()(L.Add()([x, x])),
+        "parser fails on this model .*: use --parser own",
+    ),
+    "branches before a Dense layer": (
+        lambda x: joined(L.ReLU()(x)),
+        "normalisation fails on this model .*: use",
+    ),
+    "a clipped relu": (
+        lambda x: L.ReLU(6.0)(x),
+        r"\(ReLU\): max_value 6.0: the toolbox ignores it: use --parser own",
+    ),
+    "no activation": (
+        lambda x: L.Conv2D(2, 1, activation="relu")(x),
+        "00Conv2D_6x6x2: no activation, but spiking",
+    ),
+    "max pooling": (
+        lambda x: L.MaxPooling2D()(L.ReLU()(x)),
+        "no exact max pooling: choose --max-pool average or",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", FAILING)
-def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise, pixels):
+def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(
+    case, randomise, pixels
+):
     build, message = FAILING[case]
     with pytest.raises(SnnbError, match=message) as raised:
         both(randomise(branches(build)), pixels, ConversionSettings())
@@ -99,7 +140,9 @@ def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise,
 
 def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels):
     model = randomise(branches(lambda conv: L.MaxPooling2D()(L.ReLU()(conv))))
-    settings = ConversionSettings(percentile=99.12345678, max_pool="average", batch_size=40)
+    settings = ConversionSettings(
+        percentile=99.12345678, max_pool="average", batch_size=40
+    )
     ours, theirs = both(model, pixels, settings)
     assert_equal(ours, theirs)
     assert list(theirs.changes) == ["average_pooling"]

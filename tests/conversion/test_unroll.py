@@ -14,7 +14,10 @@ L = keras.layers
 def _shared():
     """A residual block used three times, at two depths, with one batch normalisation for all."""
     x = first = L.Input((6, 6, 2))
-    convolution, norm = L.Conv2D(2, 3, padding="same", name="again"), L.BatchNormalization()
+    convolution, norm = (
+        L.Conv2D(2, 3, padding="same", name="again"),
+        L.BatchNormalization(),
+    )
     for _ in range(3):
         x = L.ReLU()(norm(L.Add()([convolution(x), x])))
     return keras.Model(first, L.Dense(3, activation="softmax")(L.Flatten()(x)))
@@ -39,11 +42,21 @@ def _nested():
     x = L.Input((6, 6, 2))
     inner = _block("inner")
     base = keras.Model(x, L.ReLU(6.0)(inner(L.ReLU()(inner(x)))), name="base")
-    return keras.Sequential([base, L.GlobalAveragePooling2D(), L.Dropout(0.1), L.Dense(3, activation="softmax")])
+    return keras.Sequential(
+        [
+            base,
+            L.GlobalAveragePooling2D(),
+            L.Dropout(0.1),
+            L.Dense(3, activation="softmax"),
+        ]
+    )
 
 
 def _frozen():
-    base = keras.Sequential([L.Conv2D(4, 3, input_shape=(6, 6, 2)), L.BatchNormalization(), L.ReLU()], name="base")
+    base = keras.Sequential(
+        [L.Conv2D(4, 3, input_shape=(6, 6, 2)), L.BatchNormalization(), L.ReLU()],
+        name="base",
+    )
     base.trainable = False
     x = L.Input((6, 6, 2))
     y = base(x, training=False)
@@ -70,12 +83,17 @@ def _named_alike():
     x = L.Input((6, 6, 2))
     one = L.Conv2D(2, 1, name="a")
     y = L.ReLU()(one(L.ReLU()(one(x))))
-    return keras.Model(x, L.Dense(3)(L.Flatten()(L.Conv2D(2, 1, name="a_use2", activation="relu")(y))))
+    return keras.Model(
+        x, L.Dense(3)(L.Flatten()(L.Conv2D(2, 1, name="a_use2", activation="relu")(y)))
+    )
 
 
 def _named_as_the_path():
     """A layer whose name is that of a model and of the layer inside it."""
-    inside = keras.Sequential([L.Conv2D(2, 3, padding="same", input_shape=(6, 6, 2), name="conv")], name="base")
+    inside = keras.Sequential(
+        [L.Conv2D(2, 3, padding="same", input_shape=(6, 6, 2), name="conv")],
+        name="base",
+    )
     x = L.Input((6, 6, 2))
     y = L.Conv2D(2, 3, padding="same", strides=2, name="base_conv")(L.ReLU()(inside(x)))
     return keras.Model(x, L.Dense(3)(L.Flatten()(L.ReLU()(y))))
@@ -89,7 +107,15 @@ def _in_two_models():
 
 
 MODELS = [
-    *(_in_two_models, _shared, _shared_with_other_sizes, _nested, _frozen, _without_shape, _two_in_two_out),
+    *(
+        _in_two_models,
+        _shared,
+        _shared_with_other_sizes,
+        _nested,
+        _frozen,
+        _without_shape,
+        _two_in_two_out,
+    ),
     *(_named_alike, _named_as_the_path),
 ]
 
@@ -98,7 +124,10 @@ MODELS = [
 def test_the_parsed_network_computes_what_the_model_does(build, tmp_path):
     model, random = build(), np.random.default_rng(3)
     model.set_weights(
-        [random.uniform(0.2, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1]))) for w in model.get_weights()]
+        [
+            random.uniform(0.2, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1])))
+            for w in model.get_weights()
+        ]
     )
     x = random.random((20, 6, 6, 2)).astype(np.float32)
     write_model(model, tmp_path / "model.h5")

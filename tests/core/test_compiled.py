@@ -57,7 +57,9 @@ PARTS = {
 }
 
 
-def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or_constants_come(tmp_path, monkeypatch):
+def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or_constants_come(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(snnb, "__path__", [*snnb.__path__, str(tmp_path)])
@@ -77,11 +79,23 @@ def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or
         return len(list(tmp_path.glob("cache/*/*.nb[ic]")))
 
     first, again = loaded(), loaded()
-    assert (first(4), _from_disk(first), again(4), _from_disk(again), files()) == (7, 0, 7, 1, 2)
+    assert (first(4), _from_disk(first), again(4), _from_disk(again), files()) == (
+        7,
+        0,
+        7,
+        1,
+        2,
+    )
     for changes, expected in (
         ({"function_of_a_test": ("a + b", "a - b")}, 1),
         ({"part_of_a_test": ("3", "5")}, 9),
-        ({"loop_of_a_test": ("(a, WIDTH)", "(WIDTH, a)"), "function_of_a_test": ("a + b", "a - b")}, -1),
+        (
+            {
+                "loop_of_a_test": ("(a, WIDTH)", "(WIDTH, a)"),
+                "function_of_a_test": ("a + b", "a - b"),
+            },
+            -1,
+        ),
     ):
         changed, again = loaded(**changes), loaded(**changes)
         assert (changed(4), _from_disk(changed)) == (expected, 0)
@@ -94,7 +108,10 @@ def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch)
     monkeypatch.setattr(compilation, "show", shown.append)
     load()(VALUES)
     first = len(shown)
-    assert (shown[0], shown[-1]) == ("compiling loops not used in this environment before", "")
+    assert (shown[0], shown[-1]) == (
+        "compiling loops not used in this environment before",
+        "",
+    )
     load()(VALUES)
     assert len(shown) == first
 
@@ -124,14 +141,18 @@ def test_a_damaged_file_of_the_cache_is_replaced(load, tmp_path, suffix, damage)
     assert _from_disk(repaired) == 1
 
 
-def test_without_a_directory_that_can_be_written_the_function_is_compiled_without_a_cache(tmp_path, monkeypatch):
+def test_without_a_directory_that_can_be_written_the_function_is_compiled_without_a_cache(
+    tmp_path, monkeypatch
+):
     (tmp_path / "file").touch()
     nowhere = str(tmp_path / "file" / "below")  # which not even root can make
     monkeypatch.setattr(numba.config, "CACHE_DIR", nowhere)
     monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
     namespace = {}
     source = "def third(x):\n    return x / 3\n"
-    exec(compile(source, "<no file>", "exec"), namespace)  # without a directory of its own
+    exec(
+        compile(source, "<no file>", "exec"), namespace
+    )  # without a directory of its own
     third = compiled(namespace["third"])
     assert third(3.0) == 1.0
     assert third.stats.cache_path is None
@@ -153,7 +174,9 @@ def test_division_by_zero_gives_what_numpy_gives():
     assert ratio(1.0, 0.0) == np.inf
 
 
-def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(load, tmp_path, monkeypatch):
+def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(
+    load, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiled_module._directory.cache_clear()
     assert Path(load().stats.cache_path).parent == tmp_path / "cache"
@@ -162,7 +185,9 @@ def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(l
     assert numba.config.CACHE_DIR == ""  # as before, for other packages
 
 
-def test_machine_code_of_the_environment_is_used_and_not_changed(load, tmp_path, monkeypatch):
+def test_machine_code_of_the_environment_is_used_and_not_changed(
+    load, tmp_path, monkeypatch
+):
     load()(VALUES)
     before = tmp_path / "cache"
     content = {file: file.read_bytes() for file in before.glob("*/*")}
@@ -212,7 +237,9 @@ def test_the_levels_of_a_processor(tmp_path, monkeypatch, line, number):
 
 @pytest.mark.skipif(not Path(LOADER).exists(), reason=f"needs glibc's {LOADER}")
 def test_the_levels_of_this_processor_are_those_of_the_c_library():
-    printed = subprocess.run([LOADER, "--help"], stdout=subprocess.PIPE, text=True).stdout
+    printed = subprocess.run(
+        [LOADER, "--help"], stdout=subprocess.PIPE, text=True
+    ).stdout
     levels = re.findall(r"^  (x86-64-v\d) \(supported", printed, re.MULTILINE)
     if "x86-64-v2" not in printed:
         pytest.skip("glibc before 2.33 knows no levels")
@@ -220,15 +247,29 @@ def test_the_levels_of_this_processor_are_those_of_the_c_library():
 
 
 def test_loops_are_compiled_for_the_level_unless_the_environment_names_a_processor():
-    if not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(os.environ) and processor_levels():
-        assert cpu_target.target_context.codegen().magic_tuple()[1:] == (processor_levels()[-1], "")
+    if (
+        not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(os.environ)
+        and processor_levels()
+    ):
+        assert cpu_target.target_context.codegen().magic_tuple()[1:] == (
+            processor_levels()[-1],
+            "",
+        )
     script = "import snnb.core.compiled, numba; print(numba.config.CPU_NAME, numba.config.CPU_FEATURES)"
     for chosen, expected in (
         ({"NUMBA_CPU_NAME": "haswell"}, "haswell None"),
         ({"NUMBA_CPU_FEATURES": "+avx"}, "None +avx"),
     ):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CPU")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("NUMBA_CPU")
+        }
         done = subprocess.run(
-            [sys.executable, "-c", script], env={**environment, **chosen}, stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-c", script],
+            env={**environment, **chosen},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == expected

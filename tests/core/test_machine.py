@@ -10,15 +10,26 @@ from snnb.core import machine
 GIB = 1 << 30
 UNLIMITED_1 = 9223372036854771712  # what version 1 shows without a limit
 STAT_2 = "anon 1\ninactive_file 300\nactive_file 200\n"
-STAT_1 = "inactive_file 1\nactive_file 1\ntotal_inactive_file 300\ntotal_active_file 200\n"
+STAT_1 = (
+    "inactive_file 1\nactive_file 1\ntotal_inactive_file 300\ntotal_active_file 200\n"
+)
 
 
 def v2(limit, used, cpu):
-    return {"memory.max": limit, "memory.current": used, "memory.stat": STAT_2, "cpu.max": cpu}
+    return {
+        "memory.max": limit,
+        "memory.current": used,
+        "memory.stat": STAT_2,
+        "cpu.max": cpu,
+    }
 
 
 def memory_1(limit, used):
-    return {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": used, "memory.stat": STAT_1}
+    return {
+        "memory.limit_in_bytes": limit,
+        "memory.usage_in_bytes": used,
+        "memory.stat": STAT_1,
+    }
 
 
 def cpu_1(quota):
@@ -65,7 +76,11 @@ LAYOUTS = {
             ("/", "fs/cpu", "cgroup cgroup rw,cpu"),
             ("/", "fs/unified", "cgroup2 cgroup2 rw"),
         ],
-        {"fs/memory": memory_1(2 * GIB, GIB), "fs/memory/a/b": memory_1(UNLIMITED_1, 0), "fs/cpu": cpu_1(-1)},
+        {
+            "fs/memory": memory_1(2 * GIB, GIB),
+            "fs/memory/a/b": memory_1(UNLIMITED_1, 0),
+            "fs/cpu": cpu_1(-1),
+        },
         (8, 2 * GIB, GIB + 500),
     ),
     "outside its cgroup namespace": (
@@ -87,11 +102,19 @@ def test_the_limits_of_a_container_or_job(tmp_path, monkeypatch, layout):
             (root / folder / name).write_text(f"{value}\n")
     (tmp_path / "cgroup").write_text(groups)
     where = str(root).replace(" ", r"\040")
-    lines = [f"30 20 0:1 {inside} {where}/{place} rw,nosuid shared:9 - {rest}" for inside, place, rest in mounts]
-    (tmp_path / "mountinfo").write_text("\n".join(["20 1 8:1 / / rw - ext4 /dev/sda1 rw", *lines, ""]))
+    lines = [
+        f"30 20 0:1 {inside} {where}/{place} rw,nosuid shared:9 - {rest}"
+        for inside, place, rest in mounts
+    ]
+    (tmp_path / "mountinfo").write_text(
+        "\n".join(["20 1 8:1 / / rw - ext4 /dev/sda1 rw", *lines, ""])
+    )
     monkeypatch.setattr(machine, "PROCESS", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=64 * GIB, available=32 * GIB))
+    monkeypatch.setattr(
+        "psutil.virtual_memory",
+        lambda: SimpleNamespace(total=64 * GIB, available=32 * GIB),
+    )
     assert machine.processors() == processors
     assert machine.memory() == (total, available)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
@@ -101,4 +124,6 @@ def test_the_limits_of_a_container_or_job(tmp_path, monkeypatch, layout):
 def test_without_proc_the_machine_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "PROCESS", tmp_path)
     assert machine.processors() == len(os.sched_getaffinity(0))
-    assert machine.memory().total == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert machine.memory().total == os.sysconf("SC_PAGE_SIZE") * os.sysconf(
+        "SC_PHYS_PAGES"
+    )

@@ -9,9 +9,18 @@ from snnb.core.progress import Pace, Throttle
 
 def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
     clock = iter([50.0, 50.05, 50.3, 50.31, 50.32, 50.41])
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(
+        progress, "time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
     throttle = Throttle(0.1)
-    shown = [throttle.due(), throttle.due(), throttle.due(), throttle.due(), throttle.due(last=True), throttle.due()]
+    shown = [
+        throttle.due(),
+        throttle.due(),
+        throttle.due(),
+        throttle.due(),
+        throttle.due(last=True),
+        throttle.due(),
+    ]
     assert shown == [True, False, True, False, True, False]
 
 
@@ -29,7 +38,9 @@ def estimates(monkeypatch, steps, total):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_time_left_is_right_to_a_factor_of_two_where_steps_take_about_the_same(monkeypatch, seed):
+def test_the_time_left_is_right_to_a_factor_of_two_where_steps_take_about_the_same(
+    monkeypatch, seed
+):
     durations = np.random.default_rng(seed).uniform(0.5, 1.5, 1000)
     ends = np.cumsum(durations)
     found = estimates(monkeypatch, zip(ends, range(1, 1001)), 1000)
@@ -39,9 +50,13 @@ def test_the_time_left_is_right_to_a_factor_of_two_where_steps_take_about_the_sa
         assert (ends[-1] - seconds) / 2 < left < 2 * (ends[-1] - seconds)
 
 
-def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(monkeypatch):
+def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(
+    monkeypatch,
+):
     """As where workers compile: 60 seconds for the first block, then one second each."""
-    found = estimates(monkeypatch, [(0, 0), *((60 + n, n + 1) for n in range(500))], 500)
+    found = estimates(
+        monkeypatch, [(0, 0), *((60 + n, n + 1) for n in range(500))], 500
+    )
     assert min(seconds for seconds, _ in found) > 60
     for seconds, left in found:
         assert left <= 2 * max(1, 559 - seconds)

@@ -28,7 +28,9 @@ Length = Annotated[int, Quantity("length", unit="cm")]  # of several documents
 class Energy(BaseModel):
     """Part of `Trip`."""
 
-    energy_pj: Annotated[Optional[float], Quantity("energy", prefixed, unit="pJ", per="trip", short="E")] = None
+    energy_pj: Annotated[
+        Optional[float], Quantity("energy", prefixed, unit="pJ", per="trip", short="E")
+    ] = None
 
 
 class Trip(BaseModel):
@@ -86,7 +88,12 @@ def test_number_has_all_digits_of_an_integer_and_four_of_another() -> None:
 
 
 def test_values_are_those_of_the_document_and_of_documents_in_it() -> None:
-    expected = {"length": 1200, "full": 0.5, "full_95": (0.25, 0.75), "energy_pj": 6790.158}
+    expected = {
+        "length": 1200,
+        "full": 0.5,
+        "full_95": (0.25, 0.75),
+        "energy_pj": 6790.158,
+    }
     assert values(SHORT) == expected
     assert "energy_pj" not in values(LONG)
 

@@ -14,4 +14,6 @@ def load(path, folder):
     (folder / "one_tile.yaml").write_text(yaml.safe_dump(one_tile(10_000)))
     architecture = sanafe.load_arch(str(folder / "one_tile.yaml"))
     with contextlib.redirect_stdout(io.StringIO()):
-        return architecture, sanafe.load_net(str(path), architecture, use_netlist_format=True)
+        return architecture, sanafe.load_net(
+            str(path), architecture, use_netlist_format=True
+        )

@@ -20,13 +20,28 @@ def graph_of_simulation(parsed, folder, x, scale, settings, classes="abc", **opt
     """Simulate pictures; return the graph. The simulation's files are in `folder`."""
     names = {"class_names": list(classes), "num_classes": len(classes)}
     simulate(
-        parsed, folder, name="net", x=x, y=np.arange(len(x)) % len(classes), scale=scale, settings=settings, **names
+        parsed,
+        folder,
+        name="net",
+        x=x,
+        y=np.arange(len(x)) % len(classes),
+        scale=scale,
+        settings=settings,
+        **names,
     )
     coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
-    return build_graph(parsed, folder / "net_graph.h5", counts=folder / "spike_rate_sums.npz", coding=coding, **options)
+    return build_graph(
+        parsed,
+        folder / "net_graph.h5",
+        counts=folder / "spike_rate_sums.npz",
+        coding=coding,
+        **options,
+    )
 
 
-def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0, output="auto"):
+def simulated_graph(
+    parsed, folder, samples, reset, threshold, coding, start=0.0, output="auto"
+):
     """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
     settings = SimulationSettings(
         engine="tensorflow",
@@ -41,8 +56,24 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0
         output=output,
     )
     x = np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.uint8)
-    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)
-    return x, simulated, graph_of_simulation(parsed, folder, x, 256.0, settings, pool_weight="one")
+    simulated = Simulated(
+        threshold,
+        reset,
+        coding,
+        None,
+        256.0,
+        None,
+        None,
+        STEPS,
+        samples,
+        0,
+        initial_potential=start,
+    )
+    return (
+        x,
+        simulated,
+        graph_of_simulation(parsed, folder, x, 256.0, settings, pool_weight="one"),
+    )
 
 
 def compare_spikes(network, simulator, firing, folder, inputs, steps):
@@ -56,7 +87,10 @@ def compare_spikes(network, simulator, firing, folder, inputs, steps):
         return None
     steps = max((p.window[1] for p in network.populations if p.window), default=steps)
     with np.load(folder / "spike_times.npz") as times:
-        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated_populations}
+        recorded = {
+            p.name: in_order(times[p.name].astype(int))
+            for p in network.simulated_populations
+        }
     assert sum(rows.size for rows in recorded.values())
     assert first_inconsistent(network, inputs, recorded, steps) is None
     found = simulator.build(network)(inputs, steps)

@@ -33,38 +33,70 @@ def network():
     source = LAYERS.Input((8, 8, 3), name="input")
     tensor = LAYERS.Conv2D(8, 3, padding="same", activation="relu", name="conv")(source)
     for k in range(BLOCKS):
-        inner = LAYERS.Conv2D(8, 3, padding="same", activation="relu", name=f"first{k}")(tensor)
+        inner = LAYERS.Conv2D(
+            8, 3, padding="same", activation="relu", name=f"first{k}"
+        )(tensor)
         outer = LAYERS.Conv2D(8, 3, padding="same", name=f"second{k}")(inner)
         shortcut = LAYERS.DepthwiseConv2D(1, name=f"shortcut{k}")(tensor)
-        tensor = LAYERS.Activation("relu", name=f"sum{k}")(LAYERS.Add(name=f"add{k}")([outer, shortcut]))
-    out = LAYERS.Dense(3, activation="softmax", name="out")(LAYERS.Flatten(name="flat")(tensor))
+        tensor = LAYERS.Activation("relu", name=f"sum{k}")(
+            LAYERS.Add(name=f"add{k}")([outer, shortcut])
+        )
+    out = LAYERS.Dense(3, activation="softmax", name="out")(
+        LAYERS.Flatten(name="flat")(tensor)
+    )
     return keras.Model(source, out)
 
 
 @pytest.fixture(scope="module")
 def deep(tmp_path_factory):
     """The exported network, its inputs, and its spikes in the simulation."""
-    folder, model, rng = tmp_path_factory.mktemp("deep"), network(), np.random.default_rng(4)
+    folder, model, rng = (
+        tmp_path_factory.mktemp("deep"),
+        network(),
+        np.random.default_rng(4),
+    )
     for layer in model.layers:
         shapes = [values.shape for values in layer.get_weights()]
         if shapes:
-            bias, kernel = np.full(shapes[-1], 0.05), rng.normal(0, 1, shapes[0]) / np.sqrt(np.prod(shapes[0][:3]))
-            layer.set_weights([np.ones(shapes[0]) if layer.name.startswith("shortcut") else kernel, bias])
+            bias, kernel = (
+                np.full(shapes[-1], 0.05),
+                rng.normal(0, 1, shapes[0]) / np.sqrt(np.prod(shapes[0][:3])),
+            )
+            layer.set_weights(
+                [
+                    np.ones(shapes[0]) if layer.name.startswith("shortcut") else kernel,
+                    bias,
+                ]
+            )
     parsed = save(model, folder / "net_parsed.h5")
     x = rng.integers(0, 256, (SAMPLES, 8, 8, 3)).astype(np.uint8)
-    settings = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES)
-    stated = Simulated(1.0, "subtraction", "constant", None, 255.0, None, None, STEPS, SAMPLES, 0)
+    settings = SimulationSettings(
+        engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES
+    )
+    stated = Simulated(
+        1.0, "subtraction", "constant", None, 255.0, None, None, STEPS, SAMPLES, 0
+    )
     with graph_of_simulation(parsed, folder, x, 255.0, settings) as graph:
         exported = exported_network(graph, stated)
     with np.load(folder / "spike_times.npz") as times:
-        spikes = {name: in_order(times[name].astype(np.int64)) for name in times.files if times[name].ndim == 2}
-    return exported, (x.astype(np.float32) / np.float32(255)).reshape(SAMPLES, -1).astype(float), spikes
+        spikes = {
+            name: in_order(times[name].astype(np.int64))
+            for name in times.files
+            if times[name].ndim == 2
+        }
+    return (
+        exported,
+        (x.astype(np.float32) / np.float32(255)).reshape(SAMPLES, -1).astype(float),
+        spikes,
+    )
 
 
 def altered(network, target, synapse, by):
     """Another network, in which one synapse to a population weighs more or less."""
     projections = list(network.projections)
-    number = next(i for i, projection in enumerate(projections) if projection.target == target)
+    number = next(
+        i for i, projection in enumerate(projections) if projection.target == target
+    )
     weights = projections[number].weights.copy()
     weights.data[synapse] += by
     projections[number] = replace(projections[number], weights=weights)
@@ -81,7 +113,9 @@ def synapse_of(network, target, pixels, spikes):
         else counts_of(spikes[projection.source], *pixels.shape[:1], fired.shape[1], 0)
     )
     neuron, source = np.nonzero(projection.weights.toarray())
-    useful = (fired[:, neuron] > 20) & (fired[:, neuron] < 60) & (arrived[:, source] > 0.5)
+    useful = (
+        (fired[:, neuron] > 20) & (fired[:, neuron] < 60) & (arrived[:, source] > 0.5)
+    )
     assert useful.any()
     return int(np.flatnonzero(useful.any(axis=0))[0])
 
@@ -90,7 +124,12 @@ def test_shifted_spikes_are_no_error(deep):
     network, pixels, spikes = deep
     said = []
     compared = check(
-        network, scipy.build(network), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=3, say=said.append
+        network,
+        scipy.build(network),
+        Expected(STEPS, 0, pixels, spikes),
+        name="scipy",
+        batch_size=3,
+        say=said.append,
     )
     last = compared[-1]
     assert last.differing > last.pairs / 1000  # by more than that, and nothing is wrong
@@ -99,37 +138,82 @@ def test_shifted_spikes_are_no_error(deep):
 
 
 @pytest.mark.parametrize(
-    "population", ["first4", *(pytest.param(p, marks=pytest.mark.slow) for p in ("conv", "first0", "sum7"))]
+    "population",
+    [
+        "first4",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("conv", "first0", "sum7")),
+    ],
 )
 def test_one_synapse_altered_in_any_layer(deep, population):
     network, pixels, spikes = deep
     synapse = synapse_of(network, population, pixels, spikes)
     other = altered(network, population, synapse, 0.1)
-    with pytest.raises(VerificationError, match=rf"{population} differs in scipy: .* in the simulation, neuron"):
-        check(other, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=4)
+    with pytest.raises(
+        VerificationError,
+        match=rf"{population} differs in scipy: .* in the simulation, neuron",
+    ):
+        check(
+            other,
+            scipy.build(other),
+            Expected(STEPS, 0, pixels, spikes),
+            name="scipy",
+            batch_size=4,
+        )
 
 
 def test_a_simulator_that_errs_is_named(deep):
     network, pixels, spikes = deep
-    other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), 0.1)
-    with pytest.raises(VerificationError, match=r"first4 differs in scipy: .* in scipy, neuron"):
-        check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", batch_size=4)
+    other = altered(
+        network, "first4", synapse_of(network, "first4", pixels, spikes), 0.1
+    )
+    with pytest.raises(
+        VerificationError, match=r"first4 differs in scipy: .* in scipy, neuron"
+    ):
+        check(
+            network,
+            scipy.build(other),
+            Expected(STEPS, 0, pixels, spikes),
+            name="scipy",
+            batch_size=4,
+        )
 
 
 @pytest.mark.slow
 def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep):
     network, pixels, spikes = deep
-    sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated_populations}
+    sums = {
+        p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0)
+        for p in network.simulated_populations
+    }
     expected, said = Expected(STEPS, 10, pixels, sums=sums), []
-    compared = check(network, scipy.build(network), expected, name="scipy", batch_size=4, say=said.append)
+    compared = check(
+        network,
+        scipy.build(network),
+        expected,
+        name="scipy",
+        batch_size=4,
+        say=said.append,
+    )
     assert sum(c.differing for c in compared) > 10
     assert "To check each spike, simulate with --record-spikes" in said[-1]
     for population in ("first0", "sum3", "sum7"):
-        other = altered(network, population, synapse_of(network, population, pixels, spikes), 0.5)
-        with pytest.raises(VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"):
+        other = altered(
+            network, population, synapse_of(network, population, pixels, spikes), 0.5
+        )
+        with pytest.raises(
+            VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"
+        ):
             check(other, scipy.build(other), expected, name="scipy", batch_size=4)
-    reset = {p.name: {**p.numbers, "reset": np.zeros((p.size, 1))} for p in network.populations}
-    zero = replace(network, populations=tuple(replace(p, numbers=reset[p.name]) for p in network.populations))
+    reset = {
+        p.name: {**p.numbers, "reset": np.zeros((p.size, 1))}
+        for p in network.populations
+    }
+    zero = replace(
+        network,
+        populations=tuple(
+            replace(p, numbers=reset[p.name]) for p in network.populations
+        ),
+    )
     with pytest.raises(UsageError, match="sums are not conclusive"):
         check(zero, scipy.build(zero), expected, name="scipy", batch_size=4)
 
@@ -139,10 +223,18 @@ def one_neuron(bias, weight=0.0):
     one = np.ones((1, 1))
     numbers = {"leak": one, "gain": one, "offset": 0 * one, "subtrahend": one}
     populations = (
-        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1), numbers),
-        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1), numbers),
+        ExportedPopulation(
+            "pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1), numbers
+        ),
+        ExportedPopulation(
+            "neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1), numbers
+        ),
     )
-    return ExportedNetwork(populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), False)
+    return ExportedNetwork(
+        populations,
+        (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),),
+        False,
+    )
 
 
 def steps_to_spikes(*steps):
@@ -152,15 +244,30 @@ def steps_to_spikes(*steps):
 @pytest.mark.parametrize("steps", [(3, 6, 9), (3, 6)])
 def test_a_constant_current_that_all_but_meets_the_threshold(steps):
     """0.3, 0.6, 0.9, 1.2: a spike, 0.5, 0.8, 1.1: a spike, 0.4, 0.7, and 1 or a little less: a spike or none."""
-    assert first_inconsistent(one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10) is None
+    assert (
+        first_inconsistent(
+            one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(
-    ("steps", "expected"), [((2, 6, 9), (2, True, 0.9)), ((3, 9), (6, False, 1.1)), ((3, 6, 8), (8, True, 0.7))]
+    ("steps", "expected"),
+    [
+        ((2, 6, 9), (2, True, 0.9)),
+        ((3, 9), (6, False, 1.1)),
+        ((3, 6, 8), (8, True, 0.7)),
+    ],
 )
 def test_a_spike_too_early_or_missing(steps, expected):
-    found = first_inconsistent(one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10)
-    assert (found.step, found.spiked, found.potential) == (*expected[:2], pytest.approx(expected[2]))
+    found = first_inconsistent(
+        one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10
+    )
+    assert (found.step, found.spiked, found.potential) == (
+        *expected[:2],
+        pytest.approx(expected[2]),
+    )
     assert 1e-7 < found.rounding < 1e-5
 
 
@@ -174,8 +281,17 @@ def differ(*changes):
 
 
 def test_pairs_are_counted_where_each_sample_is_known():
-    (compared,) = count_differences({"a": np.array([[1, 1, 4], [0, 0, 0]])}, {"a": np.array([[1, 2, 2], [0, 0, 0]])}, 2)
-    assert (compared.pairs, compared.differing, compared.largest, compared.spikes) == (6, 2, 2, 5)
+    (compared,) = count_differences(
+        {"a": np.array([[1, 1, 4], [0, 0, 0]])},
+        {"a": np.array([[1, 2, 2], [0, 0, 0]])},
+        2,
+    )
+    assert (compared.pairs, compared.differing, compared.largest, compared.spikes) == (
+        6,
+        2,
+        2,
+        5,
+    )
 
 
 def test_a_spike_in_a_thousand_pairs_may_differ():

@@ -35,14 +35,20 @@ INTEGERS = [("integers", firing) for firing in ("usual", "separated", "free")]
 
 
 def dynamics_of(scale):
-    return Simulated(1.0, "subtraction", "constant", None, scale, None, None, STEPS, SAMPLES, 0)
+    return Simulated(
+        1.0, "subtraction", "constant", None, scale, None, None, STEPS, SAMPLES, 0
+    )
 
 
 @pytest.fixture(scope="module")
 def simulated(request, parsed, tmp_path_factory):
     """Firing, folder of the simulation, pictures in [0, 1], and the graph; weights are floats or 6-bit integers."""
     numbers, firing = request.param
-    folder, random, bits = tmp_path_factory.mktemp(f"{numbers}_{firing}"), np.random.default_rng(6), {}
+    folder, random, bits = (
+        tmp_path_factory.mktemp(f"{numbers}_{firing}"),
+        np.random.default_rng(6),
+        {},
+    )
     path, scale = folder / "net_parsed.h5", 256.0
     if numbers == "floats":
         shutil.copyfile(str(parsed), str(path))
@@ -53,19 +59,29 @@ def simulated(request, parsed, tmp_path_factory):
     x = random.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
     pixels = x.astype(np.float32) / np.float32(scale)
     if firing == "usual":
-        network = spiking_network(read_network(path), pixels, ConversionSettings(**bits), scale)
-        network = network.with_populations([replace(network.output, initial_potential=None)])  # all start at 0
+        network = spiking_network(
+            read_network(path), pixels, ConversionSettings(**bits), scale
+        )
+        network = network.with_populations(
+            [replace(network.output, initial_potential=None)]
+        )  # all start at 0
     else:
         settings = ConversionSettings(calibrate=STEPS, firing=firing, **bits)
-        network = calibrate(read_network(path), pixels, settings, pixel_scale=scale).network
+        network = calibrate(
+            read_network(path), pixels, settings, pixel_scale=scale
+        ).network
     write_spiking(network, path)
-    dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
+    dynamics = SimulationSettings(
+        samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES
+    )
     with graph_of_simulation(path, folder, x, scale, dynamics) as graph:
         yield firing, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
 
 
 @pytest.mark.parametrize("simulated", FLOATS + INTEGERS, indirect=True, ids=" ".join)
-@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+@pytest.mark.parametrize(
+    "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
+)
 def test_other_simulators_give_the_same_spikes(simulated, simulator, request):
     firing, folder, inputs, graph = simulated
     floats = request.node.callspec.params["simulated"][0] == "floats"
@@ -75,7 +91,10 @@ def test_other_simulators_give_the_same_spikes(simulated, simulator, request):
     if floats and recorded is not None:
         assert all(rows.size for rows in recorded.values())
     if floats and firing == "separated" and recorded is not None:
-        spikes = {**recorded, "sum": recorded["sum"] + [0, 0, STEPS]}  # a window too late
+        spikes = {
+            **recorded,
+            "sum": recorded["sum"] + [0, 0, STEPS],
+        }  # a window too late
         steps = max(p.window[1] for p in network.populations if p.window)
         assert first_inconsistent(network, inputs, spikes, steps).population == "sum"
 
@@ -85,7 +104,9 @@ def test_rates_are_shares_of_the_window(simulated):
     firing, folder, _, graph = simulated
     with np.load(folder / "spike_rate_sums.npz") as sums:
         for population in graph.populations[1:]:
-            np.testing.assert_allclose(population.rate, sums[population.name] / (STEPS * SAMPLES))
+            np.testing.assert_allclose(
+                population.rate, sums[population.name] / (STEPS * SAMPLES)
+            )
             assert population.rate.max() <= 1
             depth = {"one": 1, "two": 2, "sum": 3}.get(population.name)
             if firing == "separated" and depth is not None:
@@ -97,23 +118,37 @@ def test_rates_are_shares_of_the_window(simulated):
 def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
     firing, _, _, graph = simulated
     if firing == "separated":
-        with pytest.raises(UsageError, match="cannot state firing windows of populations"):
-            export(graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0)))
+        with pytest.raises(
+            UsageError, match="cannot state firing windows of populations"
+        ):
+            export(
+                graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0))
+            )
     elif format == "sanafe":
         with pytest.raises(UsageError, match="initial potentials other than 0"):
-            export(graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0)))
+            export(
+                graph, format, tmp_path / "net", Request(simulated=dynamics_of(256.0))
+            )
 
 
 @pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
 def test_a_mapping_counts_the_steps_between_two_samples(simulated):
     _, folder, _, graph = simulated
     stated = json.loads((folder / "sim_accuracies.json").read_text())
-    assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
+    assert (graph.interval, graph.latency) == (
+        stated["interval_steps"],
+        stated["latency_steps"],
+    )
     chip = read_hardware("loihi")
     cost = map_network(MappableNetwork.of(graph), chip, method="sequential").cost
     updates = cost.events
-    assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
-    assert cost.step.sample_ns / cost.step.step_ns == pytest.approx(stated["interval_steps"])
+    assert (
+        updates["neuron_active"] + updates["neuron_inactive"]
+        == graph.number_of_neurons() * graph.interval
+    )
+    assert cost.step.sample_ns / cost.step.step_ns == pytest.approx(
+        stated["interval_steps"]
+    )
     layers = len(graph.populations) - 1  # all are on the longest path
     on_chip = stated["latency_steps"] + layers - 1
     assert cost.step.sample_latency_ns / cost.step.step_ns == pytest.approx(on_chip)
@@ -125,33 +160,52 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     request = Request(ExportOptions(integers=True), simulated=dynamics_of(255.0))
     network = read_network(folder / "net_parsed.h5")
     stored = {
-        p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections])) for p in network.populations
+        p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections]))
+        for p in network.populations
     }
     export(graph, "csv", tmp_path / "net.csv", request)
     with (tmp_path / "net.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all(float(row["weight"]) in stored[row["dest_group"]] for row in rows)
-    thresholds = {p.name: set(p.integer_threshold.tolist()) for p in network.populations}
+    thresholds = {
+        p.name: set(p.integer_threshold.tolist()) for p in network.populations
+    }
     with (tmp_path / "net.csv.nodes.csv").open() as file:
         for row in csv.DictReader(file):
-            assert row["population"] == "input" or float(row["threshold"]) in thresholds[row["population"]]
+            assert (
+                row["population"] == "input"
+                or float(row["threshold"]) in thresholds[row["population"]]
+            )
     stated = json.loads((tmp_path / "net.csv.json").read_text())
-    assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (6, 255)
+    assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (
+        6,
+        255,
+    )
     if firing == "separated":
         return
     export(graph, "nir", tmp_path / "net.nir", request)
     arrays = {"weight": [], "bias": [], "v_threshold": []}
     with h5py.File(tmp_path / "net.nir", "r") as file:
-        file.visititems(lambda name, item: arrays.get(name.split("/")[-1], []).append(item))
-        assert all(np.array_equal(item[()], np.rint(item[()])) for items in arrays.values() for item in items)
-        assert {frozenset(np.unique(item[()])) for item in arrays["v_threshold"]} == set(
-            map(frozenset, thresholds.values())
+        file.visititems(
+            lambda name, item: arrays.get(name.split("/")[-1], []).append(item)
         )
+        assert all(
+            np.array_equal(item[()], np.rint(item[()]))
+            for items in arrays.values()
+            for item in items
+        )
+        assert {
+            frozenset(np.unique(item[()])) for item in arrays["v_threshold"]
+        } == set(map(frozenset, thresholds.values()))
     if firing == "usual":  # all neurons start at 0
         export(graph, "sanafe", tmp_path / "net.net", request)
         lines = (tmp_path / "net.net").read_text().splitlines()
         numbers = [
-            float(word.split("=")[1]) for line in lines if line[0] in "ne" for word in line.split() if "=" in word
+            float(word.split("=")[1])
+            for line in lines
+            if line[0] in "ne"
+            for word in line.split()
+            if "=" in word
         ]
         assert np.array_equal(numbers, np.rint(numbers))
     export(graph, "pynn", tmp_path / "pynn", request)
@@ -161,5 +215,7 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
 
 def test_a_float_network_has_no_integers(parsed, tmp_path):
     message = "no integer weights; convert with weight bits to have them"
-    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(UsageError, match=message):
+    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(
+        UsageError, match=message
+    ):
         graph.with_integers()

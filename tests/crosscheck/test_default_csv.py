@@ -21,8 +21,12 @@ SAMPLES, STEPS = 20, 30
 
 def plain():
     source = LAYERS.Input((6, 5, 2), name="input")
-    hidden = LAYERS.Dense(20, activation="relu", name="hidden")(LAYERS.Flatten(name="flat")(source))
-    return keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
+    hidden = LAYERS.Dense(20, activation="relu", name="hidden")(
+        LAYERS.Flatten(name="flat")(source)
+    )
+    return keras.Model(
+        source, LAYERS.Dense(3, activation="softmax", name="out")(hidden)
+    )
 
 
 def simulated(build, folder):
@@ -32,10 +36,17 @@ def simulated(build, folder):
     """
     model, rng = build(), np.random.default_rng(5)
     shapes = [weights.shape for weights in model.get_weights()]
-    model.set_weights([np.rint(rng.normal(20, 100, s) / np.sqrt(np.prod(s[:-1]) + 1)) / 256 for s in shapes])
+    model.set_weights(
+        [
+            np.rint(rng.normal(20, 100, s) / np.sqrt(np.prod(s[:-1]) + 1)) / 256
+            for s in shapes
+        ]
+    )
     x = rng.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
     settings = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS)
-    graph = graph_of_simulation(save(model, folder / "net_parsed.h5"), folder, x, 256.0, settings)
+    graph = graph_of_simulation(
+        save(model, folder / "net_parsed.h5"), folder, x, 256.0, settings
+    )
     return x / 256, STEPS, graph, folder
 
 
@@ -43,11 +54,20 @@ def recorded(folder):
     """Return the same of the recorded run: a trained network with average pooling."""
     run = Run(path=RECORDED).directory
     (stamp,) = run.records_of("simulate")
-    params, simulation = run.records_of("simulate")[stamp].params, run.path / "simulations" / stamp
-    counts, parsed = simulation / "spike_rate_sums.npz", simulation / "mini_network_parsed.h5"
+    params, simulation = (
+        run.records_of("simulate")[stamp].params,
+        run.path / "simulations" / stamp,
+    )
+    counts, parsed = (
+        simulation / "spike_rate_sums.npz",
+        simulation / "mini_network_parsed.h5",
+    )
     coding = json.loads((simulation / "sim_accuracies.json").read_text())["coding"]
     graph = build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=coding)
-    pictures = np.load(run.path / "dataset" / "x_test.npy")[: params.samples] / run.record_of("prepare").details.scale
+    pictures = (
+        np.load(run.path / "dataset" / "x_test.npy")[: params.samples]
+        / run.record_of("prepare").details.scale
+    )
     return pictures, params.duration, graph, simulation
 
 
@@ -66,23 +86,36 @@ def test_the_default_csv_gives_the_counts_of_the_simulation(network, tmp_path):
 def stepped(path, pictures, steps):
     """Return the spike counts by population of the neurons of a CSV export, without those drawn at random."""
     stated = json.loads(path.with_name("net.csv.json").read_text())["neuron"]
-    assert (stated["reset"], stated["threshold"], stated["initial_potential"]) == ("subtraction", 1, 0)
+    assert (stated["reset"], stated["threshold"], stated["initial_potential"]) == (
+        "subtraction",
+        1,
+        0,
+    )
     with path.with_name("net.csv.nodes.csv").open(newline="") as file:
         nodes = list(csv.DictReader(file))
     numbers = {(node["population"], node["index"]): int(node["id"]) for node in nodes}
     weights = np.zeros((len(nodes), len(nodes)))
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            ends = (numbers[row[f"{end}_group"], row[f"{end}_neuron"]] for end in ("source", "dest"))
+            ends = (
+                numbers[row[f"{end}_group"], row[f"{end}_neuron"]]
+                for end in ("source", "dest")
+            )
             weights[tuple(ends)] = np.float32(row["weight"])
     bias = np.array([float(node["bias"]) for node in nodes])
     populations = {}
     for node in nodes:
-        populations.setdefault((node["population"], node["coding"]), []).append(int(node["id"]))
-    signal = np.zeros((len(pictures), len(nodes)))  # pixels, and the spikes of the present step
+        populations.setdefault((node["population"], node["coding"]), []).append(
+            int(node["id"])
+        )
+    signal = np.zeros(
+        (len(pictures), len(nodes))
+    )  # pixels, and the spikes of the present step
     potential, counts = np.zeros_like(signal), np.zeros(len(nodes))
     signal[:, : pictures[0].size] = pictures.reshape(len(pictures), -1)
-    spiking = {name: ids for (name, coding), ids in populations.items() if coding == "spikes"}
+    spiking = {
+        name: ids for (name, coding), ids in populations.items() if coding == "spikes"
+    }
     for _ in range(steps):
         for ids in spiking.values():
             potential[:, ids] += signal @ weights[:, ids] + bias[ids]

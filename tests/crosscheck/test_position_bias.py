@@ -37,10 +37,18 @@ FIRST = "02Activation_3x3x4"
 def trained():
     """Weights are multiples of 2⁻⁸, and pixels too, so that sums are exact in any order and precision."""
     source = LAYERS.Input((6, 5, 2))
-    first = LAYERS.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="first")(source)
+    first = LAYERS.Conv2D(
+        4, 3, strides=2, padding="same", activation="relu", name="first"
+    )(source)
     hidden = LAYERS.Dense(7, activation="relu", name="hidden")(LAYERS.Flatten()(first))
-    model, random = keras.Model(source, LAYERS.Dense(3, activation="softmax")(hidden)), np.random.default_rng(5)
-    weights = [random.normal(0.1, 1 / np.sqrt(np.prod(w.shape[:-1]) or 8), w.shape) for w in model.get_weights()]
+    model, random = (
+        keras.Model(source, LAYERS.Dense(3, activation="softmax")(hidden)),
+        np.random.default_rng(5),
+    )
+    weights = [
+        random.normal(0.1, 1 / np.sqrt(np.prod(w.shape[:-1]) or 8), w.shape)
+        for w in model.get_weights()
+    ]
     model.set_weights([np.rint(w * 256) / 256 for w in weights])
     return model
 
@@ -49,7 +57,13 @@ def trained():
 def parsed(trained, tmp_path_factory):
     """Not normalised."""
     path = tmp_path_factory.mktemp("padded") / "net_parsed.h5"
-    write_parsed(parse_own(fold_pixels(trained_network(trained), "mean=0.25,0.5,std=0.5,0.25", len)), path, "net")
+    write_parsed(
+        parse_own(
+            fold_pixels(trained_network(trained), "mean=0.25,0.5,std=0.5,0.25", len)
+        ),
+        path,
+        "net",
+    )
     return path
 
 
@@ -75,7 +89,9 @@ def fired(current, steps, start=0.0):
 
 
 def pictures(samples=SAMPLES):
-    return np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.float32) / np.float32(256)
+    return np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(
+        np.float32
+    ) / np.float32(256)
 
 
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
@@ -97,9 +113,13 @@ def test_a_calibration_keeps_the_border(trained, parsed, firing):
     first = calibrated.populations[0]
     assert len(np.unique(first.bias[..., 0])) > 3
     kernel = trained.get_layer("first").get_weights()[0] / STD[:, np.newaxis]
-    scales = np.sum(kernel, axis=(0, 1, 2)) / np.sum(first.projections[0].kernel, axis=(0, 1, 2))
+    scales = np.sum(kernel, axis=(0, 1, 2)) / np.sum(
+        first.projections[0].kernel, axis=(0, 1, 2)
+    )
     engine = SeparatedEngine if firing == "separated" else EventEngine
-    counts = run_engine(engine, calibrated, SimulationSettings(samples=200, duration=64), x).counts
+    counts = run_engine(
+        engine, calibrated, SimulationSettings(samples=200, duration=64), x
+    ).counts
     rates = counts[first.name].mean(axis=0) / 64
     expected = np.clip(currents(trained, x.astype(float)), 0, scales).mean(axis=0)
     np.testing.assert_allclose(rates * scales, expected, atol=0.01 * scales.max())
@@ -114,7 +134,10 @@ def test_integers_round_the_bias_of_each_position(trained, parsed):
     assert len(np.unique(expected[..., 0])) > 3
     np.testing.assert_array_equal(first.bias, expected)
     settings = SimulationSettings(samples=20, duration=STEPS)
-    one, two = (run_engine(engine, network, settings, x).counts for engine in (EventEngine, TensorFlowEngine))
+    one, two = (
+        run_engine(engine, network, settings, x).counts
+        for engine in (EventEngine, TensorFlowEngine)
+    )
     for name in one:
         np.testing.assert_array_equal(one[name], two[name])
 
@@ -122,16 +145,22 @@ def test_integers_round_the_bias_of_each_position(trained, parsed):
 @pytest.fixture(scope="module")
 def simulated(parsed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulated")
-    x, stated, built = simulated_graph(parsed, folder, SAMPLES, "subtraction", 1.0, "constant")
+    x, stated, built = simulated_graph(
+        parsed, folder, SAMPLES, "subtraction", 1.0, "constant"
+    )
     with built as graph:
         yield x, stated, graph, folder
 
 
-@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+@pytest.mark.parametrize(
+    "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
+)
 def test_other_simulators_give_the_same_spikes(simulated, trained, simulator):
     x, stated, graph, folder = simulated
     inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
-    recorded = compare_spikes(exported_network(graph, stated), simulator, "free", folder, inputs, STEPS)
+    recorded = compare_spikes(
+        exported_network(graph, stated), simulator, "free", folder, inputs, STEPS
+    )
     spikes = fired(currents(trained, x / 256), STEPS)
     found = spike_trains(recorded[FIRST], SAMPLES, STEPS, 36).swapaxes(0, 1)
     np.testing.assert_array_equal(found, spikes.reshape(found.shape))
@@ -141,14 +170,23 @@ def test_a_nir_file_that_is_read_again_has_the_same_spikes(simulated, parsed, tm
     x, stated, graph, _ = simulated
     export(graph, "nir", tmp_path / "net.nir", Request(simulated=stated))
     with h5py.File(tmp_path / "net.nir", "r") as file:
-        kinds = [np.asarray(node["type"]).item() for node in file["node/nodes"].values()]
+        kinds = [
+            np.asarray(node["type"]).item() for node in file["node/nodes"].values()
+        ]
     assert sum("Scale" in str(kind) for kind in kinds) == 1
     again = read_nir(tmp_path / "net.nir", NirSettings(nir_reset="subtract"), (6, 5, 2))
-    assert [len(population.projections) for population in again.populations] == [1, 1, 1]
+    assert [len(population.projections) for population in again.populations] == [
+        1,
+        1,
+        1,
+    ]
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     pixels = (x / 256).astype(np.float32)
     networks = (read_network(parsed), again)
-    one, two = (list(run_engine(EventEngine, net, settings, pixels).counts.values()) for net in networks)
+    one, two = (
+        list(run_engine(EventEngine, net, settings, pixels).counts.values())
+        for net in networks
+    )
     for number in (0, 1):  # the last is drawn at random by a softmax
         np.testing.assert_array_equal(two[number], one[number])
 
@@ -164,5 +202,11 @@ def test_a_stored_network_keeps_its_biases(parsed, tmp_path):
 
 
 def test_the_toolbox_has_no_bias_of_a_position(parsed):
-    with pytest.raises(InputError, match=f"{FIRST}: the toolbox has one bias for each channel, not for each position"):
-        choose_engine(read_network(parsed), SimulationSettings(samples=1, duration=1, engine="toolbox"))
+    with pytest.raises(
+        InputError,
+        match=f"{FIRST}: the toolbox has one bias for each channel, not for each position",
+    ):
+        choose_engine(
+            read_network(parsed),
+            SimulationSettings(samples=1, duration=1, engine="toolbox"),
+        )

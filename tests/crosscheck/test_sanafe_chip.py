@@ -39,44 +39,80 @@ CHIP = full_chip(
 
 @pytest.mark.parametrize(
     ("reset", "output"),
-    [("zero", "auto"), ("zero", "membrane"), pytest.param("subtraction", "auto", marks=pytest.mark.slow)],
+    [
+        ("zero", "auto"),
+        ("zero", "membrane"),
+        pytest.param("subtraction", "auto", marks=pytest.mark.slow),
+    ],
 )
-def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset, output, without_kahypar):
-    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant", output=output)
+def test_costs_of_a_residual_network_are_those_of_sanafe(
+    parsed, tmp_path, reset, output, without_kahypar
+):
+    x, simulated, built = simulated_graph(
+        parsed, tmp_path, SAMPLES, reset, 0.5, "constant", output=output
+    )
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
         network, placed = exported_network(graph, simulated), MappableNetwork.of(graph)
-        drawn = {p.name: times[p.name].astype(np.int64) for p in network.populations if p.coding == "random"}
+        drawn = {
+            p.name: times[p.name].astype(np.int64)
+            for p in network.populations
+            if p.coding == "random"
+        }
         for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
-            recorded = recorded_steps(mapped, spikes_on_chip(placed, tmp_path / "spike_times.npz"))
+            recorded = recorded_steps(
+                mapped, spikes_on_chip(placed, tmp_path / "spike_times.npz")
+            )
             (tmp_path / method).mkdir()
-            write_mapping(tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded))
+            write_mapping(
+                tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded)
+            )
             neurons = on_cores(graph, Mapping.open(tmp_path / method))
             check_mapped(graph, neurons)
             netlist, architecture = tmp_path / "net.net", tmp_path / "net.yaml"
-            write_netlist(graph.with_pool_weight("mean"), netlist, Request(simulated=simulated, on_cores=neurons))
+            write_netlist(
+                graph.with_pool_weight("mean"),
+                netlist,
+                Request(simulated=simulated, on_cores=neurons),
+            )
             architecture.write_text(neurons.architecture)
             assert any(" delay=" in line for line in netlist.read_text().splitlines())
             simulate, trace = build_chip(network, netlist, architecture, drawn)
             spikes = simulate(pixels, STEPS)
             for population in network.simulated_populations:
                 assert len(times[population.name]) > 20
-                np.testing.assert_array_equal(in_order(spikes[population.name]), in_order(times[population.name]))
+                np.testing.assert_array_equal(
+                    in_order(spikes[population.name]), in_order(times[population.name])
+                )
             checked = compare_costs(method, "small", recorded, trace)
             assert [(figure.name, figure.differing) for figure in checked.figures] == [
-                (name, False) for name in ("synapses", "neurons", "axons and links", "routers", "mean step")
+                (name, False)
+                for name in (
+                    "synapses",
+                    "neurons",
+                    "axons and links",
+                    "routers",
+                    "mean step",
+                )
             ], checked
-            assert (checked.differing_steps, checked.steps) == (0, np.size(recorded.step_ns))
+            assert (checked.differing_steps, checked.steps) == (
+                0,
+                np.size(recorded.step_ns),
+            )
             assert all(figure.cost > 0 for figure in checked.figures)
             assert checked.detailed_ns >= checked.figures[-1].sanafe
     assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]
 
 
 @pytest.mark.parametrize(("output", "spiking"), [("membrane", False), ("auto", True)])
-def test_an_output_that_is_read_out_does_not_spike_in_sanafe(parsed, tmp_path, output, spiking):
+def test_an_output_that_is_read_out_does_not_spike_in_sanafe(
+    parsed, tmp_path, output, spiking
+):
     """Each neuron of the output has a bias of 1, the threshold of a neuron that spikes."""
-    _, _, built = simulated_graph(parsed, tmp_path, 1, "zero", 1.0, "constant", output=output)
+    _, _, built = simulated_graph(
+        parsed, tmp_path, 1, "zero", 1.0, "constant", output=output
+    )
     with built as graph:
         names = [population.name for population in graph.populations]
         export(graph, "sanafe", tmp_path / "net", origin={})
@@ -87,13 +123,17 @@ def test_an_output_that_is_read_out_does_not_spike_in_sanafe(parsed, tmp_path, o
     for neuron in chip.mapped_neuron_groups[group]:
         neuron.set_model_attributes(model_attributes={"bias": 1.0})
     (result,) = run_chip(chip, {}, STEPS, "simple")
-    spikes = [address.group_name for step in spikes_by_step([result]) for address in step]
+    spikes = [
+        address.group_name for step in spikes_by_step([result]) for address in step
+    ]
     assert (group in spikes) == spiking
 
 
 def test_relays_are_stated(parsed, tmp_path):
     """`one` goes on to `long` two steps later and to the sum and the pooling after it."""
-    with build_graph(parsed, tmp_path / "net_graph.h5", coding={"input": "current"}) as graph:
+    with build_graph(
+        parsed, tmp_path / "net_graph.h5", coding={"input": "current"}
+    ) as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
         edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
     stated = json.loads((tmp_path / "net.json").read_text())
@@ -105,4 +145,7 @@ def test_relays_are_stated(parsed, tmp_path):
     ]
     neurons = [neuron for group in network.groups.values() for neuron in group.neurons]
     assert len(neurons) == nodes + added == nodes + 180
-    assert sum(len(neuron.edges_out) for neuron in neurons) == edges + stated["sanafe"]["added_edges"]
+    assert (
+        sum(len(neuron.edges_out) for neuron in neurons)
+        == edges + stated["sanafe"]["added_edges"]
+    )

@@ -23,7 +23,10 @@ WAYS = [  # reset, threshold, input, initial potential
 @pytest.fixture(scope="module", params=WAYS, ids=str)
 def simulated(request, parsed, tmp_path_factory):
     """The exported network, its inputs, the folder of the simulation, and the threshold."""
-    folder, (_, threshold, coding, _) = tmp_path_factory.mktemp("simulated"), request.param
+    folder, (_, threshold, coding, _) = (
+        tmp_path_factory.mktemp("simulated"),
+        request.param,
+    )
     x, stated, built = simulated_graph(parsed, folder, SAMPLES, *request.param)
     with built as graph:
         network = exported_network(graph, stated)
@@ -35,7 +38,9 @@ def simulated(request, parsed, tmp_path_factory):
     return network, inputs, folder, threshold
 
 
-@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+@pytest.mark.parametrize(
+    "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
+)
 def test_spikes_of_a_residual_network(simulated, simulator):
     network, inputs, folder, _ = simulated
     recorded = compare_spikes(network, simulator, "free", folder, inputs, STEPS)
@@ -52,8 +57,13 @@ def test_batches_of_other_sizes_give_the_spikes_of_each_sample(simulated):
     for batch in batches:
         found = simulate(inputs[batch], STEPS)
         for name, rows in recorded.items():
-            expected = [np.insert(rows[rows[:, 0] == i][:, 1:], 0, at, axis=1) for at, i in enumerate(batch)]
-            np.testing.assert_array_equal(in_order(found[name]), in_order(np.concatenate(expected)))
+            expected = [
+                np.insert(rows[rows[:, 0] == i][:, 1:], 0, at, axis=1)
+                for at, i in enumerate(batch)
+            ]
+            np.testing.assert_array_equal(
+                in_order(found[name]), in_order(np.concatenate(expected))
+            )
 
 
 def test_without_a_spike_the_others_do_not_follow(simulated):
@@ -61,8 +71,13 @@ def test_without_a_spike_the_others_do_not_follow(simulated):
     with np.load(folder / "spike_times.npz") as times:
         spikes = {name: in_order(times[name].astype(int)) for name in NAMES}
     missing = spikes["two"][40]
-    found = first_inconsistent(network, inputs, {**spikes, "two": np.delete(spikes["two"], 40, axis=0)}, STEPS)
-    assert (found.population, found.sample, found.neuron, found.step) == ("two", *missing)
+    found = first_inconsistent(
+        network, inputs, {**spikes, "two": np.delete(spikes["two"], 40, axis=0)}, STEPS
+    )
+    assert (found.population, found.sample, found.neuron, found.step) == (
+        "two",
+        *missing,
+    )
     assert not found.spiked
     assert found.potential >= threshold + found.rounding
 
@@ -77,7 +92,9 @@ def test_simulators_refuse_a_rule_of_max_pooling_that_they_do_not_have(tmp_path,
     config = {"pool_size": [2, 2], "strides": [2, 2], "rule": rule}
     arrays = {"kernel": np.ones((4, 2), np.float32), "bias": np.zeros(2, np.float32)}
     entries = [
-        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, (), {}),
+        StoredLayer(
+            "input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, (), {}
+        ),
         StoredLayer("highest", "MaxPooling2D", config, ("input",), {}),
         StoredLayer("flat", "Flatten", {}, ("highest",), {}),
         StoredLayer("out", "Dense", {"units": 2}, ("flat",), arrays),
@@ -85,9 +102,14 @@ def test_simulators_refuse_a_rule_of_max_pooling_that_they_do_not_have(tmp_path,
     write_spiking(assemble(entries), tmp_path / "net_parsed.h5")
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as graph:
         if rule == "leading_input":
-            with pytest.raises(UsageError, match=r"highest is a max pooling by the toolbox's rule.*--max-pool exact"):
+            with pytest.raises(
+                UsageError,
+                match=r"highest is a max pooling by the toolbox's rule.*--max-pool exact",
+            ):
                 exported_network(graph)
             return
         network = exported_network(graph)
-    with pytest.raises(UsageError, match=r"sanafe .*highest.*largest spike count.*scipy or brian2"):
+    with pytest.raises(
+        UsageError, match=r"sanafe .*highest.*largest spike count.*scipy or brian2"
+    ):
         sanafe.build(network)

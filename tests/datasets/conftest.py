@@ -23,9 +23,13 @@ def mnist_arrays():
     rng = np.random.default_rng(3)
     return {
         "train-images-idx3-ubyte": rng.integers(0, 256, (40, 28, 28), dtype=np.uint8),
-        "train-labels-idx1-ubyte": rng.permutation(np.repeat(np.arange(10, dtype=np.uint8), 4)),
+        "train-labels-idx1-ubyte": rng.permutation(
+            np.repeat(np.arange(10, dtype=np.uint8), 4)
+        ),
         "t10k-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
-        "t10k-labels-idx1-ubyte": rng.permutation(np.repeat(np.arange(10, dtype=np.uint8), 2)),
+        "t10k-labels-idx1-ubyte": rng.permutation(
+            np.repeat(np.arange(10, dtype=np.uint8), 2)
+        ),
     }
 
 
@@ -51,7 +55,10 @@ def run_prepare(tmp_path):
         target = tmp_path / f"dataset{len(made)}"
         target.mkdir()
         made.append(target)
-        shape, num_classes = find_dataset(name).spec.shape, options.pop("num_classes", None)
+        shape, num_classes = (
+            find_dataset(name).spec.shape,
+            options.pop("num_classes", None),
+        )
         progress = options.pop("progress", silent)
         defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "shape": shape}
         settings = PreparationSettings(dataset=name, **{**defaults, **options})
@@ -96,7 +103,9 @@ def server(monkeypatch):
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(
+            target=http.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         thread.start()
         state.url = f"http://127.0.0.1:{http.server_address[1]}/"
         yield state
@@ -117,7 +126,10 @@ def cifar10_entries():
             b"filenames": [b"picture.png"] * len(labels),
         }
 
-    made = {f"data_batch_{n}": entries(f"training batch {n} of 5", rng.integers(0, 10, 6)) for n in range(1, 6)}
+    made = {
+        f"data_batch_{n}": entries(f"training batch {n} of 5", rng.integers(0, 10, 6))
+        for n in range(1, 6)
+    }
     made["test_batch"] = entries("testing batch 1 of 1", range(10))
     return made
 
@@ -138,7 +150,11 @@ def picture(tmp_path):
     def write(name, content=(200, 100, 50), size=(6, 4), **save):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.fromarray(content) if isinstance(content, np.ndarray) else Image.new("RGB", size, content)
+        image = (
+            Image.fromarray(content)
+            if isinstance(content, np.ndarray)
+            else Image.new("RGB", size, content)
+        )
         image.save(path, **save)
         return path
 

@@ -14,7 +14,9 @@ def mine():
     rng = np.random.default_rng(5)
     return {
         "x_train": rng.integers(0, 256, (12, 5, 4, 3), dtype=np.uint8),
-        "y_train": np.repeat([2, 0, 1], 4).astype(np.uint8)[:, np.newaxis],  # (samples, 1), as Keras's CIFAR-10
+        "y_train": np.repeat([2, 0, 1], 4).astype(np.uint8)[
+            :, np.newaxis
+        ],  # (samples, 1), as Keras's CIFAR-10
         "x_test": rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8),
         "y_test": np.array([0, 1, 2, 0, 1, 2]),
     }
@@ -31,7 +33,9 @@ def written(folder, arrays, layout="file"):
 
 @pytest.mark.parametrize("layout", ["file", "folder"])
 @pytest.mark.parametrize("grey", [False, True])
-def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, layout, grey):
+def test_every_sample_keeps_its_pixels_and_class(
+    run_prepare, tmp_path, mine, layout, grey
+):
     if grey:
         mine.update({name: mine[name][..., 0] for name in ("x_train", "x_test")})
     name = written(tmp_path, mine, layout)
@@ -43,21 +47,44 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
         x, y = (np.load(target / f"{kind}_{part}.npy") for kind in "xy")
         assert x.shape == (len(y), *shape)
         pairs = zip(mine[f"x_{part}"], mine[f"y_{part}"].ravel())
-        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted((p.tobytes(), c) for p, c in pairs)
+        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted(
+            (p.tobytes(), c) for p, c in pairs
+        )
     assert sorted(np.load(target / "y_test.npy")[:3]) == [0, 1, 2]  # in proportion
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, "x_train is uint8 and x_test is float32: write uint8"),
-        ({"x_test": np.zeros((6, 5, 4, 3), np.int64)}, "x_train is uint8 and x_test is int64: write uint8, where"),
-        ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
-        ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
-        ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6"),
+        (
+            {"x_test": np.zeros((6, 5, 4, 3), np.float32)},
+            "x_train is uint8 and x_test is float32: write uint8",
+        ),
+        (
+            {"x_test": np.zeros((6, 5, 4, 3), np.int64)},
+            "x_train is uint8 and x_test is int64: write uint8, where",
+        ),
+        (
+            {"x_test": np.zeros((6, 4, 4, 3), np.uint8)},
+            r"x_test has the shape \(6, 4, 4, 3\)",
+        ),
+        (
+            {"x_train": np.zeros((12, 60), np.uint8)},
+            r"x_train has the shape \(12, 60\)",
+        ),
+        (
+            {"y_test": np.eye(6)},
+            r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6",
+        ),
         ({"y_test": np.arange(5)}, r"y_test is int64 of shape \(5,\)"),
-        ({"y_test": np.array([0, 1, 2, 3, 0, 0])}, "y_test: label 3 of sample 3 is not a class number from 0 to 2"),
-        ({"y_train": np.repeat([1, 2, 3], 4)}, "y_train: label 3 of sample 8 is not .* 0 to 2; y_train has 3 classes"),
+        (
+            {"y_test": np.array([0, 1, 2, 3, 0, 0])},
+            "y_test: label 3 of sample 3 is not a class number from 0 to 2",
+        ),
+        (
+            {"y_train": np.repeat([1, 2, 3], 4)},
+            "y_train: label 3 of sample 8 is not .* 0 to 2; y_train has 3 classes",
+        ),
     ],
 )
 def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
@@ -67,7 +94,9 @@ def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, mess
 def test_one_hot_labels_of_many_classes_are_written_in_chunks(run_prepare, tmp_path):
     labels = np.arange(500)
     labels[7] = 19_999  # 40 MB as one-hot rows of float32
-    name = written(tmp_path, {"x_test": np.zeros((500, 2, 2, 1), np.uint8), "y_test": labels})
+    name = written(
+        tmp_path, {"x_test": np.zeros((500, 2, 2, 1), np.uint8), "y_test": labels}
+    )
     tracemalloc.start()
     target, _ = run_prepare(name)
     peak = tracemalloc.get_traced_memory()[1]
@@ -103,10 +132,18 @@ def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, l
         (p.tobytes(), c) for p, c in zip(test["x_test"], test["y_test"])
     )
     toolbox = ["x_test.npz", "y_test.npz"]
-    assert sorted(path.name for path in target.iterdir()) == sorted(["x_test.npy", "y_test.npy", *toolbox])
+    assert sorted(path.name for path in target.iterdir()) == sorted(
+        ["x_test.npy", "y_test.npy", *toolbox]
+    )
     for wrong in (-1, 10**12):
-        written(tmp_path, {**test, "y_test": np.where(np.arange(6) == 3, wrong, 0)}, layout)
-        refused(f"y_test: label {wrong} of sample 3 is not a class number from 0 to", name, shape=(5, 4, 3))
+        written(
+            tmp_path, {**test, "y_test": np.where(np.arange(6) == 3, wrong, 0)}, layout
+        )
+        refused(
+            f"y_test: label {wrong} of sample 3 is not a class number from 0 to",
+            name,
+            shape=(5, 4, 3),
+        )
 
 
 @pytest.mark.parametrize("layout", ["file", "folder"])
@@ -121,17 +158,31 @@ def test_floats_of_any_range_are_kept(run_prepare, tmp_path, mine, layout, dtype
         given = mine[f"x_{part}"].astype("float32")
         pairs = zip(given, mine[f"y_{part}"].ravel())
         assert x.dtype == np.float32
-        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted((p.tobytes(), c) for p, c in pairs)
+        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted(
+            (p.tobytes(), c) for p, c in pairs
+        )
         assert prepared.splits[part].values == (given.min(), given.max())
-    np.testing.assert_array_equal(np.load(target / "x_test.npz")["arr_0"], np.load(target / "x_test.npy"))
+    np.testing.assert_array_equal(
+        np.load(target / "x_test.npz")["arr_0"], np.load(target / "x_test.npy")
+    )
     (warning,) = prepared.warnings
-    assert "the pixels are -14.29 to 22.14, as in the arrays: --input poisson and --weight-bits need" in warning
+    assert (
+        "the pixels are -14.29 to 22.14, as in the arrays: --input poisson and --weight-bits need"
+        in warning
+    )
 
 
-def test_floats_that_are_not_finite_or_of_another_size_are_refused(refused, tmp_path, mine):
+def test_floats_that_are_not_finite_or_of_another_size_are_refused(
+    refused, tmp_path, mine
+):
     floats = {name: mine[name] / np.float32(255) for name in ("x_train", "x_test")}
     name = written(tmp_path, {**mine, **floats})
-    refused("the images are 5×4×3, the model takes 8×8×3: write images", name, shape=(8, 8, 3), fit="resize")
+    refused(
+        "the images are 5×4×3, the model takes 8×8×3: write images",
+        name,
+        shape=(8, 8, 3),
+        fit="resize",
+    )
     for wrong in (np.nan, np.inf):
         floats["x_test"][4, 1, 2, 0] = wrong
         written(tmp_path, {**mine, **floats})
@@ -140,7 +191,12 @@ def test_floats_that_are_not_finite_or_of_another_size_are_refused(refused, tmp_
 
 @pytest.mark.parametrize("largest", [0, 16, 127, 128, 255])
 def test_a_largest_value_far_below_255_is_named(run_prepare, tmp_path, mine, largest):
-    mine.update({part: (mine[part] % max(largest, 1)).astype(np.uint8) for part in ("x_train", "x_test")})
+    mine.update(
+        {
+            part: (mine[part] % max(largest, 1)).astype(np.uint8)
+            for part in ("x_train", "x_test")
+        }
+    )
     for part in ("x_train", "x_test"):
         mine[part][0] = largest
     _, prepared = run_prepare(written(tmp_path, mine))
@@ -148,11 +204,17 @@ def test_a_largest_value_far_below_255_is_named(run_prepare, tmp_path, mine, lar
         assert prepared.warnings == []
         return
     (warning,) = prepared.warnings
-    assert f"the largest value of the train and test images is {largest} of 255" in warning
-    assert (f"if {largest} should be 1, multiply the values by 255 / {largest}" in warning) == (largest > 0)
+    assert (
+        f"the largest value of the train and test images is {largest} of 255" in warning
+    )
+    assert (
+        f"if {largest} should be 1, multiply the values by 255 / {largest}" in warning
+    ) == (largest > 0)
     mine["x_train"][0] = 255
     _, prepared = run_prepare(written(tmp_path, mine))
-    assert [f"of the test images is {largest} of 255" in line for line in prepared.warnings] == [True]
+    assert [
+        f"of the test images is {largest} of 255" in line for line in prepared.warnings
+    ] == [True]
 
 
 def test_channels_first_are_told_how_to_be_last(refused, tmp_path, mine):
@@ -161,23 +223,40 @@ def test_channels_first_are_told_how_to_be_last(refused, tmp_path, mine):
     for fit in ("exact", "resize"):  # also with --shape
         remedy = r"the images are 3×5×4, the model takes 5×4×3: of channels first, write x.transpose\(0, 2, 3, 1\)"
         refused(remedy, name, shape=(5, 4, 3), fit=fit)
-        refused("choose a model for 4 channels, or a data set of 1", name, shape=(5, 4, 1), fit=fit)
+        refused(
+            "choose a model for 4 channels, or a data set of 1",
+            name,
+            shape=(5, 4, 1),
+            fit=fit,
+        )
 
 
-def test_without_a_training_set_samples_for_the_normalisation_have_no_effect(tmp_path, mine, capsys):
+def test_without_a_training_set_samples_for_the_normalisation_have_no_effect(
+    tmp_path, mine, capsys
+):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
-    name = written(tmp_path, {key: array for key, array in mine.items() if key.endswith("test")})
+    name = written(
+        tmp_path, {key: array for key, array in mine.items() if key.endswith("test")}
+    )
     model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", name]
     command = ["prepare", *model, "--run-dir", f"{tmp_path / 'run'}"]
     assert main(command) == 0
     assert "--norm-samples" not in capsys.readouterr().err
     assert main([*command, "--norm-samples", "5"]) == 0
-    assert "--norm-samples: ignored, because the data set has no training images" in capsys.readouterr().err
+    assert (
+        "--norm-samples: ignored, because the data set has no training images"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_model_takes_the_shape_of_the_arrays(tmp_path, mine, capsys):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
-    model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", written(tmp_path, mine)]
+    model = [
+        "--model",
+        f"{tmp_path / 'net.py'}:net",
+        "--dataset",
+        written(tmp_path, mine),
+    ]
     assert main(["prepare", *model, "--run-dir", str(tmp_path / "run")]) == 0
     assert np.load(tmp_path / "run" / "dataset" / "x_test.npy").shape == (6, 5, 4, 3)
     assert main(["prepare", *model, "--run-dir", str(tmp_path / "run"), "--quiet"]) == 0

@@ -10,7 +10,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match=r"unknown data set cifar_10: did you mean cifar10\?"):
+    with pytest.raises(
+        UsageError, match=r"unknown data set cifar_10: did you mean cifar10\?"
+    ):
         find_dataset("cifar_10")
     with pytest.raises(UsageError, match=r"there are .*digits.*mnist"):
         find_dataset("zzz")
@@ -27,7 +29,11 @@ def table():
         "| name | contents | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*(find_dataset(name).spec for name in dataset_names()), pictures.SPEC, event_files.SPEC]:
+    for spec in [
+        *(find_dataset(name).spec for name in dataset_names()),
+        pictures.SPEC,
+        event_files.SPEC,
+    ]:
         cells = [
             f"`{spec.name}`",
             spec.title,
@@ -38,9 +44,13 @@ def table():
             spec.licence,
             spec.source + ("; downloaded when missing" if spec.download else ""),
         ]
-        rows.append(f"| {' | '.join(cells)} |".replace("<", "\\<"))  # else read as a tag
+        rows.append(
+            f"| {' | '.join(cells)} |".replace("<", "\\<")
+        )  # else read as a tag
     return "\n".join(rows)
 
 
 def test_the_page_has_the_table_of_the_specifications():
-    assert table() in PAGE.read_text(encoding="utf-8"), f"the table of {PAGE.name} should now read:\n{table()}"
+    assert table() in PAGE.read_text(encoding="utf-8"), (
+        f"the table of {PAGE.name} should now read:\n{table()}"
+    )

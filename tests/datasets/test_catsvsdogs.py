@@ -23,12 +23,19 @@ def test_a_fifth_of_each_class_becomes_the_test_set(run_prepare, kaggle):
     assert prepared.splits["test"].class_counts == {"cat": 4, "dog": 6}
     assert prepared.sources == [kaggle / "train"]
     for part in ("train", "test"):
-        images, labels = np.load(target / f"x_{part}.npy").astype(int), np.load(target / f"y_{part}.npy")
+        images, labels = (
+            np.load(target / f"x_{part}.npy").astype(int),
+            np.load(target / f"y_{part}.npy"),
+        )
         assert np.array_equal(images[:, 8, 8, 2] > images[:, 8, 8, 0], labels == 1)
-    assert run_prepare("catsvsdogs", source=kaggle, limit=3)[1].splits["test"].shape == (3, 224, 224, 3)
+    assert run_prepare("catsvsdogs", source=kaggle, limit=3)[1].splits[
+        "test"
+    ].shape == (3, 224, 224, 3)
 
 
-def test_the_split_depends_on_file_names_and_on_nothing_else(run_prepare, kaggle, picture):
+def test_the_split_depends_on_file_names_and_on_nothing_else(
+    run_prepare, kaggle, picture
+):
     rng = np.random.default_rng(0)
 
     def fingerprint(name):
@@ -39,25 +46,37 @@ def test_the_split_depends_on_file_names_and_on_nothing_else(run_prepare, kaggle
         fingerprint(f"cat.{n}.jpg")
 
     def test_set(**settings):
-        target, _ = run_prepare("catsvsdogs", source=kaggle, shape=(4, 4, 3), **settings)
+        target, _ = run_prepare(
+            "catsvsdogs", source=kaggle, shape=(4, 4, 3), **settings
+        )
         return {image.tobytes() for image in np.load(target / "x_test.npy")}
 
     first = test_set(seed=1)
     assert test_set(seed=2) == first
     for n in range(20, 25):
-        fingerprint(f"cat.{n}.jpg")  # a quarter more cats: one more is for the test, and few change sides
+        fingerprint(
+            f"cat.{n}.jpg"
+        )  # a quarter more cats: one more is for the test, and few change sides
     assert len(test_set(seed=1) & first) >= len(first) - 2
 
 
-@pytest.mark.parametrize("names", [("cat", "dog"), ("train/cats", "train/dogs"), ("PetImages/Cat", "PetImages/Dog")])
+@pytest.mark.parametrize(
+    "names",
+    [("cat", "dog"), ("train/cats", "train/dogs"), ("PetImages/Cat", "PetImages/Dog")],
+)
 def test_a_folder_a_class_serves_too(run_prepare, tmp_path, picture, names):
     for folder, colour in zip(names, (CAT, DOG)):
         for n in range(5):
             picture(f"pets/{folder}/{n}.jpg", colour)
-    target, prepared = run_prepare("catsvsdogs", source=tmp_path / "pets", shape=(8, 8, 3))
+    target, prepared = run_prepare(
+        "catsvsdogs", source=tmp_path / "pets", shape=(8, 8, 3)
+    )
     assert prepared.splits["test"].class_counts == {"cat": 1, "dog": 1}
     assert prepared.sources == [tmp_path / "pets" / name for name in names]
-    images, labels = np.load(target / "x_train.npy").astype(int), np.load(target / "y_train.npy")
+    images, labels = (
+        np.load(target / "x_train.npy").astype(int),
+        np.load(target / "y_train.npy"),
+    )
     assert np.array_equal(images[:, 4, 4, 2] > images[:, 4, 4, 0], labels == 1)
 
 
@@ -67,7 +86,9 @@ def test_an_archive_still_zipped_is_told(refused, tmp_path):
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:
         archive.writestr("train/cat.0.jpg", b"")
     for settings in ({}, {"source": folder}, {"source": folder / "train.zip"}):
-        refused(r"catsvsdogs/train\.zip is an archive: unpack it", "catsvsdogs", **settings)
+        refused(
+            r"catsvsdogs/train\.zip is an archive: unpack it", "catsvsdogs", **settings
+        )
 
 
 def test_one_class_alone_is_told(refused, kaggle):

@@ -22,14 +22,22 @@ def path(tmp_path, server):
 
 def test_a_file_arrives_with_progress_to_the_last_byte(server, path):
     seen = []
-    fetch([server.url + "file"], path, progress=lambda done, total, note="": seen.append((done, total)))
+    fetch(
+        [server.url + "file"],
+        path,
+        progress=lambda done, total, note="": seen.append((done, total)),
+    )
     assert path.read_bytes() == CONTENT
     assert path.stat().st_mode & 0o777 == 0o644
     assert seen[-1] == (300_000, 300_000)
 
 
-@pytest.mark.parametrize(("content", "cut_after"), [(CONTENT[:-1] + b"?", None), (CONTENT, 100_000)])
-def test_other_or_incomplete_content_is_refused_and_removed(server, path, content, cut_after):
+@pytest.mark.parametrize(
+    ("content", "cut_after"), [(CONTENT[:-1] + b"?", None), (CONTENT, 100_000)]
+)
+def test_other_or_incomplete_content_is_refused_and_removed(
+    server, path, content, cut_after
+):
     server.files["/file"], server.cut_after = content, cut_after
     with pytest.raises(InputError, match="file could not be downloaded"):
         fetch([server.url + "file"], path)
@@ -43,7 +51,10 @@ def test_the_next_mirror_serves_when_one_lacks_the_file_or_has_another(server, p
 
 
 def test_a_host_that_does_not_answer_is_named_with_the_reason(path):
-    with pytest.raises(InputError, match=r"could not be downloaded: 127\.0\.0\.1:1: .*refused; try again") as caught:
+    with pytest.raises(
+        InputError,
+        match=r"could not be downloaded: 127\.0\.0\.1:1: .*refused; try again",
+    ) as caught:
         fetch(["http://127.0.0.1:1/file"], path)
     assert " object at " not in str(caught.value)
 
@@ -52,6 +63,8 @@ def test_the_reason_is_not_an_error_before_the_download(server, path):
     try:
         raise InputError("the files are missing")
     except InputError:
-        with pytest.raises(InputError, match=rf"404 .*; try again, or put the file into {path.parent}") as caught:
+        with pytest.raises(
+            InputError, match=rf"404 .*; try again, or put the file into {path.parent}"
+        ) as caught:
             fetch([server.url + "missing"], path)
     assert "the files are missing" not in str(caught.value)

@@ -24,14 +24,20 @@ SENSOR = (34, 34, 2)
 def frames(folder, part="test"):
     """Return the samples that `prepare` wrote as dense arrays, each with its own number of steps."""
     samples = EventSamples(folder / f"x_{part}.h5")
-    return [samples[i : i + 1].frames(0, length)[0] for i, length in enumerate(samples.lengths.tolist())]
+    return [
+        samples[i : i + 1].frames(0, length)[0]
+        for i, length in enumerate(samples.lengths.tolist())
+    ]
 
 
 def histogram(events, shape, bin_us):
     """Sum events into complete bins that begin with the first event, with numpy.histogramdd."""
     time = events.time - events.time.min()
     steps = max(1, time.max() // bin_us)
-    edges = [np.arange(0, (steps + 1) * bin_us, bin_us), *(np.arange(size + 1) for size in shape)]
+    edges = [
+        np.arange(0, (steps + 1) * bin_us, bin_us),
+        *(np.arange(size + 1) for size in shape),
+    ]
     kept = time < steps * bin_us
     columns = np.stack([time, events.y, events.x, events.polarity], axis=1)[kept]
     return np.histogramdd(columns, [edge - 0.5 for edge in edges])[0]
@@ -44,8 +50,15 @@ def random_events(seed, shape=SENSOR, last=30_000):
 
 
 def structured(events):
-    array = np.zeros(events.time.size, [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
-    array["t"], array["x"], array["y"], array["p"] = events.time, events.x, events.y, events.polarity
+    array = np.zeros(
+        events.time.size, [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]
+    )
+    array["t"], array["x"], array["y"], array["p"] = (
+        events.time,
+        events.x,
+        events.y,
+        events.polarity,
+    )
     return array
 
 
@@ -53,7 +66,12 @@ def structured(events):
 def test_bins_are_a_histogram_whatever_the_order_of_the_events(bin_us):
     events = random_events(1, last=900 if bin_us == 1 else 30_000)
     mixed = np.random.default_rng(2).permutation(events.time.size)
-    steps = binned(Events(*(getattr(events, n)[mixed] for n in ("time", "x", "y", "polarity"))), SENSOR, bin_us, "it")
+    steps = binned(
+        Events(*(getattr(events, n)[mixed] for n in ("time", "x", "y", "polarity"))),
+        SENSOR,
+        bin_us,
+        "it",
+    )
     dense = np.zeros((steps.length, *SENSOR))
     dense.reshape(steps.length, -1)[steps.step, steps.neuron] = steps.value
     np.testing.assert_array_equal(dense, histogram(events, SENSOR, bin_us))
@@ -65,7 +83,10 @@ def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polariti
     events.y[[0, -1]] = 0  # so that the bins are the same without the events outside
     steps = binned(events, (30, 34, 1), 1000, "it")
     inside = events.y < 30
-    seen = Events(*(getattr(events, name)[inside] for name in ("time", "x", "y")), np.zeros(inside.sum(), int))
+    seen = Events(
+        *(getattr(events, name)[inside] for name in ("time", "x", "y")),
+        np.zeros(inside.sum(), int),
+    )
     assert steps.outside == (~inside).sum() > 0
     dense = np.zeros((steps.length, 30, 34, 1))
     dense.reshape(steps.length, -1)[steps.step, steps.neuron] = steps.value
@@ -75,33 +96,62 @@ def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polariti
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"x": [3, 40], "y": [40, 2]}, "2 of 2 events are outside the sensor of 34×34.*row 40, column 3"),
+        (
+            {"x": [3, 40], "y": [40, 2]},
+            "2 of 2 events are outside the sensor of 34×34.*row 40, column 3",
+        ),
         ({"time": [0, 10**9]}, "spans 1,000,000 bins of 1000 µs"),
-        ({"time": [-(2**63), 2**63 - 1]}, "spans 18,446,744,073,709,551 bins of 1000 µs"),
+        (
+            {"time": [-(2**63), 2**63 - 1]},
+            "spans 18,446,744,073,709,551 bins of 1000 µs",
+        ),
     ],
 )
 def test_recordings_that_cannot_be_meant_are_refused(changed, message):
     plain = {"time": [0, 1], "x": [0, 0], "y": [0, 0], "polarity": [0, 1]}
     with pytest.raises(InputError, match=message):
-        binned(Events(**{k: np.array(v, np.int64) for k, v in {**plain, **changed}.items()}), SENSOR, 1000, "it")
+        binned(
+            Events(
+                **{k: np.array(v, np.int64) for k, v in {**plain, **changed}.items()}
+            ),
+            SENSOR,
+            1000,
+            "it",
+        )
 
 
-def test_times_before_zero_are_shifted_and_a_recording_without_events_is_silent(run_prepare, tmp_path):
-    events = {name: random_events(seed) for seed, name in enumerate(("early", "earlier", "plain"))}
+def test_times_before_zero_are_shifted_and_a_recording_without_events_is_silent(
+    run_prepare, tmp_path
+):
+    events = {
+        name: random_events(seed)
+        for seed, name in enumerate(("early", "earlier", "plain"))
+    }
     for name, shift in (("early", 51), ("earlier", 20_000)):
-        events[name] = replace(events[name], time=events[name].time - events[name].time.min() - shift)
+        events[name] = replace(
+            events[name], time=events[name].time - events[name].time.min() - shift
+        )
     (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
     for name, one in events.items():
         np.save(folder / f"{name}.npy", structured(one))
     np.save(folder / "silent.npy", structured(events["plain"])[:0])
     target, prepared = run_prepare(f"events:{tmp_path / 'own'}", shape=SENSOR)
-    expected = [*(histogram(one, SENSOR, 1000) for one in events.values()), np.zeros((1, *SENSOR))]
+    expected = [
+        *(histogram(one, SENSOR, 1000) for one in events.values()),
+        np.zeros((1, *SENSOR)),
+    ]
     assert sorted(one.tobytes() for one in frames(target)) == sorted(
         one.astype(np.float32).tobytes() for one in expected
     )
     _, early, silent = prepared.warnings  # the first is of the last, partial bins
-    assert re.match(r"2 of 4 recordings begin at a negative time, the first .*/earl(y|ier)\.npy at -", early)
-    assert re.match(r"1 of 4 recordings hold no events, the first .*/silent\.npy: each becomes one silent", silent)
+    assert re.match(
+        r"2 of 4 recordings begin at a negative time, the first .*/earl(y|ier)\.npy at -",
+        early,
+    )
+    assert re.match(
+        r"1 of 4 recordings hold no events, the first .*/silent\.npy: each becomes one silent",
+        silent,
+    )
 
 
 @pytest.fixture
@@ -110,15 +160,26 @@ def nmnist(tmp_path):
     folder, recordings = tmp_path / "nmnist", {}
     for digit in range(10):
         recordings[digit] = events = random_events(digit, last=5000 + 1000 * digit)
-        rows = zip(*(values.tolist() for values in (events.time, events.x, events.y, events.polarity)))
+        rows = zip(
+            *(
+                values.tolist()
+                for values in (events.time, events.x, events.y, events.polarity)
+            )
+        )
         path = folder / "Test" / str(digit) / f"{9 - digit:05d}.bin"
         path.parent.mkdir(parents=True)
-        path.write_bytes(b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in rows))
+        path.write_bytes(
+            b"".join(
+                bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in rows
+            )
+        )
     return folder, recordings
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(run_prepare, nmnist, packed):
+def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(
+    run_prepare, nmnist, packed
+):
     folder, recordings = nmnist
     if packed:
         with zipfile.ZipFile(folder / "Test.zip", "w") as archive:
@@ -126,7 +187,9 @@ def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(run_prepare, nm
                 archive.write(path, path.relative_to(folder))
         shutil.rmtree(folder / "Test")
     target, prepared = run_prepare("nmnist", source=folder)
-    expected = [histogram(recordings[digit], SENSOR, 1000) for digit in range(9, -1, -1)]
+    expected = [
+        histogram(recordings[digit], SENSOR, 1000) for digit in range(9, -1, -1)
+    ]
     for found, dense in zip(frames(target), expected):
         np.testing.assert_array_equal(found, dense)
     assert np.load(target / "y_test.npy").tolist() == list(range(9, -1, -1))
@@ -136,11 +199,17 @@ def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(run_prepare, nm
     assert sorted(path.name for path in target.iterdir()) == ["x_test.h5", "y_test.npy"]
     block = EventSamples(target / "x_test.h5")[2:9].frames(0, longest)
     np.testing.assert_array_equal(
-        block, [np.pad(one, [(0, longest - len(one)), *[(0, 0)] * 3]) for one in expected[2:9]]
+        block,
+        [
+            np.pad(one, [(0, longest - len(one)), *[(0, 0)] * 3])
+            for one in expected[2:9]
+        ],
     )
     assert np.abs(block).max() > 0
     clipped, _ = run_prepare("nmnist", source=folder, binary=True, bin_us=5000)
-    np.testing.assert_array_equal(frames(clipped)[3], histogram(recordings[6], SENSOR, 5000) > 0)
+    np.testing.assert_array_equal(
+        frames(clipped)[3], histogram(recordings[6], SENSOR, 5000) > 0
+    )
 
 
 def test_damaged_recordings_of_nmnist_are_named(refused, nmnist, tmp_path):
@@ -148,7 +217,11 @@ def test_damaged_recordings_of_nmnist_are_named(refused, nmnist, tmp_path):
     refused("model takes 28×28×2", "nmnist", source=folder, shape=(28, 28, 2))
     path = folder / "Test" / "3" / "00006.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    refused(r"00006\.bin has 1,999 bytes, not a multiple of 5: it is truncated", "nmnist", source=folder)
+    refused(
+        r"00006\.bin has 1,999 bytes, not a multiple of 5: it is truncated",
+        "nmnist",
+        source=folder,
+    )
     path.unlink()
     refused(r"Test/3 holds no \.bin file", "nmnist", source=folder)
     refused("holds neither Test/ nor Test.zip", "nmnist", source=tmp_path)
@@ -156,14 +229,23 @@ def test_damaged_recordings_of_nmnist_are_named(refused, nmnist, tmp_path):
     refused("Test.zip is not a complete zip file", "nmnist", source=tmp_path)
 
 
-def test_the_units_of_spoken_digits_are_counted_in_each_bin(run_prepare, refused, tmp_path):
+def test_the_units_of_spoken_digits_are_counted_in_each_bin(
+    run_prepare, refused, tmp_path
+):
     rng = np.random.default_rng(5)
-    seconds = [np.sort(rng.uniform(0, 0.05, count)).astype(np.float16) for count in (300, 50)]
+    seconds = [
+        np.sort(rng.uniform(0, 0.05, count)).astype(np.float16) for count in (300, 50)
+    ]
     units = [rng.integers(0, 700, len(times)).astype(np.uint16) for times in seconds]
     for part in ("train", "test"):
         with h5py.File(tmp_path / f"shd_{part}.h5", "w") as file:
-            for name, values, kind in (("times", seconds, np.float16), ("units", units, np.uint16)):
-                dataset = file.create_dataset(f"spikes/{name}", (2,), h5py.special_dtype(vlen=np.dtype(kind)))
+            for name, values, kind in (
+                ("times", seconds, np.float16),
+                ("units", units, np.uint16),
+            ):
+                dataset = file.create_dataset(
+                    f"spikes/{name}", (2,), h5py.special_dtype(vlen=np.dtype(kind))
+                )
                 for i, one in enumerate(values):
                     dataset[i] = one
             file["labels"] = np.array([19, 0])
@@ -172,19 +254,42 @@ def test_the_units_of_spoken_digits_are_counted_in_each_bin(run_prepare, refused
     for part in ("train", "test"):
         for found, times, unit in zip(frames(target, part), seconds, units):
             zeros = np.zeros(len(unit), np.int64)
-            events = Events(np.floor(times.astype(float) * 1e6).astype(int), unit.astype(int), zeros, zeros)
-            np.testing.assert_array_equal(found.reshape(-1, 700), histogram(events, (1, 700, 1), 1000)[:, 0, :, 0])
+            events = Events(
+                np.floor(times.astype(float) * 1e6).astype(int),
+                unit.astype(int),
+                zeros,
+                zeros,
+            )
+            np.testing.assert_array_equal(
+                found.reshape(-1, 700), histogram(events, (1, 700, 1), 1000)[:, 0, :, 0]
+            )
         assert np.load(target / f"y_{part}.npy").tolist() == [19, 0]
     assert prepared.class_names[19] == "class 19"
-    assert "2 training and 2 test samples; 8,156 and 2,264 are published" in prepared.warnings
-    refused("sensor of 1×700×1, the model takes 1×1×70", "shd", source=tmp_path, shape=(1, 1, 70))
+    assert (
+        "2 training and 2 test samples; 8,156 and 2,264 are published"
+        in prepared.warnings
+    )
+    refused(
+        "sensor of 1×700×1, the model takes 1×1×70",
+        "shd",
+        source=tmp_path,
+        shape=(1, 1, 70),
+    )
 
 
 @pytest.fixture
 def gestures(tmp_path):
     """Two recordings of each class; each file has another layout."""
-    events = {name: random_events(seed, shape=(20, 30, 2)) for seed, name in enumerate(("one", "two", "three", "four"))}
-    for folder, name in (("up", "one"), ("up", "two"), ("down", "three"), ("down", "four")):
+    events = {
+        name: random_events(seed, shape=(20, 30, 2))
+        for seed, name in enumerate(("one", "two", "three", "four"))
+    }
+    for folder, name in (
+        ("up", "one"),
+        ("up", "two"),
+        ("down", "three"),
+        ("down", "four"),
+    ):
         path = tmp_path / "gestures" / "test" / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         array = structured(events[name])
@@ -196,7 +301,9 @@ def gestures(tmp_path):
         elif name == "three":
             np.savez(path.with_suffix(".npz"), events=array)
         else:
-            np.savez_compressed(path.with_suffix(".npz"), **{field: array[field] for field in "txyp"})
+            np.savez_compressed(
+                path.with_suffix(".npz"), **{field: array[field] for field in "txyp"}
+            )
     return tmp_path / "gestures", events
 
 
@@ -205,7 +312,10 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     target, prepared = run_prepare(f"events:{folder}", shape=(20, 30, 2))
     assert prepared.class_names == ["down", "up"]
     assert prepared.splits["test"].class_counts == {"down": 2, "up": 2}
-    found = {one.tobytes(): label for one, label in zip(frames(target), np.load(target / "y_test.npy"))}
+    found = {
+        one.tobytes(): label
+        for one, label in zip(frames(target), np.load(target / "y_test.npy"))
+    }
     for name, one in events.items():
         dense = histogram(one, (20, 30, 2), 1000).astype(np.float32)
         assert found[dense.tobytes()] == (name in ("one", "two"))
@@ -220,7 +330,9 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     ]
 
 
-def test_recordings_shorter_than_a_step_are_counted_and_refused_if_all_are(run_prepare, refused, tmp_path):
+def test_recordings_shorter_than_a_step_are_counted_and_refused_if_all_are(
+    run_prepare, refused, tmp_path
+):
     """As times in ms instead of µs are."""
     (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
     for number, last in enumerate((80, 900, 999)):
@@ -236,7 +348,10 @@ def test_recordings_shorter_than_a_step_are_counted_and_refused_if_all_are(run_p
     target, prepared = run_prepare(name, shape=SENSOR)
     assert sorted(len(one) for one in frames(target))[:4] == [1, 1, 1, 1]
     (line,) = [line for line in prepared.warnings if "are shorter" in line]
-    assert re.match(r"3 of 5 recordings are shorter than a time step of 1,000 µs, the first .*/[012]\.npy: each", line)
+    assert re.match(
+        r"3 of 5 recordings are shorter than a time step of 1,000 µs, the first .*/[012]\.npy: each",
+        line,
+    )
     _, prepared = run_prepare(name, shape=SENSOR, bin_us=1)
     assert [line for line in prepared.warnings if "are shorter" in line] == []
 
@@ -248,11 +363,28 @@ FLOATS = {"t": np.zeros(3), **dict.fromkeys("xyp", [0] * 3)}
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda test: os.truncate(test / "up/one.npy", 3000), r"one\.npy: not a complete npy file"),
-        (lambda test: (test / "left").mkdir(), r"test/left holds no \.npy or \.npz file"),
-        (lambda test: np.save(test / "up/one.npy", structured(LARGE)[["t", "x", "p"]]), r"one\.npy has no field y"),
-        (lambda test: np.savez(test / "up/one.npz", **FLOATS), r"one\.npz: t is float64 of shape \(3,\): write one"),
-        (lambda test: np.save(test / "up/one.npy", structured(LARGE)), r"one\.npy: 400 of 400 events are outside the"),
+        (
+            lambda test: os.truncate(test / "up/one.npy", 3000),
+            r"one\.npy: not a complete npy file",
+        ),
+        (
+            lambda test: (test / "left").mkdir(),
+            r"test/left holds no \.npy or \.npz file",
+        ),
+        (
+            lambda test: np.save(
+                test / "up/one.npy", structured(LARGE)[["t", "x", "p"]]
+            ),
+            r"one\.npy has no field y",
+        ),
+        (
+            lambda test: np.savez(test / "up/one.npz", **FLOATS),
+            r"one\.npz: t is float64 of shape \(3,\): write one",
+        ),
+        (
+            lambda test: np.save(test / "up/one.npy", structured(LARGE)),
+            r"one\.npy: 400 of 400 events are outside the",
+        ),
         (shutil.rmtree, "gestures lacks test/"),
     ],
     ids=range(6),
@@ -264,17 +396,26 @@ def test_bad_files_of_the_user_are_named(refused, gestures, spoil, message):
 
 def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path):
     rng = np.random.default_rng(6)
-    x = np.where(rng.random((5, 7, 12)) < 0.4, rng.normal(size=(5, 7, 12)), 0).astype(np.float32)
+    x = np.where(rng.random((5, 7, 12)) < 0.4, rng.normal(size=(5, 7, 12)), 0).astype(
+        np.float32
+    )
     np.save(tmp_path / "x_test.npy", x)
     np.save(tmp_path / "y_test.npy", np.array([2, 0, 1, 1, 0]))
     name = f"steps:{tmp_path}"
     assert find_dataset(name).spec.shape == (1, 1, 12)
     target, prepared = run_prepare(name)
     assert prepared.class_names == ["0", "1", "2"]
-    found = sorted((one.tobytes(), label) for one, label in zip(frames(target), np.load(target / "y_test.npy")))
-    assert found == sorted((one.tobytes(), label) for one, label in zip(x, [2, 0, 1, 1, 0]))
+    found = sorted(
+        (one.tobytes(), label)
+        for one, label in zip(frames(target), np.load(target / "y_test.npy"))
+    )
+    assert found == sorted(
+        (one.tobytes(), label) for one, label in zip(x, [2, 0, 1, 1, 0])
+    )
     assert prepared.warnings == []
-    refused("has 12 values in each step, the model takes 1×1×38", name, shape=(1, 1, 38))
+    refused(
+        "has 12 values in each step, the model takes 1×1×38", name, shape=(1, 1, 38)
+    )
     np.save(tmp_path / "x_train.npy", x.astype(np.float64))
     np.save(tmp_path / "y_train.npy", np.zeros(5, int))
     refused(r"x_train\.npy is float64 of shape \(5, 7, 12\): write float32", name)
@@ -286,7 +427,9 @@ def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path)
 
 
 def test_images_of_each_step_have_the_channels_last(run_prepare, refused, tmp_path):
-    first = np.random.default_rng(7).random((3, 4, 2, 3, 5)).astype(np.float32)  # channels, height, width
+    first = (
+        np.random.default_rng(7).random((3, 4, 2, 3, 5)).astype(np.float32)
+    )  # channels, height, width
     np.save(tmp_path / "y_test.npy", np.zeros(3, int))
     np.save(tmp_path / "x_test.npy", first.reshape(3, 4, 30))
     name, shape = f"steps:{tmp_path}", (3, 5, 2)
@@ -294,49 +437,85 @@ def test_images_of_each_step_have_the_channels_last(run_prepare, refused, tmp_pa
     refused(f"flat vectors, .* {advice}", name, shape=shape)
     np.save(tmp_path / "x_test.npy", first)
     refused(r"channels first, .* x\.transpose\(0, 1, 3, 4, 2\)", name, shape=shape)
-    np.save(tmp_path / "x_test.npy", first.reshape(3, 4, 30).reshape(3, 4, 2, 3, 5).transpose(0, 1, 3, 4, 2))
+    np.save(
+        tmp_path / "x_test.npy",
+        first.reshape(3, 4, 30).reshape(3, 4, 2, 3, 5).transpose(0, 1, 3, 4, 2),
+    )
     target, _ = run_prepare(name)
     found = {one.tobytes() for one in frames(target)}
-    assert found == {np.stack([frame[0], frame[1]], axis=-1).tobytes() for frame in first.swapaxes(1, 2)}
+    assert found == {
+        np.stack([frame[0], frame[1]], axis=-1).tobytes()
+        for frame in first.swapaxes(1, 2)
+    }
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64])
-def test_integers_of_each_step_are_numbers_of_spikes(run_prepare, refused, tmp_path, dtype):
+def test_integers_of_each_step_are_numbers_of_spikes(
+    run_prepare, refused, tmp_path, dtype
+):
     spikes = np.random.default_rng(8).integers(0, 3, (3, 4, 6)).astype(dtype)
     np.save(tmp_path / "x_test.npy", spikes)
     np.save(tmp_path / "y_test.npy", np.zeros(3, int))
     target, prepared = run_prepare(f"steps:{tmp_path}")
-    assert (prepared.splits["test"].dtype, prepared.whole, prepared.warnings) == ("uint32", False, [])
-    assert {one.tobytes() for one in frames(target)} == {one.astype(np.float32).tobytes() for one in spikes}
+    assert (prepared.splits["test"].dtype, prepared.whole, prepared.warnings) == (
+        "uint32",
+        False,
+        [],
+    )
+    assert {one.tobytes() for one in frames(target)} == {
+        one.astype(np.float32).tobytes() for one in spikes
+    }
     np.save(tmp_path / "x_test.npy", spikes.astype(np.float32))
     _, prepared = run_prepare(f"steps:{tmp_path}")
     assert (prepared.splits["test"].dtype, prepared.whole) == ("float32", True)
     assert "if they are spike counts, use an integer dtype" in prepared.warnings[0]
     for wrong in (-1, 2**24 + 1):
-        np.save(tmp_path / "x_test.npy", np.where(np.arange(6) == 2, wrong, spikes.astype(np.int64)))
-        refused(f"has {wrong} spikes in a step, not 0 to 16,777,216", f"steps:{tmp_path}")
+        np.save(
+            tmp_path / "x_test.npy",
+            np.where(np.arange(6) == 2, wrong, spikes.astype(np.int64)),
+        )
+        refused(
+            f"has {wrong} spikes in a step, not 0 to 16,777,216", f"steps:{tmp_path}"
+        )
 
 
 def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepare):
     def prepared(**options):
         target, described = run_prepare("digit_events", limit=20, **options)
-        return target, described, hashlib.sha256((target / "x_train.h5").read_bytes()).hexdigest()
+        return (
+            target,
+            described,
+            hashlib.sha256((target / "x_train.h5").read_bytes()).hexdigest(),
+        )
 
-    (target, described, first), (_, _, again), (*_, other) = (prepared(seed=seed) for seed in (0, 0, 1))
+    (target, described, first), (_, _, again), (*_, other) = (
+        prepared(seed=seed) for seed in (0, 0, 1)
+    )
     assert first == again
     assert first != other
     assert described.outside == 0
-    assert described.splits["train"].class_counts == {str(digit): 2 for digit in range(10)}
+    assert described.splits["train"].class_counts == {
+        str(digit): 2 for digit in range(10)
+    }
     lengths = EventSamples(target / "x_test.h5").lengths
-    assert 3 * digit_events.TICKS[0] - 2 <= lengths.min() < lengths.max() <= 3 * digit_events.TICKS[1]
+    assert (
+        3 * digit_events.TICKS[0] - 2
+        <= lengths.min()
+        < lengths.max()
+        <= 3 * digit_events.TICKS[1]
+    )
 
 
 def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
-    moving = digit_events.MovingDigits(digits.load(digits.locate(Path())).test.images[..., 0], seed=1)
+    moving = digit_events.MovingDigits(
+        digits.load(digits.locate(Path())).test.images[..., 0], seed=1
+    )
     for position in range(10):
         seen, events = moving.pictures(position), moving.events(position)
         digit = moving.images[position].astype(int)
-        for at, corner in zip(range(0, len(seen), (len(seen) - 1) // 3), digit_events.CORNERS):
+        for at, corner in zip(
+            range(0, len(seen), (len(seen) - 1) // 3), digit_events.CORNERS
+        ):
             expected = np.zeros((12, 12), int)
             expected[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8] = digit
             np.testing.assert_array_equal(seen[at], expected * digit_events.UNIT**2)
@@ -347,8 +526,12 @@ def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
         for tick, (before, after) in enumerate(zip(seen, seen[1:])):
             now = events.time // digit_events.TICK_US == tick
             np.add.at(total, (events.y[now], events.x[now]), signs[now])
-            rest = (after - seen[0]) / digit_events.UNIT**2 - digit_events.CONTRAST * total
+            rest = (
+                after - seen[0]
+            ) / digit_events.UNIT**2 - digit_events.CONTRAST * total
             assert np.abs(rest).max() < digit_events.CONTRAST
             # On events only where it became brighter, off events only where it became darker.
-            assert (np.sign(after - before)[events.y[now], events.x[now]] == signs[now]).all()
+            assert (
+                np.sign(after - before)[events.y[now], events.x[now]] == signs[now]
+            ).all()
         assert {-1, 1} == set(signs)

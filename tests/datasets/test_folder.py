@@ -21,11 +21,18 @@ def pets(tmp_path, picture):
     return tmp_path / "pets"
 
 
-def test_classes_are_the_folders_in_order_with_or_without_a_training_set(run_prepare, pets):
+def test_classes_are_the_folders_in_order_with_or_without_a_training_set(
+    run_prepare, pets
+):
     target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (16, 5, 7, 3)
-    assert np.array_equal(images, np.eye(3, dtype=np.uint8)[labels][:, None, None] * np.ones((5, 7, 1), np.uint8) * 255)
+    assert np.array_equal(
+        images,
+        np.eye(3, dtype=np.uint8)[labels][:, None, None]
+        * np.ones((5, 7, 1), np.uint8)
+        * 255,
+    )
     assert prepared.class_names == ["ant", "bee", "cow"]
     assert prepared.splits["test"].class_counts == {"ant": 4, "bee": 2, "cow": 2}
     assert np.bincount(np.load(target / "y_test.npy")[:4]).tolist() == [2, 1, 1]
@@ -34,7 +41,12 @@ def test_classes_are_the_folders_in_order_with_or_without_a_training_set(run_pre
     shutil.rmtree(pets / "train")
     target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_test.npy"), np.load(target / "y_test.npy")
-    assert np.array_equal(images, np.eye(3, dtype=np.uint8)[labels][:, None, None] * np.ones((5, 7, 1), np.uint8) * 255)
+    assert np.array_equal(
+        images,
+        np.eye(3, dtype=np.uint8)[labels][:, None, None]
+        * np.ones((5, 7, 1), np.uint8)
+        * 255,
+    )
     assert (list(prepared.splits), prepared.sources) == (["test"], [pets])
 
 
@@ -52,7 +64,9 @@ def decoded(run_prepare, tmp_path, picture):
     def pixels(shape, name, *content, **save):
         for part in ("train", "test"):
             picture(f"own/{part}/a/{name}", *content, **save)
-        return np.load(run_prepare(f"folder:{tmp_path / 'own'}", shape=shape)[0] / "x_train.npy")[0]
+        return np.load(
+            run_prepare(f"folder:{tmp_path / 'own'}", shape=shape)[0] / "x_train.npy"
+        )[0]
 
     return pixels
 
@@ -77,41 +91,61 @@ def test_a_picture_taken_with_a_turned_camera_is_turned_upright(decoded, orienta
     stored = np.arange(15, dtype=np.uint8).reshape(3, 5)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    upright = decoded((5, 3, 1) if orientation > 4 else (3, 5, 1), "0.png", stored, exif=exif)[..., 0]
+    upright = decoded(
+        (5, 3, 1) if orientation > 4 else (3, 5, 1), "0.png", stored, exif=exif
+    )[..., 0]
     for (r, c), value in np.ndenumerate(stored):
         assert upright[UPRIGHT[orientation](r, c, 3, 5)] == value
 
 
-def test_a_grey_picture_serves_a_colour_model_and_other_files_are_passed_over(decoded, picture, tmp_path):
+def test_a_grey_picture_serves_a_colour_model_and_other_files_are_passed_over(
+    decoded, picture, tmp_path
+):
     picture("own/train/a/0.PNG")
     for other in ("Thumbs.db", ".hidden.png", "readme.txt"):
         (tmp_path / "own/train/a" / other).write_bytes(b"?")
-    assert np.array_equal(decoded((4, 4, 3), "0.PNG", np.full((4, 4), 77, np.uint8)), np.full((4, 4, 3), 77))
+    assert np.array_equal(
+        decoded((4, 4, 3), "0.PNG", np.full((4, 4), 77, np.uint8)),
+        np.full((4, 4, 3), 77),
+    )
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif", "webp", "bmp", "gif", "ppm"])
 def test_all_formats_are_read(decoded, suffix):
-    assert np.abs(decoded((4, 6, 3), f"0.{suffix}").astype(int) - (200, 100, 50)).max() < 8
+    assert (
+        np.abs(decoded((4, 6, 3), f"0.{suffix}").astype(int) - (200, 100, 50)).max() < 8
+    )
 
 
 def test_damaged_metadata_do_not_matter(decoded):
     damaged = b"Exif\0\0II*\0" + b"\xff" * 40
-    pixels = decoded((8, 8, 3), "0.jpg", (200, 100, 50), (8, 8), exif=damaged, quality=100)
+    pixels = decoded(
+        (8, 8, 3), "0.jpg", (200, 100, 50), (8, 8), exif=damaged, quality=100
+    )
     assert np.abs(pixels.astype(int) - (200, 100, 50)).max() < 4
 
 
 BREAK = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    "16 bits": lambda path: Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path),
-    "a format that Pillow decodes by running a program": lambda path: Image.new("RGB", (4, 4)).save(path, "EPS"),
+    "16 bits": lambda path: Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(
+        path
+    ),
+    "a format that Pillow decodes by running a program": lambda path: Image.new(
+        "RGB", (4, 4)
+    ).save(path, "EPS"),
 }
 
 
 @pytest.mark.parametrize("damage", BREAK.values(), ids=BREAK)
-def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tmp_path, picture, damage):
+def test_a_broken_picture_is_named_counted_and_left_out(
+    run_prepare, refused, tmp_path, picture, damage
+):
     rng = np.random.default_rng(0)
     for n in range(100):
-        picture(f"own/train/{'ab'[n % 2]}/{n}.png", rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        picture(
+            f"own/train/{'ab'[n % 2]}/{n}.png",
+            rng.integers(0, 256, (8, 8, 3), dtype=np.uint8),
+        )
     for name in "ab":
         picture(f"own/test/{name}/0.png")
     broken = tmp_path / "own" / "train" / "a" / "42.png"
@@ -123,21 +157,35 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tm
     on_disk = {}
     for path in (tmp_path / "own" / "train").glob("*/*.png"):
         if path != broken:
-            on_disk[np.asarray(Image.open(path)).tobytes()] = "ab".index(path.parent.name)
+            on_disk[np.asarray(Image.open(path)).tobytes()] = "ab".index(
+                path.parent.name
+            )
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
-    assert prepared.warnings[0].startswith(f"1 of 100 train images cannot be read and are ignored: {broken}")
+    assert prepared.warnings[0].startswith(
+        f"1 of 100 train images cannot be read and are ignored: {broken}"
+    )
 
     damage(tmp_path / "own" / "train" / "b" / "43.png")
-    refused(r"2 of 100 .*, more than 1 %: the first is .*4[23]\.png", f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
+    refused(
+        r"2 of 100 .*, more than 1 %: the first is .*4[23]\.png",
+        f"folder:{tmp_path / 'own'}",
+        shape=(8, 8, 3),
+    )
 
 
-def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path, picture):
+def test_memory_stays_flat_however_many_pictures_there_are(
+    run_prepare, tmp_path, picture
+):
     for n in range(400):
         picture(f"own/train/a/{n}.png", (n % 256, 0, 0), size=(2, 2))
     picture("own/test/a/0.png")
-    run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))  # imports are not what is measured
+    run_prepare(
+        f"folder:{tmp_path / 'own'}", shape=(8, 8, 3)
+    )  # imports are not what is measured
     tracemalloc.start()
-    target, _ = run_prepare(f"folder:{tmp_path / 'own'}", shape=(224, 224, 3), norm_samples=100)
+    target, _ = run_prepare(
+        f"folder:{tmp_path / 'own'}", shape=(224, 224, 3), norm_samples=100
+    )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     written = [(target / name).stat().st_size for name in ("x_train.npy", "x_norm.npz")]
@@ -149,18 +197,38 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")], "train/dog holds no images"),
-        (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
-        (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (
-            lambda pets: [(pets / part / "cow").rename(pets / part / "caf\udce9") for part in ("train", "test")],
+            lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")],
+            "train/dog holds no images",
+        ),
+        (
+            lambda pets: shutil.rmtree(pets / "test/cow"),
+            r"test lacks the class folder\(s\) cow: 3 classes are expec",
+        ),
+        (
+            lambda pets: (pets / "test" / "elk").mkdir(),
+            r"test also holds the class folder\(s\) elk",
+        ),
+        (
+            lambda pets: [
+                (pets / part / "cow").rename(pets / part / "caf\udce9")
+                for part in ("train", "test")
+            ],
             r"the class name caf\\xe9 is not UTF-8: rename its folder",
         ),
-        (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
-        (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder, or does not exist.*Make DIR/train/"),
+        (
+            lambda pets: (pets / "test").rename(pets / "validation"),
+            r"pets lacks test/\. Make DIR/train/",
+        ),
+        (
+            lambda pets: pets.rename(pets.with_name("gone")),
+            "pets is not a folder, or does not exist.*Make DIR/train/",
+        ),
     ],
 )
-def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets, tmp_path, change, message):
+def test_a_folder_that_is_not_as_expected_is_told_before_any_work(
+    refused, pets, tmp_path, change, message
+):
     change(pets)
     refused(message, f"folder:{pets}", shape=(5, 7, 3))
     assert list((tmp_path / "dataset0").iterdir()) == []
@@ -173,7 +241,9 @@ def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets,
         ({"shape": (5, 7, 3), "source": "."}, UsageError, "omit --source for folder:"),
     ],
 )
-def test_what_does_not_fit_the_model_is_refused(run_prepare, pets, settings, error, message):
+def test_what_does_not_fit_the_model_is_refused(
+    run_prepare, pets, settings, error, message
+):
     with pytest.raises(error, match=message):
         run_prepare(f"folder:{pets}", **settings)
 

@@ -22,7 +22,9 @@ def check(target, prepared):
     assert np.load(target / "y_test.npz")["arr_0"].shape == (3, 3)
 
 
-def test_classes_are_read_from_disk_in_older_and_deeper_folders_too(run_prepare, fruits, tmp_path):
+def test_classes_are_read_from_disk_in_older_and_deeper_folders_too(
+    run_prepare, fruits, tmp_path
+):
     check(*run_prepare("fruits360", source=fruits))
     (fruits / "Test").rename(fruits / "Validation")
     deep = tmp_path / "data" / "fruits360" / "fruits-360_dataset" / "fruits-360"
@@ -35,4 +37,8 @@ def test_classes_are_read_from_disk_in_older_and_deeper_folders_too(run_prepare,
 def test_missing_folders_are_named(refused, fruits, tmp_path):
     (fruits / "Test").rename(fruits / "Exam")
     refused("neither Test/ nor Validation/", "fruits360", source=fruits)
-    refused(r"Exam holds no Training/\. Download it from the authors' repository", "fruits360", source=fruits / "Exam")
+    refused(
+        r"Exam holds no Training/\. Download it from the authors' repository",
+        "fruits360",
+        source=fruits / "Exam",
+    )

@@ -17,18 +17,28 @@ def check_arrays(target, arrays):
     assert np.load(target / "y_test.npy").dtype == np.int64
 
 
-def test_idx_files_plain_or_gzipped_become_the_arrays_in_their_own_order(run_prepare, mnist_folder, mnist_arrays):
+def test_idx_files_plain_or_gzipped_become_the_arrays_in_their_own_order(
+    run_prepare, mnist_folder, mnist_arrays
+):
     target, prepared = run_prepare("mnist", source=mnist_folder)
     check_arrays(target, mnist_arrays)
-    assert prepared.splits["train"].class_counts == {str(digit): 4 for digit in range(10)}
+    assert prepared.splits["train"].class_counts == {
+        str(digit): 4 for digit in range(10)
+    }
     assert sorted(prepared.sources) == sorted(mnist_folder.iterdir())
 
 
-def test_files_under_the_names_of_other_tools_are_found(run_prepare, mnist_folder, mnist_arrays):
+def test_files_under_the_names_of_other_tools_are_found(
+    run_prepare, mnist_folder, mnist_arrays
+):
     name = "train-images-idx3-ubyte"
-    (mnist_folder / name).rename(mnist_folder / "train-images.idx3-ubyte")  # as unpacked by some programs
+    (mnist_folder / name).rename(
+        mnist_folder / "train-images.idx3-ubyte"
+    )  # as unpacked by some programs
     gzipped = mnist_folder / "t10k-images-idx3-ubyte.gz"
-    gzipped.write_bytes(gzip.decompress(gzipped.read_bytes()))  # as browsers unpack without renaming
+    gzipped.write_bytes(
+        gzip.decompress(gzipped.read_bytes())
+    )  # as browsers unpack without renaming
     check_arrays(run_prepare("mnist", source=mnist_folder)[0], mnist_arrays)
 
 
@@ -43,20 +53,36 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x_train": None}, "has no array x_train; .*holds x_train, y_train, x_test and y_test"),
-        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: the labels are <U1, not integers; download it again"),
+        (
+            {"x_train": None},
+            "has no array x_train; .*holds x_train, y_train, x_test and y_test",
+        ),
+        (
+            {"y_test": np.array(["7"] * 20)},
+            r"mnist\.npz: the labels are <U1, not integers; download it again",
+        ),
         ({"y_test": np.zeros((20, 1), int)}, "20 labels for the 20 images"),
         ({"x_test": np.zeros((20, 28, 28))}, "float64 images of shape"),
-        ({"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)}, "mnist has no test samples"),
+        (
+            {"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)},
+            "mnist has no test samples",
+        ),
     ],
 )
-def test_an_npz_of_another_kind_is_named_with_what_is_wrong(refused, tmp_path, mnist_arrays, change, message):
+def test_an_npz_of_another_kind_is_named_with_what_is_wrong(
+    refused, tmp_path, mnist_arrays, change, message
+):
     arrays = {**dict(zip(KEYS, mnist_arrays.values())), **change}
-    np.savez(tmp_path / "mnist.npz", **{name: array for name, array in arrays.items() if array is not None})
+    np.savez(
+        tmp_path / "mnist.npz",
+        **{name: array for name, array in arrays.items() if array is not None},
+    )
     refused(message, "mnist", source=tmp_path)
 
 
-def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, monkeypatch, mnist_arrays):
+def test_files_other_than_the_official_ones_are_told(
+    run_prepare, mnist_folder, monkeypatch, mnist_arrays
+):
     _, prepared = run_prepare("mnist", source=mnist_folder)
     assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
     official = {
@@ -65,34 +91,69 @@ def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, 
     }
     monkeypatch.setattr(mnist, "FILES", official)
     warnings = run_prepare("mnist", source=mnist_folder)[1].warnings
-    assert warnings == ["40 training and 20 test samples; 60,000 and 10,000 are published"]
+    assert warnings == [
+        "40 training and 20 test samples; 60,000 and 10,000 are published"
+    ]
 
 
 def test_a_missing_file_is_named(refused, mnist_folder, tmp_path):
     (mnist_folder / "train-labels-idx1-ubyte").unlink()
-    refused(r"source/mnist lacks train-labels-idx1-ubyte \(plain or \.gz\)", "mnist", source=mnist_folder)
+    refused(
+        r"source/mnist lacks train-labels-idx1-ubyte \(plain or \.gz\)",
+        "mnist",
+        source=mnist_folder,
+    )
     assert available("mnist", tmp_path / "source") is None
 
 
 def test_a_damaged_gzip_stream_is_named(refused, mnist_folder):
     path = mnist_folder / "t10k-images-idx3-ubyte.gz"
     content = path.read_bytes()
-    for damaged in (content[:8000], content[:-8] + b"\0\0\0\0" + content[-4:]):  # cut, and of another checksum
+    for damaged in (
+        content[:8000],
+        content[:-8] + b"\0\0\0\0" + content[-4:],
+    ):  # cut, and of another checksum
         path.write_bytes(damaged)
-        refused(r"t10k-images-idx3-ubyte\.gz is not a complete IDX file", "mnist", source=mnist_folder)
+        refused(
+            r"t10k-images-idx3-ubyte\.gz is not a complete IDX file",
+            "mnist",
+            source=mnist_folder,
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train-images-idx3-ubyte", b"<html>404</html>", "is not a complete IDX file .*does not begin with 000008"),
-        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 28, 28)))[:1000], "is not a complete IDX file"),
-        ("train-labels-idx1-ubyte", idx_bytes(np.zeros(39)), "39 labels for the 40 images"),
-        ("train-labels-idx1-ubyte", idx_bytes(np.repeat([3, 10], 20)), "label 10 of sample 20 .* 0 to 9"),
-        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 20, 20))), r"\(20, 20\), not MNIST's uint8 of 28×28"),
+        (
+            "train-images-idx3-ubyte",
+            b"<html>404</html>",
+            "is not a complete IDX file .*does not begin with 000008",
+        ),
+        (
+            "train-images-idx3-ubyte",
+            idx_bytes(np.zeros((40, 28, 28)))[:1000],
+            "is not a complete IDX file",
+        ),
+        (
+            "train-labels-idx1-ubyte",
+            idx_bytes(np.zeros(39)),
+            "39 labels for the 40 images",
+        ),
+        (
+            "train-labels-idx1-ubyte",
+            idx_bytes(np.repeat([3, 10], 20)),
+            "label 10 of sample 20 .* 0 to 9",
+        ),
+        (
+            "train-images-idx3-ubyte",
+            idx_bytes(np.zeros((40, 20, 20))),
+            r"\(20, 20\), not MNIST's uint8 of 28×28",
+        ),
     ],
 )
-def test_a_wrong_file_is_named_with_what_is_wrong(refused, mnist_folder, name, content, message):
+def test_a_wrong_file_is_named_with_what_is_wrong(
+    refused, mnist_folder, name, content, message
+):
     (mnist_folder / name).write_bytes(content)
     refused(f"{name}.*{message}", "mnist", source=mnist_folder)
 
@@ -101,10 +162,17 @@ def test_without_a_source_the_missing_files_are_downloaded_once(
     run_prepare, server, monkeypatch, mnist_arrays, tmp_path
 ):
     plain = {name: idx_bytes(array) for name, array in mnist_arrays.items()}
-    server.files = {f"/{name}.gz": gzip.compress(content) for name, content in plain.items()}
+    server.files = {
+        f"/{name}.gz": gzip.compress(content) for name, content in plain.items()
+    }
     monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
     published = {
-        name: mnist.PublishedFile(*(hashlib.sha256(one).hexdigest() for one in (content, server.files[f"/{name}.gz"])))
+        name: mnist.PublishedFile(
+            *(
+                hashlib.sha256(one).hexdigest()
+                for one in (content, server.files[f"/{name}.gz"])
+            )
+        )
         for name, content in plain.items()
     }
     monkeypatch.setattr(mnist, "FILES", published)
@@ -113,7 +181,9 @@ def test_without_a_source_the_missing_files_are_downloaded_once(
     (there / MNIST_NAMES[1]).write_bytes(plain[MNIST_NAMES[1]])
 
     check_arrays(run_prepare("mnist")[0], mnist_arrays)
-    assert sorted(server.requests) == sorted(f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1])
+    assert sorted(server.requests) == sorted(
+        f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1]
+    )
     assert available("mnist", tmp_path / "data") == there
 
     run_prepare("mnist")

@@ -30,11 +30,39 @@ def _workers(process):
 @pytest.fixture
 def endless(run):
     """`simulate --workers 2` for hours, both workers busy, in a process group as in a terminal; and its workers."""
-    options = ("--workers", "2", "--samples", "200", "--duration", "1000000", "--engine", "event", "--quiet")
-    words = [sys.executable, "-m", "snnb", "simulate", "--run-dir", str(run.path), "--no-upstream", *options]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    options = (
+        "--workers",
+        "2",
+        "--samples",
+        "200",
+        "--duration",
+        "1000000",
+        "--engine",
+        "event",
+        "--quiet",
+    )
+    words = [
+        sys.executable,
+        "-m",
+        "snnb",
+        "simulate",
+        "--run-dir",
+        str(run.path),
+        "--no-upstream",
+        *options,
+    ]
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 200
-    while len(_workers(process)) < 2 or min(worker.cpu_times().user for worker in _workers(process)) < 5:
+    while (
+        len(_workers(process)) < 2
+        or min(worker.cpu_times().user for worker in _workers(process)) < 5
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     yield process, _workers(process)
@@ -87,14 +115,21 @@ def test_the_page_s_program_simulates_with_jobs(run, tmp_path):
     (tmp_path / "program.py").write_text(program)
     before = set(run.records_of("simulate"))
     done = subprocess.run(
-        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     (made,) = set(open_run(run.path).records_of("simulate")) - before
-    alone = Run(path=run.path).simulate(samples=12, duration=6, engine="event").directory
-    with np.load(run.path / "simulations" / made / "spike_rate_sums.npz") as shared, np.load(
-        alone / "spike_rate_sums.npz"
-    ) as own:
+    alone = (
+        Run(path=run.path).simulate(samples=12, duration=6, engine="event").directory
+    )
+    with np.load(
+        run.path / "simulations" / made / "spike_rate_sums.npz"
+    ) as shared, np.load(alone / "spike_rate_sums.npz") as own:
         assert set(shared.files) == set(own.files)
         for name in own.files:
             np.testing.assert_array_equal(shared[name], own[name])

@@ -29,7 +29,10 @@ from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import DIGITS_NET
 
 ROOT = Path(__file__).parents[2]
-PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {
+    path.name: path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 COMMANDS = {name: load(name) for name in LISTED}
 PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
@@ -37,7 +40,10 @@ PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
 BLOCK = r"^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?"
 # Of commands that do not name them. Options on the command line win.
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
-FAST = {"README.md": "drawn_figures", "mapping.md": "without_kahypar"}  # pages of `make test`; the gate runs all
+FAST = {
+    "README.md": "drawn_figures",
+    "mapping.md": "without_kahypar",
+}  # pages of `make test`; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
     "make": "tests/cli/test_documents.py finds its targets",
@@ -61,16 +67,31 @@ def _lines(text):
     the last of them, is a block `text` that follows directly.
     """
     for language, block, output in re.findall(BLOCK, text, re.DOTALL | re.MULTILINE):
-        lines = [re.sub(r"^\.venv/bin/", "", line) for line in block.replace("\\\n", "").splitlines()]
-        if language in ("", "bash", "console") and lines and lines[0].split(" ")[0] in PROGRAMS:
-            lines = [line for line in (shlex.join(shlex.split(line, comments=True)) for line in lines) if line]
+        lines = [
+            re.sub(r"^\.venv/bin/", "", line)
+            for line in block.replace("\\\n", "").splitlines()
+        ]
+        if (
+            language in ("", "bash", "console")
+            and lines
+            and lines[0].split(" ")[0] in PROGRAMS
+        ):
+            lines = [
+                line
+                for line in (
+                    shlex.join(shlex.split(line, comments=True)) for line in lines
+                )
+                if line
+            ]
             yield from zip(lines, [*[""] * (len(lines) - 1), output])
 
 
 def _numbers(line):
     """Return the numbers of a line, without those of time stamps."""
     line = re.sub(r"\d{8}T\d{6}Z", "", line)
-    return [float(text.replace(",", "")) for text in re.findall(r"\d[\d,]*(?:\.\d+)?", line)]
+    return [
+        float(text.replace(",", "")) for text in re.findall(r"\d[\d,]*(?:\.\d+)?", line)
+    ]
 
 
 def _assert_numbers(shown, printed):
@@ -78,12 +99,16 @@ def _assert_numbers(shown, printed):
     lines = printed.splitlines()
     for line in shown.splitlines():
         alike = [_numbers(other) for other in lines if _masked(other) == _masked(line)]
-        assert line == "…" or pytest.approx(_numbers(line), rel=0.02) in alike, f"{line}\n{printed}"
+        assert line == "…" or pytest.approx(_numbers(line), rel=0.02) in alike, (
+            f"{line}\n{printed}"
+        )
 
 
 def _masked(output):
     """Return output with a mask for each number, and single spaces and dashes."""
-    return re.sub(r"\s+|(-)+", r" \1", re.sub(r"\d[\d,.]*(e[-+]?\d+)?", "N", output)).strip()
+    return re.sub(
+        r"\s+|(-)+", r" \1", re.sub(r"\d[\d,.]*(e[-+]?\d+)?", "N", output)
+    ).strip()
 
 
 SHOWN = {name: list(_lines(text)) for name, text in TEXTS.items()}
@@ -96,13 +121,22 @@ def _reason(line):
 
 def _words(line):
     """Return the arguments of `snnb` in a command line, in a container perhaps; None for another program."""
-    found = re.search(r"^(?:docker .*)?\bsnnb(?::\w+)? (.*)|^docker compose .* run --rm [cg]pu (.*)", line)
+    found = re.search(
+        r"^(?:docker .*)?\bsnnb(?::\w+)? (.*)|^docker compose .* run --rm [cg]pu (.*)",
+        line,
+    )
     return shlex.split(found[1] or found[2]) if found else None
 
 
 def _written(text):
     """Return the Python files that a page tells its reader to write, by name."""
-    return dict(re.findall(r"file `(\w+\.py)`(?:(?!```).)*\n```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+    return dict(
+        re.findall(
+            r"file `(\w+\.py)`(?:(?!```).)*\n```python\n(.*?)^```$",
+            text,
+            re.DOTALL | re.MULTILINE,
+        )
+    )
 
 
 def _pictures():
@@ -141,8 +175,12 @@ BEFORE = {
     "your-own-model.md": _pictures,
     "graphs-from-elsewhere.md": _graphs_are_written,
     "mapping.md": _partitions,
-    "models-from-elsewhere.md": partial(shutil.copy, str(DIGITS_NET), "digits_net.onnx"),
-    "spiking-networks.md": partial(shutil.copy, str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir"),
+    "models-from-elsewhere.md": partial(
+        shutil.copy, str(DIGITS_NET), "digits_net.onnx"
+    ),
+    "spiking-networks.md": partial(
+        shutil.copy, str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir"
+    ),
 }
 
 
@@ -151,9 +189,17 @@ def _own_models():
         """Kernel taps, pooling, classifier of `small` at 16×16×3 with three classes."""
         return filters * (14 * 14 * 27 + 14 * 14 + 7 * 7 * 3)
 
-    runs = {name: open_run(Path("runs", name)) for name in ("small", "trained", "pooled")}
-    found = {name: run.record_of("graph").details.synapses for name, run in runs.items()}
-    assert found == {"small": synapses(8), "trained": synapses(8), "pooled": synapses(4)}
+    runs = {
+        name: open_run(Path("runs", name)) for name in ("small", "trained", "pooled")
+    }
+    found = {
+        name: run.record_of("graph").details.synapses for name, run in runs.items()
+    }
+    assert found == {
+        "small": synapses(8),
+        "trained": synapses(8),
+        "pooled": synapses(4),
+    }
     assert len(runs["small"].records_of("simulate")) == 2
     trained, small = (runs[name].record_of("train") for name in ("trained", "small"))
     assert trained.details.epochs_run == 0
@@ -167,24 +213,50 @@ def _model_from_elsewhere():
     assert run.record_of("train").metrics["test_accuracy"] > 0.9
     # Taps of a 3×3 kernel, padded, on 8×8; pooling; the second convolution on 4×4; the classifier.
     taps = 22 * 22
-    assert run.record_of("graph").details.synapses == 4 * taps + 4 * 64 + 8 * 4 * 36 + 32 * 10
+    assert (
+        run.record_of("graph").details.synapses
+        == 4 * taps + 4 * 64 + 8 * 4 * 36 + 32 * 10
+    )
     # What the page trains on, and what the accuracy is measured on.
     code = _written(TEXTS["models-from-elsewhere.md"])["digits_net.py"]
     [folder] = re.findall(r'^dataset = "(.*)"$', code, re.MULTILINE)
-    assert re.findall(r'load\w*\(f"\{dataset\}/(.*?)"\)', code) == ["x_train.npy", "y_train.npy"]
+    assert re.findall(r'load\w*\(f"\{dataset\}/(.*?)"\)', code) == [
+        "x_train.npy",
+        "y_train.npy",
+    ]
     assert code.count("load") == 2
-    trained, tested = np.load(f"{folder}/x_train.npy"), np.load(run.path / "dataset" / "x_test.npy")
+    trained, tested = (
+        np.load(f"{folder}/x_train.npy"),
+        np.load(run.path / "dataset" / "x_test.npy"),
+    )
     assert len(trained) + len(tested) == 1797
-    assert not {picture.tobytes() for picture in trained} & {picture.tobytes() for picture in tested}
+    assert not {picture.tobytes() for picture in trained} & {
+        picture.tobytes() for picture in tested
+    }
 
 
-AFTER = {"your-own-model.md": _own_models, "models-from-elsewhere.md": _model_from_elsewhere}
-RUN = [name for name, lines in LINES.items() if any(_reason(line) is None for line in lines)]
+AFTER = {
+    "your-own-model.md": _own_models,
+    "models-from-elsewhere.md": _model_from_elsewhere,
+}
+RUN = [
+    name
+    for name, lines in LINES.items()
+    if any(_reason(line) is None for line in lines)
+]
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, marks=[] if page in FAST else pytest.mark.slow) for page in RUN])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[] if page in FAST else pytest.mark.slow)
+        for page in RUN
+    ],
+)
 def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, request):
-    if page in FAST:  # one with the figures of a whole run, one without the partitioner that takes half a minute
+    if (
+        page in FAST
+    ):  # one with the figures of a whole run, one without the partitioner that takes half a minute
         request.getfixturevalue(FAST[page])
     monkeypatch.chdir(tmp_path)
     for name, value in SMALL.items():
@@ -206,8 +278,12 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
         code = main(shlex.split(line)[1:])
         printed = capsys.readouterr()
         assert code == 0, f"{line}\n{printed.err}"
-        expected = ".*".join(map(re.escape, _masked(shown).split("…")))  # a line `…` stands for lines left out
-        assert re.search(expected, _masked(printed.err + printed.out)), f"{line}\n{printed.err}{printed.out}"
+        expected = ".*".join(
+            map(re.escape, _masked(shown).split("…"))
+        )  # a line `…` stands for lines left out
+        assert re.search(expected, _masked(printed.err + printed.out)), (
+            f"{line}\n{printed.err}{printed.out}"
+        )
         if page == "tutorial.md":
             _assert_numbers(shown, printed.err + printed.out)
     AFTER.get(page, bool)()
@@ -217,7 +293,11 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
 def test_the_numbers_of_the_demo_are_those_of_the_pages(tmp_path, monkeypatch, capsys):
     """README.md shows the end of `make demo`, mapping.md the mapping alone, and the tutorial names its spikes."""
     monkeypatch.chdir(tmp_path)
-    [recipe] = re.findall(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    [recipe] = re.findall(
+        r"^demo:.*\n((?:\t.*\n)+)",
+        (ROOT / "Makefile").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     commands = re.findall(r"^\t\$\(BIN\)/snnb (.*)$", recipe, re.MULTILINE)
     assert [main(shlex.split(command)) for command in commands] == [0] * 3
     printed = capsys.readouterr().out
@@ -226,24 +306,43 @@ def test_the_numbers_of_the_demo_are_those_of_the_pages(tmp_path, monkeypatch, c
     assert commands[0].replace("--run-dir runs/demo ", "") == mapped[len("snnb ") :]
     _assert_numbers(shown.replace("runs/digits_example", "runs/demo"), printed)
     spikes = open_run(Path("runs/demo")).record_of("map").metrics["connectivity"]
-    for page, number in (("README.md", "Per image, {:.0f} spikes"), ("tutorial.md", "{:.1f} spikes between cores")):
+    for page, number in (
+        ("README.md", "Per image, {:.0f} spikes"),
+        ("tutorial.md", "{:.1f} spikes between cores"),
+    ):
         assert number.format(spikes) in re.sub(r"\s+", " ", TEXTS[page])
 
 
 def test_the_pages_have_what_is_listed():
-    assert set(RUN) >= {"README.md", "tutorial.md", "mapping.md", "simulation.md", *BEFORE}
+    assert set(RUN) >= {
+        "README.md",
+        "tutorial.md",
+        "mapping.md",
+        "simulation.md",
+        *BEFORE,
+    }
     lines = {line for page in LINES.values() for line in page}
-    assert {key for key in NOT_RUN if not any(key in (line, line.split()[0]) for line in lines)} == set()
+    assert {
+        key
+        for key in NOT_RUN
+        if not any(key in (line, line.split()[0]) for line in lines)
+    } == set()
     assert set(_written(TEXTS["your-own-model.md"])) == {"net.py", "pooled.py"}
 
 
-@pytest.mark.parametrize("page", [name for name, lines in LINES.items() if any(map(_words, lines))])
+@pytest.mark.parametrize(
+    "page", [name for name, lines in LINES.items() if any(map(_words, lines))]
+)
 def test_every_command_of_the_page_is_one(page):
     for words in filter(None, map(_words, LINES[page])):
         context = COMMANDS[words[0]].make_context(words[0], words[1:])
         model = context.params.get("model")
         assert model is None or model in names() or "." in model, model
-        assert context.params.get("hardware") in {None, *hardware_names(), "architecture.yaml"}
+        assert context.params.get("hardware") in {
+            None,
+            *hardware_names(),
+            "architecture.yaml",
+        }
 
 
 def test_every_option_that_the_text_gives_a_command_exists():
@@ -251,8 +350,15 @@ def test_every_option_that_the_text_gives_a_command_exists():
     for page, text in TEXTS.items():
         for command, rest in re.findall(r"`snnb ([a-z]+)\b([^`]*)`", text):
             known = COMMANDS.get(command, click.Command(command))
-            options = {name for option in known.params for name in (*option.opts, *option.secondary_opts)}
+            options = {
+                name
+                for option in known.params
+                for name in (*option.opts, *option.secondary_opts)
+            }
             wrong = set(re.findall(r"(?<= )--[\w-]+", rest)) - options
-            if wrong or command not in {*COMMANDS, "synapse"}:  # `snnb synapse graph` is the name of a file's format
+            if wrong or command not in {
+                *COMMANDS,
+                "synapse",
+            }:  # `snnb synapse graph` is the name of a file's format
                 missing.append((page, command, wrong))
     assert missing == []

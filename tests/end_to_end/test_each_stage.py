@@ -18,7 +18,9 @@ RERECORD = "the recorded run is not what this code makes; if that is meant, `mak
 def again(run, stage, **options):
     """Run one stage again, and it alone."""
     with run.locked():
-        outcome = bring_up_to_date(run, stage, {stage: options}, force=True, upstream=False)[-1]
+        outcome = bring_up_to_date(
+            run, stage, {stage: options}, force=True, upstream=False
+        )[-1]
     assert outcome.reason is not None
     assert verify_run(run).problems == []
     return outcome
@@ -27,24 +29,43 @@ def again(run, stage, **options):
 def arrays(path):
     found = {}
     with h5py.File(str(path), "r") as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
     return found
 
 
 def test_the_recorded_run_is_whole_and_up_to_date(recorded):
     assert verify_run(recorded).problems == []
-    states = {state.name.split("/")[0]: state.reason for state in state_of_stages(recorded)}
-    assert states == dict.fromkeys(("prepare", "train", "parse", "simulations", "graphs")), RERECORD
+    states = {
+        state.name.split("/")[0]: state.reason for state in state_of_stages(recorded)
+    }
+    assert states == dict.fromkeys(
+        ("prepare", "train", "parse", "simulations", "graphs")
+    ), RERECORD
 
 
 def test_prepare_makes_the_recorded_arrays(run, recorded):
-    made, expected = again(run, "prepare").record.outputs, recorded.record_of("prepare").outputs
+    made, expected = (
+        again(run, "prepare").record.outputs,
+        recorded.record_of("prepare").outputs,
+    )
     assert [f.path for f in made] == [f.path for f in expected], RERECORD
     for ours, theirs in zip(made, expected):
-        if ours.path.endswith(".npz"):  # other versions write other headers and compress otherwise
-            with np.load(run.path / ours.path) as one, np.load(recorded.path / theirs.path) as other:
+        if ours.path.endswith(
+            ".npz"
+        ):  # other versions write other headers and compress otherwise
+            with np.load(run.path / ours.path) as one, np.load(
+                recorded.path / theirs.path
+            ) as other:
                 assert one.files == other.files
-                assert all(np.array_equal(one[name], other[name]) for name in one.files), RERECORD
+                assert all(
+                    np.array_equal(one[name], other[name]) for name in one.files
+                ), RERECORD
         else:
             assert ours.sha256 == theirs.sha256, RERECORD
 
@@ -63,12 +84,18 @@ def test_train_learns_as_recorded(run, recorded):
 def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded):
     """The percentiles are of activations whose last bit another TensorFlow rounds differently."""
     result, then = again(run, "parse"), recorded.path / "parse"
-    made, expected = (arrays(folder / "mini_network_parsed.h5") for folder in (result.directory, then))
+    made, expected = (
+        arrays(folder / "mini_network_parsed.h5") for folder in (result.directory, then)
+    )
     assert made.keys() == expected.keys()
     for name, values in expected.items():
-        np.testing.assert_allclose(made[name], values, rtol=1e-6, err_msg=f"{name}; {RERECORD}")
+        np.testing.assert_allclose(
+            made[name], values, rtol=1e-6, err_msg=f"{name}; {RERECORD}"
+        )
     factors = recorded.record_of("parse").details.scale_factors
-    assert result.record.details.scale_factors == pytest.approx(factors, rel=1e-6), RERECORD
+    assert result.record.details.scale_factors == pytest.approx(factors, rel=1e-6), (
+        RERECORD
+    )
     assert result.record.metrics["largest_difference"] < 1e-5
     assert (result.directory / "config").read_text() == (then / "config").read_text()
 
@@ -76,21 +103,32 @@ def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded):
 @pytest.mark.parametrize("engine", ["event", "tensorflow"])
 def test_simulate_counts_the_recorded_spikes(run, recorded, engine):
     result = again(run, "simulate", engine=engine)
-    then = recorded.path / recorded.directory_of("simulate", max(recorded.records_of("simulate")))
+    then = recorded.path / recorded.directory_of(
+        "simulate", max(recorded.records_of("simulate"))
+    )
     with np.load(result.directory / SUMS) as counted, np.load(then / SUMS) as expected:
         assert counted.files == expected.files, RERECORD
         for name in expected.files:
-            np.testing.assert_array_equal(counted[name], expected[name], err_msg=f"{name}; {RERECORD}")
+            np.testing.assert_array_equal(
+                counted[name], expected[name], err_msg=f"{name}; {RERECORD}"
+            )
     summary = json.loads((result.directory / "sim_accuracies.json").read_text())
     assert summary["num_samples"] == recorded.record_of("simulate").params.samples
-    assert len(summary["snn_accuracy_by_timestep"]) == recorded.record_of("simulate").params.duration
+    assert (
+        len(summary["snn_accuracy_by_timestep"])
+        == recorded.record_of("simulate").params.duration
+    )
 
 
 def test_graph_is_the_recorded_one(run, recorded):
     result = again(run, "graph")
     assert result.record.metrics == {"neurons": 362, "synapses": 3_664}
-    then = recorded.path / recorded.directory_of("graph", max(recorded.records_of("graph")))
-    made, expected = (arrays(folder / "mini_network_graph.h5") for folder in (result.directory, then))
+    then = recorded.path / recorded.directory_of(
+        "graph", max(recorded.records_of("graph"))
+    )
+    made, expected = (
+        arrays(folder / "mini_network_graph.h5") for folder in (result.directory, then)
+    )
     assert expected
     for name, values in expected.items():
         np.testing.assert_array_equal(made[name], values, err_msg=RERECORD)
@@ -114,5 +152,7 @@ def test_a_graph_of_an_older_simulation_needs_nothing_else(run):
     for path in (run.path / "dataset").iterdir():
         path.unlink()
     with run.locked():
-        (outcome,) = bring_up_to_date(run, "graph", {"graph": {"simulation": stamp}}, force=True)
+        (outcome,) = bring_up_to_date(
+            run, "graph", {"graph": {"simulation": stamp}}, force=True
+        )
     assert outcome.directory.name == stamp

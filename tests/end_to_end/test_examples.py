@@ -27,14 +27,20 @@ def run_example(name, *arguments, cwd):
 
 @pytest.mark.slow
 def test_build_many_archives_each_and_names_what_fails(tmp_path):
-    result = run_example("build_many.py", "archive", "mini_network", "no_such_network", cwd=tmp_path)
+    result = run_example(
+        "build_many.py", "archive", "mini_network", "no_such_network", cwd=tmp_path
+    )
     assert result.returncode == 1
     assert "no_such_network: unknown model" in result.stderr
-    assert sorted(p.name for p in (tmp_path / "archive").iterdir()) == ["mini_network.tar.gz"]
+    assert sorted(p.name for p in (tmp_path / "archive").iterdir()) == [
+        "mini_network.tar.gz"
+    ]
     with tarfile.open(tmp_path / "archive" / "mini_network.tar.gz") as packed:
         packed.extractall(tmp_path / "unpacked")
     unpacked = open_run(tmp_path / "unpacked" / "mini_network")
-    assert all(problem.startswith("prepare:") for problem in verify_run(unpacked).problems)
+    assert all(
+        problem.startswith("prepare:") for problem in verify_run(unpacked).problems
+    )
     again = run_example("build_many.py", "archive", "mini_network", cwd=tmp_path)
     assert again.returncode == 0
     assert "is there" in again.stdout
@@ -46,7 +52,10 @@ def test_a_network_on_cores(tmp_path):
     assert result.returncode == 0, result.stderr
     run = open_run(tmp_path / "run")
     record = run.record_of("map")
-    assert f"spikes between cores per sample: {record.metrics['connectivity']:,.1f}, " in result.stdout
+    assert (
+        f"spikes between cores per sample: {record.metrics['connectivity']:,.1f}, "
+        in result.stdout
+    )
     lines = [line for line in result.stdout.splitlines() if line.startswith("core ")]
     assert len(lines) == record.metrics["cores"]
     assert sum(int(line.split(": ")[1].split()[0]) for line in lines) == 362
@@ -56,22 +65,32 @@ def test_a_network_on_cores(tmp_path):
 @pytest.mark.slow
 def test_the_notebook(tmp_path, monkeypatch, drawn_figures):
     monkeypatch.chdir(tmp_path)
-    cells = json.loads((EXAMPLES / "first_steps.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = json.loads((EXAMPLES / "first_steps.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] for cell in code)
     names, values = {}, []
-    monkeypatch.setattr(sys, "displayhook", values.append)  # called with the expression that a cell ends with
+    monkeypatch.setattr(
+        sys, "displayhook", values.append
+    )  # called with the expression that a cell ends with
     for cell in code:
         *before, last = ast.parse("".join(cell["source"])).body
         exec(compile(ast.Module(before, []), "first_steps.ipynb", "exec"), names)
         exec(compile(ast.Interactive([last]), "first_steps.ipynb", "single"), names)
     figures = [value for value in values if isinstance(value, Figure)]
     pictures = [Image.open(BytesIO(figure._repr_png_())) for figure in figures]
-    others = [value for value in values if hasattr(value, "_repr_html_") and value not in figures]
+    others = [
+        value
+        for value in values
+        if hasattr(value, "_repr_html_") and value not in figures
+    ]
     tables = [ElementTree.fromstring(value._repr_html_()) for value in others]
     assert (len(tables), len(pictures)) == (5, 5)
     assert all(np.asarray(picture.convert("L")).std() > 5 for picture in pictures)
     run = open_run(tmp_path / "runs" / "first_steps")
     accuracy = run.record_of("simulate").metrics["snn_accuracy"]
-    assert f"{100 * accuracy:.2f}" in {cell.text for table in tables for cell in table.iter("td")}
+    assert f"{100 * accuracy:.2f}" in {
+        cell.text for table in tables for cell in table.iter("td")
+    }
     assert verify_run(run).problems == []

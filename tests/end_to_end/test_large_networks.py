@@ -16,7 +16,9 @@ from tests.converted import converted as converted_files
 CLASSES = 7
 MEMORY = 12 * 2**30
 # By path: an installed package is called `benchmarks` too.
-measure = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "model_matrix.py"))["measure"]
+measure = runpy.run_path(
+    str(Path(__file__).parents[2] / "benchmarks" / "model_matrix.py")
+)["measure"]
 # The picture, the settings, and what the closed form says of them; the network's own layers where it is None.
 NETWORKS = {
     "vgg11_cifar10": ((32, 35), {"filters": (4, 6, 8, 8, 8), "units": 9}, None),
@@ -36,20 +38,27 @@ SLOW = ("resnet50_imagenet", "mobilenet_v2_imagenet")
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(name, marks=(pytest.mark.slow, pytest.mark.large) if name in SLOW else ()) for name in NETWORKS
+        pytest.param(
+            name, marks=(pytest.mark.slow, pytest.mark.large) if name in SLOW else ()
+        )
+        for name in NETWORKS
     ],
 )
 def converted(request, tmp_path_factory):
     """The closed form of a model, and its parsed file."""
     shape, settings, counted = NETWORKS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    model = find(request.param).build(input_shape=(*shape, 3), num_classes=CLASSES, **settings)
+    model = find(request.param).build(
+        input_shape=(*shape, 3), num_classes=CLASSES, **settings
+    )
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.input_shape[-1]
             spread = [random.uniform(0.5, 1.5, size), random.normal(0, 0.3, size)]
-            layer.set_weights([*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)])
+            layer.set_weights(
+                [*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)]
+            )
     x = np.random.default_rng(1).random((12, *shape, 3)).astype(np.float32)
     options = ConversionSettings(batch_size=6)
     result = converted_files(model, folder, name="model", x_norm=x, settings=options)
@@ -65,7 +74,9 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tm
 
 @pytest.mark.large
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(names(trained=False), key=lambda name: find(name).synapses))
+@pytest.mark.parametrize(
+    "name", sorted(names(trained=False), key=lambda name: find(name).synapses)
+)
 def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):
     spec, measured = find(name), measure(name, tmp_path)
     assert (measured["neurons"], measured["synapses"]) == (spec.neurons, spec.synapses)

@@ -52,8 +52,29 @@ def synapses_of_branched(filters):
 
 def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, snnb):
     run = tmp_path / "run"
-    options = ["--epochs", 3, "--limit", 300, "--norm-samples", 50, "--samples", 20, "--duration", 30]
-    result = snnb("run", "--model", f"{nets}:branched", "--dataset", "digits", "--run-dir", run, "--json", *options)
+    options = [
+        "--epochs",
+        3,
+        "--limit",
+        300,
+        "--norm-samples",
+        50,
+        "--samples",
+        20,
+        "--duration",
+        30,
+    ]
+    result = snnb(
+        "run",
+        "--model",
+        f"{nets}:branched",
+        "--dataset",
+        "digits",
+        "--run-dir",
+        run,
+        "--json",
+        *options,
+    )
     stages = {s["stage"]: s for s in json.loads(result.stdout)["stages"]}
     assert stages["graph"]["details"]["synapses"] == synapses_of_branched(filters=3)
     assert stages["train"]["params"]["settings"] == {"filters": 3}
@@ -70,7 +91,17 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, 
 def test_an_error_of_the_users_code_is_shown_before_training(nets, tmp_path, snnb):
     """The model's other faults: tests/architectures/test_custom.py."""
     run = tmp_path / "run"
-    result = snnb("train", "--model", f"{nets}:broken", "--dataset", "digits", "--run-dir", run, "--quiet", code=3)
+    result = snnb(
+        "train",
+        "--model",
+        f"{nets}:broken",
+        "--dataset",
+        "digits",
+        "--run-dir",
+        run,
+        "--quiet",
+        code=3,
+    )
     assert "raised ZeroDivisionError" in result.stderr.strip().splitlines()[-1]
     assert "Traceback" in result.stderr
     assert not (run / "train").exists()

@@ -27,7 +27,12 @@ FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
 def _sweep(run, *grid, given=FIXED, said=None):
     with run.locked():
-        return sweep(run, read_grid(grid, given), given, say=(said.append if said is not None else lambda line: None))
+        return sweep(
+            run,
+            read_grid(grid, given),
+            given,
+            say=(said.append if said is not None else lambda line: None),
+        )
 
 
 def _table(run):
@@ -41,23 +46,40 @@ def test_points_run_once_and_what_they_share_too(run):
     swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [one.ran for one in swept] == [True] * 2
     assert [line for line in said if line.startswith("train")] == []
-    assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
+    assert (
+        len([line for line in said if line.startswith("parse: running")]) == 1
+    )  # the run has 99.9
     assert [one.run for one in swept] == ["sweep/points", "."]
     after, own = open_run(run.path), open_run(home)
     assert set(after.records_of("simulate")) == before | {swept[1].simulation}
     assert set(own.records_of("simulate")) == {swept[0].simulation}
-    assert (own.record_of("prepare"), own.record_of("train")) == (after.record_of("prepare"), after.record_of("train"))
-    made = [own.records_of("simulate")[swept[0].simulation], after.records_of("simulate")[swept[1].simulation]]
+    assert (own.record_of("prepare"), own.record_of("train")) == (
+        after.record_of("prepare"),
+        after.record_of("train"),
+    )
+    made = [
+        own.records_of("simulate")[swept[0].simulation],
+        after.records_of("simulate")[swept[1].simulation],
+    ]
     rows = _table(run)
     for one, row, record in zip(swept, rows, made):
-        assert record.details.conversion.percentile == float(row["percentile"]) == one.values["percentile"]
+        assert (
+            record.details.conversion.percentile
+            == float(row["percentile"])
+            == one.values["percentile"]
+        )
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
         low, high = wilson_interval(float(row["readout_accuracy"]) * 12, 12)
-        ends = [float(row[f"readout_accuracy_interval_95_{end}"]) for end in ("low", "high")]
+        ends = [
+            float(row[f"readout_accuracy_interval_95_{end}"]) for end in ("low", "high")
+        ]
         assert ends == [low, high]
         assert row["simulation"] == one.simulation
-    assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
+    assert [(row["percentile"], row["threshold"]) for row in rows] == [
+        ("99.0", "0.9"),
+        ("99.9", "0.9"),
+    ]
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     # What other commands say of the run.
@@ -76,15 +98,24 @@ def test_points_run_once_and_what_they_share_too(run):
     # The same again makes nothing; a larger grid makes what is new.
     said.clear()
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
-    assert [(one.ran, one.simulation) for one in again] == [(False, one.simulation) for one in swept]
+    assert [(one.ran, one.simulation) for one in again] == [
+        (False, one.simulation) for one in swept
+    ]
     assert [line for line in said if "running" in line] == []
 
 
 def _own_results(run):
     """What a sweep must leave as it was: the files of training and conversion, and the records of them."""
-    files = [path for name in ("train", "parse") for path in (run.path / name).rglob("*")]
+    files = [
+        path for name in ("train", "parse") for path in (run.path / name).rglob("*")
+    ]
     stages = run.manifest.stages
-    return {path: path.read_bytes() for path in files}, stages.prepare, stages.train, stages.parse
+    return (
+        {path: path.read_bytes() for path in files},
+        stages.prepare,
+        stages.train,
+        stages.parse,
+    )
 
 
 def test_a_sweep_does_not_change_the_effective_options(run):
@@ -96,8 +127,13 @@ def test_a_sweep_does_not_change_the_effective_options(run):
     after = open_run(run.path)
     assert _own_results(after) == before
     names = ["train.seed=1,percentile=99.0", "train.seed=1,percentile=99.9"]
-    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == ["points", *names]
-    first, second = (open_run(run.path / "sweep" / name).record_of("train") for name in names)
+    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == [
+        "points",
+        *names,
+    ]
+    first, second = (
+        open_run(run.path / "sweep" / name).record_of("train") for name in names
+    )
     assert first == second  # trained once
     assert first != after.record_of("train")
     assert face.graph().directory.name == own
@@ -107,7 +143,10 @@ def test_a_sweep_does_not_change_the_effective_options(run):
     assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
     # With its options, that of a sweep serves.
     wanted = next(
-        one.simulation for one in _sweep(open_run(run.path), "duration=8", given={"simulate": {"samples": 9}})
+        one.simulation
+        for one in _sweep(
+            open_run(run.path), "duration=8", given={"simulate": {"samples": 9}}
+        )
     )
     with after.locked():
         options = {"simulate": {"samples": 9, "duration": 8}}
@@ -117,14 +156,18 @@ def test_a_sweep_does_not_change_the_effective_options(run):
 @pytest.mark.slow
 def test_options_of_a_sweep_are_not_those_of_a_run_without_results(tmp_path):
     run = Run("mini_network", tmp_path / "run")
-    swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
+    swept = run.sweep(
+        {"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"]
+    )
     after = open_run(run.path)
     assert after.options == {}
     assert [one.run for one in swept] == ["sweep/points", "sweep/points"]
     assert list(after.records()) == ["dataset"]
 
 
-def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was_not(run, tmp_path):
+def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was_not(
+    run, tmp_path
+):
     def stop(message):
         if message.startswith("sweep: 2 of 3"):
             raise KeyboardInterrupt
@@ -136,7 +179,10 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
     after = open_run(run.path)
     assert _own_results(after) == before
     assert len(after.records_of("simulate")) == 1
-    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == ["percentile=98.0", "points"]
+    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == [
+        "percentile=98.0",
+        "points",
+    ]
     given = {"simulate": {"samples": 12, "engine": "event"}}
     resumed = _sweep(after, *grid, given=given)
     assert [one.ran for one in resumed] == [False, True]
@@ -146,19 +192,33 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         same = {"simulation": "", "ran": None}
         assert one.model_copy(update=same) == other.model_copy(update=same)
         sums = [
-            path / each.run / "simulations" / each.simulation for path, each in ((run.path, one), (untouched, other))
+            path / each.run / "simulations" / each.simulation
+            for path, each in ((run.path, one), (untouched, other))
         ]
-        assert len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
+        assert (
+            len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
+        )
 
 
 def test_what_is_printed_is_the_table_and_fits_a_terminal(run, snnb):
-    swept = snnb("sweep", "--run-dir", run.path, "--grid", "samples=5,7", "--grid", "duration=3", "--quiet")
+    swept = snnb(
+        "sweep",
+        "--run-dir",
+        run.path,
+        "--grid",
+        "samples=5,7",
+        "--grid",
+        "duration=3",
+        "--quiet",
+    )
     head, *lines = swept.stdout.splitlines()
     heads = "samples duration simulation ANN read-out (95 %) SNN rate operations"
     assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
     assert [row["samples"] for row in _table(run)] == ["5", "7"]
-    assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count("samples") == 1
+    assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count(
+        "samples"
+    ) == 1
     for row, line in zip(_table(run), lines):
         interval = "_interval_95_"
         ends = (f"{interval}low", "", f"{interval}high")
@@ -166,7 +226,9 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, snnb):
         assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
         assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
         operations = float(row["synaptic_operations_per_sample"])
-        assert float(line.split()[-1].replace(",", "")) == pytest.approx(operations, rel=1e-3)
+        assert float(line.split()[-1].replace(",", "")) == pytest.approx(
+            operations, rel=1e-3
+        )
 
 
 def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
@@ -174,7 +236,12 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = []
     with pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
-        _sweep(run, "percentile=98", given={"simulate": {"samples": 12, "workers": 2}}, said=said)
+        _sweep(
+            run,
+            "percentile=98",
+            given={"simulate": {"samples": 12, "workers": 2}},
+            said=said,
+        )
     given = {"parse": {"percentile": 98}, "simulate": {"workers": 2}}
     with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
         bring_up_to_date(run, "graph", given)
@@ -185,9 +252,14 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
 def test_points_that_would_differ_outside_the_grid_are_refused(run):
     Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
     given = {"simulate": {"samples": 12}}
-    with pytest.raises(UsageError, match=r"outside the grid .*--warm-up 5 was recorded.*give it for all points"):
+    with pytest.raises(
+        UsageError,
+        match=r"outside the grid .*--warm-up 5 was recorded.*give it for all points",
+    ):
         _sweep(open_run(run.path), "duration=4,6", given=given)
-    swept = _sweep(open_run(run.path), "duration=3,4", given=given)  # valid with no point
+    swept = _sweep(
+        open_run(run.path), "duration=3,4", given=given
+    )  # valid with no point
     made = open_run(run.path).records_of("simulate")
     assert {made[one.simulation].params.warm_up for one in swept} == {0}
 
@@ -206,9 +278,15 @@ def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
     swept = _sweep(run, *grid)
     assert {one.run for one in swept} == {"sweep/points"}
     assert len({one.simulation for one in swept}) == 6
-    prepared = [path.relative_to(run.path).as_posix() for path in run.path.rglob("x_test.npy")]
+    prepared = [
+        path.relative_to(run.path).as_posix() for path in run.path.rglob("x_test.npy")
+    ]
     assert sorted(prepared) == ["dataset/x_test.npy", "sweep/points/dataset/x_test.npy"]
-    assert not any(path.is_symlink() or path.stat().st_nlink > 1 for path in run.path.rglob("*") if path.is_file())
+    assert not any(
+        path.is_symlink() or path.stat().st_nlink > 1
+        for path in run.path.rglob("*")
+        if path.is_file()
+    )
     points = open_run(run.path / "sweep" / "points")
     made = points.records_of("simulate")
     for one in swept:
@@ -216,19 +294,28 @@ def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
         assert details.training.seed == one.values["train.seed"]
         assert details.conversion.percentile == one.values["percentile"]
     inputs = [file for one in swept for file in made[one.simulation].inputs]
-    assert len({file.sha256 for file in inputs if file.path.endswith("_parsed.h5")}) == 6
+    assert (
+        len({file.sha256 for file in inputs if file.path.endswith("_parsed.h5")}) == 6
+    )
     # Each run can be moved and archived.
     for path in sorted((run.path / "sweep").iterdir()):
         moved = open_run(shutil.copytree(path, tmp_path / "moved" / path.name))
         assert verify_run(moved).problems == []
         params = moved.record_of("train").params, moved.record_of("parse").params
         if path.name != "points":
-            assert path.name == f"train.seed={params[0].seed},percentile={params[1].percentile}"
-    assert [one.simulation for one in _without_running(run, *grid)] == [one.simulation for one in swept]
+            assert (
+                path.name
+                == f"train.seed={params[0].seed},percentile={params[1].percentile}"
+            )
+    assert [one.simulation for one in _without_running(run, *grid)] == [
+        one.simulation for one in swept
+    ]
     later = open_run(run.path / "sweep" / "points")
     assert later.records_of("simulate") == made
     assert verify_run(later).problems == []
-    Run(path=later.path).graph(simulation=swept[0].simulation)  # also of a network that is not the latest
+    Run(path=later.path).graph(
+        simulation=swept[0].simulation
+    )  # also of a network that is not the latest
 
 
 def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
@@ -236,9 +323,18 @@ def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
     Run(path=run.path).simulate(defaults=True, samples=12, engine="event")
     swept = _sweep(run, "calibrate=2,4", "calibration_samples=20", given=given)
-    made = [open_run(run.path / one.run).records_of("simulate")[one.simulation] for one in swept]
+    made = [
+        open_run(run.path / one.run).records_of("simulate")[one.simulation]
+        for one in swept
+    ]
     assert [record.params.duration for record in made] == [2, 4]
-    again = _sweep(open_run(run.path), "calibrate=2,4", "calibration_samples=20", given=given, said=said)
+    again = _sweep(
+        open_run(run.path),
+        "calibrate=2,4",
+        "calibration_samples=20",
+        given=given,
+        said=said,
+    )
     assert [one.simulation for one in again] == [one.simulation for one in swept]
     assert not any("running" in line for line in said)
     face = Run(path=run.path)
@@ -257,29 +353,84 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
 
 def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_kahypar):
     """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
-    tiny = {"name": "tiny", "mesh": [2, 2], "neurons_per_core": 40, "axons_per_core": 10, "source": "test"}
-    tiny.update(energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1})
+    tiny = {
+        "name": "tiny",
+        "mesh": [2, 2],
+        "neurons_per_core": 40,
+        "axons_per_core": 10,
+        "source": "test",
+    }
+    tiny.update(
+        energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1}
+    )
     (tmp_path / "tiny.yaml").write_text(json.dumps(tiny))
     said = []
-    swept = _sweep(run, f"hardware=loihi,{tmp_path / 'tiny.yaml'},spinemap_5x5", "threshold=0.9,1.1", said=said)
+    swept = _sweep(
+        run,
+        f"hardware=loihi,{tmp_path / 'tiny.yaml'},spinemap_5x5",
+        "threshold=0.9,1.1",
+        said=said,
+    )
     assert [one.ran for one in swept] == [True, True, False, False, False, False]
-    assert [one.simulation for one in swept] == [swept[0].simulation, swept[1].simulation] * 3
+    assert [one.simulation for one in swept] == [
+        swept[0].simulation,
+        swept[1].simulation,
+    ] * 3
     rows = _table(run)
-    assert [row["cores"] == "" for row in rows] == [False, False, True, True, False, False]
-    assert [row["energy_pj"] != "" for row in rows] == [True, True, False, False, False, False]
-    assert [row["network_energy_pj"] != "" for row in rows] == [False, False, False, False, True, True]
+    assert [row["cores"] == "" for row in rows] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [row["energy_pj"] != "" for row in rows] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert [row["network_energy_pj"] != "" for row in rows] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
     assert all("than the 10 axons of a core" in row["note"] for row in rows[2:4])
     assert len([line for line in said if "than the 10 axons of a core" in line]) == 2
-    assert [row["chip"] for row in rows[::2]] == ["loihi", "tiny (tiny.yaml)", "spinemap_5x5"]
+    assert [row["chip"] for row in rows[::2]] == [
+        "loihi",
+        "tiny (tiny.yaml)",
+        "spinemap_5x5",
+    ]
     points = status_of(open_run(run.path), []).sweep
     assert [one.chip for one in points] == [one.chip for one in swept]
-    shown = snnb("status", run.path).stdout.split("points of the last sweep")[1].splitlines()
-    assert [line.split()[0] for line in shown[2:8:2]] == ["loihi", "tiny", "spinemap_5x5"]
+    shown = (
+        snnb("status", run.path)
+        .stdout.split("points of the last sweep")[1]
+        .splitlines()
+    )
+    assert [line.split()[0] for line in shown[2:8:2]] == [
+        "loihi",
+        "tiny",
+        "spinemap_5x5",
+    ]
     face = Run(path=run.path)
     face.graph(simulation=swept[1].simulation)
-    for row, chip, energy in ((rows[1], "loihi", "energy_pj"), (rows[5], "spinemap_5x5", "network_energy_pj")):
+    for row, chip, energy in (
+        (rows[1], "loihi", "energy_pj"),
+        (rows[5], "spinemap_5x5", "network_energy_pj"),
+    ):
         metrics = face.map(hardware=chip, graph=swept[1].simulation).metrics
-        assert (float(row[energy]), int(row["cores"])) == (metrics[energy], metrics["cores"])
+        assert (float(row[energy]), int(row["cores"])) == (
+            metrics[energy],
+            metrics["cores"],
+        )
         assert row["sample_ns"] == str(metrics.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
@@ -287,7 +438,9 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
     assert status_of(open_run(run.path), []).sweep == []
 
 
-def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypatch, without_kahypar):
+def test_descriptions_of_one_name_are_chips_of_their_own(
+    run, tmp_path, monkeypatch, without_kahypar
+):
     """As of a copy of a description of the package with other energies."""
     drawn, own = [], tmp_path / "loihi.yaml"
     own.write_bytes((DESCRIPTIONS / "loihi.yaml").read_bytes())
@@ -315,7 +468,9 @@ def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):
         return Figure()
 
     monkeypatch.setattr("snnb.plots.comparison.plot_sweep", plot)
-    swept = _sweep(run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}})
+    swept = _sweep(
+        run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}}
+    )
     accuracies = [one.summary.readout_accuracy for one in swept]
     assert accuracies != [one.summary.snn_accuracy for one in swept]
     intervals = [list(wilson_interval(accuracy * 12, 12)) for accuracy in accuracies]

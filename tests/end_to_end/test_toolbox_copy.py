@@ -13,13 +13,47 @@ import pytest
 from snnb import Run
 from snnb.stages.open_run import open_run
 
-POISSON = {"engine": "event", "seed": 7, "initial_potential": 0.25, "input": "poisson", "warm_up": 1, "first": 3}
-STATED = {"seed": "7", "output": "softmax", "initial_potential": "0.25", "warm_up": "1", "first": "3"}
-CALIBRATED = {"engine": "tensorflow", "output": "spikes", "seed": "0", "calibrate": "8", "firing": "separated"}
+POISSON = {
+    "engine": "event",
+    "seed": 7,
+    "initial_potential": 0.25,
+    "input": "poisson",
+    "warm_up": 1,
+    "first": 3,
+}
+STATED = {
+    "seed": "7",
+    "output": "softmax",
+    "initial_potential": "0.25",
+    "warm_up": "1",
+    "first": "3",
+}
+CALIBRATED = {
+    "engine": "tensorflow",
+    "output": "spikes",
+    "seed": "0",
+    "calibrate": "8",
+    "firing": "separated",
+}
 CASES = [
-    ({}, POISSON, STATED, {"calibrate", "firing", "weight_bits", "time_step", "batch_size"}),
-    ({"calibrate": 8}, {"engine": "tensorflow"}, CALIBRATED, {"initial_potential"}),  # the network has its own
-    ({}, {"engine": "toolbox", "record_spikes": 0, "batch_size": 4}, {"engine": "toolbox", "batch_size": "4"}, set()),
+    (
+        {},
+        POISSON,
+        STATED,
+        {"calibrate", "firing", "weight_bits", "time_step", "batch_size"},
+    ),
+    (
+        {"calibrate": 8},
+        {"engine": "tensorflow"},
+        CALIBRATED,
+        {"initial_potential"},
+    ),  # the network has its own
+    (
+        {},
+        {"engine": "toolbox", "record_spikes": 0, "batch_size": 4},
+        {"engine": "toolbox", "batch_size": "4"},
+        set(),
+    ),
 ]
 
 
@@ -43,7 +77,9 @@ def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
     with_first = 5 + simulated.get("first", 0)  # as the toolbox counts
     assert loaded.getint("simulation", "num_to_test") == with_first
     assert 5 % loaded.getint("simulation", "batch_size") == 0
-    assert loaded.getboolean("input", "poisson_input") == (simulated.get("input") == "poisson")
+    assert loaded.getboolean("input", "poisson_input") == (
+        simulated.get("input") == "poisson"
+    )
     assert "[snnb]" not in (made.directory / "config").read_text()
 
 
@@ -51,12 +87,16 @@ def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
 @pytest.mark.parametrize(("first", "samples"), [(0, 60), (7, 53)])
 def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
     """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
-    made = Run(path=run.path).simulate(samples=samples, first=first, duration=30, batch_size=50, engine="tensorflow")
+    made = Run(path=run.path).simulate(
+        samples=samples, first=first, duration=30, batch_size=50, engine="tensorflow"
+    )
     assert made.record.params.batch_size == 50
     copy = Path(shutil.copytree(made.directory, made.directory.parent / "copy"))
     config = configparser.ConfigParser()
     config.read(copy / "config")
-    batch = int(config["simulation"].get("batch_size", "1"))  # `config` leaves out the defaults of the toolbox
+    batch = int(
+        config["simulation"].get("batch_size", "1")
+    )  # `config` leaves out the defaults of the toolbox
     assert (batch, samples % batch) == (30 if first == 0 else 1, 0)
     config["output"] = {"log_vars": "{'spiketrains_n_b_l_t'}"}
     with (copy / "config").open("w") as file:
@@ -75,9 +115,13 @@ def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
     assert len(logged) == samples / batch
     counts = {}
     for path in logged:
-        with np.load(path, allow_pickle=True) as found:  # what the toolbox has written a moment ago
+        with np.load(
+            path, allow_pickle=True
+        ) as found:  # what the toolbox has written a moment ago
             for trains, name in found["spiketrains_n_b_l_t"]:
-                counts[name] = counts.get(name, 0) + np.count_nonzero(trains, axis=-1).sum(axis=0)
+                counts[name] = counts.get(name, 0) + np.count_nonzero(
+                    trains, axis=-1
+                ).sum(axis=0)
     with np.load(made.directory / "spike_rate_sums.npz") as ours:
         compared = [name for name in counts if name in ours.files]
         assert len(compared) >= 3

@@ -31,7 +31,15 @@ COMMANDS = {
     "simulate": ["simulate", "--run-dir", "{run}"],
     "graph": ["graph", "--run-dir", "{run}"],
     "graph forced": ["graph", "--run-dir", "{run}", "--force"],
-    "map": ["map", "--run-dir", "{run}", "--hardware", "loihi", "--method", "sequential"],
+    "map": [
+        "map",
+        "--run-dir",
+        "{run}",
+        "--hardware",
+        "loihi",
+        "--method",
+        "sequential",
+    ],
     "map forced": ["map", "--run-dir", "{run}", "--force"],
     "run": ["run", "--run-dir", "{run}"],
     "report": ["report", "{run}"],
@@ -39,7 +47,13 @@ COMMANDS = {
     "export": ["export", "{run}", "--format", "csv", "--force"],
 }
 # What must come out the same whenever a command succeeds; the other outputs hold times.
-RESULTS = ("mini_network.h5", "mini_network_parsed.h5", "spike_rate_sums.npz", "mini_network_graph.h5", "x_train.npy")
+RESULTS = (
+    "mini_network.h5",
+    "mini_network_parsed.h5",
+    "spike_rate_sums.npz",
+    "mini_network_graph.h5",
+    "x_train.npy",
+)
 RESULTS += ("partition.txt", "cores.csv", "traffic.npz", "mapping.png")
 
 
@@ -112,12 +126,44 @@ DAMAGES = {
 }
 FILES = [
     *("manifest.yaml", ".hashes.json", ".lock", ".checkpoint/*"),
-    *(f"dataset/{name}" for name in ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")),
+    *(
+        f"dataset/{name}"
+        for name in ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
+    ),
     *(f"dataset/{name}" for name in ("x_norm.npz", "x_test.npz", "y_test.npz")),
-    *("train/*.h5", "train/*.csv", "train/*.json", "train/*.png", "parse/*.h5", "parse/*.json"),
-    *(f"simulations/*/{name}" for name in ("*_network.h5", "*_parsed.h5", "*.npz", "*.json", "*_INI.h5", "*.txt")),
-    *("simulations/*/config", "simulations/*/.config", "graphs/*/*.h5", "graphs/*/graph", "graphs/*/*.txt"),
-    *("maps/*/*.txt", "maps/*/cores.csv", "maps/*/cost.json", "maps/*/traffic.npz", "maps/*/mapping.png"),
+    *(
+        "train/*.h5",
+        "train/*.csv",
+        "train/*.json",
+        "train/*.png",
+        "parse/*.h5",
+        "parse/*.json",
+    ),
+    *(
+        f"simulations/*/{name}"
+        for name in (
+            "*_network.h5",
+            "*_parsed.h5",
+            "*.npz",
+            "*.json",
+            "*_INI.h5",
+            "*.txt",
+        )
+    ),
+    *(
+        "simulations/*/config",
+        "simulations/*/.config",
+        "graphs/*/*.h5",
+        "graphs/*/graph",
+        "graphs/*/*.txt",
+    ),
+    *(
+        "maps/*/*.txt",
+        "maps/*/cores.csv",
+        "maps/*/cost.json",
+        "maps/*/traffic.npz",
+        "maps/*/mapping.png",
+    ),
     *("exports/*/*.csv", "exports/*/*.json"),
 ]
 
@@ -125,9 +171,18 @@ FILES = [
 def results(path):
     """Hashes of what matters among the outputs of the latest of each stage, by name."""
     run = open_run(path)
-    records = [run.record_of(stage) for stage in ("prepare", "train", "parse", "simulate", "graph", "map")]
-    outputs = [file for record in records if record is not None for file in record.outputs]
-    return {Path(file.path).name: file.sha256 for file in outputs if Path(file.path).name in RESULTS}
+    records = [
+        run.record_of(stage)
+        for stage in ("prepare", "train", "parse", "simulate", "graph", "map")
+    ]
+    outputs = [
+        file for record in records if record is not None for file in record.outputs
+    ]
+    return {
+        Path(file.path).name: file.sha256
+        for file in outputs
+        if Path(file.path).name in RESULTS
+    }
 
 
 def call(arguments):
@@ -138,7 +193,9 @@ def call(arguments):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(whole, expected, tmp_path, file):
+def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(
+    whole, expected, tmp_path, file
+):
     found = sorted(whole.glob(file)) or [whole / file]
     for path in found[:2]:
         for damage, do in DAMAGES.items():
@@ -149,13 +206,19 @@ def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(w
                 if not target.exists():
                     target.write_text("{}")
                 do(target)
-                code, _, errors = call([*(word.format(run=run) for word in words), "--quiet"])
+                code, _, errors = call(
+                    [*(word.format(run=run) for word in words), "--quiet"]
+                )
                 case = f"{target.relative_to(run)}: {damage}, {command}: exit {code}, {errors!r}"
                 lines = errors.strip().splitlines()
-                answers = (0, 2, 3, 4, 5, 6) if command == "export" else (0, 3, 4, 5, 6)  # 2: not replaced
+                answers = (
+                    (0, 2, 3, 4, 5, 6) if command == "export" else (0, 3, 4, 5, 6)
+                )  # 2: not replaced
                 assert code in answers, case
                 assert "Traceback" not in errors, case
-                assert len([line for line in lines if line.startswith("snnb: ")]) == (code != 0), case
+                assert len([line for line in lines if line.startswith("snnb: ")]) == (
+                    code != 0
+                ), case
                 if code == 0 and file != "manifest.yaml":
                     assert results(run) == expected[command], case
                 shutil.rmtree(run)

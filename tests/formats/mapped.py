@@ -27,12 +27,20 @@ def costs_of(graph, partition):
     """
     if graph.path not in KNOWN:
         network = MappableNetwork.of(graph)
-        partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
-        with patch("snnb.mapping.map_network.place", partial(place, settings=SearchSettings(swaps_per_core=100))):
+        partition.write_text(
+            "".join(f"{core % 7}\n" for core in range(network.neurons))
+        )
+        with patch(
+            "snnb.mapping.map_network.place",
+            partial(place, settings=SearchSettings(swaps_per_core=100)),
+        ):
             mapped = map_network(network, CHIP, method="sequential")
             again = cost_partition(network, CHIP, partition, allow_overfull=True)
         texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
-        rounded = [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
+        rounded = [
+            json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}"))
+            for text in texts
+        ]
         KNOWN[graph.path] = rounded
     return KNOWN[graph.path]
 
@@ -44,7 +52,9 @@ def refused(path, expected, *, error=InputError, **options):
         import_graph(path, path.parent / "in_graph.h5", **options)
     rates = options.get("rates", path)
     assert expected in str(raised.value)
-    assert str((rates if isinstance(rates, Path) else rates[0]).parent) in str(raised.value)
+    assert str((rates if isinstance(rates, Path) else rates[0]).parent) in str(
+        raised.value
+    )
     assert "\n" not in str(raised.value)
     assert sorted(path.parent.iterdir()) == there
 

@@ -28,19 +28,29 @@ from tests.graph.networks import (
 from tests.graph.recorded import keras
 from tests.nir_interpreter import linear
 
-BELOW_1 = np.nextafter(np.float32(1), np.float32(0))  # NIR's neurons spike above their threshold
+BELOW_1 = np.nextafter(
+    np.float32(1), np.float32(0)
+)  # NIR's neurons spike above their threshold
 
 
 def windows():
     """Paddings that NIR does not have, strides, dilation, kernels that are not square, poolings; names with signs."""
     source = LAYERS.Input((11, 8, 2), name="input")
-    tensor = LAYERS.Conv2D(3, (4, 2), padding="same", strides=2, name="even/same")(source)
-    tensor = LAYERS.Conv2D(2, (1, 3), padding="same", dilation_rate=(1, 2), name="dilated")(tensor)
-    tensor = LAYERS.DepthwiseConv2D((2, 3), padding="same", depth_multiplier=2, name="depthwise")(tensor)
+    tensor = LAYERS.Conv2D(3, (4, 2), padding="same", strides=2, name="even/same")(
+        source
+    )
+    tensor = LAYERS.Conv2D(
+        2, (1, 3), padding="same", dilation_rate=(1, 2), name="dilated"
+    )(tensor)
+    tensor = LAYERS.DepthwiseConv2D(
+        (2, 3), padding="same", depth_multiplier=2, name="depthwise"
+    )(tensor)
     tensor = LAYERS.AveragePooling2D((2, 1), strides=(1, 3), name="pool")(tensor)
     tensor = LAYERS.ZeroPadding2D(((2, 0), (1, 3)), name="zeros")(tensor)
     tensor = LAYERS.Conv2D(2, (2, 3), strides=(3, 4), name="above.kernel")(tensor)
-    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+    return keras.Model(
+        source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor))
+    )
 
 
 def without_maximum():
@@ -49,7 +59,9 @@ def without_maximum():
     tensor = LAYERS.AveragePooling2D(3, strides=1, padding="same", name="cut")(source)
     tensor = LAYERS.Reshape((6, 4), name="reshaped")(tensor)
     tensor = LAYERS.Dense(3, name="each")(tensor)
-    return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+    return keras.Model(
+        source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor))
+    )
 
 
 def read(path):
@@ -59,9 +71,15 @@ def read(path):
     copy = path.with_suffix(".bytes")
     with h5py.File(path, "r") as file, h5py.File(copy, "w") as written:
         datasets = []
-        file.visititems(lambda _, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda _, item: (
+                datasets.append(item) if isinstance(item, h5py.Dataset) else None
+            )
+        )
         for item in datasets:
-            written[item.name] = item[()] if item.dtype != object else np.array(item[()], "S")
+            written[item.name] = (
+                item[()] if item.dtype != object else np.array(item[()], "S")
+            )
     return nir.read(copy)
 
 
@@ -69,9 +87,14 @@ def evaluate(node, x):
     """Return the outputs of a linear node, and check the shapes that NIR declares."""
     if isinstance(node, nir.Flatten):
         assert (node.start_dim, node.end_dim) == (0, -1)
-    y = np.stack([linear({"type": type(node).__name__, **vars(node)}, one) for one in x])
+    y = np.stack(
+        [linear({"type": type(node).__name__, **vars(node)}, one) for one in x]
+    )
     if isinstance(node, nir.Conv2d):
-        assert (x.shape[2:], y.shape[1:]) == (tuple(node.input_shape), tuple(node.output_type["output"]))
+        assert (x.shape[2:], y.shape[1:]) == (
+            tuple(node.input_shape),
+            tuple(node.output_type["output"]),
+        )
     return y
 
 
@@ -88,7 +111,9 @@ def arriving(graph, name, source, x):
 
 def synapses(graph, source, target, shape):
     """Weights (sources, targets) and what arrives of nothing, in NIR's order of neurons."""
-    x = np.concatenate([np.zeros((1, np.prod(shape))), np.eye(np.prod(shape))]).reshape(-1, *shape)
+    x = np.concatenate([np.zeros((1, np.prod(shape))), np.eye(np.prod(shape))]).reshape(
+        -1, *shape
+    )
     found = [arriving(graph, a, source, x) for a, b in graph.edges if b == target]
     found = [y for y in found if y is not None]
     assert found, (source, target)
@@ -98,7 +123,11 @@ def synapses(graph, source, target, shape):
 
 
 def channels_first(values, shape):
-    return np.moveaxis(values.reshape(shape), -1, 0).ravel() if len(shape) == 3 else values.ravel()
+    return (
+        np.moveaxis(values.reshape(shape), -1, 0).ravel()
+        if len(shape) == 3
+        else values.ravel()
+    )
 
 
 @pytest.mark.parametrize("threshold", [1.0, 0.5])
@@ -118,7 +147,9 @@ def test_synapses_of_a_recurrent_graph_are_matrices(tmp_path, codings):
 
 
 def test_biases_without_synapses_are_lost(tmp_path):
-    with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=1)[0] as graph:
+    with random_graph(
+        tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=1
+    )[0] as graph:
         export(graph, "nir", tmp_path / "net.nir", origin={})
     losses = json.loads((tmp_path / "net.nir.json").read_text())["nir"]["losses"]
     assert [loss for loss in losses if "p1" in loss] == [
@@ -133,31 +164,54 @@ def test_a_graph_without_an_input_is_refused(tmp_path):
 
 
 def assert_same_synapses(graph, tmp_path, threshold):
-    simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
+    simulated = Simulated(
+        threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7
+    )
     export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
-    written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
+    written, stated = (
+        read(tmp_path / "net.nir"),
+        json.loads((tmp_path / "net.nir.json").read_text()),
+    )
     names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
     counted = 0
     for projection in mean.projections:
         source, target = projection.source, projection.target
         node = written.nodes[names[source.name]]
-        shape = node.r.shape if isinstance(node, nir.IF) else tuple(node.input_type["input"])
+        shape = (
+            node.r.shape
+            if isinstance(node, nir.IF)
+            else tuple(node.input_type["input"])
+        )
         found, bias = synapses(written, names[source.name], names[target.name], shape)
         rows = channels_first(np.arange(source.size), source.shape)
         columns = channels_first(np.arange(target.size), target.shape)
         expected = projection.to_scipy().toarray().astype(float)[rows][:, columns]
         expected /= threshold if source in mean.inputs else 1
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}")
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}"
+        )
         counted += np.count_nonzero(np.abs(found) > 1e-7)
         biases[target.name] = biases.get(target.name, 0) + bias
     assert counted == sum(np.count_nonzero(p.to_scipy().data) for p in mean.projections)
     for population in (p for p in mean.layers if p.name in biases):
-        expected = channels_first(population.bias.astype(float), population.shape) / threshold
-        np.testing.assert_allclose(biases[population.name], expected, rtol=1e-6, atol=1e-6)
+        expected = (
+            channels_first(population.bias.astype(float), population.shape) / threshold
+        )
+        np.testing.assert_allclose(
+            biases[population.name], expected, rtol=1e-6, atol=1e-6
+        )
         assert (written.nodes[names[population.name]].v_threshold == BELOW_1).all()
-    outputs = [name for name, node in written.nodes.items() if isinstance(node, nir.Output)]
-    unread = [p for p in mean.populations if all(projection.source is not p for projection in mean.projections)]
-    assert [a for a, b in written.edges if b in outputs] == [names[p.name] for p in unread or mean.layers[-1:]]
+    outputs = [
+        name for name, node in written.nodes.items() if isinstance(node, nir.Output)
+    ]
+    unread = [
+        p
+        for p in mean.populations
+        if all(projection.source is not p for projection in mean.projections)
+    ]
+    assert [a for a, b in written.edges if b in outputs] == [
+        names[p.name] for p in unread or mean.layers[-1:]
+    ]
 
 
 def test_layers_stay_layers(tmp_path):
@@ -170,7 +224,9 @@ def test_layers_stay_layers(tmp_path):
     kinds = [type(node).__name__ for node in nodes.values()]
     counts = {"Conv2d": 4, "SumPool2d": 1, "Affine": 1, "Flatten": 1, "IF": 6}
     assert {kind: kinds.count(kind) for kind in counts} == counts
-    assert [set(node.r.ravel()) for name, node in nodes.items() if name.endswith("_pool")] == [{0.5}]
+    assert [
+        set(node.r.ravel()) for name, node in nodes.items() if name.endswith("_pool")
+    ] == [{0.5}]
 
 
 @pytest.mark.parametrize("coding", ["membrane", "spikes"])
@@ -198,17 +254,27 @@ def test_losses_are_stated(graph, tmp_path):
     simulated = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
     export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
     stated = json.loads((tmp_path / "net.nir.json").read_text())
-    assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == ["reset", "time", "random"]
+    assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == [
+        "reset",
+        "time",
+        "random",
+    ]
     assert "reset by zero" in stated["nir"]["losses"][0]
     assert "07Dense_4" in stated["nir"]["losses"][2]
 
 
 def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
     with graph_of_model(varied(), tmp_path) as graph:  # noqa: SIM117
-        with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 is a max pooling, .* --max-pool average"):
+        with pytest.raises(
+            UsageError,
+            match=r"01MaxPooling2D_2x3x4 is a max pooling, .* --max-pool average",
+        ):
             export(graph, "nir", tmp_path / "net.nir")
     with graph_of_model(without_maximum(), tmp_path) as graph:
         monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 400)
-        with pytest.raises(ResourceError, match=r"cut → each \(Dense\) is not a layer of NIR, .* 432 weights"):
+        with pytest.raises(
+            ResourceError,
+            match=r"cut → each \(Dense\) is not a layer of NIR, .* 432 weights",
+        ):
             export(graph, "nir", tmp_path / "net.nir")
     assert not list(tmp_path.glob("*.nir*"))

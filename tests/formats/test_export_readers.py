@@ -41,13 +41,24 @@ class Synapses(NamedTuple):
 def synapses(rows, *names):
     """Synapses of rows (source, target, *values)."""
     source, target, *values = zip(*rows)
-    return Synapses(np.array(source), np.array(target), {n: np.array(v, float) for n, v in zip(names, values)})
+    return Synapses(
+        np.array(source),
+        np.array(target),
+        {n: np.array(v, float) for n, v in zip(names, values)},
+    )
 
 
 def read_networkx(path, graph):
     ids = {name: number for number, name in enumerate(names_of(graph))}
     found = pickle.loads(path.read_bytes())  # noqa: S301  (written a line above)
-    return synapses([(ids[s], ids[t], v["weight"], v["edge"]) for s, t, v in found.edges(data=True)], "weight", "edge")
+    return synapses(
+        [
+            (ids[s], ids[t], v["weight"], v["edge"])
+            for s, t, v in found.edges(data=True)
+        ],
+        "weight",
+        "edge",
+    )
 
 
 def read_graphml(path, graph):
@@ -58,17 +69,27 @@ def read_graphml(path, graph):
 
 
 def read_csv(path, graph):
-    ids = {(name, str(index)): number for number, (name, index) in enumerate(names_of(graph))}
+    ids = {
+        (name, str(index)): number
+        for number, (name, index) in enumerate(names_of(graph))
+    }
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     ends = [
-        (ids[r["source_group"], r["source_neuron"]], ids[r["dest_group"], r["dest_neuron"]], r["weight"], r["edge"])
+        (
+            ids[r["source_group"], r["source_neuron"]],
+            ids[r["dest_group"], r["dest_neuron"]],
+            r["weight"],
+            r["edge"],
+        )
         for r in rows
     ]
     if graph.recording is None:
         assert {row["rate"] for row in rows} == {""}
         return synapses(ends, "weight", "edge")
-    return synapses([(*end, row["rate"]) for end, row in zip(ends, rows)], "weight", "edge", "rate")
+    return synapses(
+        [(*end, row["rate"]) for end, row in zip(ends, rows)], "weight", "edge", "rate"
+    )
 
 
 def read_npz(path, graph):
@@ -81,22 +102,36 @@ def read_npz(path, graph):
         assert matrix.shape == (p.source.size, p.target.size)
         found = matrix.tocoo()
         with np.load(str(file)) as arrays:
-            parts.append((found.row + p.source.first, found.col + p.target.first, found.data, arrays["edge"]))
+            parts.append(
+                (
+                    found.row + p.source.first,
+                    found.col + p.target.first,
+                    found.data,
+                    arrays["edge"],
+                )
+            )
     source, target, weight, edge = map(np.concatenate, zip(*parts))
     return Synapses(source, target, {"weight": weight, "edge": edge})
 
 
 def read_arrow(path, graph):
-    files = [str(file) for file in [*path.glob("0*.parquet"), *path.glob("edges.parquet")]]
+    files = [
+        str(file) for file in [*path.glob("0*.parquet"), *path.glob("edges.parquet")]
+    ]
     table = pyarrow.dataset.dataset(files).to_table()
-    source, target, weight, edge = (table[name].to_numpy() for name in ("source", "target", "weight", "edge"))
+    source, target, weight, edge = (
+        table[name].to_numpy() for name in ("source", "target", "weight", "edge")
+    )
     return Synapses(source, target, {"weight": weight, "edge": edge})
 
 
 def read_sonata(path, graph):
     config = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json"))
     first = {"input": 0, "snn": graph.layers[0].first}
-    names, parts = ["syn_weight", "edge", *(["rate"] if graph.recording is not None else [])], []
+    names, parts = (
+        ["syn_weight", "edge", *(["rate"] if graph.recording is not None else [])],
+        [],
+    )
     for name in config.edge_populations:
         population = config.edge_population(name)
         every = population.select_all()
@@ -104,32 +139,48 @@ def read_sonata(path, graph):
             population.source_nodes(every) + first[population.source],
             population.target_nodes(every) + first[population.target],
         )
-        parts.append((*ends, *(population.get_attribute(value, every) for value in names)))
+        parts.append(
+            (*ends, *(population.get_attribute(value, every) for value in names))
+        )
     source, target, *values = map(np.concatenate, zip(*parts))
     return Synapses(source, target, dict(zip(["weight", *names[1:]], values)))
 
 
 def read_pynn(path, graph):
     pynn.setup(timestep=1.0)
-    delays = [p["delay_steps"] for p in json.loads((path / "description.json").read_text())["projections"]]
+    delays = [
+        p["delay_steps"]
+        for p in json.loads((path / "description.json").read_text())["projections"]
+    ]
     rows = []
     for number, p in enumerate(graph.projections):
-        pre, post = (pynn.Population(end.size, pynn.IF_curr_exp()) for end in (p.source, p.target))
+        pre, post = (
+            pynn.Population(end.size, pynn.IF_curr_exp())
+            for end in (p.source, p.target)
+        )
         for sign in ("excitatory", "inhibitory"):
             file = path / f"{number:04d}_{p.source.name}__{p.target.name}_{sign}.txt"
             if file.exists():
-                assert file.read_text().startswith('# columns = ["i", "j", "weight", "delay"]\n')
+                assert file.read_text().startswith(
+                    '# columns = ["i", "j", "weight", "delay"]\n'
+                )
                 lines = file.read_text().splitlines()[1:]
                 if len(lines) == 1:  # PyNN fails to read it
                     i, j, weight, _ = map(float, lines[0].split())
-                    rows.append((int(i) + p.source.first, int(j) + p.target.first, weight))
+                    rows.append(
+                        (int(i) + p.source.first, int(j) + p.target.first, weight)
+                    )
                     continue
                 connector = pynn.FromFileConnector(str(file))
-                made = pynn.Projection(pre, post, connector, pynn.StaticSynapse(), receptor_type=sign)
+                made = pynn.Projection(
+                    pre, post, connector, pynn.StaticSynapse(), receptor_type=sign
+                )
                 for i, j, weight, delay in made.get(["weight", "delay"], format="list"):
                     assert weight < 0 if sign == "inhibitory" else weight >= 0
                     assert delay == delays[number] >= 1
-                    rows.append((int(i) + p.source.first, int(j) + p.target.first, weight))
+                    rows.append(
+                        (int(i) + p.source.first, int(j) + p.target.first, weight)
+                    )
     return synapses(rows, "weight")
 
 
@@ -139,10 +190,17 @@ def read_sanafe(path, graph):
     firsts = [population.first for population in graph.populations]
     names = [population.name for population in graph.populations]
     described = json.loads(path.with_name("net.json").read_text())
-    delays = {(p["source"], p["target"]): p["delay_steps"] for p in described["projections"]}
-    senders = {str(number): (number, 0) for number in range(len(names))}  # population, and steps that a relay waits
+    delays = {
+        (p["source"], p["target"]): p["delay_steps"] for p in described["projections"]
+    }
+    senders = {
+        str(number): (number, 0) for number in range(len(names))
+    }  # population, and steps that a relay waits
     for relay in described["sanafe"]["relays"]:
-        senders[str(relay["group"])] = names.index(relay["population"]), relay["steps_later"]
+        senders[str(relay["group"])] = (
+            names.index(relay["population"]),
+            relay["steps_later"],
+        )
     rows = []
     for group, (population, later) in senders.items():
         for i, neuron in enumerate(network.groups[group].neurons):
@@ -150,20 +208,35 @@ def read_sanafe(path, graph):
                 end, weight = edge.post_neuron, edge.synapse_attributes["weight"]
                 to, steps = senders[end.group_name]
                 if steps:
-                    assert (weight, end.neuron_offset, to, steps) == (1, i, population, later + 1)
+                    assert (weight, end.neuron_offset, to, steps) == (
+                        1,
+                        i,
+                        population,
+                        later + 1,
+                    )
                 else:
                     assert delays[names[population], names[to]] == later + 1
-                    rows.append((firsts[population] + i, firsts[to] + end.neuron_offset, weight))
+                    rows.append(
+                        (firsts[population] + i, firsts[to] + end.neuron_offset, weight)
+                    )
     return synapses(rows, "weight")
 
 
 def read_spinemap(path, graph):
-    files = [(path / f"{name}_info.txt").read_text().splitlines() for name in ("connection", "weight")]
+    files = [
+        (path / f"{name}_info.txt").read_text().splitlines()
+        for name in ("connection", "weight")
+    ]
     assert len(files[0]) == len(files[1])
     rows = []
-    for (neuron, *targets), (same, *weights) in zip(*([line.split(" ") for line in lines] for lines in files)):
+    for (neuron, *targets), (same, *weights) in zip(
+        *([line.split(" ") for line in lines] for lines in files)
+    ):
         assert (neuron, len(targets)) == (same, len(weights))
-        rows += [(int(neuron), int(target), float(weight)) for target, weight in zip(targets, weights)]
+        rows += [
+            (int(neuron), int(target), float(weight))
+            for target, weight in zip(targets, weights)
+        ]
     return synapses(rows, "weight")
 
 
@@ -171,7 +244,10 @@ def read_metis(path, graph):
     """Ids ascend from source to target; see `joined`."""
     found = networkit.readGraph(str(path), networkit.Format.METIS)
     assert (found.isDirected(), found.isWeighted()) == (False, True)
-    return synapses([(min(u, v), max(u, v), weight) for u, v, weight in found.iterEdgesWeights()], "traffic")
+    return synapses(
+        [(min(u, v), max(u, v), weight) for u, v, weight in found.iterEdgesWeights()],
+        "traffic",
+    )
 
 
 def read_hmetis(path, graph):
@@ -179,11 +255,22 @@ def read_hmetis(path, graph):
     context = kind.context_from_preset(mtkahypar.PresetType.DEFAULT)
     found = kind.hypergraph_from_file(str(path), context, mtkahypar.FileFormat.HMETIS)
     assert all(found.node_weight(node) == 1 for node in range(found.num_nodes()))
-    read = [(found.edge_weight(number), sorted(found.pins(number))) for number in range(found.num_edges())]
-    lines = [[int(word) for word in line.split()] for line in path.read_text().splitlines()[2 : -found.num_nodes()]]
+    read = [
+        (found.edge_weight(number), sorted(found.pins(number)))
+        for number in range(found.num_edges())
+    ]
+    lines = [
+        [int(word) for word in line.split()]
+        for line in path.read_text().splitlines()[2 : -found.num_nodes()]
+    ]
     sets = [(weight, sorted({pin - 1 for pin in pins})) for weight, *pins in lines]
-    assert read == [(weight, pins) for weight, pins in sets if len(pins) > 1]  # a hyperedge of one node is never cut
-    return synapses([(pins[0] - 1, pin - 1, weight) for weight, *pins in lines for pin in pins[1:]], "traffic")
+    assert read == [
+        (weight, pins) for weight, pins in sets if len(pins) > 1
+    ]  # a hyperedge of one node is never cut
+    return synapses(
+        [(pins[0] - 1, pin - 1, weight) for weight, *pins in lines for pin in pins[1:]],
+        "traffic",
+    )
 
 
 def read_axoncuda(path, graph, sources=0):
@@ -194,7 +281,10 @@ def read_axoncuda(path, graph, sources=0):
         assert given == [1] * sources
         end = at + 2 + number
         weight = float(words[end : end + 1].view("<f4")[0])
-        rows += [(source, target, weight) for target in words[at + 2 + sources : end].tolist()]
+        rows += [
+            (source, target, weight)
+            for target in words[at + 2 + sources : end].tolist()
+        ]
         at = end + 1
     assert at == words.size
     return synapses(rows, "spikes")
@@ -221,23 +311,44 @@ READERS = {
 def expected_synapses(graph, format, options):
     """Source, target and values of the synapses that a format writes."""
     graph = graph.with_pool_weight("mean") if FORMATS[format].simulates else graph
-    scale = 1.0 if graph.recording is None else graph.recording.rate_scale(options.rate_unit)
+    scale = (
+        1.0
+        if graph.recording is None
+        else graph.recording.rate_scale(options.rate_unit)
+    )
     source, target, weight, edge = all_edges(graph, scale)
     values = {"weight": weight, "edge": edge}
     if graph.recording is not None:
-        values["rate"] = np.concatenate([p.edge_rate(scale) for p in graph.populations])[source]
+        values["rate"] = np.concatenate(
+            [p.edge_rate(scale) for p in graph.populations]
+        )[source]
         counts = np.concatenate(
-            [np.zeros(p.size) if p.coding == "current" else p.spike_count.ravel() for p in graph.populations]
+            [
+                np.zeros(p.size) if p.coding == "current" else p.spike_count.ravel()
+                for p in graph.populations
+            ]
         )
-        hundredths = 100 if (counts != np.rint(counts)).any() else 1  # counts of `random_graph` have two decimals
+        hundredths = (
+            100 if (counts != np.rint(counts)).any() else 1
+        )  # counts of `random_graph` have two decimals
         values["traffic"] = np.maximum(1, np.rint(hundredths * counts))[source]
         values["spikes"] = (counts / graph.recording.steps * scale)[source]
     currents = all(population.coding == "current" for population in graph.inputs)
-    first = graph.layers[0].first if FORMATS[format].partial and currents and not options.with_input else 0
+    first = (
+        graph.layers[0].first
+        if FORMATS[format].partial and currents and not options.with_input
+        else 0
+    )
     kept = source >= first
     if format == "metis":
-        return joined(source[kept] - first, target[kept] - first, values["traffic"][kept])
-    return Synapses(source[kept] - first, target[kept] - first, {name: v[kept] for name, v in values.items()})
+        return joined(
+            source[kept] - first, target[kept] - first, values["traffic"][kept]
+        )
+    return Synapses(
+        source[kept] - first,
+        target[kept] - first,
+        {name: v[kept] for name, v in values.items()},
+    )
 
 
 def joined(source, target, traffic):
@@ -245,7 +356,10 @@ def joined(source, target, traffic):
     sums = defaultdict(float)
     for s, t, value in zip(source.tolist(), target.tolist(), traffic.tolist()):
         sums[min(s, t), max(s, t)] += value
-    return synapses([(*ends, value) for ends, value in sums.items() if ends[0] != ends[1]], "traffic")
+    return synapses(
+        [(*ends, value) for ends, value in sums.items() if ends[0] != ends[1]],
+        "traffic",
+    )
 
 
 LISTED = {  # codings of the inputs
@@ -259,7 +373,12 @@ def listed(tmp_path_factory):
     """Graphs of listed edges with cycles, self-connections and spikes that are not whole numbers."""
     folder, made = tmp_path_factory.mktemp("listed"), {}
     for name, codings in LISTED.items():
-        sizes = {"sizes": (4, 6, 5, 8), "inputs": len(codings), "codings": codings or ("spikes",), "density": 0.5}
+        sizes = {
+            "sizes": (4, 6, 5, 8),
+            "inputs": len(codings),
+            "codings": codings or ("spikes",),
+            "density": 0.5,
+        }
         made[name], synapses = random_graph(folder / f"{name}.h5", len(made), **sizes)
         assert any((t, s) in synapses for s, t in synapses)
     yield made
@@ -269,11 +388,21 @@ def listed(tmp_path_factory):
 
 GRAPHS = ("graph", "residual_graph", "weights_graph")
 CASES = [(name, format, {}) for name in GRAPHS for format in sorted(READERS)]
-CASES += [("graph", name, {"rate_unit": "hz"}) for name, format in FORMATS.items() if "rate_unit" in format.own_options]
 CASES += [
-    ("graph", name, {"with_input": True}) for name, format in FORMATS.items() if format.partial and name in READERS
+    ("graph", name, {"rate_unit": "hz"})
+    for name, format in FORMATS.items()
+    if "rate_unit" in format.own_options
 ]
-CASES += [("graph", name, {"exact": True}) for name, format in FORMATS.items() if "exact" in format.own_options]
+CASES += [
+    ("graph", name, {"with_input": True})
+    for name, format in FORMATS.items()
+    if format.partial and name in READERS
+]
+CASES += [
+    ("graph", name, {"exact": True})
+    for name, format in FORMATS.items()
+    if "exact" in format.own_options
+]
 CASES += [("graph", "parts", {"workers": 3})]
 CASES += [(name, format, {}) for name in LISTED for format in sorted(READERS)]
 
@@ -281,25 +410,51 @@ CASES += [(name, format, {}) for name in LISTED for format in sorted(READERS)]
 @pytest.mark.parametrize(("name", "format", "options"), CASES)
 def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, options):
     """With the values of a float32, exactly: in files with shorter or longer digits too."""
-    graph = request.getfixturevalue("listed")[name] if name in LISTED else request.getfixturevalue(name)
+    graph = (
+        request.getfixturevalue("listed")[name]
+        if name in LISTED
+        else request.getfixturevalue(name)
+    )
     options = ExportOptions(**options)
     assert name != "graph" or graph.attributes["pool_weight"] == "one"
-    times = save_spike_times(graph, tmp_path / "times.npz") if format == "spinemap" else None
-    given = {"request": Request(options, times), "origin": {"stamp": "s", "sha256": "0"}}
-    if format in ("metis", "hmetis", "snn", "axh", "spinemap") and graph.recording is None:
-        with pytest.raises(UsageError, match="has no spike counts, which this format requires"):
+    times = (
+        save_spike_times(graph, tmp_path / "times.npz")
+        if format == "spinemap"
+        else None
+    )
+    given = {
+        "request": Request(options, times),
+        "origin": {"stamp": "s", "sha256": "0"},
+    }
+    if (
+        format in ("metis", "hmetis", "snn", "axh", "spinemap")
+        and graph.recording is None
+    ):
+        with pytest.raises(
+            UsageError, match="has no spike counts, which this format requires"
+        ):
             export(graph, format, tmp_path / "net", **given)
         return
     written = export(graph, format, tmp_path / "net", **given)
-    found, expected = READERS[format](tmp_path / "net", graph), expected_synapses(graph, format, options)
+    found, expected = (
+        READERS[format](tmp_path / "net", graph),
+        expected_synapses(graph, format, options),
+    )
     assert found.source.size == written.edges or format == "metis"
     orders = [np.lexsort((edges.target, edges.source)) for edges in (found, expected)]
     for column in ("source", "target"):
-        np.testing.assert_array_equal(getattr(found, column)[orders[0]], getattr(expected, column)[orders[1]])
+        np.testing.assert_array_equal(
+            getattr(found, column)[orders[0]], getattr(expected, column)[orders[1]]
+        )
     for column, values in found.values.items():
         if options.exact:
-            np.testing.assert_array_equal(values[orders[0]], expected.values[column][orders[1]].astype(float))
-        pair = (np.float32(values[orders[0]]), np.float32(expected.values[column][orders[1]]))
+            np.testing.assert_array_equal(
+                values[orders[0]], expected.values[column][orders[1]].astype(float)
+            )
+        pair = (
+            np.float32(values[orders[0]]),
+            np.float32(expected.values[column][orders[1]]),
+        )
         np.testing.assert_array_equal(*pair, err_msg=column)
 
 
@@ -309,7 +464,9 @@ def test_every_format_has_a_reader():
 
 
 def nodes_of_csv(path):
-    table = pandas.read_csv(path, converters={"index": ast.literal_eval}, float_precision="round_trip")
+    table = pandas.read_csv(
+        path, converters={"index": ast.literal_eval}, float_precision="round_trip"
+    )
     return table.to_dict("records")
 
 
@@ -329,14 +486,28 @@ def nodes_of_npz(path):
 
 def nodes_of_parquet(path):
     rows = pyarrow.dataset.dataset(str(path / "nodes.parquet")).to_table().to_pylist()
-    return [{**row, "index": tuple(row[f"index_{a}"] for a in range(3) if row[f"index_{a}"] >= 0)} for row in rows]
+    return [
+        {
+            **row,
+            "index": tuple(
+                row[f"index_{a}"] for a in range(3) if row[f"index_{a}"] >= 0
+            ),
+        }
+        for row in rows
+    ]
 
 
 def nodes_of_sonata(path):
-    config, rows = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json")), []
+    config, rows = (
+        libsonata.CircuitConfig.from_file(str(path / "circuit_config.json")),
+        [],
+    )
     for name in ("input", "snn"):
         population = config.node_population(name)
-        columns = {c: population.get_attribute(c, population.select_all()) for c in ("bias", "rate", "spike_count")}
+        columns = {
+            c: population.get_attribute(c, population.select_all())
+            for c in ("bias", "rate", "spike_count")
+        }
         rows += [dict(zip(columns, values)) for values in zip(*columns.values())]
     return [{"id": number, **row} for number, row in enumerate(rows)]
 
@@ -344,13 +515,17 @@ def nodes_of_sonata(path):
 def nodes_of_networkx(path):
     found = pickle.loads(path.read_bytes()).nodes(data=True)  # noqa: S301
     return [
-        {"id": number, "population": name[0], "index": name[1], **values} for number, (name, values) in enumerate(found)
+        {"id": number, "population": name[0], "index": name[1], **values}
+        for number, (name, values) in enumerate(found)
     ]
 
 
 def nodes_of_graphml(path):
     rows = [node.attributes() for node in igraph.Graph.Read_GraphML(str(path)).vs]
-    return [{**row, "id": int(row["id"]), "index": ast.literal_eval(row["index"])} for row in rows]
+    return [
+        {**row, "id": int(row["id"]), "index": ast.literal_eval(row["index"])}
+        for row in rows
+    ]
 
 
 NODE_READERS = {
@@ -370,7 +545,10 @@ NODE_READERS = {
 def test_neurons_are_those_of_the_graph(graph, tmp_path, spike_times, format):
     """All numbers are the same float64."""
     export(graph, format, tmp_path / "net", Request(spike_times=spike_times))
-    rows, first = NODE_READERS[format](tmp_path / "net"), 84 if format == "spinemap" else 0
+    rows, first = (
+        NODE_READERS[format](tmp_path / "net"),
+        84 if format == "spinemap" else 0,
+    )
     assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first))
     for row in rows:
         node = graph.nodes[row["id"] + first]

@@ -36,15 +36,27 @@ def test_rates_replace_the_spikes_of_a_graph_file(graph, graph_path, tmp_path):
     for name, content, factor in (
         ("r.txt", "\n".join(map(str, spikes)), 1),
         ("r.npy", spikes / 4, 1 / 4),
-        ("r.csv", "id,rate\n" + "".join(f"{k},{spikes[k] / 8}\n" for k in reversed(range(nodes))), 30 / 8),
+        (
+            "r.csv",
+            "id,rate\n"
+            + "".join(f"{k},{spikes[k] / 8}\n" for k in reversed(range(nodes))),
+            30 / 8,
+        ),
     ):
         rates = rates_file(tmp_path / name, content)
-        new = import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10)
+        new = import_graph(
+            graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10
+        )
         with new.graph as found:
             assert [*new.hashes] == [graph_path, rates]
-            got = np.concatenate([population.spike_count.ravel() for population in found.populations])
+            got = np.concatenate(
+                [population.spike_count.ravel() for population in found.populations]
+            )
             np.testing.assert_allclose(got, spikes * factor)
-            assert (found.recording.num_samples, found.recording.num_timesteps) == (3, 10)
+            assert (found.recording.num_samples, found.recording.num_timesteps) == (
+                3,
+                10,
+            )
             for column, expected in zip(all_edges(found)[:3], all_edges(graph)[:3]):
                 np.testing.assert_array_equal(column, expected)
 
@@ -58,7 +70,8 @@ BAD_RATES = {
         "1\ninf\n": "line 2: inf spikes",
         "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
         "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
-        "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes in total; give at most 2^53",
+        "9007199254740992\n"
+        * 168: "the neurons have 1.513e+18 spikes in total; give at most 2^53",
         "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",
         "1\nmany\n": "line 2: 'many' is not a number",
         "0 1\n1 2\n": "line 1: '0 1' is not a number; give a number for each neuron, one a line, or CSV",
@@ -75,13 +88,21 @@ BAD_RATES = {
         (168, -1.0): "neuron 0: -1.0 spikes",
         (168, 2.0**54): "neuron 0: 1.8014398509481984e+16 spikes; give",
     },
-    "r.mat": {"": "not a file of spikes that snnb reads; it reads SONATA reports, traces of SANA-FE, npy"},
+    "r.mat": {
+        "": "not a file of spikes that snnb reads; it reads SONATA reports, traces of SANA-FE, npy"
+    },
 }
 
 
-@pytest.mark.parametrize(("name", "content"), [(name, content) for name in BAD_RATES for content in BAD_RATES[name]])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(name, content) for name in BAD_RATES for content in BAD_RATES[name]],
+)
 def test_rates_that_are_refused(name, content, graph_path, tmp_path):
-    rates = rates_file(tmp_path / name, np.full(content[0], content[-1]) if isinstance(content, tuple) else content)
+    rates = rates_file(
+        tmp_path / name,
+        np.full(content[0], content[-1]) if isinstance(content, tuple) else content,
+    )
     refused(graph_path, BAD_RATES[name][content], rates=rates)
 
 
@@ -96,20 +117,30 @@ def table(folder, kind, columns):
     elif kind == "parquet":
         pandas.DataFrame(columns).to_parquet(path)
     else:
-        pandas.DataFrame(columns).to_csv(path, index=kind == "csv")  # with a further column, or without
+        pandas.DataFrame(columns).to_csv(
+            path, index=kind == "csv"
+        )  # with a further column, or without
     return path
 
 
 @pytest.mark.parametrize(
-    ("kind", "block"), [("csv", 64), ("csv", 1 << 24), ("csv.gz", 64), ("npz", 64), ("parquet", 64)]
+    ("kind", "block"),
+    [("csv", 64), ("csv", 1 << 24), ("csv.gz", 64), ("npz", 64), ("parquet", 64)],
 )
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
     """Of random edges with self-connections, cycles, parallel edges, and neurons without any, as networkx has them."""
     monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     rng = np.random.default_rng(7)
     source, target = rng.integers(0, 60, (2, 400))
-    weight, rate = rng.normal(size=400).astype(np.float32), rng.integers(0, 9, 60).astype(np.float32) / 8
-    path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
+    weight, rate = (
+        rng.normal(size=400).astype(np.float32),
+        rng.integers(0, 9, 60).astype(np.float32) / 8,
+    )
+    path = table(
+        tmp_path,
+        kind,
+        {"source": source, "target": target, "weight": weight, "rate": rate[source]},
+    )
     expected = networkx.DiGraph()
     for edge in zip(source.tolist(), target.tolist(), weight.astype(float).tolist()):
         known = expected.get_edge_data(*edge[:2], {"weight": 0.0})
@@ -120,11 +151,22 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
         assert graph.number_of_edges() == expected.number_of_edges()
         (projection,) = graph.projections
         for node in range(60):
-            assert projection.out_degrees[node] == (expected.out_degree(node) if node in expected else 0)
-            assert projection.in_degrees[node] == (expected.in_degree(node) if node in expected else 0)
-        got = {(s, t): w for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))}
+            assert projection.out_degrees[node] == (
+                expected.out_degree(node) if node in expected else 0
+            )
+            assert projection.in_degrees[node] == (
+                expected.in_degree(node) if node in expected else 0
+            )
+        got = {
+            (s, t): w
+            for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))
+        }
         assert list(got) == sorted(expected.edges)
-        np.testing.assert_allclose([got[edge] for edge in got], [expected.edges[edge]["weight"] for edge in got], 1e-6)
+        np.testing.assert_allclose(
+            [got[edge] for edge in got],
+            [expected.edges[edge]["weight"] for edge in got],
+            1e-6,
+        )
         counts = np.where(np.isin(np.arange(60), source), rate * 8, 0)
         np.testing.assert_array_equal(graph.populations[0].spike_count, counts)
 
@@ -133,8 +175,18 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "others", "expected"),
     [
-        ([1, 2, 3], [2, 3, 1], {}, ["ids count from 0: 1 of 4 neurons have no edge, the first is 0"]),
-        ([7, 0], [9, 7], {}, ["ids count from 0: 7 of 10 neurons have no edge, the first is 1"]),
+        (
+            [1, 2, 3],
+            [2, 3, 1],
+            {},
+            ["ids count from 0: 1 of 4 neurons have no edge, the first is 0"],
+        ),
+        (
+            [7, 0],
+            [9, 7],
+            {},
+            ["ids count from 0: 7 of 10 neurons have no edge, the first is 1"],
+        ),
         ([1, 2], [0, 2], {}, []),  # a source only, a target only, a synapse onto itself
         (
             [2, 0, 2, 2],
@@ -152,7 +204,8 @@ def test_neurons_without_edges_unread_columns_and_parallel_edges_are_named(
 ):
     ends = {"source": np.array(source), "target": np.array(target)}
     found = import_graph(
-        table(tmp_path, kind, {**ends, "weight": np.ones(len(source)), **others}), tmp_path / "in_graph.h5"
+        table(tmp_path, kind, {**ends, "weight": np.ones(len(source)), **others}),
+        tmp_path / "in_graph.h5",
     )
     found.graph.close()
     assert list(found.notes) == expected
@@ -163,21 +216,41 @@ def test_several_files_of_spikes_are_added_up(graph, graph_path, tmp_path):
     first, second = random.integers(0, 50, (2, nodes))
     inputs = sum(population.size for population in graph.inputs)
     first[:inputs] = second[:inputs] = 0
-    files = [rates_file(tmp_path / "a:b.npy", first), rates_file(tmp_path / "b.txt", "\n".join(map(str, second)))]
-    found = import_graph(graph_path, tmp_path / "in_graph.h5", rates=files, samples=3, steps=10)
+    files = [
+        rates_file(tmp_path / "a:b.npy", first),
+        rates_file(tmp_path / "b.txt", "\n".join(map(str, second))),
+    ]
+    found = import_graph(
+        graph_path, tmp_path / "in_graph.h5", rates=files, samples=3, steps=10
+    )
     with found.graph as new:
         assert [*found.hashes] == [graph_path, *files]
-        got = np.concatenate([population.spike_count.ravel() for population in new.populations])
+        got = np.concatenate(
+            [population.spike_count.ravel() for population in new.populations]
+        )
         np.testing.assert_array_equal(got, first + second)
-    assert found.notes == (f"no spike counts for {', '.join(p.name for p in graph.inputs)}",)
-    refused(graph_path, "a:b.npy: given twice", rates=[*files, files[0]], error=UsageError)
-    refused(graph_path, "not a report of SONATA, so omit :input", rates=[tmp_path / "b.txt:input"], error=UsageError)
+    assert found.notes == (
+        f"no spike counts for {', '.join(p.name for p in graph.inputs)}",
+    )
+    refused(
+        graph_path, "a:b.npy: given twice", rates=[*files, files[0]], error=UsageError
+    )
+    refused(
+        graph_path,
+        "not a report of SONATA, so omit :input",
+        rates=[tmp_path / "b.txt:input"],
+        error=UsageError,
+    )
     refused(graph_path, "c.npy:input: no such file", rates=[tmp_path / "c.npy:input"])
 
 
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
 def test_ids_without_sign(kind, tmp_path):
-    path = table(tmp_path, kind, {"source": np.array([2, 0], np.uint64), "target": np.array([0, 1], np.uint64)})
+    path = table(
+        tmp_path,
+        kind,
+        {"source": np.array([2, 0], np.uint64), "target": np.array([0, 1], np.uint64)},
+    )
     with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
         assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 2], [1, 0]]
 
@@ -190,7 +263,9 @@ def test_a_matrix_of_scipy(form, shape, tmp_path):
     with import_graph(tmp_path / "m.npz", tmp_path / "in_graph.h5").graph as graph:
         (projection,) = graph.projections
         assert (projection.to_scipy() != matrix.astype(np.float32)).nnz == 0
-        assert [p.size for p in graph.populations] == sorted({*shape} if shape[0] == shape[1] else shape)
+        assert [p.size for p in graph.populations] == sorted(
+            {*shape} if shape[0] == shape[1] else shape
+        )
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -204,37 +279,69 @@ def test_names_are_numbered_in_natural_order(kind, tmp_path):
     found = import_graph(path, tmp_path / "in_graph.h5")
     with found.graph as graph:
         expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
-        assert list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
+        assert (
+            list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
+        )
         assert len(graph.inputs) == 0
     merged = f"9,000 edges are {len(expected):,} synapses: the weights of parallel edges are summed"
     assert found.notes == ("without a column weight, every weight is 1", merged)
     rates = rates_file(
-        tmp_path / "r.csv", "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items())
+        tmp_path / "r.csv",
+        "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items()),
     )
     with import_graph(path, tmp_path / "in_graph.h5", rates=rates).graph as graph:
-        np.testing.assert_array_equal(graph.populations[0].spike_count, 3 * np.arange(len(ids)))
+        np.testing.assert_array_equal(
+            graph.populations[0].spike_count, 3 * np.arange(len(ids))
+        )
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
 def test_groups_are_populations(kind, tmp_path):
     """Indices keep their places; other names are in natural order; files of spikes name groups and neurons."""
-    rows = [("input", "(0, 1)", "b", "x"), ("b", "y", "b", "x"), ("input", "(2, 0)", "c", "5"), ("b", "z", "c", "1")]
-    path = table(tmp_path, kind, dict(zip(("source_group", "source", "target_group", "target"), map(list, zip(*rows)))))
+    rows = [
+        ("input", "(0, 1)", "b", "x"),
+        ("b", "y", "b", "x"),
+        ("input", "(2, 0)", "c", "5"),
+        ("b", "z", "c", "1"),
+    ]
+    path = table(
+        tmp_path,
+        kind,
+        dict(
+            zip(
+                ("source_group", "source", "target_group", "target"),
+                map(list, zip(*rows)),
+            )
+        ),
+    )
     with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
-        assert [(p.name, p.shape) for p in graph.populations] == [("input", (3, 2)), ("b", (3,)), ("c", (6,))]
+        assert [(p.name, p.shape) for p in graph.populations] == [
+            ("input", (3, 2)),
+            ("b", (3,)),
+            ("c", (6,)),
+        ]
         assert [p.name for p in graph.inputs] == ["input"]
         edges = set(zip(*(column.tolist() for column in all_edges(graph)[:2])))
         assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
     rates = rates_file(tmp_path / "r.csv", "id,spikes\n0,1\n")
-    with pytest.raises(InputError, match=r"has no neuron '0'; its neurons have names such as 'input,\(0, 0\)'"):
+    with pytest.raises(
+        InputError,
+        match=r"has no neuron '0'; its neurons have names such as 'input,\(0, 0\)'",
+    ):
         import_graph(path, tmp_path / "in_graph.h5", rates=rates)
 
 
 @pytest.mark.parametrize(
     ("text", "edges"),
     [  # as numpy.savetxt writes ids; spaces around names
-        ("source,target,weight\n2.0e+00,0.0e+00,0.5\n1.,2.,0.25\n0.0,1.0,1\n", [(0, 1, 1), (1, 2, 0.25), (2, 0, 0.5)]),
-        ('source, target, weight\na, b, 1\nb, c, 2\n"a" , c, 4\n', [(0, 1, 1), (0, 2, 4), (1, 2, 2)]),
+        (
+            "source,target,weight\n2.0e+00,0.0e+00,0.5\n1.,2.,0.25\n0.0,1.0,1\n",
+            [(0, 1, 1), (1, 2, 0.25), (2, 0, 0.5)],
+        ),
+        (
+            'source, target, weight\na, b, 1\nb, c, 2\n"a" , c, 4\n',
+            [(0, 1, 1), (0, 2, 4), (1, 2, 2)],
+        ),
     ],
 )
 def test_ids_as_floats_and_spaces_around_names(text, edges, tmp_path):
@@ -246,12 +353,20 @@ def test_ids_as_floats_and_spaces_around_names(text, edges, tmp_path):
 def test_numbers_of_a_csv_are_those_of_python(tmp_path):
     texts = "0 -0.0 1 +3 1e3 1E-3 .5 5. 0.1 3.4028235e38 1.1754944e-38 1e-45 -7e-46 123456789012345678901234567890"
     texts += " 0.000000000000000000000000000000000012345678901234567890 0.30000001192092896 9.999999999999999999e22"
-    texts = [*texts.split(), *map(repr, np.random.default_rng(0).normal(size=500).astype(np.float32).tolist())]
+    texts = [
+        *texts.split(),
+        *map(
+            repr, np.random.default_rng(0).normal(size=500).astype(np.float32).tolist()
+        ),
+    ]
     (tmp_path / "n.csv").write_text(
-        "weight;source;target\r\n" + "".join(f" {t} ;{k};0\r\n" for k, t in enumerate(texts))
+        "weight;source;target\r\n"
+        + "".join(f" {t} ;{k};0\r\n" for k, t in enumerate(texts))
     )
     with import_graph(tmp_path / "n.csv", tmp_path / "in_graph.h5").graph as graph:
-        np.testing.assert_array_equal(all_edges(graph)[2], np.array([float(text) for text in texts], np.float32))
+        np.testing.assert_array_equal(
+            all_edges(graph)[2], np.array([float(text) for text in texts], np.float32)
+        )
 
 
 BAD_CSV = {
@@ -289,7 +404,9 @@ BAD_CSV = {
 def test_a_compressed_file_that_is_cut_is_refused(cut, tmp_path):
     """Also beyond the first lines, which are read apart."""
     numbers = np.random.default_rng(0).integers(0, 1000, (20_000, 2)).tolist()
-    text = "source,target\n" + "".join(f"{source},{target}\n" for source, target in numbers)
+    text = "source,target\n" + "".join(
+        f"{source},{target}\n" for source, target in numbers
+    )
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode())[:-cut])
     refused(tmp_path / "t.csv.gz", "not a complete gzip file")
 
@@ -301,7 +418,13 @@ def test_csv_that_is_refused(content, tmp_path):
 
 
 def csr(**arrays):
-    matrix = {"indices": [1, 0], "indptr": [0, 1, 2], "data": [1.0, 2.0], "shape": [2, 2], "format": b"csr"}
+    matrix = {
+        "indices": [1, 0],
+        "indptr": [0, 1, 2],
+        "data": [1.0, 2.0],
+        "shape": [2, 2],
+        "format": b"csr",
+    }
     return {**matrix, **arrays}
 
 
@@ -310,7 +433,10 @@ BAD_NPZ = [
     ({"source": [0, 1], "target": [0]}, "its arrays have different lengths"),
     ({"source": [0.5], "target": [0]}, "source is of type float64, not integers"),
     ({"source": [0, -1], "target": [0, 1]}, "edge 1: source -1; the neurons are 0 to"),
-    ({"source": [0], "target": [1], "weight": [np.inf]}, "the edge from neuron 0 to 1 has the weight inf"),
+    (
+        {"source": [0], "target": [1], "weight": [np.inf]},
+        "the edge from neuron 0 to 1 has the weight inf",
+    ),
     ({"source": [[0]], "target": [1]}, "or several axes"),
     ({"source": np.array([{}]), "target": [1]}, "not a complete npz file"),
     (csr(indptr=[0, 2, 1]), "not a sparse matrix of scipy"),
@@ -329,8 +455,14 @@ BAD_PARQUET = [
     ({"from": [0], "to": [1]}, "has no column source"),
     ({"source": [0, 1], "target": [1, None]}, "row 1: target is null"),
     ({"source": [0, -1], "target": [0, 1]}, "row 1: source -1; the neurons are 0 to"),
-    ({"source": [0.0, 1.0], "target": [1, 0]}, "source is of type float64, not integers"),
-    ({"source": [0], "target": [1], "weight": [float("nan")]}, "the edge from neuron 0 to 1 has the weight nan"),
+    (
+        {"source": [0.0, 1.0], "target": [1, 0]},
+        "source is of type float64, not integers",
+    ),
+    (
+        {"source": [0], "target": [1], "weight": [float("nan")]},
+        "the edge from neuron 0 to 1 has the weight nan",
+    ),
 ]
 
 
@@ -347,42 +479,74 @@ def test_files_of_other_bytes_are_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
-@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata"])
+@pytest.mark.parametrize(
+    "target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata"]
+)
 def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, target):
     original = request.getfixturevalue(name)
     format = "csv" if "csv" in target else target
     path = tmp_path / {"sonata": "net"}.get(target, f"net.{target}")
-    options = ExportOptions(rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step")
+    options = ExportOptions(
+        rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step"
+    )
     export(original, format, path, Request(options), origin=ORIGIN)
     again, notes = imported(path, tmp_path / "again")
-    edges = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
+    edges = all_edges(
+        original.with_pool_weight("mean") if FORMATS[format].simulates else original
+    )
     with again:
-        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+        assert costs_of(again, tmp_path / "partition") == costs_of(
+            original, tmp_path / "partition"
+        )
         for one, other in zip(all_edges(again), edges):
             np.testing.assert_array_equal(one, other)
         for one, other in zip(again.populations, original.populations):
-            assert (one.name, one.layer, one.shape, one.coding) == (other.name, other.layer, other.shape, other.coding)
+            assert (one.name, one.layer, one.shape, one.coding) == (
+                other.name,
+                other.layer,
+                other.shape,
+                other.coding,
+            )
             np.testing.assert_array_equal(one.spike_count, other.spike_count)
             np.testing.assert_array_equal(one.bias, other.bias)
         assert again.recording == original.recording
     assert notes == (("delays are not read",) if format == "sonata" else ())
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata"])
+@pytest.mark.parametrize(
+    "name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata"]
+)
 @pytest.mark.parametrize("original", ["weights_graph", "graph"])
-def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(request, tmp_path, name, original):
+def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(
+    request, tmp_path, name, original
+):
     format, original = name[4:], request.getfixturevalue(original)
     export(original, format, tmp_path / name, origin=ORIGIN)
     again, _ = imported(tmp_path / name, tmp_path / "again")
     with again:
-        expected = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
+        expected = all_edges(
+            original.with_pool_weight("mean") if FORMATS[format].simulates else original
+        )
         np.testing.assert_array_equal(all_edges(again)[2], expected[2])
         assumed = original.recording is None
         assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.sonata", "net.snn", "net.axh", "net.hgr"])
-def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, tmp_path, name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net.csv",
+        "net.npz",
+        "net.parquet",
+        "net.sonata",
+        "net.snn",
+        "net.axh",
+        "net.hgr",
+    ],
+)
+def test_spikes_that_are_assumed_are_assumed_after_an_export_too(
+    weights_graph, tmp_path, name
+):
     format = {"net.hgr": "hmetis"}.get(name, name[4:])
     export(weights_graph, "csv", tmp_path / "weights.csv")
     assumed, _ = imported(tmp_path / "weights.csv", tmp_path / "first")
@@ -399,22 +563,35 @@ def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, 
 def _named_edges(graph):
     """The weight of each edge by the populations and indices of its ends."""
     names = names_of(graph)
-    return {(names[s], names[t]): w for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))}
+    return {
+        (names[s], names[t]): w
+        for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))
+    }
 
 
 @pytest.mark.parametrize("missing", ["json", "nodes.csv"])
 def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, missing):
     """Populations, spikes of sources and edges are the same; the recording is that of the options."""
     unit = "step" if missing == "json" else "hz"
-    export(residual_graph, "csv", tmp_path / "net.csv", Request(ExportOptions(rate_unit=unit)))
+    export(
+        residual_graph,
+        "csv",
+        tmp_path / "net.csv",
+        Request(ExportOptions(rate_unit=unit)),
+    )
     (tmp_path / f"net.csv.{missing}").unlink()
     recording = residual_graph.recording
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
     again, notes = imported(tmp_path / "net.csv", tmp_path / "again", **options)
     with again:
         assert _named_edges(again) == _named_edges(residual_graph)
-        others = {population.name: population for population in residual_graph.populations}
-        assert [one.name for one in again.populations] == ["input", *sorted(others.keys() - {"input"})]
+        others = {
+            population.name: population for population in residual_graph.populations
+        }
+        assert [one.name for one in again.populations] == [
+            "input",
+            *sorted(others.keys() - {"input"}),
+        ]
         for one in again.populations:
             other = others[one.name]
             assert one.shape == other.shape
@@ -425,7 +602,9 @@ def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, mi
 
 
 @pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
-def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp_path, format):
+def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(
+    graph_path, tmp_path, format
+):
     shutil.copy(graph_path, tmp_path / "net_graph.h5")
     with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:
         group = file.create_group("populations/0002/neuron")
@@ -434,7 +613,9 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
         file["delays"] = np.array([0, 1, 0, 0, 0])
     seal(tmp_path / "net_graph.h5")
     rates = rates_file(tmp_path / "r.npy", np.arange(168))
-    original = import_graph(tmp_path / "net_graph.h5", tmp_path / "in_graph.h5", rates=rates).graph
+    original = import_graph(
+        tmp_path / "net_graph.h5", tmp_path / "in_graph.h5", rates=rates
+    ).graph
     with original:
         export(original, format, tmp_path / f"net.{format}")
         again, notes = imported(tmp_path / f"net.{format}", tmp_path / "again")
@@ -447,7 +628,9 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
 @pytest.mark.parametrize("name", ["net.csv", "sonata"])
 def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
     format, path = {"net.csv": "csv"}.get(name, name), tmp_path / name
-    export(pruned_graph, format, path, Request(ExportOptions(integers=True)), origin=ORIGIN)
+    export(
+        pruned_graph, format, path, Request(ExportOptions(integers=True)), origin=ORIGIN
+    )
     _, notes = imported(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
 
@@ -465,13 +648,20 @@ def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, for
         again, _ = imported(tmp_path / f"net.{format}", tmp_path / "again")
         with again:
             assert again.populations[2].window == (4, 20)
-            np.testing.assert_array_equal(again.populations[2].initial_potential, np.array([0.5, 0.1], np.float32))
+            np.testing.assert_array_equal(
+                again.populations[2].initial_potential, np.array([0.5, 0.1], np.float32)
+            )
             if format == "sonata":  # NEST starts neurons as the file of nodes states
                 with h5py.File(str(tmp_path / "net.sonata/nodes.h5"), "r") as file:
                     starts = file["nodes/snn/0/dynamics_params/V_m"][()]
-                expected = [np.resize(p.initial_potential if p.window else 0, p.size) for p in again.layers]
+                expected = [
+                    np.resize(p.initial_potential if p.window else 0, p.size)
+                    for p in again.layers
+                ]
                 np.testing.assert_array_equal(starts, np.concatenate(expected))
-            assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+            assert costs_of(again, tmp_path / "partition") == costs_of(
+                original, tmp_path / "partition"
+            )
 
 
 def replaced(old, new):
@@ -486,26 +676,68 @@ BAD_EXPORTS = [
         replaced(",spikes,", ",spikes,many"),
         "not the table of nodes of an export (could not convert",
     ),
-    ("csv", "net.csv.nodes.csv", replaced("input,", "output,"), "its neurons differ from the description"),
-    ("csv", "net.csv.json", replaced("7,", "8,"), "its neurons differ from the description"),
-    ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("sonata", "description.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("hmetis", "net.hgr.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons differ from the description"),
+    (
+        "csv",
+        "net.csv.nodes.csv",
+        replaced("input,", "output,"),
+        "its neurons differ from the description",
+    ),
+    (
+        "csv",
+        "net.csv.json",
+        replaced("7,", "8,"),
+        "its neurons differ from the description",
+    ),
+    (
+        "csv",
+        "net.csv.json",
+        replaced("{", "["),
+        "not the description of an export of snnb",
+    ),
+    (
+        "sonata",
+        "description.json",
+        replaced("{", "["),
+        "not the description of an export of snnb",
+    ),
+    (
+        "hmetis",
+        "net.hgr.json",
+        replaced("{", "["),
+        "not the description of an export of snnb",
+    ),
+    (
+        "npz",
+        "description.json",
+        replaced(" 7,", " 8,"),
+        "its neurons differ from the description",
+    ),
     (
         "npz",
         "0001_input__02Conv2D_4x3x2.npz",
         Path.unlink,
         "has no matrix 0001_*.npz, the synapses from input to 02Conv2D",
     ),
-    ("npz", "0001_input__02Conv2D_4x3x2.npz", lambda path: np.savez(path, **csr()), "a matrix of shape (2, 2), not"),
+    (
+        "npz",
+        "0001_input__02Conv2D_4x3x2.npz",
+        lambda path: np.savez(path, **csr()),
+        "a matrix of shape (2, 2), not",
+    ),
     ("npz", "description.json", Path.unlink, "no such file"),
     ("parquet", "edges.parquet", Path.unlink, "has no file of edges"),
-    ("parquet", "nodes.parquet", lambda path: path.write_bytes(b"PAR1"), "not a complete Parquet file"),
     (
         "parquet",
         "nodes.parquet",
-        lambda path: path.write_bytes(path.read_bytes().replace(b"02Conv", b"02\xc9onv")),
+        lambda path: path.write_bytes(b"PAR1"),
+        "not a complete Parquet file",
+    ),
+    (
+        "parquet",
+        "nodes.parquet",
+        lambda path: path.write_bytes(
+            path.read_bytes().replace(b"02Conv", b"02\xc9onv")
+        ),
         "utf-8",
     ),
 ]

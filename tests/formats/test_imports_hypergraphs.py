@@ -16,22 +16,42 @@ from tests.graph.edges import all_edges
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
 
 
-@pytest.mark.parametrize(("format", "unit"), [("snn", "step"), ("snn", "hz"), ("axh", "hz"), ("hmetis", "step")])
+@pytest.mark.parametrize(
+    ("format", "unit"),
+    [("snn", "step"), ("snn", "hz"), ("axh", "hz"), ("hmetis", "step")],
+)
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
-def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, format, unit):
+def test_an_export_that_is_read_again_maps_the_same(
+    request, tmp_path, name, format, unit
+):
     """All but the weights, the spikes of neurons without targets, and in .hgr silent neurons."""
-    original, path = request.getfixturevalue(name), tmp_path / f"net.{'hgr' if format == 'hmetis' else format}"
-    export(original, format, path, Request(ExportOptions(with_input=True, rate_unit=unit)), origin=ORIGIN)
+    original, path = (
+        request.getfixturevalue(name),
+        tmp_path / f"net.{'hgr' if format == 'hmetis' else format}",
+    )
+    export(
+        original,
+        format,
+        path,
+        Request(ExportOptions(with_input=True, rate_unit=unit)),
+        origin=ORIGIN,
+    )
     again, notes = imported(path, tmp_path)
     counts = np.concatenate([p.spike_count.ravel() for p in original.populations])
     if format == "hmetis":
         np.save(tmp_path / "rates.npy", np.maximum(counts, 1))
-        original, _ = imported(original.path, tmp_path / "clipped", rates=tmp_path / "rates.npy")
+        original, _ = imported(
+            original.path, tmp_path / "clipped", rates=tmp_path / "rates.npy"
+        )
     with again:
-        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+        assert costs_of(again, tmp_path / "partition") == costs_of(
+            original, tmp_path / "partition"
+        )
         for one, other in zip(all_edges(again)[:2], all_edges(original)[:2]):
             np.testing.assert_array_equal(one, other)
-        assert [p.shape for p in again.populations] == [p.shape for p in original.populations]
+        assert [p.shape for p in again.populations] == [
+            p.shape for p in original.populations
+        ]
         assert again.recording == original.recording
     assert "the file has no weights of synapses: all are 1" in notes
 
@@ -42,7 +62,9 @@ def test_without_a_description_all_nodes_are_placed_neurons(residual_graph, tmp_
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
     found, notes = imported(tmp_path / "net.snn", tmp_path, **options)
     with found:
-        counts = np.concatenate([p.spike_count.ravel() for p in residual_graph.populations])
+        counts = np.concatenate(
+            [p.spike_count.ravel() for p in residual_graph.populations]
+        )
         source = np.unique(all_edges(residual_graph)[0])
         expected = np.zeros_like(counts)
         expected[source] = counts[source]
@@ -54,11 +76,31 @@ def test_without_a_description_all_nodes_are_placed_neurons(residual_graph, tmp_
 
 def snn(path, *words):
     """Write words: integers as uint32, others as float32."""
-    path.write_bytes(b"".join(struct.pack("<I" if isinstance(word, int) else "<f", word) for word in words))
+    path.write_bytes(
+        b"".join(
+            struct.pack("<I" if isinstance(word, int) else "<f", word) for word in words
+        )
+    )
     return path
 
 
-SOME_SNN = (4, 3, 2, 0, 1, 2, 0.3, 1, 2, 2, 0.25, 1, 0, 3, 0.3)  # 0 → 1, 2; 2 → 2; 0 → 3
+SOME_SNN = (
+    4,
+    3,
+    2,
+    0,
+    1,
+    2,
+    0.3,
+    1,
+    2,
+    2,
+    0.25,
+    1,
+    0,
+    3,
+    0.3,
+)  # 0 → 1, 2; 2 → 2; 0 → 3
 SOME_AXH = (4, 3, 3, 1, 0, 1, 2, 0.3, 2, 1, 2, 2, 0.25, 2, 1, 0, 3, 0.3)
 
 
@@ -69,14 +111,23 @@ def test_a_file_of_axoncuda_by_hand(tmp_path, name, words):
     for steps, spikes in ((None, [np.float32(0.3), 0, 0.25, 0]), (10, [3, 0, 2.5, 0])):
         found, notes = imported(path, tmp_path, steps=steps)
         with found:
-            assert [column.tolist() for column in all_edges(found)[:3]] == [[0, 0, 0, 2], [1, 2, 3, 2], [1, 1, 1, 1]]
+            assert [column.tolist() for column in all_edges(found)[:3]] == [
+                [0, 0, 0, 2],
+                [1, 2, 3, 2],
+                [1, 1, 1, 1],
+            ]
             np.testing.assert_array_equal(found.populations[0].spike_count, spikes)
             assert len(notes) == 3
 
 
 HGR = {
     "2 3 11\n5 1 2 3\n0 3 1\n1\n1\n1\n": ([5, 0, 0], [0, 0, 2], [1, 2, 0], 4),
-    "% one\n\n2 3 11\n%\n5 1 2 3\r\n\n7  3\t1 \n1\n2\n1": ([5, 0, 7], [0, 0, 2], [1, 2, 0], 4),
+    "% one\n\n2 3 11\n%\n5 1 2 3\r\n\n7  3\t1 \n1\n2\n1": (
+        [5, 0, 7],
+        [0, 0, 2],
+        [1, 2, 0],
+        4,
+    ),
     "2 3 1\n5 2 2 3\n7 3\n": ([0, 5, 7], [1, 1], [1, 2], 3),
     "1 3 10\n3 2 1\n1\n1\n1\n": ([1, 1, 1], [2, 2], [0, 1], 4),
     "1 3\n3 2 1\n": ([1, 1, 1], [2, 2], [0, 1], 3),
@@ -99,29 +150,49 @@ def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text):
 
 
 def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
-    export(residual_graph, "hmetis", tmp_path / "net.hgr", Request(ExportOptions(scale=0.25)), origin=ORIGIN)
+    export(
+        residual_graph,
+        "hmetis",
+        tmp_path / "net.hgr",
+        Request(ExportOptions(scale=0.25)),
+        origin=ORIGIN,
+    )
     found, notes = imported(tmp_path / "net.hgr", tmp_path)
     with found:
         for one, other in zip(found.populations[:-1], residual_graph.populations):
-            np.testing.assert_array_equal(one.spike_count, 4 * np.maximum(np.rint(other.spike_count / 4), 1))
+            np.testing.assert_array_equal(
+                one.spike_count, 4 * np.maximum(np.rint(other.spike_count / 4), 1)
+            )
     assert "numbers of spikes were rounded to multiples of 4" in notes
 
 
 def test_the_description_alone_states_the_weight_of_a_spike(residual_graph, tmp_path):
     """Without it the weights are the spikes; one of an older version, which does not state the weight, is refused."""
     path = tmp_path / "net.hgr"
-    export(residual_graph, "hmetis", path, Request(ExportOptions(scale=0.25)), origin=ORIGIN)
+    export(
+        residual_graph,
+        "hmetis",
+        path,
+        Request(ExportOptions(scale=0.25)),
+        origin=ORIGIN,
+    )
     described = json.loads((tmp_path / "net.hgr.json").read_text())
     assert described.pop("spike_weight") == 0.25
     (tmp_path / "net.hgr.json").write_text(json.dumps(described))
-    with pytest.raises(DamagedError, match="states no spike_weight: export the graph again"):
+    with pytest.raises(
+        DamagedError, match="states no spike_weight: export the graph again"
+    ):
         imported(path, tmp_path)
     (tmp_path / "net.hgr.json").unlink()
     found, notes = imported(path, tmp_path)
     with found:
-        counts = np.concatenate([p.spike_count.ravel() for p in residual_graph.populations])
+        counts = np.concatenate(
+            [p.spike_count.ravel() for p in residual_graph.populations]
+        )
         own = found.populations[0].spike_count
-        np.testing.assert_array_equal(own[own > 0], np.maximum(np.rint(counts / 4), 1)[own > 0])
+        np.testing.assert_array_equal(
+            own[own > 0], np.maximum(np.rint(counts / 4), 1)[own > 0]
+        )
     assert not any("multiples" in note for note in notes)
 
 
@@ -147,24 +218,67 @@ REFUSED = {
     (*SOME_SNN, 1): "its header states 3 hyperedges, which end at byte 60 of 64",
     (2, 1, 1, 2, 0, 0.5): "a hyperedge names neuron 2, and the header states 2, from 0",
     (2, 1, 1, 0, 2, 0.5): "a hyperedge names neuron 2, and the header states 2, from 0",
-    (2, 1, 1, 0, 1, -0.5): "the hyperedge of neuron 0 weighs -0.5; give spikes per time step",
+    (
+        2,
+        1,
+        1,
+        0,
+        1,
+        -0.5,
+    ): "the hyperedge of neuron 0 weighs -0.5; give spikes per time step",
     (2, 1, 1, 0, 1, float("nan")): "the hyperedge of neuron 0 weighs nan",
-    (2, 2, 1, 1, 0, 0.5, 1, 1, 1, 0.25): "two hyperedges of neuron 1 weigh 0.5 and 0.25",
+    (
+        2,
+        2,
+        1,
+        1,
+        0,
+        0.5,
+        1,
+        1,
+        1,
+        0.25,
+    ): "two hyperedges of neuron 1 weigh 0.5 and 0.25",
 }
 
 
 REFUSED_AXH = {
-    (4, 1, 3, 2, 0, 1, 2, 0.5): "hyperedge 0 has 3 pins and 2 sources; give hyperedges of one source",
+    (
+        4,
+        1,
+        3,
+        2,
+        0,
+        1,
+        2,
+        0.5,
+    ): "hyperedge 0 has 3 pins and 2 sources; give hyperedges of one source",
     (4, 2, 2, 1, 0, 1, 0.5, 0, 1, 0.5): "hyperedge 1 has 0 pins and 1 sources",
     (4, 2, 2, 1, 0, 1, 0.5, 1, 0, 0, 0.5): "hyperedge 1 has 1 pins and 0 sources",
-    (4, 1, 2, 1, 0, 4, 0.5): "a hyperedge names neuron 4, and the header states 4, from 0",
+    (
+        4,
+        1,
+        2,
+        1,
+        0,
+        4,
+        0.5,
+    ): "a hyperedge names neuron 4, and the header states 4, from 0",
     (4, 2, 2, 1, 0, 1, 0.5): "truncated, the 2 hyperedges of its header",
     (4, 1, 2, 1, 0, 1, -0.5): "the hyperedge of neuron 0 weighs -0.5",
 }
 
 
-@pytest.mark.parametrize(("content", "message"), [*REFUSED.items(), *REFUSED_AXH.items()])
+@pytest.mark.parametrize(
+    ("content", "message"), [*REFUSED.items(), *REFUSED_AXH.items()]
+)
 def test_bad_files(tmp_path, content, message):
-    path = tmp_path / ("a.hgr" if isinstance(content, str) else "a.axh" if content in REFUSED_AXH else "a.snn")
+    path = tmp_path / (
+        "a.hgr"
+        if isinstance(content, str)
+        else "a.axh"
+        if content in REFUSED_AXH
+        else "a.snn"
+    )
     path.write_text(content) if isinstance(content, str) else snn(path, *content)
     refused(path, message)

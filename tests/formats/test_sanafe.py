@@ -64,8 +64,12 @@ network:
 
 def network_file(path):
     rng = np.random.default_rng(3)
-    text = NETWORK.replace("WEIGHTS", ", ".join(map(str, (rng.integers(-3, 6, 36) / 4).tolist())))
-    text = text.replace("DENSE", ", ".join(map(str, (rng.integers(-2, 5, 36) / 8).tolist())))
+    text = NETWORK.replace(
+        "WEIGHTS", ", ".join(map(str, (rng.integers(-3, 6, 36) / 4).tolist()))
+    )
+    text = text.replace(
+        "DENSE", ", ".join(map(str, (rng.integers(-2, 5, 36) / 8).tolist()))
+    )
     path.write_text(text.replace("DELAYS", ", ".join(["0"] * 36)))
     return path
 
@@ -83,7 +87,9 @@ def loaded(path, folder, chip=None):
             for edge in neuron.edges_out:
                 end, attributes = edge.post_neuron, edge.synapse_attributes
                 weight = attributes.get("weight", attributes.get("w", 0))
-                edges.append(((name, number), (end.group_name, end.neuron_offset), weight))
+                edges.append(
+                    ((name, number), (end.group_name, end.neuron_offset), weight)
+                )
     return sorted(edges), arch, network
 
 
@@ -97,22 +103,41 @@ def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
     assert len(edges) == 144 + 36 + 6
     # Version 2.1.1 takes the number of the source for that of the pair in a sparse hyperedge
     weights = {(("in", 0), ("1", 2)): 0.25, (("in", 1), ("1", 0)): 0.5}
-    corrected = [(source, target, weights.get((source, target), weight)) for source, target, weight in edges]
+    corrected = [
+        (source, target, weights.get((source, target), weight))
+        for source, target, weight in edges
+    ]
     for file, expected in ((path, corrected), (tmp_path / "saved.yaml", edges)):
         found, notes = imported(file, tmp_path / file.stem)
         with found as graph:
-            names = [(p.name, number) for p in graph.populations for number in range(p.size)]
+            names = [
+                (p.name, number) for p in graph.populations for number in range(p.size)
+            ]
             rows = zip(*(column.tolist() for column in all_edges(graph)[:3]))
-            assert sorted((names[source], names[target], weight) for source, target, weight in rows) == expected
+            assert (
+                sorted(
+                    (names[source], names[target], weight)
+                    for source, target, weight in rows
+                )
+                == expected
+            )
             assert not graph.inputs
             if file == path:
-                assert [(p.name, p.size) for p in graph.populations] == [("in", 40), ("hidden", 12), ("1", 3)]
+                assert [(p.name, p.size) for p in graph.populations] == [
+                    ("in", 40),
+                    ("hidden", 12),
+                    ("1", 3),
+                ]
                 biases = [[0] * 10 + [0.25] * 29 + [0.5], [0.125] * 12, [0] * 3]
                 assert [p.bias.tolist() for p in graph.populations] == biases
                 cores = (tmp_path / file.stem / "partition.txt").read_text().split()
                 assert cores == [*"1" * 40, *"0" * 10, "3", "4", *"2" * 3]
-                assert (tmp_path / file.stem / "placement.txt").read_text() == "tile core\n0 1\n1 0\n2 0\n3 0\n3 1\n"
-                assert notes[1:] == ("the mapping is in partition.txt and placement.txt next to the graph",)
+                assert (
+                    tmp_path / file.stem / "placement.txt"
+                ).read_text() == "tile core\n0 1\n1 0\n2 0\n3 0\n3 1\n"
+                assert notes[1:] == (
+                    "the mapping is in partition.txt and placement.txt next to the graph",
+                )
 
 
 @pytest.mark.parametrize("update", [0.0, 21.6])
@@ -121,7 +146,9 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
     path = network_file(tmp_path / "net.yaml")
     chip = architecture()
     (soma,) = chip["architecture"]["tile"][0]["core"][0]["soma"]
-    soma["attributes"].update(energy_update_neuron=update * 1e-12, latency_update_neuron=update * 1e-10)
+    soma["attributes"].update(
+        energy_update_neuron=update * 1e-12, latency_update_neuron=update * 1e-10
+    )
     _, arch, network = loaded(path, tmp_path, chip)
     with contextlib.redirect_stdout(io.StringIO()):
         for group in network.groups.values():
@@ -129,17 +156,34 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
                 neuron.set_attributes(log_spikes=True)
         chip = import_module("sanafe").SpikingChip(arch)
         chip.load(network)
-        run = chip.sim(60, timing_model="simple", spike_trace=str(tmp_path / "spikes.csv"), perf_trace=True)
+        run = chip.sim(
+            60,
+            timing_model="simple",
+            spike_trace=str(tmp_path / "spikes.csv"),
+            perf_trace=True,
+        )
     found, _ = imported(path, tmp_path / "in", rates=tmp_path / "spikes.csv", steps=60)
     with found as graph:
-        assert sum(int(p.spike_count.sum()) for p in graph.populations) == run["neurons_fired"] > 300
+        assert (
+            sum(int(p.spike_count.sum()) for p in graph.populations)
+            == run["neurons_fired"]
+            > 300
+        )
         hardware = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
         mapped = cost_partition(MappableNetwork.of(graph), hardware, *files)
-        recorded = recorded_steps(mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz"))
+        recorded = recorded_steps(
+            mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz")
+        )
         cost = MappingCost.of(mapped, recorded=recorded)
-    energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events
-    assert (events["synapse"], events["axon_out"]) == (run["spikes"], run["packets_sent"])
+    energy, events = (
+        {name: joules * 1e12 for name, joules in run["energy"].items()},
+        cost.events,
+    )
+    assert (events["synapse"], events["axon_out"]) == (
+        run["spikes"],
+        run["packets_sent"],
+    )
     assert events["link_x"] + events["link_y"] == sum(run["perf_trace"]["hops"]) > 0
     assert recorded.events == pytest.approx(events)
     parts = cost.energy_by_part_pj
@@ -160,36 +204,47 @@ START = "network:\n  groups:\n  - {name: a, neurons: [0..2: {}]}\n  - name: b\n 
 GROUP = "network:\n  groups:\n  - name: a\n    neurons: "
 BAD = {
     START + "  - a.0 -> c.0: {weight: 1}\n": "a.0 -> c.0: there is no group 'c'",
-    START + "  - a.3 -> b.0: {weight: 1}\n": "a.3 -> b.0: there is no neuron a.3; the group has 3, from 0",
-    START + "  - a.0 -> b: {weight: 1}\n": "a.0 -> b: there is no neuron b.; the group has 1, from 0",
+    START
+    + "  - a.3 -> b.0: {weight: 1}\n": "a.3 -> b.0: there is no neuron a.3; the group has 3, from 0",
+    START
+    + "  - a.0 -> b: {weight: 1}\n": "a.0 -> b: there is no neuron b.; the group has 1, from 0",
     START + "  - a.0: {weight: 1}\n": "a.0: not an edge, as a.0 -> b.1",
     START + "  - a.0 -> b.0\n": 'network.edges.0: "a.0 -> b.0" is not a mapping',
-    START + "  - a.0 -> b.0: [weight: much]\n": 'a.0 -> b.0: weight: "much" is not a number',
-    START + "  - a.0 -> b.0: [much]\n": "a.0 -> b.0: 'much' is not a mapping of attributes",
-    START + "  - a.0 -> b.0: {weight: inf}\n": 'a.0 -> b.0: weight: "inf" is not a finite number',
+    START
+    + "  - a.0 -> b.0: [weight: much]\n": 'a.0 -> b.0: weight: "much" is not a number',
+    START
+    + "  - a.0 -> b.0: [much]\n": "a.0 -> b.0: 'much' is not a mapping of attributes",
+    START
+    + "  - a.0 -> b.0: {weight: inf}\n": 'a.0 -> b.0: weight: "inf" is not a finite number',
     START + "  - a -> b: {weight: [1]}\n": "a -> b: type: missing",
     START + "  - a -> b: {type: dense}\n": "a -> b: weight: missing",
-    START + "  - a -> b: {type: all, weight: [1]}\n": "a -> b: type: \"all\" is not 'dense', 'sparse' or 'conv2d'",
-    START + "  - a -> b: {type: dense, weight: [1, 2]}\n": "a -> b: weight has 2 numbers, not one for each of 3",
+    START
+    + "  - a -> b: {type: all, weight: [1]}\n": "a -> b: type: \"all\" is not 'dense', 'sparse' or 'conv2d'",
+    START
+    + "  - a -> b: {type: dense, weight: [1, 2]}\n": "a -> b: weight has 2 numbers, not one for each of 3",
     START
     + "  - a -> b: {type: sparse, source_target_pairs: [[2, 1]], weight: [1]}\n": "a -> b: source_target_pairs are not",
     START
     + "  - a -> b: {type: sparse, source_target_pairs: [[2, x]], weight: [1]}\n": '_pairs.0.1: "x" is not an integer',
-    START + "  - a -> b: {type: conv2d, weight: [1]}\n": "a -> b: input_height: missing; input_width: missing",
+    START
+    + "  - a -> b: {type: conv2d, weight: [1]}\n": "a -> b: input_height: missing; input_width: missing",
     START
     + "  - a -> b: {type: conv2d, weight: [1], input_height: 3, input_width: 1, input_channels: 1, kernel_height: 9, "
     "kernel_width: 1}\n": "a -> b: a conv2d from 3 to 0 neurons, not 3 to 1",
     START + "  - *edge\n": "aliases of YAML are not read",
     START + "  - [a\n": "not valid YAML (line 8",
     START + "   []\nmappings:\n- c: [core: 0.1]\n": "c: there is no group 'c'",
-    START + "   []\nmappings:\n- a.1..3: [core: 0.1]\n": "a.1..3: there is no neuron a.3; the group has 3",
-    START + "   []\nmappings:\n- a: [core: 3]\n": 'mappings.0.a.core: "3" does not match the pattern',
+    START
+    + "   []\nmappings:\n- a.1..3: [core: 0.1]\n": "a.1..3: there is no neuron a.3; the group has 3",
+    START
+    + "   []\nmappings:\n- a: [core: 3]\n": 'mappings.0.a.core: "3" does not match the pattern',
     "network:\n  edges: []\n": "network.groups: missing",
     "network: " + 999 * "[": "nested too deeply",
     START + "   []\nmappings:\n- a\n": 'mappings.0: "a" is not a mapping',
     "network: [1]\n": "network: a list is not a mapping",
     "mappings: []\n": "network: missing",
-    GROUP + "[0..1: {bias: x}]\n": 'network.groups.0.neurons.0.0..1.bias: "x" is not a number',
+    GROUP
+    + "[0..1: {bias: x}]\n": 'network.groups.0.neurons.0.0..1.bias: "x" is not a number',
     GROUP + "[1: {}]\n": "group a: there is no neuron a.1; the group has 1",
     GROUP + "[3..1: {}]\n": "group a: the range 3..1 ends before it begins",
     GROUP + "[b]\n": "group a: 'b' is not a number of a neuron, or a range as 0..9",
@@ -208,10 +263,18 @@ def test_files_that_are_refused(content, tmp_path):
     refused(path, BAD[content])
 
 
-def test_the_memory_of_the_values_is_required_before_they_are_read(monkeypatch, tmp_path):
-    (tmp_path / "net.yaml").write_text(START + 100_000 * "  - a.0 -> b.0: {weight: 1}\n")
+def test_the_memory_of_the_values_is_required_before_they_are_read(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "net.yaml").write_text(
+        START + 100_000 * "  - a.0 -> b.0: {weight: 1}\n"
+    )
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 50_000_000))
-    refused(tmp_path / "net.yaml", "take 0.1 GB of memory, and 0.1 GB are available", error=ResourceError)
+    refused(
+        tmp_path / "net.yaml",
+        "take 0.1 GB of memory, and 0.1 GB are available",
+        error=ResourceError,
+    )
 
 
 BAD_TRACES = {
@@ -228,7 +291,12 @@ BAD_TRACES = {
 def test_traces_that_are_refused(content, tmp_path):
     (tmp_path / "net.yaml").write_text(START + "   []\n")
     (tmp_path / "spikes.csv").write_text(content)
-    refused(tmp_path / "net.yaml", BAD_TRACES[content], rates=tmp_path / "spikes.csv", steps=10)
+    refused(
+        tmp_path / "net.yaml",
+        BAD_TRACES[content],
+        rates=tmp_path / "spikes.csv",
+        steps=10,
+    )
 
 
 EDGES = START + "  - a.0 -> b.0: {weight: 1}\n"

@@ -31,9 +31,26 @@ def convolutions():
         ):
             yield L.Conv2D(4, padding=padding, activation="relu", **settings)
         # TensorFlow's depthwise convolutions on the CPU have equal strides only.
-        for settings in ({"strides": 2}, {"dilation_rate": (1, 3)}, {"use_bias": False}):
-            yield L.DepthwiseConv2D((3, 2), padding=padding, depth_multiplier=2, activation="relu", **settings)
-            yield L.SeparableConv2D(5, (2, 3), padding=padding, depth_multiplier=3, activation="relu", **settings)
+        for settings in (
+            {"strides": 2},
+            {"dilation_rate": (1, 3)},
+            {"use_bias": False},
+        ):
+            yield L.DepthwiseConv2D(
+                (3, 2),
+                padding=padding,
+                depth_multiplier=2,
+                activation="relu",
+                **settings,
+            )
+            yield L.SeparableConv2D(
+                5,
+                (2, 3),
+                padding=padding,
+                depth_multiplier=3,
+                activation="relu",
+                **settings,
+            )
 
 
 def poolings():
@@ -50,8 +67,19 @@ def poolings():
 
 def others():
     """Everything else that reads one map."""
-    yield from (L.ZeroPadding2D(((1, 0), (2, 3))), L.ZeroPadding2D(2), L.Flatten(), L.GlobalAveragePooling2D())
-    yield from (L.Reshape((8, 27)), L.Reshape((-1, 4)), L.ReLU(), L.ReLU(0.3), L.Activation("relu"))
+    yield from (
+        L.ZeroPadding2D(((1, 0), (2, 3))),
+        L.ZeroPadding2D(2),
+        L.Flatten(),
+        L.GlobalAveragePooling2D(),
+    )
+    yield from (
+        L.Reshape((8, 27)),
+        L.Reshape((-1, 4)),
+        L.ReLU(),
+        L.ReLU(0.3),
+        L.Activation("relu"),
+    )
     yield from (
         L.Activation("softmax"),
         L.Softmax(),
@@ -59,8 +87,17 @@ def others():
         L.Dense(4),
         L.Dense(2, activation="softmax"),
     )
-    yield from (L.BatchNormalization(scale=scale, center=center) for scale in (False, True) for center in (False, True))
-    yield from (L.BatchNormalization(epsilon=0.1), L.Dropout(0.5), L.SpatialDropout2D(0.5), L.GaussianNoise(1))
+    yield from (
+        L.BatchNormalization(scale=scale, center=center)
+        for scale in (False, True)
+        for center in (False, True)
+    )
+    yield from (
+        L.BatchNormalization(epsilon=0.1),
+        L.Dropout(0.5),
+        L.SpatialDropout2D(0.5),
+        L.GaussianNoise(1),
+    )
     if NEWER:
         yield L.GlobalAveragePooling2D(keepdims=True)
 
@@ -68,7 +105,10 @@ def others():
 def joined():
     """A network of the kinds that read several layers, a layer used twice at two depths, and a model used twice."""
     x = L.Input(SHAPE)
-    inside = keras.Sequential([L.Conv2D(3, 1, input_shape=SHAPE), L.BatchNormalization(), L.ReLU(0.7)], name="inside")
+    inside = keras.Sequential(
+        [L.Conv2D(3, 1, input_shape=SHAPE), L.BatchNormalization(), L.ReLU(0.7)],
+        name="inside",
+    )
     again = L.DepthwiseConv2D(3, padding="same", name="again")
     one, two = inside(again(x)), again(inside(x))
     total = L.Add()([one, two, x, two])
@@ -79,7 +119,9 @@ def joined():
 def model_of(layers):
     """A model that applies layers to the same pictures, and joins what they make of them."""
     x = L.Input(SHAPE)
-    return keras.Model(x, L.Concatenate(name="end")([L.Reshape((-1,))(layer(x)) for layer in layers]))
+    return keras.Model(
+        x, L.Concatenate(name="end")([L.Reshape((-1,))(layer(x)) for layer in layers])
+    )
 
 
 MODELS = {
@@ -91,7 +133,9 @@ MODELS = {
 
 
 def test_every_kind_of_layer_is_among_them():
-    kinds = {type(layer).__name__ for build in MODELS.values() for layer in build().layers}
+    kinds = {
+        type(layer).__name__ for build in MODELS.values() for layer in build().layers
+    }
     assert kinds >= set(KERAS_KINDS)
 
 
@@ -99,20 +143,36 @@ def test_every_kind_of_layer_is_among_them():
 def test_a_layer_computes_what_keras_does(name, tmp_path):
     """In memory, in the file of `train`, and in a file that is written without Keras, which Keras opens too."""
     model, random = MODELS[name](), np.random.default_rng(0)
-    for part in (model, *(layer for layer in model.layers if isinstance(layer, keras.Model))):
+    for part in (
+        model,
+        *(layer for layer in model.layers if isinstance(layer, keras.Model)),
+    ):
         set_random_weights(part, random)
     network = trained_network(model)
     write_model(model, tmp_path / "keras.h5")
     write_keras_h5(network, tmp_path / "own.h5", "own")
     x = random.normal(0, 1, (5, *SHAPE)).astype(np.float32)
     expected = model(x).numpy()
-    for each in (network, read_trained(tmp_path / "keras.h5"), read_trained(tmp_path / "own.h5")):
+    for each in (
+        network,
+        read_trained(tmp_path / "keras.h5"),
+        read_trained(tmp_path / "own.h5"),
+    ):
         np.testing.assert_allclose(Analogue(each).outputs(x), expected, **TOLERANCE)
-    np.testing.assert_allclose(keras.models.load_model(str(tmp_path / "own.h5"))(x).numpy(), expected, **TOLERANCE)
+    np.testing.assert_allclose(
+        keras.models.load_model(str(tmp_path / "own.h5"))(x).numpy(),
+        expected,
+        **TOLERANCE,
+    )
 
 
 @pytest.mark.skipif(not NEWER, reason="TensorFlow 2.2 has no groups")
 def test_groups_are_refused_by_name():
-    model = keras.Sequential([L.Conv2D(6, 1, groups=3, input_shape=SHAPE, name="grouped"), L.Flatten()])
-    with pytest.raises(InputError, match=r"layer grouped \(Conv2D\): groups 3: grouped convolutions cannot be"):
+    model = keras.Sequential(
+        [L.Conv2D(6, 1, groups=3, input_shape=SHAPE, name="grouped"), L.Flatten()]
+    )
+    with pytest.raises(
+        InputError,
+        match=r"layer grouped \(Conv2D\): groups 3: grouped convolutions cannot be",
+    ):
         trained_network(model)

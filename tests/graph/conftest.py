@@ -36,7 +36,9 @@ def parsed(model, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def counts(model, tmp_path_factory):
-    return save_counts(tmp_path_factory.mktemp("simulation") / "spike_rate_sums.npz", counts_of(model))
+    return save_counts(
+        tmp_path_factory.mktemp("simulation") / "spike_rate_sums.npz", counts_of(model)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,9 @@ def graph(graph_path):
 
 @pytest.fixture(scope="session")
 def weights_graph(parsed, tmp_path_factory):
-    with build_graph(parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5") as opened:
+    with build_graph(
+        parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5"
+    ) as opened:
         yield opened
 
 
@@ -64,11 +68,19 @@ def residual_graph(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("residual"), residual()
     set_random_weights(model)
     counts = counts_of(model)
-    for name, like in (("sum", "two"), ("out", "out")):  # a sum's neurons are not those of a layer with a kernel
+    for name, like in (
+        ("sum", "two"),
+        ("out", "out"),
+    ):  # a sum's neurons are not those of a layer with a kernel
         counts[name] = np.abs(counts[like]) + 1
     counts["input"] = np.rint(counts["input"])
-    saved, parsed = save_counts(folder / "counts.npz", counts), save(model, folder / "net_parsed.h5")
-    with build_graph(parsed, folder / "net_graph.h5", counts=saved, coding={"input": "spikes"}) as opened:
+    saved, parsed = (
+        save_counts(folder / "counts.npz", counts),
+        save(model, folder / "net_parsed.h5"),
+    )
+    with build_graph(
+        parsed, folder / "net_graph.h5", counts=saved, coding={"input": "spikes"}
+    ) as opened:
         yield opened
 
 
@@ -82,9 +94,16 @@ def pruned_graph(tmp_path_factory):
     """A graph of a pruned integer network, with an input that spikes."""
     rng, network = np.random.default_rng(4), without_zeros(pruned_network(), SHARE)
     integers = [
-        replace(p, integer_threshold=rng.integers(20, 90, p.shape[-1]).astype(np.float32)) for p in network.populations
+        replace(
+            p, integer_threshold=rng.integers(20, 90, p.shape[-1]).astype(np.float32)
+        )
+        for p in network.populations
     ]
     integer = replace(network.with_populations(integers), weight_bits=8, pixel=255)
-    counts = {v.name: np.maximum(rng.integers(-9, 60, v.shape), 0) for v in network.volumes}
-    with graph_of(integer, tmp_path_factory.mktemp("pruned"), counts, {"input": "spikes"}) as opened:
+    counts = {
+        v.name: np.maximum(rng.integers(-9, 60, v.shape), 0) for v in network.volumes
+    }
+    with graph_of(
+        integer, tmp_path_factory.mktemp("pruned"), counts, {"input": "spikes"}
+    ) as opened:
         yield opened

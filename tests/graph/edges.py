@@ -9,8 +9,15 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 def all_edges(graph: SynapseGraph, rate_scale: float = 1.0) -> List[np.ndarray]:
     """Source, target, weight, edge of all edges of the graph, copied from the batches."""
-    batches = (batch for p in graph.projections for batch in p.edge_batches(rate_scale=rate_scale))
-    return [np.concatenate(columns) for columns in zip(*([values.copy() for values in batch] for batch in batches))]
+    batches = (
+        batch
+        for p in graph.projections
+        for batch in p.edge_batches(rate_scale=rate_scale)
+    )
+    return [
+        np.concatenate(columns)
+        for columns in zip(*([values.copy() for values in batch] for batch in batches))
+    ]
 
 
 def names_of(graph: SynapseGraph) -> List[Tuple[str, Tuple[int, ...]]]:
@@ -25,7 +32,9 @@ def step_by_graph(graph, frames, options):
     """
     source, *populations = graph.populations
     samples, threshold = frames.shape[2], np.float32(options.threshold)
-    inbound = {p.name: [q for q in graph.projections if q.target is p] for p in populations}
+    inbound = {
+        p.name: [q for q in graph.projections if q.target is p] for p in populations
+    }
     currents = {p.name: _current(p, inbound[p.name], threshold) for p in populations}
     start = np.float32(options.initial_potential * options.threshold)
     potential = {p.name: np.full((p.size, samples), start) for p in populations}
@@ -36,7 +45,9 @@ def step_by_graph(graph, frames, options):
             reached = potential[p.name] + currents[p.name](active)
             fires = reached >= threshold
             active[p.name] = fires * threshold
-            potential[p.name] = reached - (fires * reached if options.reset == "zero" else active[p.name])
+            potential[p.name] = reached - (
+                fires * reached if options.reset == "zero" else active[p.name]
+            )
             if step >= options.warm_up:
                 counts[p.name] += fires.T
     return counts
@@ -48,15 +59,22 @@ def _current(population, inbound, threshold):
     if any(q.rule == "MaxPooling2D" for q in inbound):
         return _Maximum(population, inbound, threshold)
     taps = np.ones((population.size, 1), np.float32)
-    if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
+    if any(
+        q.connections[0].weighting == "mean" for q in inbound
+    ):  # adds before it divides, as TensorFlow does
         taps_at = np.rint(1 / inbound[0].connections[0].scale).reshape(-1, 1)
         taps = np.repeat(taps_at, population.shape[-1], axis=0).astype(np.float32)
         for matrix in matrices.values():
-            matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
+            matrix.data[:] = np.rint(
+                matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr))
+            )
     bias = population.bias.ravel()[:, np.newaxis]
 
     def current(active):
-        return (sum(matrix @ active[name] for name, matrix in matrices.items()) / taps + bias).astype(np.float32)
+        return (
+            sum(matrix @ active[name] for name, matrix in matrices.items()) / taps
+            + bias
+        ).astype(np.float32)
 
     return current
 
@@ -79,7 +97,9 @@ class _Maximum:
         self._counts, self._highest, self._threshold = 0, 0, threshold
 
     def __call__(self, active):
-        present = np.zeros((self._nowhere + 1, next(iter(active.values())).shape[1]), np.float32)
+        present = np.zeros(
+            (self._nowhere + 1, next(iter(active.values())).shape[1]), np.float32
+        )
         for name, where in self._where.items():
             present[where[where >= 0]] = active[name][where >= 0]
         self._counts = self._counts + (present > 0)

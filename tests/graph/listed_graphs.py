@@ -8,7 +8,16 @@ from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 
 
-def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, fractional=True, codings=("spikes",)):
+def random_graph(
+    path,
+    seed,
+    sizes=(4, 9, 7),
+    inputs=1,
+    density=0.2,
+    chunks=3,
+    fractional=True,
+    codings=("spikes",),
+):
     """A graph, opened, and its synapses: float64 sums of the weights of parallel edges by source and target."""
     random, nodes, first = np.random.default_rng(seed), sum(sizes), sum(sizes[:inputs])
     populations = []
@@ -29,7 +38,9 @@ def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, f
     ends = random.integers(0, nodes, edges), random.integers(first, nodes, edges)
     weights = random.choice([-1.5, -0.25, 0.0, 0.5, 1.0, 1.0], ends[0].size)
     synapses = defaultdict(float)
-    for source, target, weight in zip(*(values.tolist() for values in (*ends, weights))):
+    for source, target, weight in zip(
+        *(values.tolist() for values in (*ends, weights))
+    ):
         synapses[source, target] += weight
     parts = zip(*(np.array_split(values, chunks) for values in (*ends, weights)))
     listed = ListedGraph(populations, parts, inputs=inputs)

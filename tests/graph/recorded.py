@@ -41,11 +41,14 @@ class Recorded:
             self._names = [
                 f"model_weights/{layer.decode()}/{name.decode()}"
                 for layer in file["model_weights"].attrs["layer_names"]
-                for name in file[f"model_weights/{layer.decode()}"].attrs["weight_names"]
+                for name in file[f"model_weights/{layer.decode()}"].attrs[
+                    "weight_names"
+                ]
             ]
             self._weights = [file[name][()] for name in self._names]
         self.layers = [
-            type(kind, (SimpleNamespace,), {})(name=name, output_shape=tuple(shape)) for kind, name, shape in layers
+            type(kind, (SimpleNamespace,), {})(name=name, output_shape=tuple(shape))
+            for kind, name, shape in layers
         ]
 
     def get_weights(self):
@@ -61,12 +64,20 @@ class Recorded:
                 file[name][...] = values
 
     def get_layer(self, name):
-        chosen = [values for key, values in zip(self._names, self._weights) if key.split("/")[1] == name]
+        chosen = [
+            values
+            for key, values in zip(self._names, self._weights)
+            if key.split("/")[1] == name
+        ]
         return SimpleNamespace(get_weights=lambda: chosen)
 
 
 def shape_of(layer):
-    return layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+    return (
+        layer.output_shape[0]
+        if isinstance(layer.output_shape, list)
+        else layer.output_shape
+    )
 
 
 def recorded(build):
@@ -85,7 +96,10 @@ def record():
         model.save(str(path), include_optimizer=False)
         with h5py.File(path, "r+") as file:
             file.attrs["output_shapes"] = json.dumps(
-                [[type(layer).__name__, layer.name, shape_of(layer)] for layer in model.layers]
+                [
+                    [type(layer).__name__, layer.name, shape_of(layer)]
+                    for layer in model.layers
+                ]
             )
 
 

@@ -50,7 +50,13 @@ def test_a_node_has_the_values_of_the_files(graph, model):
 @pytest.mark.parametrize("node", [-1, 168])
 def test_a_node_that_does_not_exist(graph, node):
     assert node not in graph.nodes
-    queries = (graph.successors, graph.predecessors, graph.in_degree, graph.out_degree, graph.nodes.__getitem__)
+    queries = (
+        graph.successors,
+        graph.predecessors,
+        graph.in_degree,
+        graph.out_degree,
+        graph.nodes.__getitem__,
+    )
     for query in (*queries, graph.edges_of):
         with pytest.raises(KeyError, match="from 0 to 167"):
             query(node)
@@ -63,14 +69,20 @@ def test_the_edges_of_a_neuron_are_those_of_the_graph(graph, node):
         chosen = np.stack(every)[:, every[column] == node]
         found = np.stack(graph.edges_of(node, direction))
         assert found.shape == chosen.shape
-        np.testing.assert_array_equal(found[:, np.lexsort(found[:2])], chosen[:, np.lexsort(chosen[:2])])
+        np.testing.assert_array_equal(
+            found[:, np.lexsort(found[:2])], chosen[:, np.lexsort(chosen[:2])]
+        )
 
 
 def test_unknown_choices_are_refused_with_those_that_exist(graph):
     for query in (graph.to_scipy, graph.projections[0].to_scipy):
-        with pytest.raises(UsageError, match="'weights' is unknown; use one of weight, edge"):
+        with pytest.raises(
+            UsageError, match="'weights' is unknown; use one of weight, edge"
+        ):
             query("weights")
-    with pytest.raises(UsageError, match="'kHz' is unknown; use one of step, hz, sample"):
+    with pytest.raises(
+        UsageError, match="'kHz' is unknown; use one of step, hz, sample"
+    ):
         graph.to_networkx(rate_unit="kHz")
     with pytest.raises(UsageError, match="use one of out, in"):
         graph.edges_of(5, "both")
@@ -78,15 +90,22 @@ def test_unknown_choices_are_refused_with_those_that_exist(graph):
 
 def test_an_edge_is_rate_times_weight(graph, model):
     sources, _, weights, edges = all_edges(graph)
-    rates = np.concatenate([counts_of(model)[p.name].ravel() for p in graph.populations]) / 100
+    rates = (
+        np.concatenate([counts_of(model)[p.name].ravel() for p in graph.populations])
+        / 100
+    )
     assert (edges == rates.astype(np.float32)[sources] * weights).all()
     assert np.count_nonzero(edges) < edges.size
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("step", 1), ("hz", 1000), ("sample", STEPS)])
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("step", 1), ("hz", 1000), ("sample", STEPS)]
+)
 def test_rate_units(graph, unit, factor):
     scale = graph.recording.rate_scale(unit)
-    np.testing.assert_allclose(all_edges(graph, rate_scale=scale)[3], all_edges(graph)[3] * factor, rtol=1e-6)
+    np.testing.assert_allclose(
+        all_edges(graph, rate_scale=scale)[3], all_edges(graph)[3] * factor, rtol=1e-6
+    )
 
 
 def test_without_spike_counts_edges_are_weights(weights_graph):
@@ -101,7 +120,9 @@ def test_mean_pooling_divides_by_the_neurons_in_the_window(weights_graph):
     projection = weights_graph.projections[2]
     windows = np.array([[3 * 2, 3 * 2], [2 * 2, 2 * 2]])
     for row, column in np.ndindex(2, 2):
-        node = projection.target.first + np.ravel_multi_index((row, column, 0), (2, 2, 5))
+        node = projection.target.first + np.ravel_multi_index(
+            (row, column, 0), (2, 2, 5)
+        )
         sources, weights = projection.predecessors(node)
         assert sources.size == windows[row, column]
         assert (weights == np.float32(1 / windows[row, column])).all()
@@ -111,8 +132,14 @@ def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
     source = LAYERS.Input((2, 2, 1), name="input")
     twice = LAYERS.Concatenate(axis=1)([source, source])
     model = keras.Model(source, LAYERS.MaxPooling2D((4, 1))(twice))
-    with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5", pool_weight="mean") as graph:
-        assert [values.tolist() for values in all_edges(graph)[:3]] == [[0, 1, 2, 3], [4, 5, 4, 5], [1, 1, 1, 1]]
+    with build_graph(
+        save(model, tmp_path / "p.h5"), tmp_path / "g.h5", pool_weight="mean"
+    ) as graph:
+        assert [values.tolist() for values in all_edges(graph)[:3]] == [
+            [0, 1, 2, 3],
+            [4, 5, 4, 5],
+            [1, 1, 1, 1],
+        ]
 
 
 def test_networkx_has_metadata_and_codings(graph):
@@ -127,7 +154,9 @@ def test_networkx_has_metadata_and_codings(graph):
 def test_networkx_refuses_more_nodes_and_edges_than_its_limit(graph):
     size = graph.number_of_nodes() + graph.number_of_edges()
     assert graph.to_networkx(limit=size).number_of_edges() == graph.number_of_edges()
-    with pytest.raises(ResourceError, match=rf"{size:,} nodes and edges .* edge_batches"):
+    with pytest.raises(
+        ResourceError, match=rf"{size:,} nodes and edges .* edge_batches"
+    ):
         graph.to_networkx(limit=size - 1)
 
 
@@ -135,20 +164,38 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
     for each in (graph, weights_graph):
         for projection, summary in zip(each.projections, each.summary()):
             sources, targets, weights, edges = (
-                np.concatenate(columns) for columns in zip(*([v.copy() for v in b] for b in projection.edge_batches()))
+                np.concatenate(columns)
+                for columns in zip(
+                    *([v.copy() for v in b] for b in projection.edge_batches())
+                )
             )
-            rates = np.nan if projection.source.rate is None else projection.source.rate.ravel()
+            rates = (
+                np.nan
+                if projection.source.rate is None
+                else projection.source.rate.ravel()
+            )
             assert summary.edges == weights.size
             assert summary.zero_edges == np.count_nonzero(edges == 0)
             for found, values in ((summary.weight, weights), (summary.edge, edges)):
                 assert (found.min, found.max) == (values.min(), values.max())
-                np.testing.assert_allclose([found.mean, found.sum], [values.mean(), values.sum()], rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(
+                    [found.mean, found.sum],
+                    [values.mean(), values.sum()],
+                    rtol=1e-5,
+                    atol=1e-5,
+                )
             for found, nodes, population in (
                 (summary.out_degree, sources, projection.source),
                 (summary.in_degree, targets, projection.target),
             ):
-                degrees = np.bincount(nodes - population.first, minlength=population.size)
-                assert (found.min, found.mean, found.max) == (degrees.min(), degrees.mean(), degrees.max())
+                degrees = np.bincount(
+                    nodes - population.first, minlength=population.size
+                )
+                assert (found.min, found.mean, found.max) == (
+                    degrees.min(),
+                    degrees.mean(),
+                    degrees.max(),
+                )
             if each.recording is None:
                 assert summary.spikes_per_second is None
             elif projection.source.coding == "current":
@@ -171,7 +218,9 @@ def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_p
         for projection, summary in zip(windowed.projections, windowed.summary()):
             if projection.source.coding == "spikes":
                 spikes = projection.source.spike_count.ravel() @ projection.out_degrees
-                assert summary.spikes_per_second == pytest.approx(spikes / (SAMPLES * 50 * 0.001))
+                assert summary.spikes_per_second == pytest.approx(
+                    spikes / (SAMPLES * 50 * 0.001)
+                )
 
 
 def test_log_has_counts_and_coding(graph, weights_graph):

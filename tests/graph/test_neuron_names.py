@@ -54,8 +54,14 @@ def write_edges(path):
 def named(tmp_path):
     """A graph of two populations, the first of which is the input, that a CSV describes by names."""
     rates = tmp_path / "spikes.txt"
-    rates.write_text("".join(f"{label} {NEURONS[k][2]}\n" for k, label in reversed([*enumerate(LABELS)])))
-    with import_graph(write_edges(tmp_path / "edges.csv"), tmp_path / "in_graph.h5", rates=rates).graph as graph:
+    rates.write_text(
+        "".join(
+            f"{label} {NEURONS[k][2]}\n" for k, label in reversed([*enumerate(LABELS)])
+        )
+    )
+    with import_graph(
+        write_edges(tmp_path / "edges.csv"), tmp_path / "in_graph.h5", rates=rates
+    ).graph as graph:
         yield graph
 
 
@@ -63,18 +69,26 @@ def test_names_are_in_the_file_of_the_graph(named, tmp_path):
     assert named.names == LABELS
     assert [p.name for p in named.inputs] == ["input"]
     assert [named.nodes[k].name for k in range(5)] == NAMES
-    assert [named.nodes[k].spike_count for k in range(5)] == [spikes for *_, spikes, _ in NEURONS]
+    assert [named.nodes[k].spike_count for k in range(5)] == [
+        spikes for *_, spikes, _ in NEURONS
+    ]
     with h5py.File(str(named.path), "r") as file:
         stored = [file[f"populations/000{k}/names"][()] for k in range(2)]
     assert [name.decode() for part in stored for name in part.ravel().tolist()] == NAMES
-    again = import_graph(tmp_path / "edges.csv", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.txt").graph
+    again = import_graph(
+        tmp_path / "edges.csv",
+        tmp_path / "again_graph.h5",
+        rates=tmp_path / "spikes.txt",
+    ).graph
     again.close()
     assert again.path.read_bytes() == named.path.read_bytes()
     with import_graph(named.path, tmp_path / "copy_graph.h5").graph as copy:
         assert copy.names == LABELS
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.csv.gz", "npz", "parquet", "parts", "sonata"])
+@pytest.mark.parametrize(
+    "name", ["net.csv", "net.csv.gz", "npz", "parquet", "parts", "sonata"]
+)
 def test_an_export_read_again_has_the_same_names_and_ids(named, tmp_path, name):
     export(named, name.split(".")[-1] if "csv" not in name else "csv", tmp_path / name)
     again, _ = imported(tmp_path / name, tmp_path / "again")
@@ -88,11 +102,15 @@ def test_an_export_read_again_has_the_same_names_and_ids(named, tmp_path, name):
 
 def test_the_edges_of_an_exported_csv_are_by_name(named, tmp_path):
     export(named, "csv", tmp_path / "net.csv")
-    (tmp_path / "net.csv.json").unlink()  # without the description, from the edges alone
+    (
+        tmp_path / "net.csv.json"
+    ).unlink()  # without the description, from the edges alone
     again, _ = imported(tmp_path / "net.csv", tmp_path / "again")
     with again:
         assert sorted(again.names) == sorted(LABELS)
-        ends = [[again.names[k] for k in column.tolist()] for column in all_edges(again)[:2]]
+        ends = [
+            [again.names[k] for k in column.tolist()] for column in all_edges(again)[:2]
+        ]
         assert sorted(zip(*ends)) == sorted((LABELS[s], LABELS[t]) for s, t in EDGES)
 
 
@@ -112,24 +130,44 @@ def npz_names(path):
         return arrays["name"].tolist()
 
 
+def networkx_names(path):
+    graph = pickle.loads(path.read_bytes())  # noqa: S301
+    return [name for _, name in graph.nodes(data="name")]
+
+
 READERS = {  # of the names of all neurons in the order of the ids
-    "networkx": lambda path: [name for _, name in pickle.loads(path.read_bytes()).nodes(data="name")],  # noqa: S301
+    "networkx": networkx_names,
     "csv": lambda path: table_of(path.with_name("net.nodes.csv")),
     "npz": npz_names,
-    "parquet": lambda path: pyarrow.parquet.read_table(str(path / "nodes.parquet")).to_pydict()["name"],
-    "parts": lambda path: pyarrow.parquet.read_table(str(path / "nodes.parquet")).to_pydict()["name"],
+    "parquet": lambda path: pyarrow.parquet.read_table(
+        str(path / "nodes.parquet")
+    ).to_pydict()["name"],
+    "parts": lambda path: pyarrow.parquet.read_table(
+        str(path / "nodes.parquet")
+    ).to_pydict()["name"],
     "sonata": sonata_names,
     "pynn": lambda path: table_of(path / "nodes.csv"),
     "graphml": lambda path: igraph.Graph.Read_GraphML(str(path)).vs["name"],
 }
-IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn", "axh")  # of integers; nir and spinemap take no such graph
+IN_A_SIBLING = (
+    "sanafe",
+    "metis",
+    "hmetis",
+    "snn",
+    "axh",
+)  # of integers; nir and spinemap take no such graph
 
 
-@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("nir", "spinemap", "noxim")])
+@pytest.mark.parametrize(
+    "format", [name for name in FORMATS if name not in ("nir", "spinemap", "noxim")]
+)
 def test_names_in_every_export(named, tmp_path, format):
     path = export(named, format, tmp_path / "net").path
     if format in IN_A_SIBLING:
-        assert (tmp_path / "net.names.txt").read_text(encoding="utf-8").split("\n") == [*LABELS, ""]
+        assert (tmp_path / "net.names.txt").read_text(encoding="utf-8").split("\n") == [
+            *LABELS,
+            "",
+        ]
     else:
         assert READERS[format](path) == NAMES
     assert (tmp_path / "net.names.txt").exists() == (format in IN_A_SIBLING)
@@ -138,7 +176,9 @@ def test_names_in_every_export(named, tmp_path, format):
 def test_another_export_removes_the_names_next_to_a_file(named, tmp_path):
     origin = {"stamp": "s", "sha256": "0"}
     export(named, "hmetis", tmp_path / "net", origin=origin)
-    assert (tmp_path / "net").read_text().splitlines()[1].split()[1] == "5"  # nodes, as there are lines of names
+    assert (tmp_path / "net").read_text().splitlines()[1].split()[
+        1
+    ] == "5"  # nodes, as there are lines of names
     export(named, "graphml", tmp_path / "net", origin=origin, force=True)
     assert not (tmp_path / "net.names.txt").exists()
 
@@ -151,7 +191,10 @@ def test_names_of_a_mapping(named, tmp_path):
     mapped = cost_partition(network, chip, partition)
     assert mapped.core.tolist() == [1, 0, 1]
     traffic = mapped.cost.traffic
-    assert (traffic.connectivity, traffic.outside_spikes) == (5, 4 + 2)  # of Ω; of both inputs
+    assert (traffic.connectivity, traffic.outside_spikes) == (
+        5,
+        4 + 2,
+    )  # of Ω; of both inputs
     written.mkdir()
     write_mapping(written, mapped, MappingCost.of(mapped))
     mapping = Mapping.open(written)
@@ -159,9 +202,15 @@ def test_names_of_a_mapping(named, tmp_path):
     assert [mapping.core_of(2 + k) for k in range(3)] == [1, 0, 1]
     with (written / "cores.csv").open(newline="", encoding="utf-8") as file:
         cells = [row["names"] for row in csv.DictReader(file)]
-    assert [next(csv.reader([cell], delimiter=";")) for cell in cells] == [LABELS[3:4], [LABELS[2], LABELS[4]]]
+    assert [next(csv.reader([cell], delimiter=";")) for cell in cells] == [
+        LABELS[3:4],
+        [LABELS[2], LABELS[4]],
+    ]
     with (written / "partition_names.csv").open(newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [["name", "core"], *([label, core] for label, core in zip(LABELS[2:], "101"))]
+        assert list(csv.reader(file)) == [
+            ["name", "core"],
+            *([label, core] for label, core in zip(LABELS[2:], "101")),
+        ]
     again = cost_partition(network, chip, written / "partition_names.csv")
     assert again.core.tolist() == [1, 0, 1]
     (written / "partition_names.csv").write_text("name,core\n")
@@ -184,7 +233,9 @@ BAD_PARTITIONS = {
 def test_partitions_that_are_refused(named, tmp_path, text):
     (tmp_path / "p.txt").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
-        cost_partition(MappableNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt")
+        cost_partition(
+            MappableNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt"
+        )
     assert str(error.value).startswith(f"{tmp_path / 'p.txt'}: ")
     assert BAD_PARTITIONS[text] in str(error.value)
     assert "\n" not in str(error.value)
@@ -201,16 +252,22 @@ def test_partitions_that_are_refused(named, tmp_path, text):
 )
 def test_rates_that_are_refused(tmp_path, text, expected):
     rates = tmp_path / ("r.txt" if isinstance(text, str) else "r.npy")
-    rates.write_text(text, encoding="utf-8") if isinstance(text, str) else np.save(rates, text)
+    rates.write_text(text, encoding="utf-8") if isinstance(text, str) else np.save(
+        rates, text
+    )
     refused(write_edges(tmp_path / "edges.csv"), expected, rates=rates)
 
 
 @pytest.mark.parametrize("kind", ["h5", "csv"])
 @pytest.mark.parametrize("names", ["yx", "10"])
-def test_spikes_by_number_are_read_only_if_names_are_these_numbers(tmp_path, kind, names):
+def test_spikes_by_number_are_read_only_if_names_are_these_numbers(
+    tmp_path, kind, names
+):
     """Two spikes of neuron 0, and one of neuron 1."""
     first, second = names
-    (tmp_path / "t.csv").write_text(f"source_group,source,target_group,target\na,{first},a,{second}\n")
+    (tmp_path / "t.csv").write_text(
+        f"source_group,source,target_group,target\na,{first},a,{second}\n"
+    )
     rates = tmp_path / f"spikes.{kind}"
     if kind == "h5":
         with h5py.File(str(rates), "w") as file:
@@ -218,11 +275,22 @@ def test_spikes_by_number_are_read_only_if_names_are_these_numbers(tmp_path, kin
     else:
         rates.write_text("neuron,timestep\na.0,1\na.1,2\na.0,3\n")
     if names == "yx":
-        refused(tmp_path / "t.csv", "numbers neurons, but neurons of a have names; give a text file", rates=rates)
+        refused(
+            tmp_path / "t.csv",
+            "numbers neurons, but neurons of a have names; give a text file",
+            rates=rates,
+        )
         return
-    with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5", rates=rates).graph as graph:
-        assert dict(zip(graph.names, graph.populations[0].spike_count.tolist())) == {"0": 2, "1": 1}
-    with import_graph(tmp_path / "in_graph.h5", tmp_path / "copy_graph.h5", rates=rates).graph as graph:
+    with import_graph(
+        tmp_path / "t.csv", tmp_path / "in_graph.h5", rates=rates
+    ).graph as graph:
+        assert dict(zip(graph.names, graph.populations[0].spike_count.tolist())) == {
+            "0": 2,
+            "1": 1,
+        }
+    with import_graph(
+        tmp_path / "in_graph.h5", tmp_path / "copy_graph.h5", rates=rates
+    ).graph as graph:
         assert graph.populations[0].spike_count.tolist() == [2, 1]
 
 
@@ -230,19 +298,35 @@ def test_spikes_by_number_are_those_of_an_export_to_sonata(named, tmp_path):
     export(named, "sonata", tmp_path / "net")
     with h5py.File(str(tmp_path / "spikes.h5"), "w") as file:
         file["spikes/snn/node_ids"] = [2, 2, 0]
-    with import_graph(tmp_path / "net", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.h5").graph as graph:
-        spikes = [count for population in graph.populations for count in population.spike_count.ravel().tolist()]
-        assert dict(zip(graph.names, spikes)) == {**dict.fromkeys(LABELS, 0), "cortex,Ω": 2, "cortex,p;1": 1}
+    with import_graph(
+        tmp_path / "net", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.h5"
+    ).graph as graph:
+        spikes = [
+            count
+            for population in graph.populations
+            for count in population.spike_count.ravel().tolist()
+        ]
+        assert dict(zip(graph.names, spikes)) == {
+            **dict.fromkeys(LABELS, 0),
+            "cortex,Ω": 2,
+            "cortex,p;1": 1,
+        }
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.txt.gz"])
 @pytest.mark.parametrize("separator", [";", ",", "\t"])
 def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
     rates = tmp_path / name
-    text = "\ufeff" + "\r\n".join(["id,spikes", "1,8", "", "0,3", "2,0", ""]).replace(",", separator)
-    rates.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    text = "\ufeff" + "\r\n".join(["id,spikes", "1,8", "", "0,3", "2,0", ""]).replace(
+        ",", separator
+    )
+    rates.write_bytes(
+        gzip.compress(text.encode()) if name.endswith("gz") else text.encode()
+    )
     (tmp_path / "ids.csv").write_text("source,target\n0,1\n1,2\n")
-    with import_graph(tmp_path / "ids.csv", tmp_path / "in_graph.h5", rates=rates).graph as graph:
+    with import_graph(
+        tmp_path / "ids.csv", tmp_path / "in_graph.h5", rates=rates
+    ).graph as graph:
         assert graph.names is None
         assert graph.populations[0].spike_count.tolist() == [3, 8, 0]
 
@@ -257,14 +341,18 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
     ],
 )
 @pytest.mark.parametrize("block", [16, 1 << 22])
-def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows, expected, block):
+def test_lines_of_edges_are_numbered_as_in_the_file(
+    tmp_path, monkeypatch, rows, expected, block
+):
     monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
     refused(tmp_path / "t.csv", expected)
 
 
 def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
-    (tmp_path / "t.csv").write_text("source_group,source,target_group,target\na,1,a,01\na,01,a,2\n")
+    (tmp_path / "t.csv").write_text(
+        "source_group,source,target_group,target\na,1,a,01\na,01,a,2\n"
+    )
     with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
         assert graph.names == ["01", "1", "2"]
         assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 1], [2, 0]]
@@ -295,11 +383,15 @@ def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
 
 def test_attributes_of_networkx_that_are_not_read_are_named(tmp_path):
     graph = networkx.DiGraph([("a", "b", {"delay": 2.0}), ("b", "a")])
-    warnings = Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
+    warnings = (
+        Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
+    )
     assert "columns that are not read: delay" in warnings
 
 
-CELLS = [(f"L{layer}", f"cell {k}") for layer in (2, 10) for k in range(40)]  # in natural order
+CELLS = [
+    (f"L{layer}", f"cell {k}") for layer in (2, 10) for k in range(40)
+]  # in natural order
 
 
 def write_table(path, columns):
@@ -318,48 +410,86 @@ def read_cells(kind, edges, folder):
     if kind == "csv groups":
         columns = zip(*(source + target for source, target in edges))
         named = dict(zip(("source_group", "source", "target_group", "target"), columns))
-        return import_graph(write_table(folder / "edges.csv", named), folder / "in_graph.h5").graph
+        return import_graph(
+            write_table(folder / "edges.csv", named), folder / "in_graph.h5"
+        ).graph
     labels = [tuple(" ".join(cell) for cell in edge) for edge in edges]
     if kind == "networkx":
         run = Run.from_graph(networkx.DiGraph(labels), folder / "run")
         return graph_of(run)
-    path = write_table(folder / f"edges.{kind}", dict(zip(("source", "target"), map(list, zip(*labels)))))
+    path = write_table(
+        folder / f"edges.{kind}",
+        dict(zip(("source", "target"), map(list, zip(*labels)))),
+    )
     return import_graph(path, folder / "in_graph.h5").graph
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("kind", ["csv", "csv groups", "npz", "parquet", "networkx"])
-def test_the_order_of_edges_changes_neither_ids_nor_mappings(kind, seed, tmp_path, without_kahypar):
+def test_the_order_of_edges_changes_neither_ids_nor_mappings(
+    kind, seed, tmp_path, without_kahypar
+):
     ends = np.random.default_rng(18).integers(0, len(CELLS), (400, 2)).tolist()
     pairs = sorted({*map(tuple, ends), *((k, k + 1) for k in range(len(CELLS) - 1))})
-    edges = [(CELLS[pairs[k][0]], CELLS[pairs[k][1]]) for k in np.random.default_rng(seed).permutation(len(pairs))]
+    edges = [
+        (CELLS[pairs[k][0]], CELLS[pairs[k][1]])
+        for k in np.random.default_rng(seed).permutation(len(pairs))
+    ]
     with read_cells(kind, edges, tmp_path) as graph:
-        assert graph.names == [("," if kind == "csv groups" else " ").join(cell) for cell in CELLS]
-        assert sorted(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == pairs
-        mapped = map_network(MappableNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups")
+        assert graph.names == [
+            ("," if kind == "csv groups" else " ").join(cell) for cell in CELLS
+        ]
+        assert (
+            sorted(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == pairs
+        )
+        mapped = map_network(
+            MappableNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups"
+        )
         baseline = mapped.partition.sequential
         assert baseline.core.tolist() == [k // 9 for k in range(len(CELLS))]
-        reached = {(source, target // 9) for source, target in pairs if source // 9 != target // 9}
-        assert baseline.connectivity == len(reached)  # one spike of each neuron is assumed
+        reached = {
+            (source, target // 9)
+            for source, target in pairs
+            if source // 9 != target // 9
+        }
+        assert baseline.connectivity == len(
+            reached
+        )  # one spike of each neuron is assumed
 
 
 def test_populations_of_networkx_keep_their_nodes(tmp_path):
     """The nodes are those of the populations in the given order, and in natural order in each that has one axis."""
     graph = networkx.DiGraph()
-    graph.add_nodes_from((name, {"spikes": spikes}) for name, spikes in [("z10", 1), ("z9", 2), ("a2", 3), ("a1", 4)])
+    graph.add_nodes_from(
+        (name, {"spikes": spikes})
+        for name, spikes in [("z10", 1), ("z9", 2), ("a2", 3), ("a1", 4)]
+    )
     graph.add_weighted_edges_from([("z10", "a1", 5.0), ("z9", "a2", 7.0)])
-    run = Run.from_graph(graph, tmp_path / "run", populations={"first": 2, "second": 2}, inputs=1)
+    run = Run.from_graph(
+        graph, tmp_path / "run", populations={"first": 2, "second": 2}, inputs=1
+    )
     with graph_of(run) as found:
         assert found.names == ["first,z9", "first,z10", "second,a1", "second,a2"]
         assert [p.spike_count.tolist() for p in found.populations] == [[2, 1], [4, 3]]
-        assert set(zip(*(column.tolist() for column in all_edges(found)[:3]))) == {(1, 2, 5.0), (0, 3, 7.0)}
-    shaped = Run.from_graph(graph, tmp_path / "shaped", populations={"first": 2, "second": (1, 2)}, inputs=1)
+        assert set(zip(*(column.tolist() for column in all_edges(found)[:3]))) == {
+            (1, 2, 5.0),
+            (0, 3, 7.0),
+        }
+    shaped = Run.from_graph(
+        graph, tmp_path / "shaped", populations={"first": 2, "second": (1, 2)}, inputs=1
+    )
     with graph_of(shaped) as found:
         assert found.names == ["first,z9", "first,z10", "second,a2", "second,a1"]
 
 
 def test_an_input_comes_first_whatever_the_order_of_the_lines(tmp_path):
-    head, *rows = "source_group,source,target_group,target", "b,1,a,x", "input,p,b,1", "b,1,b,0", "input,o,b,0"
+    head, *rows = (
+        "source_group,source,target_group,target",
+        "b,1,a,x",
+        "input,p,b,1",
+        "b,1,b,0",
+        "input,o,b,0",
+    )
     for order in (rows, rows[::-1]):
         (tmp_path / "t.csv").write_text("\n".join([head, *order]) + "\n")
         with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
@@ -384,7 +514,11 @@ def test_nodes_of_networkx_are_ids_or_names(tmp_path):
         run = Run.from_graph(graph, tmp_path / f"run{k}")
         with graph_of(run) as found:
             assert found.names == names
-            number = [0, 1, 2] if names is None else [names.index(str(label)) for label in labels]
+            number = (
+                [0, 1, 2]
+                if names is None
+                else [names.index(str(label)) for label in labels]
+            )
             assert found.populations[0].spike_count[number].tolist() == [0, 10, 20]
             got = set(zip(*(column.tolist() for column in all_edges(found)[:3])))
             assert got == {(number[s], number[t], w) for s, t, w in edges}

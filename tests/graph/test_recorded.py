@@ -19,11 +19,16 @@ def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
     counts = [counts_of(model) for model in (built, recorded)]
     assert counts[0].keys() == counts[1].keys()
     assert all((counts[0][layer] == counts[1][layer]).all() for layer in counts[0])
-    volumes = [read_network(tmp_path / folder / "net_parsed.h5").volumes for folder in ("built", "recorded")]
-    assert [(v.name, v.shape) for v in volumes[0]] == [(v.name, v.shape) for v in volumes[1]]
-    assert size_of_everything(tmp_path / "built" / "net_graph.h5") == size_of_everything(
-        tmp_path / "recorded" / "net_graph.h5"
-    )
+    volumes = [
+        read_network(tmp_path / folder / "net_parsed.h5").volumes
+        for folder in ("built", "recorded")
+    ]
+    assert [(v.name, v.shape) for v in volumes[0]] == [
+        (v.name, v.shape) for v in volumes[1]
+    ]
+    assert size_of_everything(
+        tmp_path / "built" / "net_graph.h5"
+    ) == size_of_everything(tmp_path / "recorded" / "net_graph.h5")
 
 
 def size_of_everything(path):
@@ -31,4 +36,7 @@ def size_of_everything(path):
     from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(path) as graph:
-        return [(p.number_of_edges, float(p.to_scipy().sum()), float(p.source.bias.sum())) for p in graph.projections]
+        return [
+            (p.number_of_edges, float(p.to_scipy().sum()), float(p.source.bias.sum()))
+            for p in graph.projections
+        ]

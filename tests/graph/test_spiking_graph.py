@@ -28,8 +28,17 @@ def rows_first(values):
 
 
 def spiking_graph(network, folder):
-    coding = {p.name: "spikes" if p.neuron.spikes else "membrane" for p in network.populations}
-    return graph_of(network, folder, coding=coding, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0)
+    coding = {
+        p.name: "spikes" if p.neuron.spikes else "membrane" for p in network.populations
+    }
+    return graph_of(
+        network,
+        folder,
+        coding=coding,
+        num_samples=SAMPLES,
+        num_timesteps=STEPS,
+        warm_up=0,
+    )
 
 
 def without_leak(nodes):
@@ -45,8 +54,20 @@ def without_leak(nodes):
 
 
 # In 39, a population is read with three delays.
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 39, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 200))])
-@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        0,
+        1,
+        2,
+        3,
+        39,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 200)),
+    ],
+)
+@pytest.mark.parametrize(
+    "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
+)
 def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     draw, reset = np.random.default_rng(seed), ["value", "subtract"][seed % 2]
     nodes, edges = random_nir.network(draw)
@@ -65,12 +86,15 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     values = [interpreted(nodes, edges, sample, random_nir.DT, reset) for sample in x]
     for population in (p for p in network.populations if p.neuron.spikes):
         spikes = spike_trains(found[population.name], SAMPLES, STEPS, population.size)
-        of_steps = [[rows_first(step[population.name]) for step in sample] for sample in values]
+        of_steps = [
+            [rows_first(step[population.name]) for step in sample] for sample in values
+        ]
         np.testing.assert_array_equal(spikes, of_steps, population.name)
 
 
 @pytest.mark.parametrize(
-    ("reset", "models"), [("value", ["iaf_psc_delta"] * 2), ("subtract", ["eprop_iaf", "iaf_psc_delta"])]
+    ("reset", "models"),
+    [("value", ["iaf_psc_delta"] * 2), ("subtract", ["eprop_iaf", "iaf_psc_delta"])],
 )
 def test_models_of_nest_have_the_parameters_that_sonata_states(reset, models, tmp_path):
     """The model `eprop_iaf` has no V_reset; an output that does not spike needs none of its resets."""
@@ -81,19 +105,33 @@ def test_models_of_nest_have_the_parameters_that_sonata_states(reset, models, tm
         "two": {"type": "LI", "tau": 2.0, "r": 1.0, "v_leak": 0.0},
         "output": {"type": "Output", "shape": np.array([2])},
     }
-    edges = [("input", "one"), ("one", "weights"), ("weights", "two"), ("two", "output")]
+    edges = [
+        ("input", "one"),
+        ("one", "weights"),
+        ("weights", "two"),
+        ("two", "output"),
+    ]
     path = write(tmp_path / "net.nir", nodes, edges)
-    with spiking_graph(read_nir(path, NirSettings(time_step=1.0, nir_reset=reset)), tmp_path) as graph:
+    with spiking_graph(
+        read_nir(path, NirSettings(time_step=1.0, nir_reset=reset)), tmp_path
+    ) as graph:
         export(graph, "sonata", tmp_path / "net")
     lines = (tmp_path / "net" / "node_types.csv").read_text().splitlines()[2:]
     assert [line.split("nest:")[1].split()[0] for line in lines] == models
     with h5py.File(str(tmp_path / "net" / "nodes.h5"), "r") as file:
         parameters = set(file["nodes/snn/0/dynamics_params"])
-    assert parameters == {"V_th", "V_m", "E_L", "tau_m"} | ({"V_reset"} if reset == "value" else set())
+    assert parameters == {"V_th", "V_m", "E_L", "tau_m"} | (
+        {"V_reset"} if reset == "value" else set()
+    )
 
 
-def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hypergraphs(tmp_path):
-    direct, late = np.array([[1, 2, 0], [3, 0, 4.0]]), np.array([[5, 0, 6], [0, 7, 8.0]])
+def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hypergraphs(
+    tmp_path,
+):
+    direct, late = (
+        np.array([[1, 2, 0], [3, 0, 4.0]]),
+        np.array([[5, 0, 6], [0, 7, 8.0]]),
+    )
     neurons = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
     nodes = {
         "input": {"type": "Input", "shape": np.array([3])},
@@ -104,22 +142,46 @@ def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hyperg
         "two": neurons,
         "output": {"type": "Output", "shape": np.array([2])},
     }
-    edges = [("input", "one"), ("one", "direct"), ("one", "wait"), ("wait", "late"), ("direct", "two"), ("late", "two")]
+    edges = [
+        ("input", "one"),
+        ("one", "direct"),
+        ("one", "wait"),
+        ("wait", "late"),
+        ("direct", "two"),
+        ("late", "two"),
+    ]
     path = write(tmp_path / "net.nir", nodes, [*edges, ("two", "output")])
     with spiking_graph(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
         made, matrix = graph.to_networkx(), graph.to_scipy().toarray()
         for name in ("graphml", "hmetis", "metis", "snn", "sonata"):
             export(graph, name, tmp_path / f"net.{name}")
     assert_indexed_as_by_libsonata(tmp_path / "net.sonata" / "edges.h5", 3, 5, tmp_path)
-    found = {(s[1][0], t[1][0], v["delay"]): v["weight"] for s, t, v in made.edges(data=True) if t[0] == "two"}
-    expected = {(s, t, 2 * i): w[t, s] for i, w in enumerate((direct, late)) for t, s in zip(*np.nonzero(w))}
+    found = {
+        (s[1][0], t[1][0], v["delay"]): v["weight"]
+        for s, t, v in made.edges(data=True)
+        if t[0] == "two"
+    }
+    expected = {
+        (s, t, 2 * i): w[t, s]
+        for i, w in enumerate((direct, late))
+        for t, s in zip(*np.nonzero(w))
+    }
     assert found == expected
     assert made.number_of_edges() == graph.number_of_edges()
-    np.testing.assert_array_equal(matrix[3:6, 6:], (direct + late).T)  # a matrix has their sum
+    np.testing.assert_array_equal(
+        matrix[3:6, 6:], (direct + late).T
+    )  # a matrix has their sum
     again = networkx.read_graphml(str(tmp_path / "net.graphml"))
-    assert sorted(v["weight"] for _, _, v in again.edges(data=True)) == sorted([1, 1, 1, *expected.values()])
+    assert sorted(v["weight"] for _, _, v in again.edges(data=True)) == sorted(
+        [1, 1, 1, *expected.values()]
+    )
     # Without the input, which is not among the neurons that are placed.
-    assert (tmp_path / "net.hmetis").read_text().splitlines()[1:5] == ["3 5 11", "1 1 4 5", "1 2 4 5", "1 3 4 5"]
+    assert (tmp_path / "net.hmetis").read_text().splitlines()[1:5] == [
+        "3 5 11",
+        "1 1 4 5",
+        "1 2 4 5",
+        "1 3 4 5",
+    ]
     lines = ["5 6 001", *["4 1 5 1"] * 3, *["1 1 2 1 3 1"] * 2]
     assert (tmp_path / "net.metis").read_text().splitlines()[1:] == lines
     words = np.fromfile(tmp_path / "net.snn", "<u4").tolist()

@@ -17,7 +17,10 @@ ALTERED = {  # by fault, the bytes of the file
     "a head only": (lambda data: data[:512], "truncated or altered"),
     "cut": (lambda data: data[:3000], "truncated or altered"),
     "too long": (lambda data: data + b"\0", "truncated or altered"),
-    "another version": (lambda data: b"snnb synapse graph 5\n" + data[21:], "graph format '5', this snnb reads 1"),
+    "another version": (
+        lambda data: b"snnb synapse graph 5\n" + data[21:],
+        "graph format '5', this snnb reads 1",
+    ),
     "another HDF5 file": (lambda data: data[512:], "not a snnb synapse graph"),
 }
 
@@ -50,7 +53,11 @@ def test_an_open_graph_has_few_file_descriptors(tmp_path):
     graph, synapses = random_graph(tmp_path / "net_graph.h5", 1, sizes=(3,) * 9)
     assert len(graph.projections) > 50
     assert psutil.Process().num_fds() - before <= 2  # the file and its map
-    edges = [edge for projection in graph.projections for edge in zip(*projection.edges_of(0, 3)[:3])]
+    edges = [
+        edge
+        for projection in graph.projections
+        for edge in zip(*projection.edges_of(0, 3)[:3])
+    ]
     assert {(s, t): w for s, t, w in edges} == synapses
 
 

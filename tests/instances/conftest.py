@@ -9,12 +9,28 @@ import pytest
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
 from tests import random_nir
-from tests.graph.conftest import counts, graph, graph_path, model, parsed, pruned_graph, residual_graph
+from tests.graph.conftest import (
+    counts,
+    graph,
+    graph_path,
+    model,
+    parsed,
+    pruned_graph,
+    residual_graph,
+)
 from tests.graph.test_spiking_graph import spiking_graph
 from tests.nir_interpreter import write
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "instances"))
-__all__ = ["counts", "graph", "graph_path", "model", "parsed", "pruned_graph", "residual_graph"]
+__all__ = [
+    "counts",
+    "graph",
+    "graph_path",
+    "model",
+    "parsed",
+    "pruned_graph",
+    "residual_graph",
+]
 
 
 @pytest.fixture(scope="session")
@@ -22,5 +38,7 @@ def delayed_graph(tmp_path_factory):
     """A network with cycles, in which a population is read with three delays."""
     folder = tmp_path_factory.mktemp("delayed")
     path = write(folder / "net.nir", *random_nir.network(np.random.default_rng(39)))
-    with spiking_graph(read_nir(path, NirSettings(time_step=random_nir.DT)), folder) as opened:
+    with spiking_graph(
+        read_nir(path, NirSettings(time_step=random_nir.DT)), folder
+    ) as opened:
         yield opened

@@ -39,13 +39,23 @@ def by_the_page(path):
         dropped = file.attrs.get("zeros") == "dropped"
         groups = [file["populations"][name] for name in sorted(file["populations"])]
         current = [group.attrs["coding"] == "current" for group in groups]
-        counts = np.concatenate([group["spike_count"][()].ravel() * (not c) for group, c in zip(groups, current)])
+        counts = np.concatenate(
+            [
+                group["spike_count"][()].ravel() * (not c)
+                for group, c in zip(groups, current)
+            ]
+        )
         samples = file.attrs["num_samples"]
     for source, target, weight in PROGRAM["edges"](str(path)):
         if weight != 0 or not dropped:
             targets.setdefault(int(source), set()).add(int(target))
     for source in sorted(targets):
-        row = [source, int(counts[source]), len(targets[source]), *sorted(targets[source])]
+        row = [
+            source,
+            int(counts[source]),
+            len(targets[source]),
+            *sorted(targets[source]),
+        ]
         digest.update(struct.pack(f"<{len(row)}q", *row))
         spikes += int(counts[source])
     return digest.hexdigest(), spikes / samples
@@ -61,7 +71,11 @@ def test_hyperedges_and_traffic_are_those_of_the_graph(original, instance):
 def test_weights_and_what_belongs_to_them_are_gone(original, instance):
     with h5py.File(instance.path, "r") as file:
         assert file.attrs["instance"] == "made-1.0"
-        weights = [group["kernel"][()].ravel() for group in file["connections"].values() if "kernel" in group]
+        weights = [
+            group["kernel"][()].ravel()
+            for group in file["connections"].values()
+            if "kernel" in group
+        ]
     values = np.concatenate(weights)
     there = values[values != 0]
     assert np.unique(there).size == there.size
@@ -75,8 +89,15 @@ def costs(graph, tmp_path):
     partition = tmp_path / "parts.txt"
     cores = np.random.default_rng(1).integers(0, 6, graph.number_of_neurons())
     partition.write_text("".join(f"{core}\n" for core in cores))
-    mapped = cost_partition(MappableNetwork.of(graph), read_hardware("loihi"), partition, allow_overfull=True)
-    return MappingCost.of(mapped).model_dump(exclude={"memory_bits_per_core", "overfull", "sequential", "tried"})
+    mapped = cost_partition(
+        MappableNetwork.of(graph),
+        read_hardware("loihi"),
+        partition,
+        allow_overfull=True,
+    )
+    return MappingCost.of(mapped).model_dump(
+        exclude={"memory_bits_per_core", "overfull", "sequential", "tried"}
+    )
 
 
 def test_a_mapping_costs_the_same(original, instance, tmp_path):
@@ -88,7 +109,9 @@ def test_a_mapping_costs_the_same(original, instance, tmp_path):
     assert both[0]["energy"]["energy_pj"] > 0
 
 
-def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(residual_graph, tmp_path):
+def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(
+    residual_graph, tmp_path
+):
     path, rng = tmp_path / "net_graph.h5", np.random.default_rng(2)
     shutil.copy(residual_graph.path, path)
     with h5py.File(path, "r+") as file:
@@ -97,12 +120,16 @@ def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(resi
                 group["kernel"][...] = rng.normal(size=group["kernel"].shape)
     seal(path)
     write_instance(path, tmp_path / "made.h5", "made-1.0")
-    with SynapseGraph.open(path) as graph, SynapseGraph.open(tmp_path / "made.h5") as instance:
+    with SynapseGraph.open(path) as graph, SynapseGraph.open(
+        tmp_path / "made.h5"
+    ) as instance:
         assert costs(graph, tmp_path) == costs(instance, tmp_path)
 
 
 def test_a_graph_without_spikes_is_refused(tmp_path):
     path = tmp_path / "net_graph.h5"
     PROGRAM["write_graph"](str(path), {"a": np.ones(3), "b": np.ones(2)}, {})
-    with pytest.raises(UsageError, match="an instance is made of the graph of a simulation"):
+    with pytest.raises(
+        UsageError, match="an instance is made of the graph of a simulation"
+    ):
         write_instance(path, tmp_path / "made.h5", "made-1.0")

@@ -30,7 +30,9 @@ def path(tmp_path):
         (125_000, 0, None),  # a megabyte is always there
     ],
 )
-def test_arrays_are_compared_with_the_size_of_the_file_and_with_memory(path, monkeypatch, number, available, error):
+def test_arrays_are_compared_with_the_size_of_the_file_and_with_memory(
+    path, monkeypatch, number, available, error
+):
     monkeypatch.setattr(machine, "memory", lambda: machine.Memory(10**15, available))
     if error is None:
         Budget(path).draw(number, "neurons", 8)
@@ -44,7 +46,9 @@ def test_all_arrays_of_a_file_draw_from_one_budget(path, monkeypatch):
     for _ in range(4):
         budget.draw(FREE // 4, "bytes")
     budget.draw(1_032_000, "bytes")
-    with pytest.raises(DamagedError, match=r"file: describes 1 more: .* a file of 1,000 bytes"):
+    with pytest.raises(
+        DamagedError, match=r"file: describes 1 more: .* a file of 1,000 bytes"
+    ):
         budget.draw(1, "more")
 
 
@@ -73,7 +77,12 @@ def test_a_dataset_draws_from_the_budget_of_its_file_by_whatever_name(tmp_path):
         file["b"] = file["a"]
         file["group/c"] = h5py.SoftLink("/a")
     with reading(path) as file, reading(path) as again:
-        assert budget_of(file["group"]) is budget_of(file["a"]) is budget_of(again["b"]) is file.budget
+        assert (
+            budget_of(file["group"])
+            is budget_of(file["a"])
+            is budget_of(again["b"])
+            is file.budget
+        )
         assert whole(file["a"]).shape == (2**26,)
         for _ in range(3):
             read_rows(again["b"], 0, 2**26)
@@ -105,7 +114,9 @@ def test_a_part_of_a_dataset_draws_the_chunk_that_is_unpacked(tmp_path):
 
 @pytest.mark.parametrize("shape", [(2500,), (1250, 2), (3,), (0,)])
 def test_texts_are_read_in_blocks(tmp_path, shape):
-    texts = np.array([f"text {k}" for k in range(int(np.prod(shape)))], object).reshape(shape)
+    texts = np.array([f"text {k}" for k in range(int(np.prod(shape)))], object).reshape(
+        shape
+    )
     with h5py.File(tmp_path / "texts.h5", "w") as file:
         file.create_dataset("a", data=texts, dtype=h5py.special_dtype(vlen=str))
     with reading(tmp_path / "texts.h5") as file:

@@ -16,7 +16,23 @@ from snnb.stages.all import KINDS
 from snnb.version import __version__
 from tests.end_to_end.conftest import RECORDED
 
-BAD = (None, True, "x", "", -1, 0, 2.5, 10**30, float("nan"), [], [1], [None] * 3, {}, {"a": 1}, {1: 2})
+BAD = (
+    None,
+    True,
+    "x",
+    "",
+    -1,
+    0,
+    2.5,
+    10**30,
+    float("nan"),
+    [],
+    [1],
+    [None] * 3,
+    {},
+    {"a": 1},
+    {1: 2},
+)
 DOCUMENTS = {
     "loihi": (Hardware, DESCRIPTIONS / "loihi.yaml"),
     "speck2f": (LayerHardware, DESCRIPTIONS / "speck2f.yaml"),
@@ -29,14 +45,21 @@ def changed(data):
     places = data.items() if isinstance(data, dict) else enumerate(data)
     for key, value in list(places):
         for bad in BAD:
-            yield (key,), {**data, key: bad} if isinstance(data, dict) else [*data[:key], bad, *data[key + 1 :]]
+            yield (
+                (key,),
+                {**data, key: bad}
+                if isinstance(data, dict)
+                else [*data[:key], bad, *data[key + 1 :]],
+            )
         if isinstance(data, dict):
             yield (key,), {name: item for name, item in data.items() if name != key}
             yield (f"{key}x",), {**data, f"{key}x": value}
         for place, inner in changed(value) if isinstance(value, (dict, list)) else ():
             yield (
                 (key, *place),
-                {**data, key: inner} if isinstance(data, dict) else [*data[:key], inner, *data[key + 1 :]],
+                {**data, key: inner}
+                if isinstance(data, dict)
+                else [*data[:key], inner, *data[key + 1 :]],
             )
 
 
@@ -49,11 +72,18 @@ def test_any_wrong_value_is_described_at_its_place(name):
             kind.model_validate(data)
         except ValidationError as error:
             text = faults_in_words(error, kind, data)
-            own = [wrong["msg"] for wrong in error.errors() if wrong["type"] != "value_error"]
+            own = [
+                wrong["msg"]
+                for wrong in error.errors()
+                if wrong["type"] != "value_error"
+            ]
             assert not [message for message in own if message in text], (place, text)
             assert "\n" not in text
             if own:
-                assert any(line.startswith(".".join(map(str, place))) for line in text.split("; ")), (place, text)
+                assert any(
+                    line.startswith(".".join(map(str, place)))
+                    for line in text.split("; ")
+                ), (place, text)
             described += 1
     assert described > 100
 
@@ -63,7 +93,10 @@ def test_all_faults_are_listed_up_to_a_number():
     with pytest.raises(ValidationError) as raised:
         Document.model_validate(data)
     lines = faults_in_words(raised.value, Document, data, "unknown").split("; ")
-    assert lines == [*(f"key{number}: unknown" for number in range(MOST_FAULTS)), "and 5 more"]
+    assert lines == [
+        *(f"key{number}: unknown" for number in range(MOST_FAULTS)),
+        "and 5 more",
+    ]
 
 
 def test_a_document_of_json_is_described_in_the_same_words(tmp_path):

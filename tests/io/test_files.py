@@ -27,7 +27,11 @@ def test_files_of_others_with_the_name_of_a_leftover_stay(tmp_path):
     (tmp_path / ".out.txt.partial").write_text("mine")
     (tmp_path / ".out.txt.aaaaaaaa.partial").write_text("mine")
     (tmp_path / ".out.txt.bbbbbbbb.partial").symlink_to(victim)
-    for name, owner in (("cccccccc", None), ("dddddddd", ""), ("eeeeeeee", "snnb writes x in this directory\n")):
+    for name, owner in (
+        ("cccccccc", None),
+        ("dddddddd", ""),
+        ("eeeeeeee", "snnb writes x in this directory\n"),
+    ):
         folder = tmp_path / f".out.txt.{name}.partial"
         folder.mkdir()
         (folder / "mine").write_text("mine")
@@ -46,7 +50,12 @@ def test_files_of_others_with_the_name_of_a_leftover_stay(tmp_path):
 def export(folder, text):
     """Write a file with a description, and without the table that an earlier one had."""
     target = folder / "out.txt"
-    with atomic_path(target, force=True, companions=[folder / "out.json"], outdated=[folder / "out.csv"]) as temporary:
+    with atomic_path(
+        target,
+        force=True,
+        companions=[folder / "out.json"],
+        outdated=[folder / "out.csv"],
+    ) as temporary:
         temporary.write_text(text)
         temporary.with_name("out.json").write_text(text)
 
@@ -65,7 +74,9 @@ def restore_old(folder):
         (folder / name).write_text(text)
 
 
-def test_killed_at_any_file_operation_all_files_are_the_old_or_all_are_the_new(tmp_path):
+def test_killed_at_any_file_operation_all_files_are_the_old_or_all_are_the_new(
+    tmp_path,
+):
     folder, outcomes = tmp_path / "exports", []
     folder.mkdir()
     restore_old(folder)
@@ -82,11 +93,15 @@ def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp
     folder, outcomes = tmp_path / "exports", set()
     folder.mkdir()
     restore_old(folder)
-    for message in failures(lambda: export(folder, "new"), folder, tmp_path / "message"):
+    for message in failures(
+        lambda: export(folder, "new"), folder, tmp_path / "message"
+    ):
         remove_partial(folder)
         is_new = files_in(folder) == NEW
         assert is_new or files_in(folder) == OLD
-        assert is_new == (message is None or "out.txt is complete nevertheless" in message)
+        assert is_new == (
+            message is None or "out.txt is complete nevertheless" in message
+        )
         outcomes.add((is_new, message is None))
         restore_old(folder)
     assert outcomes == {(False, False), (True, False)}
@@ -95,7 +110,9 @@ def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp
 @pytest.mark.parametrize("force", [False, True])
 def test_a_pipe_is_not_replaced(tmp_path, force):
     os.mkfifo(tmp_path / "out")
-    refused = pytest.raises(UsageError, match="is a pipe, socket or device, which is not replaced")
+    refused = pytest.raises(
+        UsageError, match="is a pipe, socket or device, which is not replaced"
+    )
     with refused, atomic_path(tmp_path / "out", force=force):
         pass
     assert stat.S_ISFIFO((tmp_path / "out").stat().st_mode)
@@ -103,13 +120,21 @@ def test_a_pipe_is_not_replaced(tmp_path, force):
 
 def test_an_error_names_the_target_and_not_the_hidden_file(tmp_path):
     target = tmp_path / "out.txt"
-    with pytest.raises(OSError, match="File too large") as caught, atomic_path(target, force=False):
-        raise OSError(errno.EFBIG, "File too large")  # as write(2) raises it, without a name
+    with pytest.raises(OSError, match="File too large") as caught, atomic_path(
+        target, force=False
+    ):
+        raise OSError(
+            errno.EFBIG, "File too large"
+        )  # as write(2) raises it, without a name
     assert caught.value.filename == str(target)
-    with pytest.raises(OSError, match="No such file") as caught, atomic_path(target, force=False) as temporary:
+    with pytest.raises(OSError, match="No such file") as caught, atomic_path(
+        target, force=False
+    ) as temporary:
         temporary.read_text()
     assert caught.value.filename == str(target)
-    with pytest.raises(OSError, match="No such file") as caught, atomic_path(target, force=False):
+    with pytest.raises(OSError, match="No such file") as caught, atomic_path(
+        target, force=False
+    ):
         (tmp_path / "other").read_text()
     assert caught.value.filename == str(tmp_path / "other")
 
@@ -163,7 +188,9 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, kind):
     target = tmp_path / "out"
-    with atomic_path(target, force=True) as first, atomic_path(target, force=True) as second:
+    with atomic_path(target, force=True) as first, atomic_path(
+        target, force=True
+    ) as second:
         make(first, kind, "first")
         make(second, kind, "second")
         remove_partial(tmp_path)
@@ -172,7 +199,10 @@ def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, ki
         assert content(target, kind) == "third"
     assert content(target, kind) == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    (first, second), refused = (tmp_path / "one", tmp_path / "two"), pytest.raises(UsageError, match="two exists")
+    (first, second), refused = (
+        (tmp_path / "one", tmp_path / "two"),
+        pytest.raises(UsageError, match="two exists"),
+    )
     with refused, atomic_path(second, force=False) as temporary:
         make(temporary, kind, "late")
         first.write_text("mine")
@@ -191,22 +221,32 @@ def test_what_a_killed_process_left_is_removed_and_not_what_another_writes(tmp_p
         (tmp_path / ".mine.abcdefgh.part").touch()
         assert len(list(tmp_path.iterdir())) == 3
         remove_partial(tmp_path)
-        assert {path.name for path in tmp_path.iterdir()} == {temporary.parent.name, ".mine.abcdefgh.part"}
+        assert {path.name for path in tmp_path.iterdir()} == {
+            temporary.parent.name,
+            ".mine.abcdefgh.part",
+        }
     assert (tmp_path / "live").read_text() == "half"
 
 
-def test_killed_between_its_renames_the_directory_that_it_replaces_is_restored(tmp_path):
+def test_killed_between_its_renames_the_directory_that_it_replaces_is_restored(
+    tmp_path,
+):
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
     child = os.fork()
     if child == 0:
         rename = Path.replace
-        Path.replace = lambda self, place: (rename(self, place), os._exit(137))  # after the first
+        Path.replace = lambda self, place: (
+            rename(self, place),
+            os._exit(137),
+        )  # after the first
         with atomic_path(target, force=True) as temporary:
             temporary.mkdir()
     assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
     assert not target.exists()
-    with pytest.raises(UsageError, match="out exists"), atomic_path(target, force=False):
+    with pytest.raises(UsageError, match="out exists"), atomic_path(
+        target, force=False
+    ):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]

@@ -18,18 +18,26 @@ def path(tmp_path):
         file.attrs["text"] = "some text"
         file.attrs["json"] = b'{"a": 1}'
         file.create_dataset("plain", data=np.arange(12.0).reshape(3, 4))
-        file.create_dataset("a/b/packed", data=np.arange(4000), compression="gzip", shuffle=True)
+        file.create_dataset(
+            "a/b/packed", data=np.arange(4000), compression="gzip", shuffle=True
+        )
         file["a"].attrs["names"] = np.array([b"one", b"two"])
     return made
 
 
 def test_what_hdf5_raises_while_reading_becomes_one_line(path):
-    with pytest.raises(InputError, match=r"some\.h5: damaged .*nothing"), reading(path) as file:
+    with pytest.raises(InputError, match=r"some\.h5: damaged .*nothing"), reading(
+        path
+    ) as file:
         file["nothing"]
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(3, "the attribute json is not text"), ("{", "the attribute json is not valid JSON")]
+    ("value", "message"),
+    [
+        (3, "the attribute json is not text"),
+        ("{", "the attribute json is not valid JSON"),
+    ],
 )
 def test_an_attribute_that_is_not_json_is_refused(path, value, message):
     with h5py.File(path, "r+") as file:
@@ -44,7 +52,10 @@ def test_a_copy_has_the_same_content_and_no_times(path, tmp_path):
             copy_without_times(source, target)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
     with h5py.File(tmp_path / "one.h5", "r") as file:
-        assert file.attrs["text"] in (b"some text", "some text")  # h5py 2, with TensorFlow 2.2, reads bytes
+        assert file.attrs["text"] in (
+            b"some text",
+            "some text",
+        )  # h5py 2, with TensorFlow 2.2, reads bytes
         assert list(file["a"].attrs["names"]) == [b"one", b"two"]
         assert np.array_equal(file["a/b/packed"], np.arange(4000))
         assert h5py.h5g.get_objinfo(file["plain"].id).mtime == 0
@@ -73,8 +84,16 @@ for limit in range(0, size, size // 40):
 """
 
 
-def test_a_write_that_fails_at_any_place_is_an_error_and_leaves_the_process_intact(tmp_path):
+def test_a_write_that_fails_at_any_place_is_an_error_and_leaves_the_process_intact(
+    tmp_path,
+):
     """After one that HDF5 notices, it ends the process by a signal."""
-    done = subprocess.run([sys.executable, "-c", FAILING, tmp_path / "some.h5"], capture_output=True, text=True)
-    assert (done.returncode, set(done.stdout.split())) == (0, {str(errno.EFBIG)}), done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, tmp_path / "some.h5"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, set(done.stdout.split())) == (0, {str(errno.EFBIG)}), (
+        done.stderr
+    )
     assert 40 <= len(done.stdout.split()) <= 41

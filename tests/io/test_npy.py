@@ -7,7 +7,13 @@ import pytest
 from snnb.core.errors import InputError, ResourceError
 from snnb.core.machine import Memory
 from snnb.io.budget import Budget
-from snnb.io.npy import check_archive, load_archive, load_array, read_member, write_member
+from snnb.io.npy import (
+    check_archive,
+    load_archive,
+    load_array,
+    read_member,
+    write_member,
+)
 
 ARRAYS = {
     "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -49,7 +55,9 @@ def test_arrays_written_one_at_a_time_are_read_by_numpy(tmp_path):
         assert all(np.array_equal(found[name], array) for name, array in ARRAYS.items())
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"\x93NUMPY\x01\x00v\x00{'descr': '|u1'"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"\x93NUMPY\x01\x00v\x00{'descr': '|u1'"]
+)
 @pytest.mark.parametrize("load", [load_array, load_archive])
 def test_other_files_are_refused(tmp_path, content, load):
     (tmp_path / "x").write_bytes(content)
@@ -59,13 +67,20 @@ def test_other_files_are_refused(tmp_path, content, load):
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_header_that_declares_more_than_its_member_holds_is_refused(tmp_path, compression):
+def test_a_header_that_declares_more_than_its_member_holds_is_refused(
+    tmp_path, compression
+):
     content = io.BytesIO()
-    np.lib.format.write_array_header_1_0(content, {"descr": "<i8", "fortran_order": False, "shape": (4,)})
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "<i8", "fortran_order": False, "shape": (4,)}
+    )
     with zipfile.ZipFile(tmp_path / "x.npz", "w", compression) as archive:
         archive.writestr("a.npy", content.getvalue() + bytes(31))
     for check in (load_archive, check_archive):
-        with pytest.raises(InputError, match=r"x\.npz: a\.npy declares 4 values of int64, and holds 31 bytes"):
+        with pytest.raises(
+            InputError,
+            match=r"x\.npz: a\.npy declares 4 values of int64, and holds 31 bytes",
+        ):
             check(tmp_path / "x.npz")
 
 
@@ -83,7 +98,10 @@ def test_the_arrays_of_an_archive_are_limited_together(tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.io.budget.BYTES_PER_BYTE", 1)
     assert load_archive(tmp_path / "x.npz", names=["a"])["a"].size == 100_000
     for check in (load_archive, check_archive):
-        with pytest.raises(InputError, match=r"x\.npz: describes 100,000 values of b\.npy: 1,600,000 bytes"):
+        with pytest.raises(
+            InputError,
+            match=r"x\.npz: describes 100,000 values of b\.npy: 1,600,000 bytes",
+        ):
             check(tmp_path / "x.npz")
 
 
@@ -92,8 +110,14 @@ def test_other_methods_than_deflate_are_refused(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
         archive.writestr("a.npy", bytes(100))
     with zipfile.ZipFile(tmp_path / "x.npz") as archive:
-        for check in (load_archive, check_archive, lambda path: read_member(Budget(path), archive, "a.npy")):
-            with pytest.raises(InputError, match=r"x\.npz: a\.npy is compressed, but not by deflate"):
+        for check in (
+            load_archive,
+            check_archive,
+            lambda path: read_member(Budget(path), archive, "a.npy"),
+        ):
+            with pytest.raises(
+                InputError, match=r"x\.npz: a\.npy is compressed, but not by deflate"
+            ):
                 check(tmp_path / "x.npz")
 
 
@@ -101,7 +125,10 @@ def test_objects_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.array([None]), allow_pickle=True)
     np.savez(tmp_path / "x.npz", x=np.array([None]))
     for load, name in ((load_array, "x.npy"), (load_archive, "x.npz")):
-        with pytest.raises(InputError, match=r"(?i)object arrays cannot be loaded|array can't be memory-mapped"):
+        with pytest.raises(
+            InputError,
+            match=r"(?i)object arrays cannot be loaded|array can't be memory-mapped",
+        ):
             load(tmp_path / name)
 
 
@@ -115,7 +142,9 @@ def test_an_archive_cut_or_changed_anywhere_never_gives_other_numbers(tmp_path):
             load_archive(path, must=["a"])
     refused = 0
     for place in range(0, len(complete), 3):
-        path.write_bytes(complete[:place] + bytes([complete[place] ^ 0x55]) + complete[place + 1 :])
+        path.write_bytes(
+            complete[:place] + bytes([complete[place] ^ 0x55]) + complete[place + 1 :]
+        )
         try:
             found = load_archive(path)
             assert list(found) == ["a"]

@@ -64,7 +64,11 @@ def _linked(file, name, canary):
     file[name] = h5py.ExternalLink(str(canary), "values")
 
 
-REFERENCES = {"external storage": _external, "virtual dataset": _virtual, "external link": _linked}
+REFERENCES = {
+    "external storage": _external,
+    "virtual dataset": _virtual,
+    "external link": _linked,
+}
 
 
 def _copied(source):
@@ -73,19 +77,28 @@ def _copied(source):
 
 def _weights(folder):
     keras = import_module("snnb.model_files.keras").keras
-    keras.Sequential([keras.layers.Dense(2, name="dense", input_shape=(3,))]).save(str(folder / "net.h5"))
+    keras.Sequential([keras.layers.Dense(2, name="dense", input_shape=(3,))]).save(
+        str(folder / "net.h5")
+    )
     return folder / "net.h5"
 
 
 def _nir(folder):
     neuron = {"type": "IF", "r": np.ones(8), "v_threshold": np.ones(8)}
-    ends = {end: {"type": kind, "shape": [8]} for end, kind in (("input", "Input"), ("output", "Output"))}
-    return write(folder / "net.nir", {**ends, "if": neuron}, [("input", "if"), ("if", "output")])
+    ends = {
+        end: {"type": kind, "shape": [8]}
+        for end, kind in (("input", "Input"), ("output", "Output"))
+    }
+    return write(
+        folder / "net.nir", {**ends, "if": neuron}, [("input", "if"), ("if", "output")]
+    )
 
 
 def _samples(folder):
     ones = np.ones(4, int)
-    write_samples(folder / "x.h5", [Steps(ones, np.arange(4), ones, 2)], (1, 1, 4), "u1")
+    write_samples(
+        folder / "x.h5", [Steps(ones, np.arange(4), ones, 2)], (1, 1, 4), "u1"
+    )
     return folder / "x.h5"
 
 
@@ -94,19 +107,27 @@ def _spoken(folder):
         file["extra/keys"], file["labels"] = [b"a"] * 20, np.array([19, 0])
         for name in ("times", "units"):
             kind = h5py.special_dtype(vlen=np.dtype("f4"))
-            file.create_dataset(f"spikes/{name}", (2,), kind)[:] = [np.ones(3, "f4")] * 2
+            file.create_dataset(f"spikes/{name}", (2,), kind)[:] = [
+                np.ones(3, "f4")
+            ] * 2
     return folder / "shd_test.h5"
 
 
 def _sonata(name):
     def make(folder):
         with h5py.File(folder / "nodes.h5", "w") as file:
-            file["nodes/snn/node_type_id"], file["nodes/snn/0/bias"] = np.zeros(3, "i8"), np.ones(3)
+            file["nodes/snn/node_type_id"], file["nodes/snn/0/bias"] = (
+                np.zeros(3, "i8"),
+                np.ones(3),
+            )
         with h5py.File(folder / "edges.h5", "w") as file:
             for end in ("source", "target"):
                 file[f"edges/e/{end}_node_id"] = np.arange(3)
                 file[f"edges/e/{end}_node_id"].attrs["node_population"] = "snn"
-            file["edges/e/0/syn_weight"], file["edges/e/edge_type_id"] = np.ones(3), np.zeros(3, int)
+            file["edges/e/0/syn_weight"], file["edges/e/edge_type_id"] = (
+                np.ones(3),
+                np.zeros(3, int),
+            )
         with h5py.File(folder / "spikes.h5", "w") as file:
             file["spikes/snn/node_ids"] = np.array([0, 1, 1])
         return folder / name
@@ -133,15 +154,35 @@ READERS = {
     "model of a run": (_copied(PARSED), read_trained, None),
     "NIR": (_nir, read_nir_graph, "node/nodes/if/r"),
     "parsed network": (_copied(PARSED), read_network, None),
-    "parsed network, changed": (_copied(PARSED), lambda path: write_spiking(read_network(PARSED), path), None),
-    "parsed network, copied": (_copied(PARSED), lambda path: copy_for_toolbox(path, path.with_name("x.h5"), 1), None),
+    "parsed network, changed": (
+        _copied(PARSED),
+        lambda path: write_spiking(read_network(PARSED), path),
+        None,
+    ),
+    "parsed network, copied": (
+        _copied(PARSED),
+        lambda path: copy_for_toolbox(path, path.with_name("x.h5"), 1),
+        None,
+    ),
     "graph": (_copied(GRAPH), SynapseGraph.open, None),
     "graph from elsewhere": (_copied(GRAPH), _import, None),
     "event samples": (_samples, EventSamples, "bounds"),
     "event data": (_spoken, lambda path: shd.load(path.parent), "labels"),
-    "SONATA nodes": (_sonata("nodes.h5"), lambda path: _import(path.parent), "nodes/snn/node_type_id"),
-    "SONATA edges": (_sonata("edges.h5"), lambda path: _import(path.parent), "edges/e/target_node_id"),
-    "SONATA spikes": (_sonata("spikes.h5"), lambda path: _import(path.parent, rates=path), "spikes/snn/node_ids"),
+    "SONATA nodes": (
+        _sonata("nodes.h5"),
+        lambda path: _import(path.parent),
+        "nodes/snn/node_type_id",
+    ),
+    "SONATA edges": (
+        _sonata("edges.h5"),
+        lambda path: _import(path.parent),
+        "edges/e/target_node_id",
+    ),
+    "SONATA spikes": (
+        _sonata("spikes.h5"),
+        lambda path: _import(path.parent, rates=path),
+        "spikes/snn/node_ids",
+    ),
     "crosscheck, nodes": (
         _sonata("nodes.h5"),
         lambda path: exported.read_export(path.parent, EMPTY),
@@ -201,20 +242,41 @@ def test_links_in_a_file(tmp_path):
     path = tmp_path / "some.h5"
     with h5py.File(path, "w") as file:
         file["a/b/values"] = [1, 2]
-        file["a/b/back"], file["soft"], file["nowhere"] = file["a"], h5py.SoftLink("/a/b"), h5py.SoftLink("/c")
+        file["a/b/back"], file["soft"], file["nowhere"] = (
+            file["a"],
+            h5py.SoftLink("/a/b"),
+            h5py.SoftLink("/c"),
+        )
     with reading(path) as file:
         assert file["soft/back/b/values"][()].tolist() == [1, 2]
     with h5py.File(path, "r+") as file:
         file["a/b/group"] = h5py.ExternalLink("other.h5", "/")
-    with pytest.raises(InputError, match=r"some\.h5: the link a/b/group refers to other\.h5"), reading(path):
+    with pytest.raises(
+        InputError, match=r"some\.h5: the link a/b/group refers to other\.h5"
+    ), reading(path):
         pass
 
 
 def test_a_model_with_another_file_s_bytes_makes_no_run(tmp_path, capsys):
     path = _copied(TRAINED)(tmp_path)
     name = refer(path, None, "external storage", tmp_path / "canary")
-    words = ["--model", str(path), "--dataset", "digits", "--run-dir", str(tmp_path / "run"), "--quiet"]
+    words = [
+        "--model",
+        str(path),
+        "--dataset",
+        "digits",
+        "--run-dir",
+        str(tmp_path / "run"),
+        "--quiet",
+    ]
     assert main(["parse", *words]) == 3
-    assert f"the dataset {name} is stored in {tmp_path / 'canary'}" in capsys.readouterr().err
+    assert (
+        f"the dataset {name} is stored in {tmp_path / 'canary'}"
+        in capsys.readouterr().err
+    )
     content = (tmp_path / "canary").read_bytes()
-    assert not [file for file in tmp_path.rglob("run/**/*") if file.is_file() and content in file.read_bytes()]
+    assert not [
+        file
+        for file in tmp_path.rglob("run/**/*")
+        if file.is_file() and content in file.read_bytes()
+    ]

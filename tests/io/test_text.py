@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.text import decoded, is_name, load_json, load_yaml, parse_json, printable, read_lines, read_text
+from snnb.io.text import (
+    decoded,
+    is_name,
+    load_json,
+    load_yaml,
+    parse_json,
+    printable,
+    read_lines,
+    read_text,
+)
 
 
 @pytest.fixture
@@ -19,8 +28,13 @@ def file(tmp_path):
 
 def test_text_json_and_yaml_are_read(file):
     assert read_text(file("fünf\n")) == "fünf\n"
-    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}')) == {"a": [1, 2.5, "é", None]}
-    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n")) == {"a": [1, 2.5, "é"], "b": {"c": None}}
+    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}')) == {
+        "a": [1, 2.5, "é", None]
+    }
+    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n")) == {
+        "a": [1, 2.5, "é"],
+        "b": {"c": None},
+    }
     assert load_yaml(file("")) is None
     with pytest.raises(InputError, match="file: not text"):
         read_text(file(b"caf\xe9"))
@@ -62,17 +76,29 @@ def test_yaml_is_read_to_a_depth_of_50(file):
     ],
 )
 def test_a_repeated_key_of_yaml_is_refused_with_its_line(file, content, key, line):
-    with pytest.raises(InputError, match=f"file: the key {key} is given several times, again in line {line}; keep one"):
+    with pytest.raises(
+        InputError,
+        match=f"file: the key {key} is given several times, again in line {line}; keep one",
+    ):
         load_yaml(file(content))
 
 
 def test_keys_of_yaml_that_only_look_repeated_are_read(file):
     content = "a: &n {<<: &m {b: 1}, b: 2}\nc: {<<: *n, b: 3}\n1: x\n'1': y\nd: [{b: 4}, {b: 5}]\n"
     read = load_yaml(file(content))
-    assert read == {"a": {"b": 2}, "c": {"b": 3}, 1: "x", "1": "y", "d": [{"b": 4}, {"b": 5}]}
+    assert read == {
+        "a": {"b": 2},
+        "c": {"b": 3},
+        1: "x",
+        "1": "y",
+        "d": [{"b": 4}, {"b": 5}],
+    }
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "Expecting value: line 1"), ("{", "Expecting property name")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "Expecting value: line 1"), ("{", "Expecting property name")],
+)
 def test_invalid_json_is_refused(file, content, message):
     with pytest.raises(InputError, match=f"file: not valid JSON .*{message}") as caught:
         load_json(file(content))

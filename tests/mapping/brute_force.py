@@ -17,7 +17,9 @@ def csv_edges(graph, folder):
 
     def node(name, index):
         population = populations[name]
-        return population.first + int(np.ravel_multi_index(literal_eval(index), population.shape))
+        return population.first + int(
+            np.ravel_multi_index(literal_eval(index), population.shape)
+        )
 
     with export(graph, "csv", folder / "edges.csv", force=True).path.open() as file:
         return [
@@ -61,24 +63,45 @@ class Expected:
     def __init__(self, graph, edges, core, hardware, place):
         self.graph, self.edges, self.hardware = graph, edges, hardware
         self.first, self.steps = graph.layers[0].first, graph.recording.num_timesteps
-        self.place, self.tile = [tuple(map(int, where)) for where in place], hardware.tile or (1, 1)
-        self.core = {self.first + number: int(where) for number, where in enumerate(core)}
+        self.place, self.tile = (
+            [tuple(map(int, where)) for where in place],
+            hardware.tile or (1, 1),
+        )
+        self.core = {
+            self.first + number: int(where) for number, where in enumerate(core)
+        }
         self.spikes, self.cores = spikes_of(graph), len(self.place)
-        self.reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
+        self.reached, by_projection = (
+            defaultdict(set),
+            defaultdict(lambda: defaultdict(set)),
+        )
         for source, target, names, _ in edges:
             if source in self.spikes:
                 self.reached[source].add(self.core[target])
                 by_projection[names][source].add(self.core[target])
         self.neurons = self._per_core(self.core.values())
         self.synapses = self._per_core(self.core[target] for _, target, *_ in edges)
-        self.axons = self._per_core(where for cores in self.reached.values() for where in cores)
-        placed = {source: cores for source, cores in self.reached.items() if source >= self.first}
-        self.axons_out = self._per_core(self.core[source] for source, cores in placed.items() for _ in cores)
-        self.outside_spikes = sum(self.spikes[s] * len(c) for s, c in self.reached.items() if s < self.first)
+        self.axons = self._per_core(
+            where for cores in self.reached.values() for where in cores
+        )
+        placed = {
+            source: cores
+            for source, cores in self.reached.items()
+            if source >= self.first
+        }
+        self.axons_out = self._per_core(
+            self.core[source] for source, cores in placed.items() for _ in cores
+        )
+        self.outside_spikes = sum(
+            self.spikes[s] * len(c) for s, c in self.reached.items() if s < self.first
+        )
         self.away, self.connectivity, self.cut = self._spread(self.reached)
         self.projections = [
             (*names, *self._spread(by_projection[names])[1:])
-            for names in ((projection.source.name, projection.target.name) for projection in graph.projections)
+            for names in (
+                (projection.source.name, projection.target.name)
+                for projection in graph.projections
+            )
         ]
         shares = [s / a for s, a in zip(self.synapses, self.axons) if a]
         self.reuse = sum(shares) / len(shares) if shares else 0
@@ -87,20 +110,49 @@ class Expected:
             if source in self.spikes:
                 targets[source].add(target)
                 sources[self.core[target]].add((source, target))
-        self.external_degrees = sum(self.spikes[s] * len(c) * (1 + len(targets[s])) for s, c in self.away.items())
+        self.external_degrees = sum(
+            self.spikes[s] * len(c) * (1 + len(targets[s]))
+            for s, c in self.away.items()
+        )
         used = [core for core in range(self.cores) if self.neurons[core]]
-        overlap = [len(sources[core]) / self.axons[core] if self.axons[core] else 0 for core in used]
+        overlap = [
+            len(sources[core]) / self.axons[core] if self.axons[core] else 0
+            for core in used
+        ]
         self.overlap_mean = sum(overlap) / len(used)
-        self.overlap_geometric_mean = np.prod([one for one in overlap if one]) ** (1 / len(used))
-        self.active = {target for source, target, *_ in edges if self.spikes.get(source, 1)}
+        self.overlap_geometric_mean = np.prod([one for one in overlap if one]) ** (
+            1 / len(used)
+        )
+        self.active = {
+            target for source, target, *_ in edges if self.spikes.get(source, 1)
+        }
         for population in graph.layers:
-            self.active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
+            self.active |= {
+                population.first + int(n)
+                for n in np.flatnonzero(population.bias.ravel())
+            }
         self._routes()
         figures = dict(hardware.energy_pj)
-        figures.update({name: figures["link"] for name in ("link_x", "link_y") if figures["link"] is not None})
+        figures.update(
+            {
+                name: figures["link"]
+                for name in ("link_x", "link_y")
+                if figures["link"] is not None
+            }
+        )
         self.event_counts, self.core_ns = self.events(self.spikes, self.steps)
-        picojoules = sum(n * figures[name] for name, n in self.event_counts.items() if figures[name] is not None)
-        of_neurons = ("neuron_inactive", "neuron_active", "spike", "axon_out", "axon_in")
+        picojoules = sum(
+            n * figures[name]
+            for name, n in self.event_counts.items()
+            if figures[name] is not None
+        )
+        of_neurons = (
+            "neuron_inactive",
+            "neuron_active",
+            "spike",
+            "axon_out",
+            "axon_in",
+        )
         self.energy_pj = self.network_energy_pj = None
         if any(figures[name] is not None for name in of_neurons):
             self.energy_pj = picojoules
@@ -110,10 +162,14 @@ class Expected:
         self.step_ns = None
         if hardware.time_ns is not None:
             self.step_ns = max(*self.core_ns, self.link_ns) + self.barrier()
-        self.chips, self.spikes_between_chips, self.hops_between_chips = self._of_chips()
+        self.chips, self.spikes_between_chips, self.hops_between_chips = (
+            self._of_chips()
+        )
 
     def _spread(self, reached):
-        away = {s: cores - {self.core[s]} for s, cores in reached.items() if s >= self.first}
+        away = {
+            s: cores - {self.core[s]} for s, cores in reached.items() if s >= self.first
+        }
         connectivity = sum(self.spikes[s] * len(cores) for s, cores in away.items())
         return away, connectivity, sum(self.spikes[s] for s in away if away[s])
 
@@ -128,7 +184,10 @@ class Expected:
 
     def port_of(self, core):
         """The port with the fewest hops to a core; of equal ones the first."""
-        return min(self.hardware.input_ports, key=lambda port: len(route(self.router_at(port), self.router(core))))
+        return min(
+            self.hardware.input_ports,
+            key=lambda port: len(route(self.router_at(port), self.router(core))),
+        )
 
     def messages(self):
         """Source, position where its spike begins, and core reached, of each message that has a route."""
@@ -148,7 +207,10 @@ class Expected:
     def _routes(self):
         self.hops_unicast = 0
         self.spikes_in, self.spikes_out = [0] * self.cores, [0] * self.cores
-        self.traffic, latency = np.zeros((self.cores, self.cores)), self.hardware.latency_ns
+        self.traffic, latency = (
+            np.zeros((self.cores, self.cores)),
+            self.hardware.latency_ns,
+        )
         delays = []
         self.input_hops_unicast = self.input_hops_multicast = 0
         self.input_loads = defaultdict(float)
@@ -166,19 +228,36 @@ class Expected:
                 for crossed in links:
                     self.input_loads[crossed] += spikes
             if latency is not None:
-                delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
+                delays.append(
+                    (
+                        (len(links) + 1) * latency.router + len(links) * latency.link,
+                        spikes,
+                    )
+                )
         self.loads, self.multicast_loads = self.link_loads(self.spikes)
         self.hops_multicast = sum(self.multicast_loads.values())
-        inputs = {source: spikes for source, spikes in self.spikes.items() if source < self.first}
+        inputs = {
+            source: spikes
+            for source, spikes in self.spikes.items()
+            if source < self.first
+        }
         self.input_hops_multicast = sum(self.link_loads(inputs)[1].values())
         weight = sum(spikes for _, spikes in delays)
-        self.latency_ns_mean = sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
-        self.latency_ns_max = max((delay for delay, spikes in delays if spikes), default=0)
-        width, height = (side // tile for side, tile in zip(self.hardware.mesh, self.tile))
+        self.latency_ns_mean = (
+            sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
+        )
+        self.latency_ns_max = max(
+            (delay for delay, spikes in delays if spikes), default=0
+        )
+        width, height = (
+            side // tile for side, tile in zip(self.hardware.mesh, self.tile)
+        )
         links = 2 * ((width - 1) * height + width * (height - 1))
         self.link_load_mean = sum(self.loads.values()) / links if links else 0
         self.link_load_max = max(self.loads.values(), default=0)
-        self.multicast_link_load_mean = sum(self.multicast_loads.values()) / links if links else 0
+        self.multicast_link_load_mean = (
+            sum(self.multicast_loads.values()) / links if links else 0
+        )
         self.multicast_link_load_max = max(self.multicast_loads.values(), default=0)
         self.synaptic_operations = [0] * self.cores
         for source, target, *_ in self.edges:
@@ -186,15 +265,25 @@ class Expected:
         self.max_over_mean = {}
         if self.link_load_max:
             self.max_over_mean["link_load"] = self.link_load_max / self.link_load_mean
-            self.max_over_mean["multicast_link_load"] = self.multicast_link_load_max / self.multicast_link_load_mean
+            self.max_over_mean["multicast_link_load"] = (
+                self.multicast_link_load_max / self.multicast_link_load_mean
+            )
         for name in ("synaptic_operations", "spikes_in", "spikes_out"):
-            values = [value for value, neurons in zip(getattr(self, name), self.neurons) if neurons]
+            values = [
+                value
+                for value, neurons in zip(getattr(self, name), self.neurons)
+                if neurons
+            ]
             if any(values):
                 self.max_over_mean[name] = max(values) * len(values) / sum(values)
 
     def link_loads(self, spikes):
         """Spikes over each link, with a route for each message, and with those of a source and begin joined."""
-        unicast, multicast, unions = defaultdict(float), defaultdict(float), defaultdict(set)
+        unicast, multicast, unions = (
+            defaultdict(float),
+            defaultdict(float),
+            defaultdict(set),
+        )
         for source, begin, there in self.journeys():
             links = route(self.router_at(begin), self.router(there))
             unions[source, begin] |= links
@@ -217,13 +306,22 @@ class Expected:
     def events(self, spikes, steps):
         """Events of all cores, and the time of each core, for a number of steps."""
         counts, parts = defaultdict(float), defaultdict(lambda: [0.0] * self.cores)
-        names = ("neuron_active", "neuron_inactive", "spike", "axon_in", "axon_out", "synapse")
+        names = (
+            "neuron_active",
+            "neuron_inactive",
+            "spike",
+            "axon_in",
+            "axon_out",
+            "synapse",
+        )
         ns = {name: getattr(self.hardware.time_ns, name, None) or 0 for name in names}
         for neuron, core in self.core.items():
             kind = "neuron_active" if neuron in self.active else "neuron_inactive"
             counts[kind] += steps
             counts["spike"] += spikes.get(neuron, 0)
-            parts["neurons"][core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
+            parts["neurons"][core] += (
+                steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
+            )
         for source, cores in self.reached.items():
             for there in cores:
                 number = spikes.get(source, 0)
@@ -242,18 +340,26 @@ class Expected:
             number = spikes.get(source, 0)
             counts["synapse"] += number
             parts["synapses"][self.core[target]] += number * ns["synapse"]
-        parts = {name: np.array(parts[name]) / steps for name in ("neurons", "axons out", "axons in", "synapses")}
+        parts = {
+            name: np.array(parts[name]) / steps
+            for name in ("neurons", "axons out", "axons in", "synapses")
+        }
         sides = [("neurons", "axons out"), ("axons in", "synapses")]
         totals = np.array([parts[one] + parts[other] for one, other in sides])
         busiest = int(totals.max(axis=0).argmax())
-        longest = max(sides[totals[:, busiest].argmax()], key=lambda part: parts[part][busiest])
+        longest = max(
+            sides[totals[:, busiest].argmax()], key=lambda part: parts[part][busiest]
+        )
         self.bound = longest.split()[0], parts[longest][busiest], busiest
         return counts, totals.max(axis=0).tolist()
 
     def _kind_of(self, begin, end):
         """The event of a spike on a link between two routers."""
         sides = self.hardware.chip or self.hardware.mesh
-        chips = [tuple(at * tile // side for at, tile, side in zip(ends, self.tile, sides)) for ends in (begin, end)]
+        chips = [
+            tuple(at * tile // side for at, tile, side in zip(ends, self.tile, sides))
+            for ends in (begin, end)
+        ]
         if self.hardware.energy_pj.between_chips is not None and chips[0] != chips[1]:
             return "between_chips"
         return "link_x" if begin[0] != end[0] else "link_y"
@@ -276,12 +382,20 @@ class Expected:
         return len(chips), leaving, sum(spikes * crossed for spikes, crossed in borders)
 
     def barrier(self):
-        used, table = len({self.router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
+        used, table = (
+            len({self.router(core) for core in self.core.values()}),
+            self.hardware.time_ns.barrier,
+        )
         return table[max([key for key in table if key <= used] or [min(table)])]
 
     def memory_bits(self, sharing):
         """Bits of the memory of each core: of the lists of all sources, or of the different ones."""
-        lists, distinct, local, seen = defaultdict(list), defaultdict(set), {}, defaultdict(int)
+        lists, distinct, local, seen = (
+            defaultdict(list),
+            defaultdict(set),
+            {},
+            defaultdict(int),
+        )
         for neuron in sorted(self.core):
             local[neuron] = seen[self.core[neuron]]
             seen[self.core[neuron]] += 1
@@ -289,9 +403,14 @@ class Expected:
             lists[self.core[target], source].append((local[target], weight))
         for (core, source), entries in lists.items():
             entries.sort()
-            shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
+            shifted = tuple(
+                (index - entries[0][0], weight) for index, weight in entries
+            )
             distinct[core].add((shifted, source if sharing == "none" else None))
-        return [19 * sum(len(one) for one, _ in distinct[core]) for core in range(self.cores)]
+        return [
+            19 * sum(len(one) for one, _ in distinct[core])
+            for core in range(self.cores)
+        ]
 
 
 def found_load(expected, link):
@@ -300,7 +419,14 @@ def found_load(expected, link):
     return (expected.multicast_loads if multicast else expected.loads)[link]
 
 
-SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "link_load_mean", "link_load_max"]
+SCALARS = [
+    "connectivity",
+    "cut",
+    "hops_unicast",
+    "hops_multicast",
+    "link_load_mean",
+    "link_load_max",
+]
 SCALARS += ["energy_pj", "network_energy_pj"]
 SCALARS += ["multicast_link_load_mean", "multicast_link_load_max"]
 SCALARS += ["external_degrees", "overlap_mean", "overlap_geometric_mean"]
@@ -313,16 +439,24 @@ def compared(found, expected):
     hardware, value_of = expected.hardware, values(found)
     for name in SCALARS[: -2 if hardware.latency_ns is None else None] + OF_EVENTS:
         value = getattr(expected, name)
-        assert value_of.get(name) == (None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)), name
+        assert value_of.get(name) == (
+            None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)
+        ), name
     for name in ("neurons", "axons", "synapses"):
         np.testing.assert_array_equal(found.per_core[name], getattr(expected, name))
     assert found.max_over_mean == pytest.approx(expected.max_over_mean)
     for name in ("spikes_in", "spikes_out", "synaptic_operations"):
-        np.testing.assert_allclose(found.per_core[name], getattr(expected, name), atol=1e-9)
+        np.testing.assert_allclose(
+            found.per_core[name], getattr(expected, name), atol=1e-9
+        )
     assert found.cores.cores == np.count_nonzero(expected.neurons)
     if hardware.input_ports:
-        assert found.input.input_hops_unicast == pytest.approx(expected.input_hops_unicast)
-        assert found.input.input_hops_multicast == pytest.approx(expected.input_hops_multicast)
+        assert found.input.input_hops_unicast == pytest.approx(
+            expected.input_hops_unicast
+        )
+        assert found.input.input_hops_multicast == pytest.approx(
+            expected.input_hops_multicast
+        )
     for own, other in zip(found.per_projection, expected.projections):
         assert (own.source, own.target) == other[:2]
         assert (own.connectivity, own.cut) == pytest.approx(other[2:])
@@ -330,11 +464,17 @@ def compared(found, expected):
     if hardware.axons_out_per_core is not None:
         assert found.per_core["axons_out"].tolist() == expected.axons_out
     if hardware.synapse_memory is not None:
-        assert found.per_core["memory_bits"].tolist() == expected.memory_bits(hardware.synapse_memory.sharing)
+        assert found.per_core["memory_bits"].tolist() == expected.memory_bits(
+            hardware.synapse_memory.sharing
+        )
     if hardware.events:
         counts = expected.event_counts
-        assert found.events == pytest.approx({name: counts[name] for name in found.events})
-        assert sum(found.energy_by_part_pj.values()) == pytest.approx(found.energy.picojoules)
+        assert found.events == pytest.approx(
+            {name: counts[name] for name in found.events}
+        )
+        assert sum(found.energy_by_part_pj.values()) == pytest.approx(
+            found.energy.picojoules
+        )
         np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
         bound, end = expected.bound, expected.barrier()
         if expected.link_ns > max(expected.core_ns):
@@ -345,10 +485,15 @@ def compared(found, expected):
         assert step_bound.ns == pytest.approx(bound[1])
         if bound[0] == "link":
             ends = tuple(map(tuple, step_bound.link))
-            assert found_load(expected, ends) == pytest.approx(found_load(expected, expected.busiest_link))
+            assert found_load(expected, ends) == pytest.approx(
+                found_load(expected, expected.busiest_link)
+            )
 
 
 def total_hops(traffic, places):
     """Spikes times Manhattan distance, summed over all pairs of cores."""
     entries = traffic.tocoo()
-    return sum(n * np.abs(places[a] - places[b]).sum() for a, b, n in zip(entries.row, entries.col, entries.data))
+    return sum(
+        n * np.abs(places[a] - places[b]).sum()
+        for a, b, n in zip(entries.row, entries.col, entries.data)
+    )

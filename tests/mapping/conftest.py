@@ -15,7 +15,11 @@ __all__ = ["pruned_graph"]
 QUICK = SearchSettings(swaps_per_core=1000)
 FAST = [("summed", "spikes"), ("chained", "current")]
 CASES = [
-    pytest.param((name, coding), id=f"{name}-{coding}", marks=() if (name, coding) in FAST else pytest.mark.slow)
+    pytest.param(
+        (name, coding),
+        id=f"{name}-{coding}",
+        marks=() if (name, coding) in FAST else pytest.mark.slow,
+    )
     for name in NETWORKS
     for coding in ("current", "spikes")
 ]
@@ -25,7 +29,9 @@ CASES = [
 def quick_placement(request, monkeypatch):
     """Anneal for a twentieth of the time, except in slow tests."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr("snnb.mapping.map_network.place", partial(place, settings=QUICK))
+        monkeypatch.setattr(
+            "snnb.mapping.map_network.place", partial(place, settings=QUICK)
+        )
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,15 @@ import numpy as np
 
 from snnb.chips.hardware import EventFigures, Hardware, RouteFigures
 from snnb.graph.build import build_graph
-from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
+from tests.graph.networks import (
+    LAYERS,
+    branched,
+    counts_of,
+    save,
+    save_counts,
+    set_random_weights,
+    varied,
+)
 from tests.graph.recorded import keras, recorded, shape_of
 
 
@@ -18,10 +26,14 @@ def summed():
         LAYERS.Conv2D(3, 3, strides=2, padding="same", name="long")(one),
         LAYERS.DepthwiseConv2D(1, strides=2, name="short")(one),
         LAYERS.Conv2D(3, (1, 2), padding="same", name="other")(two),
-        LAYERS.Conv2D(3, 2, strides=2, padding="same", use_bias=False, name="input_too")(source),
+        LAYERS.Conv2D(
+            3, 2, strides=2, padding="same", use_bias=False, name="input_too"
+        )(source),
     ]
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
-    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total)))
+    return keras.Model(
+        source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total))
+    )
 
 
 @recorded
@@ -33,26 +45,46 @@ def chained():
     tensor = LAYERS.Conv2D(6, 2, activation="relu", name="conv2")(tensor)
     tensor = LAYERS.Flatten(name="flat")(tensor)
     tensor = LAYERS.Dense(12, activation="relu", name="dense1")(tensor)
-    return keras.Model(source, LAYERS.Dense(5, activation="softmax", name="dense2")(tensor))
+    return keras.Model(
+        source, LAYERS.Dense(5, activation="softmax", name="dense2")(tensor)
+    )
 
 
-NETWORKS = {network.__name__: network for network in (branched, varied, summed, chained)}
+NETWORKS = {
+    network.__name__: network for network in (branched, varied, summed, chained)
+}
 
 
 def make_graph(model, folder, coding="current", seed=0):
     """Build the graph of a model with random spike counts."""
     set_random_weights(model, seed)
     drawn = counts_of(model, seed)
-    shapes = {layer.name: shape_of(layer)[1:] for layer in model.layers if layer.name in ("sum",)}
-    drawn.update({name: np.arange(np.prod(shape)).reshape(shape) for name, shape in shapes.items()})
+    shapes = {
+        layer.name: shape_of(layer)[1:]
+        for layer in model.layers
+        if layer.name in ("sum",)
+    }
+    drawn.update(
+        {
+            name: np.arange(np.prod(shape)).reshape(shape)
+            for name, shape in shapes.items()
+        }
+    )
     if coding == "spikes":
         drawn["input"] = np.floor(np.abs(drawn["input"]))
     folder.mkdir(parents=True, exist_ok=True)
     parsed, path = save(model, folder / "net_parsed.h5"), folder / "net_graph.h5"
-    return build_graph(parsed, path, counts=save_counts(folder / "counts.npz", drawn), coding={"input": coding})
+    return build_graph(
+        parsed,
+        path,
+        counts=save_counts(folder / "counts.npz", drawn),
+        coding={"input": coding},
+    )
 
 
-def hardware(neurons=10_000, axons=100_000, synapses=None, mesh=(8, 7), synapse_energy=None):
+def hardware(
+    neurons=10_000, axons=100_000, synapses=None, mesh=(8, 7), synapse_energy=None
+):
     return Hardware(
         name="chip",
         mesh=mesh,

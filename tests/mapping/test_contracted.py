@@ -16,7 +16,10 @@ def groupings(network, rng):
     """Every neuron alone; the package's own groups; random ones of a population, of all, and of 1 to 8 neurons."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
     yield group_neurons(
-        network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT), SearchSettings()
+        network,
+        network.in_degrees,
+        Limits.of(hardware())._replace(synapses=NO_LIMIT),
+        SearchSettings(),
     )
     group, groups = [], 0
     for population in network.populations:  # of one population each
@@ -24,13 +27,20 @@ def groupings(network, rng):
         group += [groups + rng.permutation(np.arange(population.size) % more)]
         groups += more
     yield np.concatenate(group).astype(np.int32), groups
-    yield rng.permutation(np.arange(network.neurons) % 20).astype(np.int32), 20  # groups with synapses in them
-    uneven = np.repeat(np.arange(network.neurons), 1 + np.arange(network.neurons) % 8)[: network.neurons]
+    yield (
+        rng.permutation(np.arange(network.neurons) % 20).astype(np.int32),
+        20,
+    )  # groups with synapses in them
+    uneven = np.repeat(np.arange(network.neurons), 1 + np.arange(network.neurons) % 8)[
+        : network.neurons
+    ]
     yield rng.permutation(uneven).astype(np.int32), int(uneven.max()) + 1
 
 
 def refinement(net, core, cores, limits, seed=0):
-    return Refinement(Problem(net, limits, cores, 0, SearchSettings(), print), core, cores, seed)
+    return Refinement(
+        Problem(net, limits, cores, 0, SearchSettings(), print), core, cores, seed
+    )
 
 
 def agrees(network, search, group, cores):
@@ -40,12 +50,19 @@ def agrees(network, search, group, cores):
     np.testing.assert_array_equal(search.load.T, sums.contents)
 
 
-@pytest.mark.parametrize("limits", [pytest.param((10**6, 10**6), marks=pytest.mark.slow), (25, 10**6), (25, 60)])
-def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case, limits):
+@pytest.mark.parametrize(
+    "limits",
+    [pytest.param((10**6, 10**6), marks=pytest.mark.slow), (25, 10**6), (25, 60)],
+)
+def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(
+    case, limits
+):
     network = case[2]
     for group, groups in groupings(network, np.random.default_rng(5)):
         net = contract(network, group, groups, network.in_degrees)
-        start = np.arange(groups, dtype=np.int32)  # a core each keeps the limits, if they can be kept
+        start = np.arange(
+            groups, dtype=np.int32
+        )  # a core each keeps the limits, if they can be kept
         search = refinement(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
         search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
         agrees(network, search, group, groups)
@@ -56,7 +73,9 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case
         assert search.legal or not held
 
 
-@pytest.mark.parametrize("limits", [pytest.param((25, 10**6), marks=pytest.mark.slow), (25, 60), (10**6, 40)])
+@pytest.mark.parametrize(
+    "limits", [pytest.param((25, 10**6), marks=pytest.mark.slow), (25, 60), (10**6, 40)]
+)
 def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
     network, bounds = case[2], Limits(*limits, NO_LIMIT)
     for group, groups in groupings(network, np.random.default_rng(6)):
@@ -83,7 +102,9 @@ def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limit
             continue
         start = refinement(net, np.zeros(groups, np.int32), groups, bounds)
         start.mend()
-        _, packed = np.unique(start.core, return_inverse=True)  # no empty cores, so most moves need an exchange
+        _, packed = np.unique(
+            start.core, return_inverse=True
+        )  # no empty cores, so most moves need an exchange
         cores = int(packed.max()) + 1
         search = refinement(net, packed.astype(np.int32), cores, bounds, seed=1)
         for _ in range(1000):  # an exceeded limit would soon be mended
@@ -98,6 +119,11 @@ def test_groups_are_of_one_population_and_fit_a_core(case):
     group, groups = group_neurons(network, network.in_degrees, tight, SearchSettings())
     assert np.bincount(group).max() <= 5
     assert np.unique(group).tolist() == list(range(groups))
-    owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])
+    owner = np.repeat(
+        np.arange(len(network.populations)), [p.size for p in network.populations]
+    )
     assert len(np.unique(np.stack([group, owner]), axis=1).T) == groups
-    assert (np.stack(count_traffic(network, group, groups).contents) <= np.array(tight[:3])[:, None]).all()
+    assert (
+        np.stack(count_traffic(network, group, groups).contents)
+        <= np.array(tight[:3])[:, None]
+    ).all()

@@ -16,9 +16,15 @@ from tests.network.test_recurrent import dense, recurrent
 
 def random_mapping(network, rng, cores, mesh):
     """Cores and places: of each core at least one neuron."""
-    core = rng.permutation(np.concatenate([np.arange(cores), rng.integers(0, cores, network.neurons - cores)]))
+    core = rng.permutation(
+        np.concatenate(
+            [np.arange(cores), rng.integers(0, cores, network.neurons - cores)]
+        )
+    )
     places = rng.permutation(mesh[0] * mesh[1])[:cores]
-    return core.astype(np.int32), np.stack([places % mesh[0], places // mesh[0]], axis=1).astype(np.int32)
+    return core.astype(np.int32), np.stack(
+        [places % mesh[0], places // mesh[0]], axis=1
+    ).astype(np.int32)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +34,19 @@ def random_mapping(network, rng, cores, mesh):
         pytest.param(5, (5, 8), (0, 0), marks=pytest.mark.slow),
         (1, (1, 1), (0, 0)),
         (30, (5, 8), (0, 0)),
-        (30, (32_768, 32_768), (32_763, 20_000)),  # a billion cores need no array of all
+        (
+            30,
+            (32_768, 32_768),
+            (32_763, 20_000),
+        ),  # a billion cores need no array of all
     ],
 )
 def test_every_figure_is_that_of_its_definition(case, cores, mesh, corner):
     graph, edges, network = case
     chip = hardware(mesh=mesh, synapse_energy=0.7)
-    core, place = random_mapping(network, np.random.default_rng(cores), cores, np.minimum(mesh, (5, 8)))
+    core, place = random_mapping(
+        network, np.random.default_rng(cores), cores, np.minimum(mesh, (5, 8))
+    )
     place += np.array(corner, np.int32)
     expected = Expected(graph, edges, core, chip, place)
     sums = count_traffic(network, core, cores)
@@ -47,20 +59,34 @@ def test_cores_of_neighbouring_neurons_in_a_row_and_one_without_neurons(case, me
     """As mappings really are: most neurons and their targets share a core."""
     graph, edges, network = case
     chip = hardware(mesh=mesh)
-    core = np.repeat(np.array([0, 1, 2, 4], np.int32), -(-network.neurons // 4))[: network.neurons]
+    core = np.repeat(np.array([0, 1, 2, 4], np.int32), -(-network.neurons // 4))[
+        : network.neurons
+    ]
     place = np.outer([3, 0, 2, 4, 1], np.array(mesh) == 5).astype(np.int32)
-    compared(cost(count_traffic(network, core, 5), chip, place), Expected(graph, edges, core, chip, place))
+    compared(
+        cost(count_traffic(network, core, 5), chip, place),
+        Expected(graph, edges, core, chip, place),
+    )
 
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])
 def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
-    one, two = (volume for volume in recurrent().volumes if volume.name in ("one", "two"))
-    two = replace(two, projections=tuple(dense("one", 3, 2, delay=delay) for delay in range(4)))
-    network = replace(recurrent(), volumes=(recurrent().input, replace(one, projections=one.projections[:2]), two))
+    one, two = (
+        volume for volume in recurrent().volumes if volume.name in ("one", "two")
+    )
+    two = replace(
+        two, projections=tuple(dense("one", 3, 2, delay=delay) for delay in range(4))
+    )
+    network = replace(
+        recurrent(),
+        volumes=(recurrent().input, replace(one, projections=one.projections[:2]), two),
+    )
     with graph_of(network, tmp_path, coding={"input": "spikes"}) as graph:
         placed = MappableNetwork.of(graph)
         assert placed.in_degrees.tolist() == [7] * 3 + [12] * 2
         assert placed.fan_in.tolist() == [7] * 3 + [3] * 2
         assert placed.fan_out.tolist() == [5] * 3 + [0] * 2
-        mapped = map_network(placed, hardware(neurons=5, axons=7, mesh=(1, 1)), method=method)
+        mapped = map_network(
+            placed, hardware(neurons=5, axons=7, mesh=(1, 1)), method=method
+        )
         assert mapped.cost.cores.cores == 1

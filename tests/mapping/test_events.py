@@ -14,18 +14,46 @@ from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
-from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
+from snnb.mapping.time_costs import (
+    recorded_messages,
+    recorded_steps,
+    spikes_on_chip,
+    step_loads,
+)
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
 from snnb.plots.mapping import plot_events
 from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
 
 ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
-ENERGY.update(neuron_inactive=51.2, neuron_active=72.8, spike=69.3, axon_out=111.0, axon_in=0.5)
-TIME = {"router": 2.1, "link_x": 4.1, "link_y": 6.5, "barrier": {1: 600.0, 3: 1000.0, 7: 1400.0}, "synapse": 3.8}
-TIME.update(neuron_inactive=6.0, neuron_active=9.7, spike=30.0, axon_out=5.1, axon_in=16.0)
-MEMORY = {"bits_per_core": 10**6, "weight_bits": 9, "index_bits": 10, "sharing": "kernel"}
-SOURCED = ("tile", "chip", "input_ports", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
+ENERGY.update(
+    neuron_inactive=51.2, neuron_active=72.8, spike=69.3, axon_out=111.0, axon_in=0.5
+)
+TIME = {
+    "router": 2.1,
+    "link_x": 4.1,
+    "link_y": 6.5,
+    "barrier": {1: 600.0, 3: 1000.0, 7: 1400.0},
+    "synapse": 3.8,
+}
+TIME.update(
+    neuron_inactive=6.0, neuron_active=9.7, spike=30.0, axon_out=5.1, axon_in=16.0
+)
+MEMORY = {
+    "bits_per_core": 10**6,
+    "weight_bits": 9,
+    "index_bits": 10,
+    "sharing": "kernel",
+}
+SOURCED = (
+    "tile",
+    "chip",
+    "input_ports",
+    "axons_out_per_core",
+    "synapse_memory",
+    "energy_pj",
+    "time_ns",
+)
 
 
 def full_chip(**changes):
@@ -45,7 +73,9 @@ def full_chip(**changes):
         **changes,
     }
     keys = {name: value for name, value in keys.items() if value is not None}
-    return Hardware.model_validate({**keys, "sources": {name: "made up" for name in SOURCED if name in keys}})
+    return Hardware.model_validate(
+        {**keys, "sources": {name: "made up" for name in SOURCED if name in keys}}
+    )
 
 
 SHORT = {**TIME, "barrier": {1: 1.0}}
@@ -68,33 +98,55 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
     found = cost(count_traffic(network, core, 12), chip, place)
     compared(found, Expected(graph, edges, core, chip, place))
-    slow = next((event for event, ns in changes.get("time_ns", {}).items() if ns == 900.0), None)
-    bounds = {"spike": "neurons", "axon_out": "axons", "axon_in": "axons", "synapse": "synapses"}
+    slow = next(
+        (event for event, ns in changes.get("time_ns", {}).items() if ns == 900.0), None
+    )
+    bounds = {
+        "spike": "neurons",
+        "axon_out": "axons",
+        "axon_in": "axons",
+        "synapse": "synapses",
+    }
     assert slow is None or found.step.step_bound.by == bounds[slow]
 
 
 def mapped_at_random(network, chip):
     core, place = random_mapping(network, np.random.default_rng(2), 9, chip.mesh)
     sums = count_traffic(network, core, 9)
-    return MappedNetwork(chip, Partition(sums, (), sums), place, cost(sums, chip, place), ())
+    return MappedNetwork(
+        chip, Partition(sums, (), sums), place, cost(sums, chip, place), ()
+    )
 
 
 @pytest.fixture
 def recorded(case, tmp_path):
     """A mapping with the spike times of two samples of three steps, and by sample and step on the chip the sources."""
     graph, edges, network = case
-    rng, chip = np.random.default_rng(3), full_chip(energy_pj={**ENERGY, "between_chips": 50.0})
+    rng, chip = (
+        np.random.default_rng(3),
+        full_chip(energy_pj={**ENERGY, "between_chips": 50.0}),
+    )
     mapped = mapped_at_random(network, chip)
     # Steps after which each population begins where a spike reaches its targets in the next step
-    first = {graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0}
+    first = {
+        graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0
+    }
     for population in graph.populations[1:]:
-        first[population.name] = 1 + max(first[p.source.name] for p in graph.projections if p.target is population)
+        first[population.name] = 1 + max(
+            first[p.source.name] for p in graph.projections if p.target is population
+        )
     spikes, fired = {}, defaultdict(list)
     for population in network.sources:
-        rows = np.argwhere(rng.random((2, 3, population.size)) < 0.3)[:, [0, 2, 1]] + (7, 0, 0)  # sample, neuron, step
+        rows = np.argwhere(rng.random((2, 3, population.size)) < 0.3)[:, [0, 2, 1]] + (
+            7,
+            0,
+            0,
+        )  # sample, neuron, step
         spikes[population.name] = rows.astype(np.int32)
         for sample, neuron, step in rows.tolist():
-            fired[sample, step + first[population.name]].append(population.first + neuron)
+            fired[sample, step + first[population.name]].append(
+                population.first + neuron
+            )
     path = tmp_path / "spike_times.npz"
     np.savez(path, num_samples=2, num_steps=3, first_sample=7, **spikes)
     expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
@@ -103,7 +155,10 @@ def recorded(case, tmp_path):
 
 def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     mapped, path, expected, fired, steps = recorded
-    found, total = recorded_steps(mapped, spikes_on_chip(mapped.network, path)), defaultdict(float)
+    found, total = (
+        recorded_steps(mapped, spikes_on_chip(mapped.network, path)),
+        defaultdict(float),
+    )
     assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, steps))
     waiting = steps - 3  # steps until the last population begins
     recording = mapped.network.graph.recording
@@ -117,16 +172,26 @@ def test_recorded_samples_cost_what_their_spikes_cost(recorded):
             for name, number in counts.items():
                 total[name] += number / 2
     assert found.events == pytest.approx({name: total[name] for name in found.events})
-    energy = {name: total[name] * value for name, value in dict(mapped.hardware.energy_pj).items() if value is not None}
+    energy = {
+        name: total[name] * value
+        for name, value in dict(mapped.hardware.energy_pj).items()
+        if value is not None
+    }
     assert found.energy_by_event_pj == pytest.approx(energy)
 
 
 def test_the_memory_of_many_recorded_steps_is_required(recorded, monkeypatch):
     mapped, path, *_ = recorded
-    spikes = {population.name: np.zeros((0, 3), np.int32) for population in mapped.network.sources}
+    spikes = {
+        population.name: np.zeros((0, 3), np.int32)
+        for population in mapped.network.sources
+    }
     np.savez(path, num_samples=2, num_steps=10**9, first_sample=7, **spikes)
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 10**11))
-    with pytest.raises(ResourceError, match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory"):
+    with pytest.raises(
+        ResourceError,
+        match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory",
+    ):
         spikes_on_chip(mapped.network, path)
 
 
@@ -137,16 +202,24 @@ def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
     for (_, step), sources in fired.items():
         for source in sources:
             for there in expected.away.get(source, ()):
-                for link in route(expected.router(expected.core[source]), expected.router(there)):
+                for link in route(
+                    expected.router(expected.core[source]), expected.router(there)
+                ):
                     loads[step][link] += 1 / 2
     largest = [max(of_links.values(), default=0) for of_links in loads]
     assert found.link_load_max_per_step == pytest.approx(largest)
-    assert found.link_load_peak == pytest.approx(max(largest)) != pytest.approx(min(largest))
+    assert (
+        found.link_load_peak
+        == pytest.approx(max(largest))
+        != pytest.approx(min(largest))
+    )
     assert found.link_load_max_per_step[found.peak_step] == found.link_load_peak
     assert found.samples == [7, 8]
 
 
-def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_reaches(recorded, tmp_path):
+def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_reaches(
+    recorded, tmp_path
+):
     mapped, path, expected, fired, steps = recorded
     messages = recorded_messages(mapped, spikes_on_chip(mapped.network, path))
     write_mapping(tmp_path, mapped, MappingCost.of(mapped), messages)
@@ -159,8 +232,17 @@ def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_r
     assert (stored["samples"].tolist(), int(stored["steps"])) == ([7, 8], steps)
     found, traffic = [], np.zeros((9, 9))
     for number, source in enumerate(stored["source"].tolist()):
-        targets = stored["targets"][stored["indptr"][number] : stored["indptr"][number + 1]].tolist()
-        found.append((int(stored["sample"][number]), int(stored["step"][number]), source, targets))
+        targets = stored["targets"][
+            stored["indptr"][number] : stored["indptr"][number + 1]
+        ].tolist()
+        found.append(
+            (
+                int(stored["sample"][number]),
+                int(stored["step"][number]),
+                source,
+                targets,
+            )
+        )
         traffic[source, targets] += 1 / 2
     sent = [
         (sample, step, expected.core[source], sorted(expected.away[source]))
@@ -169,11 +251,15 @@ def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_r
         if expected.away.get(source)
     ]
     assert sorted(found) == sorted(sent) != []
-    assert [message[:3] for message in found] == sorted(message[:3] for message in found)
+    assert [message[:3] for message in found] == sorted(
+        message[:3] for message in found
+    )
     fired_by_node = np.zeros(mapped.network.spikes.size)
     for sources in fired.values():
         np.add.at(fired_by_node, sources, 1 / 2)
-    np.testing.assert_allclose(traffic_of(mapped.partition.best, fired_by_node).toarray(), traffic)
+    np.testing.assert_allclose(
+        traffic_of(mapped.partition.best, fired_by_node).toarray(), traffic
+    )
 
 
 def test_the_time_between_samples_includes_the_warm_up(graphs):
@@ -203,7 +289,9 @@ def test_memory_of_mappings_that_keep_neighbours_together(case, sharing, cores):
     chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing})
     core = (np.arange(network.neurons) * cores // network.neurons).astype(np.int32)
     place = np.array([[number, 0] for number in range(cores)], np.int32)
-    found = cost(count_traffic(network, core, cores), chip, place).per_core["memory_bits"]
+    found = cost(count_traffic(network, core, cores), chip, place).per_core[
+        "memory_bits"
+    ]
     shared = Expected(graph, edges, core, chip, place)
     assert found.tolist() == shared.memory_bits(sharing)
     if sharing == "kernel":

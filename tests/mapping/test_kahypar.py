@@ -37,7 +37,11 @@ os._exit(130)
 
 def test_the_best_bisection_of_two_triangles_for_each_seed():
     warnings = []
-    found = list(partitions(TRIANGLES, [(2, seed) for seed in range(3)], SETTINGS, warnings.append))
+    found = list(
+        partitions(
+            TRIANGLES, [(2, seed) for seed in range(3)], SETTINGS, warnings.append
+        )
+    )
     assert ([blocks for blocks, _ in found], warnings) == ([2, 2, 2], [])
     for _, block in found:
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
@@ -47,7 +51,12 @@ def test_the_best_bisection_of_two_triangles_for_each_seed():
 def test_the_capacity_of_a_block_may_exceed_32_bits(capacity):
     warnings = []
     for blocks in (2, 3, 5):  # the library adds up the capacities of all blocks
-        ((number, block),) = partitions(TRIANGLES._replace(capacity=capacity), [(blocks, 0)], SETTINGS, warnings.append)
+        ((number, block),) = partitions(
+            TRIANGLES._replace(capacity=capacity),
+            [(blocks, 0)],
+            SETTINGS,
+            warnings.append,
+        )
         assert (number, block.size, block.max() < blocks) == (blocks, 6, True)
     assert warnings == []
 
@@ -64,8 +73,12 @@ def test_a_large_hypergraph_has_settings_of_its_own():
     nodes = np.arange(3 * triples, dtype=np.int32)
     chain = Hypergraph(
         node_weight=np.ones(nodes.size, np.int64),
-        start=np.concatenate([3 * np.arange(triples), 3 * triples + 2 * np.arange(triples)]),
-        pin=np.concatenate([nodes, np.stack([nodes[2:-1:3], nodes[3::3]], axis=1).ravel()]),
+        start=np.concatenate(
+            [3 * np.arange(triples), 3 * triples + 2 * np.arange(triples)]
+        ),
+        pin=np.concatenate(
+            [nodes, np.stack([nodes[2:-1:3], nodes[3::3]], axis=1).ravel()]
+        ),
         weight=np.repeat([5, 1], [triples, triples - 1]),
         capacity=3 * (triples // 2 + 10),
     )
@@ -81,13 +94,20 @@ def test_a_job_does_not_depend_on_those_before_it():
     hypergraph = Hypergraph(
         node_weight=np.ones(300, np.int64),
         start=np.arange(0, 1201, 4),
-        pin=np.concatenate([random.choice(300, 4, replace=False) for _ in range(300)]).astype(np.int32),
+        pin=np.concatenate(
+            [random.choice(300, 4, replace=False) for _ in range(300)]
+        ).astype(np.int32),
         weight=random.integers(1, 100, 300),
         capacity=60,
     )
     jobs = [(blocks, seed) for blocks in (5, 6) for seed in range(3)]
-    forwards = [block.tolist() for _, block in partitions(hypergraph, jobs, SETTINGS, print)]
-    backwards = [block.tolist() for _, block in partitions(hypergraph, jobs[::-1], SETTINGS, print)]
+    forwards = [
+        block.tolist() for _, block in partitions(hypergraph, jobs, SETTINGS, print)
+    ]
+    backwards = [
+        block.tolist()
+        for _, block in partitions(hypergraph, jobs[::-1], SETTINGS, print)
+    ]
     assert forwards == backwards[::-1]
     assert len({tuple(block) for block in forwards}) == len(jobs)
 
@@ -96,8 +116,13 @@ def test_a_process_that_fails_is_a_warning():
     warnings = []
     broken = TRIANGLES._replace(pin=TRIANGLES.pin + 100)  # nodes that do not exist
     assert list(partitions(broken, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
-    beginnings = [f"Mt-KaHyPar ended without a partition into {blocks} cores (exit code " for blocks in (2, 3)]
-    assert [found[: len(begin)] for found, begin in zip(warnings, beginnings)] == beginnings
+    beginnings = [
+        f"Mt-KaHyPar ended without a partition into {blocks} cores (exit code "
+        for blocks in (2, 3)
+    ]
+    assert [
+        found[: len(begin)] for found, begin in zip(warnings, beginnings)
+    ] == beginnings
     assert len(warnings) == 2
     assert not any("memory" in warning for warning in warnings)
 
@@ -106,12 +131,19 @@ def test_the_end_of_the_process_is_a_warning_for_each_job(tmp_path, monkeypatch)
     (tmp_path / "mtkahypar.py").write_text("raise MemoryError('no memory')")
     monkeypatch.syspath_prepend(str(tmp_path))
     warnings = []
-    assert list(partitions(TRIANGLES, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
+    assert (
+        list(partitions(TRIANGLES, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
+    )
     expected = "(exit code 1, MemoryError: no memory); possibly out of memory"
     assert [warning.endswith(expected) for warning in warnings] == [True, True]
 
 
 def test_a_process_ends_when_its_parent_has_ended():
     """Both write to one pipe, whose end is read when the last of them has ended."""
-    done = subprocess.run([sys.executable, "-c", PARENT, CHILD], stderr=subprocess.PIPE, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, CHILD],
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (130, b"")

@@ -46,7 +46,9 @@ def graphs(draw):
         "density": draw(st.sampled_from([0.0, 0.02, 0.2, 0.6])),
         "chunks": draw(st.integers(1, 4)),
         "fractional": draw(st.booleans()),
-        "codings": draw(st.sampled_from([("spikes",), ("current",), ("current", "spikes")])),
+        "codings": draw(
+            st.sampled_from([("spikes",), ("current",), ("current", "spikes")])
+        ),
     }
 
 
@@ -69,7 +71,10 @@ def assert_same_graph(graph, synapses):
         predecessors[target].append(source)
     rate = np.concatenate([p.edge_rate(1.0) for p in graph.populations])
     found = all_edges(graph) if synapses else np.empty((4, 0))
-    assert dict(zip(zip(found[0].tolist(), found[1].tolist()), found[2].tolist())) == synapses
+    assert (
+        dict(zip(zip(found[0].tolist(), found[1].tolist()), found[2].tolist()))
+        == synapses
+    )
     np.testing.assert_array_equal(found[3], rate[found[0].astype(int)] * found[2])
     out, into = np.zeros((2, len(graph.nodes)), np.int64)
     for p in graph.projections:
@@ -83,11 +88,17 @@ def assert_same_graph(graph, synapses):
     np.testing.assert_array_equal(graph.to_scipy().toarray(), matrix)
     made = graph.to_networkx()
     names = list(made)
-    assert {(names.index(s), names.index(t)): v["weight"] for s, t, v in made.edges(data=True)} == synapses
+    assert {
+        (names.index(s), names.index(t)): v["weight"]
+        for s, t, v in made.edges(data=True)
+    } == synapses
     for node in graph.nodes:
         assert sorted(graph.successors(node).tolist()) == successors[node]
         assert graph.predecessors(node).tolist() == predecessors[node]
-        assert (graph.out_degree(node), graph.in_degree(node)) == (out[node], into[node])
+        assert (graph.out_degree(node), graph.in_degree(node)) == (
+            out[node],
+            into[node],
+        )
         leaving, onto = graph.edges_of(node), graph.edges_of(node, "in")
         assert dict(zip(leaving.target.tolist(), leaving.weight.tolist())) == {
             t: synapses[node, t] for t in successors[node]
@@ -101,7 +112,11 @@ def assert_same_graph(graph, synapses):
 
 
 @few
-@given(arguments=graphs(), cores=st.integers(1, 9), sharing=st.sampled_from(["kernel", "none"]))
+@given(
+    arguments=graphs(),
+    cores=st.integers(1, 9),
+    sharing=st.sampled_from(["kernel", "none"]),
+)
 def test_costs_are_those_of_the_edges(arguments, cores, sharing):
     with tempfile.TemporaryDirectory() as folder:
         graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
@@ -110,10 +125,17 @@ def test_costs_are_those_of_the_edges(arguments, cores, sharing):
             cores = min(cores, network.neurons)
             random = np.random.default_rng(arguments["seed"])
             core, place = random_mapping(network, random, cores, (5, 4))
-            sums, memory = count_traffic(network, core, cores), {**MEMORY, "sharing": sharing}
-            events = full_chip(synapse_memory=memory, energy_pj={**ENERGY, "between_chips": 50.0})
+            sums, memory = (
+                count_traffic(network, core, cores),
+                {**MEMORY, "sharing": sharing},
+            )
+            events = full_chip(
+                synapse_memory=memory, energy_pj={**ENERGY, "between_chips": 50.0}
+            )
             for chip in (hardware(mesh=(5, 4), synapse_energy=0.7), events):
-                compared(cost(sums, chip, place), Expected(graph, edges, core, chip, place))
+                compared(
+                    cost(sums, chip, place), Expected(graph, edges, core, chip, place)
+                )
 
 
 @few
@@ -131,7 +153,9 @@ def test_mappings_keep_every_limit(arguments, method, objective, neurons):
 
 @pytest.mark.slow
 def test_mappings_of_mt_kahypar_keep_every_limit():
-    assert_limits_kept({"seed": 1, "sizes": [9, 12, 5], "inputs": 2}, "auto", "energy", neurons=4)
+    assert_limits_kept(
+        {"seed": 1, "sizes": [9, 12, 5], "inputs": 2}, "auto", "energy", neurons=4
+    )
 
 
 def assert_limits_kept(arguments, method, objective, neurons):
@@ -151,11 +175,16 @@ def assert_limits_kept(arguments, method, objective, neurons):
             )
             mapped = map_network(network, chip, method=method, objective=objective)
             connectivity = mapped.cost.traffic.connectivity
-            assert connectivity <= mapped.partition.sequential.connectivity or objective != "spikes"
+            assert (
+                connectivity <= mapped.partition.sequential.connectivity
+                or objective != "spikes"
+            )
             for name, contents in mapped.cost.contents.items():
                 assert contents.max() <= getattr(Limits.of(chip), name)
             edges = with_names(graph, synapses)
-            expected = Expected(graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place)
+            expected = Expected(
+                graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place
+            )
             assert connectivity == pytest.approx(expected.connectivity)
 
 
@@ -168,13 +197,20 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
     ends = random.integers(0, modules * size, 2000), random.integers(0, size, 2000)
     source, target = sources[ends[0]], ids[ends[0] // size * size + ends[1]]
     sizes = (modules * size,) * (inputs + 1)
-    populations = [ListedPopulation(f"p{k}", (n,), spikes=random.integers(0, 9, n)) for k, n in enumerate(sizes)]
+    populations = [
+        ListedPopulation(f"p{k}", (n,), spikes=random.integers(0, 9, n))
+        for k, n in enumerate(sizes)
+    ]
     listed = ListedGraph(populations, [(source, target, np.ones(2000))], inputs=inputs)
-    with write_listed(listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
+    with write_listed(
+        listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0"
+    ) as graph:
         network = MappableNetwork.of(graph)
         with pytest.MonkeyPatch.context() as patched:
             patched.setitem(sys.modules, "mtkahypar", None)
-            found = partition(network, hardware(neurons=size, axons=2 * size + 1), method="groups")
+            found = partition(
+                network, hardware(neurons=size, axons=2 * size + 1), method="groups"
+            )
     grown = found.tried[-1]
     assert (grown.method, grown.cores, grown.connectivity) == ("groups", modules, 0)
     assert grown.outside == sum(populations[0].spikes[np.unique(source)]) * inputs
@@ -182,18 +218,28 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
 
 def test_populations_without_neurons(tmp_path):
     for sizes, inputs in [((4, 5, 0), 0), ((0, 4, 5), 1)]:
-        with random_graph(tmp_path / "graph.h5", 1, sizes=sizes, inputs=inputs)[0] as graph:
+        with random_graph(tmp_path / "graph.h5", 1, sizes=sizes, inputs=inputs)[
+            0
+        ] as graph:
             assert (
-                map_network(MappableNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores.cores >= 3
+                map_network(
+                    MappableNetwork.of(graph), hardware(neurons=3), method="sequential"
+                ).cost.cores.cores
+                >= 3
             )
-    with random_graph(tmp_path / "graph.h5", 1, sizes=(3, 0), inputs=1, density=0)[0] as graph:  # noqa: SIM117
-        with pytest.raises(UsageError, match="no neurons to map"):
-            MappableNetwork.of(graph)
+    path = tmp_path / "graph.h5"
+    graph, *_ = random_graph(path, 1, sizes=(3, 0), inputs=1, density=0)
+    with graph, pytest.raises(UsageError, match="no neurons to map"):
+        MappableNetwork.of(graph)
 
 
 def test_neurons_without_synapses_fill_a_core(tmp_path):
-    with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[0] as graph:
-        mapped = map_network(MappableNetwork.of(graph), read_hardware("loihi"))  # whose sources share lists
+    with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[
+        0
+    ] as graph:
+        mapped = map_network(
+            MappableNetwork.of(graph), read_hardware("loihi")
+        )  # whose sources share lists
         assert (mapped.cost.cores.cores, mapped.cost.traffic.connectivity) == (1, 0)
 
 
@@ -206,13 +252,24 @@ def test_a_million_neurons(tmp_path):
     spikes = random.integers(0, 9, neurons)
     population = ListedPopulation("p", (neurons,), spikes=spikes)
     edges = ((source[k::3], target[k::3], np.ones(source[k::3].size)) for k in range(3))
-    with write_listed(ListedGraph([population], edges), tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
+    with write_listed(
+        ListedGraph([population], edges),
+        tmp_path / "graph.h5",
+        Recording(1, 1, 0, 1.0),
+        "0",
+    ) as graph:
         pairs = np.unique(source * neurons + target)
         (projection,) = graph.projections
-        np.testing.assert_array_equal(projection.out_degrees, np.bincount(pairs // neurons, minlength=neurons))
-        np.testing.assert_array_equal(projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons))
+        np.testing.assert_array_equal(
+            projection.out_degrees, np.bincount(pairs // neurons, minlength=neurons)
+        )
+        np.testing.assert_array_equal(
+            projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons)
+        )
         network = MappableNetwork.of(graph)
-        for tried in partition(network, read_hardware("loihi_64x64"), method="groups").tried:
+        for tried in partition(
+            network, read_hardware("loihi_64x64"), method="groups"
+        ).tried:
             reached = np.unique(source * 10_000 + tried.core[target])
             leaving = reached[tried.core[reached // 10_000] != reached % 10_000]
             assert tried.connectivity == spikes[leaving // 10_000].sum()

@@ -31,7 +31,9 @@ HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
 def mapped(graphs):
     graph, _ = graphs("chained", "spikes")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("snnb.mapping.map_network.place", partial(place, settings=QUICK))
+        patched.setattr(
+            "snnb.mapping.map_network.place", partial(place, settings=QUICK)
+        )
         patched.setitem(sys.modules, "mtkahypar", None)  # which takes seconds
         return map_network(MappableNetwork.of(graph), HARDWARE)
 
@@ -53,7 +55,11 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
     stated = json.loads((written / "cost.json").read_text())
     expected = Expected(graph, edges, mapped.core, HARDWARE, mapped.place)
     units = {
-        "traffic": {"connectivity": "spikes/sample", "cut": "spikes/sample", "outside_spikes": "spikes/sample"},
+        "traffic": {
+            "connectivity": "spikes/sample",
+            "cut": "spikes/sample",
+            "outside_spikes": "spikes/sample",
+        },
         "routes": {"hops_unicast": "links/sample", "hops_multicast": "links/sample"},
         "energy": {"network_energy_pj": "pJ/sample"},
         "cores": {"reuse": "synapses/axon"},
@@ -62,7 +68,10 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
         for name, unit in unit_by_name.items():
             assert stated[part][name] == pytest.approx(getattr(expected, name)), name
             assert stated["units"][name] == unit
-    assert "energy_pj" not in {**stated["energy"], **stated["units"]}  # of a chip without figures of neurons
+    assert "energy_pj" not in {
+        **stated["energy"],
+        **stated["units"],
+    }  # of a chip without figures of neurons
     sequential = mapped.partition.sequential
     assert stated["sequential"] == {
         "sequential_cores": sequential.cores,
@@ -73,22 +82,41 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
     assert stated["hardware"] == HARDWARE.model_dump(mode="json")
     keys = "name mesh neurons_per_core axons_per_core synapses_per_core energy_pj latency_ns source"
     assert list(stated["hardware"]) == keys.split()  # absent keys are not stated
-    absent = {"chips", "step", "step_ns", "sample_ns", "axons_out", "memory_bits", "events"}
-    assert not {*stated, *stated["cores"], *stated["units"], *stated["per_core"]} & absent
+    absent = {
+        "chips",
+        "step",
+        "step_ns",
+        "sample_ns",
+        "axons_out",
+        "memory_bits",
+        "events",
+    }
+    assert (
+        not {*stated, *stated["cores"], *stated["units"], *stated["per_core"]} & absent
+    )
     assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
     assert stated["cores"]["cores"] == len(np.unique(mapped.core))
     assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
     assert stated["neurons_per_core"]["share"] == stated["neurons_per_core"]["max"] / 20
-    assert sum(stated["per_core"]["synapses"]) == sum(p.number_of_edges for p in graph.projections)
-    assert [p["source"] for p in stated["per_projection"]] == [p.source.name for p in graph.projections]
+    assert sum(stated["per_core"]["synapses"]) == sum(
+        p.number_of_edges for p in graph.projections
+    )
+    assert [p["source"] for p in stated["per_projection"]] == [
+        p.source.name for p in graph.projections
+    ]
 
 
 def test_cores_csv_has_a_row_a_core(mapped, written):
     with (written / "cores.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == "core,x,y,neurons,axons,synapses,spikes_in,spikes_out,synaptic_operations"
+    assert (
+        ",".join(rows[0])
+        == "core,x,y,neurons,axons,synapses,spikes_in,spikes_out,synaptic_operations"
+    )
     assert [int(row["core"]) for row in rows] == list(range(len(mapped.place)))
-    assert [(int(row["x"]), int(row["y"])) for row in rows] == [tuple(at) for at in mapped.place.tolist()]
+    assert [(int(row["x"]), int(row["y"])) for row in rows] == [
+        tuple(at) for at in mapped.place.tolist()
+    ]
     for name in list(rows[0])[3:]:
         assert [float(row[name]) for row in rows] == mapped.cost.per_core[name].tolist()
 
@@ -102,13 +130,20 @@ def test_reading_returns_what_was_written(mapped, written):
     assert (load_npz(written / "traffic.npz") != mapped.partition.best.matrix).nnz == 0
     for part in ("cores", "traffic", "routes", "energy"):
         assert getattr(found.cost, part) == getattr(mapped.cost, part)
-    assert found.cost.routes.hops_unicast == pytest.approx(total_hops(found.traffic, found.place))
+    assert found.cost.routes.hops_unicast == pytest.approx(
+        total_hops(found.traffic, found.place)
+    )
     assert found.first == 100
     assert found.core_of(100) == mapped.core[0]
     assert found.core_of(99 + mapped.core.size) == mapped.core[-1]
-    assert found.neurons_of(2).tolist() == (np.flatnonzero(mapped.core == 2) + 100).tolist()
+    assert (
+        found.neurons_of(2).tolist()
+        == (np.flatnonzero(mapped.core == 2) + 100).tolist()
+    )
     assert found.place_of(1) == tuple(mapped.place[1].tolist())
-    assert repr(found).endswith(f"{mapped.core.size} neurons on {len(mapped.place)} cores of chip>")
+    assert repr(found).endswith(
+        f"{mapped.core.size} neurons on {len(mapped.place)} cores of chip>"
+    )
 
 
 def test_a_node_or_core_that_is_not_there_is_an_index_error(mapped, written):
@@ -117,7 +152,10 @@ def test_a_node_or_core_that_is_not_there_is_an_index_error(mapped, written):
         with pytest.raises(IndexError, match=f"node {node} is not placed"):
             found.core_of(node)
     for of, core in ((found.neurons_of, -1), (found.place_of, 999)):
-        with pytest.raises(IndexError, match=f"no core {core}: the mapping has {len(mapped.place)} cores"):
+        with pytest.raises(
+            IndexError,
+            match=f"no core {core}: the mapping has {len(mapped.place)} cores",
+        ):
             of(core)
 
 
@@ -134,11 +172,28 @@ def cut(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "partition.txt").unlink(), "partition.txt: no such file; give a directory maps/"),
-        (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "a file is damaged"),
-        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "a file is damaged"),
-        (lambda folder: changed(folder / "links.csv", "\n0,", "\n7,"), "a file is damaged"),
-        (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "a file is damaged"),
+        (
+            lambda folder: (folder / "partition.txt").unlink(),
+            "partition.txt: no such file; give a directory maps/",
+        ),
+        (
+            lambda folder: changed(folder / "partition.txt", "0\n", "1\n"),
+            "a file is damaged",
+        ),
+        (
+            lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"),
+            "a file is damaged",
+        ),
+        (
+            lambda folder: changed(folder / "links.csv", "\n0,", "\n7,"),
+            "a file is damaged",
+        ),
+        (
+            lambda folder: changed(
+                folder / "cost.json", '"connectivity": ', '"connectivity": 9'
+            ),
+            "a file is damaged",
+        ),
         (lambda folder: cut(folder / "cost.json"), "cost.json: not valid JSON"),
         (lambda folder: (folder / "cost.json").write_text("[]"), "cost.json"),
         (lambda folder: cut(folder / "traffic.npz"), "a file is damaged"),
@@ -151,7 +206,9 @@ def test_a_damaged_file_is_one_line(folder, damage, message):
     assert "\n" not in str(raised.value)
 
 
-def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_layer(mapped, tmp_path, drawn_figures):
+def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_layer(
+    mapped, tmp_path, drawn_figures
+):
     first, again = tmp_path / "first", tmp_path / "again"
     for folder in (first, again):
         folder.mkdir()
@@ -161,15 +218,25 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
     for file in first.iterdir():
         assert file.read_bytes() == (again / file.name).read_bytes(), file.name
     wanted = np.rint(layer_colours(len(mapped.network.populations)) * 255).astype(int)
-    shown = np.unique(np.asarray(Image.open(first / "mapping.png").convert("RGB"), int).reshape(-1, 3), axis=0)
+    shown = np.unique(
+        np.asarray(Image.open(first / "mapping.png").convert("RGB"), int).reshape(
+            -1, 3
+        ),
+        axis=0,
+    )
     assert all(np.abs(shown - colour).max(axis=1).min() <= 1 for colour in wanted)
 
 
-@pytest.mark.parametrize("name", [None, "spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [None, "spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)],
+)
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     network = MappableNetwork.of(graphs("chained", "current")[0])
     one = chip(mesh=(1, 1), neurons=1000)
-    mapped = map_network(network, one if name is None else read_hardware(name), method="sequential")
+    mapped = map_network(
+        network, one if name is None else read_hardware(name), method="sequential"
+    )
     write_mapping(tmp_path, mapped, MappingCost.of(mapped))
     save(plot_mapping(Mapping.open(tmp_path)), tmp_path / "mapping.png")
     save(plot_traffic(Mapping.open(tmp_path)), tmp_path / "traffic.png")
@@ -179,8 +246,13 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
 def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     text = "\n".join(MappingCost.of(mapped).log_lines(mapped.warnings))
     cost, (neurons, axons, _) = mapped.cost, mapped.cost.contents.values()
-    assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
-    assert f"20: {neurons.max() / 20:.0%} full (core {neurons.argmax()} has most)" in text
+    assert (
+        f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5"
+        in text
+    )
+    assert (
+        f"20: {neurons.max() / 20:.0%} full (core {neurons.argmax()} has most)" in text
+    )
     assert f"90: {axons.max() / 90:.0%} full (core {axons.argmax()} has most)" in text
     connectivity = cost.traffic.connectivity
     assert f" {number(connectivity).value}  spikes/sample\n" in text

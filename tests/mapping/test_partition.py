@@ -24,10 +24,19 @@ def _placed(model, folder, seed=0):
 
 
 def _with_distinct_weights(model, folder):
-    model.set_weights([np.arange(1.0, 1 + weight.size).reshape(weight.shape) for weight in model.get_weights()])
+    model.set_weights(
+        [
+            np.arange(1.0, 1 + weight.size).reshape(weight.shape)
+            for weight in model.get_weights()
+        ]
+    )
     counts = save_counts(folder / "counts.npz", counts_of(model, 0))
     parsed = save(model, folder / "net_parsed.h5")
-    return MappableNetwork.of(build_graph(parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}))
+    return MappableNetwork.of(
+        build_graph(
+            parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}
+        )
+    )
 
 
 def _asked_partitions(monkeypatch):
@@ -39,7 +48,9 @@ def _asked_partitions(monkeypatch):
         return partitions(graph, jobs, settings, warn, improved)
 
     for module in ("initial", "mtkahypar"):
-        monkeypatch.setattr(f"snnb.mapping.partition.{module}.partitions", asked_partitions)
+        monkeypatch.setattr(
+            f"snnb.mapping.partition.{module}.partitions", asked_partitions
+        )
     return asked
 
 
@@ -85,8 +96,12 @@ CASES = [
 @pytest.mark.parametrize(("method", "limits"), CASES)
 def test_limits_hold_and_sequential_is_never_better(network, method, limits):
     found = partition(network, hardware(*limits, mesh=(8, 8)), method=method)
-    assert _within(network, found.best.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT))
-    np.testing.assert_array_equal(np.unique(found.best.core), np.arange(found.best.core.max() + 1))
+    assert _within(
+        network, found.best.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT)
+    )
+    np.testing.assert_array_equal(
+        np.unique(found.best.core), np.arange(found.best.core.max() + 1)
+    )
     assert found.best.core.dtype == np.int32
     reached = connectivity(network, found.best.core)
     assert reached == pytest.approx(min(tried.connectivity for tried in found.tried))
@@ -96,12 +111,16 @@ def test_limits_hold_and_sequential_is_never_better(network, method, limits):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_partition(network):
-    one, two = (partition(network, hardware(30, 150), seed=3).best.core for _ in range(2))
+    one, two = (
+        partition(network, hardware(30, 150), seed=3).best.core for _ in range(2)
+    )
     np.testing.assert_array_equal(one, two)
 
 
 def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
-    for sums in partition(MappableNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups").tried:
+    for sums in partition(
+        MappableNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups"
+    ).tried:
         assert (sums.neurons <= 40).all()
         assert (sums.axons <= 60).all()
 
@@ -116,26 +135,45 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
         (60, 2_000, 1.0, False),
     ],
 )
-def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, bits, kept, anew):
+def test_neurons_are_partitioned_anew_if_few_weights_are_left(
+    pruned_graph, monkeypatch, axons, bits, kept, anew
+):
     """If neurons alone need the cores, or the memory is abundant; otherwise the partition of groups is improved."""
     asked = _asked_partitions(monkeypatch)
-    settings = SearchSettings(max_neurons_without_groups=0, max_pins_after_groups=0, max_weights_kept_for_scratch=kept)
+    settings = SearchSettings(
+        max_neurons_without_groups=0,
+        max_pins_after_groups=0,
+        max_weights_kept_for_scratch=kept,
+    )
     network, chip = MappableNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
     if bits is not None:
         chip = chip.model_copy(
-            update={"synapse_memory": SynapseMemory(bits_per_core=bits, weight_bits=10, sharing="kernel")}
+            update={
+                "synapse_memory": SynapseMemory(
+                    bits_per_core=bits, weight_bits=10, sharing="kernel"
+                )
+            }
         )
     found = partition(network, chip, settings=settings)
     assert (network.neurons in [nodes for nodes, _ in asked]) == anew
     assert found.best.connectivity < found.sequential.connectivity
 
 
-def test_without_mt_kahypar_the_search_alone_keeps_the_promises(network, without_kahypar):
+def test_without_mt_kahypar_the_search_alone_keeps_the_promises(
+    network, without_kahypar
+):
     found = partition(network, hardware(30, 150, None, mesh=(8, 8)), method="groups")
     assert _within(network, found.best.core, Limits(30, 150, NO_LIMIT))
     assert connectivity(network, found.best.core) < found.tried[0].connectivity
-    assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [True]
-    assert partition(network, hardware(30, 150, None, mesh=(8, 8)), method="sequential").warnings == ()
+    assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [
+        True
+    ]
+    assert (
+        partition(
+            network, hardware(30, 150, None, mesh=(8, 8)), method="sequential"
+        ).warnings
+        == ()
+    )
     with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*pip install mtkahypar"):
         partition(network, hardware(30, 150), method="hypergraph")
 
@@ -144,10 +182,23 @@ def test_each_method_that_finds_no_mapping_is_named(tmp_path):
     """Of a network for which both methods are tried, on chips where the first alone or none succeeds."""
     network, missing = _placed(branched(), tmp_path), set()
     for bits, neurons, mesh in ((500, 40, (3, 3)), (800, 40, (2, 2))):
-        memory = SynapseMemory(bits_per_core=bits, weight_bits=8, index_bits=2, sharing="kernel")
-        found = partition(network, hardware(neurons, 300, mesh=mesh).model_copy(update={"synapse_memory": memory}))
-        without = [name for name in ("groups", "hypergraph") if name not in {one.method for one in found.tried}]
-        assert found.warnings == tuple(f"{name} found no mapping within the limits" for name in without)
+        memory = SynapseMemory(
+            bits_per_core=bits, weight_bits=8, index_bits=2, sharing="kernel"
+        )
+        found = partition(
+            network,
+            hardware(neurons, 300, mesh=mesh).model_copy(
+                update={"synapse_memory": memory}
+            ),
+        )
+        without = [
+            name
+            for name in ("groups", "hypergraph")
+            if name not in {one.method for one in found.tried}
+        ]
+        assert found.warnings == tuple(
+            f"{name} found no mapping within the limits" for name in without
+        )
         missing.add(tuple(without))
     assert missing == {("hypergraph",), ("groups", "hypergraph")}
 
@@ -180,7 +231,9 @@ def test_near_the_best_of_all_partitions(tmp_path, limits, seed, without_kahypar
     found = partition(network, hardware(*limits, mesh=(4, 4)), seed=seed)
     cores = int(found.best.core.max()) + 1
     best = min(
-        connectivity(network, core) for core in _partitions(network.neurons, cores) if _within(network, core, bounds)
+        connectivity(network, core)
+        for core in _partitions(network.neurons, cores)
+        if _within(network, core, bounds)
     )
     assert connectivity(network, found.best.core) <= 1.1 * best
 
@@ -188,7 +241,12 @@ def test_near_the_best_of_all_partitions(tmp_path, limits, seed, without_kahypar
 def test_the_cost_is_mt_kahypars_own_km1(network):
     import mtkahypar
 
-    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, network.in_degrees)
+    net = contract(
+        network,
+        np.arange(network.neurons, dtype=np.int32),
+        network.neurons,
+        network.in_degrees,
+    )
     core = np.random.default_rng(1).integers(0, 5, network.neurons).astype(np.int32)
     pins, weights = [], []
     for s in range(net.axons.size):
@@ -198,7 +256,9 @@ def test_the_cost_is_mt_kahypars_own_km1(network):
             weights.append(int(net.source_weight[k]))
     library = mtkahypar.initialize(1)
     context = library.context_from_preset(mtkahypar.PresetType.DEFAULT)
-    made = library.create_hypergraph(context, network.neurons, len(pins), pins, [1] * network.neurons, weights)
+    made = library.create_hypergraph(
+        context, network.neurons, len(pins), pins, [1] * network.neurons, weights
+    )
     own = made.create_partitioned_hypergraph(context, 5, core.tolist())
     samples = network.graph.recording.num_samples
     assert own.km1() / samples == pytest.approx(connectivity(network, core), rel=1e-12)
@@ -208,7 +268,10 @@ def test_no_partition_has_fewer_cores_than_the_bound(tmp_path):
     """Tried over all partitions with fewer cores; a core holds three targets of a neuron."""
     network = _placed(_tiny(), tmp_path)
     bounds, limits = least_cores(network, hardware(3, 4, 8)), Limits(3, 4, 8)
-    assert not any(_within(network, core, limits) for core in _partitions(9, max(bounds.values()) - 1))
+    assert not any(
+        _within(network, core, limits)
+        for core in _partitions(9, max(bounds.values()) - 1)
+    )
     assert bounds["neurons"] == 3
     assert bounds["synapses"] == -(-int(network.in_degrees.sum()) // 8)
     assert bounds["axons"] == -(-int((-(-network.fan_out // 3)).sum()) // 4)
@@ -221,7 +284,9 @@ def test_each_core_of_a_dense_layer_holds_the_weights_of_its_neurons(tmp_path):
     model = keras.Model(source, LAYERS.Dense(12, name="01Dense_12")(tensor))
     network = _with_distinct_weights(model, tmp_path)
     memory = SynapseMemory(bits_per_core=480, weight_bits=10, sharing="kernel")
-    chip = hardware(100, 100).model_copy(update={"synapse_memory": memory, "axons_out_per_core": 10})
+    chip = hardware(100, 100).model_copy(
+        update={"synapse_memory": memory, "axons_out_per_core": 10}
+    )
     bounds = least_cores(network, chip)
     assert bounds["memory_bits"] == -(-(12 * 24 + 24 * 3) // 48)
     assert bounds["axons_out"] == -(-24 * 6 // 10)
@@ -231,37 +296,57 @@ def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):
     """A core holds one filter: of four sources, the strided layer of eight filters reads the first."""
     source = LAYERS.Input((2, 2, 1), name="input")
     tensor = LAYERS.Conv2D(1, 1, activation="relu", name="00Conv2D_2x2x1")(source)
-    strided = LAYERS.Conv2D(8, 1, strides=2, activation="relu", name="01Conv2D_1x1x8")(tensor)
+    strided = LAYERS.Conv2D(8, 1, strides=2, activation="relu", name="01Conv2D_1x1x8")(
+        tensor
+    )
     other = LAYERS.Conv2D(1, 1, activation="relu", name="02Conv2D_2x2x1")(tensor)
-    flat = [LAYERS.Flatten(name=f"{n:02}Flatten")(one) for n, one in ((3, strided), (4, other))]
+    flat = [
+        LAYERS.Flatten(name=f"{n:02}Flatten")(one)
+        for n, one in ((3, strided), (4, other))
+    ]
     joined = LAYERS.Concatenate(name="05Concatenate_12")(flat)
     model = keras.Model(source, LAYERS.Dense(2, name="06Dense_2")(joined))
     network = _with_distinct_weights(model, tmp_path)
     memory = SynapseMemory(bits_per_core=10, weight_bits=10, sharing="kernel")
-    bounds = least_cores(network, hardware(100, 1).model_copy(update={"synapse_memory": memory}))
+    bounds = least_cores(
+        network, hardware(100, 1).model_copy(update={"synapse_memory": memory})
+    )
     assert bounds["axons"] == 8 + 3 * 1 + 12 * 1
 
 
 def test_channels_that_are_apart_are_not_divided_by_position(tmp_path):
     """Groups of a position hold all channels; a core for each channel, written by hand, is much better."""
     source = LAYERS.Input((10, 10, 1), name="input")
-    tensor = LAYERS.Conv2D(12, 3, padding="same", activation="relu", name="00Conv2D_10x10x12")(source)
+    tensor = LAYERS.Conv2D(
+        12, 3, padding="same", activation="relu", name="00Conv2D_10x10x12"
+    )(source)
     for name in ("01DepthwiseConv2D_10x10x12", "02DepthwiseConv2D_10x10x12"):
-        tensor = LAYERS.DepthwiseConv2D(3, padding="same", activation="relu", name=name)(tensor)
+        tensor = LAYERS.DepthwiseConv2D(
+            3, padding="same", activation="relu", name=name
+        )(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_1200")(tensor)
-    network = _placed(keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path)
+    network = _placed(
+        keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path
+    )
     settings = SearchSettings(max_pins_after_groups=0)  # as if it were large
     found = partition(network, hardware(320, mesh=(8, 8)), settings=settings)
-    by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(np.int32)
+    by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(
+        np.int32
+    )
     groups, neurons = (
-        min(one.connectivity for one in found.tried if one.method == method) for method in ("groups", "hypergraph")
+        min(one.connectivity for one in found.tried if one.method == method)
+        for method in ("groups", "hypergraph")
     )
     assert neurons <= 1.03 * connectivity(network, by_channel) < 0.7 * groups
 
 
 def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(network, monkeypatch):
     asked = _asked_partitions(monkeypatch)
-    partition(network, hardware(30, 150, mesh=(8, 8)), settings=SearchSettings(max_pins_after_groups=0))
+    partition(
+        network,
+        hardware(30, 150, mesh=(8, 8)),
+        settings=SearchSettings(max_pins_after_groups=0),
+    )
     least = -(-network.neurons // 30)
     assert (network.neurons, (least, 0)) in asked
 
@@ -271,4 +356,9 @@ def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(network):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
     settings = SearchSettings(max_single_neurons=10)
     with pytest.raises(InputError, match="--method groups"):
-        partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph", settings=settings)
+        partition(
+            network,
+            hardware(30, 150, None, mesh=(8, 8)),
+            method="hypergraph",
+            settings=settings,
+        )

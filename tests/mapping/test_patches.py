@@ -9,23 +9,35 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.known_instances import find_instance
 from snnb.mapping import limits as limits_module
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.partition.patch_grids import GridCandidate, divide_outputs, divide_pooling, list_grids
+from snnb.mapping.partition.patch_grids import (
+    GridCandidate,
+    divide_outputs,
+    divide_pooling,
+    list_grids,
+)
 from snnb.mapping.partition.patches import cut_into_patches, find_best_chunks
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network.geometry import window_axis
 
 
-@pytest.mark.parametrize(("mixed", "same_grid"), [(True, False), (False, False), (False, True)])
+@pytest.mark.parametrize(
+    ("mixed", "same_grid"), [(True, False), (False, False), (False, True)]
+)
 @pytest.mark.parametrize("share", [1, 2, 5])
 def test_patches_keep_the_limits(case, share, mixed, same_grid):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
-    limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
+    limits, axons_out = (
+        Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share),
+        2 * share,
+    )
     axons_out *= int(network.fan_out.max())
     room = None if same_grid else axons_out
-    group, groups = cut_into_patches(network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid)
+    group, groups = cut_into_patches(
+        network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid
+    )
     sums = count_traffic(network, group, groups)
     assert same_grid or sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents
@@ -38,11 +50,20 @@ def test_patches_keep_the_limits(case, share, mixed, same_grid):
 def test_populations_of_one_shape_may_have_the_same_patches(graphs):
     """A depthwise convolution and a copy of a pooling, which could have larger ones: both 4 x 3 x 4."""
     network = MappableNetwork.of(graphs("varied", "current")[0])
-    limits = Limits(-(-network.neurons // 3), 2 * int(network.fan_in.max()), int(network.in_degrees.max()))
+    limits = Limits(
+        -(-network.neurons // 3),
+        2 * int(network.fan_in.max()),
+        int(network.in_degrees.max()),
+    )
     borders = []
     for same_grid in (False, True):
-        group, _ = cut_into_patches(network, limits, SearchSettings(), mixed=False, same_grid=same_grid)
-        same = [np.equal.outer(group[part], group[part]) for part in map(network.part, network.populations)]
+        group, _ = cut_into_patches(
+            network, limits, SearchSettings(), mixed=False, same_grid=same_grid
+        )
+        same = [
+            np.equal.outer(group[part], group[part])
+            for part in map(network.part, network.populations)
+        ]
         borders.append((same[0] == same[2]).all())
     assert borders == [False, True]
 
@@ -55,7 +76,10 @@ def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
         for population in network.populations:
             limits, sides = Limits(1024, 4096, 100_000), SearchSettings().patch_sides
             found = list_grids(network, population, limits, sides, exact=False)
-            spikes = {one.grid: (one.spikes_per_chunk, one.spikes_per_channel) for one in found}
+            spikes = {
+                one.grid: (one.spikes_per_chunk, one.spikes_per_channel)
+                for one in found
+            }
             for (down, across), received in spikes.items():
                 assert spikes.get((across, down), received) == received
                 pairs += down < across and (across, down) in spikes
@@ -69,7 +93,11 @@ def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
     network = MappableNetwork.of(graphs(name, coding)[0])
     (*_, last) = network.populations
     part = network.part(last)
-    limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))
+    limits = Limits(
+        network.neurons,
+        int(network.fan_in[part].max()),
+        int(network.in_degrees[part].sum()),
+    )
     group, _ = cut_into_patches(network, limits, SearchSettings())
     assert np.unique(group[part]).size == 1
 
@@ -78,10 +106,16 @@ def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
     ("parts", "entries", "sources", "all_sources"),
     [(12, 3, 3, 34), (6, 6, 4, 22), (3, 9, 6, 16), (1, 7, 12, 12)],
 )
-def test_entries_along_an_axis_of_a_kernel_of_three(parts, entries, sources, all_sources):
+def test_entries_along_an_axis_of_a_kernel_of_three(
+    parts, entries, sources, all_sources
+):
     """Lists of 1 of 3 taps for a row; 1, 2, 2 and 1 for two; 1, 2, 3, 2, 1 for four; 2, 3, 2 for all."""
     found = divide_outputs(window_axis(12, 3, 1, 1, "same"), parts)
-    assert (found.entries, found.sources, found.reached.sum()) == (entries, sources, all_sources)
+    assert (found.entries, found.sources, found.reached.sum()) == (
+        entries,
+        sources,
+        all_sources,
+    )
 
 
 @pytest.mark.parametrize(("parts", "inside"), [(2, 12), (4, 10)])
@@ -96,7 +130,9 @@ def _fewest(candidates, channels):
     if channels == 0:
         return 0.0
     return min(
-        one.spikes_per_chunk + one.spikes_per_channel * taken + _fewest(candidates, channels - taken)
+        one.spikes_per_chunk
+        + one.spikes_per_channel * taken
+        + _fewest(candidates, channels - taken)
         for one in candidates
         for taken in range(1, min(one.max_channels, channels) + 1)
     )
@@ -114,9 +150,14 @@ def test_chunks_of_channels_receive_the_fewest_spikes():
         assert sum(taken for _, taken in chunks) == channels
         assert all(0 < taken <= by_grid[grid].max_channels for grid, taken in chunks)
         spikes = sum(
-            by_grid[grid].spikes_per_chunk + by_grid[grid].spikes_per_channel * taken for grid, taken in chunks
+            by_grid[grid].spikes_per_chunk + by_grid[grid].spikes_per_channel * taken
+            for grid, taken in chunks
         )
-        assert spikes == pytest.approx(received) == pytest.approx(_fewest(candidates, channels))
+        assert (
+            spikes
+            == pytest.approx(received)
+            == pytest.approx(_fewest(candidates, channels))
+        )
 
 
 def test_threads_compute_no_cached_properties(graphs, monkeypatch):
@@ -124,13 +165,19 @@ def test_threads_compute_no_cached_properties(graphs, monkeypatch):
     with SynapseGraph.open(graphs("varied", "current")[0].path) as graph:
         network = MappableNetwork.of(graph)
         sums = count_traffic(network, np.arange(network.neurons, dtype=np.int32) % 7, 7)
-        owners = {id(owner): owner for p in graph.projections for owner in (p, p.source, p.target, *p.connections)}
+        owners = {
+            id(owner): owner
+            for p in graph.projections
+            for owner in (p, p.source, p.target, *p.connections)
+        }
         computed = []
 
         def recorded(*block):
             before = {key: set(vars(owner)) for key, owner in owners.items()}
             found = targets(*block)
-            computed.extend((owner, set(vars(owner)) - before[key]) for key, owner in owners.items())
+            computed.extend(
+                (owner, set(vars(owner)) - before[key]) for key, owner in owners.items()
+            )
             return found
 
         monkeypatch.setattr(limits_module, "targets", recorded)

@@ -29,18 +29,30 @@ place = partial(placement.place, settings=QUICK)
 
 def random_traffic(cores, density, seed):
     rng = np.random.default_rng(seed)
-    return csr_matrix(rng.random((cores, cores)) * (rng.random((cores, cores)) < density))
+    return csr_matrix(
+        rng.random((cores, cores)) * (rng.random((cores, cores)) < density)
+    )
 
 
 def grid(width, height, seed):
     """Traffic between neighbours of a grid whose cores are numbered at random: 1 hop a spike is possible."""
-    number = np.random.default_rng(seed).permutation(width * height).reshape(width, height)
-    pairs = [(number[:-1].ravel(), number[1:].ravel()), (number[:, :-1].ravel(), number[:, 1:].ravel())]
+    number = (
+        np.random.default_rng(seed).permutation(width * height).reshape(width, height)
+    )
+    pairs = [
+        (number[:-1].ravel(), number[1:].ravel()),
+        (number[:, :-1].ravel(), number[:, 1:].ravel()),
+    ]
     source, target = np.concatenate(pairs, axis=1)
-    return csr_matrix((np.ones(source.size), (source, target)), shape=(width * height,) * 2)
+    return csr_matrix(
+        (np.ones(source.size), (source, target)), shape=(width * height,) * 2
+    )
 
 
-@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 12))])
+@pytest.mark.parametrize(
+    "seed",
+    [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 12))],
+)
 def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
     rng = np.random.default_rng(seed)
     width, height = [(3, 3), (3, 2), (2, 2), (8, 1), (1, 5), (2, 4)][seed % 6]
@@ -50,42 +62,72 @@ def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
     apart = np.abs(at[:, None] - at[None]).sum(axis=2)
     every = np.array(list(permutations(range(width * height), cores)), np.int8)
     entries = traffic.tocoo()
-    costs = sum(w * apart[every[:, a], every[:, b]] for a, b, w in zip(entries.row, entries.col, entries.data))
+    costs = sum(
+        w * apart[every[:, a], every[:, b]]
+        for a, b, w in zip(entries.row, entries.col, entries.data)
+    )
     found = total_hops(traffic, place(traffic, hardware(mesh=(width, height)), seed))
     assert found <= 1.1 * np.min(costs) + 1e-9
     assert found >= np.min(costs) - 1e-9
 
 
 @pytest.mark.parametrize("hops", [False, True])
-@pytest.mark.parametrize(("mesh", "tile", "chip"), [((8, 1), (2, 1), (4, 1)), ((4, 2), (1, 1), (2, 2))])
-def test_with_tiles_and_chips_the_energy_or_the_links_of_routes_are_near_the_optimum(mesh, tile, chip, hops):
+@pytest.mark.parametrize(
+    ("mesh", "tile", "chip"), [((8, 1), (2, 1), (4, 1)), ((4, 2), (1, 1), (2, 2))]
+)
+def test_with_tiles_and_chips_the_energy_or_the_links_of_routes_are_near_the_optimum(
+    mesh, tile, chip, hops
+):
     """Six cores on two chips, in all arrangements."""
     energy = {**ENERGY, "between_chips": 20.0}
     x, y = np.divmod(np.arange(8), mesh[1])
-    along, across, border = (np.abs(n[:, None] - n[None]) for n in (x // tile[0], y // tile[1], x // chip[0]))
-    joules = energy["router"] * (along + across) + energy["link_y"] * across + energy["link_x"] * (along - border)
+    along, across, border = (
+        np.abs(n[:, None] - n[None]) for n in (x // tile[0], y // tile[1], x // chip[0])
+    )
+    joules = (
+        energy["router"] * (along + across)
+        + energy["link_y"] * across
+        + energy["link_x"] * (along - border)
+    )
     distance = along + across if hops else joules + energy["between_chips"] * border
     traffic = random_traffic(6, 0.6, 1).tocoo()
     every = np.array(list(permutations(range(8), 6)), np.int8)
-    costs = sum(w * distance[every[:, a], every[:, b]] for a, b, w in zip(traffic.row, traffic.col, traffic.data))
+    costs = sum(
+        w * distance[every[:, a], every[:, b]]
+        for a, b, w in zip(traffic.row, traffic.col, traffic.data)
+    )
     described = full_chip(mesh=mesh, tile=tile, chip=chip, energy_pj=energy)
     at = place(traffic.tocsr(), described, hops=hops) @ [mesh[1], 1]
-    assert traffic.data @ distance[at[traffic.row], at[traffic.col]] <= 1.1 * np.min(costs)
+    assert traffic.data @ distance[at[traffic.row], at[traffic.col]] <= 1.1 * np.min(
+        costs
+    )
 
 
 @pytest.mark.parametrize("cores", [2, 5, 12, 23, 72])
 def test_the_fewest_chips_are_used_in_the_most_square_arrangement(cores):
     chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2))
-    grids = [(3 * x, 2 * y) for x, y in product(range(1, 5), range(1, 4)) if 6 * x * y >= cores]
+    grids = [
+        (3 * x, 2 * y)
+        for x, y in product(range(1, 5), range(1, 4))
+        if 6 * x * y >= cores
+    ]
     places = place(random_traffic(cores, 1.0, cores), chip)
-    assert (places < min(grids, key=lambda sides: (sides[0] * sides[1], max(sides)))).all()
+    assert (
+        places < min(grids, key=lambda sides: (sides[0] * sides[1], max(sides)))
+    ).all()
     assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 6)
 
 
 def test_routes_avoid_links_along_y_where_only_these_take_energy():
-    chip = full_chip(chip=None, tile=None, energy_pj={**ENERGY, "router": 0.0, "link_x": 0.0})
-    traffic = csr_matrix(np.triu(np.random.default_rng(0).integers(0, 9, (20, 20)), 1).astype(float))
-    assert len(np.unique(place(traffic, chip)[:, 1])) == 3  # of rows of 7 cores, as few as hold all
+    chip = full_chip(
+        chip=None, tile=None, energy_pj={**ENERGY, "router": 0.0, "link_x": 0.0}
+    )
+    traffic = csr_matrix(
+        np.triu(np.random.default_rng(0).integers(0, 9, (20, 20)), 1).astype(float)
+    )
+    assert (
+        len(np.unique(place(traffic, chip)[:, 1])) == 3
+    )  # of rows of 7 cores, as few as hold all
 
 
 def test_a_scrambled_grid_is_found_again():
@@ -93,7 +135,10 @@ def test_a_scrambled_grid_is_found_again():
     assert total_hops(traffic, place(traffic, hardware(mesh=(6, 6)))) == traffic.sum()
 
 
-@pytest.mark.parametrize(("cores", "mesh"), [(1, (1, 1)), (6, (3, 2)), (40, (9, 7)), (63, (9, 7)), (128, (16, 8))])
+@pytest.mark.parametrize(
+    ("cores", "mesh"),
+    [(1, (1, 1)), (6, (3, 2)), (40, (9, 7)), (63, (9, 7)), (128, (16, 8))],
+)
 def test_no_two_cores_share_a_place_and_all_are_on_the_mesh(cores, mesh):
     places = place(random_traffic(cores, 0.2, cores), hardware(mesh=mesh))
     assert places.dtype == np.int32
@@ -106,13 +151,17 @@ def test_no_two_cores_share_a_place_and_all_are_on_the_mesh(cores, mesh):
 def test_cores_without_traffic_have_places_too():
     places = place(csr_matrix((5, 5)), hardware(mesh=(5, 1)))
     assert sorted(places[:, 0].tolist()) == [0, 1, 2, 3, 4]
-    lonely = csr_matrix(([3.0, 1.0], ([0, 2], [4, 2])), shape=(6, 6))  # and what stays in a core costs nothing
+    lonely = csr_matrix(
+        ([3.0, 1.0], ([0, 2], [4, 2])), shape=(6, 6)
+    )  # and what stays in a core costs nothing
     assert total_hops(lonely, place(lonely, hardware(mesh=(3, 3)))) == 3
 
 
 def test_the_same_seed_gives_the_same_places_and_another_may_not():
     traffic = random_traffic(60, 0.3, 5)
-    first, again, other = (place(traffic, hardware(mesh=(8, 8)), seed) for seed in (1, 1, 2))
+    first, again, other = (
+        place(traffic, hardware(mesh=(8, 8)), seed) for seed in (1, 1, 2)
+    )
     assert (first == again).all()
     assert (first != other).any()
 
@@ -148,12 +197,16 @@ def started():
     both.setdiag(0)
     both = both.tocsr()
     both.eliminate_zeros()
-    links = Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data)
+    links = Links(
+        both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data
+    )
     at = np.random.default_rng(0).permutation(12)[:7].astype(np.int32)
     column, row = np.array([0.0, 0.0, 3.0, 4.5]), np.array([0.0, 1.5, 2.0])
     x, y = at // 3, at % 3
     core = np.full((4, 3), NOBODY, np.int32)
-    board = Board(x, y, core, column, row, column[x], row[y], np.zeros(0), np.zeros((0, 0)))
+    board = Board(
+        x, y, core, column, row, column[x], row[y], np.zeros(0), np.zeros((0, 0))
+    )
     board.core[board.x, board.y] = np.arange(7)
     return traffic, links, board
 
@@ -161,11 +214,25 @@ def started():
 def test_changes_are_exact(started):
     traffic, links, board = started
     for core, x, y in product(range(7), range(4), range(3)):
-        before = total_hops(traffic, np.stack([board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1))
+        before = total_hops(
+            traffic,
+            np.stack(
+                [board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1
+            ),
+        )
         assert board_cost(links, board) == pytest.approx(before)
-        reported = swap_change.py_func(links, board, core, x, y) if board.core[x, y] != core else 0.0
+        reported = (
+            swap_change.py_func(links, board, core, x, y)
+            if board.core[x, y] != core
+            else 0.0
+        )
         swap.py_func(board, core, x, y)
-        after = total_hops(traffic, np.stack([board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1))
+        after = total_hops(
+            traffic,
+            np.stack(
+                [board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1
+            ),
+        )
         assert after - before == pytest.approx(reported, abs=1e-9)
         assert (board.core[board.x, board.y] == np.arange(7)).all()
         assert (board.core != NOBODY).sum() == 7

@@ -35,15 +35,25 @@ CHIPS = {
         "tile": None,
         "energy_pj": {**ENERGY, "between_chips": 50.0},
     },
-    "ports of one tile": {"input_ports": [(0, 0), (1, 1), (7, 7)], "tile": [4, 4], "chip": None},
+    "ports of one tile": {
+        "input_ports": [(0, 0), (1, 1), (7, 7)],
+        "tile": [4, 4],
+        "chip": None,
+    },
     "slow links": {"time_ns": {**TIME, "link_spike": 900.0}},
-    "slow links and a port": {"input_ports": [(3, 0)], "time_ns": {**SHORT, "link_spike": 900.0}},
+    "slow links and a port": {
+        "input_ports": [(3, 0)],
+        "time_ns": {**SHORT, "link_spike": 900.0},
+    },
     "multicast": {
         "input_ports": [(0, 0), (6, 6)],
         "time_ns": {**SHORT, "link_spike": 900.0, "routing": "multicast"},
         **ONE_CHIP,
     },
-    "fast links": {"input_ports": [(0, 0)], "time_ns": {**TIME, "link_spike": 1e-3, "routing": "unicast"}},
+    "fast links": {
+        "input_ports": [(0, 0)],
+        "time_ns": {**TIME, "link_spike": 1e-3, "routing": "unicast"},
+    },
 }
 
 
@@ -63,22 +73,34 @@ def test_the_mean_latency_includes_messages_from_ports(case):
     graph, edges, network = case
     chip = hardware(mesh=(6, 6)).model_copy(update={"input_ports": ((5, 0), (0, 3))})
     core, place = random_mapping(network, np.random.default_rng(3), 9, chip.mesh)
-    compared(cost(count_traffic(network, core, 9), chip, place), Expected(graph, edges, core, chip, place))
+    compared(
+        cost(count_traffic(network, core, 9), chip, place),
+        Expected(graph, edges, core, chip, place),
+    )
 
 
 def test_ports_everywhere_add_nothing_but_local_messages(case):
     _, _, network = case
     core, place = random_mapping(network, np.random.default_rng(1), 12, (8, 8))
     sums = count_traffic(network, core, 12)
-    without, everywhere = (cost(sums, full_chip(input_ports=ports, **ONE_CHIP), place) for ports in (None, EVERYWHERE))
+    without, everywhere = (
+        cost(sums, full_chip(input_ports=ports, **ONE_CHIP), place)
+        for ports in (None, EVERYWHERE)
+    )
     latencies = {"latency_ns_mean", "latency_ns_max"}
     routes = without.routes.model_dump(exclude=latencies)
     assert everywhere.routes.model_dump(exclude=latencies) == routes
     assert everywhere.traffic == without.traffic
     assert everywhere.step == without.step
     local = sums.outside * ENERGY["router"]
-    assert everywhere.energy.energy_pj == pytest.approx(without.energy.energy_pj + local)
-    assert everywhere.input.input_hops_unicast == everywhere.input.input_hops_multicast == 0
+    assert everywhere.energy.energy_pj == pytest.approx(
+        without.energy.energy_pj + local
+    )
+    assert (
+        everywhere.input.input_hops_unicast
+        == everywhere.input.input_hops_multicast
+        == 0
+    )
     assert everywhere.input.input_route_energy_pj == pytest.approx(local)
 
 
@@ -103,14 +125,24 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
     shuffled = rng.permutation(len(positions))
     ports = [positions[n] for n in shuffled[: 1 + seed % 2]]
     unavailable = [positions[n] for n in shuffled[-2:]]
-    chip = full_chip(mesh=(width, height), tile=None, chip=None, input_ports=ports, unavailable=unavailable)
+    chip = full_chip(
+        mesh=(width, height),
+        tile=None,
+        chip=None,
+        input_ports=ports,
+        unavailable=unavailable,
+    )
     cores = 5
     traffic = random_traffic(cores, 0.6, seed)
     input_spikes = rng.random(cores) * 2
-    hops_of_input = np.array([min(abs(x - i) + abs(y - j) for i, j in ports) for x, y in positions])
+    hops_of_input = np.array(
+        [min(abs(x - i) + abs(y - j) for i, j in ports) for x, y in positions]
+    )
     at = np.array(positions)
     apart = np.abs(at[:, None] - at[None]).sum(axis=2)
-    available = [n for n, position in enumerate(positions) if position not in unavailable]
+    available = [
+        n for n, position in enumerate(positions) if position not in unavailable
+    ]
     choices = np.array(list(permutations(available, cores)))
     elements = traffic.tocoo()
     costs = hops_of_input[choices] @ input_spikes
@@ -120,7 +152,10 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
     assert not {tuple(position) for position in found.tolist()} & set(unavailable)
     number = found @ [height, 1]
     cost = hops_of_input[number] @ input_spikes
-    cost += sum(n * apart[number[a], number[b]] for a, b, n in zip(elements.row, elements.col, elements.data))
+    cost += sum(
+        n * apart[number[a], number[b]]
+        for a, b, n in zip(elements.row, elements.col, elements.data)
+    )
     assert np.min(costs) - 1e-9 <= cost <= 1.1 * np.min(costs) + 1e-9
 
 

@@ -44,7 +44,9 @@ def test_the_limit_that_fills_the_cores_is_named(network):
     chip = read_hardware("spinemap_5x5")
     sums = sequential_baseline(network, chip)
     neurons = 8 * 8 * 14
-    assert sums.cores >= neurons / 128 + 36 - 1  # a core may have neurons of both layers
+    assert (
+        sums.cores >= neurons / 128 + 36 - 1
+    )  # a core may have neurons of both layers
     mean = float(np.mean(sums.axons))
     assert mean / 128 > float(np.mean(sums.neurons)) / 128
     for method in ("sequential", "groups"):
@@ -55,7 +57,8 @@ def test_the_limit_that_fills_the_cores_is_named(network):
 
 
 @pytest.mark.parametrize(
-    ("limits", "cores", "name"), [((128, 1000, None), 11, "neurons"), ((2000, 1000, 20_000), 4, "synapses")]
+    ("limits", "cores", "name"),
+    [((128, 1000, None), 11, "neurons"), ((2000, 1000, 20_000), 4, "synapses")],
 )
 def test_a_bound_names_its_limit(network, limits, cores, name):
     """896 + 504 neurons; 896 · 9 + 504 · 126 synapses."""

@@ -22,7 +22,11 @@ def plainly(graph, edges, limits):
     cores, held, axons, synapses = [], 0, set(), 0
     for neuron in range(first, graph.number_of_nodes()):
         wanted = axons | sources[neuron]
-        if held == limits.neurons or len(wanted) > limits.axons or synapses + degrees[neuron] > limits.synapses:
+        if (
+            held == limits.neurons
+            or len(wanted) > limits.axons
+            or synapses + degrees[neuron] > limits.synapses
+        ):
             cores.append((cores[-1] if cores else 0) + 1)
             held, axons, synapses = 1, sources[neuron], degrees[neuron]
         else:
@@ -38,19 +42,35 @@ def test_a_new_core_begins_when_a_limit_would_be_exceeded(case, binding):
 
 @pytest.mark.parametrize("codings", [(), ("spikes",), ("current", "spikes")])
 def test_a_core_of_listed_edges_too(tmp_path, codings):
-    sizes = {"sizes": (9, 20, 31, 12), "inputs": len(codings), "codings": codings or ("spikes",)}
+    sizes = {
+        "sizes": (9, 20, 31, 12),
+        "inputs": len(codings),
+        "codings": codings or ("spikes",),
+    }
     graph, synapses = random_graph(tmp_path / "graph.h5", 3, density=0.1, **sizes)
     with graph:
         compared(graph, with_names(graph, synapses), MappableNetwork.of(graph), "all")
 
 
 def test_weights_of_a_pruned_network_that_are_0_take_no_axons(pruned_graph, tmp_path):
-    compared(pruned_graph, csv_edges(pruned_graph, tmp_path), MappableNetwork.of(pruned_graph), "axons")
+    compared(
+        pruned_graph,
+        csv_edges(pruned_graph, tmp_path),
+        MappableNetwork.of(pruned_graph),
+        "axons",
+    )
 
 
 def compared(graph, edges, network, binding):
     most = int(network.fan_in.max()), int(network.in_degrees.max())
     for slack in (0, 1, 7, 40):
         tight = Limits(slack + 1, most[0] + slack, most[1] + slack)
-        limits = Limits(*(n if binding in (name, "all") else NO_LIMIT for name, n in zip(Limits._fields, tight)))
-        np.testing.assert_array_equal(sequential(network, limits), plainly(graph, edges, limits))
+        limits = Limits(
+            *(
+                n if binding in (name, "all") else NO_LIMIT
+                for name, n in zip(Limits._fields, tight)
+            )
+        )
+        np.testing.assert_array_equal(
+            sequential(network, limits), plainly(graph, edges, limits)
+        )

@@ -18,7 +18,11 @@ pytestmark = pytest.mark.usefixtures("without_kahypar")
 
 
 def cost_of(sums, chip):
-    return cost(sums, chip, np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32))
+    return cost(
+        sums,
+        chip,
+        np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32),
+    )
 
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])
@@ -33,7 +37,9 @@ def test_every_method_keeps_the_limits(case, method, sharing):
     out, bits = (int(needed[name].max()) for name in ("axons_out", "memory_bits"))
     least = 19 * int(network.in_degrees.max())
     tight = full_chip(
-        **mesh, axons_out_per_core=out // 2 + 8, synapse_memory={**memory, "bits_per_core": max(bits // 2, least)}
+        **mesh,
+        axons_out_per_core=out // 2 + 8,
+        synapse_memory={**memory, "bits_per_core": max(bits // 2, least)},
     )
     found = partition(network, tight, method=method)
     for sums in (*found.tried, found.sequential):
@@ -49,13 +55,22 @@ def test_a_neuron_that_exceeds_the_memory_alone_is_named_with_its_layer(case):
     most = int(np.argmax(network.in_degrees))
     layer = network.graph.nodes.population(most + network.first).name
     bits = 19 * int(network.in_degrees[most])
-    chip = full_chip(synapse_memory={**MEMORY, "bits_per_core": bits - 1, "sharing": "none"})
+    chip = full_chip(
+        synapse_memory={**MEMORY, "bits_per_core": bits - 1, "sharing": "none"}
+    )
     number, entries = int(network.in_degrees[most]), int(network.in_degrees[most]) - 1
     message = f"layer {layer} has a neuron with {number:,} synapses, 1 more than the {entries:,} synapses"
     with pytest.raises(InputError, match=message):
         check_possible(network, chip)
-    with pytest.raises(InputError, match=r"layer .* has a neuron with \d+ memory_bits, and a core takes 19"):
-        partition(network, full_chip(synapse_memory={**MEMORY, "bits_per_core": 19}), method="sequential")
+    with pytest.raises(
+        InputError,
+        match=r"layer .* has a neuron with \d+ memory_bits, and a core takes 19",
+    ):
+        partition(
+            network,
+            full_chip(synapse_memory={**MEMORY, "bits_per_core": 19}),
+            method="sequential",
+        )
 
 
 def test_without_sharing_the_cores_are_filled_up_to_the_memory(case):
@@ -64,15 +79,24 @@ def test_without_sharing_the_cores_are_filled_up_to_the_memory(case):
     memory = {**MEMORY, "bits_per_core": 19 * most + 18, "sharing": "none"}
     found, other = (
         sequential_baseline(network, full_chip(axons_out_per_core=None, **limited)).core
-        for limited in ({"synapse_memory": memory}, {"synapse_memory": None, "synapses_per_core": most})
+        for limited in (
+            {"synapse_memory": memory},
+            {"synapse_memory": None, "synapses_per_core": most},
+        )
     )
     np.testing.assert_array_equal(found, other)
 
 
 def test_an_objective_takes_the_least_of_what_the_methods_give(case):
     network, chip = case[2], full_chip(neurons_per_core=60)
-    each = [map_network(network, chip, method=method) for method in ("sequential", "groups")]
-    for objective, figure in (("hops", "hops_unicast"), ("energy", "energy_pj"), ("step", "step_ns")):
+    each = [
+        map_network(network, chip, method=method) for method in ("sequential", "groups")
+    ]
+    for objective, figure in (
+        ("hops", "hops_unicast"),
+        ("energy", "energy_pj"),
+        ("step", "step_ns"),
+    ):
         best = map_network(network, chip, method="groups", objective=objective)
         figures = [values(one.cost)[figure] for one in (best, *each)]
         assert figures[0] <= min(figures[1:])

@@ -30,7 +30,10 @@ def refused(path, message, pixels=None):
 def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
     """Copy a .keras file with some members replaced, or left out where the value is None."""
     with zipfile.ZipFile(str(source)) as whole:
-        content = {**{name: whole.read(name) for name in whole.namelist()}, **dict(members)}
+        content = {
+            **{name: whole.read(name) for name in whole.namelist()},
+            **dict(members),
+        }
     with zipfile.ZipFile(str(path), "w", packed) as file:
         for name, data in content.items():
             if data is not None:
@@ -42,7 +45,9 @@ def redescribe(path, change):
     """Change the description of the model in an h5 file: `change` alters it, or returns another one."""
     with h5py.File(str(path), "r+") as file:
         description = json.loads(file.attrs["model_config"])
-        file.attrs["model_config"] = json.dumps(change(description) or description).encode()
+        file.attrs["model_config"] = json.dumps(
+            change(description) or description
+        ).encode()
 
 
 def setting(layer, **values):
@@ -57,7 +62,9 @@ def entry(layer, **values):
 
 def called(layer, **arguments):
     """A change, for `altered`, of the arguments with which a layer is called."""
-    return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(arguments)
+    return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(
+        arguments
+    )
 
 
 def outputs(network, x):
@@ -82,7 +89,12 @@ def altered(recorded, tmp_path):
 
     def alter(name, change):
         path = Path(shutil.copy(str(recorded(name)[0]), str(tmp_path / "net.h5")))
-        redescribe(path, lambda model: change({x["config"]["name"]: x for x in model["config"]["layers"]}, model))
+        redescribe(
+            path,
+            lambda model: change(
+                {x["config"]["name"]: x for x in model["config"]["layers"]}, model
+            ),
+        )
         return path
 
     return alter

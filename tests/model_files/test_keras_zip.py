@@ -15,7 +15,9 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(recorded, tmp_path):
     path, x, y = recorded("residual_keras28.h5")
     (tmp_path / "net.keras").write_bytes(path.read_bytes())
-    np.testing.assert_allclose(outputs(read_model(tmp_path / "net.keras", len), x), y, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs(read_model(tmp_path / "net.keras", len), x), y, atol=1e-5
+    )
 
 
 def test_weights_that_are_compared_with_the_size_of_the_file(recorded, monkeypatch):
@@ -28,7 +30,9 @@ def test_weights_that_are_compared_with_the_size_of_the_file(recorded, monkeypat
 def archive(recorded, tmp_path):
     """Write an archive like the recorded one, with some members replaced, or left out where the value is None."""
     source = recorded("residual_keras3.keras")[0]
-    return lambda members=(), **options: changed_archive(source, tmp_path / "net.keras", members, **options)
+    return lambda members=(), **options: changed_archive(
+        source, tmp_path / "net.keras", members, **options
+    )
 
 
 @pytest.fixture
@@ -41,19 +45,27 @@ def test_a_damaged_archive(archive):
     path = archive()
     content = bytearray(path.read_bytes())
     path.write_bytes(content[: len(content) // 2])
-    refused(path, "not a complete HDF5 file")  # without its end, nothing shows that it was an archive
+    refused(
+        path, "not a complete HDF5 file"
+    )  # without its end, nothing shows that it was an archive
     content[content.index(b"HDF") + 30_000] ^= 1
     path.write_bytes(content)
     refused(path, r"not a complete .keras file \(Bad CRC-32")
     refused(archive({WEIGHTS: None}), "not a complete .keras file .*model.weights.h5")
     refused(archive({CONFIG: None}), "not a complete .keras file .*config.json")
-    refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5: not a complete HDF5 file")
+    refused(
+        archive({WEIGHTS: b"not at all" * 100}),
+        "model.weights.h5: not a complete HDF5 file",
+    )
 
 
 LAMBDA = {
     "module": "keras.layers",
     "class_name": "Lambda",
-    "config": {"name": "evil", "function": {"class_name": "__lambda__", "config": {"code": "4wEAAAA="}}},
+    "config": {
+        "name": "evil",
+        "function": {"class_name": "__lambda__", "config": {"code": "4wEAAAA="}},
+    },
     "registered_name": None,
     "name": "evil",
     "inbound_nodes": [],
@@ -73,11 +85,21 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
     stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
     check(r"layer stem \(Exp\): is of keras.src.ops.numpy, and not loaded from a file")
     stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)
-    function = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
+    function = {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "mine",
+        "registered_name": "f",
+    }
     stem["config"]["activation"] = function
-    check(r"layer stem \(Conv2D\): activation is .*builtins.*, which a Conv2D cannot have")
+    check(
+        r"layer stem \(Conv2D\): activation is .*builtins.*, which a Conv2D cannot have"
+    )
 
 
 @pytest.mark.parametrize("text", ["[]", "\x00\xff"])
 def test_a_description_of_nothing(archive, text):
-    refused(archive({CONFIG: text.encode("latin-1")}), "config.json: not text|does not describe a Keras model")
+    refused(
+        archive({CONFIG: text.encode("latin-1")}),
+        "config.json: not text|does not describe a Keras model",
+    )

@@ -27,7 +27,13 @@ ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
 
 def rows_first(x):
     """Return an array of NIR's order, channels first, as a sample or the state of a population."""
-    return x if x.ndim == 1 else x[:, None].transpose(1, 2, 0) if x.ndim == 2 else x.transpose(1, 2, 0)
+    return (
+        x
+        if x.ndim == 1
+        else x[:, None].transpose(1, 2, 0)
+        if x.ndim == 2
+        else x.transpose(1, 2, 0)
+    )
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -45,15 +51,24 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
         if z.size:
             y = z
             nodes.append(node)
-    ends = [{"type": kind, "shape": np.array(of.shape)} for kind, of in (("Input", x), ("Output", y))]
+    ends = [
+        {"type": kind, "shape": np.array(of.shape)}
+        for kind, of in (("Input", x), ("Output", y))
+    ]
     between = {f"n{i}": node for i, node in enumerate(nodes)}
     named = {"input": ends[0], **between, "if": ONE, "output": ends[1]}
     path = write(tmp_path / "net.nir", named, list(zip(named, [*named][1:])))
     network = read_nir(path, NirSettings())
     [population] = network.populations
-    [current] = Analogue(network).values(np.float32(rows_first(x).reshape(1, *network.input.shape)))
-    current = current + population.neuron.offset  # has the bias that differs by position
-    np.testing.assert_allclose(current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5)
+    [current] = Analogue(network).values(
+        np.float32(rows_first(x).reshape(1, *network.input.shape))
+    )
+    current = (
+        current + population.neuron.offset
+    )  # has the bias that differs by position
+    np.testing.assert_allclose(
+        current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
@@ -70,7 +85,10 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
 
     compared = 0
     for seed in range(40):
-        path = write(tmp_path / "net.nir", *random_nir.network(np.random.default_rng(seed), full=True))
+        path = write(
+            tmp_path / "net.nir",
+            *random_nir.network(np.random.default_rng(seed), full=True),
+        )
         graph = read_nir_graph(path)
         try:
             library = nir.read(path, type_check=False)
@@ -78,25 +96,42 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
             continue
         compared += 1
         found = dict(flattened(library))
-        assert {name for name, node in graph.nodes.items() if node.kind != "identity"} == set(found)
+        assert {
+            name for name, node in graph.nodes.items() if node.kind != "identity"
+        } == set(found)
         for name, node in found.items():
             assert type(node).__name__ == graph.nodes[name].kind
             for key in PARAMETERS[type(node).__name__]:
                 if key != "shape":
                     np.testing.assert_array_equal(
-                        getattr(node, key), graph.nodes[name].parameters[key], f"{name} {key}"
+                        getattr(node, key),
+                        graph.nodes[name].parameters[key],
+                        f"{name} {key}",
                     )
-        edges = {(source, target) for target, read in graph.sources.items() for source in read}
-        assert {edge for edge in map(tuple, library.edges) if set(edge) <= set(found)} <= edges
+        edges = {
+            (source, target)
+            for target, read in graph.sources.items()
+            for source in read
+        }
+        assert {
+            edge for edge in map(tuple, library.edges) if set(edge) <= set(found)
+        } <= edges
     assert compared > 5
 
 
 def affine(outputs, inputs):
-    return {"type": "Affine", "weight": np.ones((outputs, inputs)), "bias": np.zeros(outputs)}
+    return {
+        "type": "Affine",
+        "weight": np.ones((outputs, inputs)),
+        "bias": np.zeros(outputs),
+    }
 
 
 def lif(size, **changed):
-    numbers = {name: np.full(size, value) for name, value in (("tau", 0.01), ("r", 1.0), ("v_leak", 0.0))}
+    numbers = {
+        name: np.full(size, value)
+        for name, value in (("tau", 0.01), ("r", 1.0), ("v_leak", 0.0))
+    }
     return {"type": "LIF", **numbers, "v_threshold": np.ones(size), **changed}
 
 
@@ -108,7 +143,11 @@ def graph(**changed):
     return {**nodes, **changed}, list(zip(names, names[1:]))
 
 
-NESTED = {"type": "NIRGraph", "nodes": {"in": {"type": "Input", "shape": np.array([5])}}, "edges": []}
+NESTED = {
+    "type": "NIRGraph",
+    "nodes": {"in": {"type": "Input", "shape": np.array([5])}},
+    "edges": [],
+}
 IMAGE = {"type": "Input", "shape": np.array([4, 3, 12])}
 CONV = {"type": "Conv2d", "weight": np.ones((1, 4, 3, 3)), "bias": np.zeros(1), "stride": 1, "padding": 0,
         "dilation": 1, "groups": 1}  # fmt: skip
@@ -161,7 +200,12 @@ def test_a_file_that_cannot_be_read_names_the_node(changed, edges, message, tmp_
 
 
 @pytest.mark.parametrize(
-    "node", [lif(5), {"type": "IF", "r": 1e4, "v_threshold": 1.0}, {"type": "Delay", "delay": 1.0}]
+    "node",
+    [
+        lif(5),
+        {"type": "IF", "r": 1e4, "v_threshold": 1.0},
+        {"type": "Delay", "delay": 1.0},
+    ],
 )
 def test_a_time_step_is_required_where_a_node_has_a_time(node, tmp_path):
     nodes, edges = graph(lif=node, last={"type": "IF", "r": 1.0, "v_threshold": 1.0})
@@ -181,7 +225,9 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
             file["x"] = 1
     else:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"net\.nir: (not a complete HDF5 file|has no NIR graph)"):
+    with pytest.raises(
+        InputError, match=r"net\.nir: (not a complete HDF5 file|has no NIR graph)"
+    ):
         read_nir(path, NirSettings(time_step=1e-3))
 
 
@@ -197,7 +243,9 @@ def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
     x = np.load(RECORDED / "dataset/x_test.npy")[:90] / np.float32(16)
     # A spike that subtracts the float32 number below 1 in place of 1 shows after about 1000 steps.
     settings = SimulationSettings(samples=len(x), duration=1000, initial_potential=0.0)
-    counts, own = (run_engine(EventEngine, net, settings, x).counts for net in (converted, again))
+    counts, own = (
+        run_engine(EventEngine, net, settings, x).counts for net in (converted, again)
+    )
     *layers, _ = converted.populations  # the last one draws its spikes at random
     for population, other in zip(layers, again.populations):
         np.testing.assert_array_equal(own[other.name], counts[population.name])
@@ -208,7 +256,14 @@ def test_paths_of_different_delays_are_several_synapses(tmp_path):
     nodes = {"input": {"type": "Input", "shape": np.array([3])}, "late": {"type": "Delay", "delay": np.full(3, 2.0)},
              "a": {"type": "Linear", "weight": weights[0]}, "b": {"type": "Linear", "weight": weights[1]},
              "if": ONE, "output": {"type": "Output", "shape": np.array([4])}}  # fmt: skip
-    edges = [("input", "a"), ("a", "if"), ("input", "late"), ("late", "b"), ("b", "if"), ("if", "output")]
+    edges = [
+        ("input", "a"),
+        ("a", "if"),
+        ("input", "late"),
+        ("late", "b"),
+        ("b", "if"),
+        ("if", "output"),
+    ]
     net = read_nir(write(tmp_path / "net.nir", nodes, edges), NirSettings(time_step=1))
     write_spiking(net, tmp_path / "net_parsed.h5")
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
@@ -216,7 +271,10 @@ def test_paths_of_different_delays_are_several_synapses(tmp_path):
 
 
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
-@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 200))])
+@pytest.mark.parametrize(
+    "seed",
+    [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 200))],
+)
 def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     draw, steps, samples = np.random.default_rng(seed), 10, 3
     nodes, edges = random_nir.network(draw)
@@ -225,21 +283,43 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (samples, steps, *nodes["input"]["shape"]))
     values = [interpreted(nodes, edges, frames, random_nir.DT, reset) for frames in x]
-    frames = np.array([[rows_first(frame).reshape(net.input.shape) for frame in sample] for sample in x], np.float32)
-    settings = SimulationSettings(samples=samples, duration=steps, input="steps", record_spikes=samples)
+    frames = np.array(
+        [
+            [rows_first(frame).reshape(net.input.shape) for frame in sample]
+            for sample in x
+        ],
+        np.float32,
+    )
+    settings = SimulationSettings(
+        samples=samples, duration=steps, input="steps", record_spikes=samples
+    )
     found = run_engine(engine, net, settings, InputSteps.dense(frames))
     for population in net.populations:
-        of_steps = [[rows_first(step[population.name]).reshape(-1) for step in sample] for sample in values]
+        of_steps = [
+            [rows_first(step[population.name]).reshape(-1) for step in sample]
+            for sample in values
+        ]
         if not population.neuron.spikes:
-            np.testing.assert_array_equal(found.readout.reshape(samples, -1), np.max(of_steps, axis=1))
+            np.testing.assert_array_equal(
+                found.readout.reshape(samples, -1), np.max(of_steps, axis=1)
+            )
             continue
-        spikes = spike_trains(found.spikes[population.name], samples, steps, population.size)
+        spikes = spike_trains(
+            found.spikes[population.name], samples, steps, population.size
+        )
         np.testing.assert_array_equal(spikes, of_steps, population.name)
 
 
 def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     draw, tau = np.random.default_rng(0), 2 * random_nir.DT
-    cuba = {"type": "CubaLIF", "tau_syn": tau, "tau_mem": tau, "r": 2.0, "w_in": 2.0, "v_leak": 0.25}
+    cuba = {
+        "type": "CubaLIF",
+        "tau_syn": tau,
+        "tau_mem": tau,
+        "r": 2.0,
+        "w_in": 2.0,
+        "v_leak": 0.25,
+    }
     nodes, edges = graph(
         first={**affine(5, 12), "weight": random_nir.quarters(draw, 5, 12)},
         lif=lif(5, tau=tau, r=2.0),
@@ -247,10 +327,14 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
         last={**cuba, "v_threshold": 0.5},
     )
     path = write(tmp_path / "net.nir", nodes, edges)
-    net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset="subtract_delayed"))
+    net = read_nir(
+        path, NirSettings(time_step=random_nir.DT, nir_reset="subtract_delayed")
+    )
     x = draw.choice([0, 0, 0.5, 1], (1, 12, 12))
     settings = SimulationSettings(samples=1, duration=12, input="steps")
-    counts = run_engine(EventEngine, net, settings, InputSteps.dense(np.float32(x))).counts
+    counts = run_engine(
+        EventEngine, net, settings, InputSteps.dense(np.float32(x))
+    ).counts
     found = {}
     for reset in ("subtract_delayed", "subtract"):
         values = interpreted(nodes, edges, x[0], random_nir.DT, reset)
@@ -258,5 +342,7 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     for name, expected, other in zip(("lif", "last"), *found.values()):
         np.testing.assert_array_equal(counts[name].ravel(), expected)
         assert (expected != other).any()
-    with pytest.raises(InputError, match=r"node lif \(LIF\) keeps nothing of a potential"):
+    with pytest.raises(
+        InputError, match=r"node lif \(LIF\) keeps nothing of a potential"
+    ):
         read_nir(path, NirSettings(time_step=tau, nir_reset="subtract_delayed"))

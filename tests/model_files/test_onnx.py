@@ -17,7 +17,12 @@ from snnb.training.pretrained import verify_onnx
 from tests.model_files.conftest import RECORDED, outputs, refused
 from tests.model_files.test_onnx_operators import node, onnxruntime_outputs, written
 
-NAMES = ["residual_torch_9", "residual_torch_13", "residual_torch_fixed", "residual_torch_default"]
+NAMES = [
+    "residual_torch_9",
+    "residual_torch_13",
+    "residual_torch_fixed",
+    "residual_torch_default",
+]
 NAMES += ["plain_torch_9", "plain_torch_17", "plain_torch_default"]
 
 
@@ -30,27 +35,38 @@ def test_an_exported_model_computes_what_pytorch_and_onnxruntime_do(name):
     found = outputs(read_model(path, told.append), x)
     assert y.std() > 0.1
     np.testing.assert_allclose(found, y, atol=1e-4)
-    by_onnxruntime = np.concatenate([onnxruntime_outputs(path, one[None]) for one in x.transpose(0, 3, 1, 2)])
+    by_onnxruntime = np.concatenate(
+        [onnxruntime_outputs(path, one[None]) for one in x.transpose(0, 3, 1, 2)]
+    )
     np.testing.assert_allclose(found, softmax(by_onnxruntime, axis=1), atol=1e-4)
     [message] = told
-    assert ("ends in logits" if "residual" in name else "ends in the logarithm of a softmax") in message
+    assert (
+        "ends in logits" if "residual" in name else "ends in the logarithm of a softmax"
+    ) in message
 
 
-@pytest.mark.parametrize("pixels", ["0-1", "caffe", "torch", "mean=0.1,0.2,0.3,std=0.5"])
+@pytest.mark.parametrize(
+    "pixels", ["0-1", "caffe", "torch", "mean=0.1,0.2,0.3,std=0.5"]
+)
 def test_a_network_is_verified_with_its_file(pixels):
     path, other = RECORDED / "residual_torch_13.onnx", "tf"
     with np.load(str(RECORDED / "residual_torch.npz")) as recorded:
         x = recorded["x"]
     verify_onnx(path, read_model(path, len, pixels), pixels, x)
     with pytest.raises(
-        VerificationError, match=r"13\.onnx: read as a network whose outputs differ by up to 0\.\d+; exp"
+        VerificationError,
+        match=r"13\.onnx: read as a network whose outputs differ by up to 0\.\d+; exp",
     ):
         verify_onnx(path, read_model(path, len, pixels), other, x)
 
 
 def test_outputs_that_are_no_logits_are_verified_as_they_are(tmp_path):
     random = np.random.default_rng(0)
-    nodes = [node("Flatten", "x", "f"), node("Gemm", "f,w", "z", transB=1), node("Relu", "z")]
+    nodes = [
+        node("Flatten", "x", "f"),
+        node("Gemm", "f,w", "z", transB=1),
+        node("Relu", "z"),
+    ]
     weights = random.normal(0, 9, (10, 64)).astype(np.float32)
     path = written(tmp_path / "net.onnx", nodes, (1, 8, 8), w=weights)
     network, x = read_model(path, len), random.random((9, 8, 8, 1)).astype(np.float32)
@@ -105,9 +121,18 @@ def test_the_model_is_named_after_its_file(beside):
 
 
 OTHER_FORMATS = {
-    "HDF5": ((RECORDED / "plain_keras24.h5").read_bytes(), "it is an HDF5 file; rename it to end in .h5"),
-    "zip": ((RECORDED / "plain_keras305.keras").read_bytes(), "it is a zip archive; rename it to end in .keras"),
-    "random": (bytes(np.random.default_rng(4).integers(0, 256, 3000, np.uint8)), "it is not a complete .onnx file"),
+    "HDF5": (
+        (RECORDED / "plain_keras24.h5").read_bytes(),
+        "it is an HDF5 file; rename it to end in .h5",
+    ),
+    "zip": (
+        (RECORDED / "plain_keras305.keras").read_bytes(),
+        "it is a zip archive; rename it to end in .keras",
+    ),
+    "random": (
+        bytes(np.random.default_rng(4).integers(0, 256, 3000, np.uint8)),
+        "it is not a complete .onnx file",
+    ),
 }
 
 
@@ -121,7 +146,10 @@ def test_a_file_of_another_format_is_refused(kind, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "read", "first", "times"),
-    [("plain_torch_9", read_graph, 400, 300), ("residual_torch_9", lambda path: read_onnx(path, len), None, 60)],
+    [
+        ("plain_torch_9", read_graph, 400, 300),
+        ("residual_torch_9", lambda path: read_onnx(path, len), None, 60),
+    ],
 )
 def test_damaged_bytes_are_refused_or_read(tmp_path, name, read, first, times):
     """protobuf raises errors of several types, of which one is a SystemError."""

@@ -23,13 +23,21 @@ def numbers(*shape):
 
 
 def node(kind, inputs="x", output="y", **attributes):
-    return onnx.helper.make_node(kind, inputs.split(","), output.split(","), name=f"the_{kind}_{output}", **attributes)
+    return onnx.helper.make_node(
+        kind,
+        inputs.split(","),
+        output.split(","),
+        name=f"the_{kind}_{output}",
+        **attributes,
+    )
 
 
 def written(path, nodes, shape=(3, 9, 8), opset=13, inputs=("x",), **constants):
     """Write a model of these operators from `x` to `y`."""
     read = {name for one in nodes for name in one.input}
-    values = {name: np.asarray(value) for name, value in constants.items() if name in read}
+    values = {
+        name: np.asarray(value) for name, value in constants.items() if name in read
+    }
     floating, make = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         nodes,
@@ -38,13 +46,17 @@ def written(path, nodes, shape=(3, 9, 8), opset=13, inputs=("x",), **constants):
         [make("y", floating, None)],
         [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8
+    )
     path.write_bytes(model.SerializeToString())
     return path
 
 
 def onnxruntime_outputs(path, x):
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
     [outputs] = session.run(None, {session.get_inputs()[0].name: x})
     return outputs
 
@@ -53,7 +65,9 @@ def compare(path, shape):
     """Both results for random pictures, some numbers below 0, in ONNX's order."""
     x = RANDOM.uniform(-1, 1, (3, *shape)).astype(np.float32)
     expected = onnxruntime_outputs(path, x)
-    found = outputs(read_onnx(path, len), x if shape[-1] == 3 else x.transpose(0, 2, 3, 1))
+    found = outputs(
+        read_onnx(path, len), x if shape[-1] == 3 else x.transpose(0, 2, 3, 1)
+    )
     if found.ndim == 4 and shape[-1] != 3:
         found = found.transpose(0, 3, 1, 2)
     if found.ndim == 2 and expected.ndim == 4:
@@ -68,14 +82,32 @@ def ints(*values):
 
 
 CONV = {"w": numbers(4, 3, 3, 3), "b": numbers(4)}
-BN = {"scale": numbers(3), "shift": numbers(3), "mean": numbers(3), "var": numbers(3) ** 2}
+BN = {
+    "scale": numbers(3),
+    "shift": numbers(3),
+    "mean": numbers(3),
+    "var": numbers(3) ** 2,
+}
 POINTS = {"a": ints(2, 3), "w": numbers(4, 3, 1, 1)}
-RELU, FLATTEN, POOLED = node("Relu", "x", "t"), node("Flatten", "x", "t"), node("GlobalAveragePool", "x", "t")
+RELU, FLATTEN, POOLED = (
+    node("Relu", "x", "t"),
+    node("Flatten", "x", "t"),
+    node("GlobalAveragePool", "x", "t"),
+)
 MEANS = node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0)
-FLAT = {"m": numbers(216, 5), "c": numbers(5), "s": numbers(216), "v": numbers(216) ** 2}
+FLAT = {
+    "m": numbers(216, 5),
+    "c": numbers(5),
+    "s": numbers(216),
+    "v": numbers(216) ** 2,
+}
 ROUND = {"pads": [1, 1, 1, 1]}
 STRIDED = {"kernel_shape": [3, 3], "strides": [2, 2]}
-SHAPES = [node("Shape", "x", "t"), node("Slice", "t,i,j", "u"), node("Concat", "u,k", "s", axis=0)]
+SHAPES = [
+    node("Shape", "x", "t"),
+    node("Slice", "t,i,j", "u"),
+    node("Concat", "u,k", "s", axis=0),
+]
 BRANCH = [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "h")]
 TRANSPOSE = node("Transpose", "x", "t", perm=[0, 2, 3, 1])
 BOUNDS = {"low": np.float32(0), "high": np.float32(0.4)}
@@ -83,9 +115,18 @@ MODELS = {
     "Conv same": ([node("Conv", "x,w,b", **ROUND)], CONV),
     "Conv stride": ([node("Conv", "x,w,b", **ROUND, strides=[2, 2])], CONV),
     "Conv dilated": ([node("Conv", "x,w", pads=[2, 2, 2, 2], dilations=[2, 2])], CONV),
-    "Conv SAME_UPPER": ([node("Conv", "x,w", auto_pad="SAME_UPPER", strides=[2, 3])], CONV),
-    "Conv SAME_LOWER": ([node("Conv", "x,w", auto_pad="SAME_LOWER", strides=[2, 3])], CONV),
-    "depthwise": ([node("Conv", "x,w,b", group=3, **ROUND)], {"w": numbers(3, 1, 3, 3), "b": numbers(3)}),
+    "Conv SAME_UPPER": (
+        [node("Conv", "x,w", auto_pad="SAME_UPPER", strides=[2, 3])],
+        CONV,
+    ),
+    "Conv SAME_LOWER": (
+        [node("Conv", "x,w", auto_pad="SAME_LOWER", strides=[2, 3])],
+        CONV,
+    ),
+    "depthwise": (
+        [node("Conv", "x,w,b", group=3, **ROUND)],
+        {"w": numbers(3, 1, 3, 3), "b": numbers(3)},
+    ),
     "Clip": ([node("Clip", "x,low,high")], BOUNDS),
     "Clip open": ([node("Clip", "x,low")], BOUNDS),
     "MaxPool same": ([node("MaxPool", kernel_shape=[3, 3], **ROUND)], {}),
@@ -96,27 +137,67 @@ MODELS = {
     "GlobalAveragePool": ([node("GlobalAveragePool")], {}),
     "GlobalAveragePool Conv": ([POOLED, node("Conv", "t,w")], POINTS),
     "GlobalMaxPool": ([node("GlobalMaxPool")], {}),
-    "GlobalMaxPool twice": ([node("GlobalMaxPool", "x", "t"), node("GlobalMaxPool", "t")], {}),
+    "GlobalMaxPool twice": (
+        [node("GlobalMaxPool", "x", "t"), node("GlobalMaxPool", "t")],
+        {},
+    ),
     "ReduceMax keepdims": ([node("ReduceMax", axes=[-1, -2])], {}),
-    "ReduceMax": ([node("ReduceMax", "x", "t", axes=[2, 3], keepdims=0), node("Relu", "t")], {}),
+    "ReduceMax": (
+        [node("ReduceMax", "x", "t", axes=[2, 3], keepdims=0), node("Relu", "t")],
+        {},
+    ),
     "ReduceMean keepdims": ([node("ReduceMean", axes=[-1, -2])], {}),
     "Sum": ([RELU, node("Sum", "t,x,t")], {}),
     "Mul": ([node("Mul", "k,x")], {"k": np.float32(0.3)}),
     "Concat": ([RELU, node("Concat", "t,x", axis=1)], {}),
-    "Flatten MatMul Add": ([FLATTEN, node("MatMul", "t,m", "u"), node("Add", "c,u")], FLAT),
+    "Flatten MatMul Add": (
+        [FLATTEN, node("MatMul", "t,m", "u"), node("Add", "c,u")],
+        FLAT,
+    ),
     "Flatten Add Gemm": ([FLATTEN, node("Add", "t,s", "u"), node("Gemm", "u,m")], FLAT),
-    "Flatten BN Gemm": ([FLATTEN, node("BatchNormalization", "t,s,s,s,v", "u"), node("Gemm", "u,m")], FLAT),
-    "Reshape 0": ([node("Reshape", "x,s", "t"), node("Gemm", "t,m")], {**FLAT, "s": ints(0, -1)}),
+    "Flatten BN Gemm": (
+        [FLATTEN, node("BatchNormalization", "t,s,s,s,v", "u"), node("Gemm", "u,m")],
+        FLAT,
+    ),
+    "Reshape 0": (
+        [node("Reshape", "x,s", "t"), node("Gemm", "t,m")],
+        {**FLAT, "s": ints(0, -1)},
+    ),
     "Squeeze": ([POOLED, node("Squeeze", "t,a", "u"), node("Relu", "u")], POINTS),
     "Dropout": ([node("Dropout", "x", "t"), node("Identity", "t")], {}),
     "Softmax": ([MEANS, node("Softmax", "t")], {}),
-    "Transpose Flatten": ([TRANSPOSE, node("Flatten", "t", "u"), node("Gemm", "u,m")], FLAT),
+    "Transpose Flatten": (
+        [TRANSPOSE, node("Flatten", "t", "u"), node("Gemm", "u,m")],
+        FLAT,
+    ),
     "Conv uneven": ([node("Conv", "x,w", pads=[0, 2, 1, 0], strides=[2, 1])], CONV),
-    "Conv + Add": ([node("Conv", "x,w", "t"), node("Add", "t,b")], {"w": CONV["w"], "b": numbers(1, 4, 1, 1)}),
-    "depthwise twice": ([node("Conv", "x,w", group=3, strides=[2, 2])], {"w": numbers(6, 1, 2, 3)}),
+    "Conv + Add": (
+        [node("Conv", "x,w", "t"), node("Add", "t,b")],
+        {"w": CONV["w"], "b": numbers(1, 4, 1, 1)},
+    ),
+    "depthwise twice": (
+        [node("Conv", "x,w", group=3, strides=[2, 2])],
+        {"w": numbers(6, 1, 2, 3)},
+    ),
     "BatchNormalization": ([node("BatchNormalization", "x,scale,shift,mean,var")], BN),
-    "MaxPool ceil pad": ([RELU, node("MaxPool", "t", kernel_shape=[3, 4], strides=[3, 3], **ROUND, ceil_mode=1)], {}),
-    "AveragePool counted": ([node("AveragePool", **STRIDED, **ROUND, count_include_pad=1)], {}),
+    "MaxPool ceil pad": (
+        [
+            RELU,
+            node(
+                "MaxPool",
+                "t",
+                kernel_shape=[3, 4],
+                strides=[3, 3],
+                **ROUND,
+                ceil_mode=1,
+            ),
+        ],
+        {},
+    ),
+    "AveragePool counted": (
+        [node("AveragePool", **STRIDED, **ROUND, count_include_pad=1)],
+        {},
+    ),
     "Add": ([RELU, node("Add", "t,x")], {}),
     "normalised": (
         [node("Sub", "x,mean", "t"), node("Div", "t,std")],
@@ -147,7 +228,10 @@ def test_an_operator_computes_what_onnxruntime_does(tmp_path, nodes, constants):
 FAST = ["depthwise twice", "BatchNormalization", "Unsqueeze"]
 
 
-@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS])
+@pytest.mark.parametrize(
+    "name",
+    [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS],
+)
 def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name):
     from snnb.model_files.keras import keras
 
@@ -155,7 +239,9 @@ def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name
     network = read_onnx(written(tmp_path / "net.onnx", nodes, **constants), len)
     write_keras_h5(network, tmp_path / "net.h5", "net")
     x = RANDOM.uniform(-1, 1, (3, 9, 8, 3)).astype(np.float32)
-    expected = keras.models.load_model(str(tmp_path / "net.h5"), compile=False).predict(x)
+    expected = keras.models.load_model(str(tmp_path / "net.h5"), compile=False).predict(
+        x
+    )
     np.testing.assert_allclose(outputs(network, x), expected, atol=1e-5)
 
 
@@ -169,34 +255,77 @@ def test_a_model_with_channels_last_moves_them_itself(tmp_path):
         node("Reshape", "u,s", "f"),
         node("MatMul", "f,m"),
     ]
-    constants = {"k": np.float32(2), "w": CONV["w"], "s": ints(-1, 7 * 6 * 4), "m": numbers(7 * 6 * 4, 5)}
-    compare(written(tmp_path / "net.onnx", nodes, shape=(9, 8, 3), **constants), (9, 8, 3))
+    constants = {
+        "k": np.float32(2),
+        "w": CONV["w"],
+        "s": ints(-1, 7 * 6 * 4),
+        "m": numbers(7 * 6 * 4, 5),
+    }
+    compare(
+        written(tmp_path / "net.onnx", nodes, shape=(9, 8, 3), **constants), (9, 8, 3)
+    )
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 15, 18, 19, 20, 21])
 def test_what_changed_between_the_opsets(tmp_path, opset):
     axes = {"axes": [2, 3]} if opset < 18 else {}
-    clip = node("Clip", "x", "p", min=0.0, max=0.4) if opset < 11 else node("Clip", "x,low,high", "p")
-    pad = node("Pad", "p", "q", pads=[0, 0, 1, 0, 0, 0, 0, 1]) if opset < 11 else node("Pad", "p,pads", "q")
+    clip = (
+        node("Clip", "x", "p", min=0.0, max=0.4)
+        if opset < 11
+        else node("Clip", "x,low,high", "p")
+    )
+    pad = (
+        node("Pad", "p", "q", pads=[0, 0, 1, 0, 0, 0, 0, 1])
+        if opset < 11
+        else node("Pad", "p,pads", "q")
+    )
     means = node("ReduceMean", "q" if opset < 18 else "q,axes", "r", keepdims=1, **axes)
-    squeeze = node("Squeeze", "r", "s", axes=[2, 3]) if opset < 13 else node("Squeeze", "r,axes", "s")
+    squeeze = (
+        node("Squeeze", "r", "s", axes=[2, 3])
+        if opset < 13
+        else node("Squeeze", "r,axes", "s")
+    )
     nodes = [clip, pad, means, squeeze, node("Softmax", "s")]
     constants = {**BOUNDS, "pads": ints(0, 0, 1, 0, 0, 0, 0, 1), "axes": ints(2, 3)}
     compare(written(tmp_path / "net.onnx", nodes, opset=opset, **constants), (3, 9, 8))
 
 
 REFUSED = {
-    "Sigmoid": ([node("Sigmoid")], {}, r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read; build .* Conv,"),
-    "several": ([node("Sigmoid", "x", "t"), node("Erf", "t")], {}, r"operator Erf \(the_Erf_y, .*\), and Sigmoid"),
-    "a domain": ([onnx.helper.make_node("Relu", ["x"], ["y"], domain="mine")], {}, "operator mine.Relu"),
-    "groups": ([node("Conv", "x,w", group=3)], {"w": numbers(3, 3, 3, 3)}, "does not fit 3 channels in 3 groups"),
+    "Sigmoid": (
+        [node("Sigmoid")],
+        {},
+        r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read; build .* Conv,",
+    ),
+    "several": (
+        [node("Sigmoid", "x", "t"), node("Erf", "t")],
+        {},
+        r"operator Erf \(the_Erf_y, .*\), and Sigmoid",
+    ),
+    "a domain": (
+        [onnx.helper.make_node("Relu", ["x"], ["y"], domain="mine")],
+        {},
+        "operator mine.Relu",
+    ),
+    "groups": (
+        [node("Conv", "x,w", group=3)],
+        {"w": numbers(3, 3, 3, 3)},
+        "does not fit 3 channels in 3 groups",
+    ),
     "strides and holes": (
         [node("Conv", "x,w", strides=[2, 2], dilations=[2, 2])],
         CONV,
         "it has strides and dilations, which are not supported together",
     ),
-    "unequal strides": ([node("Conv", "x,w", group=3, strides=[2, 1])], {"w": numbers(3, 1, 3, 3)}, "unequal strides"),
-    "a bias too long": ([node("Conv", "x,w,b")], {"w": CONV["w"], "b": numbers(5)}, r"its bias has the shape \(5,\)"),
+    "unequal strides": (
+        [node("Conv", "x,w", group=3, strides=[2, 1])],
+        {"w": numbers(3, 1, 3, 3)},
+        "unequal strides",
+    ),
+    "a bias too long": (
+        [node("Conv", "x,w,b")],
+        {"w": CONV["w"], "b": numbers(5)},
+        r"its bias has the shape \(5,\)",
+    ),
     "a kernel too large": (
         [node("Conv", "x,w")],
         {"w": numbers(4, 3, 9, 9)},
@@ -205,37 +334,69 @@ REFUSED = {
     "negative pads": ([node("Conv", "x,w", pads=[-1, 0, 0, 0])], CONV, "its pads are"),
     "max of padding": ([node("MaxPool", **STRIDED, **ROUND)], {}, "may be negative"),
     "ceil_mode": (
-        [RELU, node("MaxPool", "t", kernel_shape=[2, 2], strides=[3, 3], **ROUND, ceil_mode=1)],
+        [
+            RELU,
+            node(
+                "MaxPool",
+                "t",
+                kernel_shape=[2, 2],
+                strides=[3, 3],
+                **ROUND,
+                ceil_mode=1,
+            ),
+        ],
         {},
         "by its ceil_mode, the last window begins in the padding",
     ),
-    "average without": ([node("AveragePool", **STRIDED, **ROUND)], {}, "excludes its padding"),
+    "average without": (
+        [node("AveragePool", **STRIDED, **ROUND)],
+        {},
+        "excludes its padding",
+    ),
     "padded with one": (
         [node("Pad", "x,p,k")],
         {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.float32(1)},
         "only padding of height and width with zeros is supported",
     ),
-    "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
+    "clipped below": (
+        [node("Clip", "x,k")],
+        {"k": np.float32(-1)},
+        r"it clips to \[-1, inf\]",
+    ),
     "maximum of channels": (
         [node("ReduceMax", axes=[1])],
         {},
         r"it takes the maximum over the axes \[1\]; only the maximum over height and width is supported",
     ),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
-    "side by side": ([node("Concat", "x,x", axis=2)], {}, "concatenates images along height or width"),
+    "side by side": (
+        [node("Concat", "x,x", axis=2)],
+        {},
+        "concatenates images along height or width",
+    ),
     "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes part of a value"),
-    "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
+    "the batch reshaped": (
+        [node("Reshape", "x,s")],
+        {"s": ints(3, -1, 72)},
+        "changes the axis of the batch",
+    ),
     "training": (
         [node("BatchNormalization", "x,scale,shift,mean,var", training_mode=1)],
         BN,
         "export after model.eval",
     ),
-    "softmax inside": ([node("LogSoftmax", "x", "t"), node("Relu", "t")], {}, "no spiking form of a logarithm"),
+    "softmax inside": (
+        [node("LogSoftmax", "x", "t"), node("Relu", "t")],
+        {},
+        "no spiking form of a logarithm",
+    ),
     "flattened end": ([node("Flatten")], {}, "it ends in a flattened image"),
 }
 
 
-@pytest.mark.parametrize(("nodes", "constants", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(
+    ("nodes", "constants", "message"), REFUSED.values(), ids=REFUSED
+)
 def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     path = written(tmp_path / "net.onnx", nodes, **constants)
     assert not re.search("docs/|TensorFlow", refused(path, message))
@@ -245,8 +406,13 @@ def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
 def test_weights_that_float32_does_not_hold_are_refused(tmp_path, weight):
     kernel = CONV["w"].astype(np.float64)
     kernel[0, 0, 0, 0] = weight
-    path = written(tmp_path / "net.onnx", [node("Conv", "x,w", "c"), node("Relu", "c")], w=kernel)
-    refused(path, "its kernel holds numbers that float32 does not hold, or NaN; change this part")
+    path = written(
+        tmp_path / "net.onnx", [node("Conv", "x,w", "c"), node("Relu", "c")], w=kernel
+    )
+    refused(
+        path,
+        "its kernel holds numbers that float32 does not hold, or NaN; change this part",
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,28 +432,56 @@ def test_numbers_that_are_not_all_there(tmp_path):
     path = written(tmp_path / "net.onnx", [node("Conv", "x,w")], w=CONV["w"])
     model = onnx.load(str(path))
     [weights] = model.graph.initializer
-    for first, kind in ((5, 1), (4, 99)):  # more numbers than there are, and of an unknown type
+    for first, kind in (
+        (5, 1),
+        (4, 99),
+    ):  # more numbers than there are, and of an unknown type
         weights.dims[0], weights.data_type = first, kind
         path.write_bytes(model.SerializeToString())
         refused(path, ": w is damaged")
 
 
 def test_only_the_layers_that_the_output_depends_on_are_read(tmp_path):
-    nodes = [node("Conv", "x,w", "c"), node("Shape", "c", "u"), node("Gather", "u,i", "n")]
-    nodes += [node("Concat", "n,k", "s", axis=0), RELU, node("Reshape", "t,s", "f"), node("Gemm", "f,m")]
+    nodes = [
+        node("Conv", "x,w", "c"),
+        node("Shape", "c", "u"),
+        node("Gather", "u,i", "n"),
+    ]
+    nodes += [
+        node("Concat", "n,k", "s", axis=0),
+        RELU,
+        node("Reshape", "t,s", "f"),
+        node("Gemm", "f,m"),
+    ]
     constants = {"w": CONV["w"], "i": ints(0), "k": ints(-1), "m": FLAT["m"]}
     path = written(tmp_path / "net.onnx", nodes, **constants)
-    assert [layer.kind for layer in read_onnx(path, len).layers] == ["InputLayer", "Activation", "Flatten", "Dense"]
+    assert [layer.kind for layer in read_onnx(path, len).layers] == [
+        "InputLayer",
+        "Activation",
+        "Flatten",
+        "Dense",
+    ]
     compare(path, (3, 9, 8))
 
 
-def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(tmp_path, monkeypatch, capsys):
+def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(
+    tmp_path, monkeypatch, capsys
+):
     def broken(call):
         raise IndexError("string index out of range")
 
     path = written(tmp_path / "net.onnx", [node("Relu", "x", "y")], (3, 8, 8))
     monkeypatch.setitem(OPERATORS, "Relu", broken)
-    command = ["parse", "--run-dir", str(tmp_path / "run"), "--dataset", "digits", "--model", str(path), "--quiet"]
+    command = [
+        "parse",
+        "--run-dir",
+        str(tmp_path / "run"),
+        "--dataset",
+        "digits",
+        "--model",
+        str(path),
+        "--quiet",
+    ]
     assert main(command) == 1
     line = capsys.readouterr().err
     assert "internal error: IndexError: string index out of range" in line
@@ -300,7 +494,10 @@ def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(tmp_path, monke
         (node("Concat", "x,x", axis=9), "its axis is 9, and its input has 4 axes"),
         (node("Conv", "x,w", strides="ab"), "Mismatched attribute type in .*strides"),
         (node("Clip", "x,empty"), "a constant of shape"),
-        (node("MaxPool", "x", kernel_shape=2), "Mismatched attribute type in .*kernel_shape"),
+        (
+            node("MaxPool", "x", kernel_shape=2),
+            "Mismatched attribute type in .*kernel_shape",
+        ),
     ],
 )
 def test_faults_of_a_model_remain_faults_of_the_model(tmp_path, wrong, message):
@@ -310,17 +507,31 @@ def test_faults_of_a_model_remain_faults_of_the_model(tmp_path, wrong, message):
 
 def test_the_windows_of_a_pooling_are_limited_by_memory(tmp_path):
     side = 10**9
-    pooling = node("AveragePool", kernel_shape=[side, side], strides=[1, 1], auto_pad="SAME_UPPER")
+    pooling = node(
+        "AveragePool", kernel_shape=[side, side], strides=[1, 1], auto_pad="SAME_UPPER"
+    )
     path = written(tmp_path / "net.onnx", [pooling])
-    with pytest.raises(ResourceError, match=r"net\.onnx: the 9,000,000,000 taps of 9 windows take 360"):
+    with pytest.raises(
+        ResourceError, match=r"net\.onnx: the 9,000,000,000 taps of 9 windows take 360"
+    ):
         read_onnx(path, len)
 
 
 def test_repeated_concatenations_are_limited_by_memory(tmp_path, monkeypatch):
     steps = [node("Flatten", "x", "v0")]
-    steps += [node("Concat", ",".join([f"v{k}"] * 20), f"v{k + 1}", axis=1) for k in range(4)]
-    path = written(tmp_path / "net.onnx", [*steps, node("Gemm", "v4,w")], (2, 2, 2), w=numbers(1_280_000, 1))
+    steps += [
+        node("Concat", ",".join([f"v{k}"] * 20), f"v{k + 1}", axis=1) for k in range(4)
+    ]
+    path = written(
+        tmp_path / "net.onnx",
+        [*steps, node("Gemm", "v4,w")],
+        (2, 2, 2),
+        w=numbers(1_280_000, 1),
+    )
     assert read_onnx(path, len).output.shape == (1,)
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 1_000_000))
-    with pytest.raises(ResourceError, match=r"net\.onnx: the 1,280,000 values that the_Concat_v4 concatenates"):
+    with pytest.raises(
+        ResourceError,
+        match=r"net\.onnx: the 1,280,000 values that the_Concat_v4 concatenates",
+    ):
         read_onnx(path, len)

@@ -18,7 +18,9 @@ def keras():
 
 
 def conv(layers, image, **settings):
-    x = layers.Conv2D(5, (3, 2), strides=(2, 1), activation="relu", name="first", **settings)(image)
+    x = layers.Conv2D(
+        5, (3, 2), strides=(2, 1), activation="relu", name="first", **settings
+    )(image)
     return layers.Flatten()(x)
 
 
@@ -35,22 +37,36 @@ def several(layers, image):
 NETWORKS = {
     "a convolution": conv,
     "one without biases": lambda layers, image: conv(layers, image, use_bias=False),
-    "one with holes": lambda layers, image: layers.Flatten()(layers.Conv2D(4, 2, dilation_rate=(2, 1))(image)),
-    "one of single pixels": lambda layers, image: layers.Flatten()(layers.Conv2D(4, 1, padding="same")(image)),
-    "a separable one": lambda layers, image: layers.Flatten()(layers.SeparableConv2D(5, 3, depth_multiplier=2)(image)),
-    "dense": lambda layers, image: layers.Dense(6, activation="relu")(layers.Flatten()(image)),
+    "one with holes": lambda layers, image: layers.Flatten()(
+        layers.Conv2D(4, 2, dilation_rate=(2, 1))(image)
+    ),
+    "one of single pixels": lambda layers, image: layers.Flatten()(
+        layers.Conv2D(4, 1, padding="same")(image)
+    ),
+    "a separable one": lambda layers, image: layers.Flatten()(
+        layers.SeparableConv2D(5, 3, depth_multiplier=2)(image)
+    ),
+    "dense": lambda layers, image: layers.Dense(6, activation="relu")(
+        layers.Flatten()(image)
+    ),
     "poolings before": pooled,
     "several readers": several,
 }
 APART = {
-    "depthwise": lambda layers, image: layers.Flatten()(layers.DepthwiseConv2D(3, depth_multiplier=2)(image)),
+    "depthwise": lambda layers, image: layers.Flatten()(
+        layers.DepthwiseConv2D(3, depth_multiplier=2)(image)
+    ),
     "normalisation": lambda layers, image: layers.Flatten()(
-        layers.Conv2D(3, 3, padding="same")(layers.BatchNormalization(name="norm")(image))
+        layers.Conv2D(3, 3, padding="same")(
+            layers.BatchNormalization(name="norm")(image)
+        )
     ),
     "normalisation without gamma": lambda layers, image: layers.Flatten()(
         layers.BatchNormalization(scale=False, name="norm")(image)
     ),
-    "normalisation of positions": lambda layers, image: layers.BatchNormalization(name="norm")(layers.Flatten()(image)),
+    "normalisation of positions": lambda layers, image: layers.BatchNormalization(
+        name="norm"
+    )(layers.Flatten()(image)),
 }
 
 
@@ -67,7 +83,9 @@ def network(keras, make, channels=3):
 
 
 def preprocessed(keras, raw, mode):
-    return keras.applications.imagenet_utils.preprocess_input(raw.astype(np.float64), mode=mode).astype(np.float32)
+    return keras.applications.imagenet_utils.preprocess_input(
+        raw.astype(np.float64), mode=mode
+    ).astype(np.float32)
 
 
 def equal(folded, x, expected):
@@ -76,14 +94,29 @@ def equal(folded, x, expected):
     np.testing.assert_allclose(outputs(folded, x), expected, atol=2e-6 * scale + 1e-5)
 
 
-CASES = [(name, mode) for mode in ("caffe", "torch", "tf") for name in [*NETWORKS, *APART]]
-FAST = [("several readers", "caffe"), ("poolings before", "torch"), ("a separable one", "caffe")]
-FAST += [("depthwise", "caffe"), ("depthwise", "tf"), ("normalisation", "torch"), ("normalisation without gamma", "tf")]
+CASES = [
+    (name, mode) for mode in ("caffe", "torch", "tf") for name in [*NETWORKS, *APART]
+]
+FAST = [
+    ("several readers", "caffe"),
+    ("poolings before", "torch"),
+    ("a separable one", "caffe"),
+]
+FAST += [
+    ("depthwise", "caffe"),
+    ("depthwise", "tf"),
+    ("normalisation", "torch"),
+    ("normalisation without gamma", "tf"),
+]
 FAST += [("normalisation of positions", "torch")]
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [case if case in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in CASES]
+    ("name", "mode"),
+    [
+        case if case in FAST else pytest.param(*case, marks=pytest.mark.slow)
+        for case in CASES
+    ],
 )
 def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     model = network(keras, {**NETWORKS, **APART}[name])
@@ -91,7 +124,10 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     expected = model.predict(preprocessed(keras, raw, mode))
     told = []
     if mode == "caffe" and name in APART:
-        with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately"):
+        with pytest.raises(
+            InputError,
+            match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately",
+        ):
             fold_pixels(trained_network(model), mode, told.append)
         return
     before = trained_network(model)
@@ -117,16 +153,22 @@ def test_mean_and_deviation_are_those_of_torchvision(keras, text, mean, std):
     channels = 1 if mean == [0.1307] else 3
     model = network(keras, conv, channels)
     x = np.random.default_rng(5).random((6, 9, 8, channels)).astype(np.float32)
-    expected = model.predict((x - np.array(mean, np.float32)) / np.array(std, np.float32))
+    expected = model.predict(
+        (x - np.array(mean, np.float32)) / np.array(std, np.float32)
+    )
     equal(fold_pixels(trained_network(model), text, len), x, expected)
 
 
 def padded_same(layers, image):
-    return layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False, name="first")(image)
+    return layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False, name="first")(
+        image
+    )
 
 
 def padded_before(layers, image):
-    image = layers.ZeroPadding2D(((2, 0), (1, 1)), name="edge")(layers.MaxPooling2D((2, 1))(image))
+    image = layers.ZeroPadding2D(((2, 0), (1, 1)), name="edge")(
+        layers.MaxPooling2D((2, 1))(image)
+    )
     return layers.Conv2D(4, 3, name="first")(image)
 
 
@@ -136,16 +178,28 @@ def padded_twice(layers, image, **settings):
 
 
 def padded_normalisation(layers, image):
-    return layers.Conv2D(4, 3, name="first")(layers.BatchNormalization(name="norm")(layers.ZeroPadding2D(1)(image)))
+    return layers.Conv2D(4, 3, name="first")(
+        layers.BatchNormalization(name="norm")(layers.ZeroPadding2D(1)(image))
+    )
 
 
 def padded_in_part(layers, image):
     same = layers.Conv2D(4, 3, padding="same", name="first")(image)
-    return layers.Concatenate()([layers.Flatten()(same), layers.Flatten()(layers.Conv2D(3, 2)(image))])
+    return layers.Concatenate()(
+        [layers.Flatten()(same), layers.Flatten()(layers.Conv2D(3, 2)(image))]
+    )
 
 
-PADDED = [padded_same, padded_before, padded_twice, padded_in_part, padded_normalisation]
-BORDERS = [(make, mode) for make in PADDED for mode in ("torch", "caffe", "tf")][:-2]  # it keeps the channels apart
+PADDED = [
+    padded_same,
+    padded_before,
+    padded_twice,
+    padded_in_part,
+    padded_normalisation,
+]
+BORDERS = [(make, mode) for make in PADDED for mode in ("torch", "caffe", "tf")][
+    :-2
+]  # it keeps the channels apart
 
 
 @pytest.mark.parametrize(("make", "mode"), BORDERS)
@@ -157,8 +211,14 @@ def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
     folded = fold_pixels(trained_network(model), mode, told.append)
     equal(folded, x, expected)
     assert told == []
-    added = {layer.name for layer in folded.layers} - {layer.name for layer in model.layers}
-    before = {padded_same: "first", padded_in_part: "first", padded_normalisation: "zero_padding2d"}
+    added = {layer.name for layer in folded.layers} - {
+        layer.name for layer in model.layers
+    }
+    before = {
+        padded_same: "first",
+        padded_in_part: "first",
+        padded_normalisation: "zero_padding2d",
+    }
     assert [name.split("_less")[0] for name in added] == [before.get(make, "edge")]
 
 
@@ -168,11 +228,19 @@ def test_black_without_a_mean_needs_no_layer(keras):
 
 
 def test_a_layer_and_channels_that_cannot_take_it_are_named(keras):
-    with pytest.raises(InputError, match="--pixels torch does not apply to this model, which takes 1 channels"):
+    with pytest.raises(
+        InputError,
+        match="--pixels torch does not apply to this model, which takes 1 channels",
+    ):
         fold_pixels(trained_network(network(keras, conv, channels=1)), "torch", len)
     image = keras.Input((9, 8, 3))
-    sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
-    with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights"):
+    sum_ = keras.layers.Add(name="both")(
+        [image, keras.layers.Conv2D(3, 3, padding="same")(image)]
+    )
+    with pytest.raises(
+        InputError,
+        match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights",
+    ):
         fold_pixels(trained_network(keras.Model(image, sum_)), "tf", len)
 
 

@@ -6,13 +6,23 @@ import pytest
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import called, entry, outputs, refused, setting
 
-NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
+NEWER = [
+    "preprocessed_keras3.h5",
+    "preprocessed_keras3.keras",
+    "augmented_keras3.h5",
+    "augmented_keras3.keras",
+]
 PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
 RESCALING = r"layer rescaling \(Rescaling\)"
 
 
 @pytest.mark.parametrize(
-    "name", [PREPROCESSED, NEWER[3], *(pytest.param(n, marks=pytest.mark.slow) for n in [AUGMENTED, *NEWER[:3]])]
+    "name",
+    [
+        PREPROCESSED,
+        NEWER[3],
+        *(pytest.param(n, marks=pytest.mark.slow) for n in [AUGMENTED, *NEWER[:3]]),
+    ],
 )
 def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
     path, x, y = recorded(name)
@@ -22,9 +32,13 @@ def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
     model = read_model(path, told.append)
     np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
     [message] = told
-    assert message.endswith(": folded into the first weights; the model takes pixels of 0-255")
+    assert message.endswith(
+        ": folded into the first weights; the model takes pixels of 0-255"
+    )
     assert message.startswith("layer rescaling (Rescaling)")
-    assert ("layer statistics (Normalization)" in message) == name.startswith("preprocessed")
+    assert ("layer statistics (Normalization)" in message) == name.startswith(
+        "preprocessed"
+    )
 
 
 def fixed(mean, variance):
@@ -34,7 +48,10 @@ def fixed(mean, variance):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda values: {"class_name": "__numpy__", "config": {"value": values, "dtype": "float32"}},
+        lambda values: {
+            "class_name": "__numpy__",
+            "config": {"value": values, "dtype": "float32"},
+        },
         pytest.param(list, marks=pytest.mark.slow),
         pytest.param(lambda values: [[[values]]], marks=pytest.mark.slow),
     ],
@@ -46,18 +63,28 @@ def test_statistics_in_the_description(recorded, altered, write):
     path, x, y = recorded(PREPROCESSED)
     with h5py.File(str(path), "r") as file:
         stored = file["model_weights/statistics"]
-        mean, variance = (stored[f"{name}:0"][()].tolist() for name in ("mean", "variance"))
+        mean, variance = (
+            stored[f"{name}:0"][()].tolist() for name in ("mean", "variance")
+        )
     assert len(mean) == 3
     model = read_model(altered(PREPROCESSED, fixed(write(mean), write(variance))), len)
     np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
-    other = read_model(altered(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len)
+    other = read_model(
+        altered(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len
+    )
     assert np.abs(outputs(other, x / np.float32(255)) - y).max() > 0.1
 
 
 def test_a_factor_for_each_channel(recorded, altered):
     _, x, y = recorded(AUGMENTED)
     scale, offset = np.array([0.02, 0.03, 0.04]), np.array([0.5, -1, 0])
-    model = read_model(altered(AUGMENTED, setting("rescaling", scale=scale.tolist(), offset=offset.tolist())), len)
+    model = read_model(
+        altered(
+            AUGMENTED,
+            setting("rescaling", scale=scale.tolist(), offset=offset.tolist()),
+        ),
+        len,
+    )
     # The recorded network computes x / 127.5 - 1 first, so it is given what becomes the same.
     like = ((x * (1 / 127.5) - 1 - offset) / scale / 255).astype(np.float32)
     np.testing.assert_allclose(outputs(model, like), y, atol=1e-5)
@@ -65,18 +92,31 @@ def test_a_factor_for_each_channel(recorded, altered):
 
 @pytest.mark.parametrize(
     ("scale", "pixels", "brightest"),
-    [(1 / 255, "0-255", 255), (1.0, "0-1", 255), (1.0, None, 255), (1.0, "0-255", 255**2)],
+    [
+        (1 / 255, "0-255", 255),
+        (1.0, "0-1", 255),
+        (1.0, None, 255),
+        (1.0, "0-255", 255**2),
+    ],
 )
-def test_the_pixels_given_come_before_the_layers(recorded, altered, scale, pixels, brightest):
+def test_the_pixels_given_come_before_the_layers(
+    recorded, altered, scale, pixels, brightest
+):
     """The altered network computes of x / 255 what the recorded one computes of x."""
     _, x, y = recorded(PREPROCESSED)
-    model = read_model(altered(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels)
+    model = read_model(
+        altered(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels
+    )
     np.testing.assert_allclose(outputs(model, x / np.float32(brightest)), y, atol=2e-6)
 
 
 @pytest.mark.parametrize("pixels", ["0-1", "torch", "caffe", "mean=0.5,std=0.5"])
 def test_other_pixels_than_the_layers_take_are_refused(recorded, pixels):
-    refused(recorded(PREPROCESSED)[0], rf"^--pixels {pixels}: the model has {RESCALING}.*; omit --pixels", pixels)
+    refused(
+        recorded(PREPROCESSED)[0],
+        rf"^--pixels {pixels}: the model has {RESCALING}.*; omit --pixels",
+        pixels,
+    )
 
 
 def moved(layers, model):
@@ -84,7 +124,17 @@ def moved(layers, model):
     layers["conv"]["inbound_nodes"][0][0][0] = "picture"
     layers["rescaling"]["inbound_nodes"][0][0][0] = "conv"
     layers["flipped"]["inbound_nodes"][0][0][0] = "statistics"
-    order = ["picture", "contrast", "shifted", "conv", "rescaling", "statistics", "flipped", "flat", "classes"]
+    order = [
+        "picture",
+        "contrast",
+        "shifted",
+        "conv",
+        "rescaling",
+        "statistics",
+        "flipped",
+        "flat",
+        "classes",
+    ]
     model["config"]["layers"] = [layers[name] for name in order]
 
 
@@ -95,18 +145,39 @@ def skipped(layers, model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (moved, rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255"),
+        (
+            moved,
+            rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255",
+        ),
         (skipped, rf"{RESCALING} is skipped by another layer; remove it"),
-        (called("contrast", training=True), r"layer contrast \(RandomContrast\) is called with training=True; remove"),
+        (
+            called("contrast", training=True),
+            r"layer contrast \(RandomContrast\) is called with training=True; remove",
+        ),
         (
             entry("contrast", class_name="Resizing"),
             r"layer contrast \(Resizing\): changes the size of images: remove it",
         ),
-        (setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
-        (setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
-        (setting("rescaling", scale=1e39), r"the kernel of layer conv \(Conv2D\) is too large for float32"),
-        (setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
-        (setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
+        (
+            setting("rescaling", scale=-1 / 255),
+            rf"{RESCALING} does not multiply by positive numbers",
+        ),
+        (
+            setting("rescaling", scale="1/255"),
+            rf"{RESCALING} cannot be folded .* give --pixels 0-255",
+        ),
+        (
+            setting("rescaling", scale=1e39),
+            r"the kernel of layer conv \(Conv2D\) is too large for float32",
+        ),
+        (
+            setting("statistics", axis=[1, 2, 3]),
+            r"layer statistics \(Normalization\) cannot be folded",
+        ),
+        (
+            setting("statistics", invert=True),
+            r"layer statistics \(Normalization\) cannot be folded",
+        ),
         (fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),
     ],
 )

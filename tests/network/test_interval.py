@@ -13,14 +13,24 @@ def _network(rng, skip):
     """Return three dense populations in a row; with `skip`, the third also reads the first."""
 
     def dense(name, source, rows, activation="relu"):
-        arrays = {"kernel": rng.normal(0.1, 0.4, (rows, 5)).astype(np.float32), "bias": np.full(5, 0.02, np.float32)}
-        return StoredLayer(name, "Dense", {"units": 5, "activation": activation}, (source,), arrays)
+        arrays = {
+            "kernel": rng.normal(0.1, 0.4, (rows, 5)).astype(np.float32),
+            "bias": np.full(5, 0.02, np.float32),
+        }
+        return StoredLayer(
+            name, "Dense", {"units": 5, "activation": activation}, (source,), arrays
+        )
 
-    entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4]}, (), {})]
+    entries = [
+        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 4]}, (), {})
+    ]
     entries += [dense("one", "input", 4), dense("two", "one", 5)]
     if skip:
         entries += [dense("near", "two", 5, "linear"), dense("far", "one", 5, "linear")]
-        entries += [StoredLayer("sum", "Add", {}, ("near", "far"), {}), StoredLayer("relu", "ReLU", {}, ("sum",), {})]
+        entries += [
+            StoredLayer("sum", "Add", {}, ("near", "far"), {}),
+            StoredLayer("relu", "ReLU", {}, ("sum",), {}),
+        ]
     else:
         entries.append(dense("three", "two", 5))
     return assemble(entries).separated(STEPS)
@@ -32,13 +42,25 @@ def _counts(network, pictures, interval):
     potential = {p.name: np.full(p.size, 0.5) for p in populations}
     found = np.zeros((len(pictures), network.output.size), int)
     for now in range(interval * (len(pictures) - 1) + network.output.window[1]):
-        begun = [(number, now - number * interval) for number in range(len(pictures)) if now >= number * interval]
-        sent = {"input": sum((pictures[n] for n, step in begun if step < STEPS), np.zeros(4))}
+        begun = [
+            (number, now - number * interval)
+            for number in range(len(pictures))
+            if now >= number * interval
+        ]
+        sent = {
+            "input": sum(
+                (pictures[n] for n, step in begun if step < STEPS), np.zeros(4)
+            )
+        }
         for p in populations:
             first, end = p.window
             for projection in p.projections:
-                potential[p.name] += sent[projection.input] @ projection.weights().reshape(-1, p.size)
-            potential[p.name] += p.bias * sum(first - STEPS <= step < first for _, step in begun)
+                potential[p.name] += sent[
+                    projection.input
+                ] @ projection.weights().reshape(-1, p.size)
+            potential[p.name] += p.bias * sum(
+                first - STEPS <= step < first for _, step in begun
+            )
             owner = [number for number, step in begun if first <= step < end]
             sent[p.name] = (potential[p.name] >= 1) & bool(owner)
             potential[p.name] -= sent[p.name]
@@ -56,7 +78,9 @@ def test_a_picture_at_each_interval_has_the_spikes_of_one_alone(skip, windows):
     network = _network(rng, skip)
     assert network.interval(STEPS) == windows * STEPS
     pictures = rng.uniform(0, 1, (6, 4))
-    alone = np.concatenate([_counts(network, pictures[n : n + 1], 1) for n in range(len(pictures))])
+    alone = np.concatenate(
+        [_counts(network, pictures[n : n + 1], 1) for n in range(len(pictures))]
+    )
     assert alone.any()
     assert (_counts(network, pictures, network.interval(STEPS)) == alone).all()
     assert (_counts(network, pictures, network.interval(STEPS) - STEPS) != alone).any()

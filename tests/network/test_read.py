@@ -35,7 +35,9 @@ def refused(path, message):
 
 def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
     source = LAYERS.Input((3,), name="pixels")
-    volumes = read_network(save(keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")).volumes
+    volumes = read_network(
+        save(keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")
+    ).volumes
     assert volumes[0].name == "input"
     assert volumes[1].inputs == ("input",)
 
@@ -61,8 +63,16 @@ def test_a_file_of_another_kind(copy):
     ("name", "value", "message"),
     [
         ("bias", None, "not a parsed Keras model"),
-        ("bias", np.zeros(5, np.float32), r"layer 07Dense_4 \(Dense\): bias has the shape"),
-        ("kernel", np.zeros((39, 4), np.float32), r"layer 07Dense_4 \(Dense\): kernel has the shape"),
+        (
+            "bias",
+            np.zeros(5, np.float32),
+            r"layer 07Dense_4 \(Dense\): bias has the shape",
+        ),
+        (
+            "kernel",
+            np.zeros((39, 4), np.float32),
+            r"layer 07Dense_4 \(Dense\): kernel has the shape",
+        ),
     ],
 )
 def test_arrays_that_are_missing_or_of_another_shape(copy, name, value, message):
@@ -75,7 +85,12 @@ def test_arrays_that_are_missing_or_of_another_shape(copy, name, value, message)
 
 @pytest.mark.parametrize(
     ("number", "changes"),
-    [(2, {"strides": [0, 1]}), (2, {"padding": "full"}), (2, {"name": "07Dense_4"}), (0, {"batch_input_shape": [8]})],
+    [
+        (2, {"strides": [0, 1]}),
+        (2, {"padding": "full"}),
+        (2, {"name": "07Dense_4"}),
+        (0, {"batch_input_shape": [8]}),
+    ],
 )
 def test_a_configuration_that_cannot_be(copy, number, changes):
     with h5py.File(str(copy), "r+") as file:

@@ -24,10 +24,16 @@ def dense(source, rows, units, **delayed):
 
 def recurrent():
     """Two populations in a cycle, the first of which also reads itself, and a leaky integrator."""
-    one = Neuron(np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1)
+    one = Neuron(
+        np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1
+    )
     two = Neuron(0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
     later = np.array([1, 2, 3], np.float32)
-    onto = (dense("input", 4, 3), dense("one", 3, 3, delay=1, bias=later), dense("flat", 2, 3, delay=2))
+    onto = (
+        dense("input", 4, 3),
+        dense("one", 3, 3, delay=1, bias=later),
+        dense("flat", 2, 3, delay=2),
+    )
     return Network(
         (
             Volume("input", (4,)),
@@ -49,10 +55,14 @@ def stored(network, path):
 def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
     network = recurrent()
     read = stored(network, tmp_path / "net.h5")
-    assert [volume.name for volume in read.volumes] == [volume.name for volume in network.volumes]
+    assert [volume.name for volume in read.volumes] == [
+        volume.name for volume in network.volumes
+    ]
     for old, new in zip(network.populations, read.populations):
         for name in FIELDS.values():
-            np.testing.assert_array_equal(getattr(old.neuron, name), getattr(new.neuron, name), name)
+            np.testing.assert_array_equal(
+                getattr(old.neuron, name), getattr(new.neuron, name), name
+            )
         assert old.neuron.spikes == new.neuron.spikes
         np.testing.assert_array_equal(old.bias, new.bias)
         for before, after in zip(old.projections, new.projections):
@@ -61,7 +71,10 @@ def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
             np.testing.assert_array_equal(before.bias, after.bias)
 
 
-@pytest.mark.parametrize(("name", "values"), [("leak", np.zeros(5)), ("threshold", np.inf), ("offset", np.nan)])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("leak", np.zeros(5)), ("threshold", np.inf), ("offset", np.nan)],
+)
 def test_a_number_that_does_not_fit_its_population_is_refused(name, values, tmp_path):
     network = recurrent()
     object.__setattr__(network.output.neuron, FIELDS[name], np.asarray(values))
@@ -79,11 +92,21 @@ def test_a_cycle_is_no_endless_path():
 
 def test_components_are_cycles_in_the_order_in_which_they_are_read():
     network = recurrent()
-    assert [[v.name for v in part] for part in network.components()] == [["input"], ["one", "two", "flat"], ["out"]]
-    late = replace(network.output, projections=(dense("input", 4, 2), dense("last", 2, 2, delay=1)))
+    assert [[v.name for v in part] for part in network.components()] == [
+        ["input"],
+        ["one", "two", "flat"],
+        ["out"],
+    ]
+    late = replace(
+        network.output, projections=(dense("input", 4, 2), dense("last", 2, 2, delay=1))
+    )
     last = Population("last", (2,), "Dense", (dense("input", 4, 2),), None, "linear")
     ahead = Network((network.input, late, last))
-    assert [[v.name for v in part] for part in ahead.components()] == [["input"], ["last"], ["out"]]
+    assert [[v.name for v in part] for part in ahead.components()] == [
+        ["input"],
+        ["last"],
+        ["out"],
+    ]
 
 
 def test_input_steps_are_their_entries_other_than_zero():
@@ -91,6 +114,8 @@ def test_input_steps_are_their_entries_other_than_zero():
     x[2] = 0
     steps = InputSteps.dense(x)
     assert len(steps) == 4
-    np.testing.assert_array_equal(steps.frames(1, 7), np.pad(x, [(0, 0), (0, 2), (0, 0), (0, 0)])[:, 1:])
+    np.testing.assert_array_equal(
+        steps.frames(1, 7), np.pad(x, [(0, 0), (0, 2), (0, 0), (0, 0)])[:, 1:]
+    )
     np.testing.assert_array_equal(steps[1:3].frames(0, 5), x[1:3])
     np.testing.assert_array_equal(steps.sums(1, 3), x[:, 1:3].sum(axis=1))

@@ -11,7 +11,10 @@ from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
 from snnb.plots import simulation as plots
 
-pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
+pytestmark = [
+    pytest.mark.usefixtures("drawn_figures"),
+    pytest.mark.filterwarnings("error"),
+]
 NAMES = [
     "{:02d}Conv2D_8x8x16",
     "$x^{:02d}",
@@ -27,10 +30,18 @@ def _network(depth):
     """Populations of 4 to 400 neurons, with names that are not easy to draw."""
     sizes = np.random.default_rng(0).integers(4, 400, depth)
     names = [NAMES[i % len(NAMES)].format(i) for i in range(depth)]
-    entries, before = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 50]}, (), {})], 50
+    entries, before = (
+        [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 50]}, (), {})],
+        50,
+    )
     for name, size in zip(names, sizes.tolist()):
-        arrays = {"kernel": np.zeros((before, size), np.float32), "bias": np.zeros(size, np.float32)}
-        entries.append(StoredLayer(name, "Dense", {"units": size}, (entries[-1].name,), arrays))
+        arrays = {
+            "kernel": np.zeros((before, size), np.float32),
+            "bias": np.zeros(size, np.float32),
+        }
+        entries.append(
+            StoredLayer(name, "Dense", {"units": size}, (entries[-1].name,), arrays)
+        )
         before = size
     return assemble(entries)
 
@@ -46,7 +57,11 @@ def _assert_readable(figure, path):
     assert (pixels[..., :3] != 255).any(axis=2).mean() > 0.02
     for axes in figure.axes:
         assert axes.get_legend() is None or len(axes.get_legend().get_texts()) <= 10
-    labels = [label.get_window_extent() for label in figure.axes[0].get_yticklabels() if label.get_text()]
+    labels = [
+        label.get_window_extent()
+        for label in figure.axes[0].get_yticklabels()
+        if label.get_text()
+    ]
     assert len(labels) >= 2
     for one, two in zip(labels, labels[1:]):
         assert not one.overlaps(two)
@@ -56,12 +71,17 @@ def _assert_readable(figure, path):
 @pytest.mark.parametrize("depth", [1, 12, pytest.param(600, marks=pytest.mark.slow)])
 def test_rates(tmp_path, depth):
     random = np.random.default_rng(1)
-    rates = {layer.name: random.beta(1, 1 + i % 9, layer.size) for i, layer in enumerate(_network(depth).populations)}
+    rates = {
+        layer.name: random.beta(1, 1 + i % 9, layer.size)
+        for i, layer in enumerate(_network(depth).populations)
+    }
     _assert_readable(plots.plot_rates(rates), tmp_path / "rates.png")
 
 
 def test_rates_of_several_events_in_a_step_are_drawn():
-    figure = plots.plot_rates({"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])})
+    figure = plots.plot_rates(
+        {"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])}
+    )
     drawn = [stairs.get_data() for stairs in figure.axes[0].patches]
     assert [data.values.sum() for data in drawn] == [3, 2]
     assert drawn[0].edges[-1] == 2.5
@@ -81,6 +101,8 @@ def test_raster(tmp_path, depth):
 
 
 def test_names_stand_as_they_are():
-    figure = plots.plot_rates({"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])})
+    figure = plots.plot_rates(
+        {"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])}
+    )
     texts = figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in texts] == [r"0.500  _a\$b\$", r"0.500  \$\frac"]

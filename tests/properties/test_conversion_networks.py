@@ -13,7 +13,12 @@ from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
-from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
+from tests.conversion.conftest import (
+    assert_computes,
+    examples,
+    parsed,
+    set_random_weights,
+)
 from tests.conversion.test_toolbox_parser import assert_equal, both
 
 L = keras.layers
@@ -42,7 +47,9 @@ def weighted_maps(draw, x):
     if separate == "own":
         return x
     if draw(st.booleans()):
-        x = L.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(x)
+        x = L.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(
+            x
+        )
     if draw(st.booleans()):
         x = L.Dropout(0.5)(x)
     return L.ReLU()(x) if separate == "ReLU" else L.Activation("relu")(x)
@@ -50,12 +57,18 @@ def weighted_maps(draw, x):
 
 @st.composite
 def blocks(draw, x):
-    kind = draw(st.sampled_from(["weights", "weights", "pool", "pad", "drop", "branch"]))
+    kind = draw(
+        st.sampled_from(["weights", "weights", "pool", "pad", "drop", "branch"])
+    )
     if kind == "branch":
         branches = [draw(weighted_maps(x)) for _ in range(draw(st.integers(2, 3)))]
-        rows, columns = (min(branch.shape[axis] for branch in branches) for axis in (1, 2))
+        rows, columns = (
+            min(branch.shape[axis] for branch in branches) for axis in (1, 2)
+        )
         branches = [
-            L.Conv2D(2, (b.shape[1] - rows + 1, b.shape[2] - columns + 1), activation="relu")(b)
+            L.Conv2D(
+                2, (b.shape[1] - rows + 1, b.shape[2] - columns + 1), activation="relu"
+            )(b)
             if (b.shape[1], b.shape[2]) != (rows, columns)
             else b
             for b in branches
@@ -65,7 +78,9 @@ def blocks(draw, x):
         size, padding = draw(pairs), draw(paddings)
         if not small_enough(x, size):
             padding = "same"
-        return L.AveragePooling2D(size, strides=draw(st.none() | pairs), padding=padding)(x)
+        return L.AveragePooling2D(
+            size, strides=draw(st.none() | pairs), padding=padding
+        )(x)
     if kind == "pad":
         return L.ZeroPadding2D(draw(pairs))(x)
     if kind == "drop":
@@ -75,7 +90,9 @@ def blocks(draw, x):
 
 @st.composite
 def networks(draw):
-    first = x = L.Input((draw(st.integers(4, 9)), draw(st.integers(4, 9)), draw(st.integers(1, 3))))
+    first = x = L.Input(
+        (draw(st.integers(4, 9)), draw(st.integers(4, 9)), draw(st.integers(1, 3)))
+    )
     x = draw(weighted_maps(x))
     for _ in range(draw(st.integers(0, 3))):
         x = draw(blocks(x))
@@ -85,40 +102,57 @@ def networks(draw):
         if draw(st.booleans()):
             x = L.BatchNormalization()(x)
         x = L.Activation("relu")(x)
-    x = L.Dense(draw(st.integers(2, 5)), activation=draw(st.sampled_from(["linear", "softmax"])))(x)
+    x = L.Dense(
+        draw(st.integers(2, 5)), activation=draw(st.sampled_from(["linear", "softmax"]))
+    )(x)
     model = keras.Model(first, x)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     set_random_weights(model, random)
-    samples = random.random((20, *first.shape[1:])) * (random.random((20, *first.shape[1:])) < 0.8)
+    samples = random.random((20, *first.shape[1:])) * (
+        random.random((20, *first.shape[1:])) < 0.8
+    )
     return model, samples.astype(np.float32)
 
 
 @pytest.mark.toolbox
 @examples(4, 200)
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.sampled_from([4, 7, 20]))
-def test_parsing_and_normalisation_are_those_of_the_toolbox(network, percentile, batch_size):
+def test_parsing_and_normalisation_are_those_of_the_toolbox(
+    network, percentile, batch_size
+):
     """Outputs are those of Keras; layers, weights and scale factors those of the toolbox, where it can normalise.
 
     Where it cannot, every activation is divided by the factor of its layer (Rueckauer et al. 2017).
     """
     model, x = network
-    settings, network = ConversionSettings(batch_size=batch_size, percentile=percentile), parsed(model)
+    settings, network = (
+        ConversionSettings(batch_size=batch_size, percentile=percentile),
+        parsed(model),
+    )
     assert_computes(network, model, x, tolerance=1e-4)
     names = [population.name for population in with_weights(network)]
     activity = measure(network, x, percentile=percentile, batch_size=batch_size)
-    for name, values in zip(names, Analogue(network, names).values(x[: len(x) - len(x) % batch_size])):
+    for name, values in zip(
+        names, Analogue(network, names).values(x[: len(x) - len(x) % batch_size])
+    ):
         nonzero = values[values != 0]
         expected = np.percentile(nonzero, percentile) if nonzero.size else 1
         assert activity.percentiles[name] == pytest.approx(expected, rel=1e-5)
-    if min(activity.percentiles.values()) <= 0:  # a linear output layer most of whose values are negative
+    if (
+        min(activity.percentiles.values()) <= 0
+    ):  # a linear output layer most of whose values are negative
         return
     ours = convert(trained_network(model), x_norm=x, settings=settings)
     scales = [ours.scale_factors[name] for name in names]
-    for scale, scaled, values in zip(scales, *(Analogue(each, names).values(x) for each in (ours.parsed, network))):
+    for scale, scaled, values in zip(
+        scales, *(Analogue(each, names).values(x) for each in (ours.parsed, network))
+    ):
         np.testing.assert_allclose(scaled * scale, values, rtol=1e-3, atol=1e-4)
     try:
         _, theirs = both(model, x, settings)
-    except InputError as error:  # Dense after branches; branches from depthwise convolutions
+    except (
+        InputError
+    ) as error:  # Dense after branches; branches from depthwise convolutions
         if "normalisation fails on this model" not in str(error):
             raise
         return
@@ -129,7 +163,9 @@ def test_parsing_and_normalisation_are_those_of_the_toolbox(network, percentile,
 @given(
     st.lists(
         arrays.arrays(
-            np.float32, st.integers(0, 40), elements=st.sampled_from([0, 0, 1, 2]) | st.floats(-9, 9, width=32)
+            np.float32,
+            st.integers(0, 40),
+            elements=st.sampled_from([0, 0, 1, 2]) | st.floats(-9, 9, width=32),
         ),
         max_size=6,
     ),

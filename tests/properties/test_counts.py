@@ -21,8 +21,17 @@ from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 
 SAMPLES, STEPS = 3, 20
-TERMS = [(kind, window, 1, "image") for kind, window in (("Conv2D", (3, 2)), ("DepthwiseConv2D", (1, 1)))]
-SHORTCUT = ((6, 5, 2), ((1, 0), (0, 2)), ([("Add", TERMS, 1, 1, True)], [("Add", TERMS, 2, 2, False)]), True, 0)
+TERMS = [
+    (kind, window, 1, "image")
+    for kind, window in (("Conv2D", (3, 2)), ("DepthwiseConv2D", (1, 1)))
+]
+SHORTCUT = (
+    (6, 5, 2),
+    ((1, 0), (0, 2)),
+    ([("Add", TERMS, 1, 1, True)], [("Add", TERMS, 2, 2, False)]),
+    True,
+    0,
+)
 CORES = 5
 
 
@@ -31,14 +40,28 @@ def unique_pairs(network):
     found, first = [np.empty((0, 2), np.int64)], network.input.size
     for volume, ids in network.ids():
         for projection, read in zip(getattr(volume, "projections", ()), ids):
-            rows, columns, filters = (getattr(projection.geometry, name) for name in ("rows", "columns", "filters"))
-            dense, each = projection.geometry.pairing == "dense", projection.geometry.multiplier
+            rows, columns, filters = (
+                getattr(projection.geometry, name)
+                for name in ("rows", "columns", "filters")
+            )
+            dense, each = (
+                projection.geometry.pairing == "dense",
+                projection.geometry.multiplier,
+            )
             for row, to_row in zip(rows.input, rows.output):
                 for column, to_column in zip(columns.input, columns.output):
                     for channel, source in enumerate(read[row, column]):
                         own = np.arange(each) + (0 if dense else channel * each)
-                        targets = first + (to_row * columns.outputs + to_column) * filters + own
-                        found.append(np.stack([np.full(each, source), targets], axis=1)[: each if source >= 0 else 0])
+                        targets = (
+                            first
+                            + (to_row * columns.outputs + to_column) * filters
+                            + own
+                        )
+                        found.append(
+                            np.stack([np.full(each, source), targets], axis=1)[
+                                : each if source >= 0 else 0
+                            ]
+                        )
         first += volume.size if ids else 0
     return np.unique(np.concatenate(found), axis=0)
 
@@ -50,26 +73,51 @@ def test_every_count_is_that_of_the_unique_pairs(architecture, together):
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(geometry, "SOURCES", together)
         folder = Path(name)
-        network, _ = _network(architecture, folder / "r_parsed.h5", rounded=True, toolbox=False)
+        network, _ = _network(
+            architecture, folder / "r_parsed.h5", rounded=True, toolbox=False
+        )
         random = np.random.default_rng(architecture[-1])
         neurons = [network.input, *network.populations]
         counts = {v.name: random.integers(0, SAMPLES * STEPS, v.shape) for v in neurons}
-        scalars = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 0, "dt_ms": 1.0}
+        scalars = {
+            "num_samples": SAMPLES,
+            "num_timesteps": STEPS,
+            "warm_up": 0,
+            "dt_ms": 1.0,
+        }
         np.savez(folder / "counts.npz", **counts, **scalars)
         coding = {"input": "spikes"}
-        with build_graph(folder / "r_parsed.h5", folder / "g.h5", counts=folder / "counts.npz", coding=coding) as graph:
+        with build_graph(
+            folder / "r_parsed.h5",
+            folder / "g.h5",
+            counts=folder / "counts.npz",
+            coding=coding,
+        ) as graph:
             _assert_all_state(unique_pairs(network), network, counts, graph)
 
 
 def _assert_all_state(pairs, network, counts, graph):
     nodes, synapses = graph.number_of_nodes(), len(pairs)
     leaving, reaching = (np.bincount(pairs[:, i], minlength=nodes) for i in (0, 1))
-    operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
-    np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
-    found = rate_statistics(network, Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}), STEPS)
+    operations = (
+        leaving
+        @ np.concatenate([values.ravel() for values in counts.values()])
+        / SAMPLES
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving
+    )
+    found = rate_statistics(
+        network,
+        Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}),
+        STEPS,
+    )
     assert found["synapses"] == synapses
     assert found["synaptic_operations_per_sample"] == pytest.approx(operations)
-    assert (graph.number_of_edges(), sum(summary.edges for summary in graph.summary())) == (synapses, synapses)
+    assert (
+        graph.number_of_edges(),
+        sum(summary.edges for summary in graph.summary()),
+    ) == (synapses, synapses)
     out, into = np.zeros(nodes, int), np.zeros(nodes, int)
     for p in graph.projections:
         out[p.source.first : p.source.first + p.source.size] += p.out_degrees
@@ -77,15 +125,26 @@ def _assert_all_state(pairs, network, counts, graph):
     np.testing.assert_array_equal(out, leaving)
     np.testing.assert_array_equal(into, reaching)
     matrix = graph.to_scipy().tocoo()
-    np.testing.assert_array_equal(np.unique(np.stack([matrix.row, matrix.col], axis=1), axis=0), pairs)
+    np.testing.assert_array_equal(
+        np.unique(np.stack([matrix.row, matrix.col], axis=1), axis=0), pairs
+    )
     assert f"synapses            {synapses:,}" in log_lines(graph)
-    (projections,) = [section for section in network_sections(graph) if section.key == "projections"]
+    (projections,) = [
+        section for section in network_sections(graph) if section.key == "projections"
+    ]
     assert projections.words[0].startswith(f"{synapses:,} synapses.")
-    assert sum(int(row[3].replace(",", "")) for row in projections.tables[0].rows) == synapses
-    assert sum(p.source.traffic() @ p.out_degrees for p in graph.projections) == pytest.approx(operations / STEPS)
+    assert (
+        sum(int(row[3].replace(",", "")) for row in projections.tables[0].rows)
+        == synapses
+    )
+    assert sum(
+        p.source.traffic() @ p.out_degrees for p in graph.projections
+    ) == pytest.approx(operations / STEPS)
     core = (np.arange(network.neurons) % CORES).astype(np.int32)
     place = np.stack([np.arange(CORES), np.zeros(CORES)], axis=1).astype(np.int32)
     sums = count_traffic(MappableNetwork.of(graph), core, CORES)
     costs = [cost(sums, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
     assert costs[0].per_core["synapses"].sum() == synapses
-    assert costs[1].energy.picojoules - costs[0].energy.picojoules == pytest.approx(operations)
+    assert costs[1].energy.picojoules - costs[0].energy.picojoules == pytest.approx(
+        operations
+    )

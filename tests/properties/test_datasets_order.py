@@ -17,7 +17,9 @@ def test_no_class_is_off_its_share_by_more_than_the_halves_of_all(labels, seed):
     for prefix in range(1, len(labels) + 1):
         share = prefix * sizes / len(labels)
         found = np.bincount(labels[order[:prefix]], minlength=len(sizes))
-        assert np.all(np.abs(found - share) <= 0.5 + sizes / len(labels) * (classes / 2) + 1e-9)
+        assert np.all(
+            np.abs(found - share) <= 0.5 + sizes / len(labels) * (classes / 2) + 1e-9
+        )
 
 
 @settings(deadline=None, max_examples=60)

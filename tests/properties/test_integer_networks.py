@@ -27,13 +27,26 @@ class _Builder:
     """Layers of a random network, all of an image."""
 
     def __init__(self, random):
-        self.random, self.shape = random, (*random.integers(4, 8, 2).tolist(), int(random.integers(1, 4)))
-        self.entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": [None, *self.shape]}, (), {})]
+        self.random, self.shape = (
+            random,
+            (*random.integers(4, 8, 2).tolist(), int(random.integers(1, 4))),
+        )
+        self.entries = [
+            StoredLayer(
+                "input",
+                "InputLayer",
+                {"batch_input_shape": [None, *self.shape]},
+                (),
+                {},
+            )
+        ]
         self.last = "input"
 
     def add(self, kind, config, inputs=None, **arrays):
         name = f"{len(self.entries):02d}{kind}"
-        self.entries.append(StoredLayer(name, kind, config, inputs or (self.last,), arrays))
+        self.entries.append(
+            StoredLayer(name, kind, config, inputs or (self.last,), arrays)
+        )
         self.last = name
         return name
 
@@ -43,29 +56,60 @@ class _Builder:
 
     def convolution(self, channels, filters, read=None, activation="relu", size=None):
         size = size or int(self.random.integers(1, 4))
-        config = {"filters": filters, "kernel_size": (size, size), "padding": "same", "activation": activation}
-        kernel, bias = self.weights(size, size, channels, filters), self.weights(1, filters)[0]
+        config = {
+            "filters": filters,
+            "kernel_size": (size, size),
+            "padding": "same",
+            "activation": activation,
+        }
+        kernel, bias = (
+            self.weights(size, size, channels, filters),
+            self.weights(1, filters)[0],
+        )
         return self.add("Conv2D", config, read and (read,), kernel=kernel, bias=bias)
 
     def block(self, channels, pools):
         """Add a random layer; return the number of its channels."""
-        kind, before = self.random.choice(["conv", "depthwise", "pool", "add", "concatenate", "pad"]), self.last
+        kind, before = (
+            self.random.choice(
+                ["conv", "depthwise", "pool", "add", "concatenate", "pad"]
+            ),
+            self.last,
+        )
         filters = int(self.random.integers(2, 20))
         if kind == "depthwise":
             kernel = self.weights(3, 3, channels, 2)
-            config = {"kernel_size": (3, 3), "depth_multiplier": 2, "padding": "same", "activation": "relu"}
-            self.add("DepthwiseConv2D", config, depthwise_kernel=kernel, bias=self.weights(1, 2 * channels)[0])
+            config = {
+                "kernel_size": (3, 3),
+                "depth_multiplier": 2,
+                "padding": "same",
+                "activation": "relu",
+            }
+            self.add(
+                "DepthwiseConv2D",
+                config,
+                depthwise_kernel=kernel,
+                bias=self.weights(1, 2 * channels)[0],
+            )
             return 2 * channels
         if kind == "pool":
-            self.add(self.random.choice(pools), {"pool_size": (2, 2), "strides": (1, 1), "padding": "valid"})
+            self.add(
+                self.random.choice(pools),
+                {"pool_size": (2, 2), "strides": (1, 1), "padding": "valid"},
+            )
             return channels
         if kind == "add":
-            one, two = (self.convolution(channels, filters, before, "linear") for _ in range(2))
+            one, two = (
+                self.convolution(channels, filters, before, "linear") for _ in range(2)
+            )
             self.add("Add", {}, (one, two))
             self.add("Activation", {"activation": "relu"})
             return filters
         if kind == "concatenate":
-            one, two = self.convolution(channels, filters, before), self.convolution(channels, 2, before)
+            one, two = (
+                self.convolution(channels, filters, before),
+                self.convolution(channels, 2, before),
+            )
             self.add("Concatenate", {"axis": 3}, (one, two))
             return filters + 2
         if kind == "pad":
@@ -84,7 +128,9 @@ def _random_network(random, pools):
     builder.add("Flatten", {})
     size = assemble(builder.entries).volume(builder.last).size
     config = {"units": 3, "activation": str(random.choice(["linear", "softmax"]))}
-    builder.add("Dense", config, kernel=builder.weights(size, 3), bias=builder.weights(1, 3)[0])
+    builder.add(
+        "Dense", config, kernel=builder.weights(size, 3), bias=builder.weights(1, 3)[0]
+    )
     return assemble(builder.entries)
 
 
@@ -108,7 +154,9 @@ def _integers(random, folder):
         samples=SAMPLES,
         duration=STEPS,
         input=str(random.choice(["constant", "poisson"])),
-        reset="subtraction" if way == "separated" else str(random.choice(["subtraction", "zero"])),
+        reset="subtraction"
+        if way == "separated"
+        else str(random.choice(["subtraction", "zero"])),
         initial_potential=0.5 if way == "usual" else 0.0,
     )
     return path, dynamics
@@ -118,40 +166,87 @@ def _step_by_graph(parsed, network, inputs, settings):
     """Counts (samples, neurons) by population, of neurons in scipy that have nothing but the exported graph."""
     constant = settings.input == "constant"
     simulated = Simulated(
-        *(1.0, settings.reset, settings.input, None, 255.0, None, None, STEPS, SAMPLES, 0),
+        *(
+            1.0,
+            settings.reset,
+            settings.input,
+            None,
+            255.0,
+            None,
+            None,
+            STEPS,
+            SAMPLES,
+            0,
+        ),
         initial_potential=settings.initial_potential,
     )
     coding = {"input": "current" if constant else "spikes"}
-    with graph_of(network, parsed.parent, None, coding, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0) as graph:
+    with graph_of(
+        network,
+        parsed.parent,
+        None,
+        coding,
+        num_samples=SAMPLES,
+        num_timesteps=STEPS,
+        warm_up=0,
+    ) as graph:
         exported, steps = exported_network(graph, simulated), graph.latency
     if not constant:
         inputs = np.pad(inputs, [(0, 0), (0, 0), (0, steps - STEPS)])
     spikes = scipy.build(exported)(inputs, steps)
     assert exported.integers
-    return {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0) for p in exported.simulated_populations}
+    return {
+        p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0)
+        for p in exported.simulated_populations
+    }
 
 
 @pytest.mark.parametrize("seed", slow_except(FAST, range(200)))
 def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
     random = np.random.default_rng(seed)
     parsed, settings = _integers(random, tmp_path)
-    network, pixels = read_network(parsed), random.integers(0, 256, (SAMPLES, *read_network(parsed).input.shape))
+    network, pixels = (
+        read_network(parsed),
+        random.integers(0, 256, (SAMPLES, *read_network(parsed).input.shape)),
+    )
     for population in network.populations:
-        for numbers in (population.integer_threshold, population.bias, *(p.kernel for p in population.projections)):
+        for numbers in (
+            population.integer_threshold,
+            population.bias,
+            *(p.kernel for p in population.projections),
+        ):
             assert numbers is None or np.array_equal(numbers, np.rint(numbers))
     constant = settings.input == "constant"
-    x = pixels.astype(np.float32) if constant else (pixels / np.float32(255)).astype(np.float32)
+    x = (
+        pixels.astype(np.float32)
+        if constant
+        else (pixels / np.float32(255)).astype(np.float32)
+    )
     inputs = pixels.reshape(SAMPLES, -1) / 255
     if not constant:
-        drawn = Streams(settings.seed, range(SAMPLES), INPUT).poisson(x, settings.input_rate, STEPS)
+        drawn = Streams(settings.seed, range(SAMPLES), INPUT).poisson(
+            x, settings.input_rate, STEPS
+        )
         inputs = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(1, 2)
     expected = _step_by_graph(parsed, network, inputs, settings)
     engines = [TensorFlowEngine, SeparatedEngine if network.windowed else EventEngine]
-    for engine in engines[: 1 if find_event_obstacle(network, settings) and not network.windowed else 2]:
-        counted = engine(network, settings).simulate(x, 0, lambda spikes, readout: None).counts
-        counted = {name: counted[name].reshape(SAMPLES, -1) for name in counted if name != "input"}
+    for engine in engines[
+        : 1 if find_event_obstacle(network, settings) and not network.windowed else 2
+    ]:
+        counted = (
+            engine(network, settings)
+            .simulate(x, 0, lambda spikes, readout: None)
+            .counts
+        )
+        counted = {
+            name: counted[name].reshape(SAMPLES, -1)
+            for name in counted
+            if name != "input"
+        }
         for name, counts in counted.items():
             if name in expected:
-                np.testing.assert_array_equal(counts, expected[name], err_msg=f"{engine.__name__} {name}")
+                np.testing.assert_array_equal(
+                    counts, expected[name], err_msg=f"{engine.__name__} {name}"
+                )
         expected = {**counted, **expected}
     assert any(counts.any() for counts in expected.values())

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from snnb.conversion.normalise import measure, normalised, scale_factors
 from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network, write_parsed
-from tests.conversion.conftest import assert_computes, examples, parsed, set_random_weights
+from tests.conversion.conftest import (
+    assert_computes,
+    examples,
+    parsed,
+    set_random_weights,
+)
 
 L = keras.layers
 
@@ -18,7 +23,18 @@ L = keras.layers
 @st.composite
 def current(draw, x, filters):
     """Something linear that keeps the size of the map: one of the ways it can be written."""
-    kind = draw(st.sampled_from(["conv", "pointwise after", "pointwise before", "separable", "two", "depthwise"]))
+    kind = draw(
+        st.sampled_from(
+            [
+                "conv",
+                "pointwise after",
+                "pointwise before",
+                "separable",
+                "two",
+                "depthwise",
+            ]
+        )
+    )
     bias, size = draw(st.booleans()), draw(st.sampled_from([1, 3, (3, 1)]))
     if kind == "conv":
         x = L.Conv2D(filters, size, padding="same", use_bias=bias)(x)
@@ -27,27 +43,52 @@ def current(draw, x, filters):
         x = L.BatchNormalization()(x) if draw(st.booleans()) else x
         x = L.Conv2D(filters, 1, use_bias=bias)(L.Dropout(0.1)(x))
     elif kind == "pointwise before":
-        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(L.Conv2D(2, 1, use_bias=False)(x))
+        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(
+            L.Conv2D(2, 1, use_bias=False)(x)
+        )
     elif kind == "separable":
-        x = L.SeparableConv2D(filters, size, padding="same", depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+        x = L.SeparableConv2D(
+            filters,
+            size,
+            padding="same",
+            depth_multiplier=draw(st.integers(1, 2)),
+            use_bias=bias,
+        )(x)
     elif kind == "two":
-        x = L.DepthwiseConv2D(size, padding="same", depth_multiplier=2, use_bias=bias)(x)
-        x = L.DepthwiseConv2D(1, depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+        x = L.DepthwiseConv2D(size, padding="same", depth_multiplier=2, use_bias=bias)(
+            x
+        )
+        x = L.DepthwiseConv2D(
+            1, depth_multiplier=draw(st.integers(1, 2)), use_bias=bias
+        )(x)
         x = L.Conv2D(filters, 1)(L.BatchNormalization()(x))
     else:
-        x = L.DepthwiseConv2D(size, padding="same", use_bias=bias)(L.Conv2D(filters, 1, use_bias=False)(x))
+        x = L.DepthwiseConv2D(size, padding="same", use_bias=bias)(
+            L.Conv2D(filters, 1, use_bias=False)(x)
+        )
     return L.BatchNormalization()(x) if draw(st.booleans()) else x
 
 
 @st.composite
 def block(draw, x):
     filters = x.shape[-1]
-    kinds = ["sum", "sum", "chain", "joined", "normalised", "bottleneck", "again", "inside"]
+    kinds = [
+        "sum",
+        "sum",
+        "chain",
+        "joined",
+        "normalised",
+        "bottleneck",
+        "again",
+        "inside",
+    ]
     kinds += ["pooled"] if min(x.shape[1:3]) > 2 else []
     kinds += ["kernels", "maximum"] if min(x.shape[1:3]) > 5 else []
     kind = draw(st.sampled_from(kinds))
     if kind == "sum":
-        x = L.Add()([*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x])
+        x = L.Add()(
+            [*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x]
+        )
         x = L.BatchNormalization()(x) if draw(st.booleans()) else x
     elif kind == "chain":
         x = draw(current(x, draw(st.integers(1, 4))))
@@ -60,7 +101,9 @@ def block(draw, x):
         x = L.BatchNormalization()(L.Conv2D(2, 1, use_bias=False)(x))
         x = L.Conv2D(3, 1)(L.Add()([x, L.Conv2D(2, 1)(L.ReLU()(L.Conv2D(4, 1)(x)))]))
     elif kind == "pooled":
-        x = L.AveragePooling2D(2)(L.BatchNormalization()(L.Conv2D(3, draw(st.sampled_from([1, 2])))(x)))
+        x = L.AveragePooling2D(2)(
+            L.BatchNormalization()(L.Conv2D(3, draw(st.sampled_from([1, 2])))(x))
+        )
     elif kind == "again":
         layer, norm = L.Conv2D(filters, 3, padding="same"), L.BatchNormalization()
         x = L.Add()([norm(layer(L.ReLU()(norm(layer(x))))), x])
@@ -70,7 +113,9 @@ def block(draw, x):
         inside = keras.Model(first, L.ReLU()(y))
         x = L.Conv2D(2, 1)(inside(inside(x)) if draw(st.booleans()) else inside(x))
     elif kind == "kernels":
-        x = L.Conv2D(3, draw(st.sampled_from([2, (3, 2)])), strides=draw(st.integers(1, 2)))(L.Conv2D(4, (2, 3))(x))
+        x = L.Conv2D(
+            3, draw(st.sampled_from([2, (3, 2)])), strides=draw(st.integers(1, 2))
+        )(L.Conv2D(4, (2, 3))(x))
     else:
         x = L.MaxPooling2D(draw(st.integers(2, 3)), strides=2)(draw(current(x, 2)))
     if draw(st.booleans()):
@@ -80,21 +125,38 @@ def block(draw, x):
 
 @st.composite
 def linear_networks(draw):
-    first = x = L.Input((draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3))))
+    first = x = L.Input(
+        (draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3)))
+    )
     for _ in range(draw(st.integers(1, 3))):
         x = draw(block(x))
     if draw(st.booleans()):
         x = L.BatchNormalization()(x)
-    x = L.GlobalAveragePooling2D()(x) if draw(st.booleans()) else L.Flatten()(L.ReLU()(x))
+    x = (
+        L.GlobalAveragePooling2D()(x)
+        if draw(st.booleans())
+        else L.Flatten()(L.ReLU()(x))
+    )
     if x.shape.rank == 2 and draw(st.booleans()) and not _waits(x):
         x = L.Dense(4)(L.BatchNormalization()(L.Dense(3)(x)))
         x = L.Activation("relu")(x)
-    x = L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x) if not _waits(x) else x
+    x = (
+        L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x)
+        if not _waits(x)
+        else x
+    )
     model = keras.Model(first, x)
-    assume(any(isinstance(layer, (L.Dense, L.Conv2D, L.SeparableConv2D)) for layer in _layers(model)))
+    assume(
+        any(
+            isinstance(layer, (L.Dense, L.Conv2D, L.SeparableConv2D))
+            for layer in _layers(model)
+        )
+    )
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     set_random_weights(model, random)
-    samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
+    samples = random.random((10, *first.shape[1:])) * (
+        random.random((10, *first.shape[1:])) < 0.8
+    )
     return model, samples.astype(np.float32)
 
 
@@ -115,9 +177,15 @@ def test_what_is_composed_computes_what_the_trained_network_does(network):
     model, x = network
     network = parsed(model)
     assert_computes(network, model, x, tolerance=1e-4)
-    assert not {population.kind for population in network.populations} & {"SeparableConv2D", "Dropout"}
+    assert not {population.kind for population in network.populations} & {
+        "SeparableConv2D",
+        "Dropout",
+    }
     activity = measure(network, x, percentile=99, batch_size=5)
-    if min(activity.percentiles.values()) <= 0 or network.output.name not in activity.percentiles:
+    if (
+        min(activity.percentiles.values()) <= 0
+        or network.output.name not in activity.percentiles
+    ):
         return
     factors = scale_factors(network, activity.percentiles)
     scaled, scale = normalised(network, factors), factors[network.output.name]

@@ -39,9 +39,16 @@ def joins(draw, kinds):
     """How the input joins an image: ("Concatenate", axis, rows and columns it is padded by, in which order)."""
     sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
     # The graph does not tell at which of two places of a neuron a maximum meets it first.
-    orders = ["first", "last"] if "MaxPooling2D" in kinds else ["first", "last", "twice"]
+    orders = (
+        ["first", "last"] if "MaxPooling2D" in kinds else ["first", "last", "twice"]
+    )
     axis = draw(st.sampled_from([3, 3, 1, 2]))
-    return "Concatenate", axis, draw(st.tuples(sides, sides)), draw(st.sampled_from(orders))
+    return (
+        "Concatenate",
+        axis,
+        draw(st.tuples(sides, sides)),
+        draw(st.sampled_from(orders)),
+    )
 
 
 @st.composite
@@ -57,7 +64,13 @@ def sums(draw):
         st.sampled_from(["image", "stem", "input"]),
     )
     terms = draw(st.lists(term, min_size=2, max_size=3))
-    return "Add", terms, draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.booleans())
+    return (
+        "Add",
+        terms,
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 2)),
+        draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -95,11 +108,17 @@ class _Builder:
     """Keras layers, named as the toolbox's parser names them: number, kind, and something after an underscore."""
 
     def __init__(self, seed, toolbox):
-        self.random, self._toolbox, self._number = np.random.default_rng(seed), toolbox, 0
+        self.random, self._toolbox, self._number = (
+            np.random.default_rng(seed),
+            toolbox,
+            0,
+        )
 
     def add(self, kind, *arguments, **options):
         self._number += 1
-        return getattr(keras.layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
+        return getattr(keras.layers, kind)(
+            *arguments, **options, name=f"{self._number:02d}{kind}_{self._number}"
+        )
 
     def joined(self, image, source, axis, padding, order):
         """The input, padded, joined to an image, the smaller of both padded to the size of the larger."""
@@ -112,7 +131,9 @@ class _Builder:
         for part in (image, source):
             missing = [size - part.shape[i] for i, size in zip((1, 2), sizes)]
             if any(missing):
-                part = self.add("ZeroPadding2D", [(n // 2, n - n // 2) for n in missing])(part)
+                part = self.add(
+                    "ZeroPadding2D", [(n // 2, n - n // 2) for n in missing]
+                )(part)
             both.append(part)
         ends = {"first": both[::-1], "last": both, "twice": [both[1], *both]}[order]
         return self.add("Concatenate", axis)(ends)
@@ -122,23 +143,40 @@ class _Builder:
         image = volumes["image"]
         ends = []
         for kind, window, dilation, name in terms:
-            read = volumes[name] if volumes[name].shape[1:3] == image.shape[1:3] else image
-            options = {"padding": "same", "dilation_rate": dilation if stride == 1 else 1}
+            read = (
+                volumes[name] if volumes[name].shape[1:3] == image.shape[1:3] else image
+            )
+            options = {
+                "padding": "same",
+                "dilation_rate": dilation if stride == 1 else 1,
+            }
             if kind == "DepthwiseConv2D":
-                ends.append(self.add(kind, window, stride, depth_multiplier=multiplier, **options)(image))
+                ends.append(
+                    self.add(
+                        kind, window, stride, depth_multiplier=multiplier, **options
+                    )(image)
+                )
             elif kind == "Dense" and stride == 1:
                 ends.append(self.add(kind, image.shape[3] * multiplier)(read))
             else:
-                ends.append(self.add("Conv2D", image.shape[3] * multiplier, window, stride, **options)(read))
+                ends.append(
+                    self.add(
+                        "Conv2D", image.shape[3] * multiplier, window, stride, **options
+                    )(read)
+                )
         end = self.add("Add")(ends)
         return self.add("Activation", "relu")(end) if activated else end
 
     def layer(self, image, kind, window, strides, padding, dilation):
         """A layer after an image, replaced where TensorFlow or the toolbox cannot compute it."""
         span = [(taps - 1) * dilation + 1 for taps in window]
-        if padding == "valid" and any(size < taps for size, taps in zip(image.shape[1:3], span)):
+        if padding == "valid" and any(
+            size < taps for size, taps in zip(image.shape[1:3], span)
+        ):
             padding = "same"
-        if kind == "DepthwiseConv2D" and dilation > 1 and self._toolbox:  # Keras 2.3 forgets it in the output's shape
+        if (
+            kind == "DepthwiseConv2D" and dilation > 1 and self._toolbox
+        ):  # Keras 2.3 forgets it in the output's shape
             padding = "same"
         if kind == "ZeroPadding2D":
             return self.add(kind, (window, strides))(image)
@@ -149,10 +187,16 @@ class _Builder:
             return self.add(kind, window, strides, padding)(image)
         options = {"padding": padding, "dilation_rate": dilation, "activation": "relu"}
         if kind == "DepthwiseConv2D":  # TensorFlow knows no other strides of it
-            return self.add(kind, window, strides[0], depth_multiplier=int(self.random.integers(1, 3)), **options)(
-                image
-            )
-        return self.add(kind, int(self.random.integers(1, 10)), window, strides, **options)(image)
+            return self.add(
+                kind,
+                window,
+                strides[0],
+                depth_multiplier=int(self.random.integers(1, 3)),
+                **options,
+            )(image)
+        return self.add(
+            kind, int(self.random.integers(1, 10)), window, strides, **options
+        )(image)
 
 
 def _network(architecture, path, rounded, toolbox):
@@ -173,17 +217,28 @@ def _network(architecture, path, rounded, toolbox):
             if kind == "Concatenate":
                 image = builder.joined(image, source, *how)
             elif kind == "Add":
-                image = builder.summed({"image": image, "stem": stem, "input": source}, *how)
+                image = builder.summed(
+                    {"image": image, "stem": stem, "input": source}, *how
+                )
             else:
                 image = builder.layer(image, kind, *how)
         ends.append(image)
     y = builder.add("Concatenate")([builder.add("Flatten")(end) for end in ends])
     y = builder.add("Dense", int(builder.random.integers(1, 40)), activation="relu")(y)
-    model, random = keras.Model(x, builder.add("Dense", 5, activation="softmax")(y)), builder.random
-    weights = [random.normal(0.05, 1.5 / np.sqrt(np.prod(w.shape[:-1])), w.shape) for w in model.get_weights()]
+    model, random = (
+        keras.Model(x, builder.add("Dense", 5, activation="softmax")(y)),
+        builder.random,
+    )
+    weights = [
+        random.normal(0.05, 1.5 / np.sqrt(np.prod(w.shape[:-1])), w.shape)
+        for w in model.get_weights()
+    ]
     pictures = random.random((SAMPLES, *shape))
     if rounded:
-        weights, pictures = [np.round(w * 256) / 256 for w in weights], np.round(pictures * 16) / 16
+        weights, pictures = (
+            [np.round(w * 256) / 256 for w in weights],
+            np.round(pictures * 16) / 16,
+        )
     model.set_weights(weights)
     model.save(str(path))
     return read_network(path), pictures.astype(np.float32)
@@ -193,13 +248,19 @@ def _step_by_graph(parsed, frames, options):
     """Counts of the graph alone, without the output, whose spikes are random."""
     with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
         counts = step_by_graph(graph, frames, options)
-        return {population.name: counts[population.name] for population in graph.populations[1:-1]}
+        return {
+            population.name: counts[population.name]
+            for population in graph.populations[1:-1]
+        }
 
 
 def _frames(network, pictures, options, counted):
     """Output of the input population: float32 `(steps, neurons, samples)`."""
     if options.input == "constant":
-        return np.broadcast_to(pictures.reshape(SAMPLES, -1).T, (options.duration, network.input.size, SAMPLES))
+        return np.broadcast_to(
+            pictures.reshape(SAMPLES, -1).T,
+            (options.duration, network.input.size, SAMPLES),
+        )
     frames = np.zeros((options.duration, network.input.size, SAMPLES), np.float32)
     sample, neuron, step = counted.spikes[network.input.name].T
     frames[step, neuron, sample] = 1
@@ -211,7 +272,9 @@ def _assert_alike(found, counts, exact):
     if exact:
         for name, expected in counts.items():
             np.testing.assert_array_equal(found[name], expected, err_msg=name)
-    differences = np.concatenate([(found[name] - expected).ravel() for name, expected in counts.items()])
+    differences = np.concatenate(
+        [(found[name] - expected).ravel() for name, expected in counts.items()]
+    )
     assert np.abs(differences).max() <= 1
     assert np.count_nonzero(differences) <= max(1, differences.size // 1000)
 
@@ -230,8 +293,14 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
     with TemporaryDirectory() as folder:
         parsed = Path(folder) / "r_parsed.h5"
         network, pictures = _network(architecture, parsed, rounded, toolbox=True)
-        toolbox = ToolboxEngine(parsed, options, per_sample=True).simulate(pictures, 0, lambda *_: None).counts
-        by_graph = _step_by_graph(parsed, _frames(network, pictures, options, None), options)
+        toolbox = (
+            ToolboxEngine(parsed, options, per_sample=True)
+            .simulate(pictures, 0, lambda *_: None)
+            .counts
+        )
+        by_graph = _step_by_graph(
+            parsed, _frames(network, pictures, options, None), options
+        )
     toolbox.pop(network.output.name)  # its spikes are random
     exact = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
     _assert_alike(exact.counts, toolbox, exact=True)
@@ -242,15 +311,30 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
 
 
 # The input, padded, joins an image along its rows; windows of the maximum that overlap, and meet the edge.
-JOINED = [("Concatenate", 1, ((1, 0), (0, 2)), "first"), ("MaxPooling2D", (3, 2), (2, 1), "same", 1)]
-POOLED = ((7, 6, 2), None, (JOINED, [("MaxPooling2D", (2, 3), (1, 1), "valid", 1)]), False, 3)
+JOINED = [
+    ("Concatenate", 1, ((1, 0), (0, 2)), "first"),
+    ("MaxPooling2D", (3, 2), (2, 1), "same", 1),
+]
+POOLED = (
+    (7, 6, 2),
+    None,
+    (JOINED, [("MaxPooling2D", (2, 3), (1, 1), "valid", 1)]),
+    False,
+    3,
+)
 
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
 @examples(2, 20)
 @example(POOLED, 1.0, "subtraction")
-@given(architectures(KINDS, adds=True), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
-def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):
+@given(
+    architectures(KINDS, adds=True),
+    st.sampled_from([0.5, 1.0, 2.0]),
+    st.sampled_from(["subtraction", "zero"]),
+)
+def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(
+    source, architecture, threshold, reset
+):
     options = SimulationSettings(
         samples=SAMPLES,
         duration=STEPS,
@@ -263,7 +347,9 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
         record_spikes=SAMPLES,
     )
     with TemporaryDirectory() as folder:
-        network, pictures = _network(architecture, Path(folder) / "r_parsed.h5", rounded=True, toolbox=False)
+        network, pictures = _network(
+            architecture, Path(folder) / "r_parsed.h5", rounded=True, toolbox=False
+        )
         one = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
         frames = _frames(network, pictures, options, one)
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)

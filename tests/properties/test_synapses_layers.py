@@ -41,12 +41,22 @@ def connecting_layers(draw, kinds):
         return LAYERS.Dense(filters), shape
     kernel, padding = draw(small), draw(paddings)
     if kind in ("AveragePooling2D", "MaxPooling2D"):
-        return getattr(LAYERS, kind)(kernel, strides=draw(st.none() | small), padding=padding), shape
+        return getattr(LAYERS, kind)(
+            kernel, strides=draw(st.none() | small), padding=padding
+        ), shape
     step = draw(st.integers(1, 3))
     if kind == "DepthwiseConv2D":  # TensorFlow's CPU kernel knows equal strides only
-        steps = draw(st.sampled_from([{"strides": step}, {"dilation_rate": (step, draw(st.integers(1, 3)))}]))
-        return LAYERS.DepthwiseConv2D(kernel, padding=padding, depth_multiplier=draw(st.integers(1, 3)), **steps), shape
-    return LAYERS.Conv2D(filters, kernel, padding=padding, **draw(strides_or_dilations())), shape
+        steps = draw(
+            st.sampled_from(
+                [{"strides": step}, {"dilation_rate": (step, draw(st.integers(1, 3)))}]
+            )
+        )
+        return LAYERS.DepthwiseConv2D(
+            kernel, padding=padding, depth_multiplier=draw(st.integers(1, 3)), **steps
+        ), shape
+    return LAYERS.Conv2D(
+        filters, kernel, padding=padding, **draw(strides_or_dilations())
+    ), shape
 
 
 LINEAR = ["Dense", "Conv2D", "DepthwiseConv2D", "AveragePooling2D"]
@@ -55,7 +65,9 @@ LINEAR = ["Dense", "Conv2D", "DepthwiseConv2D", "AveragePooling2D"]
 @st.composite
 def reindexings(draw):
     """A function that puts a few re-indexing layers after a tensor of three axes."""
-    kinds = draw(st.lists(st.sampled_from(["pad", "turn", "lengthen", "itself"]), max_size=3))
+    kinds = draw(
+        st.lists(st.sampled_from(["pad", "turn", "lengthen", "itself"]), max_size=3)
+    )
     pads = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
     axis = draw(st.sampled_from([1, 2, 3, -1]))
 
@@ -65,7 +77,9 @@ def reindexings(draw):
             if kind == "pad":
                 tensor = LAYERS.ZeroPadding2D(pads)(tensor)
             elif kind == "turn":
-                tensor = LAYERS.Reshape((width, channels, height))(LAYERS.Flatten()(tensor))
+                tensor = LAYERS.Reshape((width, channels, height))(
+                    LAYERS.Flatten()(tensor)
+                )
             elif kind == "lengthen":
                 tensor = LAYERS.Reshape((1, height, width * channels))(tensor)
             elif height * width * channels < 200:
@@ -83,14 +97,21 @@ def single_layers(draw, kinds):
     keras.backend.clear_session()
     source = LAYERS.Input(shape, name="input")
     try:
-        model = keras.Model(source, layer(reindex(source) if len(shape) == 3 else source))
+        model = keras.Model(
+            source, layer(reindex(source) if len(shape) == 3 else source)
+        )
         model(np.zeros((1, *shape), np.float32))
-    except (ValueError, tf.errors.InvalidArgumentError):  # a window larger than its input; a padding that cannot be
+    except (
+        ValueError,
+        tf.errors.InvalidArgumentError,
+    ):  # a window larger than its input; a padding that cannot be
         reject()
     assume(0 not in model.output_shape)
     # Random weights and biases: multiples of 2⁻⁸, never 0, so that sums are exact and no edge vanishes.
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    model.set_weights([rng.integers(1, 129, w.shape) / 256 for w in model.get_weights()])
+    model.set_weights(
+        [rng.integers(1, 129, w.shape) / 256 for w in model.get_weights()]
+    )
     return model
 
 
@@ -99,12 +120,22 @@ def graph_of(model, counts=None, **options):
         parsed = Path(folder) / "net_parsed.h5"
         if counts is not None:
             options["counts"] = Path(folder) / "counts.npz"
-            np.savez(options["counts"], **counts, num_samples=1, num_timesteps=3, warm_up=0, dt_ms=1.0)
+            np.savez(
+                options["counts"],
+                **counts,
+                num_samples=1,
+                num_timesteps=3,
+                warm_up=0,
+                dt_ms=1.0,
+            )
         model.save(str(parsed), include_optimizer=False)
         # The kernel stays readable after the folder is gone: it is mapped when first used.
         graph = build_graph(parsed, Path(folder) / "net_graph.h5", **options)
         for projection in graph.projections:
-            assert all(c.kernel is None or c.kernel.dtype == np.float32 for c in projection.connections)
+            assert all(
+                c.kernel is None or c.kernel.dtype == np.float32
+                for c in projection.connections
+            )
         return graph
 
 
@@ -132,19 +163,29 @@ def test_synapses_of_a_layer_are_those_of_keras(model, max_edges, seed):
             export(graph, "sonata", Path(folder) / "net")
             inputs = graph.populations[0].size
             others = graph.number_of_nodes() - inputs
-            assert_indexed_as_by_libsonata(Path(folder) / "net" / "edges.h5", inputs, others, Path(folder))
+            assert_indexed_as_by_libsonata(
+                Path(folder) / "net" / "edges.h5", inputs, others, Path(folder)
+            )
 
 
 @examples(4, 30)
 @given(single_layers(["MaxPooling2D"]))
 def test_a_maximum_is_that_of_the_predecessors(model):
     """Positive inputs, so that an explicit zero of padding never is the maximum."""
-    x = np.random.default_rng(0).permutation(np.arange(1.0, np.prod(model.input_shape[1:]) + 1))
-    expected = model(x.reshape((1, *model.input_shape[1:])).astype(np.float32)).numpy().ravel()
+    x = np.random.default_rng(0).permutation(
+        np.arange(1.0, np.prod(model.input_shape[1:]) + 1)
+    )
+    expected = (
+        model(x.reshape((1, *model.input_shape[1:])).astype(np.float32)).numpy().ravel()
+    )
     graph = graph_of(model)
     first = graph.populations[1].first
     for target, value in enumerate(expected):
-        sources, weights = graph.projections[0].predecessors(first + target) if graph.projections else ((), ())
+        sources, weights = (
+            graph.projections[0].predecessors(first + target)
+            if graph.projections
+            else ((), ())
+        )
         assert max([*x[list(sources)], 0.0]) == value
         assert all(weight == 1 for weight in weights)
     if graph.number_of_edges():
@@ -171,7 +212,11 @@ def assert_lookups_agree_with_edges(graph, max_edges):
         np.testing.assert_array_equal(narrow, other)
     sources, targets, weights, _ = found
     assert (np.lexsort((targets, sources)) == np.arange(sources.size)).all()
-    assert len(set(zip(sources.tolist(), targets.tolist()))) == sources.size == graph.number_of_edges()
+    assert (
+        len(set(zip(sources.tolist(), targets.tolist())))
+        == sources.size
+        == graph.number_of_edges()
+    )
     for node in range(graph.number_of_nodes()):
         assert graph.successors(node).tolist() == targets[sources == node].tolist()
         assert graph.predecessors(node).tolist() == sources[targets == node].tolist()
@@ -179,10 +224,16 @@ def assert_lookups_agree_with_edges(graph, max_edges):
         assert graph.in_degree(node) == np.count_nonzero(targets == node)
     (projection,) = graph.projections
     for node in range(projection.target.first, graph.number_of_nodes()):
-        assert projection.predecessors(node)[1].tolist() == weights[targets == node].tolist()
+        assert (
+            projection.predecessors(node)[1].tolist()
+            == weights[targets == node].tolist()
+        )
 
 
 def list_edges(graph, max_edges):
-    batches = [tuple(values.copy() for values in batch) for batch in graph.edge_batches(max_edges)]
+    batches = [
+        tuple(values.copy() for values in batch)
+        for batch in graph.edge_batches(max_edges)
+    ]
     assert all(0 < batch[0].size <= max_edges for batch in batches)
     return [np.concatenate(parts) for parts in zip(*batches)]

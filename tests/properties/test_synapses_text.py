@@ -50,7 +50,9 @@ def test_rows_of_integers(listed):
     indptr = np.cumsum([0, *map(len, listed)])
     numbers = np.array([number for row in listed for number in row], np.int64)
     written = bytes(lines(rows(indptr, texts(numbers)), ";"))
-    assert written.decode() == "".join(" ".join(map(str, row)) + ";\n" for row in listed)
+    assert written.decode() == "".join(
+        " ".join(map(str, row)) + ";\n" for row in listed
+    )
 
 
 def test_no_lines():

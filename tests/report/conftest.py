@@ -28,7 +28,9 @@ class Document(HTMLParser):
         if tag not in ALONE:
             self.open.append(tag)
         if tag == "section":
-            self.section = self.sections.setdefault(values["id"], {"text": [], "rows": [], "svg": 0, "titles": []})
+            self.section = self.sections.setdefault(
+                values["id"], {"text": [], "rows": [], "svg": 0, "titles": []}
+            )
         if self.section is None:
             return
         if tag == "svg":
@@ -58,7 +60,9 @@ class Document(HTMLParser):
 
     def rows(self, section, first):
         """The cells behind the row whose first cell is this."""
-        return next(row[1:] for row in self.sections[section]["rows"] if row[:1] == [first])
+        return next(
+            row[1:] for row in self.sections[section]["rows"] if row[:1] == [first]
+        )
 
     def text(self, section):
         return " ".join("".join(self.sections[section]["text"]).split())

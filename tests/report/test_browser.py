@@ -19,7 +19,10 @@ from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -65,7 +68,12 @@ def _drawn():
 @pytest.fixture(scope="module", params=["complete", "squeezenet"])
 def page(request, tmp_path_factory):
     if request.param == "squeezenet":
-        run = Run("squeezenet_mnist224", path=tmp_path_factory.mktemp("squeezed"), dataset="digits", shape=(64, 64, 1))
+        run = Run(
+            "squeezenet_mnist224",
+            path=tmp_path_factory.mktemp("squeezed"),
+            dataset="digits",
+            shape=(64, 64, 1),
+        )
         run.prepare(limit=40)
         run.train(epochs=1, steps_per_epoch=1)
         run.simulate(samples=3, duration=30, record_spikes=3)
@@ -73,46 +81,92 @@ def page(request, tmp_path_factory):
         run.map(hardware="jin_84x84", method="sequential")
         return run.report().read_text()
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("seen") / "run"))
-    run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label="a label of some words " * 8)
+    run.simulate(
+        engine="event",
+        samples=60,
+        duration=60,
+        record_spikes=0,
+        label="a label of some words " * 8,
+    )
     run.graph()
     run.map(hardware="spinemap_5x5", method="sequential")
     chips = ["loihi", "truenorth", "spinemap_5x5"]
-    run.sweep({"hardware": chips, "percentile": [99, 99.9], "duration": [5, 7]}, simulate={"samples": 12})
+    run.sweep(
+        {"hardware": chips, "percentile": [99, 99.9], "duration": [5, 7]},
+        simulate={"samples": 12},
+    )
     return run.report().read_text()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`"
+)
 @pytest.mark.parametrize("page", ["complete"], indirect=True)
 def test_tables_of_figures_fit_a_page_of_1200_pixels(page, tmp_path):
     around = tmp_path / "around.html"
     cut = FRAME.replace("const wide = []", CUT_TABLES)
     around.write_text(cut.format(page=html.escape(page), width=1200, height=3000))
-    chromium = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3000"]
-    shown = subprocess.run([*chromium, "--dump-dom", around.as_uri()], capture_output=True, text=True, timeout=300)
-    (measured,) = re.findall(r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL)
+    chromium = [
+        CHROMIUM,
+        *QUIET,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1200,3000",
+    ]
+    shown = subprocess.run(
+        [*chromium, "--dump-dom", around.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    (measured,) = re.findall(
+        r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL
+    )
     assert json.loads(html.unescape(measured))["wide"] == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`"
+)
 @pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(page, tmp_path, width, request):
+def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(
+    page, tmp_path, width, request
+):
     assert len(page.encode()) < MOST_BYTES
     around = tmp_path / "around.html"
     around.write_text(FRAME.format(page=html.escape(page), width=width, height=3000))
-    chromium = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]
-    shown = subprocess.run([*chromium, "--dump-dom", around.as_uri()], capture_output=True, text=True, timeout=300)
-    (measured,) = re.findall(r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL)
+    chromium = [
+        CHROMIUM,
+        *QUIET,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},3000",
+    ]
+    shown = subprocess.run(
+        [*chromium, "--dump-dom", around.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    (measured,) = re.findall(
+        r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL
+    )
     found = json.loads(html.unescape(measured))
     assert found["width"] == width
     assert found["wide"] == []
     assert found["size"][0] == width
     assert found["smallest"] > 7 * min(1, width / 400)
     assert list(found["sections"]) == re.findall(r'<section id="(\w+)"', page)
-    narrow = 200 if width > 1000 else 0.8 * width  # some sections are side by side on a wide page
-    assert all(narrow < w <= width and height > 60 for w, height in found["sections"].values())
+    narrow = (
+        200 if width > 1000 else 0.8 * width
+    )  # some sections are side by side on a wide page
+    assert all(
+        narrow < w <= width and height > 60 for w, height in found["sections"].values()
+    )
     picture = tmp_path / "page.png"
     subprocess.run(
-        [*chromium, f"--screenshot={picture}", around.as_uri()], capture_output=True, timeout=300, check=True
+        [*chromium, f"--screenshot={picture}", around.as_uri()],
+        capture_output=True,
+        timeout=300,
+        check=True,
     )
     pixels = matplotlib.pyplot.imread(picture)
     assert pixels.shape[1] == width

@@ -17,13 +17,19 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn(picture):
     """The parsed picture, and its width and height."""
-    root = ElementTree.fromstring(str(picture).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    root = ElementTree.fromstring(
+        str(picture).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    )
     return root, [float(length) for length in root.get("viewBox").split()[2:]]
 
 
 def boxes_of(root):
     """The corners (left, top) of the boxes that have a frame."""
-    return [(float(r.get("x")), float(r.get("y"))) for r in root.iter(f"{SVG}rect") if r.get("stroke")]
+    return [
+        (float(r.get("x")), float(r.get("y")))
+        for r in root.iter(f"{SVG}rect")
+        if r.get("stroke")
+    ]
 
 
 def straight(layers):
@@ -35,8 +41,15 @@ def network(kind, layers):
     if kind == "residual":
         arrows += [Arrow(i, i + 3, 1.0, "") for i in range(0, layers - 3, 3)]
     if kind == "dense":
-        arrows += [Arrow(i, j, 1.0, "") for i in range(layers) for j in range(i + 2, layers + 1)]
-    return [Box(f"{i:02d}Conv2D_112x112x64", "112×112×64, rate 0.123", 0.5) for i in range(layers + 1)], arrows
+        arrows += [
+            Arrow(i, j, 1.0, "")
+            for i in range(layers)
+            for j in range(i + 2, layers + 1)
+        ]
+    return [
+        Box(f"{i:02d}Conv2D_112x112x64", "112×112×64, rate 0.123", 0.5)
+        for i in range(layers + 1)
+    ], arrows
 
 
 @pytest.mark.parametrize("kind", ["straight", "residual", "dense"])
@@ -63,7 +76,11 @@ def test_boxes_do_not_overlap_and_nothing_leaves_the_picture(kind, layers):
 @pytest.mark.parametrize("layers", [2, 20, 150])
 def test_arrows_of_cycles_are_on_the_left(layers):
     """A chain that closes to a cycle, each population onto itself too; then a population that only reads it."""
-    ends = [(i, i) for i in range(layers)] + [(i, i + 1) for i in range(layers)] + [(layers - 1, 0)]
+    ends = (
+        [(i, i) for i in range(layers)]
+        + [(i, i + 1) for i in range(layers)]
+        + [(layers - 1, 0)]
+    )
     arrows = [Arrow(*end, 1.0, "") for end in ends]
     assert depths(layers + 1, arrows) == list(range(layers + 1))
     # Numbers of populations do not decide where there is no cycle
@@ -79,19 +96,36 @@ def test_arrows_of_cycles_are_on_the_left(layers):
 
 def test_the_width_of_an_arrow_is_its_traffic():
     boxes = [Box(str(i), "", 0) for i in range(4)]
-    root, _ = drawn(diagram(boxes, [Arrow(0, 1, 100, ""), Arrow(1, 2, 50, ""), Arrow(2, 3, 0, "")]))
+    root, _ = drawn(
+        diagram(boxes, [Arrow(0, 1, 100, ""), Arrow(1, 2, 50, ""), Arrow(2, 3, 0, "")])
+    )
     lines = [path for path in root.iter(f"{SVG}path") if path.get("stroke-width")]
     widths = [float(path.get("stroke-width")) for path in lines]
     assert widths[0] == 2 * widths[1]
     assert widths[2] < widths[1]
-    assert lines[2].get("stroke") != lines[1].get("stroke")  # what carries nothing is grey
-    nothing, _ = drawn(diagram(boxes, [arrow._replace(carries=0.0) for arrow in straight(3)]))
-    assert len({path.get("stroke-width") for path in nothing.iter(f"{SVG}path") if path.get("stroke-width")}) == 1
+    assert lines[2].get("stroke") != lines[1].get(
+        "stroke"
+    )  # what carries nothing is grey
+    nothing, _ = drawn(
+        diagram(boxes, [arrow._replace(carries=0.0) for arrow in straight(3)])
+    )
+    assert (
+        len(
+            {
+                path.get("stroke-width")
+                for path in nothing.iter(f"{SVG}path")
+                if path.get("stroke-width")
+            }
+        )
+        == 1
+    )
 
 
 def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped():
     name = "a_very_long_name_of_a_layer_<b>&_from_somebody_else"
-    root, _ = drawn(diagram([Box(name, "1", 0), Box("\x1b[31m\u202e", "2", 0)], straight(1)))
+    root, _ = drawn(
+        diagram([Box(name, "1", 0), Box("\x1b[31m\u202e", "2", 0)], straight(1))
+    )
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert len(texts[0]) == 27
     assert (texts[0][:13], texts[0][-13:]) == (name[:13], name[-13:])
@@ -101,12 +135,19 @@ def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped(
 
 def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch):
     monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
-    rows = [(traffic, (str(number),)) for number, traffic in enumerate([0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0])]
-    (table,) = network_sections._table("populations", ("population",), rows, (), "").tables
+    rows = [
+        (traffic, (str(number),))
+        for number, traffic in enumerate([0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0])
+    ]
+    (table,) = network_sections._table(
+        "populations", ("population",), rows, (), ""
+    ).tables
     assert [row for (row,) in table.rows] == ["0", "4", "6"]
 
 
-def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
+def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(
+    recorded, monkeypatch
+):
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
     x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]
     whole = mean_activations(network, x, 16.0)
@@ -114,6 +155,10 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
     for name, values in mean_activations(network, x, 16.0).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
     synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())
-    for operations, samples, expected in ((synapses * 7 + 1, 100, 7), (synapses * 7, 5, 5), (1, 5, 1)):
+    for operations, samples, expected in (
+        (synapses * 7 + 1, 100, 7),
+        (synapses * 7, 5, 5),
+        (1, 5, 1),
+    ):
         monkeypatch.setattr(simulation_sections, "MOST_OPERATIONS", operations)
         assert simulation_sections._samples_within(network, samples) == expected

@@ -46,7 +46,9 @@ def complete(tmp_path_factory):
     manifest["stages"]["prepare"]["details"]["class_names"][3] = CLASS
     (path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     run = Run(path=path)
-    stamp = run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label=LABEL).directory.name
+    stamp = run.simulate(
+        engine="event", samples=60, duration=60, record_spikes=0, label=LABEL
+    ).directory.name
     run.graph(simulation=stamp)
     run.map(hardware="spinemap_5x5", method="sequential", graph=stamp)
     with figures(DRAWN):
@@ -59,15 +61,28 @@ def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document)
     text = (run.path / "report.html").read_text()
     page = document(text)
     assert list(page.sections) == SECTIONS
-    assert not {"script", "link", "img", "iframe", "object", "embed", "i", "b"} & set(page.tags)
-    loaded = [value for name, value in page.attributes if name in ("src", "href", "xlink:href")]
-    assert [value for value in loaded if not value.startswith(("#", "data:image/png;base64,"))] == []
+    assert not {"script", "link", "img", "iframe", "object", "embed", "i", "b"} & set(
+        page.tags
+    )
+    loaded = [
+        value
+        for name, value in page.attributes
+        if name in ("src", "href", "xlink:href")
+    ]
+    assert [
+        value
+        for value in loaded
+        if not value.startswith(("#", "data:image/png;base64,"))
+    ] == []
     assert [name for name, _ in page.attributes if name.startswith("on")] == []
     assert set(re.findall(r"url\((.)", text)) == {"#"}  # clip paths of the page itself
     assert "@import" not in text
     with_pictures = [name for name in SECTIONS if page.sections[name]["svg"]]
     assert with_pictures == [
-        name for name in SECTIONS if name not in ("overview", "populations", "projections", "operations", "provenance")
+        name
+        for name in SECTIONS
+        if name
+        not in ("overview", "populations", "projections", "operations", "provenance")
     ]
     links = [value[1:] for name, value in page.attributes if name == "href"]
     assert links == SECTIONS
@@ -76,9 +91,13 @@ def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document)
 def test_figures_are_those_of_the_graph(complete, document):
     run, stamp = complete
     page = document((run.path / "report.html").read_text())
-    with SynapseGraph.open(run.path / "graphs" / stamp / "mini_network_graph.h5") as graph:
+    with SynapseGraph.open(
+        run.path / "graphs" / stamp / "mini_network_graph.h5"
+    ) as graph:
         edges = graph.to_scipy("weight").tocoo()
-        rates = np.concatenate([p.rate.ravel() * (p.coding != "current") for p in graph.populations])
+        rates = np.concatenate(
+            [p.rate.ravel() * (p.coding != "current") for p in graph.populations]
+        )
         ends = [p.first + p.size for p in graph.populations]
         names = [p.name for p in graph.populations]
         sizes = [p.size for p in graph.populations]
@@ -97,24 +116,37 @@ def test_figures_are_those_of_the_graph(complete, document):
     source = np.searchsorted(ends, edges.row, side="right")
     for index, name in enumerate(names[:-1]):
         of = source == index
-        row = next(row for row in page.sections["projections"]["rows"] if row[0] == name)
+        row = next(
+            row for row in page.sections["projections"]["rows"] if row[0] == name
+        )
         assert row[3] == f"{of.sum():,}"
         assert float(row[4]) == pytest.approx(of.sum() / sizes[index], rel=1e-3)
         assert float(row[7]) == pytest.approx(edges.data[of].mean(), rel=1e-3, abs=1e-6)
-        assert row[10] == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
+        assert (
+            row[10]
+            == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
+        )
         sent = traffic[ends[index] - sizes[index] : ends[index]].sum()
         assert float(row[11].replace(",", "")) == pytest.approx(sent, rel=1e-3)
     spiking = traffic[ends[0] : ends[-2]]
     carried = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
-    shares = [f"{((carried < share - 1e-12).sum() + 1) / spiking.size:.1%}" for share in (0.5, 0.9)]
+    shares = [
+        f"{((carried < share - 1e-12).sum() + 1) / spiking.size:.1%}"
+        for share in (0.5, 0.9)
+    ]
     assert re.findall(r"[\d.]+%", page.text("traffic"))[:2] == shares
-    assert len([title for title in page.sections["network"]["titles"] if "→" in title]) == len(names) - 1
+    assert (
+        len([title for title in page.sections["network"]["titles"] if "→" in title])
+        == len(names) - 1
+    )
 
 
 def test_figures_are_those_of_the_simulation(complete, document):
     run, stamp = complete
     page = document((run.path / "report.html").read_text())
-    stated = json.loads((run.path / "simulations" / stamp / "sim_accuracies.json").read_text())
+    stated = json.loads(
+        (run.path / "simulations" / stamp / "sim_accuracies.json").read_text()
+    )
     low, high = stated["snn_accuracy_interval_95"]
     rows = page.sections["accuracy"]["rows"]
     assert ["SNN accuracy", f"{stated['snn_accuracy']:.2%}"] in rows
@@ -122,13 +154,27 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert ["ANN accuracy", f"{stated['ann_accuracy']:.2%}"] in rows
     assert ["read-out accuracy", f"{stated['readout_accuracy']:.2%}"] in rows
     assert "the softmax output is stochastic" in page.text("accuracy")
-    assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
+    assert {"spiking network, spikes", "spiking network, read-out"} <= {
+        *page.sections["accuracy"]["text"]
+    }
     assert page.sections["operations"]["rows"][1:] == [
-        ["synaptic operations", f"{stated['synaptic_operations_per_sample']:,.0f} per sample"],
-        ["MACs of the input", f"{stated['input_multiply_accumulates_per_sample']:,} per sample"],
-        ["MACs of the ANN", f"{stated['ann_multiply_accumulates_per_sample']:,} per sample"],
+        [
+            "synaptic operations",
+            f"{stated['synaptic_operations_per_sample']:,.0f} per sample",
+        ],
+        [
+            "MACs of the input",
+            f"{stated['input_multiply_accumulates_per_sample']:,} per sample",
+        ],
+        [
+            "MACs of the ANN",
+            f"{stated['ann_multiply_accumulates_per_sample']:,} per sample",
+        ],
         ["energy at 45 nm", f"{stated['energy_45nm_pj'] / 1000:#.4g} nJ/sample"],
-        ["ANN energy at 45 nm", f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ/sample"],
+        [
+            "ANN energy at 45 nm",
+            f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ/sample",
+        ],
         ["membrane updates", f"{stated['membrane_updates']:,.0f} per sample"],
         ["activation sparsity", f"{stated['activation_sparsity']:.2%}"],
         ["connection sparsity", f"{stated['connection_sparsity']:.2%}"],
@@ -136,7 +182,11 @@ def test_figures_are_those_of_the_simulation(complete, document):
     ]
     names = list(map(printable, stated["class_counts"]))
     cells = stated["readout_confusion"]
-    wrong = {(names[true], names[guess], str(count)) for true, guess, count in cells if true != guess}
+    wrong = {
+        (names[true], names[guess], str(count))
+        for true, guess, count in cells
+        if true != guess
+    }
     right = sum(count for true, guess, count in cells if true == guess)
     assert "predictions of the read-out" in page.text("confusion")
     assert right == round(stated["readout_accuracy"] * stated["num_samples"])
@@ -144,8 +194,14 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert set(shown) <= wrong
     assert len(shown) == min(10, len(wrong))
     for name, rate in stated["mean_rates"].items():
-        silent, saturated = (stated[f"{kind}_neurons"][name] for kind in ("silent", "saturated"))
-        assert page.rows("rates", name) == [f"{rate:.3g}", f"{silent:.1%}", f"{saturated:.1%}"]
+        silent, saturated = (
+            stated[f"{kind}_neurons"][name] for kind in ("silent", "saturated")
+        )
+        assert page.rows("rates", name) == [
+            f"{rate:.3g}",
+            f"{silent:.1%}",
+            f"{saturated:.1%}",
+        ]
     assert page.sections["activations"]["svg"] == len(stated["mean_rates"])
 
 
@@ -154,7 +210,9 @@ def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
 
     run, stamp = complete
     folder = run.path / "simulations" / stamp
-    model = keras.models.load_model(str(run.path / "parse" / "mini_network_parsed.h5"), compile=False)
+    model = keras.models.load_model(
+        str(run.path / "parse" / "mini_network_parsed.h5"), compile=False
+    )
     x = np.load(run.path / "dataset" / "x_test.npy")[:60].astype(np.float32) / 16
     first = model.layers[1]
     mean = keras.Model(model.inputs, first.output).predict(x).mean(axis=0).ravel()
@@ -164,18 +222,23 @@ def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
     assert f"correlation {np.corrcoef(mean, counts)[0, 1]:.4f}" in said
 
 
-def test_an_output_that_spikes_is_correlated_with_what_its_rates_represent(run, document):
+def test_an_output_that_spikes_is_correlated_with_what_its_rates_represent(
+    run, document
+):
     """Logits are signed, and a neuron's rate is from 0 to 1."""
     opened = Run(path=run.path)
     opened.parse(calibrate=8)
-    folder = opened.simulate(engine="event", samples=60, record_spikes=0, duration=8).directory
+    folder = opened.simulate(
+        engine="event", samples=60, record_spikes=0, duration=8
+    ).directory
     network = read_network(folder / "mini_network_parsed.h5")
     x = np.load(run.path / "dataset" / "x_test.npy")[:60].astype(np.float32) / 16
     logits = Analogue(network).outputs(x)
     with np.load(folder / "spike_rate_sums.npz") as sums:
         counts = sums[network.output.name]
     signed, clipped = (
-        np.corrcoef(mean, counts)[0, 1] for mean in (logits.mean(axis=0), logits.clip(0, 1).mean(axis=0))
+        np.corrcoef(mean, counts)[0, 1]
+        for mean in (logits.mean(axis=0), logits.clip(0, 1).mean(axis=0))
     )
     assert clipped > signed + 0.01
     said = document(write_report(open_run(run.path)).read_text()).text("activations")
@@ -188,16 +251,27 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
     page = document((run.path / "report.html").read_text())
     with (run.path / "train" / "training_history.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
-    assert float(page.rows("training", "val_accuracy")[0]) == pytest.approx(float(last["val_accuracy"]), rel=1e-3)
+    assert float(page.rows("training", "val_accuracy")[0]) == pytest.approx(
+        float(last["val_accuracy"]), rel=1e-3
+    )
     cost = json.loads(next(run.path.glob("maps/*/cost.json")).read_text())
     connectivity = cost["traffic"]["connectivity"]
-    assert page.rows("mapping", "connectivity") == [number(connectivity).value, "spikes/sample"]
-    energy = page.rows("mapping", "network energy")  # of a chip without figures of neurons
+    assert page.rows("mapping", "connectivity") == [
+        number(connectivity).value,
+        "spikes/sample",
+    ]
+    energy = page.rows(
+        "mapping", "network energy"
+    )  # of a chip without figures of neurons
     assert energy[1] == "nJ/sample"
-    assert float(energy[0]) * 1000 == pytest.approx(cost["energy"]["network_energy_pj"], rel=1e-3)
+    assert float(energy[0]) * 1000 == pytest.approx(
+        cost["energy"]["network_energy_pj"], rel=1e-3
+    )
     text = page.text("provenance")
     (mapped,) = run.records_of("map").values()
-    records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [run.records_of("simulate")[stamp]]
+    records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [
+        run.records_of("simulate")[stamp]
+    ]
     for record in [*records, run.records_of("graph")[stamp], mapped]:
         for file in [*record.inputs, *record.outputs]:
             assert file.sha256 in text
@@ -205,12 +279,22 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
     shown = Counter(map(tuple, page.sections["provenance"]["rows"]))
     recorded = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]
     stages = [recorded[name] for name in ("prepare", "train", "parse")]
-    stages += [recorded["simulations"][stamp], recorded["graphs"][stamp], *recorded["maps"].values()]
+    stages += [
+        recorded["simulations"][stamp],
+        recorded["graphs"][stamp],
+        *recorded["maps"].values(),
+    ]
     stated = Counter()
     for stage in stages:
         for name, value in stage["params"].items():
-            inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
-            stated.update((key, "" if item is None else str(item)) for key, item in inner.items())
+            inner = (
+                {f"{name} {key}": item for key, item in value.items()}
+                if isinstance(value, dict)
+                else {name: value}
+            )
+            stated.update(
+                (key, "" if item is None else str(item)) for key, item in inner.items()
+            )
     assert stated["seed", "0"] > 1
     assert {row: shown[row] for row in stated} == stated
 
@@ -223,8 +307,12 @@ def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
     assert "a &lt;i&gt; run" in text
     assert "<i>" not in text
     assert "b" not in page.tags
-    assert verify_run(open_run(run.path)).problems == []  # the page is no part of the run
-    assert re.search(r">[^<]*…e&lt;/text&gt;<", text)  # the class, shortened, in the figure of the confusion matrix
+    assert (
+        verify_run(open_run(run.path)).problems == []
+    )  # the page is no part of the run
+    assert re.search(
+        r">[^<]*…e&lt;/text&gt;<", text
+    )  # the class, shortened, in the figure of the confusion matrix
 
 
 @pytest.mark.parametrize("stages", [0, 1, 3])
@@ -233,14 +321,18 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     kept = list(manifest["stages"])[:0] + ["prepare", "train", "parse"][:stages]
     manifest["stages"] = {name: manifest["stages"][name] for name in kept}
     if stages == 3:
-        fidelity = {"samples": 360, "classifies": True, "trained": 0.9, "after": {"average_pooling": 0.75}}
+        fidelity = {
+            "samples": 360,
+            "classifies": True,
+            "trained": 0.9,
+            "after": {"average_pooling": 0.75},
+        }
         manifest["stages"]["parse"]["details"]["fidelity"] = fidelity
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     page = document(write_report(open_run(run.path)).read_text())
     assert "snnb simulate --run-dir" in page.text("accuracy")
-    changed = (
-        "as trained: 90.00% (360 test samples); accuracy after max pooling → average pooling: 75.00% (-15.00 points)"
-    )
+    changed = "as trained: 90.00% (360 test samples); accuracy after max pooling → "
+    changed += "average pooling: 75.00% (-15.00 points)"
     assert (changed in page.text("accuracy")) == (stages == 3)
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
@@ -256,15 +348,24 @@ def test_commands_of_a_page_can_be_pasted_into_a_shell(run, document, stages):
     page = document(write_report(open_run(path)).read_text())
     text = " ".join(page.text(section) for section in page.sections)
     commands = [shlex.split(command) for command in re.findall("`(snnb [^`]*)`", text)]
-    named = {command[1]: command[command.index("--run-dir") + 1] for command in commands}
+    named = {
+        command[1]: command[command.index("--run-dir") + 1] for command in commands
+    }
     expected = ("simulate", "graph", "map", *(() if stages else ("train",)))
     assert named == dict.fromkeys(expected, str(path))
 
 
 def test_run_writes_the_page_again_only_after_new_results(run):
-    page, command = run.path / "report.html", ["run", "--run-dir", str(run.path), "--quiet"]
+    page, command = (
+        run.path / "report.html",
+        ["run", "--run-dir", str(run.path), "--quiet"],
+    )
     assert main(command) == 0
-    mapping = Run(path=run.path).map(hardware="spinemap_5x5", method="sequential").directory.name
+    mapping = (
+        Run(path=run.path)
+        .map(hardware="spinemap_5x5", method="sequential")
+        .directory.name
+    )
     assert main(command) == 0
     assert f"maps/{mapping}" in page.read_text()
     written = page.stat()
@@ -272,28 +373,43 @@ def test_run_writes_the_page_again_only_after_new_results(run):
     assert page.stat() == written
     latest = Run(path=run.path).simulate(engine="event", samples=5).directory.name
     assert main(command) == 0
-    assert main(["report", str(run.path), "--simulation", min(run.records_of("simulate"))]) == 0
+    assert (
+        main(["report", str(run.path), "--simulation", min(run.records_of("simulate"))])
+        == 0
+    )
     assert main(command) == 0
     assert f"simulation {latest}" in page.read_text()
 
 
-def test_a_sweep_has_its_figure_and_one_of_operations_and_no_column_of_equal_values(run, document, drawn_figures):
+def test_a_sweep_has_its_figure_and_one_of_operations_and_no_column_of_equal_values(
+    run, document, drawn_figures
+):
     grid = {"duration": [5, 7], "threshold": [0.9, 1.1]}
     swept = Run(path=run.path).sweep(grid, simulate={"samples": 12, "engine": "event"})
     page = document(write_report(open_run(run.path)).read_text())
     assert page.sections["sweep"]["svg"] == 2
     text = page.text("sweep")
-    assert "grey: analogue network; bars: 95 % intervals" in text  # of the figure of the grid
+    assert (
+        "grey: analogue network; bars: 95 % intervals" in text
+    )  # of the figure of the grid
     assert "operations: synaptic operations/sample" in text
     assert text.count("synaptic operations per sample") == 1  # of an axis
     assert "Pareto front" in text
     for point in swept:
-        assert f"duration {point.values['duration']}, threshold {point.values['threshold']}" in text
+        assert (
+            f"duration {point.values['duration']}, threshold {point.values['threshold']}"
+            in text
+        )
     head, *rows = page.sections["sweep"]["rows"]
     assert "samples" not in head
     assert "The same for all points: samples 12, ANN" in text
     assert [row[:3] for row in rows] == [
-        [str(point.values["duration"]), str(point.values["threshold"]), point.simulation] for point in swept
+        [
+            str(point.values["duration"]),
+            str(point.values["threshold"]),
+            point.simulation,
+        ]
+        for point in swept
     ]
     # A table without the rows of a removed simulation is no grid.
     Run(path=run.path).remove(swept[1].simulation)
@@ -319,19 +435,36 @@ def test_a_page_that_cannot_be_written_is_an_error_before_it_is_made(run, tmp_pa
     shown, folder = [], tmp_path / "pages"
     folder.mkdir()
     with pytest.raises(OSError, match="/proc/"):
-        write_report(run, output=Path("/proc/page.html"), progress=lambda *progress: shown.append(progress))
+        write_report(
+            run,
+            output=Path("/proc/page.html"),
+            progress=lambda *progress: shown.append(progress),
+        )
     with pytest.raises(UsageError, match="is a directory; give the path of a file"):
-        write_report(run, output=folder, force=True, progress=lambda *progress: shown.append(progress))
+        write_report(
+            run,
+            output=folder,
+            force=True,
+            progress=lambda *progress: shown.append(progress),
+        )
     assert shown == []
-    write_report(run, output=folder / "page.html", progress=lambda *progress: shown.append(progress))
+    write_report(
+        run,
+        output=folder / "page.html",
+        progress=lambda *progress: shown.append(progress),
+    )
     assert shown
     assert [path.name for path in folder.iterdir()] == ["page.html"]
 
 
-def test_another_simulation_can_be_chosen_and_must_be_there(complete, tmp_path, document):
+def test_another_simulation_can_be_chosen_and_must_be_there(
+    complete, tmp_path, document
+):
     run, _ = complete
     first = min(run.records_of("simulate"))
-    page = document(write_report(run, simulation=first, output=tmp_path / "first.html").read_text())
+    page = document(
+        write_report(run, simulation=first, output=tmp_path / "first.html").read_text()
+    )
     assert f"simulations/{first}" in page.text("provenance")
     with pytest.raises(UsageError, match="there are: 2"):
         write_report(run, simulation="20200101T000000Z", output=tmp_path / "none.html")
@@ -340,7 +473,9 @@ def test_another_simulation_can_be_chosen_and_must_be_there(complete, tmp_path, 
 def test_a_changed_test_set_gives_no_activations(run, document):
     x = np.load(run.path / "dataset" / "x_test.npy")
     np.save(run.path / "dataset" / "x_test.npy", x[::-1])
-    assert "has changed since the simulation" in document(write_report(run).read_text()).text("activations")
+    assert "has changed since the simulation" in document(
+        write_report(run).read_text()
+    ).text("activations")
 
 
 def test_latency_and_interval_of_separated_firing_are_stated(run, document):
@@ -351,8 +486,15 @@ def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     text = document(face.report().read_text()).text("accuracy")
     # Windows of 4 steps: of 4 layers and the input, and of a layer and its source
     assert "20 samples of 20 time steps, one every 8 time steps" in text
-    assert (parsed["calibrated_steps"], parsed["latency_steps"], parsed["interval_steps"]) == (4, 20, 8)
-    assert (simulated.metrics["latency_steps"], simulated.metrics["interval_steps"]) == (20, 8)
+    assert (
+        parsed["calibrated_steps"],
+        parsed["latency_steps"],
+        parsed["interval_steps"],
+    ) == (4, 20, 8)
+    assert (
+        simulated.metrics["latency_steps"],
+        simulated.metrics["interval_steps"],
+    ) == (20, 8)
     assert simulated.record.details.output_coding == "spikes"
 
 
@@ -382,14 +524,22 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
         assert shown == numbers.split()
     assert "stale" not in page.text("overview")
     chip.write_text(chip.read_text() + "\n")
-    assert f"maps/{made.directory.name} is stale: {chip}" in document(face.report().read_text()).text("overview")
+    assert f"maps/{made.directory.name} is stale: {chip}" in document(
+        face.report().read_text()
+    ).text("overview")
     step, unit = page.rows("mapping", "time per step")
-    assert float(step) * {"ns": 1, "µs": 1000}[unit] == pytest.approx(cost["step"]["step_ns"], rel=1e-3)
+    assert float(step) * {"ns": 1, "µs": 1000}[unit] == pytest.approx(
+        cost["step"]["step_ns"], rel=1e-3
+    )
     between_chips = cost["traffic"]["spikes_between_chips"]
-    assert page.rows("mapping", "spikes between chips")[0] == number(between_chips).value
+    assert (
+        page.rows("mapping", "spikes between chips")[0] == number(between_chips).value
+    )
 
 
-def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
+def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(
+    run, tmp_path, document
+):
     face = Run(path=run.path)
     chip = tmp_path / "small.yaml"
     chip.write_text(CHIP.replace("64", "100"))
@@ -397,11 +547,19 @@ def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tm
     last = face.map(hardware=str(chip), method="sequential").directory
     page = document(face.report().read_text())
     costs = [json.loads((path / "cost.json").read_text()) for path in (first, last)]
-    assert page.rows("mapping", first.name)[1:4] == ["spinemap_5x5", "sequential", str(costs[0]["cores"]["cores"])]
+    assert page.rows("mapping", first.name)[1:4] == [
+        "spinemap_5x5",
+        "sequential",
+        str(costs[0]["cores"]["cores"]),
+    ]
     assert page.rows("mapping", f"{last.name} (below)")[1] == "chip (small.yaml)"
     for held in ("neurons", "axons", "synapses"):
         stated = costs[1][f"{held}_per_core"]
         limit = "unlimited" if stated["limit"] is None else f"{stated['limit']:,}"
-        assert page.rows("mapping", held)[:3] == [f"{stated['mean']:,.1f}", f"{stated['max']:,}", limit]
+        assert page.rows("mapping", held)[:3] == [
+            f"{stated['mean']:,.1f}",
+            f"{stated['max']:,}",
+            limit,
+        ]
     # The first core is full, and has the first neurons of the first layer
     assert page.rows("mapping", "0")[-1] == "00Conv2D_8x8x4 (100)"

@@ -12,7 +12,12 @@ from snnb.stages.prepare import PrepareDetails
 
 @pytest.fixture
 def run(tmp_path):
-    info = RunInfo(model="mini_network", dataset="digits", created_utc="2026-01-01T00:00:00+00:00", snnb_version="0")
+    info = RunInfo(
+        model="mini_network",
+        dataset="digits",
+        created_utc="2026-01-01T00:00:00+00:00",
+        snnb_version="0",
+    )
     return RunDirectory.create(tmp_path / "run", info, KINDS)
 
 
@@ -26,7 +31,9 @@ def write(params):
     """Run a `prepare` that writes `content` to two files."""
     split = PreparedSplit(shape=(1,), dtype="uint8", class_counts={"0": 1})
     origin = {"dataset": "digits", "version": "1", "licence": "none", "source": "test"}
-    details = PrepareDetails(**origin, scale=16, class_names=["0"], splits={"train": split})
+    details = PrepareDetails(
+        **origin, scale=16, class_names=["0"], splits={"train": split}
+    )
 
     def prepare(run, content):
         with run.stage("prepare", params, inputs=[]) as output:

@@ -21,7 +21,9 @@ def content(run):
 
 
 def hidden(run):
-    return sorted(p.name for p in run.path.rglob(".*") if p.name not in (".lock", ".hashes.json"))
+    return sorted(
+        p.name for p in run.path.rglob(".*") if p.name not in (".lock", ".hashes.json")
+    )
 
 
 def test_a_stage_leaves_its_files_their_hashes_and_nothing_else(run, write):
@@ -31,7 +33,10 @@ def test_a_stage_leaves_its_files_their_hashes_and_nothing_else(run, write):
     record = again.record_of("prepare")
     assert [f.path for f in record.outputs] == ["dataset/deep/y.npy", "dataset/x.npy"]
     # sha256 of b"first" by coreutils: printf first | sha256sum
-    assert record.outputs[1].sha256 == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+    assert (
+        record.outputs[1].sha256
+        == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+    )
     assert record.outputs[1].size_bytes == 5
     assert hidden(run) == []
 
@@ -85,12 +90,21 @@ def changes(event, arguments, folder):
     """Whether an audited operation changes a folder, or reads what says whether a change is complete."""
     if event not in FAILING:
         return False
-    paths = [os.fsdecode(path) for path in arguments[:2] if isinstance(path, (str, bytes, os.PathLike))]
-    if any(map(os.path.isabs, paths)) and not any(str(folder) in path for path in paths):
+    paths = [
+        os.fsdecode(path)
+        for path in arguments[:2]
+        if isinstance(path, (str, bytes, os.PathLike))
+    ]
+    if any(map(os.path.isabs, paths)) and not any(
+        str(folder) in path for path in paths
+    ):
         return False
     if event != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR):
         return True
-    return Path(paths[0]) == folder or Path(paths[0]).name in ("manifest.yaml", ".journal.json")
+    return Path(paths[0]) == folder or Path(paths[0]).name in (
+        "manifest.yaml",
+        ".journal.json",
+    )
 
 
 def fail_at(number, action, folder, report, since):
@@ -148,7 +162,9 @@ def failures(action, folder, report, since=None):
     raise AssertionError("the action has more file operations")
 
 
-def test_after_any_failed_operation_a_stage_has_happened_or_has_not_and_says_so(run, write, tmp_path):
+def test_after_any_failed_operation_a_stage_has_happened_or_has_not_and_says_so(
+    run, write, tmp_path
+):
     """The renamed manifest is the commit: what fails after it undoes nothing."""
     with run.locked():
         write(run, "old")
@@ -166,7 +182,9 @@ def test_after_any_failed_operation_a_stage_has_happened_or_has_not_and_says_so(
             now = content(after)
         assert now in ("old", f"new{number}")
         is_new = now != "old"
-        assert is_new == (message is None or "complete and recorded nevertheless" in message)
+        assert is_new == (
+            message is None or "complete and recorded nevertheless" in message
+        )
         assert verify_run(after).problems == []
         assert hidden(after) == []
         outcomes.add((is_new, message is None))
@@ -177,7 +195,9 @@ def test_after_any_failed_operation_a_stage_has_happened_or_has_not_and_says_so(
 
 
 @pytest.mark.parametrize("before", [pytest.param(None, marks=pytest.mark.slow), "old"])
-def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write, before):
+def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(
+    run, write, before
+):
     if before is not None:
         with run.locked():
             write(run, before)
@@ -201,7 +221,9 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
     assert outcomes == {"old", "new"}
 
 
-def test_killed_at_any_file_operation_the_creation_of_a_run_is_made_good_by_the_next(tmp_path, run):
+def test_killed_at_any_file_operation_the_creation_of_a_run_is_made_good_by_the_next(
+    tmp_path, run
+):
     def create(number):
         return RunDirectory.create(tmp_path / f"new{number}", run.manifest.run, KINDS)
 
@@ -216,10 +238,17 @@ def test_a_hidden_directory_that_no_journal_names_is_left_alone(run, write):
     """A leftover is recognised by the record of the command that made it, not by its name."""
     with run.locked():
         write(run, "first")
-    for name in (".incomplete-dataset", ".replaced-dataset", ".notes.partial", ".g.csv.abcdefgh.partial"):
+    for name in (
+        ".incomplete-dataset",
+        ".replaced-dataset",
+        ".notes.partial",
+        ".g.csv.abcdefgh.partial",
+    ):
         (run.path / name).mkdir()
         (run.path / name / "mine").write_text("mine")
-    with run.locked(), pytest.raises(InputError, match="incomplete-dataset was not written by `snnb`"):
+    with run.locked(), pytest.raises(
+        InputError, match="incomplete-dataset was not written by `snnb`"
+    ):
         write(run, "second")
     assert len(list(run.path.glob(".*/mine"))) == 4
     assert content(run) == "first"
@@ -235,7 +264,9 @@ def test_a_file_of_the_journals_name_is_not_lost(run, write, tmp_path, kind):
         (tmp_path / "mine").write_text('{"seal": "')
     else:
         path.mkdir()
-    with run.locked(), pytest.raises(InputError, match="json was not written by `snnb`"):
+    with run.locked(), pytest.raises(
+        InputError, match="json was not written by `snnb`"
+    ):
         write(run, "first")
     assert os.path.lexists(path)
     assert kind != "text" or path.read_text() == '{"mine": 1}'
@@ -258,9 +289,21 @@ def test_a_journal_from_somebody_else_names_results_only(run, write, tmp_path):
     (run.path / "mine").mkdir()
     (run.path / "simulations").symlink_to(tmp_path)
     (tmp_path / "20260101T000000Z").mkdir()
-    seal = (run.path / "manifest.yaml").read_text().splitlines()[-1].rpartition(" ")[2] + "\n"
-    names = ("mine", "../run", "..", "", "/", "simulations/20260101T000000Z", "simulations/..")
-    journal = Journal(seal=seal, replaced=dict.fromkeys(names, False), removed=list(names))
+    seal = (run.path / "manifest.yaml").read_text().splitlines()[-1].rpartition(" ")[
+        2
+    ] + "\n"
+    names = (
+        "mine",
+        "../run",
+        "..",
+        "",
+        "/",
+        "simulations/20260101T000000Z",
+        "simulations/..",
+    )
+    journal = Journal(
+        seal=seal, replaced=dict.fromkeys(names, False), removed=list(names)
+    )
     write_journal(run.path, journal)
     with run.locked():
         pass
@@ -284,16 +327,22 @@ def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):
     path, info = tmp_path / "new", run.manifest.run
     with ThreadPoolExecutor(1) as other:
         path.mkdir()
-        with locked(path, wait=False, say=print):  # one that is about to write the manifest
+        with locked(
+            path, wait=False, say=print
+        ):  # one that is about to write the manifest
             created = other.submit(RunDirectory.create, path, info, KINDS)
             with pytest.raises(TimeoutError):
                 created.result(timeout=0.05)
             first = info.model_copy(update={"created_utc": "2025-01-01T00:00:00+00:00"})
-            manifest.save_manifest(manifest_type(KINDS)(run=first), path / manifest.NAME)
+            manifest.save_manifest(
+                manifest_type(KINDS)(run=first), path / manifest.NAME
+            )
         assert created.result(timeout=10).manifest.run == first
 
 
-def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(run, write):
+def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(
+    run, write
+):
     (run.path / "dataset").mkdir()
     (run.path / "dataset" / "mine.txt").write_text("precious")
     with run.locked(), pytest.raises(InputError, match="move it away"):
@@ -310,12 +359,20 @@ def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_
     assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before
 
 
-def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_with_a_stage_is_not(run, write):
+def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_with_a_stage_is_not(
+    run, write
+):
     other = run.manifest.run.model_copy(update={"dataset": "mnist"})
     with run.locked(), pytest.raises(UpstreamError, match="in use by process"):
-        RunDirectory.create(run.path, other, KINDS, wait=False)  # another process may be in its first stage
+        RunDirectory.create(
+            run.path, other, KINDS, wait=False
+        )  # another process may be in its first stage
     taken = RunDirectory.create(run.path, other, KINDS)
-    assert RunDirectory.open(run.path, KINDS).manifest.run.dataset == taken.manifest.run.dataset == "mnist"
+    assert (
+        RunDirectory.open(run.path, KINDS).manifest.run.dataset
+        == taken.manifest.run.dataset
+        == "mnist"
+    )
     with pytest.raises(UsageError, match="was assigned to another model"), run.locked():
         pass
     with taken.locked():

@@ -28,7 +28,9 @@ def held_elsewhere(run):
 
 @pytest.mark.parametrize("wait", [False, True])
 @pytest.mark.parametrize("folder", ["empty", "without results"])
-def test_a_folder_without_results_is_taken_after_its_lock_is_free_unless_no_wait(run, held_elsewhere, folder, wait):
+def test_a_folder_without_results_is_taken_after_its_lock_is_free_unless_no_wait(
+    run, held_elsewhere, folder, wait
+):
     child, release = held_elsewhere
     info = run.manifest.run.model_copy(update={"model": "other"})
     if folder == "empty":
@@ -39,13 +41,21 @@ def test_a_folder_without_results_is_taken_after_its_lock_is_free_unless_no_wait
         said.append(message)
         os.write(release, b"x")
 
-    outcome = contextlib.nullcontext() if wait else pytest.raises(UpstreamError, match=f"in use by process {child}")
+    outcome = (
+        contextlib.nullcontext()
+        if wait
+        else pytest.raises(UpstreamError, match=f"in use by process {child}")
+    )
     with outcome:
         RunDirectory.create(run.path, info, run.kinds, wait=wait, say=say)
     assert (run.path / "manifest.yaml").exists() == (wait or folder != "empty")
     if wait or folder != "empty":
-        assert RunDirectory.open(run.path, run.kinds).model == ("other" if wait else "mini_network")
-    assert [f"waiting for {run.path}, in use by process {child}" in line for line in said] == [True] * wait
+        assert RunDirectory.open(run.path, run.kinds).model == (
+            "other" if wait else "mini_network"
+        )
+    assert [
+        f"waiting for {run.path}, in use by process {child}" in line for line in said
+    ] == [True] * wait
 
 
 SECOND = """
@@ -70,7 +80,10 @@ def test_a_process_does_not_wait_for_the_lock_of_a_process_that_has_started_it(r
     command = [sys.executable, "-c", SECOND, str(run.path)]
     with run.locked():
         below_a_shell = subprocess.run(
-            ["bash", "-c", '"$@"; exit $?', "bash", *command], capture_output=True, text=True, timeout=60
+            ["bash", "-c", '"$@"; exit $?', "bash", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     assert below_a_shell.returncode == 1
     assert below_a_shell.stderr.splitlines()[-1].startswith(
@@ -86,21 +99,33 @@ def test_nothing_is_written_through_a_link(run, write, tmp_path, name):
     victim.write_text("mine")
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(victim)
-    expected = pytest.raises(OSError, match="symbolic links") if name == ".lock" else contextlib.nullcontext()
+    expected = (
+        pytest.raises(OSError, match="symbolic links")
+        if name == ".lock"
+        else contextlib.nullcontext()
+    )
     with expected, run.locked():
         write(run, "first")
     assert victim.read_text() == "mine"
 
 
-@pytest.mark.parametrize("holder", ["null", '{"pid": 1, "host": "\\u001b[2J", "since": 1, "command": ""}'])
-def test_whatever_the_lock_file_says_the_second_process_is_told(run, held_elsewhere, holder):
+@pytest.mark.parametrize(
+    "holder", ["null", '{"pid": 1, "host": "\\u001b[2J", "since": 1, "command": ""}']
+)
+def test_whatever_the_lock_file_says_the_second_process_is_told(
+    run, held_elsewhere, holder
+):
     (run.path / ".lock").write_text(holder)
-    with pytest.raises(UpstreamError, match="in use by") as caught, run.locked(wait=False):
+    with pytest.raises(UpstreamError, match="in use by") as caught, run.locked(
+        wait=False
+    ):
         pass
     assert "\x1b" not in str(caught.value)
 
 
-def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_elsewhere):
+def test_reading_beside_a_running_stage_says_who_works_there(
+    run, write, held_elsewhere
+):
     child, _ = held_elsewhere
     (run.path / ".incomplete-dataset").mkdir()
     write_journal(run.path, Journal(seal="", replaced={"dataset": False}))

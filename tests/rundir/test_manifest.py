@@ -30,7 +30,9 @@ def stored(run, write):
     return path, yaml.safe_load(path.read_text())
 
 
-def test_what_is_read_is_what_was_written_with_keys_in_the_order_of_the_contract(run, stored):
+def test_what_is_read_is_what_was_written_with_keys_in_the_order_of_the_contract(
+    run, stored
+):
     path, data = stored
     assert load_manifest(path, KINDS) == run.manifest
     assert list(data) == ["schema_version", "run", "stages"]
@@ -52,14 +54,34 @@ def change(data, path, value):
     [
         (("schema_version",), 2, "schema_version is 2"),
         (("run", "colour"), "red", r"run\.colour"),
-        (("stages", "prepare", "params", "seed"), "seven", r"stages\.prepare\.params\.seed"),
-        (("stages", "prepare", "params", "epochs"), 3, r"stages\.prepare\.params\.epochs"),
-        (("stages", "prepare", "outputs", 0, "path"), "../../etc/passwd", "leaves the run directory"),
+        (
+            ("stages", "prepare", "params", "seed"),
+            "seven",
+            r"stages\.prepare\.params\.seed",
+        ),
+        (
+            ("stages", "prepare", "params", "epochs"),
+            3,
+            r"stages\.prepare\.params\.epochs",
+        ),
+        (
+            ("stages", "prepare", "outputs", 0, "path"),
+            "../../etc/passwd",
+            "leaves the run directory",
+        ),
         (("stages", "prepare", "outputs", 0, "sha256"), "abc", "sha256"),
         (("stages", "prepare", "status"), "half", "status"),
         (("run", "model"), "../../../escaped", r"run\.model"),
-        (("stages", "prepare", "outputs", 0, "path"), "train/x.npy", "is not in dataset/"),
-        (("stages", "prepare", "timing", "started_utc"), "9999999-99-99", r"timing\.started_utc"),
+        (
+            ("stages", "prepare", "outputs", 0, "path"),
+            "train/x.npy",
+            "is not in dataset/",
+        ),
+        (
+            ("stages", "prepare", "timing", "started_utc"),
+            "9999999-99-99",
+            r"timing\.started_utc",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
@@ -89,7 +111,9 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("folder", ["simulations", "graphs"])
-@pytest.mark.parametrize("stamp", ["../../victim", "x", "20260101T000000Z/..", "20260101T000000Z\n"])
+@pytest.mark.parametrize(
+    "stamp", ["../../victim", "x", "20260101T000000Z/..", "20260101T000000Z\n"]
+)
 def test_stamps_are_stamps(stored, folder, stamp):
     file, data = stored
     data["stages"][folder] = {stamp: {}}
@@ -100,7 +124,9 @@ def test_stamps_are_stamps(stored, folder, stamp):
 
 def test_of_results_that_started_in_one_second_the_last_name_is_the_latest(run, stored):
     record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
-    timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
+    timing = record.timing.model_copy(
+        update={"started_utc": "2200-01-01T00:00:00+00:00"}
+    )
     later = record.model_copy(update={"timing": timing})
 
     def latest(results):
@@ -108,7 +134,11 @@ def test_of_results_that_started_in_one_second_the_last_name_is_the_latest(run, 
         run.manifest = run.manifest.model_copy(update={"stages": stages})
         return run.latest("map")
 
-    assert latest(dict.fromkeys(names, record)) == latest(dict.fromkeys(reversed(names), record)) == names[1]
+    assert (
+        latest(dict.fromkeys(names, record))
+        == latest(dict.fromkeys(reversed(names), record))
+        == names[1]
+    )
     assert latest({names[0]: later, names[1]: record}) == names[0]
     assert latest({}) is None
 
@@ -133,7 +163,12 @@ def alter_in_secret(path):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, content in (("a/b/1", b"one"), ("a/2", b"two"), ("a-b/3", b"three"), ("notes.txt", b"")):
+    for name, content in (
+        ("a/b/1", b"one"),
+        ("a/2", b"two"),
+        ("a-b/3", b"three"),
+        ("notes.txt", b""),
+    ):
         put(tmp_path / "pets" / name, content)
     put(tmp_path / "pets" / ".cache" / "4", b"hidden")
     return tmp_path / "pets"
@@ -141,7 +176,12 @@ def folder(tmp_path):
 
 LINES = "".join(
     f"{sha256(content)}  {name}\n"
-    for name, content in (("a/2", b"two"), ("a/b/1", b"one"), ("a-b/3", b"three"), ("notes.txt", b""))
+    for name, content in (
+        ("a/2", b"two"),
+        ("a/b/1", b"one"),
+        ("a-b/3", b"three"),
+        ("notes.txt", b""),
+    )
 )
 
 
@@ -193,7 +233,9 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
 
 def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
     record = record_of(folder)
-    monkeypatch.setattr("snnb.rundir.manifest.sha256_of", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(
+        "snnb.rundir.manifest.sha256_of", lambda path: pytest.fail(f"{path} was read")
+    )
     assert changed(record) is None
     put(folder / "new", b"1")
     assert changed(record) == "has changed"  # the sizes say so
@@ -203,7 +245,11 @@ def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
     path = tmp_path / "model.h5"
     put(path, b"weights")
     record = file_record(path)
-    assert (record.sha256, record.size_bytes, record.listing) == (sha256(b"weights"), 7, None)
+    assert (record.sha256, record.size_bytes, record.listing) == (
+        sha256(b"weights"),
+        7,
+        None,
+    )
     put(path, b"weights", time=1)
     assert changed(record) is None
     for other in (b"Weights", b"more weights"):
@@ -220,7 +266,9 @@ def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(fold
     assert changed(record, read_all=True) == "has changed"
 
 
-def test_links_are_not_followed_and_what_they_lead_to_has_its_own_record(folder, tmp_path):
+def test_links_are_not_followed_and_what_they_lead_to_has_its_own_record(
+    folder, tmp_path
+):
     outside = tmp_path / "outside"
     put(outside / "5", b"longer")
     (outside / "back").symlink_to(outside)
@@ -236,10 +284,16 @@ def test_links_are_not_followed_and_what_they_lead_to_has_its_own_record(folder,
         **{name: len(str(target)) for name, target in targets.items()},
     }
     records = external_records([folder])
-    assert [(record.path, record.files) for record in records] == [(str(folder), 7), (str(outside), 2)]
+    assert [(record.path, record.files) for record in records] == [
+        (str(folder), 7),
+        (str(outside), 2),
+    ]
     assert [changed(record, read_all=True) for record in records] == [None, None]
     put(outside / "5", b"other!")
-    assert [changed(record, read_all=True) for record in records] == [None, "has changed"]
+    assert [changed(record, read_all=True) for record in records] == [
+        None,
+        "has changed",
+    ]
     (folder / "e").unlink()
     (folder / "e").symlink_to(folder / "a")
     assert changed(records[0]) == "has changed"
@@ -275,7 +329,9 @@ def test_each_flipped_bit_of_a_manifest_is_found(stored):
             RunDirectory.open(file.parent, KINDS)
         assert "\n" not in str(caught.value)
     file.write_bytes(content[: content.index(b"stages:")])
-    with pytest.raises(InputError, match="has no checksum in its last line; restore it"):
+    with pytest.raises(
+        InputError, match="has no checksum in its last line; restore it"
+    ):
         RunDirectory.open(file.parent, KINDS)
 
 
@@ -283,7 +339,9 @@ def test_an_edited_manifest_is_read_with_the_line_that_the_message_names(stored)
     file, _ = stored
     edited = file.read_text().replace("model: mini_network", "model: lenet_mnist")
     file.write_text(edited)
-    with pytest.raises(InputError, match="was changed after it was written; restore it from a copy") as caught:
+    with pytest.raises(
+        InputError, match="was changed after it was written; restore it from a copy"
+    ) as caught:
         RunDirectory.open(file.parent, KINDS)
     (line,) = re.findall("`(.*)`", str(caught.value))
     file.write_text(f"{edited[: edited.index(SEAL)]}{line}\n")

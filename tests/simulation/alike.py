@@ -14,8 +14,14 @@ SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
 def weighted(random, name, kind, config, inputs, *shape, spread=(0.5, 0.1)):
     """A layer with a random kernel of a shape, and random biases, of these standard deviations."""
     depthwise = kind == "DepthwiseConv2D"
-    kernel, bias = random.normal(0, spread[0], shape), random.normal(0, spread[1], shape[-1 - depthwise])
-    arrays = {"depthwise_kernel" if depthwise else "kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
+    kernel, bias = (
+        random.normal(0, spread[0], shape),
+        random.normal(0, spread[1], shape[-1 - depthwise]),
+    )
+    arrays = {
+        "depthwise_kernel" if depthwise else "kernel": kernel.astype(np.float32),
+        "bias": bias.astype(np.float32),
+    }
     return StoredLayer(name, kind, config, inputs, arrays)
 
 
@@ -28,8 +34,16 @@ def network_of(model, folder):
 def simulate_case(case, target, settings, **changes):
     """Simulate the samples of a case with ten classes into a directory."""
     target.mkdir(exist_ok=True)
-    arguments = {"x": case.x, "y": case.y, "scale": 1.0, "class_names": list("abcdefghij"), "num_classes": 10}
-    return simulate(case.parsed, target, name="n", settings=settings, **{**arguments, **changes})
+    arguments = {
+        "x": case.x,
+        "y": case.y,
+        "scale": 1.0,
+        "class_names": list("abcdefghij"),
+        "num_classes": 10,
+    }
+    return simulate(
+        case.parsed, target, name="n", settings=settings, **{**arguments, **changes}
+    )
 
 
 def run_engine(engine, network, settings, x):
@@ -42,18 +56,33 @@ def simulate_calibrated(engine, found, x, steps, logits):
 
     The error is the squared difference from the `logits` of the trained network, as a share of their square.
     """
-    counted = run_engine(engine, found.network, SimulationSettings(duration=steps, samples=len(x)), x)
-    readout = counted.readout * np.float32(found.layers[found.network.output.name].scale_factors) / steps
-    error = np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum()
+    counted = run_engine(
+        engine, found.network, SimulationSettings(duration=steps, samples=len(x)), x
+    )
+    readout = (
+        counted.readout
+        * np.float32(found.layers[found.network.output.name].scale_factors)
+        / steps
+    )
+    error = (
+        np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum()
+        / np.square(logits).sum()
+    )
     return counted, readout, error
 
 
 def observed(engine, network, settings, x, first=0):
     """What an engine counts of samples, the spikes of the output in each step, and its read-out after each, if any."""
     parts = []
-    counted = engine(network, settings).simulate(x, first, lambda *part: parts.append(part))
+    counted = engine(network, settings).simulate(
+        x, first, lambda *part: parts.append(part)
+    )
     spikes, readouts = zip(*parts)
-    return counted, np.concatenate(spikes, axis=1), readouts[0] if readouts[0] is None else np.concatenate(readouts, 1)
+    return (
+        counted,
+        np.concatenate(spikes, axis=1),
+        readouts[0] if readouts[0] is None else np.concatenate(readouts, 1),
+    )
 
 
 def spike_trains(table, samples, steps, size):
@@ -70,7 +99,9 @@ def simulated(engine, case, settings, samples=slice(0, 70)):
 
 
 def assert_every_spike_is_the_same(engines, case, settings):
-    (one, one_spikes), (two, two_spikes) = (simulated(engine, case, settings) for engine in engines)
+    (one, one_spikes), (two, two_spikes) = (
+        simulated(engine, case, settings) for engine in engines
+    )
     assert list(one.counts) == list(two.counts)
     for name, counts in one.counts.items():
         assert counts.any()
@@ -85,6 +116,8 @@ def assert_every_spike_is_the_same(engines, case, settings):
 
 def assert_of_10000_counts_at_most_one_differs_by_one(engines, case):
     (one, _), (two, _) = (simulated(engine, case, SETTINGS) for engine in engines)
-    differences = np.concatenate([(two.counts[name] - one.counts[name]).ravel() for name in one.counts])
+    differences = np.concatenate(
+        [(two.counts[name] - one.counts[name]).ravel() for name in one.counts]
+    )
     assert np.abs(differences).max() <= 1
     assert (differences != 0).mean() <= 1e-4

@@ -37,21 +37,36 @@ class Case:
 def trained():
     """The mini network of the recorded run; its pictures are digits that it was not trained on."""
     x, y = (np.load(RECORDED / "dataset" / f"{name}_test.npy")[:200] for name in "xy")
-    return Case(RECORDED / "parse" / "mini_network_parsed.h5", (x / 16).astype(np.float32), y)
+    return Case(
+        RECORDED / "parse" / "mini_network_parsed.h5", (x / 16).astype(np.float32), y
+    )
 
 
 @pytest.fixture(scope="session")
 def branched(tmp_path_factory):
     """Random weights; branches of different strides and paddings, joined, in every kind of layer but max pooling."""
     x = Input((8, 9, 3), name="input")
-    first = layers.Conv2D(6, 3, padding="same", activation="relu", name="00Conv2D_8x9x6")(x)
+    first = layers.Conv2D(
+        6, 3, padding="same", activation="relu", name="00Conv2D_8x9x6"
+    )(x)
     left = layers.ZeroPadding2D(((1, 0), (2, 1)), name="01ZeroPadding2D_9x12x6")(first)
-    left = layers.Conv2D(5, (2, 3), strides=(2, 1), activation="relu", name="02Conv2D_4x10x5")(left)
-    left = layers.AveragePooling2D((2, 3), strides=(1, 2), name="03AveragePooling2D_3x4x5")(left)
+    left = layers.Conv2D(
+        5, (2, 3), strides=(2, 1), activation="relu", name="02Conv2D_4x10x5"
+    )(left)
+    left = layers.AveragePooling2D(
+        (2, 3), strides=(1, 2), name="03AveragePooling2D_3x4x5"
+    )(left)
     right = layers.DepthwiseConv2D(
-        3, 2, "same", depth_multiplier=2, activation="relu", name="04DepthwiseConv2D_4x5x12"
+        3,
+        2,
+        "same",
+        depth_multiplier=2,
+        activation="relu",
+        name="04DepthwiseConv2D_4x5x12",
     )(first)
-    right = layers.AveragePooling2D(3, strides=2, padding="same", name="05AveragePooling2D_2x3x12")(right)
+    right = layers.AveragePooling2D(
+        3, strides=2, padding="same", name="05AveragePooling2D_2x3x12"
+    )(right)
     right = layers.Reshape((3, 4, 6), name="06Reshape_3x4x6")(right)
     joined = layers.Concatenate(name="07Concatenate_3x4x11")([left, right])
     joined = layers.Conv2D(7, 1, activation="relu", name="08Conv2D_3x4x7")(joined)
@@ -61,21 +76,44 @@ def branched(tmp_path_factory):
     random = np.random.default_rng(3)
     for layer in model.layers:
         shapes = [weight.shape for weight in layer.get_weights()]
-        layer.set_weights([random.normal(0.05, 1 / np.sqrt(np.prod(s[:-1])), s) * (len(s) > 1) + 0.02 for s in shapes])
+        layer.set_weights(
+            [
+                random.normal(0.05, 1 / np.sqrt(np.prod(s[:-1])), s) * (len(s) > 1)
+                + 0.02
+                for s in shapes
+            ]
+        )
     parsed = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
     write_model(model, parsed)
-    return Case(parsed, random.random((70, 8, 9, 3), dtype=np.float32), random.integers(0, 10, 70))
+    return Case(
+        parsed,
+        random.random((70, 8, 9, 3), dtype=np.float32),
+        random.integers(0, 10, 70),
+    )
 
 
 @pytest.fixture
 def pooled():
     """A network without a file: max pooling of the input beside a population that reads it."""
-    arrays = {"kernel": np.zeros((1, 1, 3, 6), np.float32), "bias": np.zeros(6, np.float32)}
+    arrays = {
+        "kernel": np.zeros((1, 1, 3, 6), np.float32),
+        "bias": np.zeros(6, np.float32),
+    }
     entries = [
-        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}),
-        StoredLayer("first", "Conv2D", {"filters": 6, "kernel_size": [1, 1]}, ("input",), arrays),
+        StoredLayer(
+            "input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}
+        ),
+        StoredLayer(
+            "first", "Conv2D", {"filters": 6, "kernel_size": [1, 1]}, ("input",), arrays
+        ),
         StoredLayer("joined", "Concatenate", {"axis": 3}, ("input", "first"), {}),
-        StoredLayer("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("joined",), {}),
+        StoredLayer(
+            "pool",
+            "MaxPooling2D",
+            {"pool_size": [2, 2], "strides": [2, 2]},
+            ("joined",),
+            {},
+        ),
     ]
     return assemble(entries)
 
@@ -87,4 +125,6 @@ def exact(branched, tmp_path_factory):
     model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
     parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
     write_model(model, parsed)
-    return dataclasses.replace(branched, parsed=parsed, x=np.round(branched.x * 16) / 16)
+    return dataclasses.replace(
+        branched, parsed=parsed, x=np.round(branched.x * 16) / 16
+    )

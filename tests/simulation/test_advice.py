@@ -51,11 +51,17 @@ def of_rates(rates):
 @pytest.mark.parametrize(
     ("accuracies", "named"),
     [
-        ((0.922, 0.682, 0.922), [["--output spikes or membrane"]]),  # the issue's: nothing is lost before the output
+        (
+            (0.922, 0.682, 0.922),
+            [["--output spikes or membrane"]],
+        ),  # the issue's: nothing is lost before the output
         ((0.95, 0.65, 0.8), [["--output"], ["--initial-potential 0.5", "--calibrate"]]),
         ((0.95, 0.65, 0.7), [["--initial-potential 0.5", "--calibrate"], ["--output"]]),
         ((0.95, 0.7, 0.7), [["--initial-potential 0.5", "--calibrate"]]),
-        ((0.95, 0.7, None), [["--initial-potential 0.5", "--calibrate"]]),  # the toolbox's
+        (
+            (0.95, 0.7, None),
+            [["--initial-potential 0.5", "--calibrate"]],
+        ),  # the toolbox's
         ((0.95, 0.945, 0.95), []),  # half a point
         ((0.95, 0.938, 0.938), []),  # within the interval of 1,000 samples
     ],
@@ -70,13 +76,18 @@ def test_causes_come_in_the_order_of_what_they_cost(branched, accuracies, named)
 
 def test_more_steps_come_first_where_the_last_half_gained(branched):
     (line,) = _advice(branched.network, 0.95, 0.7, 0.7, by_step=(0.1, 0.5, 0.6, 0.7))
-    assert line.index("--duration; the last half gained 20.0 points") < line.index("--initial-potential")
+    assert line.index("--duration; the last half gained 20.0 points") < line.index(
+        "--initial-potential"
+    )
 
 
 def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branched):
     network = replace(branched.network, steps=8)
     (line,) = _advice(network, 0.95, 0.735, 0.735, duration=32)
-    assert "calibrated for 8 time steps, which loses 21.5 points; give --duration 8" in line
+    assert (
+        "calibrated for 8 time steps, which loses 21.5 points; give --duration 8"
+        in line
+    )
     (line,) = _advice(network, 0.95, 0.95, 0.95, duration=32)
     assert "points" not in line
     (line,) = _advice(network, 0.95, 0.7, 0.7, coding="spikes", duration=8)
@@ -89,7 +100,9 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
     assert len(names) > FEW + 1
     for silent in (names[1 : FEW + 1], names[1:]):
         rates = {name: float(name not in silent) / 2 for name in names}
-        lines = advice(of_rates(rates), SimulationSettings(samples=10), branched.network)
+        lines = advice(
+            of_rates(rates), SimulationSettings(samples=10), branched.network
+        )
         assert len(lines) == (FEW if len(silent) == FEW else 1)
         assert silent[0] in lines[0]
         assert silent[-1] in lines[-1]
@@ -98,7 +111,11 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
 @pytest.mark.parametrize(("rate", "warned"), [(200, True), (1000, False)])
 def test_slow_poisson_input_is_warned_about(branched, rate, warned):
     rates = {population.name: 0.5 for population in branched.network.populations}
-    lines = advice(of_rates(rates), SimulationSettings(input="poisson", input_rate=rate), branched.network)
+    lines = advice(
+        of_rates(rates),
+        SimulationSettings(input="poisson", input_rate=rate),
+        branched.network,
+    )
     assert ["outweigh" in line for line in lines] == [True] * warned
 
 
@@ -106,12 +123,20 @@ def test_slow_poisson_input_is_warned_about(branched, rate, warned):
     ("ann", "first", "samples", "measured_on", "said"),
     [
         (0.95, 0, 1000, 1000, "12.0 of them without spikes"),
-        (0.95, 200, 1000, 1000, "12.0 points on the first 1,000 samples without spikes"),
+        (
+            0.95,
+            200,
+            1000,
+            1000,
+            "12.0 points on the first 1,000 samples without spikes",
+        ),
         (0.95, 0, 400, 1000, "12.0 points on the first 1,000 samples without spikes"),
         (0.80, 0, 1000, 1000, "12.0 points without spikes"),  # more than is lost
     ],
 )
-def test_a_loss_of_the_conversion_names_its_samples(branched, ann, first, samples, measured_on, said):
+def test_a_loss_of_the_conversion_names_its_samples(
+    branched, ann, first, samples, measured_on, said
+):
     fidelity = Fidelity(
         samples=measured_on,
         classifies=True,
@@ -131,7 +156,10 @@ def test_a_loss_of_the_conversion_names_its_samples(branched, ann, first, sample
     assert cause.startswith(f"{said}, by max pooling → average pooling; ")
 
 
-HALF, CALIBRATE = "start at half the threshold (--initial-potential 0.5)", "calibrate (parse --calibrate)"
+HALF, CALIBRATE = (
+    "start at half the threshold (--initial-potential 0.5)",
+    "calibrate (parse --calibrate)",
+)
 LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
 
 
@@ -140,8 +168,14 @@ LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
     [
         ({}, [HALF, CALIBRATE]),
         ({"steps": 8}, [LONGER]),
-        ({"steps": 8, "zeros": DROPPED}, [LONGER, "prune fewer weights (parse --prune)"]),
-        ({"weight_bits": 8}, ["round weights to more bits (parse --weight-bits)", HALF, CALIBRATE]),
+        (
+            {"steps": 8, "zeros": DROPPED},
+            [LONGER, "prune fewer weights (parse --prune)"],
+        ),
+        (
+            {"weight_bits": 8},
+            ["round weights to more bits (parse --weight-bits)", HALF, CALIBRATE],
+        ),
     ],
 )
 def test_remedies_are_those_that_the_network_takes(branched, fixed, remedies):
@@ -151,10 +185,20 @@ def test_remedies_are_those_that_the_network_takes(branched, fixed, remedies):
 
 @pytest.mark.parametrize("fixed", [{}, {"steps": 8}, {"weight_bits": 8}])
 def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
-    network, (silent, full, *others) = replace(branched.network, **fixed), branched.network.populations
-    rates = {silent.name: 0.0, full.name: 1.0, **{population.name: 0.5 for population in others}}
+    network, (silent, full, *others) = (
+        replace(branched.network, **fixed),
+        branched.network.populations,
+    )
+    rates = {
+        silent.name: 0.0,
+        full.name: 1.0,
+        **{population.name: 0.5 for population in others},
+    }
     lines = advice(of_rates(rates), SimulationSettings(samples=10, duration=8), network)
-    assert [name in line for name, line in zip((silent.name, full.name), lines)] == [True, True]
+    assert [name in line for name, line in zip((silent.name, full.name), lines)] == [
+        True,
+        True,
+    ]
     assert ("--threshold" in lines[1]) == (not fixed)
     assert ("--duration" in lines[0]) == ("steps" not in fixed)
 
@@ -162,16 +206,22 @@ def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
 @pytest.fixture
 def miscalibrated(trained, tmp_path):
     """A calibrated network of which the weights of the first population have the wrong sign."""
-    network = calibrate(trained.network, trained.x[100:], ConversionSettings(calibrate=8)).network
+    network = calibrate(
+        trained.network, trained.x[100:], ConversionSettings(calibrate=8)
+    ).network
     first = network.populations[0]
     weights = replace(first.only, kernel=-first.only.weights())
     path = tmp_path / "wrong_parsed.h5"
     shutil.copyfile(str(trained.parsed), str(path))
-    write_spiking(network.with_populations([replace(first, projections=(weights,))]), path)
+    write_spiking(
+        network.with_populations([replace(first, projections=(weights,))]), path
+    )
     return replace(trained, parsed=path)
 
 
-def test_a_wrong_conversion_is_named_first_and_the_labels_are_not_suspected(miscalibrated, tmp_path):
+def test_a_wrong_conversion_is_named_first_and_the_labels_are_not_suspected(
+    miscalibrated, tmp_path
+):
     settings = SimulationSettings(samples=200, duration=8)
     result = simulate_case(miscalibrated, tmp_path / "out", settings)
     statistics = result.statistics

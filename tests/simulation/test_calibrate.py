@@ -7,7 +7,13 @@ import pytest
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, centred_output, compose_pooling, spiking_output, with_scales
+from snnb.conversion.rewriting import (
+    Channels,
+    centred_output,
+    compose_pooling,
+    spiking_output,
+    with_scales,
+)
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.network.keras_file import StoredLayer
@@ -31,19 +37,53 @@ def network(random):
     relu, same = {"activation": "relu"}, {"kernel_size": [3, 3], "padding": "same"}
     pool = {"pool_size": [2, 2], "strides": [2, 2]}
     entries = [
-        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
-        weighted(random, "first", "Conv2D", {"filters": 4, **same, **relu}, ("input",), 3, 3, 2, 4),
-        weighted(random, "left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4),
+        StoredLayer(
+            "input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}
+        ),
+        weighted(
+            random,
+            "first",
+            "Conv2D",
+            {"filters": 4, **same, **relu},
+            ("input",),
+            3,
+            3,
+            2,
+            4,
+        ),
+        weighted(
+            random, "left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4
+        ),
         weighted(random, "right", "DepthwiseConv2D", same, ("first",), 3, 3, 4, 1),
         StoredLayer("sum", "Add", {}, ("left", "right"), {}),
         StoredLayer("rectified", "Activation", relu, ("sum",), {}),
         StoredLayer("pool", "AveragePooling2D", pool, ("rectified",), {}),
-        StoredLayer("padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}),
+        StoredLayer(
+            "padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}
+        ),
         StoredLayer("joined", "Concatenate", {"axis": 3}, ("padded", "padded"), {}),
-        weighted(random, "third", "Conv2D", {"filters": 5, "kernel_size": [2, 2], **relu}, ("joined",), 2, 2, 8, 5),
+        weighted(
+            random,
+            "third",
+            "Conv2D",
+            {"filters": 5, "kernel_size": [2, 2], **relu},
+            ("joined",),
+            2,
+            2,
+            8,
+            5,
+        ),
         StoredLayer("last", "AveragePooling2D", pool, ("third",), {}),
         StoredLayer("flat", "Flatten", {}, ("last",), {}),
-        weighted(random, "out", "Dense", {"units": 3, "activation": "softmax"}, ("flat",), 20, 3),
+        weighted(
+            random,
+            "out",
+            "Dense",
+            {"units": 3, "activation": "softmax"},
+            ("flat",),
+            20,
+            3,
+        ),
     ]
     return assemble(entries)
 
@@ -62,12 +102,18 @@ def test_scale_factors_of_channels_change_no_output(network, x, random):
     linear = centred_output(network)
     channels = {}
     for population in linear.populations:
-        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else population.bias
+        bias = (
+            np.zeros(population.shape[-1], np.float32)
+            if population.bias is None
+            else population.bias
+        )
         scale = np.exp(random.normal(0, 0.3, population.shape[-1])).astype(np.float32)
         channels[population.name] = Channels(scale, bias, scale)
     scaled = with_scales(linear, channels)
     outputs = Analogue(scaled).outputs(x) * channels["out"].scale
-    np.testing.assert_allclose(outputs, Analogue(linear).outputs(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs, Analogue(linear).outputs(x), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("scale", [[1, 0], [1, -1], [1, np.nan]])
@@ -79,29 +125,71 @@ def test_a_scale_factor_that_is_not_positive_is_an_internal_error(scale):
 
 def test_a_composed_pooling_changes_no_output(network, x):
     composed = compose_pooling(network)
-    assert [p.name for p in network.populations if p not in composed.populations] == ["last", "out"]
-    np.testing.assert_allclose(Analogue(composed).outputs(x), Analogue(network).outputs(x), rtol=1e-4, atol=1e-6)
+    assert [p.name for p in network.populations if p not in composed.populations] == [
+        "last",
+        "out",
+    ]
+    np.testing.assert_allclose(
+        Analogue(composed).outputs(x),
+        Analogue(network).outputs(x),
+        rtol=1e-4,
+        atol=1e-6,
+    )
 
 
 def test_a_pooling_before_a_hidden_dense_layer_is_composed_unless_the_kernel_is_large():
     random = np.random.default_rng(6)
     for size, composed in ((8, True), (128, False)):
         units = 1024  # of 2 * 128² * 1024 weights: more than the largest kernel
-        kernels = random.normal(0, 0.1, (size * size // 2, units)), random.normal(0, 0.1, (units, 3))
-        first, second = ({"kernel": k.astype(np.float32), "bias": np.zeros(k.shape[1], np.float32)} for k in kernels)
+        kernels = (
+            random.normal(0, 0.1, (size * size // 2, units)),
+            random.normal(0, 0.1, (units, 3)),
+        )
+        first, second = (
+            {"kernel": k.astype(np.float32), "bias": np.zeros(k.shape[1], np.float32)}
+            for k in kernels
+        )
         entries = [
-            StoredLayer("input", "InputLayer", {"batch_input_shape": [None, size, size, 2]}, (), {}),
-            StoredLayer("pool", "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("input",), {}),
+            StoredLayer(
+                "input",
+                "InputLayer",
+                {"batch_input_shape": [None, size, size, 2]},
+                (),
+                {},
+            ),
+            StoredLayer(
+                "pool",
+                "AveragePooling2D",
+                {"pool_size": [2, 2], "strides": [2, 2]},
+                ("input",),
+                {},
+            ),
             StoredLayer("flat", "Flatten", {}, ("pool",), {}),
-            StoredLayer("hidden", "Dense", {"units": units, "activation": "relu"}, ("flat",), first),
-            StoredLayer("out", "Dense", {"units": 3, "activation": "softmax"}, ("hidden",), second),
+            StoredLayer(
+                "hidden",
+                "Dense",
+                {"units": units, "activation": "relu"},
+                ("flat",),
+                first,
+            ),
+            StoredLayer(
+                "out",
+                "Dense",
+                {"units": 3, "activation": "softmax"},
+                ("hidden",),
+                second,
+            ),
         ]
         pooled = assemble(entries)
         found = compose_pooling(pooled)
-        assert [p.name for p in found.populations] == (["hidden", "out"] if composed else ["pool", "hidden", "out"])
+        assert [p.name for p in found.populations] == (
+            ["hidden", "out"] if composed else ["pool", "hidden", "out"]
+        )
         x = random.random((2, size, size, 2)).astype(np.float32)
         expected = Analogue(pooled).outputs(x)
-        np.testing.assert_allclose(Analogue(found).outputs(x), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            Analogue(found).outputs(x), expected, rtol=1e-4, atol=1e-6
+        )
 
 
 def test_logits_minus_their_mean_have_the_same_softmax(network, x):
@@ -109,7 +197,9 @@ def test_logits_minus_their_mean_have_the_same_softmax(network, x):
     np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)
     powers = np.exp(logits)
     outputs = Analogue(network).outputs(x)
-    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), outputs, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        powers / powers.sum(axis=1, keepdims=True), outputs, rtol=1e-4, atol=1e-6
+    )
     fired = spiking_output(network, x, STEPS).output
     assert (fired.activation, fired.initial_potential.tolist()) == ("linear", [0.5] * 3)
 
@@ -126,14 +216,23 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     for volume in (trained.volumes[i] for i in ends):
         layer = found.layers.get(volume.name)
         if layer is not None and layer.before is not None:
-            part = replace(trained, volumes=trained.volumes[: trained.volumes.index(volume) + 1])
+            part = replace(
+                trained, volumes=trained.volumes[: trained.volumes.index(volume) + 1]
+            )
             wanted = Analogue(part).outputs(x).reshape(len(x), *volume.shape)
-            rates = counted.counts[volume.name] * (np.float32(layer.scale_factors) / STEPS)
+            rates = counted.counts[volume.name] * (
+                np.float32(layer.scale_factors) / STEPS
+            )
             error = ((rates - wanted) ** 2).mean() / (wanted**2).mean()
-            assert error < (0.02 if firing == "separated" else 0.2), (volume.name, error)
+            assert error < (0.02 if firing == "separated" else 0.2), (
+                volume.name,
+                error,
+            )
     logits = Analogue(centred_output(trained)).outputs(x)
     readout = counted.readout * np.float32(found.layers["out"].scale_factors) / STEPS
-    readout -= readout.mean(axis=1, keepdims=True)  # a delay adds the same to all classes
+    readout -= readout.mean(
+        axis=1, keepdims=True
+    )  # a delay adds the same to all classes
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
 
 
@@ -145,23 +244,43 @@ def test_scale_factors_weigh_squared_errors_and_spikes(network, x, weight):
     z = Analogue(linear, ["first"]).values(x)[0].reshape(-1, 4)
     candidates = np.geomspace(0.15, 1.1, 24)[:, np.newaxis] * z.max(axis=0)
     spikes = np.clip(np.floor(STEPS * z / candidates[:, np.newaxis] + 0.5), 0, STEPS)
-    errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(axis=1)
+    errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(
+        axis=1
+    )
     spikes = spikes.sum(axis=1)
-    least = [(errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c]) for c in range(4)]
-    cost = errors / sum(error for error, _ in least) + weight * spikes / sum(count for _, count in least)
+    least = [
+        (errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c])
+        for c in range(4)
+    ]
+    cost = errors / sum(error for error, _ in least) + weight * spikes / sum(
+        count for _, count in least
+    )
     expected = candidates[cost.argmin(axis=0), np.arange(4)]
-    chosen = calibrate(network, x, _settings(spike_weight=weight)).layers["first"].scale_factors
+    chosen = (
+        calibrate(network, x, _settings(spike_weight=weight))
+        .layers["first"]
+        .scale_factors
+    )
     np.testing.assert_allclose(chosen, expected, rtol=1e-5)
-    assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any() == (weight > 0)
+    assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any() == (
+        weight > 0
+    )
 
 
-def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_steps(network, x):
+def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_steps(
+    network, x
+):
     """Of the first population, whose kernel and input are the same in both networks."""
     first = network.volume("first")
-    z = Analogue(network.with_populations([replace(first, activation="linear")]), ["first"]).values(x)[0]
+    z = Analogue(
+        network.with_populations([replace(first, activation="linear")]), ["first"]
+    ).values(x)[0]
     top, z = z.max(axis=(0, 1, 2)), z[:32].reshape(-1, 4).astype(np.float64)
     found = calibrate(network, x, _settings(firing="free"))
-    calibrated, scales = found.network.volume("first"), np.array(found.layers["first"].scale_factors)
+    calibrated, scales = (
+        found.network.volume("first"),
+        np.array(found.layers["first"].scale_factors),
+    )
 
     def error(scale, start, added):
         """Return the error of each channel, with spikes `added` to those of the input in `STEPS` steps."""
@@ -170,7 +289,9 @@ def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_
             potential = potential + z / scale + added / STEPS
             spikes, potential = spikes + (potential >= 1), potential - (potential >= 1)
             if step in (6, 8, 12):
-                total = total + ((spikes * scale / step - np.maximum(z, 0)) ** 2).mean(axis=0)
+                total = total + ((spikes * scale / step - np.maximum(z, 0)) ** 2).mean(
+                    axis=0
+                )
         return total
 
     shift = calibrated.bias - first.bias / scales
@@ -183,33 +304,56 @@ def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_
         ],
         axis=0,
     )
-    np.testing.assert_allclose(error(scales, calibrated.initial_potential, shift * STEPS), least, rtol=1e-3)
+    np.testing.assert_allclose(
+        error(scales, calibrated.initial_potential, shift * STEPS), least, rtol=1e-3
+    )
 
 
 def test_free_firing_loses_nothing_when_it_runs_on(trained):
     network, x = read_network(trained.parsed), trained.x[:150]
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
-    found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=8, firing="free"))
-    errors = [simulate_calibrated(EventEngine, found, x, steps, logits)[-1] for steps in (8, 12, 16)]
+    found = calibrate(
+        network, trained.x[150:], ConversionSettings(calibrate=8, firing="free")
+    )
+    errors = [
+        simulate_calibrated(EventEngine, found, x, steps, logits)[-1]
+        for steps in (8, 12, 16)
+    ]
     assert errors[0] > max(errors[1:])
 
 
 def test_the_mean_activation_is_the_trained_one(network, x):
     """After rounding and clipping, of the populations that are calibrated."""
     found = calibrate(network, x, _settings())
-    counted = run_engine(SeparatedEngine, found.network, SimulationSettings(duration=STEPS, samples=len(x)), x)
+    counted = run_engine(
+        SeparatedEngine,
+        found.network,
+        SimulationSettings(duration=STEPS, samples=len(x)),
+        x,
+    )
     trained = compose_pooling(network)
     for name in ("first", "rectified", "third"):
-        part = replace(trained, volumes=trained.volumes[: trained.volumes.index(trained.volume(name)) + 1])
+        part = replace(
+            trained,
+            volumes=trained.volumes[: trained.volumes.index(trained.volume(name)) + 1],
+        )
         wanted = Analogue(part).outputs(x).reshape(-1, trained.volume(name).shape[-1])
-        rates = counted.counts[name].reshape(wanted.shape) * (np.float32(found.layers[name].scale_factors) / STEPS)
-        np.testing.assert_allclose(rates.mean(axis=0), wanted.mean(axis=0), rtol=1e-3, atol=1e-3)
+        rates = counted.counts[name].reshape(wanted.shape) * (
+            np.float32(found.layers[name].scale_factors) / STEPS
+        )
+        np.testing.assert_allclose(
+            rates.mean(axis=0), wanted.mean(axis=0), rtol=1e-3, atol=1e-3
+        )
 
 
 def test_the_trained_network_loses_little_in_32_steps(trained):
     network = read_network(trained.parsed)
-    ann = (Analogue(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]).mean()
-    found = calibrate(network, trained.x[100:], ConversionSettings(calibrate=32)).network
+    ann = (
+        Analogue(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]
+    ).mean()
+    found = calibrate(
+        network, trained.x[100:], ConversionSettings(calibrate=32)
+    ).network
     settings = SimulationSettings(duration=32, samples=100)
     readout = run_engine(SeparatedEngine, found, settings, trained.x[:100]).readout
     assert (readout.argmax(axis=1) == trained.y[:100]).mean() >= ann - 0.05
@@ -221,8 +365,14 @@ def test_a_spike_weight_exchanges_accuracy_for_spikes(trained):
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
     agreement, errors, spikes = [], [], []
     for weight in (0, 1, 4):
-        found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=4, spike_weight=weight))
-        counted, readout, error = simulate_calibrated(SeparatedEngine, found, x, 4, logits)
+        found = calibrate(
+            network,
+            trained.x[150:],
+            ConversionSettings(calibrate=4, spike_weight=weight),
+        )
+        counted, readout, error = simulate_calibrated(
+            SeparatedEngine, found, x, 4, logits
+        )
         agreement.append((readout.argmax(axis=1) == logits.argmax(axis=1)).mean())
         errors.append(error)
         spikes.append(sum(int(counts.sum()) for counts in counted.counts.values()))
@@ -242,20 +392,33 @@ def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_pa
     assert (again.steps, again.windowed) == (STEPS, True)
     for population, read in zip(found.network.populations, again.populations):
         assert population.window == read.window
-        np.testing.assert_array_equal(population.initial_potential, read.initial_potential)
-        np.testing.assert_array_equal(population.projections[0].weights(), read.projections[0].weights())
+        np.testing.assert_array_equal(
+            population.initial_potential, read.initial_potential
+        )
+        np.testing.assert_array_equal(
+            population.projections[0].weights(), read.projections[0].weights()
+        )
     parsed = read_network(tmp_path / "one", trained=True)
-    np.testing.assert_array_equal(parsed.output.only.weights(), read_network(trained.parsed).output.only.weights())
+    np.testing.assert_array_equal(
+        parsed.output.only.weights(), read_network(trained.parsed).output.only.weights()
+    )
 
 
 @pytest.mark.parametrize(
     ("rule", "message"),
-    [("leading_input", r"highest.*--max-pool exact"), ("largest_count", "highest .*begin with a convolution")],
+    [
+        ("leading_input", r"highest.*--max-pool exact"),
+        ("largest_count", "highest .*begin with a convolution"),
+    ],
 )
-def test_max_pooling_of_the_input_or_by_the_toolbox_is_refused(network, x, rule, message):
+def test_max_pooling_of_the_input_or_by_the_toolbox_is_refused(
+    network, x, rule, message
+):
     config = {**network.volume("pool").only.layer.model_dump(), "rule": rule}
     entries = [
-        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        StoredLayer(
+            "input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}
+        ),
         StoredLayer("highest", "MaxPooling2D", config, ("input",), {}),
     ]
     with pytest.raises(InputError, match=message):

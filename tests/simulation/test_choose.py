@@ -34,15 +34,32 @@ def test_engines_that_are_asked_for_refuse_by_layer(pooled):
 
 
 def _made(*entries):
-    return assemble([StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}), *entries])
+    return assemble(
+        [
+            StoredLayer(
+                "input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}
+            ),
+            *entries,
+        ]
+    )
 
 
 @pytest.mark.toolbox
 @pytest.mark.parametrize(("padding", "refused"), [("valid", True), ("same", False)])
 def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
-    arrays = {"depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32), "bias": np.zeros(3, np.float32)}
-    config = {"kernel_size": [3, 3], "dilation_rate": [2, 2], "padding": padding, "activation": "relu"}
-    network = _made(StoredLayer("dilated", "DepthwiseConv2D", config, ("input",), arrays))
+    arrays = {
+        "depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32),
+        "bias": np.zeros(3, np.float32),
+    }
+    config = {
+        "kernel_size": [3, 3],
+        "dilation_rate": [2, 2],
+        "padding": padding,
+        "activation": "relu",
+    }
+    network = _made(
+        StoredLayer("dilated", "DepthwiseConv2D", config, ("input",), arrays)
+    )
     toolbox = SETTINGS.changed(engine="toolbox")
     if refused:
         with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
@@ -52,13 +69,20 @@ def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
 
 
 def test_the_toolbox_cannot_add():
-    arrays = {"kernel": np.zeros((1, 1, 3, 2), np.float32), "bias": np.zeros(2, np.float32)}
+    arrays = {
+        "kernel": np.zeros((1, 1, 3, 2), np.float32),
+        "bias": np.zeros(2, np.float32),
+    }
     terms = [
-        StoredLayer(name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays) for name in ("a", "b")
+        StoredLayer(
+            name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays
+        )
+        for name in ("a", "b")
     ]
     network = _made(*terms, StoredLayer("sum", "Add", {}, ("a", "b"), {}))
     with pytest.raises(
-        InputError, match="layer sum: the toolbox does not support sums of layers: use --engine tensorflow or event"
+        InputError,
+        match="layer sum: the toolbox does not support sums of layers: use --engine tensorflow or event",
     ):
         choose_engine(network, SETTINGS.changed(engine="toolbox"))
     assert choose_engine(network, SETTINGS)[0] == "event"
@@ -74,7 +98,9 @@ def _refusal(folder, outputs, inputs):
 def test_refusals_name_the_layer(tmp_path):
     x, folder = Input((4, 4, 2), name="input"), tmp_path
     flat = layers.Flatten(name="flat")(x)
-    assert "layer d: activation tanh" in _refusal(folder, layers.Dense(3, activation="tanh", name="d")(flat), x)
+    assert "layer d: activation tanh" in _refusal(
+        folder, layers.Dense(3, activation="tanh", name="d")(flat), x
+    )
     ends = [layers.Dense(3, name="one")(flat), layers.Dense(3, name="two")(flat)]
     assert "ends in one, two" in _refusal(folder, ends, x)
     joined = layers.Concatenate(name="joined")(ends)
@@ -83,22 +109,46 @@ def test_refusals_name_the_layer(tmp_path):
 
 def test_neurons_in_another_shape_can_be_the_output(branched, tmp_path):
     x = Input((4,), name="input")
-    y = layers.Flatten(name="flat")(layers.Reshape((3, 2), name="shaped")(layers.Dense(6, name="dense")(x)))
+    y = layers.Flatten(name="flat")(
+        layers.Reshape((3, 2), name="shaped")(layers.Dense(6, name="dense")(x))
+    )
     check_supported(network_of(Model(x, y), tmp_path))
     check_supported(branched.network)
 
 
 def _recurrent(onto_output, **numbers):
     """A population that reads itself, or the output, with a delay."""
-    last = Population("out", (2,), "Dense", (dense("a", 3, 2),), np.zeros(2, np.float32), "linear", neuron=Neuron(1))
-    onto = (dense("input", 4, 3), dense("out", 2, 3, delay=1) if onto_output else dense("a", 3, 3, delay=1))
-    first = Population("a", (3,), "Dense", onto, np.zeros(3, np.float32), "linear", neuron=Neuron(1, **numbers))
+    last = Population(
+        "out",
+        (2,),
+        "Dense",
+        (dense("a", 3, 2),),
+        np.zeros(2, np.float32),
+        "linear",
+        neuron=Neuron(1),
+    )
+    onto = (
+        dense("input", 4, 3),
+        dense("out", 2, 3, delay=1) if onto_output else dense("a", 3, 3, delay=1),
+    )
+    first = Population(
+        "a",
+        (3,),
+        "Dense",
+        onto,
+        np.zeros(3, np.float32),
+        "linear",
+        neuron=Neuron(1, **numbers),
+    )
     return Network((Volume("input", (4,)), first, last))
 
 
 @pytest.mark.parametrize("onto_output", [False, True])
 def test_a_network_that_ends_in_a_cycle_is_simulated(onto_output):
-    assert choose_engine(_recurrent(onto_output), SETTINGS.changed(engine="event")) == ("event", "asked for")
+    assert choose_engine(_recurrent(onto_output), SETTINGS.changed(engine="event")) == (
+        "event",
+        "asked for",
+    )
 
 
 @pytest.mark.toolbox
@@ -111,13 +161,20 @@ def test_a_network_that_ends_in_a_cycle_is_simulated(onto_output):
     ],
 )
 def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond):
-    with pytest.raises(InputError, match=f"layer a: the toolbox cannot simulate {beyond}"):
+    with pytest.raises(
+        InputError, match=f"layer a: the toolbox cannot simulate {beyond}"
+    ):
         choose_engine(_recurrent(False, **numbers), SETTINGS.changed(engine="toolbox"))
 
 
 @pytest.mark.toolbox
 def test_an_input_that_changes_is_refused_by_name(branched):
     with pytest.raises(InputError, match="the toolbox cannot simulate a varying input"):
-        choose_engine(branched.network, SETTINGS.changed(input="events", engine="toolbox"))
-    with pytest.raises(InputError, match="a network with firing windows reads images, not --input steps"):
+        choose_engine(
+            branched.network, SETTINGS.changed(input="events", engine="toolbox")
+        )
+    with pytest.raises(
+        InputError,
+        match="a network with firing windows reads images, not --input steps",
+    ):
         choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))

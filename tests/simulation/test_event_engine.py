@@ -26,7 +26,9 @@ ENGINES = (TensorFlowEngine, EventEngine)
 
 @pytest.mark.parametrize("name", ["trained", "branched"])
 def test_of_10000_counts_at_most_one_differs_by_one(request, name):
-    assert_of_10000_counts_at_most_one_differs_by_one(ENGINES, request.getfixturevalue(name))
+    assert_of_10000_counts_at_most_one_differs_by_one(
+        ENGINES, request.getfixturevalue(name)
+    )
 
 
 def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
@@ -43,9 +45,14 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
     model = Model(x, layers.Dense(2, activation="relu", name="02Dense_2")(y))
     rest = [np.full((neurons, 2), 1e-3), np.zeros(2)]
     model.set_weights([np.eye(2 * neurons), np.zeros(2 * neurons), kernel, bias, *rest])
-    network, settings = network_of(model, tmp_path), SimulationSettings(samples=1, duration=50)
+    network, settings = (
+        network_of(model, tmp_path),
+        SimulationSettings(samples=1, duration=50),
+    )
     pictures = np.ones((1, 2 * neurons), np.float32)
-    one, two = (run_engine(engine, network, settings, pictures).counts for engine in ENGINES)
+    one, two = (
+        run_engine(engine, network, settings, pictures).counts for engine in ENGINES
+    )
     assert set(one["01Dense_200"].ravel()) == {49, 50}
     np.testing.assert_array_equal(two["01Dense_200"], one["01Dense_200"])
 
@@ -53,7 +60,10 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
 PARTS = {  # by case, constants of the event engine
     "steps": {"compiled_network.TRAIN_STEPS": 7},
     # The currents of no step, and of some of the 60 steps, fit into the cache.
-    **{f"currents of {size} bytes": {"compiled_network.CURRENTS_BYTES": size} for size in (0, 7 * 64 * 4)},
+    **{
+        f"currents of {size} bytes": {"compiled_network.CURRENTS_BYTES": size}
+        for size in (0, 7 * 64 * 4)
+    },
     # Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one
     **{
         f"blocks of {size}": {
@@ -91,23 +101,46 @@ def _assert_engines_agree(model, folder, x, rows, duration):
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 
 
-@pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), pytest.param((1, 6, 3), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "shape", [(9, 11, 2), (1, 1, 2), pytest.param((1, 6, 3), marks=pytest.mark.slow)]
+)
 def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
     options = {"padding": "same", "activation": "relu"}
     x = Input(shape, name="input")
     first = layers.Conv2D(5, 1, name="00Conv2D_5", **options)(x)
-    kinds = [(3, (2, 5), 1, 1), (48, 3, 2, 1), (97, (3, 2), 1, 1), (20, 2, 1, 2), (16, 3, 1, 3), (70, 2, 3, 1)]
+    kinds = [
+        (3, (2, 5), 1, 1),
+        (48, 3, 2, 1),
+        (97, (3, 2), 1, 1),
+        (20, 2, 1, 2),
+        (16, 3, 1, 3),
+        (70, 2, 3, 1),
+    ]
     ends = [
-        layers.Conv2D(filters, size, strides=stride, dilation_rate=gap, name=f"{i:02d}Conv2D_{i}", **options)(first)
+        layers.Conv2D(
+            filters,
+            size,
+            strides=stride,
+            dilation_rate=gap,
+            name=f"{i:02d}Conv2D_{i}",
+            **options,
+        )(first)
         for i, (filters, size, stride, gap) in enumerate(kinds, start=1)
     ]
-    y = layers.Concatenate(name="10Concatenate")([layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)])
+    y = layers.Concatenate(name="10Concatenate")(
+        [layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)]
+    )
     y = layers.Dense(130, activation="relu", name="11Dense_130")(y)
     model = Model(x, layers.Dense(7, activation="softmax", name="12Dense_7")(y))
     random = np.random.default_rng(0)
     shapes = [weight.shape for weight in model.get_weights()]
-    model.set_weights([random.normal(0.1, 0.5, s) / max(1, np.prod(s[:-1]) / 20) ** 0.5 for s in shapes])
+    model.set_weights(
+        [
+            random.normal(0.1, 0.5, s) / max(1, np.prod(s[:-1]) / 20) ** 0.5
+            for s in shapes
+        ]
+    )
     _assert_engines_agree(model, tmp_path, random.random((5, *shape)), 256, 30)
 
 
@@ -118,11 +151,18 @@ def test_rows_of_padding_after_the_last_are_no_spikes(tmp_path):
     y = layers.Conv2D(1, 3, name="00Conv2D_1", **options)(x)
     y = layers.ZeroPadding2D(((0, 8), (0, 0)), name="01ZeroPadding2D")(y)
     y = layers.Concatenate(axis=1, name="02Concatenate")([y, x])
-    ends = [layers.Conv2D(filters, 3, name=f"03Conv2D_{filters}", **options)(y) for filters in (3, 70)]
-    y = layers.Concatenate(name="04Concatenate")([layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)])
+    ends = [
+        layers.Conv2D(filters, 3, name=f"03Conv2D_{filters}", **options)(y)
+        for filters in (3, 70)
+    ]
+    y = layers.Concatenate(name="04Concatenate")(
+        [layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)]
+    )
     model = Model(x, layers.Dense(7, activation="softmax", name="05Dense_7")(y))
     random = np.random.default_rng(0)
-    model.set_weights([random.normal(0.1, 0.3, weight.shape) for weight in model.get_weights()])
+    model.set_weights(
+        [random.normal(0.1, 0.3, weight.shape) for weight in model.get_weights()]
+    )
     _assert_engines_agree(model, tmp_path, random.random((5, 8, 8, 1)), 256, 30)
 
 
@@ -134,8 +174,19 @@ def test_says_what_it_cannot_do(branched, pooled):
         == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
     )
     assert find_event_obstacle(pooled, poisson.changed(threshold=1.0)) is None
-    assert find_event_obstacle(pooled, halves) == "layer pool takes the maximum of an input that is not spikes"
-    average = replace(pooled.output.only, layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2)))
-    averaged = replace(pooled, volumes=(*pooled.volumes[:-1], replace(pooled.output, projections=(average,))))
-    assert find_event_obstacle(averaged, SETTINGS) == "layer pool averages spikes together with the constant input"
+    assert (
+        find_event_obstacle(pooled, halves)
+        == "layer pool takes the maximum of an input that is not spikes"
+    )
+    average = replace(
+        pooled.output.only, layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2))
+    )
+    averaged = replace(
+        pooled,
+        volumes=(*pooled.volumes[:-1], replace(pooled.output, projections=(average,))),
+    )
+    assert (
+        find_event_obstacle(averaged, SETTINGS)
+        == "layer pool averages spikes together with the constant input"
+    )
     assert find_event_obstacle(branched.network, SETTINGS) is None

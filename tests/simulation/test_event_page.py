@@ -19,8 +19,12 @@ BIAS = np.float32(0.125)
 
 
 def _population(name, source, kernel, bias):
-    projection = Projection(source, LAYER, GEOMETRY, kernel.reshape(GEOMETRY.kernel_shape))
-    return Population(name, GEOMETRY.shape, "Conv2D", (projection,), np.full(1, bias), "relu")
+    projection = Projection(
+        source, LAYER, GEOMETRY, kernel.reshape(GEOMETRY.kernel_shape)
+    )
+    return Population(
+        name, GEOMETRY.shape, "Conv2D", (projection,), np.full(1, bias), "relu"
+    )
 
 
 def _row(title, values):
@@ -29,14 +33,28 @@ def _row(title, values):
 
 def _bits(title, spikes):
     word = np.packbits(spikes.astype(bool), bitorder="little")[0]
-    return f"    {title:28}" + "  ".join(f"{int(spike):5}" for spike in spikes) + f"     word {word}"
+    return (
+        f"    {title:28}"
+        + "  ".join(f"{int(spike):5}" for spike in spikes)
+        + f"     word {word}"
+    )
 
 
 def test_the_page_has_the_numbers_of_the_engine():
-    image = _population("image", "input", np.array([0, 1, 0], np.float32), np.float32(0))
-    network = Network((Volume("input", (1, 4, 1)), image, _population("windows", "image", KERNEL, BIAS)))
+    image = _population(
+        "image", "input", np.array([0, 1, 0], np.float32), np.float32(0)
+    )
+    network = Network(
+        (
+            Volume("input", (1, 4, 1)),
+            image,
+            _population("windows", "image", KERNEL, BIAS),
+        )
+    )
     settings = SimulationSettings(samples=1, duration=1)
-    counted = EventEngine(network, settings).simulate(SPIKES.reshape(1, 1, 4, 1), 0, lambda *_: None)
+    counted = EventEngine(network, settings).simulate(
+        SPIKES.reshape(1, 1, 4, 1), 0, lambda *_: None
+    )
     np.testing.assert_array_equal(counted.counts["image"].ravel(), SPIKES)
     spikes, potential = counted.counts["windows"].ravel(), counted.readout[0]
     [projection] = EventNetwork(network, settings).network.output.projections
@@ -52,29 +70,52 @@ def test_the_page_has_the_numbers_of_the_engine():
     for neuron in (1, 2):
         weights = runs.weights[starts[neuron] : starts[neuron] + VECTOR_SIZE][:3]
         lines.append(
-            f"    weights of the spike of {neuron}   " + " " * 7 * runs.target[neuron] + _row("", weights)[32:]
+            f"    weights of the spike of {neuron}   "
+            + " " * 7 * runs.target[neuron]
+            + _row("", weights)[32:]
         )
     for line in lines:
         assert f"{line.rstrip()}\n" in event.__doc__, line
 
 
 def test_the_tables_of_the_example_are_those_of_the_code(monkeypatch):
-    monkeypatch.setattr(projection_tables, "BLOCK_BYTES", 2 * 64 * KERNEL.itemsize)  # blocks of two rows
+    monkeypatch.setattr(
+        projection_tables, "BLOCK_BYTES", 2 * 64 * KERNEL.itemsize
+    )  # blocks of two rows
     windows = projection_tables.list_windows(GEOMETRY, KERNEL)
-    for group, (begin, end) in enumerate(zip(windows.range_start, windows.range_start[1:])):
+    for group, (begin, end) in enumerate(
+        zip(windows.range_start, windows.range_start[1:])
+    ):
         for i in range(begin, end):
-            numbers = (*divmod(group, 4), windows.first_unit[i], windows.end_unit[i], windows.row_shift[i])
-            assert "{:7}{:7}{:10}{:11}{:11}\n".format(*numbers) in projection_tables.__doc__
+            numbers = (
+                *divmod(group, 4),
+                windows.first_unit[i],
+                windows.end_unit[i],
+                windows.row_shift[i],
+            )
+            assert (
+                "{:7}{:7}{:10}{:11}{:11}\n".format(*numbers)
+                in projection_tables.__doc__
+            )
     runs = projection_tables.list_runs(GEOMETRY, KERNEL)
     for position in range(4):
         [i] = range(runs.run_start[position], runs.run_start[position + 1])
         start = runs.weight_start[i] + position * runs.weight_stride[i]
         weights = runs.weights[start : start + VECTOR_SIZE]
-        pattern = tuple(KERNEL.ravel().tolist().index(weight) for weight in weights if weight)
-        assert f"{position:8}{runs.target[i]:9}      {pattern}\n" in projection_tables.__doc__
+        pattern = tuple(
+            KERNEL.ravel().tolist().index(weight) for weight in weights if weight
+        )
+        assert (
+            f"{position:8}{runs.target[i]:9}      {pattern}\n"
+            in projection_tables.__doc__
+        )
     triples = projection_tables.list_triples(GEOMETRY)
     for window in range(4):
         taps = triples.tap[triples.window == window]
         first_position = triples.position[triples.window == window][0]
-        line = f"    window {window}" + " " * (10 + 13 * first_position) + (" " * 12).join(map(str, taps))
+        line = (
+            f"    window {window}"
+            + " " * (10 + 13 * first_position)
+            + (" " * 12).join(map(str, taps))
+        )
         assert f"{line}\n" in projection_tables.__doc__, line

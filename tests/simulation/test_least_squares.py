@@ -8,7 +8,14 @@ import pytest
 from snnb.conversion import least_squares
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.least_squares import RIDGES, add_change, fit_change, fitted_rows, weights_of_channel, windows
+from snnb.conversion.least_squares import (
+    RIDGES,
+    add_change,
+    fit_change,
+    fitted_rows,
+    weights_of_channel,
+    windows,
+)
 from snnb.conversion.rewriting import centred_output, compose_pooling
 from snnb.forward.analogue import Analogue, PopulationSums
 from snnb.network.keras_file import StoredLayer
@@ -23,11 +30,34 @@ SAMPLES = 60
 def network():
     """A convolution, and a population that sums a strided convolution, a 1×1 and a depthwise one."""
     layer = partial(weighted, np.random.default_rng(3), spread=(0.4, 0))
-    window, half = {"kernel_size": [3, 3], "padding": "same"}, {"kernel_size": [1, 1], "strides": [2, 2]}
+    window, half = (
+        {"kernel_size": [3, 3], "padding": "same"},
+        {"kernel_size": [1, 1], "strides": [2, 2]},
+    )
     entries = [
-        StoredLayer("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
-        layer("first", "Conv2D", {"filters": 4, "activation": "relu", **window}, ("input",), 3, 3, 2, 4),
-        layer("left", "Conv2D", {"filters": 4, "strides": [2, 2], **window}, ("first",), 3, 3, 4, 4),
+        StoredLayer(
+            "input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}
+        ),
+        layer(
+            "first",
+            "Conv2D",
+            {"filters": 4, "activation": "relu", **window},
+            ("input",),
+            3,
+            3,
+            2,
+            4,
+        ),
+        layer(
+            "left",
+            "Conv2D",
+            {"filters": 4, "strides": [2, 2], **window},
+            ("first",),
+            3,
+            3,
+            4,
+            4,
+        ),
         layer("middle", "Conv2D", {"filters": 4, **half}, ("first",), 1, 1, 4, 4),
         layer("right", "DepthwiseConv2D", half, ("first",), 1, 1, 4, 1),
         StoredLayer("sum", "Add", {}, ("left", "middle", "right"), {}),
@@ -42,8 +72,13 @@ def test_the_inputs_of_the_weights_give_the_sums(network):
     read = {"first": random.random((5, 8, 8, 4)).astype(np.float32)}
     change = random.normal(0, 1, (weights_of_channel(population), 4))
     changed = add_change(population, change)
-    own, sums = (PopulationSums(network, p).compute(read).reshape(-1, 4) for p in (population, changed))
-    np.testing.assert_allclose(sums - own, windows(population, read) @ change, atol=1e-4)
+    own, sums = (
+        PopulationSums(network, p).compute(read).reshape(-1, 4)
+        for p in (population, changed)
+    )
+    np.testing.assert_allclose(
+        sums - own, windows(population, read) @ change, atol=1e-4
+    )
     assert changed.projections[2] is population.projections[2]
 
 
@@ -51,15 +86,19 @@ def _ridge_regression(x, y, ridge):
     """Solve with additional equations in the place of the penalty."""
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     penalty = np.sqrt(ridge * np.square(x).sum(axis=0).mean()) * np.eye(x.shape[1])
-    return np.linalg.lstsq(np.concatenate([x, penalty]), np.concatenate([y, np.zeros_like(y[: len(penalty)])]), None)[0]
+    return np.linalg.lstsq(
+        np.concatenate([x, penalty]),
+        np.concatenate([y, np.zeros_like(y[: len(penalty)])]),
+        None,
+    )[0]
 
 
 def _equations(noise):
     random = np.random.default_rng(6)
     x = random.random((300, 12)) ** 3
-    return x.astype(np.float32), (x @ random.normal(0, 1, (12, 3)) + random.normal(0, noise, (300, 3))).astype(
-        np.float32
-    )
+    return x.astype(np.float32), (
+        x @ random.normal(0, 1, (12, 3)) + random.normal(0, noise, (300, 3))
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize(("noise", "expected"), [(0.01, 0.001), (2, 1)])
@@ -68,19 +107,29 @@ def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, expe
     halves = [(x[:150], y[:150]), (x[150:], y[150:])]
     errors = []
     for ridge in RIDGES:
-        rests = [c - a @ _ridge_regression(*fitted, ridge) for fitted, (a, c) in zip(halves, halves[::-1])]
+        rests = [
+            c - a @ _ridge_regression(*fitted, ridge)
+            for fitted, (a, c) in zip(halves, halves[::-1])
+        ]
         errors.append(sum(rest.var(axis=0).sum() for rest in rests))
     assert RIDGES[int(np.argmin(errors))] == expected
     # The covariances are those within the halves.
-    within = (np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*halves))
+    within = (
+        np.concatenate([part - part.mean(axis=0) for part in parts])
+        for parts in zip(*halves)
+    )
     solution = _ridge_regression(*within, expected)
-    np.testing.assert_allclose(fit_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        fit_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_negative_pre_activations_may_have_any_negative_sum():
     """Sums whose trained value is far below zero would dominate the plain regression."""
     x, wanted = _equations(0.01)
-    wanted = np.where(wanted > 0.5, wanted - 0.5, 20 * (wanted - 0.5)).astype(np.float32)
+    wanted = np.where(wanted > 0.5, wanted - 0.5, 20 * (wanted - 0.5)).astype(
+        np.float32
+    )
     errors = []
     for pre_activations in (None, wanted):
         sums = x @ fit_change(x, wanted, pre_activations)
@@ -91,26 +140,37 @@ def test_negative_pre_activations_may_have_any_negative_sum():
 
 
 def test_fitted_kernels_lessen_the_error(network, monkeypatch):
-    x, settings = np.random.default_rng(5).random((SAMPLES, 8, 8, 2)).astype(np.float32), {"calibrate": 4}
+    x, settings = (
+        np.random.default_rng(5).random((SAMPLES, 8, 8, 2)).astype(np.float32),
+        {"calibrate": 4},
+    )
     fitted = calibrate(network, x, ConversionSettings(**settings))
     monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", np.inf)
     plain = calibrate(network, x, ConversionSettings(**settings))
-    assert fitted.layers["first"].after == pytest.approx(plain.layers["first"].after)  # it reads the images
+    assert fitted.layers["first"].after == pytest.approx(
+        plain.layers["first"].after
+    )  # it reads the images
     assert fitted.layers["rectified"].after < plain.layers["rectified"].after
 
 
-def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(trained, monkeypatch):
+def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(
+    trained, monkeypatch
+):
     network, x, errors = read_network(trained.parsed), trained.x[:100], []
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
     for least in (least_squares.ROWS_PER_WEIGHT, np.inf):
         monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", least)
-        found = calibrate(network, trained.x[100:], ConversionSettings(calibrate=8, firing="free"))
+        found = calibrate(
+            network, trained.x[100:], ConversionSettings(calibrate=8, firing="free")
+        )
         errors.append(simulate_calibrated(EventEngine, found, x, 8, logits)[-1])
     assert errors[0] < 0.9 * errors[1]
 
 
 def test_kernels_with_few_equations_stay(network):
-    taken = [fitted_rows(network.output, samples) for samples in (24, 25, 100_000)]  # 40 weights, 16 rows each
+    taken = [
+        fitted_rows(network.output, samples) for samples in (24, 25, 100_000)
+    ]  # 40 weights, 16 rows each
     assert [None if rows is None else rows.step for rows in taken] == [None, 1, 17]
 
 

@@ -30,10 +30,14 @@ def residual():
     x = LAYERS.Input((8, 8, 2))
     first = LAYERS.Conv2D(6, 3, padding="same", activation="relu")(x)
     inner = LAYERS.ReLU(max_value=6)(LAYERS.Conv2D(6, 3, padding="same")(first))
-    summed = LAYERS.Activation("relu")(LAYERS.Add()([LAYERS.BatchNormalization()(LAYERS.Conv2D(6, 1)(inner)), first]))
+    summed = LAYERS.Activation("relu")(
+        LAYERS.Add()([LAYERS.BatchNormalization()(LAYERS.Conv2D(6, 1)(inner)), first])
+    )
     pooled = LAYERS.AveragePooling2D(2)(summed)
     last = LAYERS.Conv2D(8, 3, activation="relu")(pooled)
-    outputs = LAYERS.Dense(3, activation="softmax")(LAYERS.GlobalAveragePooling2D()(last))
+    outputs = LAYERS.Dense(3, activation="softmax")(
+        LAYERS.GlobalAveragePooling2D()(last)
+    )
     return keras.Model(x, outputs)
 
 
@@ -46,7 +50,9 @@ def made(tmp_path_factory):
         if isinstance(layer, QCFS):
             layer.bound.assign(random.uniform(0.3, 1.5))
         elif layer.weights:
-            layer.set_weights([w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()])
+            layer.set_weights(
+                [w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()]
+            )
     x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
     converted(model, folder, x_norm=x)
     return model, folder, x
@@ -73,9 +79,12 @@ def test_all_relus_and_poolings_are_replaced():
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("QCFS") == 5  # two convolutions, the ReLU6, the sum, the pooling
     assert not {"ReLU", "Activation"} & set(kinds)
-    assert [w.shape for layer in model.layers if not isinstance(layer, QCFS) for w in layer.weights] == [
-        w.shape for layer in residual().layers for w in layer.weights
-    ]
+    assert [
+        w.shape
+        for layer in model.layers
+        if not isinstance(layer, QCFS)
+        for w in layer.weights
+    ] == [w.shape for layer in residual().layers for w in layer.weights]
     assert "DepthwiseConv2D" in [type(layer).__name__ for layer in plain(model).layers]
 
 
@@ -83,7 +92,9 @@ def test_a_trained_network_gives_weights_and_bounds(tmp_path):
     """With many levels, the network quantised at the percentiles of its activations computes nearly the same."""
     random = np.random.default_rng(2)
     tf.random.set_seed(2)
-    seed_initializers(2)  # tf_keras draws the seeds of its initial weights from Python's generator
+    seed_initializers(
+        2
+    )  # tf_keras draws the seeds of its initial weights from Python's generator
     trained, x = residual(), random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
     compile_model(trained, Recipe(), 3)
     write_model(trained, tmp_path / "net.h5")
@@ -93,8 +104,12 @@ def test_a_trained_network_gives_weights_and_bounds(tmp_path):
     start_from(model, again, x)
     np.testing.assert_allclose(model.predict(x), trained.predict(x), atol=0.01)
     first = tf.keras.Model(trained.input, trained.layers[1].output).predict(x)
-    bound = next(layer for layer in model.layers if isinstance(layer, QCFS)).bound.numpy()
-    assert np.mean(first[first > 0] > bound) == pytest.approx(0.01, abs=1 / np.count_nonzero(first > 0))
+    bound = next(
+        layer for layer in model.layers if isinstance(layer, QCFS)
+    ).bound.numpy()
+    assert np.mean(first[first > 0] > bound) == pytest.approx(
+        0.01, abs=1 / np.count_nonzero(first > 0)
+    )
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
@@ -104,14 +119,21 @@ def test_weights_of_another_model_are_refused(tmp_path):
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(InputError, match=r"missing\.h5: no such file"):
         load_weights(residual(), tmp_path / "missing.h5")
-    with pytest.raises(InputError, match=r"--initial-weights: .*text\.h5: not a complete HDF5 file"):
+    with pytest.raises(
+        InputError, match=r"--initial-weights: .*text\.h5: not a complete HDF5 file"
+    ):
         load_weights(residual(), tmp_path / "text.h5")
-    with pytest.raises(InputError, match=r"other\.h5 does not have the weights of the model"):
+    with pytest.raises(
+        InputError, match=r"other\.h5 does not have the weights of the model"
+    ):
         load_weights(residual(), tmp_path / "other.h5")
     quantised_weights = plain(quantised(residual(), LEVELS, seed=0))
     compile_model(quantised_weights, Recipe(), 3)
     write_model(quantised_weights, tmp_path / "qcfs.h5", LEVELS)
-    with pytest.raises(InputError, match="--activation qcfs, it has convolutions instead of average pooling"):
+    with pytest.raises(
+        InputError,
+        match="--activation qcfs, it has convolutions instead of average pooling",
+    ):
         load_weights(residual(), tmp_path / "qcfs.h5")
 
 
@@ -119,34 +141,59 @@ def test_the_reference_is_the_quantised_network(made):
     model, folder, x = made
     trained = read_network(folder / "net_parsed.h5", trained=True)
     outputs = Analogue(trained).outputs(x)
-    differ = np.abs(outputs - model.predict(x)).max(axis=1) > 1e-4  # a sum at the edge of two levels
+    differ = (
+        np.abs(outputs - model.predict(x)).max(axis=1) > 1e-4
+    )  # a sum at the edge of two levels
     assert differ.mean() <= 0.05
 
 
-@pytest.mark.parametrize(("engine", "firing"), [(SeparatedEngine, "separated"), (EventEngine, "free")])
+@pytest.mark.parametrize(
+    ("engine", "firing"), [(SeparatedEngine, "separated"), (EventEngine, "free")]
+)
 def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firing):
     model, _, x = made
     converted(model, tmp_path, x_norm=x, settings=ConversionSettings(firing=firing))
     network = read_network(tmp_path / "net_parsed.h5")
     assert spiking_attributes(tmp_path / "net_parsed.h5") == {"steps": LEVELS}
     assert network.windowed == (firing == "separated")
-    counted = run_engine(engine, network, SimulationSettings(duration=LEVELS, samples=SAMPLES), x)
-    classes = Analogue(read_network(tmp_path / "net_parsed.h5", trained=True)).outputs(x).argmax(axis=1)
+    counted = run_engine(
+        engine, network, SimulationSettings(duration=LEVELS, samples=SAMPLES), x
+    )
+    classes = (
+        Analogue(read_network(tmp_path / "net_parsed.h5", trained=True))
+        .outputs(x)
+        .argmax(axis=1)
+    )
     agreeing = (counted.readout.argmax(axis=1) == classes).mean()
     assert agreeing == 1 or firing == "free"
-    assert all((population.initial_potential == 0.5).all() for population in network.populations)
+    assert all(
+        (population.initial_potential == 0.5).all()
+        for population in network.populations
+    )
 
 
 def test_models_without_relu_are_refused():
     with pytest.raises(UsageError, match="no ReLU"):
-        quantised(keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)
-    inside = keras.Sequential([LAYERS.Dense(4, activation="relu", input_shape=(3,))], name="inside")
+        quantised(
+            keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]),
+            LEVELS,
+            seed=0,
+        )
+    inside = keras.Sequential(
+        [LAYERS.Dense(4, activation="relu", input_shape=(3,))], name="inside"
+    )
     with pytest.raises(UsageError, match="inside is a nested model"):
-        quantised(keras.Sequential([inside, LAYERS.Dense(4, activation="relu")]), LEVELS, seed=0)
+        quantised(
+            keras.Sequential([inside, LAYERS.Dense(4, activation="relu")]),
+            LEVELS,
+            seed=0,
+        )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(names(trained=False)) - {"autoencoder_mnist"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(names(trained=False)) - {"autoencoder_mnist"})
+)
 def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     samples, classes, largest = 6, 10, 96
     random, architecture = np.random.default_rng(0), find(name)
@@ -159,16 +206,34 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     compile_model(model, Recipe(), classes)
     assert np.isfinite(model.train_on_batch(x, y)).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
-    start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
+    start_from(
+        model, relu, x
+    )  # afterwards: with initial weights, activations grow with depth at inference only
     converted(model, tmp_path, x_norm=x)
-    network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
+    network, trained = (
+        read_network(tmp_path / "net_parsed.h5", trained=trained)
+        for trained in (False, True)
+    )
     settings = SimulationSettings(duration=LEVELS, samples=samples)
     found = run_engine(SeparatedEngine, network, settings, x)
-    *hidden, outputs = Analogue(trained, [p.name for p in trained.populations if p.activation != "linear"]).values(x)
-    counts = [found.counts[p.name] for p in trained.populations if p.activation == "relu"]
-    pairs = [(np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)]
-    different = np.array([(levels != spikes).reshape(samples, -1).sum(axis=1) for levels, spikes in pairs])
+    *hidden, outputs = Analogue(
+        trained, [p.name for p in trained.populations if p.activation != "linear"]
+    ).values(x)
+    counts = [
+        found.counts[p.name] for p in trained.populations if p.activation == "relu"
+    ]
+    pairs = [
+        (np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)
+    ]
+    different = np.array(
+        [
+            (levels != spikes).reshape(samples, -1).sum(axis=1)
+            for levels, spikes in pairs
+        ]
+    )
     # A sum can be at the edge of two levels, where the order of additions in float32 decides; later layers follow.
     assert different[(different > 0).argmax(axis=0), range(samples)].max() <= 3
     equal = ~different.any(axis=0)
-    np.testing.assert_array_equal(found.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal])
+    np.testing.assert_array_equal(
+        found.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal]
+    )

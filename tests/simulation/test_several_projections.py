@@ -56,7 +56,10 @@ def _shortcut():
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same"))],
         "b": [("a", layers.Conv2D(5, 3, padding="same", dilation_rate=2))],
-        "sum": [("b", layers.Conv2D(4, 3, padding="same")), ("a", layers.DepthwiseConv2D(1, use_bias=False))],
+        "sum": [
+            ("b", layers.Conv2D(4, 3, padding="same")),
+            ("a", layers.DepthwiseConv2D(1, use_bias=False)),
+        ],
         "out": [("sum", layers.Flatten(), layers.Dense(3))],
     }
 
@@ -79,7 +82,10 @@ def _dense():
     return {
         "a": [("input", layers.Flatten(), layers.Dense(9))],
         "b": [("input", layers.Conv2D(2, 3, strides=2))],
-        "sum": [("a", layers.Dense(70)), ("b", layers.Flatten(), layers.Dense(70, use_bias=False))],
+        "sum": [
+            ("a", layers.Dense(70)),
+            ("b", layers.Flatten(), layers.Dense(70, use_bias=False)),
+        ],
         "out": [("sum", layers.Dense(3)), ("a", layers.Dense(3))],
     }
 
@@ -87,10 +93,23 @@ def _dense():
 def _with_input():
     """The input as a term beside spikes, padded and joined with itself; and a sum of the input alone."""
     return {
-        "a": [("input", layers.Conv2D(2, 3, padding="same")), ("input", layers.DepthwiseConv2D(3, padding="same"))],
-        "sum": [("a", layers.Conv2D(3, 3)), ("input", layers.ZeroPadding2D(1), layers.Conv2D(3, 5))],
-        "wide": [("input", layers.Conv2D(3, 3)), ("sum", layers.Conv2D(3, 1)), ("a", layers.Conv2D(3, 3))],
-        "out": [("wide", layers.Flatten(), layers.Dense(3)), ("input", layers.Flatten(), layers.Dense(3))],
+        "a": [
+            ("input", layers.Conv2D(2, 3, padding="same")),
+            ("input", layers.DepthwiseConv2D(3, padding="same")),
+        ],
+        "sum": [
+            ("a", layers.Conv2D(3, 3)),
+            ("input", layers.ZeroPadding2D(1), layers.Conv2D(3, 5)),
+        ],
+        "wide": [
+            ("input", layers.Conv2D(3, 3)),
+            ("sum", layers.Conv2D(3, 1)),
+            ("a", layers.Conv2D(3, 3)),
+        ],
+        "out": [
+            ("wide", layers.Flatten(), layers.Dense(3)),
+            ("input", layers.Flatten(), layers.Dense(3)),
+        ],
     }
 
 
@@ -101,15 +120,27 @@ def _one_to_one():
         "b": [("a", layers.DepthwiseConv2D(1))],
         "c": [("b", layers.DepthwiseConv2D(3, padding="same"))],
         "doubled": [("c", layers.DepthwiseConv2D(1, depth_multiplier=2))],
-        "halved": [("c", layers.DepthwiseConv2D(1, strides=2)), ("a", layers.Conv2D(4, 1, strides=2))],
+        "halved": [
+            ("c", layers.DepthwiseConv2D(1, strides=2)),
+            ("a", layers.Conv2D(4, 1, strides=2)),
+        ],
         "point": [("halved", layers.Conv2D(3, (3, 4)))],
-        "middle": [("point", layers.DepthwiseConv2D(3, padding="same")), ("point", layers.Conv2D(3, 1))],
+        "middle": [
+            ("point", layers.DepthwiseConv2D(3, padding="same")),
+            ("point", layers.Conv2D(3, 1)),
+        ],
         "again": [("middle", layers.DepthwiseConv2D((3, 5), padding="same"))],
-        "out": [("again", layers.Flatten(), layers.Dense(3)), ("doubled", layers.Flatten(), layers.Dense(3))],
+        "out": [
+            ("again", layers.Flatten(), layers.Dense(3)),
+            ("doubled", layers.Flatten(), layers.Dense(3)),
+        ],
     }
 
 
-CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _dense, _with_input, _one_to_one)}
+CASES = {
+    case.__name__: case
+    for case in (_convolutions, _shortcut, _three, _dense, _with_input, _one_to_one)
+}
 
 
 @lru_cache(maxsize=None)
@@ -137,17 +168,28 @@ def _built(name, exact=True):
     random = np.random.default_rng(4)
     for weights in model.weights:
         shape, is_kernel = weights.shape, len(weights.shape) > 1
-        eighths = random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3] if is_kernel else [0, 1, 2], shape) / 8
+        eighths = (
+            random.choice(
+                [-3, -2, -1, -1, 0, 1, 1, 2, 3] if is_kernel else [0, 1, 2], shape
+            )
+            / 8
+        )
         weights.assign(eighths if exact else random.normal(0.1, 0.3, shape) * is_kernel)
     with TemporaryDirectory() as folder:
         write_model(model, Path(folder) / "several_parsed.h5")
         network = read_network(Path(folder) / "several_parsed.h5")
     shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
     connected = {
-        population: [(source, *_matrix(behind, shapes[source])) for source, *behind in terms]
+        population: [
+            (source, *_matrix(behind, shapes[source])) for source, *behind in terms
+        ]
         for population, terms in populations.items()
     }
-    pictures = random.integers(0, 17, (SAMPLES, *SHAPE)) / 16 if exact else random.random((SAMPLES, *SHAPE))
+    pictures = (
+        random.integers(0, 17, (SAMPLES, *SHAPE)) / 16
+        if exact
+        else random.random((SAMPLES, *SHAPE))
+    )
     pictures = pictures.astype(np.float32)
     return network, pictures, connected
 
@@ -173,13 +215,19 @@ def _stepped(connected, frames, settings):
     for step, frame in enumerate(frames):
         active = {"input": frame.reshape(SAMPLES, -1)}
         for population, terms in connected.items():
-            current = sum(active[source] @ weights + bias for source, weights, bias in terms)
+            current = sum(
+                active[source] @ weights + bias for source, weights, bias in terms
+            )
             reached = potential[population] + current
             fires = reached >= settings.threshold
             active[population] = fires * settings.threshold
             reset = 0 if settings.reset == "zero" else reached - settings.threshold
             after = np.where(fires, reset, reached)
-            changed = after.size if step == 0 else np.count_nonzero(after != potential[population])
+            changed = (
+                after.size
+                if step == 0
+                else np.count_nonzero(after != potential[population])
+            )
             updates += changed * (step >= settings.warm_up)
             potential[population] = after
             counts[population] = counts[population] + fires * (step >= settings.warm_up)
@@ -189,45 +237,82 @@ def _stepped(connected, frames, settings):
 
 def _stepped_in_windows(network, connected, frames, steps, starts):
     """As `_stepped`, of a network whose populations fire one after the other: counts, read-out and spike times."""
-    depths = {population.name: population.window[0] // steps for population in network.populations}
+    depths = {
+        population.name: population.window[0] // steps
+        for population in network.populations
+    }
     potential = {name: starts[name] for name in connected}
-    counts, times, readout = dict.fromkeys(connected, 0), {name: [] for name in connected}, []
+    counts, times, readout = (
+        dict.fromkeys(connected, 0),
+        {name: [] for name in connected},
+        [],
+    )
     for step in range(steps * (max(depths.values()) + 1)):
-        active = {"input": frames[step].reshape(SAMPLES, -1) if step < steps else 0 * frames[0].reshape(SAMPLES, -1)}
+        active = {
+            "input": frames[step].reshape(SAMPLES, -1)
+            if step < steps
+            else 0 * frames[0].reshape(SAMPLES, -1)
+        }
         for population, terms in connected.items():
-            integrates = steps * (depths[population] - 1) <= step < steps * depths[population]
-            current = sum(active[source] @ weights + integrates * bias for source, weights, bias in terms)
+            integrates = (
+                steps * (depths[population] - 1) <= step < steps * depths[population]
+            )
+            current = sum(
+                active[source] @ weights + integrates * bias
+                for source, weights, bias in terms
+            )
             potential[population] = potential[population] + current
-            fires = (potential[population] >= 1) & (depths[population] <= step / steps < depths[population] + 1)
+            fires = (potential[population] >= 1) & (
+                depths[population] <= step / steps < depths[population] + 1
+            )
             active[population] = fires * 1.0
             potential[population] = potential[population] - fires
             counts[population] = counts[population] + fires
-            times[population] += [(sample, neuron, step) for sample, neuron in zip(*np.nonzero(fires))]
+            times[population] += [
+                (sample, neuron, step) for sample, neuron in zip(*np.nonzero(fires))
+            ]
         readout.append((readout[-1] if readout else 0.0) + current)
     return counts, np.stack(readout, axis=1), times
 
 
 @pytest.mark.parametrize(
     ("case", "coding"),
-    slow_except([("_three", "constant"), ("_dense", "poisson")], product(CASES, ["constant", "poisson"])),
+    slow_except(
+        [("_three", "constant"), ("_dense", "poisson")],
+        product(CASES, ["constant", "poisson"]),
+    ),
 )
 def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding):
     network, pictures, connected = _built(case)
     steps, random = 8, np.random.default_rng(4)
-    start = {p.name: random.choice([0.25, 0.5], p.shape[-1]).astype(np.float32) for p in network.populations}
-    volumes = [replace(v, initial_potential=start[v.name]) if v.name in start else v for v in network.volumes]
+    start = {
+        p.name: random.choice([0.25, 0.5], p.shape[-1]).astype(np.float32)
+        for p in network.populations
+    }
+    volumes = [
+        replace(v, initial_potential=start[v.name]) if v.name in start else v
+        for v in network.volumes
+    ]
     network = replace(network, volumes=tuple(volumes)).separated(steps)
-    settings = SimulationSettings(samples=SAMPLES, duration=steps, seed=3, record_spikes=SAMPLES, input=coding)
+    settings = SimulationSettings(
+        samples=SAMPLES, duration=steps, seed=3, record_spikes=SAMPLES, input=coding
+    )
     starts = {p.name: np.resize(start[p.name], p.size) for p in network.populations}
-    expected, readout, times = _stepped_in_windows(network, connected, _frames(pictures, settings), steps, starts)
+    expected, readout, times = _stepped_in_windows(
+        network, connected, _frames(pictures, settings), steps, starts
+    )
     for engine in (TensorFlowEngine, SeparatedEngine):
         found, spikes, readouts = observed(engine, network, settings, pictures)
         np.testing.assert_array_equal(readouts, readout)
         np.testing.assert_array_equal(spikes.sum(axis=1), expected[network.output.name])
         assert set(found.spikes) == {"input", *expected}
         for name, counts in expected.items():
-            np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
-            assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name
+            np.testing.assert_array_equal(
+                found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
+            )
+            assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(
+                times[name]
+            ), name
 
 
 def _in_stated_order(terms, active):
@@ -235,7 +320,9 @@ def _in_stated_order(terms, active):
     total = np.float32(0)
     for source, weights, _ in terms:
         for i, row in enumerate(weights):
-            total = (active[source][:, i : i + 1].astype(np.longdouble) * row + total).astype(np.float32)
+            total = (
+                active[source][:, i : i + 1].astype(np.longdouble) * row + total
+            ).astype(np.float32)
     return total
 
 
@@ -243,61 +330,98 @@ def _in_stated_order(terms, active):
 def test_sums_have_the_bits_of_the_stated_order(case):
     network, pictures, connected = _built(case, exact=False)
     random = np.random.default_rng(1)
-    biases = {p.name: random.normal(0, 0.1, p.shape[-1]).astype(np.float32) for p in network.populations}
-    network = network.with_populations(replace(p, bias=biases[p.name]) for p in network.populations)
+    biases = {
+        p.name: random.normal(0, 0.1, p.shape[-1]).astype(np.float32)
+        for p in network.populations
+    }
+    network = network.with_populations(
+        replace(p, bias=biases[p.name]) for p in network.populations
+    )
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     x = pictures.reshape(SAMPLES, -1)
 
-    constant = event_network.EventNetwork(network, settings).sum_constant_currents(pictures)
-    of_input = {name: [term for term in terms if term[0] == "input"] for name, terms in connected.items()}
+    constant = event_network.EventNetwork(network, settings).sum_constant_currents(
+        pictures
+    )
+    of_input = {
+        name: [term for term in terms if term[0] == "input"]
+        for name, terms in connected.items()
+    }
     assert set(constant) == {name for name, terms in of_input.items() if terms}
     for name, currents in constant.items():
         expected = _in_stated_order(of_input[name], {"input": x})
-        np.testing.assert_array_equal(currents[:, : expected.shape[1]], expected, err_msg=name)
+        np.testing.assert_array_equal(
+            currents[:, : expected.shape[1]], expected, err_msg=name
+        )
 
     bias = {p.name: np.resize(biases[p.name], p.size) for p in network.populations}
-    potential, counts = dict.fromkeys(connected, np.float32(0)), dict.fromkeys(connected, 0)
+    potential, counts = (
+        dict.fromkeys(connected, np.float32(0)),
+        dict.fromkeys(connected, 0),
+    )
     active = {"input": x}
-    input_first = {name: sorted(terms, key=lambda term: term[0] != "input") for name, terms in connected.items()}
+    input_first = {
+        name: sorted(terms, key=lambda term: term[0] != "input")
+        for name, terms in connected.items()
+    }
     for _ in range(STEPS):
         for name, terms in input_first.items():
-            potential[name] = potential[name] + (_in_stated_order(terms, active) + bias[name])
+            potential[name] = potential[name] + (
+                _in_stated_order(terms, active) + bias[name]
+            )
             active[name] = (potential[name] >= 1).astype(np.float32)
             potential[name] = potential[name] - active[name]
             counts[name] = counts[name] + active[name]
     found = run_engine(EventEngine, network, settings, pictures).counts
     for name, expected in counts.items():
-        np.testing.assert_array_equal(found[name].reshape(SAMPLES, -1), expected, err_msg=name)
+        np.testing.assert_array_equal(
+            found[name].reshape(SAMPLES, -1), expected, err_msg=name
+        )
 
     sent, steps = {"input": x * np.float32(STEPS)}, np.float32(STEPS)
     found = run_engine(SeparatedEngine, network.separated(STEPS), settings, pictures)
     for name, terms in connected.items():
         received = _in_stated_order(terms, sent) + bias[name] * steps
         sent[name] = np.clip(np.floor(received), 0, steps)
-        np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), sent[name], err_msg=name)
+        np.testing.assert_array_equal(
+            found.counts[name].reshape(SAMPLES, -1), sent[name], err_msg=name
+        )
     np.testing.assert_array_equal(found.readout, received)
 
 
 def _frames(pictures, settings):
     if settings.input == "constant":
         return [pictures.astype(np.float64)] * STEPS
-    return Streams(settings.seed, range(SAMPLES), INPUT).poisson(pictures, settings.input_rate, STEPS).swapaxes(0, 1)
+    return (
+        Streams(settings.seed, range(SAMPLES), INPUT)
+        .poisson(pictures, settings.input_rate, STEPS)
+        .swapaxes(0, 1)
+    )
 
 
 def _assert_counts(found, network, expected, readout):
     assert {population.name for population in network.populations} == set(expected)
     for name, counts in expected.items():
         assert 0 < counts.mean() < STEPS, name
-        np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
+        np.testing.assert_array_equal(
+            found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
+        )
     np.testing.assert_array_equal(found.readout, readout)
 
 
 @pytest.mark.parametrize(("case", "options"), list(zip(CASES, [*OPTIONS, {}])), ids=str)
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     network, pictures, connected = _built(case)
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
-    expected, readout, updates = _stepped(connected, _frames(pictures, settings), settings)
-    one, two = (run_engine(engine, network, settings, pictures) for engine in (TensorFlowEngine, EventEngine))
+    settings = SimulationSettings(
+        samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options
+    )
+    expected, readout, updates = _stepped(
+        connected, _frames(pictures, settings), settings
+    )
+    one, two = (
+        run_engine(engine, network, settings, pictures)
+        for engine in (TensorFlowEngine, EventEngine)
+    )
     _assert_counts(one, network, expected, readout)
     _assert_counts(two, network, expected, readout)
     assert list(one.counts) == list(two.counts)
@@ -306,4 +430,6 @@ def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     assert updates < SAMPLES * settings.counted_steps * network.neurons
     for name, spikes in one.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
-        np.testing.assert_array_equal(spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])])  # by sample, step, neuron
+        np.testing.assert_array_equal(
+            spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])]
+        )  # by sample, step, neuron

@@ -35,7 +35,11 @@ def test_the_guess_is_the_class_with_most_spikes_and_undecided_is_wrong():
     assert (quality.ann, quality.readout) == (2, 2)
     assert quality.differ == 2  # first: both say 1; second: 1 and 2; third: none and 0
     assert quality.confusion.tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
-    assert add_sums(quality, quality).confusion.tolist() == [[0, 2, 0, 2], [0, 0, 0, 0], [0, 2, 0, 0]]
+    assert add_sums(quality, quality).confusion.tolist() == [
+        [0, 2, 0, 2],
+        [0, 0, 0, 0],
+        [0, 2, 0, 0],
+    ]
 
 
 def test_five_best():
@@ -53,7 +57,11 @@ def test_five_best():
 
 def test_the_membrane_is_read_in_place_of_spikes():
     readout = np.zeros((2, 2, 100), np.float32)
-    readout[:, 0, 7], readout[0, 1, 90:96], readout[1, 1, 99] = 1, np.arange(6, 0, -1), 1
+    readout[:, 0, 7], readout[0, 1, 90:96], readout[1, 1, 99] = (
+        1,
+        np.arange(6, 0, -1),
+        1,
+    )
     judge = Classification(np.array([94, 99]), 100, membrane=True)
     judge.observe(np.zeros((2, 2, 100), bool), readout)
     quality = judge.quality(np.eye(100)[[0, 99]], readout[:, -1])
@@ -62,20 +70,30 @@ def test_the_membrane_is_read_in_place_of_spikes():
     assert (quality.snn_top, quality.ann_top, quality.differ) == (2, 1, 1)
 
 
-@pytest.mark.parametrize(("right", "samples"), [(97, 100), (1, 7), (0, 20), (1000, 1000)])
+@pytest.mark.parametrize(
+    ("right", "samples"), [(97, 100), (1, 7), (0, 20), (1000, 1000)]
+)
 def test_the_interval_is_where_the_share_is_one_quantile_away(right, samples):
     low, high = wilson_interval(right, samples)
     share = right / samples
     for bound in (low, high):
         if bound not in (0, 1):
-            assert (share - bound) ** 2 == pytest.approx(1.959963984540054**2 * bound * (1 - bound) / samples)
+            assert (share - bound) ** 2 == pytest.approx(
+                1.959963984540054**2 * bound * (1 - bound) / samples
+            )
     assert low <= share <= high
 
 
 def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
     random = np.random.default_rng(1)
-    x, spikes = random.random((37, 5, 5, 1), np.float32), random.random((37, 30, 25)) < 0.3
-    ann, readout = random.random((37, 25), np.float32), 30 * random.normal(size=(37, 25))
+    x, spikes = (
+        random.random((37, 5, 5, 1), np.float32),
+        random.random((37, 30, 25)) < 0.3,
+    )
+    ann, readout = (
+        random.random((37, 25), np.float32),
+        30 * random.normal(size=(37, 25)),
+    )
 
     def quality(*blocks):
         found = []
@@ -89,9 +107,13 @@ def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
     whole, flat = quality(slice(0, 37)), x.reshape(37, 25).astype(float)
     for step in range(30):
         rate = spikes[:, : step + 1].mean(axis=1)
-        assert whole.by_step[step] == pytest.approx(((1.5 * rate - flat) ** 2).mean(axis=1).sum())
+        assert whole.by_step[step] == pytest.approx(
+            ((1.5 * rate - flat) ** 2).mean(axis=1).sum()
+        )
     assert whole.ann == pytest.approx(((3 * ann - flat) ** 2).mean(axis=1).sum())
-    assert whole.readout == pytest.approx(((3 * np.maximum(readout, 0) / 30 - flat) ** 2).mean(axis=1).sum())
+    assert whole.readout == pytest.approx(
+        ((3 * np.maximum(readout, 0) / 30 - flat) ** 2).mean(axis=1).sum()
+    )
     for blocks in ([slice(0, 20), slice(20, 37)], [slice(i, i + 1) for i in range(37)]):
         parts = quality(*blocks)
         assert (parts.ann, parts.readout) == (whole.ann, whole.readout)
@@ -100,12 +122,16 @@ def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
 
 def _found(network, spikes_per_step):
     """Statistics of populations that all have the given number of spikes in each step."""
-    counts = {layer.name: np.ones(layer.shape, np.int64) for layer in network.populations}
+    counts = {
+        layer.name: np.ones(layer.shape, np.int64) for layer in network.populations
+    }
     before, last = late_quarters(len(spikes_per_step))
     late = [int(spikes_per_step[before:last].sum()), int(spikes_per_step[last:].sum())]
     quality = QualitySums(np.zeros(len(spikes_per_step)), 0, None)
     return rate_statistics(
-        network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}), len(spikes_per_step)
+        network,
+        Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}),
+        len(spikes_per_step),
     )
 
 
@@ -118,21 +144,32 @@ def _found(network, spikes_per_step):
         (np.repeat([0, 500, 1000, 1000], 20), False),  # it did rise, early on
         (np.repeat([0, 0, 1000, 1040], 20), False),  # by less than 5 %
         (np.repeat([0, 0, 1000, 1060], 20), True),
-        (np.repeat([0, 0, 1, 1.5], 20).astype(int) + np.eye(80)[70].astype(int) * 3, False),  # 23 after 20 spikes
+        (
+            np.repeat([0, 0, 1, 1.5], 20).astype(int) + np.eye(80)[70].astype(int) * 3,
+            False,
+        ),  # 23 after 20 spikes
         (np.arange(3), False),  # too short to say
     ],
 )
 def test_rising(branched, spikes_per_step, rises):
     found = _found(branched.network, spikes_per_step)
-    assert found["rising_populations"] == ([layer.name for layer in branched.network.populations] if rises else [])
+    assert found["rising_populations"] == (
+        [layer.name for layer in branched.network.populations] if rises else []
+    )
 
 
 def test_shares_of_silent_and_saturated_neurons(branched):
-    counts = {layer.name: np.full(layer.shape, 5) for layer in branched.network.populations}
+    counts = {
+        layer.name: np.full(layer.shape, 5) for layer in branched.network.populations
+    }
     first = branched.network.populations[0]
     flat = counts[first.name].reshape(-1)
     flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
-    found = rate_statistics(branched.network, Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}), 10)
+    found = rate_statistics(
+        branched.network,
+        Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}),
+        10,
+    )
     assert found["silent_neurons"][first.name] == 0.25
     assert found["saturated_neurons"][first.name] == 0.5
     assert found["mean_rates"][first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
@@ -149,7 +186,9 @@ def confusion(true, guess, classes=5):
 
 
 def noisy(true, share, random, classes=5):
-    return np.where(random.random(len(true)) < share, true, random.integers(0, classes, len(true)))
+    return np.where(
+        random.random(len(true)) < share, true, random.integers(0, classes, len(true))
+    )
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 4, 0), (1, 0, 2, 3, 4), (4, 3, 2, 1, 0)])
@@ -158,8 +197,15 @@ def test_an_order_of_the_classes_is_found_as_by_trying_all(order):
     true = np.repeat(np.arange(5), 40)
     guess = np.array(order)[noisy(true, 0.9, random)]
     line = chance_warning(confusion(true, guess), NAMES)
-    best = max(itertools.permutations(range(5)), key=lambda one: (np.array(one)[guess] == true).sum())
-    pairs = [f"{NAMES[guess]}→{NAMES[true]}" for guess, true in enumerate(best) if guess != true]
+    best = max(
+        itertools.permutations(range(5)),
+        key=lambda one: (np.array(one)[guess] == true).sum(),
+    )
+    pairs = [
+        f"{NAMES[guess]}→{NAMES[true]}"
+        for guess, true in enumerate(best)
+        if guess != true
+    ]
     assert f"(prediction→label: {', '.join(pairs)}" in line
     assert f"would be {np.mean(np.array(best)[guess] == true):.1%}" in line
     assert (", a shift by 4)" in line) == (order == (1, 2, 3, 4, 0))
@@ -171,8 +217,16 @@ def test_errors_without_an_order_are_far_below_chance_or_nothing():
     true = np.repeat(np.arange(5), 200)
     away = (true + random.integers(1, 5, len(true))) % 5  # never right, in no order
     line = chance_warning(confusion(true, away), NAMES)
-    assert line.startswith("the accuracy of 0.0% is far below chance (20.0%): check the order")
-    for guess in (random.integers(0, 5, 1000), np.full(1000, 3), np.full(1000, -1), noisy(true, 0.3, random), true):
+    assert line.startswith(
+        "the accuracy of 0.0% is far below chance (20.0%): check the order"
+    )
+    for guess in (
+        random.integers(0, 5, 1000),
+        np.full(1000, 3),
+        np.full(1000, -1),
+        noisy(true, 0.3, random),
+        true,
+    ):
         assert chance_warning(confusion(true, guess), NAMES) is None
 
 
@@ -184,8 +238,14 @@ def test_guesses_of_few_samples_are_not_explained_by_an_order():
         classes = int(random.integers(2, 11))
         samples = int(random.integers(1, 8)) * classes
         true, guess = np.arange(samples) % classes, random.integers(0, classes, samples)
-        lines.append(chance_warning(confusion(true, guess, classes), list(map(str, range(classes)))))
-    assert sum(line is not None and "other class numbers" in line for line in lines) <= 3
+        lines.append(
+            chance_warning(
+                confusion(true, guess, classes), list(map(str, range(classes)))
+            )
+        )
+    assert (
+        sum(line is not None and "other class numbers" in line for line in lines) <= 3
+    )
 
 
 def test_close_to_chance_is_said_with_a_remedy_only():
@@ -193,8 +253,12 @@ def test_close_to_chance_is_said_with_a_remedy_only():
     guess = np.zeros(100, int)
     assert chance_warning(confusion(true, guess), NAMES) is None
     line = chance_warning(confusion(true, guess), NAMES, "give --pixels")
-    assert line.startswith("the accuracy of 60.0% is close to chance (60.0%): give --pixels; else check the order")
-    assert chance_warning(confusion(true[:60], guess[:60]), NAMES, "give --pixels") is None  # one class
+    assert line.startswith(
+        "the accuracy of 60.0% is close to chance (60.0%): give --pixels; else check the order"
+    )
+    assert (
+        chance_warning(confusion(true[:60], guess[:60]), NAMES, "give --pixels") is None
+    )  # one class
     assert chance_warning(confusion(true, true), NAMES, "give --pixels") is None
 
 

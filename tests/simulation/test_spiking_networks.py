@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
+from snnb.network.layers import (
+    AveragePooling2D,
+    Conv2D,
+    Cropping2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    ZeroPadding2D,
+)
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import Neuron
 from snnb.simulation.engines.engine import find_event_obstacle
@@ -32,7 +40,9 @@ class Built:
     def __init__(self, random, shapes):
         self.random, self.shapes = random, shapes
         self.volumes: List[Any] = [Volume("input", shapes["input"])]
-        self.plain: Dict[str, Any] = {}  # by name: source and function of an array, or terms, bias and neuron
+        self.plain: Dict[
+            str, Any
+        ] = {}  # by name: source and function of an array, or terms, bias and neuron
 
     def moved(self, name, source, layer, function):
         self.volumes.append(Reindexed(name, self.shapes[name], layer, (source,)))
@@ -46,15 +56,30 @@ class Built:
             assert geometry.shape == shape
             kernel = bias = None
             if layer.KERNEL:
-                kernel = (self.random.choice([-2, -1, 0, 1, 2, 3], layer.kernel_shape(geometry)) / 8).astype(F)
+                kernel = (
+                    self.random.choice(
+                        [-2, -1, 0, 1, 2, 3], layer.kernel_shape(geometry)
+                    )
+                    / 8
+                ).astype(F)
             if delay == 1:
                 bias = (self.random.choice([-1, 0, 1, 2], shape[-1]) / 8).astype(F)
             projections.append(Projection(source, layer, geometry, kernel, delay, bias))
             plain.append((source, layer, kernel, delay, bias))
-        bias, numbers = (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F), self.numbers(kind, shape)
+        bias, numbers = (
+            (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F),
+            self.numbers(kind, shape),
+        )
         stated = {key: values for key, values in numbers.items() if key != "spikes"}
-        neuron, kind = Neuron.from_numbers(stated, spikes=numbers.get("spikes", True)), type(terms[0][1]).__name__
-        self.volumes.append(Population(name, shape, kind, tuple(projections), bias, "linear", neuron=neuron))
+        neuron, kind = (
+            Neuron.from_numbers(stated, spikes=numbers.get("spikes", True)),
+            type(terms[0][1]).__name__,
+        )
+        self.volumes.append(
+            Population(
+                name, shape, kind, tuple(projections), bias, "linear", neuron=neuron
+            )
+        )
         self.plain[name] = (plain, bias, numbers)
 
     @property
@@ -70,7 +95,12 @@ class Built:
 
         numbers = {"threshold": some(0.4, 1.5).astype(F)}
         if kind != "IF":
-            numbers.update(leak=some(0.3, 0.999), gain=some(0.2, 1.2), offset=some(-0.05, 0.1), initial=some(-0.2, 0.3))
+            numbers.update(
+                leak=some(0.3, 0.999),
+                gain=some(0.2, 1.2),
+                offset=some(-0.05, 0.1),
+                initial=some(-0.2, 0.3),
+            )
         if kind == "CubaLIF":
             numbers.update(current_leak=some(0, 0.9), current_gain=some(0.5, 2))
         if kind == "LI":
@@ -88,34 +118,79 @@ def convolutional(random, kinds, late):
 
     The last population reads the input with a delay of `late` steps.
     """
-    shapes = {"input": SHAPE, "padded": (6, 9, 2), "a": (3, 4, 5), "b": (3, 4, 5), "inner": (2, 3, 5), "c": (1, 2, 5)}
-    built = Built(random, {**shapes, "flat": (10,), "all": (60,), "left": (5, 4, 2), "pixels": (40,), "out": (4,)})
+    shapes = {
+        "input": SHAPE,
+        "padded": (6, 9, 2),
+        "a": (3, 4, 5),
+        "b": (3, 4, 5),
+        "inner": (2, 3, 5),
+        "c": (1, 2, 5),
+    }
+    built = Built(
+        random,
+        {
+            **shapes,
+            "flat": (10,),
+            "all": (60,),
+            "left": (5, 4, 2),
+            "pixels": (40,),
+            "out": (4,),
+        },
+    )
     pads = ((1, 0), (2, 1))
-    built.moved("padded", "input", ZeroPadding2D(padding=pads), lambda x: np.pad(x, [(0, 0), *pads, (0, 0)]))
+    built.moved(
+        "padded",
+        "input",
+        ZeroPadding2D(padding=pads),
+        lambda x: np.pad(x, [(0, 0), *pads, (0, 0)]),
+    )
     built.population(
         "a", kinds[0], ("padded", Conv2D(filters=5, kernel_size=(2, 3), strides=(2, 2)), 0),
         ("b", Conv2D(filters=5, kernel_size=(3, 3), padding="same"), 1),
     )  # fmt: skip
-    built.population("b", kinds[1], ("a", DepthwiseConv2D(kernel_size=(3, 3), padding="same"), 0))
-    built.moved("inner", "b", Cropping2D(cropping=((1, 0), (0, 1))), lambda x: x[:, 1:, :-1])
-    built.population("c", kinds[2], ("inner", AveragePooling2D(pool_size=(2, 2), strides=(1, 1)), 0))
-    built.moved("left", "input", Cropping2D(cropping=((0, 0), (0, 2))), lambda x: x[:, :, :4])
+    built.population(
+        "b", kinds[1], ("a", DepthwiseConv2D(kernel_size=(3, 3), padding="same"), 0)
+    )
+    built.moved(
+        "inner", "b", Cropping2D(cropping=((1, 0), (0, 1))), lambda x: x[:, 1:, :-1]
+    )
+    built.population(
+        "c", kinds[2], ("inner", AveragePooling2D(pool_size=(2, 2), strides=(1, 1)), 0)
+    )
+    built.moved(
+        "left", "input", Cropping2D(cropping=((0, 0), (0, 2))), lambda x: x[:, :, :4]
+    )
     for name, source in ("flat", "c"), ("all", "a"), ("pixels", "left"):
         built.moved(name, source, Flatten(), lambda x: x.reshape(len(x), -1))
-    readers = [("flat", Dense(units=4), 0), ("all", Dense(units=4), 3), ("pixels", Dense(units=4), late)]
+    readers = [
+        ("flat", Dense(units=4), 0),
+        ("all", Dense(units=4), 3),
+        ("pixels", Dense(units=4), late),
+    ]
     built.population("out", kinds[3], *readers)
     return built
 
 
 def dense(random, kinds, late):
     """A population that reads itself and a later one, which reads the input with a delay of `late` steps."""
-    built = Built(random, {"input": (9,), "a": (70,), "b": (100,), "c": (3,), "out": (5,)})
-    built.population(
-        "a", kinds[0], *((source, Dense(units=70), int(source != "input")) for source in ("input", "a", "b"))
+    built = Built(
+        random, {"input": (9,), "a": (70,), "b": (100,), "c": (3,), "out": (5,)}
     )
-    built.population("b", kinds[1], ("a", Dense(units=100), 0), ("input", Dense(units=100), late))
+    built.population(
+        "a",
+        kinds[0],
+        *(
+            (source, Dense(units=70), int(source != "input"))
+            for source in ("input", "a", "b")
+        ),
+    )
+    built.population(
+        "b", kinds[1], ("a", Dense(units=100), 0), ("input", Dense(units=100), late)
+    )
     built.population("c", kinds[2], ("b", Dense(units=3), 0))
-    built.population("out", kinds[3], ("c", Dense(units=5), 0), ("a", Dense(units=5), 0))
+    built.population(
+        "out", kinds[3], ("c", Dense(units=5), 0), ("a", Dense(units=5), 0)
+    )
     return built
 
 
@@ -123,7 +198,10 @@ def current_of(layer, kernel, x, shape):
     """The current of a projection without bias, one output after the other."""
     if isinstance(layer, Dense):
         return x @ kernel
-    size, strides = (layer.pool_size if kernel is None else layer.kernel_size), layer.strides
+    size, strides = (
+        (layer.pool_size if kernel is None else layer.kernel_size),
+        layer.strides,
+    )
     if layer.padding == "same":
         x = np.pad(x, [(0, 0), *(((k - 1) // 2, k // 2) for k in size), (0, 0)])
     current = np.zeros((len(x), *shape), F)
@@ -160,16 +238,27 @@ def stepped(built, frames):
             x = np.zeros((len(frame), *shape), F)
             for source, layer, kernel, delay, late in terms:
                 if step >= delay:
-                    x = x + current_of(layer, kernel, values[source][step - delay], shape)
+                    x = x + current_of(
+                        layer, kernel, values[source][step - delay], shape
+                    )
                 if late is not None and step > 0:
                     x = x + late
-            v, i = state.get(name, (F(numbers.get("initial", 0)) + np.zeros_like(x), np.zeros_like(x)))
+            v, i = state.get(
+                name,
+                (F(numbers.get("initial", 0)) + np.zeros_like(x), np.zeros_like(x)),
+            )
             before = v
             x = x + bias
             if "current_leak" in numbers:
-                i = i + (F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i)
+                i = i + (
+                    F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i
+                )
                 x = i
-            decay, gain, offset = F(1 - numbers.get("leak", 1)), F(numbers.get("gain", 1)), F(numbers.get("offset", 0))
+            decay, gain, offset = (
+                F(1 - numbers.get("leak", 1)),
+                F(numbers.get("gain", 1)),
+                F(numbers.get("offset", 0)),
+            )
             v = v + ((gain * x + offset) - decay * v)
             if name == "out":
                 largest = v if step == 0 else np.maximum(largest, v)
@@ -181,7 +270,11 @@ def stepped(built, frames):
             state[name] = np.where(spikes, after, v), i
             updates[step] += np.count_nonzero(state[name][0] != before)
             values[name].append(spikes.astype(F))
-    return {name: np.stack(of_steps) for name, of_steps in values.items()}, largest, updates
+    return (
+        {name: np.stack(of_steps) for name, of_steps in values.items()},
+        largest,
+        updates,
+    )
 
 
 CASES = [
@@ -196,9 +289,13 @@ CODINGS = ["events", "steps", "constant"]
 FAST = [(0, "constant"), (1, "events"), (2, "steps"), (3, "events")]
 
 
-@pytest.mark.parametrize(("number", "coding"), slow_except(FAST, itertools.product(range(20), CODINGS)))
+@pytest.mark.parametrize(
+    ("number", "coding"), slow_except(FAST, itertools.product(range(20), CODINGS))
+)
 def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
-    monkeypatch.setattr(compiled_network, "TRAIN_STEPS", (2, 100)[number % 2])  # fewer than the longest delay, or all
+    monkeypatch.setattr(
+        compiled_network, "TRAIN_STEPS", (2, 100)[number % 2]
+    )  # fewer than the longest delay, or all
     make, kinds = CASES[number % len(CASES)]
     random = np.random.default_rng(number)
     built = make(random, kinds, late=0 if coding == "constant" else 2)
@@ -209,19 +306,29 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     elif coding == "constant":
         frames = np.broadcast_to(frames[:, :1] / 4, frames.shape).copy()
     frames[3, 20:] = frames[3, 20:] if coding == "constant" else 0
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2)
+    settings = SimulationSettings(
+        samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2
+    )
     expected, largest, updates = stepped(built, frames.swapaxes(0, 1))
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
     assert not find_event_obstacle(network, settings)
     for engine in (TensorFlowEngine, EventEngine):
         found, spikes, readouts = observed(engine, network, settings, x)
-        assert found.membrane_updates == (updates[6:].sum() if engine is EventEngine else None)
+        assert found.membrane_updates == (
+            updates[6:].sum() if engine is EventEngine else None
+        )
         for name in (p.name for p in network.populations if p.neuron.spikes):
             own = expected[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own.mean() < 1.5, name
-            np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
-            times = spike_trains(found.spikes[name], 2, STEPS, network.volume(name).size)
-            np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
+            np.testing.assert_array_equal(
+                found.counts[name], own[6:].sum(axis=0), err_msg=name
+            )
+            times = spike_trains(
+                found.spikes[name], 2, STEPS, network.volume(name).size
+            )
+            np.testing.assert_array_equal(
+                times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name
+            )
         out = expected["out"].swapaxes(0, 1)
         np.testing.assert_array_equal(spikes, out.astype(np.bool_))
         if kinds[3] == "LI":

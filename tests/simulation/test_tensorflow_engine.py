@@ -27,16 +27,26 @@ SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
         ("trained", {}),
         ("branched", {"threshold": 0.7, "warm_up": 20}),
         ("branched", {"input": "poisson", "input_rate": 600}),
-        *(pytest.param("branched", c, marks=pytest.mark.slow) for c in [{}, {"warm_up": 20}, {"reset": "zero"}]),
+        *(
+            pytest.param("branched", c, marks=pytest.mark.slow)
+            for c in [{}, {"warm_up": 20}, {"reset": "zero"}]
+        ),
     ],
     ids=str,
 )
 def test_counts_are_the_toolboxs(request, name, change):
     from snnb.simulation.engines.toolbox import ToolboxEngine
 
-    case, settings = request.getfixturevalue(name), SETTINGS.changed(batch_size=35, **change)
+    case, settings = (
+        request.getfixturevalue(name),
+        SETTINGS.changed(batch_size=35, **change),
+    )
     counts = simulated(TensorFlowEngine, case, settings)[0].counts
-    reference = ToolboxEngine(case.parsed, settings, per_sample=True).simulate(case.x[:70], 0, lambda *_: None).counts
+    reference = (
+        ToolboxEngine(case.parsed, settings, per_sample=True)
+        .simulate(case.x[:70], 0, lambda *_: None)
+        .counts
+    )
     assert list(counts) == list(reference)
     *fixed, softmax = reference
     for layer in fixed:
@@ -45,35 +55,52 @@ def test_counts_are_the_toolboxs(request, name, change):
 
 
 @pytest.mark.toolbox
-def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_twice(trained):
+def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_twice(
+    trained,
+):
     from snnb.simulation.engines.toolbox import ToolboxEngine
 
     def run(settings, **options):
         outputs = []
         engine = ToolboxEngine(trained.parsed, settings, **options)
-        return engine.simulate(trained.x[:23], 0, lambda spikes, _: outputs.append(spikes)).counts, outputs
+        return engine.simulate(
+            trained.x[:23], 0, lambda spikes, _: outputs.append(spikes)
+        ).counts, outputs
 
     settings = SETTINGS.changed(duration=12, batch_size=10)
     apart, [output] = run(settings, per_sample=True)
     together, [repeated] = run(settings)
     other_seed, [other] = run(settings.changed(seed=6))
-    spiking = ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x8", "04Dense_10"]
+    spiking = [
+        "00Conv2D_8x8x4",
+        "01AveragePooling2D_4x4x4",
+        "02Conv2D_2x2x8",
+        "04Dense_10",
+    ]
     assert list(apart) == spiking
-    np.testing.assert_array_equal(repeated, output)  # the softmax layer's random spikes too
+    np.testing.assert_array_equal(
+        repeated, output
+    )  # the softmax layer's random spikes too
     assert output.shape == (23, 12, 10)
     assert (other != output).any()
     for name in spiking:
         assert len(apart[name]) == 23
-        np.testing.assert_array_equal(apart[name].sum(axis=0, keepdims=True), together[name])
+        np.testing.assert_array_equal(
+            apart[name].sum(axis=0, keepdims=True), together[name]
+        )
     for name in spiking[:-1]:
         np.testing.assert_array_equal(other_seed[name], together[name])
 
 
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
-    counted, spikes = simulated(TensorFlowEngine, trained, SETTINGS.changed(record_spikes=70))
+    counted, spikes = simulated(
+        TensorFlowEngine, trained, SETTINGS.changed(record_spikes=70)
+    )
     last = trained.network.output
     kernel = last.only.kernel
-    uniform = Streams(SETTINGS.seed, range(70), SOFTMAX).uniform(SETTINGS.duration, (10,))
+    uniform = Streams(SETTINGS.seed, range(70), SOFTMAX).uniform(
+        SETTINGS.duration, (10,)
+    )
     potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
     # The membrane is replayed from the recorded spikes of the layer before.
     table = counted.spikes[trained.network.populations[-2].name]
@@ -122,17 +149,26 @@ def test_what_reaches_the_threshold(threshold):
     drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
     potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
     np.testing.assert_array_equal(
-        reach_threshold(tf.constant(potential), np.asarray(threshold, np.float32)).numpy(), potential >= reached
+        reach_threshold(
+            tf.constant(potential), np.asarray(threshold, np.float32)
+        ).numpy(),
+        potential >= reached,
     )
 
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine):
+def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(
+    exact, engine
+):
     settings = SETTINGS.changed(initial_potential=0.25)
     counted, _ = simulated(engine, exact, settings)
-    layer = next(layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D"))
+    layer = next(
+        layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D")
+    )
     kernel, bias = (values.astype(np.float64) for values in layer.get_weights())
-    current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
+    current = (
+        tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
+    )
     expected = np.floor(0.25 + settings.duration * np.clip(current, 0, 1))
     np.testing.assert_array_equal(counted.counts[layer.name], expected)
 
@@ -148,9 +184,19 @@ def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
 
 
 def test_seeds_samples_and_uses_have_numbers_of_their_own():
-    streams = [(seed, sample, use) for seed in (0, 1) for sample in (0, 1) for use in (INPUT, SOFTMAX, SOFTMAX + 1)]
-    numbers = [Streams(seed, range(s, s + 1), use).uniform(1, (1000,)).ravel() for seed, s, use in streams]
-    assert len(np.unique(np.concatenate(numbers))) > 0.999 * 12 * 1000  # float32 has a few equal ones by chance
+    streams = [
+        (seed, sample, use)
+        for seed in (0, 1)
+        for sample in (0, 1)
+        for use in (INPUT, SOFTMAX, SOFTMAX + 1)
+    ]
+    numbers = [
+        Streams(seed, range(s, s + 1), use).uniform(1, (1000,)).ravel()
+        for seed, s, use in streams
+    ]
+    assert (
+        len(np.unique(np.concatenate(numbers))) > 0.999 * 12 * 1000
+    )  # float32 has a few equal ones by chance
 
 
 @pytest.mark.parametrize("rate", [1000.0, 400.0, 2500.0])
@@ -160,6 +206,8 @@ def test_poisson_rates_are_within_statistical_bounds(rate):
     share = Streams(3, range(50), INPUT).poisson(x, rate, steps).mean(axis=(0, 1))
     expected = np.minimum(1, x[0] * rate / 1000)
     error = np.abs(share - expected)
-    assert (error <= 5 * np.sqrt(expected * (1 - expected) / trials)).all()  # one in 30,000 such tests by chance
+    assert (
+        error <= 5 * np.sqrt(expected * (1 - expected) / trials)
+    ).all()  # one in 30,000 such tests by chance
     assert share[0, 0] == 0
     assert (share[expected == 1] == 1).all()

@@ -29,7 +29,12 @@ from snnb.stages.simulate import in_force
 SHOWN = [
     ("SNN accuracy", lambda one: f"{one.snn_accuracy:.2%}"),
     ("energy at 45 nm/sample", lambda one: f"{one.energy_45nm_pj / 1000:#.4g} nJ"),
-    ("membrane updates/sample", lambda one: "" if one.membrane_updates is None else f"{one.membrane_updates:,.0f}"),
+    (
+        "membrane updates/sample",
+        lambda one: (
+            "" if one.membrane_updates is None else f"{one.membrane_updates:,.0f}"
+        ),
+    ),
     ("activation sparsity", lambda one: f"{one.activation_sparsity:.2%}"),
     ("connection sparsity", lambda one: f"{one.connection_sparsity:.2%}"),
     ("footprint (bytes)", lambda one: f"{one.footprint:,}"),
@@ -43,7 +48,13 @@ def five(tmp_path_factory):
 
     path = shutil.copytree(RECORDED, tmp_path_factory.mktemp("five") / "run")
     run = Run(path=path)
-    run.simulate(engine="event", samples=20, duration=50, record_spikes=0, label="short & <quick>")
+    run.simulate(
+        engine="event",
+        samples=20,
+        duration=50,
+        record_spikes=0,
+        label="short & <quick>",
+    )
     run.parse(percentile=99.0)
     run.simulate(duration=50)
     run.simulate(duration=100)
@@ -60,12 +71,17 @@ def test_every_figure_is_that_of_the_files(five):
         folder = five.path / "simulations" / one.stamp
         stated = json.loads((folder / "sim_accuracies.json").read_text())
         with np.load(folder / "spike_rate_sums.npz") as sums:
-            counts = [sums[name] for name in sums.files if sums[name].ndim and name != "input"]
+            counts = [
+                sums[name] for name in sums.files if sums[name].ndim and name != "input"
+            ]
         assert json.loads(one.statistics.model_dump_json()) == stated
         statistics = one.statistics
         samples = statistics.num_samples
         # The softmax spikes at random, so the read-out is to be quoted, of all engines but the toolbox's.
-        by_step = stated.get("readout_accuracy_by_timestep") or stated["snn_accuracy_by_timestep"]
+        by_step = (
+            stated.get("readout_accuracy_by_timestep")
+            or stated["snn_accuracy_by_timestep"]
+        )
         assert statistics.quoted_by_step == by_step
         assert statistics.latency_steps == statistics.num_timesteps + stated["warm_up"]
         accuracy = stated.get("readout_accuracy")
@@ -76,18 +92,34 @@ def test_every_figure_is_that_of_the_files(five):
             assert statistics.quoted == "readout_accuracy"
             readout_interval = wilson_interval(round(accuracy * samples), samples)
             assert statistics.readout_accuracy_interval_95 == readout_interval
-        ann_interval = wilson_interval(round(statistics.ann_accuracy * samples), samples)
+        ann_interval = wilson_interval(
+            round(statistics.ann_accuracy * samples), samples
+        )
         assert statistics.ann_accuracy_interval_95 == ann_interval
-        rates = np.concatenate([values.ravel() for values in counts]) / (samples * statistics.num_timesteps)
+        rates = np.concatenate([values.ravel() for values in counts]) / (
+            samples * statistics.num_timesteps
+        )
         assert statistics.mean_rate == pytest.approx(rates.mean())
         assert one.neurons == rates.size
-    assert [one.differs.get("percentile") for one in found] == [99.9, 99.9, 99.0, 99.0, 99.0]
+    assert [one.differs.get("percentile") for one in found] == [
+        99.9,
+        99.9,
+        99.0,
+        99.0,
+        99.0,
+    ]
     assert [one.differs["duration"] for one in found] == [60, 50, 50, 100, 100]
     assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
     assert [len(one.mappings) for one in found] == [0, 0, 0, 0, 1]
     cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
-    assert found[-1].mappings[0].details.traffic.connectivity == cost["traffic"]["connectivity"]
-    assert found[-1].statistics.synapses == next(iter(five.records_of("graph").values())).details.synapses
+    assert (
+        found[-1].mappings[0].details.traffic.connectivity
+        == cost["traffic"]["connectivity"]
+    )
+    assert (
+        found[-1].statistics.synapses
+        == next(iter(five.records_of("graph").values())).details.synapses
+    )
 
 
 def test_defaults_that_depend_on_the_run_are_not_shown_as_differences(five):
@@ -104,10 +136,24 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch)
     result = snnb("compare", five.path, "--figure", figure)
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert "short & <quick>" in lines["label"]
-    assert lines["percentile"].split() == ["percentile", "99.9", "99.9", "99", "99", "99"]
-    (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
+    assert lines["percentile"].split() == [
+        "percentile",
+        "99.9",
+        "99.9",
+        "99",
+        "99",
+        "99",
+    ]
+    (mapped,) = [
+        line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line
+    ]
     (cost,) = compare([str(five.path)])[-1].mappings
-    assert mapped[:4] == [cost.stamp, "spinemap_5x5", "sequential", str(cost.details.cores.cores)]
+    assert mapped[:4] == [
+        cost.stamp,
+        "spinemap_5x5",
+        "sequential",
+        str(cost.details.cores.cores),
+    ]
     assert f"all of graph {cost.details.graph}" in result.stdout.splitlines()
     assert "model" not in lines  # one run
     for title, text_of in SHOWN:
@@ -121,7 +167,9 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch)
         assert in_words(one.differs) in drawn  # its text is text
     assert not any(stamp in drawn for stamp in five.records_of("simulate"))
     document = json.loads(snnb("compare", five.path, "--json").stdout)
-    assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
+    assert [one["stamp"] for one in document["simulations"]] == list(
+        five.records_of("simulate")
+    )
     assert "exists" in snnb("compare", five.path, "--figure", figure, code=2).stderr
 
 
@@ -133,9 +181,15 @@ def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_pa
     namesake = shutil.copytree(five.path, tmp_path / "there" / five.path.name)
     found = compare([f"{five.path}:{stamp}", f"{namesake}:{stamp}"])
     assert names_apart(found) == [str(five.path), str(namesake)]
-    twice = [one.model_copy(update={"run": five.path, "stamp": str(i)}) for i, one in enumerate(found)]
+    twice = [
+        one.model_copy(update={"run": five.path, "stamp": str(i)})
+        for i, one in enumerate(found)
+    ]
     assert names_apart(twice) == ["0", "1"]
-    assert names_apart([one.model_copy(update={"label": "a"}) for one in twice]) == ["a 0", "a 1"]
+    assert names_apart([one.model_copy(update={"label": "a"}) for one in twice]) == [
+        "a 0",
+        "a 1",
+    ]
 
 
 def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path):
@@ -147,7 +201,10 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
         (other, min(five.records_of("simulate"))),
     ]
     assert len(found) == 6
-    assert split_place(str(other)) == (other, None)  # its name looks like a stamp, and it is a run
+    assert split_place(str(other)) == (
+        other,
+        None,
+    )  # its name looks like a stamp, and it is a run
 
 
 def test_a_run_without_a_simulation_says_how_to_make_one(run):
@@ -161,45 +218,80 @@ def test_a_run_without_a_simulation_says_how_to_make_one(run):
 
 
 def test_names_say_the_stage_where_two_stages_have_one_and_settings_are_taken_apart():
-    one = {"train": {"seed": 1, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 3]}}, "simulate": {"seed": 0}}
-    two = {"train": {"seed": 2, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 4]}}, "simulate": {"seed": 0}}
+    one = {
+        "train": {
+            "seed": 1,
+            "epochs": 3,
+            "settings": {"dropout": 0.1, "width": [2, 3]},
+        },
+        "simulate": {"seed": 0},
+    }
+    two = {
+        "train": {
+            "seed": 2,
+            "epochs": 3,
+            "settings": {"dropout": 0.1, "width": [2, 4]},
+        },
+        "simulate": {"seed": 0},
+    }
     assert differing([one, two]) == [
         {"train seed": 1, "settings width": [2, 3]},
         {"train seed": 2, "settings width": [2, 4]},
     ]
     assert differing([one]) == [{}]
     # A stage that is not known of a result tells nothing, but a missing parameter does.
-    known, unknown = {"train": {"epochs": 1}, "simulate": {"duration": 5}}, {"simulate": {"duration": 6}}
+    known, unknown = (
+        {"train": {"epochs": 1}, "simulate": {"duration": 5}},
+        {"simulate": {"duration": 6}},
+    )
     assert differing([known, unknown]) == [{"duration": 5}, {"duration": 6}]
-    assert differing([{"train": {"settings": {"a": 1}}}, {"train": {"settings": {}}}]) == [{"settings a": 1}, {}]
+    assert differing(
+        [{"train": {"settings": {"a": 1}}}, {"train": {"settings": {}}}]
+    ) == [{"settings a": 1}, {}]
 
 
 def test_parameters_in_words():
-    assert in_words({"percentile": 99.0, "reset": None, "quick": True, "shape": [8, 8]}) == (
-        "percentile 99, reset none, quick yes, shape 8,8"
-    )
+    assert in_words(
+        {"percentile": 99.0, "reset": None, "quick": True, "shape": [8, 8]}
+    ) == ("percentile 99, reset none, quick yes, shape 8,8")
 
 
 def test_status_names_the_conversion_and_the_label_of_each_simulation(five, snnb):
     opened = open_run(five.path)
     found = {simulation.stamp: simulation for simulation in simulations_of(opened)}
     first, low, high, *_ = found
-    assert [found[stamp].record.details.label for stamp in (first, low, high)] == [None, "short & <quick>", None]
+    assert [found[stamp].record.details.label for stamp in (first, low, high)] == [
+        None,
+        "short & <quick>",
+        None,
+    ]
     states = {state.name: state.in_words for state in state_of_stages(opened)}
     assert states[f"simulations/{high}"] == "up to date"
     changed = "stale: parse/mini_network_parsed.h5 has changed"  # the conversion has another percentile
     assert states[f"simulations/{first}"] == states[f"simulations/{low}"] == changed
-    document = {stage["stage"]: stage for stage in json.loads(snnb("status", five.path, "--json").stdout)["stages"]}
+    document = {
+        stage["stage"]: stage
+        for stage in json.loads(snnb("status", five.path, "--json").stdout)["stages"]
+    }
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
     assert low_row["differs"] == found[low].differs
     assert low_row["details"]["summary"]["num_samples"] == 20
     assert low_row["details"]["label"] == "short & <quick>"
     assert (low_row["up_to_date"], high_row["up_to_date"]) == (False, True)
-    assert high_row["details"]["summary"]["snn_accuracy"] == found[high].record.metrics["snn_accuracy"]
-    line = next(line for line in snnb("status", five.path).stdout.splitlines() if line.startswith(low))
+    assert (
+        high_row["details"]["summary"]["snn_accuracy"]
+        == found[high].record.metrics["snn_accuracy"]
+    )
+    line = next(
+        line
+        for line in snnb("status", five.path).stdout.splitlines()
+        if line.startswith(low)
+    )
     for words in ("short & <quick>", "percentile 99.9", "duration 50"):
         assert words in line
-    accuracies = (found[low].record.metrics[f"{name}_accuracy"] for name in ("readout", "snn"))
+    accuracies = (
+        found[low].record.metrics[f"{name}_accuracy"] for name in ("readout", "snn")
+    )
     assert "  ".join(f"{value:.2%}" for value in accuracies) in re.sub(" +", "  ", line)
 
 
@@ -208,7 +300,9 @@ def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, snnb
     printed += snnb(f"simulate --run-dir {run.path} --samples 60 --duration 20").stdout
     run = open_run(run.path)
     fidelity = Run(path=run.path).parse().record.details.fidelity
-    assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
+    assert fidelity.trained == pytest.approx(
+        run.record_of("train").metrics["test_accuracy"]
+    )
     assert list(fidelity.after) == ["pruning"]
     (simulation,) = compare([f"{run.path}:{in_force(run)}"])
     assert simulation.fidelity == fidelity

@@ -17,7 +17,12 @@ from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph.synapse_graph import seal
 from snnb.mapping.files import Mapping
 from snnb.mapping.time_costs import RecordedSteps
-from snnb.results.crosscheck import compare_costs, crosscheck, refuse_differences, simulate_again
+from snnb.results.crosscheck import (
+    compare_costs,
+    crosscheck,
+    refuse_differences,
+    simulate_again,
+)
 from snnb.stages.open_run import open_run
 from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.end_to_end.conftest import RECORDED
@@ -35,16 +40,28 @@ def alter_one_weight(run):
     seal(path)
 
 
-@pytest.mark.parametrize("simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)]
+)
 def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, snnb):
-    checked = json.loads(snnb("crosscheck", "--run-dir", run.path, "--with", simulator, "--json").stdout)
+    checked = json.loads(
+        snnb("crosscheck", "--run-dir", run.path, "--with", simulator, "--json").stdout
+    )
     assert checked["passed"] is True
-    assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
+    assert (checked["simulator"], checked["stamp"], checked["samples"]) == (
+        simulator,
+        STAMP,
+        2,
+    )
     names = "00Conv2D_8x8x4 01AveragePooling2D_4x4x4 02Conv2D_2x2x8"
     assert [p["population"] for p in checked["populations"]] == names.split()
     assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
     alter_one_weight(run)
-    said = snnb("crosscheck", "--run-dir", run.path, "--with", simulator, code=5).stderr.strip().splitlines()[-1]
+    said = (
+        snnb("crosscheck", "--run-dir", run.path, "--with", simulator, code=5)
+        .stderr.strip()
+        .splitlines()[-1]
+    )
     assert f"crosscheck: failed (02Conv2D_2x2x8 differs in {simulator}" in said
 
 
@@ -56,7 +73,9 @@ def test_all_samples_are_compared_by_their_sums(run):
     assert checked.samples == 60
     assert [p.pairs for p in checked.populations] == [60 * 256, 60 * 64, 60 * 32]
     with np.load(run.path / "simulations" / STAMP / "spike_rate_sums.npz") as sums:
-        assert [p.spikes for p in checked.populations] == [sums[p.population].sum() for p in checked.populations]
+        assert [p.spikes for p in checked.populations] == [
+            sums[p.population].sum() for p in checked.populations
+        ]
     alter_one_weight(run)
     with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs"):
         crosscheck(run, "scipy", samples=60)
@@ -64,9 +83,13 @@ def test_all_samples_are_compared_by_their_sums(run):
 
 def test_samples_without_recorded_spikes_are_simulated_again(run, tmp_path):
     again = simulate_again(run, STAMP, 3, tmp_path)
-    with np.load(again) as found, np.load(run.path / "simulations" / STAMP / "spike_times.npz") as recorded:
+    with np.load(again) as found, np.load(
+        run.path / "simulations" / STAMP / "spike_times.npz"
+    ) as recorded:
         for name in set(found.files) - {"num_samples"}:
-            kept = found[name][found[name][:, 0] < 2] if found[name].ndim else found[name]
+            kept = (
+                found[name][found[name][:, 0] < 2] if found[name].ndim else found[name]
+            )
             np.testing.assert_array_equal(kept, recorded[name])
     checked = crosscheck(run, "scipy", samples=7)
     assert (checked.samples, checked.recorded) == (7, True)
@@ -81,7 +104,11 @@ def test_a_small_error_adds_up_over_the_samples(run):
     path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
     steps = run.records_of("simulate")[STAMP].params.duration
     with h5py.File(path, "r+") as file:
-        name = next(name for name in file["populations"] if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8")
+        name = next(
+            name
+            for name in file["populations"]
+            if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8"
+        )
         bias = file["populations"][name]["bias"]
         bias[...] = bias[...] + 1.0 / steps
     seal(path)
@@ -107,8 +134,14 @@ def test_without_the_simulator(run, monkeypatch, simulator):
 
 
 def test_too_little_memory(run, monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2_000_000, total=1 << 34))
-    with pytest.raises(ResourceError, match=r"sanafe takes about 3\.1 MB of memory .*, 2\.0 MB are free"):
+    monkeypatch.setattr(
+        "psutil.virtual_memory",
+        lambda: SimpleNamespace(available=2_000_000, total=1 << 34),
+    )
+    with pytest.raises(
+        ResourceError,
+        match=r"sanafe takes about 3\.1 MB of memory .*, 2\.0 MB are free",
+    ):
         crosscheck(run, "sanafe")
     assert crosscheck(run, "scipy").samples == 2
 
@@ -116,19 +149,30 @@ def test_too_little_memory(run, monkeypatch):
 def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     """Another simulator is shown the same pictures."""
     face = Run(path=run.path)
-    made = face.simulate(samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow")
-    assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
+    made = face.simulate(
+        samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow"
+    )
+    assert set(
+        np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])
+    ) == {100, 101}
     with pytest.raises(InputError, match="holds the samples 100 to 101"):
         read_spikes(made.directory, sample=102)
     with pytest.raises(InputError, match="record_spikes=K"):
         read_spikes(made.directory.parent)
     face.graph()
     checked = crosscheck(open_run(run.path), "scipy")
-    assert (checked.samples, [p.differing for p in checked.populations]) == (2, [0, 0, 0])
+    assert (checked.samples, [p.differing for p in checked.populations]) == (
+        2,
+        [0, 0, 0],
+    )
     assert all(p.spikes for p in checked.populations)
     assert crosscheck(open_run(run.path), "scipy", samples=3).samples == 3
     spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
-    steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
+    steps = [
+        int(word)
+        for line in spikes.read_text().splitlines()
+        for word in line.split()[1:]
+    ]
     assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
 
 
@@ -146,11 +190,15 @@ show_buffer_stats use_winoc use_wirxsleep Hubs RadioChannels
 def mapped(run, tmp_path):
     """A mapping of the run on several cores."""
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
-    result = Run(path=run.path).map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
+    result = Run(path=run.path).map(
+        hardware=str(tmp_path / "chip.yaml"), method="sequential"
+    )
     return Mapping.open(result.directory)
 
 
-SSCANF = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?")
+SSCANF = re.compile(
+    r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?"
+)
 
 
 def read_traffic_table(path):
@@ -160,7 +208,9 @@ def read_traffic_table(path):
         assert len(line) < 511  # a longer line ends the reading
         if line and not line.startswith(b"%"):
             source, target, pir = SSCANF.fullmatch(line.decode("ascii")).groups()
-            assert 0 <= float(pir) <= 1  # otherwise the rate of the configuration is taken
+            assert (
+                0 <= float(pir) <= 1
+            )  # otherwise the rate of the configuration is taken
             rates.append((int(source), int(target), float(pir)))
     return rates
 
@@ -168,33 +218,60 @@ def read_traffic_table(path):
 @pytest.mark.parametrize("scale", [None, 0.001])
 def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, snnb):
     """A mapping with tiles and times: cycles are ns by default."""
-    options = ["--output", tmp_path / "net", *(() if scale is None else ("--scale", scale))]
+    options = [
+        "--output",
+        tmp_path / "net",
+        *(() if scale is None else ("--scale", scale)),
+    ]
     snnb("export", run.path, "--format", "noxim", "--map", mapped.path.name, *options)
     configuration = yaml.safe_load((tmp_path / "net/mesh.yaml").read_text())
     width, height = configuration["mesh_dim_x"], configuration["mesh_dim_y"]
     assert (width, height) == mapped.hardware.routers != mapped.hardware.mesh
     assert configuration["traffic_table_filename"] == "traffic.txt"
-    assert (configuration["topology"], configuration["routing_algorithm"]) == ("MESH", "XY")
+    assert (configuration["topology"], configuration["routing_algorithm"]) == (
+        "MESH",
+        "XY",
+    )
     assert not set(REQUIRED.split()) - set(configuration)
     step = mapped.cost.step
     expected, factor = {}, 1 / step.step_ns if scale is None else scale
     steps = step.sample_ns / step.step_ns
     for (source, target), spikes in np.ndenumerate(mapped.traffic.toarray()):
-        ends = tuple(y // 2 * width + x // 2 for x, y in (mapped.place_of(source), mapped.place_of(target)))
+        ends = tuple(
+            y // 2 * width + x // 2
+            for x, y in (mapped.place_of(source), mapped.place_of(target))
+        )
         if spikes and ends[0] != ends[1]:
             expected[ends] = expected.get(ends, 0) + spikes / steps * factor
     found = read_traffic_table(tmp_path / "net/traffic.txt")
-    assert {(source, target): pytest.approx(rate) for source, target, rate in found} == expected != {}
+    assert (
+        {(source, target): pytest.approx(rate) for source, target, rate in found}
+        == expected
+        != {}
+    )
     assert len(found) == len(expected)
     stated = json.loads((tmp_path / "net/description.json").read_text())["noxim"]
     assert stated["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
     assert (stated["pairs"], stated["scale"]) == (len(found), pytest.approx(factor))
 
 
-def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, mapped, tmp_path, snnb):
-    line = ["export", run.path, "--format", "noxim", "--map", mapped.path.name, "--output", tmp_path / "net"]
+def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(
+    run, mapped, tmp_path, snnb
+):
+    line = [
+        "export",
+        run.path,
+        "--format",
+        "noxim",
+        "--map",
+        mapped.path.name,
+        "--output",
+        tmp_path / "net",
+    ]
     said = snnb(*line, "--scale", "1000", code=2).stderr
-    (scale,) = re.findall(r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", said)
+    (scale,) = re.findall(
+        r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", said
+    )
     snnb(*line, "--scale", scale)
     sent = {}
     for source, _, rate in read_traffic_table(tmp_path / "net/traffic.txt"):
@@ -202,11 +279,22 @@ def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, map
     assert 0.98 < max(sent.values()) <= 1
 
 
-def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, snnb):
+def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(
+    run, mapped, tmp_path, snnb
+):
     chip = tmp_path / "chip.yaml"
     chip.write_text(chip.read_text() + "\n")
     snnb("map", run.path, "--hardware", "spinemap_5x5")
-    line = ["export", run.path, "--format", "sanafe", "--map", mapped.path.name, "--output", tmp_path / "x"]
+    line = [
+        "export",
+        run.path,
+        "--format",
+        "sanafe",
+        "--map",
+        mapped.path.name,
+        "--output",
+        tmp_path / "x",
+    ]
     (command,) = re.findall("map again with `snnb (.*)`", snnb(*line, code=4).stderr)
     snnb(*shlex.split(command))
     snnb(*line)
@@ -215,36 +303,68 @@ def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped
 def test_costs_are_those_of_sanafe(run, mapped, snnb):
     line = ["crosscheck", run.path, "--with", "sanafe", "--map", mapped.path.name]
     chip = json.loads(snnb(*line, "--json").stdout)["chip"]
-    assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (mapped.path.name, "small", 0)
+    assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (
+        mapped.path.name,
+        "small",
+        0,
+    )
     assert chip["steps"] == 2 * 63  # three layers begin one after the other
     assert [figure["name"] for figure in chip["figures"] if figure["differing"]] == []
     recorded = json.loads((mapped.path / "cost.json").read_text())["recorded"]
-    energies = sum(figure["sanafe"] or figure["cost"] for figure in chip["figures"] if figure["unit"] == "pJ")
+    energies = sum(
+        figure["sanafe"] or figure["cost"]
+        for figure in chip["figures"]
+        if figure["unit"] == "pJ"
+    )
     assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
     assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
-    for words, message in ((["--samples", "1"], "omit --samples"), (["--graph", "weights"], "omit --graph weights")):
+    for words, message in (
+        (["--samples", "1"], "omit --samples"),
+        (["--graph", "weights"], "omit --graph weights"),
+    ):
         assert message in snnb(*line, *words, code=2).stderr
 
 
 def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, snnb):
-    stamp = Run(path=run.path).map(hardware="spinemap_5x5", method="sequential").directory.name
+    stamp = (
+        Run(path=run.path)
+        .map(hardware="spinemap_5x5", method="sequential")
+        .directory.name
+    )
     refused = snnb("crosscheck", run.path, "--with", "sanafe", "--map", stamp, code=2)
     assert "has no costs of recorded samples" in refused.stderr
 
 
 def test_differences_are_errors_unless_they_are_explained():
-    energy = {"synapse": 2.0, "spike": 3.0, "axon_out": 4.0, "link_x": 1.0, "router": 9.0}
+    energy = {
+        "synapse": 2.0,
+        "spike": 3.0,
+        "axon_out": 4.0,
+        "link_x": 1.0,
+        "router": 9.0,
+    }
     components = {"synapse": 1.5, "dendrite": 0.5, "soma": 3.0, "network": 5.0}
-    recorded, said = RecordedSteps(samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]), []
-    same = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]))
+    recorded, said = (
+        RecordedSteps(
+            samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]
+        ),
+        [],
+    )
+    same = compare_costs(
+        "s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]])
+    )
     refuse_differences(same, recorded, spikes_differ=False, say=said.append)
-    slower = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]]))
+    slower = compare_costs(
+        "s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]])
+    )
     assert (slower.differing_steps, slower.steps, said) == (1, 2, [])
     with pytest.raises(VerificationError, match="mean step of mapping s differ"):
         refuse_differences(slower, recorded, spikes_differ=False, say=said.append)
     refuse_differences(slower, recorded, spikes_differ=True, say=said.append)
     other = ChipTrace([{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]])
-    recorded = recorded.model_copy(update={"energy_by_event_pj": {**energy, "between_chips": 0.5}})
+    recorded = recorded.model_copy(
+        update={"energy_by_event_pj": {**energy, "between_chips": 0.5}}
+    )
     between = compare_costs("s", "c", recorded, other)
     refuse_differences(between, recorded, spikes_differ=False, say=said.append)
     assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
@@ -254,6 +374,10 @@ def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path,
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
     (tmp_path / "one").write_text("0\n" * NEURONS)
     options = {"partition": tmp_path / "one", "allow_overfull": True}
-    stamp = Run(path=run.path).map(hardware=str(tmp_path / "chip.yaml"), **options).directory.name
+    stamp = (
+        Run(path=run.path)
+        .map(hardware=str(tmp_path / "chip.yaml"), **options)
+        .directory.name
+    )
     refused = snnb("export", run.path, "--format", "sanafe", "--map", stamp, code=2)
     assert "neurons, and small takes 40; give a valid mapping" in refused.stderr

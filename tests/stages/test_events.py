@@ -10,17 +10,36 @@ from snnb.network.event_samples import EventSamples
 from tests.nir_interpreter import Interpreter, read, write
 
 RANDOM = np.random.default_rng(8)
-INTEGRATE = {"type": "IF", "r": np.ones(1), "v_threshold": np.ones(1), "v_reset": np.zeros(1)}
+INTEGRATE = {
+    "type": "IF",
+    "r": np.ones(1),
+    "v_threshold": np.ones(1),
+    "v_reset": np.zeros(1),
+}
 NODES = {
     "input": {"type": "Input", "shape": np.array([2, 12, 12])},
     "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1},
     "first": {"type": "Linear", "weight": RANDOM.integers(-2, 5, (16, 288)) / 8},
-    "hidden": {name: np.repeat(value, 16) if name != "type" else value for name, value in INTEGRATE.items()},
+    "hidden": {
+        name: np.repeat(value, 16) if name != "type" else value
+        for name, value in INTEGRATE.items()
+    },
     "second": {"type": "Linear", "weight": RANDOM.integers(-2, 4, (10, 16)) / 8},
-    "out": {name: np.repeat(value, 10) if name != "type" else value for name, value in INTEGRATE.items()},
+    "out": {
+        name: np.repeat(value, 10) if name != "type" else value
+        for name, value in INTEGRATE.items()
+    },
     "output": {"type": "Output", "shape": np.array([10])},
 }
-SECTIONS = ["training", "network", "input", "accuracy", "confusion", "rates", "provenance"]
+SECTIONS = [
+    "training",
+    "network",
+    "input",
+    "accuracy",
+    "confusion",
+    "rates",
+    "provenance",
+]
 EDGES = list(zip(NODES, list(NODES)[1:]))
 
 
@@ -31,7 +50,10 @@ def call(tmp_path, monkeypatch, snnb):
     write(tmp_path / "net.nir", NODES, EDGES)
 
     def call(command, options="", dataset="digit_events", code=0):
-        return snnb(f"{command} --model net.nir --dataset {dataset} --run-dir run {options}", code=code)
+        return snnb(
+            f"{command} --model net.nir --dataset {dataset} --run-dir run {options}",
+            code=code,
+        )
 
     return call
 
@@ -46,10 +68,16 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     ran = snnb("run --model spiking_digits --limit 20 --json").stdout
     stages = {stage["stage"]: stage for stage in json.loads(ran)["stages"]}
     spec = find("spiking_digits")
-    interpreted = {name: np.zeros(len(node["tau"])) for name, node in read(spec.file)[0].items() if "tau" in node}
+    interpreted = {
+        name: np.zeros(len(node["tau"]))
+        for name, node in read(spec.file)[0].items()
+        if "tau" in node
+    }
     samples = EventSamples(tmp_path / "runs/spiking_digits/dataset/x_test.h5")
     guesses = []
-    for sample in samples[:20].frames(0, int(samples.lengths.max())).transpose(0, 1, 4, 2, 3):
+    for sample in (
+        samples[:20].frames(0, int(samples.lengths.max())).transpose(0, 1, 4, 2, 3)
+    ):
         interpreter = Interpreter(*read(spec.file), dt=1e-3)
         steps = [interpreter.step(x) for x in sample]
         for name, total in interpreted.items():
@@ -58,9 +86,14 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     found = sums(tmp_path / stages["simulate"]["directory"])
     for name, total in interpreted.items():
         np.testing.assert_array_equal(found[name], total)
-    right = np.mean(guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy"))
+    right = np.mean(
+        guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy")
+    )
     assert stages["simulate"]["details"]["summary"]["snn_accuracy"] == right > 0.8
-    assert (stages["graph"]["details"]["neurons"], stages["graph"]["details"]["synapses"]) == (106, spec.synapses)
+    assert (
+        stages["graph"]["details"]["neurons"],
+        stages["graph"]["details"]["synapses"],
+    ) == (106, spec.synapses)
     snnb("map runs/spiking_digits --hardware loihi --method sequential --json")
 
 
@@ -68,7 +101,9 @@ def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(call, tmp_path)
     def simulated(options, bin_us=1000):
         call("prepare", f"--limit 5 --bin-us {bin_us}")
         stage = json.loads(call("simulate", f"--json {options}").stdout)["stages"][-1]
-        return stage["params"]["duration"], sums(tmp_path / stage["directory"])["input"].sum()
+        return stage["params"]["duration"], sums(tmp_path / stage["directory"])[
+            "input"
+        ].sum()
 
     steps, events = simulated("")
     fewer, _ = simulated("", 4000)
@@ -91,38 +126,62 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tm
     def mapped(dtype, options=""):
         """Return the effective input, the synaptic events of a sample on a chip, those expected, and the messages."""
         np.save(tmp_path / "x_test.npy", x.astype(dtype))
-        simulated = json.loads(call("simulate", f"--json {options}", f"steps:{tmp_path}").stdout)["stages"][-1]
+        simulated = json.loads(
+            call("simulate", f"--json {options}", f"steps:{tmp_path}").stdout
+        )["stages"][-1]
         found = sums(tmp_path / simulated["directory"])
         np.testing.assert_array_equal(found["input"], x.sum(axis=(0, 1)))
-        printed = call("map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}")
+        printed = call(
+            "map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}"
+        )
         directory = tmp_path / json.loads(printed.stdout)["stages"][-1]["directory"]
         cost = json.loads((directory / "cost.json").read_text())
-        expected = {name: (found[name] * number).sum() / 3 for name, number in leaving.items()}
-        return simulated["params"]["input"], cost["events"]["synapse"], expected, printed.stderr
+        expected = {
+            name: (found[name] * number).sum() / 3 for name, number in leaving.items()
+        }
+        return (
+            simulated["params"]["input"],
+            cost["events"]["synapse"],
+            expected,
+            printed.stderr,
+        )
 
     coding, events, expected, err = mapped(np.uint8)
     assert (coding, "sends currents" in err) == ("events", False)
     sent = x.sum(axis=(0, 1))[leaving["input"] > 0].sum() / 3  # to the only core
-    assert f"input: {sent:.4g} spikes per sample to cores, which connectivity, hops and" in err
+    assert (
+        f"input: {sent:.4g} spikes per sample to cores, which connectivity, hops and"
+        in err
+    )
     assert events == pytest.approx(sum(expected.values()))
     refused = call("simulate", "--input steps", f"steps:{tmp_path}", code=2).stderr
     assert "the test set has numbers of spikes; use --input events" in refused
     coding, events, _, err = mapped(np.float32)
     assert (coding, events) == ("steps", pytest.approx(expected["hidden"]))
-    assert f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
+    assert (
+        f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
+    )
     assert "spikes per sample to cores" not in err
-    assert mapped(np.float32, "--input events")[:2] == ("events", pytest.approx(sum(expected.values())))
+    assert mapped(np.float32, "--input events")[:2] == (
+        "events",
+        pytest.approx(sum(expected.values())),
+    )
     assert mapped(np.float32)[0] == "events"
     assert mapped(np.float32, "--defaults")[0] == "steps"
     np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)
     refused = call("simulate", "--input events", f"steps:{tmp_path}", code=2).stderr
-    assert "the test set has currents that are not numbers of spikes; use --input steps" in refused
+    assert (
+        "the test set has currents that are not numbers of spikes; use --input steps"
+        in refused
+    )
 
 
 def test_the_page_and_the_comparison_have_no_analogue_accuracy(call, tmp_path, snnb):
     x = RANDOM.choice([0, 0, 0, 1], (4, 8, 12, 12, 2)).astype(np.float32)
     np.save(tmp_path / "x_test.npy", x)
-    np.save(tmp_path / "y_test.npy", np.array([0, 1, 1, 0]))  # of ten output neurons, eight have no class
+    np.save(
+        tmp_path / "y_test.npy", np.array([0, 1, 1, 0])
+    )  # of ten output neurons, eight have no class
     call("simulate", "", f"steps:{tmp_path}")
     snnb("report", "run")
     page = (tmp_path / "run" / "report.html").read_text()
@@ -130,11 +189,17 @@ def test_the_page_and_the_comparison_have_no_analogue_accuracy(call, tmp_path, s
     for absent in ('id="activations"', "ANN", "analogue network"):
         assert absent not in page
     first = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
-    assert f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps" in page
+    assert (
+        f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps"
+        in page
+    )
     call("simulate", "--duration 4", f"steps:{tmp_path}")
     snnb("report", "run")
     entries = np.count_nonzero(first.frames(0, 4))
-    assert f"{entries:,} entries other than 0 in 4 time steps" in (tmp_path / "run" / "report.html").read_text()
+    assert (
+        f"{entries:,} entries other than 0 in 4 time steps"
+        in (tmp_path / "run" / "report.html").read_text()
+    )
     compared = snnb("compare run --figure figure.png").stdout
     assert "ANN" not in compared
     assert "SNN accuracy" in compared

@@ -37,7 +37,9 @@ TARGETS = ". manifest.yaml train/x.csv new.csv graphs/x.csv exports .. ../link .
 @pytest.mark.parametrize("target", TARGETS.split())
 def test_nothing_of_a_run_is_replaced_and_nothing_put_among_it(run, target):
     (run.path.parent / "link").symlink_to(run.path)
-    (run.path.parent / "outside-link.csv").symlink_to(run.path / "train" / "training_history.csv")
+    (run.path.parent / "outside-link.csv").symlink_to(
+        run.path / "train" / "training_history.csv"
+    )
     before = content(run.path)
     with pytest.raises(UsageError):
         export_graph(run, "csv", output=run.path / target, force=True)
@@ -56,15 +58,26 @@ def test_nor_of_another_run(run, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "thesis.tex was not written by `snnb`"),
         (
-            lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')),
+            lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")),
+            "thesis.tex was not written by `snnb`",
+        ),
+        (
+            lambda path: (
+                path.mkdir(),
+                (path / "description.json").write_text('{"format": "tar"}'),
+            ),
             "description.json was",
         ),
-        (lambda path: path.symlink_to(path.parent), "is a link, which is not followed; move it away"),
+        (
+            lambda path: path.symlink_to(path.parent),
+            "is a link, which is not followed; move it away",
+        ),
     ],
 )
-def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, message):
+def test_force_replaces_only_a_file_or_what_an_export_made(
+    run, tmp_path, make, message
+):
     target = tmp_path / "target"
     make(target)
     with pytest.raises(UsageError, match=message):
@@ -83,7 +96,10 @@ def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
     written = export_graph(run, "npz").path
     for put, name in ((Path.touch, "notes.txt"), (Path.mkdir, "inside")):
         put(written / name)
-        with pytest.raises(UsageError, match=f"{name} was not written by `snnb` and would be lost; move it away"):
+        with pytest.raises(
+            UsageError,
+            match=f"{name} was not written by `snnb` and would be lost; move it away",
+        ):
             export_graph(run, "npz", force=True)
         (written / name).rename(tmp_path / name)
     export_graph(run, "npz", force=True)
@@ -97,11 +113,19 @@ OPTIONS = {  # value of an option, and the formats that have it, as docs/exports
 }
 
 
-@pytest.mark.parametrize("format", [name for name, one in FORMATS.items() if not one.needs_mapping])
+@pytest.mark.parametrize(
+    "format", [name for name, one in FORMATS.items() if not one.needs_mapping]
+)
 def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, format):
     def written(**given):
-        export_graph(run, format, ExportOptions(**given), output=tmp_path / "net", force=True)
-        data = [path for path in content(tmp_path / "net") or [tmp_path / "net"] if path.name != DESCRIPTION]
+        export_graph(
+            run, format, ExportOptions(**given), output=tmp_path / "net", force=True
+        )
+        data = [
+            path
+            for path in content(tmp_path / "net") or [tmp_path / "net"]
+            if path.name != DESCRIPTION
+        ]
         return [stored(path) for path in sorted(data)]
 
     def stored(path):
@@ -110,7 +134,11 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
             return path.read_bytes()
         arrays = []
         with h5py.File(path, "r") as file:
-            file.visititems(lambda name, item: arrays.append((name, repr(getattr(item, "shape", None) and item[()]))))
+            file.visititems(
+                lambda name, item: arrays.append(
+                    (name, repr(getattr(item, "shape", None) and item[()]))
+                )
+            )
         return arrays
 
     before = written()
@@ -120,7 +148,10 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
         if format in formats.split():
             assert written(**{name: value}) != before, name
         else:
-            with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} applies to --format .*; omit it$"):
+            with pytest.raises(
+                UsageError,
+                match=f"^--{name.replace('_', '-')} applies to --format .*; omit it$",
+            ):
                 written(**{name: value})
 
 
@@ -128,7 +159,10 @@ def test_what_killed_exports_have_left_in_the_run_is_removed(run):
     stamp = next(iter(run.records_of("graph")))
     folder = run.path / "exports" / stamp
     folder.mkdir(parents=True)
-    for again in (lambda: export_graph(run, "csv"), lambda: Run(path=run.path).remove(f"graphs/{stamp}")):
+    for again in (
+        lambda: export_graph(run, "csv"),
+        lambda: Run(path=run.path).remove(f"graphs/{stamp}"),
+    ):
         child = os.fork()
         if child == 0:
             with atomic_path(folder / "mini_network_npz", force=False):
@@ -145,12 +179,16 @@ def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp
     folder.mkdir()
 
     def export(unit="step"):
-        export_graph(run, "csv", ExportOptions(rate_unit=unit), output=folder / "net", force=True)
+        export_graph(
+            run, "csv", ExportOptions(rate_unit=unit), output=folder / "net", force=True
+        )
 
     def state():
         """The data, and the unit of rates in the description, if there is one."""
         described = folder / "net.json"
-        return (folder / "net").read_bytes(), described.exists() and json.loads(described.read_text())["rate_unit"]
+        return (folder / "net").read_bytes(), described.exists() and json.loads(
+            described.read_text()
+        )["rate_unit"]
 
     export("hz")
     new = state()
@@ -161,7 +199,11 @@ def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp
         outcomes.add(state() == new)
         export()
         assert state() == old
-        assert {path.name for path in folder.iterdir()} == {"net", "net.json", "net.nodes.csv"}
+        assert {path.name for path in folder.iterdir()} == {
+            "net",
+            "net.json",
+            "net.nodes.csv",
+        }
     assert outcomes == {True, False}
 
 
@@ -175,19 +217,25 @@ def test_exports_at_once_do_not_touch_each_other(run):
 
     first = export_graph(open_run(run.path), "csv", progress=export_another)
     names = sorted(path.name for path in first.path.parent.iterdir())
-    assert [name for name in names if name[0] == "." or "csv" not in name] == [others[0].path.name]
+    assert [name for name in names if name[0] == "." or "csv" not in name] == [
+        others[0].path.name
+    ]
     assert first.path.name in names
 
 
 def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
     changed = Run(path=run.path)
-    changed.graph(force=True)  # the recorded one has other bytes where another HDF5 is installed
+    changed.graph(
+        force=True
+    )  # the recorded one has other bytes where another HDF5 is installed
     run = open_run(run.path)
     stamp = next(iter(run.records_of("graph")))
     for format in ("csv", "sonata", "npz"):
         export_graph(run, format)
     exported = content(run.path / "exports" / stamp)
-    assert {"mini_network.csv", "mini_network.csv.json"} <= {p.name for p in (run.path / "exports" / stamp).iterdir()}
+    assert {"mini_network.csv", "mini_network.csv.json"} <= {
+        p.name for p in (run.path / "exports" / stamp).iterdir()
+    }
     assert stale_exports(run) == []
     changed.graph(force=True)
     assert stale_exports(changed.directory) == []
@@ -205,7 +253,9 @@ def test_it_says_which_graph_it_took(run):
     said = []
     opened = open_run(run.path)
     written = export_graph(opened, "csv", say=said.append)
-    assert said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
+    assert (
+        said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
+    )
     assert written.path.parent.name == written.graph == stamp
     said.clear()
     export_graph(opened, "csv", graph="weights", say=said.append)
@@ -218,11 +268,19 @@ def test_every_command_reads_the_graph_of_the_current_simulation(run, tmp_path):
     face = Run(path=run.path, say=said.append)
     stamp = face.simulate(duration=20, engine="event", samples=10).directory.name
     for _ in range(2):
-        assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp
+        assert (
+            face.map(hardware="spinemap_5x5", method="sequential").record.details.graph
+            == stamp
+        )
         opened = open_run(run.path)
         assert export_graph(opened, "metis", force=True).graph == stamp
         assert crosscheck(opened, "scipy").stamp == stamp
-        assert f"graphs/{stamp}" in write_report(opened, output=tmp_path / "page.html", force=True).read_text()
+        assert (
+            f"graphs/{stamp}"
+            in write_report(
+                opened, output=tmp_path / "page.html", force=True
+            ).read_text()
+        )
         face.graph(simulation=old, force=True)
     assert said.count("graph: running (has not run)") == 1
     face.directory.remove([f"graphs/{stamp}"])
@@ -233,7 +291,9 @@ def test_every_command_reads_the_graph_of_the_current_simulation(run, tmp_path):
 def test_the_simulation_in_force_is_the_latest_that_fits_the_run(run):
     """With the options of the run, and of its network; else it is the latest."""
     face, old = Run(path=run.path), next(iter(run.records_of("simulate")))
-    new = face.simulate(duration=20, engine="event", samples=10, record_spikes=0).directory.name
+    new = face.simulate(
+        duration=20, engine="event", samples=10, record_spikes=0
+    ).directory.name
     options = open_run(run.path).options
 
     def in_force_with(simulate_options, stale=()):
@@ -263,7 +323,9 @@ def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
         export_graph(open_run(run.path), "csv")
     face.graph(weights_only=True)
     assert export_graph(open_run(run.path), "csv").graph == "weights"
-    with pytest.raises(UsageError, match="--rate-unit: a graph of weights has no rates; omit it"):
+    with pytest.raises(
+        UsageError, match="--rate-unit: a graph of weights has no rates; omit it"
+    ):
         export_graph(open_run(run.path), "npz", ExportOptions(rate_unit="hz"))
 
 
@@ -285,7 +347,11 @@ def test_the_description_tells_of_the_simulation(run):
     simulation = next((run.path / "simulations").iterdir())
     for format in ("csv", "pynn"):
         written = export_graph(run, format).path
-        path = written / "description.json" if written.is_dir() else written.with_name(written.name + ".json")
+        path = (
+            written / "description.json"
+            if written.is_dir()
+            else written.with_name(written.name + ".json")
+        )
         stated = json.loads(path.read_text())
         graph = run.path / "graphs" / simulation.name / "mini_network_graph.h5"
         digest = hashlib.sha256(graph.read_bytes()).hexdigest()
@@ -294,10 +360,22 @@ def test_the_description_tells_of_the_simulation(run):
             assert stated["neuron"]["threshold"] == file.attrs["threshold"]
             assert stated["neuron"]["reset"] == file.attrs["reset"]
         with np.load(simulation / "spike_times.npz") as times:
-            assert stated["simulation"]["recorded_samples"] == times["num_samples"] < stated["num_samples"]
+            assert (
+                stated["simulation"]["recorded_samples"]
+                == times["num_samples"]
+                < stated["num_samples"]
+            )
             assert stated["simulation"]["duration"] == times["num_steps"]
         pictures = run.path / stated["simulation"]["samples_file"]
-        assert hashlib.sha256(pictures.read_bytes()).hexdigest() == stated["simulation"]["samples_sha256"]
-        values = np.load(pictures)[: stated["num_samples"]] / stated["simulation"]["pixel_scale"]
+        assert (
+            hashlib.sha256(pictures.read_bytes()).hexdigest()
+            == stated["simulation"]["samples_sha256"]
+        )
+        values = (
+            np.load(pictures)[: stated["num_samples"]]
+            / stated["simulation"]["pixel_scale"]
+        )
         with np.load(simulation / "spike_rate_sums.npz") as sums:
-            np.testing.assert_allclose(values.sum(axis=0) * stated["num_timesteps"], sums["input"])
+            np.testing.assert_allclose(
+                values.sum(axis=0) * stated["num_timesteps"], sums["input"]
+            )

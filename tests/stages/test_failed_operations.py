@@ -18,13 +18,25 @@ ACTIONS = {
     "simulate": lambda run, _: run.simulate(samples=2, duration=2),
     "graph": lambda run, _: run.graph(force=True),
     "map": lambda run, _: run.map(hardware="spinemap_5x5", method="sequential"),
-    "remove": lambda run, _: run.remove(stamp_of(open_run(run.path)), with_dependents=True),
-    "export": lambda run, folder: run.export("csv", output=folder / "net.csv", force=True, rate_unit="hz"),
+    "remove": lambda run, _: run.remove(
+        stamp_of(open_run(run.path)), with_dependents=True
+    ),
+    "export": lambda run, folder: run.export(
+        "csv", output=folder / "net.csv", force=True, rate_unit="hz"
+    ),
 }
 # Operations before the complete directory is renamed to its place are those of
 # tests/rundir/test_directory.py, and take long.
-SINCE = {"parse": "os.rename", "simulate": "os.rename", "graph": "os.rename", "map": "os.rename"}
-STANDS = ("complete and recorded nevertheless", "the next command on this run completes the removal")
+SINCE = {
+    "parse": "os.rename",
+    "simulate": "os.rename",
+    "graph": "os.rename",
+    "map": "os.rename",
+}
+STANDS = (
+    "complete and recorded nevertheless",
+    "the next command on this run completes the removal",
+)
 # A process that is forked from one with threads of compiled loops could wait for them.
 PROCESSES = multiprocessing.get_context("forkserver")
 
@@ -33,7 +45,13 @@ def carry_out(number, command, path, folder, report):
     """Run a command whose operation of this number in `folder` fails; end with the exit code of `fail_at`."""
     code = 3
     try:
-        code = fail_at(number, lambda: ACTIONS[command](Run(path=path), folder), folder, report, SINCE.get(command))
+        code = fail_at(
+            number,
+            lambda: ACTIONS[command](Run(path=path), folder),
+            folder,
+            report,
+            SINCE.get(command),
+        )
     finally:
         os._exit(code)
 
@@ -41,7 +59,9 @@ def carry_out(number, command, path, folder, report):
 def failures(command, path, folder, report):
     """Let each operation fail in turn; yield the message of the error, or None if the command succeeds."""
     for number in range(1, 500):
-        process = PROCESSES.Process(target=carry_out, args=(number, command, path, folder, report))
+        process = PROCESSES.Process(
+            target=carry_out, args=(number, command, path, folder, report)
+        )
         process.start()
         process.join(120)
         assert process.exitcode in (0, 1, 2), f"operation {number}"
@@ -53,12 +73,19 @@ def failures(command, path, folder, report):
 
 def results_of(path):
     """The results in the manifest of a run, without the options of the run, which are written first."""
-    return (path / "manifest.yaml").read_text().partition("\nstages:")[2].rpartition("#")[0]
+    return (
+        (path / "manifest.yaml")
+        .read_text()
+        .partition("\nstages:")[2]
+        .rpartition("#")[0]
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [name for name in ACTIONS if name != "export"])
-def test_after_any_failed_operation_the_command_has_happened_or_has_not(run, tmp_path, command):
+def test_after_any_failed_operation_the_command_has_happened_or_has_not(
+    run, tmp_path, command
+):
     before = shutil.copytree(run.path, tmp_path / "before")
     old = results_of(before)
     outcomes = set()
@@ -67,7 +94,11 @@ def test_after_any_failed_operation_the_command_has_happened_or_has_not(run, tmp
         with opened.locked():
             pass
         assert verify_run(opened).problems == []
-        hidden = [path.name for path in run.path.rglob(".*") if path.name not in (".lock", ".hashes.json", ".config")]
+        hidden = [
+            path.name
+            for path in run.path.rglob(".*")
+            if path.name not in (".lock", ".hashes.json", ".config")
+        ]
         assert hidden == []
         is_new = results_of(run.path) != old
         assert is_new == (message is None or any(text in message for text in STANDS))
@@ -95,7 +126,9 @@ def test_after_any_failed_operation_an_export_is_the_old_or_the_new(run, tmp_pat
         remove_partial(folder)
         outcomes.add((files() == new, message is None))
         assert files() in (old, new)
-        assert (files() == new) == (message is None or "is complete nevertheless" in message)
+        assert (files() == new) == (
+            message is None or "is complete nevertheless" in message
+        )
         face.export("csv", output=folder / "net.csv", force=True)
         assert files() == old
     assert outcomes >= {(False, False), (True, False)}

@@ -19,7 +19,17 @@ from tests.stages.test_map import CHIP
 from tests.stages.test_up_to_date import stale
 
 # A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets
-EDGES = [(0, 3, 1.5), (0, 3, 0.25), (0, 4, 2), (1, 1, -1), (3, 1, 0.5), (4, 6, 1), (5, 0, 3), (6, 5, 1), (7, 2, 0)]
+EDGES = [
+    (0, 3, 1.5),
+    (0, 3, 0.25),
+    (0, 4, 2),
+    (1, 1, -1),
+    (3, 1, 0.5),
+    (4, 6, 1),
+    (5, 0, 3),
+    (6, 5, 1),
+    (7, 2, 0),
+]
 SPIKES = np.array([8, 2, 4, 6, 0, 10, 12, 2])
 CORE = [0, 0, 0, 1, 1, 2, 2, 2]
 CSV = "source,target,weight\n" + "".join(f"{s},{t},{w}\n" for s, t, w in EDGES)
@@ -28,7 +38,11 @@ CSV = "source,target,weight\n" + "".join(f"{s},{t},{w}\n" for s, t, w in EDGES)
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    files = {"net.csv": CSV, "rates.txt": "\n".join(map(str, SPIKES)), "chip.yaml": CHIP}
+    files = {
+        "net.csv": CSV,
+        "rates.txt": "\n".join(map(str, SPIKES)),
+        "chip.yaml": CHIP,
+    }
     for name, text in {**files, "cores.txt": "\n".join(map(str, CORE))}.items():
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -36,10 +50,19 @@ def folder(tmp_path, monkeypatch):
 
 def spikes_between_cores(edges):
     """Spikes per sample from a neuron to each core, other than its own, that has a target: by brute force."""
-    return sum(SPIKES[s] for s, core in {(s, CORE[t]) for s, t, *_ in edges} if core != CORE[s]) / 2
+    return (
+        sum(
+            SPIKES[s]
+            for s, core in {(s, CORE[t]) for s, t, *_ in edges}
+            if core != CORE[s]
+        )
+        / 2
+    )
 
 
-def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(folder, monkeypatch):
+def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(
+    folder, monkeypatch
+):
     written = import_graph.write_listed
 
     def write(*given):
@@ -55,22 +78,36 @@ def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(folder, m
 
 
 def test_every_command_from_import_to_report(folder, snnb):
-    snnb("graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs")
+    snnb(
+        "graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs"
+    )
     assert "up to date" in snnb("graph runs/theirs").stdout
-    snnb("map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg")
+    snnb(
+        "map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg"
+    )
     expected = spikes_between_cores(EDGES)
     (stamp,) = Run(path="runs/theirs").mappings
     cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
-    assert (cost["traffic"]["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
+    assert (cost["traffic"]["connectivity"], cost["samples"], cost["neurons"]) == (
+        expected,
+        2,
+        8,
+    )
     assert "assumed_spikes" not in cost
     assert "8 edges" in snnb("export runs/theirs --format csv --output out.csv").stdout
-    assert len((folder / "out.csv").read_text().splitlines()) == 1 + len({edge[:2] for edge in EDGES})
+    assert len((folder / "out.csv").read_text().splitlines()) == 1 + len(
+        {edge[:2] for edge in EDGES}
+    )
     page = folder / "runs/theirs/report.html"
     snnb("report runs/theirs")
     text = page.read_text()
     assert f"read from {folder}/net.csv (SHA-256 " in text
     assert "rates.txt (SHA-256 " in text
-    assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
+    assert not [
+        word
+        for word in ('id="training"', 'id="accuracy"', "None yet", "one spike")
+        if word in text
+    ]
     shown = snnb("compare runs/theirs --json").stdout
     (one,) = json.loads(shown)["simulations"]
     assert one["label"] == "external graph"
@@ -85,7 +122,9 @@ def test_every_command_from_import_to_report(folder, snnb):
 
 
 def test_files_of_spikes_are_added_up_and_recorded(folder, snnb):
-    (folder / "more.csv").write_text("id,spikes\n" + "".join(f"{k},{k}\n" for k in range(8)))
+    (folder / "more.csv").write_text(
+        "id,spikes\n" + "".join(f"{k},{k}\n" for k in range(8))
+    )
     line = "graph --from net.csv --rates rates.txt --rates more.csv --run-dir x"
     said = snnb(line).stderr
     files = [f"{folder}/rates.txt", f"{folder}/more.csv"]
@@ -98,7 +137,10 @@ def test_files_of_spikes_are_added_up_and_recorded(folder, snnb):
     again = Run.from_graph("net.csv", "y", rates=["rates.txt", Path("more.csv")])
     for run in (Run(path="x"), again):
         with SynapseGraph.open(run.path / "graphs/imported/net_graph.h5") as graph:
-            assert graph.populations[0].spike_count.tolist() == (SPIKES + np.arange(8)).tolist()
+            assert (
+                graph.populations[0].spike_count.tolist()
+                == (SPIKES + np.arange(8)).tolist()
+            )
     (folder / "more.csv").unlink()
     assert stale("x") == {}
 
@@ -112,13 +154,21 @@ RATE_OPTIONS = {
 
 
 @pytest.mark.parametrize("options", RATE_OPTIONS)
-def test_more_than_one_spike_per_step_is_named_with_the_missing_option(folder, snnb, options):
+def test_more_than_one_spike_per_step_is_named_with_the_missing_option(
+    folder, snnb, options
+):
     said = snnb(f"graph --from net.csv --rates rates.txt{options} --run-dir x").stderr
     steps = int(options.split()[1]) if options else 1  # samples × steps
     mapped = snnb("map x --hardware chip.yaml --method sequential").stderr
     for stage, text in (("graph", said), ("map", mapped)):
-        (line,) = [line for line in text.splitlines() if "spikes per time step, more than" in line]
-        assert line.startswith(f"{stage}: a neuron has {SPIKES.max() / steps:g} spikes per time step")
+        (line,) = [
+            line
+            for line in text.splitlines()
+            if "spikes per time step, more than" in line
+        ]
+        assert line.startswith(
+            f"{stage}: a neuron has {SPIKES.max() / steps:g} spikes per time step"
+        )
         assert RATE_OPTIONS[options] in line
     for log in Path("x").glob("*/*/log.txt"):
         assert line[5:] in log.read_text()
@@ -128,16 +178,23 @@ def test_at_most_one_spike_per_step_is_not_named(folder, snnb):
     steps = f"--rate-samples 2 --rate-steps {SPIKES.max() // 2}"
     texts = [snnb(f"graph --from net.csv --rates rates.txt {steps} --run-dir x").stderr]
     texts += [snnb("graph --from net.csv --run-dir assumed").stderr]
-    texts += [snnb(f"map {run} --hardware chip.yaml --method sequential").stderr for run in ("x", "assumed")]
+    texts += [
+        snnb(f"map {run} --hardware chip.yaml --method sequential").stderr
+        for run in ("x", "assumed")
+    ]
     assert not [text for text in texts if "spikes per time step" in text]
 
 
 def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, snnb):
     face = Run.from_graph(csr_matrix(np.eye(8)), "arrays", spikes=SPIKES, samples=2)
-    (warning,) = [one for one in face.graphs["imported"].record.warnings if "per time step" in one]
+    (warning,) = [
+        one for one in face.graphs["imported"].record.warnings if "per time step" in one
+    ]
     assert warning.startswith("a neuron has 6 spikes per time step")
     assert warning.endswith("2 samples × 1 time steps: give steps")
-    said = snnb(f"graph --from {face.path}/graphs/imported/arrays_graph.h5 --run-dir x").stderr
+    said = snnb(
+        f"graph --from {face.path}/graphs/imported/arrays_graph.h5 --run-dir x"
+    ).stderr
     assert "correct num_samples and num_timesteps in the file" in said
 
 
@@ -155,7 +212,9 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, snnb):
     assert Run(path="x").compare()[0].label == "external graph, spikes assumed"
 
 
-def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, snnb):
+def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(
+    folder, snnb
+):
     snnb("graph --from net.csv --rates rates.txt --run-dir x")
     snnb("map x --hardware chip.yaml --method sequential")
     (stamp,) = Run(path="x").mappings
@@ -178,7 +237,9 @@ def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_s
     snnb("remove x imported --with-dependents --yes")
     assert "--from FILE" in snnb("export x --format csv", code=4).stderr
     snnb("report x")
-    assert "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
+    assert (
+        "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
+    )
 
 
 def test_a_run_keeps_the_graph_that_it_was_made_from(folder, snnb):
@@ -188,7 +249,9 @@ def test_a_run_keeps_the_graph_that_it_was_made_from(folder, snnb):
     snnb("graph --from a/net.csv")
     weights, _ = edges_of(Run(path="runs/net"))
     assert f"{folder}/a/net.csv" in snnb("graph --from b/net.csv", code=2).stderr
-    with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
+    with pytest.raises(
+        UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"
+    ):
         Run.from_graph("b/net.csv")
     with pytest.raises(UsageError, match="another --run-dir"):
         Run.from_graph(source=[0], target=[1], path="runs/net")
@@ -218,7 +281,13 @@ def test_simulations_and_graphs_from_outside_side_by_side(folder, run, snnb):
     snnb(f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
     assert Run(path="theirs").directory.model == "mini_network"
     simulated, outside = Run(path=run.path).compare("theirs")
-    for key in ("num_samples", "num_timesteps", "synaptic_operations_per_sample", "mean_rate", "synapses"):
+    for key in (
+        "num_samples",
+        "num_timesteps",
+        "synaptic_operations_per_sample",
+        "mean_rate",
+        "synapses",
+    ):
         assert outside.metrics[key] == pytest.approx(simulated.metrics[key])
     assert "snn_accuracy" not in outside.metrics
     assert outside.differs == {}
@@ -229,13 +298,17 @@ def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, snnb)
     snnb(f"graph --from {run.path}/graphs/weights/mini_network_graph.h5 --run-dir x")
     with SynapseGraph.open(folder / "x/graphs/imported/mini_network_graph.h5") as graph:
         assert graph.assumed_spikes
-        assert all((population.spike_count == 1).all() for population in graph.populations)
+        assert all(
+            (population.spike_count == 1).all() for population in graph.populations
+        )
 
 
 def edges_of(run):
     (path,) = run.path.glob("graphs/imported/*_graph.h5")
     with SynapseGraph.open(path) as graph:
-        spikes = np.concatenate([np.ravel(population.spike_count) for population in graph.populations])
+        spikes = np.concatenate(
+            [np.ravel(population.spike_count) for population in graph.populations]
+        )
         return graph.to_scipy().toarray(), spikes
 
 
@@ -246,20 +319,31 @@ def test_arrays_matrices_and_networkx_are_the_same_graph(folder):
     own = networkx.DiGraph()
     own.add_nodes_from((n, {"spikes": int(SPIKES[n])}) for n in range(8))
     own.add_weighted_edges_from((s, t, dense[s, t]) for s, t in zip(*np.nonzero(dense)))
-    arrays = Run.from_graph(source=source, target=target, weight=weight, spikes=SPIKES, path="arrays")
+    arrays = Run.from_graph(
+        source=source, target=target, weight=weight, spikes=SPIKES, path="arrays"
+    )
     matrix = Run.from_graph(csr_matrix(dense), "matrix", spikes=SPIKES)
     for run in (arrays, matrix, Run.from_graph(own, "networkx")):
         weights, spikes = edges_of(run)
         np.testing.assert_array_equal(weights, dense)
         np.testing.assert_array_equal(spikes, SPIKES)
     same = Run.from_graph("net.csv", "file", rates="rates.txt", samples=2, steps=5)
-    first = arrays.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
-    second = same.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
+    first = arrays.map(hardware="chip.yaml", partition="cores.txt").record.metrics[
+        "connectivity"
+    ]
+    second = same.map(hardware="chip.yaml", partition="cores.txt").record.metrics[
+        "connectivity"
+    ]
     assert first == 2 * second == 2 * spikes_between_cores(EDGES)
 
 
 def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folder):
-    made = {"source": [0, 1, 2], "target": [1, 2, 3], "populations": {"in": 1, "rest": (1, 3)}, "inputs": 1}
+    made = {
+        "source": [0, 1, 2],
+        "target": [1, 2, 3],
+        "populations": {"in": 1, "rest": (1, 3)},
+        "inputs": 1,
+    }
     run = Run.from_graph(path="x", **made)
     chip = {"hardware": "chip.yaml", "method": "sequential"}
     mapping = run.map(**chip)
@@ -270,8 +354,14 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
     with SynapseGraph.open(run.path / "graphs/imported/x_graph.h5") as graph:
         assert [population.shape for population in graph.populations] == [(1,), (1, 3)]
         digest = graph.attributes["source_sha256"]
-    assert f"made of arrays in Python (SHA-256 {digest})" in (run.path / "report.html").read_text()
-    assert f"arrays of the graph: {digest}" in (run.path / "graphs/imported/log.txt").read_text()
+    assert (
+        f"made of arrays in Python (SHA-256 {digest})"
+        in (run.path / "report.html").read_text()
+    )
+    assert (
+        f"arrays of the graph: {digest}"
+        in (run.path / "graphs/imported/log.txt").read_text()
+    )
     Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
     assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
     with pytest.raises(UsageError, match=r"Run\.from_graph"):
@@ -285,34 +375,90 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
     [
         ({"source": [0], "target": [1, 2]}, UsageError, "1, 2 and 1 values"),
         ({"source": [0.5], "target": [1]}, UsageError, "source .* whole numbers"),
-        ({"source": [0], "target": [1], "weight": ["a"]}, UsageError, "weight is of type"),
-        ({"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}}, UsageError, "3 neurons, .*"),
-        ({"source": [0], "target": [1], "populations": {"a": 0}}, UsageError, "positive"),
-        ({"source": [0], "target": [1], "inputs": 1}, UsageError, "at least one is not an input"),
+        (
+            {"source": [0], "target": [1], "weight": ["a"]},
+            UsageError,
+            "weight is of type",
+        ),
+        (
+            {
+                "source": [0],
+                "target": [1],
+                "spikes": [1, 2, 3],
+                "populations": {"a": 2},
+            },
+            UsageError,
+            "3 neurons, .*",
+        ),
+        (
+            {"source": [0], "target": [1], "populations": {"a": 0}},
+            UsageError,
+            "positive",
+        ),
+        (
+            {"source": [0], "target": [1], "inputs": 1},
+            UsageError,
+            "at least one is not an input",
+        ),
         ({"source": [0]}, UsageError, "source and target"),
         ({"graph": csr_matrix((2, 3))}, UsageError, "2 × 3"),
-        ({"graph": networkx.Graph()}, UsageError, r"undirected; graph\.to_directed\(\)"),
-        ({"graph": networkx.DiGraph([("a", "b")]), "spikes": [1, 2]}, UsageError, "set_node_attributes"),
-        ({"graph": networkx.DiGraph([("1", 1)])}, InputError, "2 neurons have the name '1'"),
+        (
+            {"graph": networkx.Graph()},
+            UsageError,
+            r"undirected; graph\.to_directed\(\)",
+        ),
+        (
+            {"graph": networkx.DiGraph([("a", "b")]), "spikes": [1, 2]},
+            UsageError,
+            "set_node_attributes",
+        ),
+        (
+            {"graph": networkx.DiGraph([("1", 1)])},
+            InputError,
+            "2 neurons have the name '1'",
+        ),
         ({"graph": networkx.DiGraph()}, UsageError, "the graph has no neurons"),
         ({"graph": {}}, UsageError, "dict is not a graph"),
         ({"graph": "net.csv", "source": [0]}, UsageError, "its own edges"),
         ({"graph": csr_matrix((2, 2)), "weight": [1]}, UsageError, "its own edges"),
-        ({"source": [0], "target": [1], "rates": "rates.txt"}, UsageError, "rates is for a graph in a file"),
+        (
+            {"source": [0], "target": [1], "rates": "rates.txt"},
+            UsageError,
+            "rates is for a graph in a file",
+        ),
         ({"source": [0], "target": [-1]}, InputError, "neuron -1"),
         ({"source": [0], "target": [5], "populations": {"a": 3}}, InputError, "0 to 2"),
         ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
         ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
-        ({"source": [0], "target": [1], "spikes": [1, 1e30]}, InputError, "neuron 1 has 1e\\+30 spikes"),
-        ({"source": [0], "target": [1], "samples": 10}, UsageError, "^--rate-samples: no spike counts"),
-        ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
+        (
+            {"source": [0], "target": [1], "spikes": [1, 1e30]},
+            InputError,
+            "neuron 1 has 1e\\+30 spikes",
+        ),
+        (
+            {"source": [0], "target": [1], "samples": 10},
+            UsageError,
+            "^--rate-samples: no spike counts",
+        ),
+        (
+            {
+                "source": [1],
+                "target": [0],
+                "populations": {"a": 1, "b": 1},
+                "inputs": 1,
+            },
+            InputError,
+            "input 0",
+        ),
     ],
 )
 def test_bad_arrays_leave_no_graph(folder, given, error, named):
     with pytest.raises(error, match=named):
         Run.from_graph(path="x", **given)
     assert not (folder / "x/graphs/imported").exists()
-    assert not (folder / "x/manifest.yaml").exists() or not list(open_run(folder / "x").records())
+    assert not (folder / "x/manifest.yaml").exists() or not list(
+        open_run(folder / "x").records()
+    )
 
 
 SANAFE = """
@@ -329,7 +475,9 @@ def test_mapping_and_trace_of_sanafe(folder, snnb):
     (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
     (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
     snnb("graph --from net.yaml --run-dir silent")
-    with pytest.raises(UsageError, match=r"requires spike times; give .* a spike trace of SANA-FE"):
+    with pytest.raises(
+        UsageError, match=r"requires spike times; give .* a spike trace of SANA-FE"
+    ):
         Run(path="silent").export("spinemap")
     snnb("graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
     files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
@@ -338,17 +486,29 @@ def test_mapping_and_trace_of_sanafe(folder, snnb):
     mapping = Mapping.open(folder / f"x/maps/{stamp}")
     assert mapping.place[mapping.core].tolist() == [[3, 0], [3, 0], [0, 0]]
     # Two neurons are updated at 9.7 ns; a spike takes 30 and a message 5.1 ns. Two tiles end a step with 600 ns.
-    assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
+    assert mapping.cost.recorded.step_ns[0] == pytest.approx(
+        [689.6, 639.7, 619.4, 654.5, 619.4]
+    )
     assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
     snnb("report x")
     exported = Run(path="x").export("spinemap").path
-    assert (exported / "spike_info.txt").read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0
+    assert (
+        exported / "spike_info.txt"
+    ).read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0
 
 
 @pytest.mark.parametrize("weight", [1e39, -1e39, np.inf, np.nan])
 def test_a_weight_that_float32_does_not_hold_is_refused(tmp_path, weight):
-    arguments = {"source": [0, 1], "target": [1, 2], "weight": [1.0, weight], "path": tmp_path / "run"}
-    with pytest.raises(InputError, match=rf"from neuron 1 to 2 has the weight {re.escape(str(weight))}; give finite"):
+    arguments = {
+        "source": [0, 1],
+        "target": [1, 2],
+        "weight": [1.0, weight],
+        "path": tmp_path / "run",
+    }
+    with pytest.raises(
+        InputError,
+        match=rf"from neuron 1 to 2 has the weight {re.escape(str(weight))}; give finite",
+    ):
         Run.from_graph(**arguments)
     largest = float(np.finfo(np.float32).max)
     run = Run.from_graph(**{**arguments, "weight": [1.0, largest]})
@@ -358,7 +518,10 @@ def test_a_weight_that_float32_does_not_hold_is_refused(tmp_path, weight):
 
 def test_parallel_weights_whose_sum_float32_does_not_hold_are_refused(tmp_path):
     ends = {"source": [0, 1, 2, 2], "target": [1, 2, 0, 0]}
-    with pytest.raises(InputError, match="edges from neuron 2 to 0 have a sum that float32 does not hold"):
+    with pytest.raises(
+        InputError,
+        match="edges from neuron 2 to 0 have a sum that float32 does not hold",
+    ):
         Run.from_graph(**ends, weight=[1, 1, 3e38, 3e38], path=tmp_path / "run")
 
 
@@ -375,24 +538,43 @@ def with_rates(folder):
 
 def test_hyperedges_keep_rates_so_a_partition_costs_the_same(with_rates):
     with_rates.export("hmetis", output="net.hgr")
-    head, *lines = [line.split() for line in Path("net.hgr").read_text().splitlines() if line[0] != "%"]
-    hyperedges = {int(pins[0]) - 1: (int(weight), pins) for weight, *pins in lines[: int(head[0])]}
+    head, *lines = [
+        line.split()
+        for line in Path("net.hgr").read_text().splitlines()
+        if line[0] != "%"
+    ]
+    hyperedges = {
+        int(pins[0]) - 1: (int(weight), pins) for weight, *pins in lines[: int(head[0])]
+    }
     assert {node: weight for node, (weight, _) in hyperedges.items()} == {
         s: max(1, round(10_000 * RATES[s])) for s, *_ in EDGES
     }
     assert json.loads(Path("net.hgr.json").read_text())["spike_weight"] == 10_000
     given = {"hardware": "chip.yaml", "partition": "cores.txt"}
     cost = with_rates.map(**given).record.metrics["connectivity"]
-    cut = {node: len({CORE[int(pin) - 1] for pin in pins}) - 1 for node, (_, pins) in hyperedges.items()}
-    graded = sum(weight * cut[node] for node, (weight, _) in hyperedges.items()) / 10_000
-    again = Run.from_graph("net.hgr", "again").map(**given).record.metrics["connectivity"]
+    cut = {
+        node: len({CORE[int(pin) - 1] for pin in pins}) - 1
+        for node, (_, pins) in hyperedges.items()
+    }
+    graded = (
+        sum(weight * cut[node] for node, (weight, _) in hyperedges.items()) / 10_000
+    )
+    again = (
+        Run.from_graph("net.hgr", "again").map(**given).record.metrics["connectivity"]
+    )
     assert again == pytest.approx(graded)
-    assert cost == pytest.approx(graded - 1 / 10_000, abs=1e-6)  # the least weight, 1, of a silent neuron
+    assert cost == pytest.approx(
+        graded - 1 / 10_000, abs=1e-6
+    )  # the least weight, 1, of a silent neuron
 
 
 def test_edges_of_metis_keep_rates(with_rates):
     with_rates.export("metis", output="net.graph")
-    lines = [line.split() for line in Path("net.graph").read_text().splitlines() if line[0] != "%"]
+    lines = [
+        line.split()
+        for line in Path("net.graph").read_text().splitlines()
+        if line[0] != "%"
+    ]
     expected = {}
     for s, t in {(s, t) for s, t, *_ in EDGES if s != t}:
         ends = min(s, t), max(s, t)
@@ -406,7 +588,9 @@ def test_edges_of_metis_keep_rates(with_rates):
     assert json.loads(Path("net.graph.json").read_text())["spike_weight"] == 10_000
 
 
-def test_weights_of_rates_without_short_decimals_fill_the_sum_that_partitioners_hold(tmp_path):
+def test_weights_of_rates_without_short_decimals_fill_the_sum_that_partitioners_hold(
+    tmp_path,
+):
     rates = np.random.default_rng(0).random(50) / 3
     ends = {"source": np.arange(50), "target": (np.arange(50) + 1) % 50}
     run = Run.from_graph(**ends, spikes=rates, path=tmp_path / "run")

@@ -12,7 +12,13 @@ from snnb.results.grid import axes_of, points_of, read_grid
 
 def test_values_have_the_types_of_their_options():
     axes = read_grid(
-        ["percentile=99,99.9", "duration = 50, 100".replace(" =", "="), "train.seed=0,1", "exact-clip=true,false"], {}
+        [
+            "percentile=99,99.9",
+            "duration = 50, 100".replace(" =", "="),
+            "train.seed=0,1",
+            "exact-clip=true,false",
+        ],
+        {},
     )
     assert [(axis.stage, axis.name, axis.values) for axis in axes] == [
         ("parse", "percentile", (99.0, 99.9)),
@@ -20,20 +26,33 @@ def test_values_have_the_types_of_their_options():
         ("train", "seed", (0, 1)),
         ("parse", "exact_clip", (True, False)),
     ]
-    assert [axis.title for axis in axes] == ["percentile", "duration", "train.seed", "exact_clip"]
+    assert [axis.title for axis in axes] == [
+        "percentile",
+        "duration",
+        "train.seed",
+        "exact_clip",
+    ]
 
 
 def test_values_of_a_program_are_those_of_the_text():
-    values = {"percentile": (99, 99.9), "train.seed": range(2), "reset": iter(["zero"]), "exact_clip": [True, False]}
+    values = {
+        "percentile": (99, 99.9),
+        "train.seed": range(2),
+        "reset": iter(["zero"]),
+        "exact_clip": [True, False],
+    }
     assert axes_of(values.items(), {}) == read_grid(
-        ["percentile=99,99.9", "train.seed=0,1", "reset=zero", "exact-clip=true,false"], {}
+        ["percentile=99,99.9", "train.seed=0,1", "reset=zero", "exact-clip=true,false"],
+        {},
     )
 
 
 @pytest.mark.parametrize("values", ["zero", 50])
 def test_what_is_no_list_of_values(values):
     """The letters of a text are no values, and a value alone is no list."""
-    with pytest.raises(UsageError, match=re.escape(f"grid: reset: {values!r} is not a list of values")):
+    with pytest.raises(
+        UsageError, match=re.escape(f"grid: reset: {values!r} is not a list of values")
+    ):
         axes_of([("reset", values)], {})
 
 
@@ -51,9 +70,15 @@ def test_a_warm_up_is_judged_with_the_duration_of_its_point():
 
 
 def test_the_last_option_of_the_grid_changes_fastest():
-    points = points_of(read_grid(["duration=5,6", "percentile=99,98", "train.seed=0,1"], {}), {})
+    points = points_of(
+        read_grid(["duration=5,6", "percentile=99,98", "train.seed=0,1"], {}), {}
+    )
     assert len(points) == 8
-    assert [tuple(point.values.values()) for point in points][:3] == [(5, 99.0, 0), (5, 99.0, 1), (5, 98.0, 0)]
+    assert [tuple(point.values.values()) for point in points][:3] == [
+        (5, 99.0, 0),
+        (5, 99.0, 1),
+        (5, 98.0, 0),
+    ]
 
 
 def test_what_is_offered_can_be_in_a_grid():
@@ -77,7 +102,15 @@ def test_chips_change_last_and_are_no_option_of_a_simulation():
 def test_energies_of_the_network_alone_are_not_compared_with_those_of_neurons():
     chips = descriptions()
     links = chips["truenorth"].model_copy(
-        update={"energy_pj": EventFigures(router=1, link_x=2, link_y=3, between_chips=9, synapse=4)}
+        update={
+            "energy_pj": EventFigures(
+                router=1, link_x=2, link_y=3, between_chips=9, synapse=4
+            )
+        }
     )
     assert links.events
-    assert [chip.energy_of for chip in (chips["loihi"], chips["truenorth"], links)] == ["events", "network", "network"]
+    assert [chip.energy_of for chip in (chips["loihi"], chips["truenorth"], links)] == [
+        "events",
+        "network",
+        "network",
+    ]

@@ -20,7 +20,15 @@ from tests.end_to_end.conftest import RECORDED
 from tests.stages.test_up_to_date import stale
 
 NEURONS = 362
-FILES = {"partition.txt", "cores.csv", "links.csv", "messages.npz", "cost.json", "traffic.npz", "log.txt"}
+FILES = {
+    "partition.txt",
+    "cores.csv",
+    "links.csv",
+    "messages.npz",
+    "cost.json",
+    "traffic.npz",
+    "log.txt",
+}
 FILES |= {"mapping.png", "traffic.png"}
 CHIP = """
 name: chip
@@ -50,11 +58,19 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert {path.name for path in first.directory.iterdir()} == FILES
     record = first.record
     stamp = stamp_of(run)
-    names = [f"graphs/{stamp}/mini_network_graph.h5", f"simulations/{stamp}/spike_times.npz"]
+    names = [
+        f"graphs/{stamp}/mini_network_graph.h5",
+        f"simulations/{stamp}/spike_times.npz",
+    ]
     names.append(str(DESCRIPTIONS / "spinemap_5x5.yaml"))
     assert [file.path for file in record.inputs] == names
-    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.traffic.connectivity
-    assert record.details.cores.cores == len(np.unique(Mapping.open(first.directory).core))
+    assert (
+        record.metrics["connectivity"]
+        == Mapping.open(first.directory).cost.traffic.connectivity
+    )
+    assert record.details.cores.cores == len(
+        np.unique(Mapping.open(first.directory).core)
+    )
     assert verify_run(open_run(run.path)).problems == []
     assert stale(run.path) == {}
     again = face.map(hardware="spinemap_5x5", method="sequential")
@@ -62,7 +78,10 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert face.map().record.timing == record.timing  # the hardware is the recorded one
     face.graph(pool_weight="mean")
     (name, reason), *others = stale(run.path).items()
-    assert (name, reason) == (f"maps/{first.directory.name}", f"{record.inputs[0].path} has changed")
+    assert (name, reason) == (
+        f"maps/{first.directory.name}",
+        f"{record.inputs[0].path} has changed",
+    )
     assert others == []
     third = face.map()
     assert third.directory == first.directory  # the one that was stale is replaced
@@ -72,24 +91,45 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
 
 def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
     first = stamp_of(run)
-    options = ("--run-dir", run.path, "--hardware", "spinemap_5x5", "--method", "sequential")
+    options = (
+        "--run-dir",
+        run.path,
+        "--hardware",
+        "spinemap_5x5",
+        "--method",
+        "sequential",
+    )
     said = snnb("map", *options).stderr.splitlines()
     assert f"map: graph {first}, 60 samples of 60 time steps" in said
-    assert f"map: up to date, of graph {first}" in snnb("map", *options).stderr.splitlines()
+    assert (
+        f"map: up to date, of graph {first}"
+        in snnb("map", *options).stderr.splitlines()
+    )
     snnb("simulate", "--run-dir", run.path, "--samples", 5, "--duration", 20)
     said = snnb("map", *options).stderr.splitlines()
     (second,) = set(open_run(run.path).records_of("graph")) - {first}
-    assert f"map: graph {second}, 5 samples of 20 time steps; others, for --graph: {first}" in said
+    assert (
+        f"map: graph {second}, 5 samples of 20 time steps; others, for --graph: {first}"
+        in said
+    )
 
 
 def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb):
     """Of a first layer of 4 kernels of 3 × 3 on 8 × 8 pixels with zero padding: borders have fewer synapses."""
     synapses = run.records_of("graph")[stamp_of(run)].metrics["synapses"]
     excluded = f"the cost excludes {4 * (3 * 8 - 2) ** 2:,} of {synapses:,} synapses"
-    for chip, advice in (("loihi", "--weight-bits 9"), ("speck2f", "--weight-bits 8"), ("spinemap_5x5", None)):
-        lines = snnb("map", "--run-dir", run.path, "--hardware", chip).stderr.splitlines()
+    for chip, advice in (
+        ("loihi", "--weight-bits 9"),
+        ("speck2f", "--weight-bits 8"),
+        ("spinemap_5x5", None),
+    ):
+        lines = snnb(
+            "map", "--run-dir", run.path, "--hardware", chip
+        ).stderr.splitlines()
         assert f"map: input sends currents: {excluded}" in lines
-        assert [advice in line for line in lines if "floating-point" in line] == [True] * (advice is not None)
+        assert [advice in line for line in lines if "floating-point" in line] == [
+            True
+        ] * (advice is not None)
 
 
 def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
@@ -107,7 +147,15 @@ def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
     options = ("--run-dir", tmp_path / "run")
     simulation = ("--samples", 3, "--duration", 5, "--engine", "event")
     mapping = ("--hardware", "loihi", "--method", "sequential")
-    snnb("simulate", "--model", tmp_path / "net.h5", "--dataset", "digits", *options, *simulation)
+    snnb(
+        "simulate",
+        "--model",
+        tmp_path / "net.h5",
+        "--dataset",
+        "digits",
+        *options,
+        *simulation,
+    )
     said = snnb("map", *options, *mapping).stderr.splitlines()
     (line,) = (line for line in said if "max pooling" in line)
     assert line.startswith("map: 01MaxPooling2D_3x3x2: ")
@@ -118,10 +166,20 @@ def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
 
 
 @pytest.mark.parametrize("weight", [3, 0.5])
-def test_weights_of_an_external_graph_that_are_not_whole_are_named(tmp_path, snnb, weight):
+def test_weights_of_an_external_graph_that_are_not_whole_are_named(
+    tmp_path, snnb, weight
+):
     (tmp_path / "net.csv").write_text(f"source,target,weight\n0,1,-1\n1,2,{weight}\n")
     snnb("graph", "--from", tmp_path / "net.csv", "--run-dir", tmp_path / "run")
-    said = snnb("map", "--run-dir", tmp_path / "run", "--hardware", "loihi", "--method", "sequential").stderr
+    said = snnb(
+        "map",
+        "--run-dir",
+        tmp_path / "run",
+        "--hardware",
+        "loihi",
+        "--method",
+        "sequential",
+    ).stderr
     assert ("floating-point weights; loihi has 9 bits\n" in said) == (weight == 0.5)
     assert "currents" not in said
 
@@ -131,9 +189,15 @@ def test_other_options_make_another_mapping_and_each_is_found_again(run):
     small = face.map(hardware="spinemap_5x5", method="sequential").directory
     large = face.map(hardware="loihi", method="sequential", seed=4).directory
     assert face.map().record.params.seed == 4
-    assert face.map(hardware="spinemap_5x5", method="sequential", seed=0).directory == small != large
+    assert (
+        face.map(hardware="spinemap_5x5", method="sequential", seed=0).directory
+        == small
+        != large
+    )
     assert face.map(hardware="loihi", seed=4).directory == large
-    assert sorted(open_run(run.path).records_of("map")) == sorted([small.name, large.name])
+    assert sorted(open_run(run.path).records_of("map")) == sorted(
+        [small.name, large.name]
+    )
 
 
 def test_force_replaces_it_with_the_same_bytes_but_for_the_seconds(run):
@@ -155,7 +219,11 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     placement = tmp_path / "placement.txt"
     placement.write_text("".join(f"{core % 4} {core // 4}\n" for core in range(13)))
     face = Run(path=run.path)
-    options = {"hardware": str(tmp_path / "chip.yaml"), "partition": partition, "placement": placement}
+    options = {
+        "hardware": str(tmp_path / "chip.yaml"),
+        "partition": partition,
+        "placement": placement,
+    }
     face.map(hardware="loihi", method="sequential", objective="hops")
     result = face.map(**options)
     assert [file.path for file in result.record.inputs if file.external] == sorted(
@@ -170,7 +238,9 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert result.record.params.objective == found.cost.objective == "spikes"
     assert face.map(**options).record.timing == result.record.timing
     placement.write_text(placement.read_text() + "3 3\n")
-    assert stale(run.path) == {f"maps/{result.directory.name}": f"{placement} has changed"}
+    assert stale(run.path) == {
+        f"maps/{result.directory.name}": f"{placement} has changed"
+    }
     longer = face.map(**options)
     assert longer.directory == result.directory
     assert len(Mapping.open(longer.directory).place) == 14
@@ -178,7 +248,9 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert stale(run.path) == {}  # it may be on another machine
 
 
-def test_an_objective_of_the_run_that_other_hardware_has_no_figures_of_has_no_effect(run):
+def test_an_objective_of_the_run_that_other_hardware_has_no_figures_of_has_no_effect(
+    run,
+):
     said = []
     face = Run(path=run.path, say=said.append)
     face.map(hardware="loihi", method="groups", objective="step")
@@ -190,7 +262,9 @@ def test_an_objective_of_the_run_that_other_hardware_has_no_figures_of_has_no_ef
     assert face.map(hardware="loihi").record.params.objective == "step"
 
 
-def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp_path, monkeypatch):
+def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(
+    run, tmp_path, monkeypatch
+):
     chip, face = tmp_path / "chip.yaml", Run(path=run.path)
     chip.write_text(CHIP)
 
@@ -215,54 +289,109 @@ def test_a_partition_holds_for_one_time(run, partition):
     assert STAGES["map"].select(opened, params) != (foreign.directory.name, None)
 
 
-def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_path, partition, snnb):
+def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(
+    run, tmp_path, partition, snnb
+):
     """Of the 13 cores, 12 have 30 neurons, and the last has 2."""
     face = Run(path=run.path)
     (tmp_path / "chip.yaml").write_text(CHIP)
     large = face.map(hardware=str(tmp_path / "chip.yaml"), partition=partition)
-    (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
+    (tmp_path / "small.yaml").write_text(
+        CHIP.replace("64", "29").replace("name: chip", "name: small")
+    )
     options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
-    with pytest.raises(InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores .*--allow-overfull"):
+    with pytest.raises(
+        InputError,
+        match=r"core 0 has 30 neurons of 29 \(and 11 cores .*--allow-overfull",
+    ):
         face.map(**options)
     small = face.map(**options, allow_overfull=True)
-    stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
-    assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
-    assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
+    stated, valid = (
+        json.loads((one.directory / "cost.json").read_text()) for one in (small, large)
+    )
+    assert (stated["valid"], stated["overfull"]) == (
+        False,
+        {"neurons": list(range(12)), "axons": [], "synapses": []},
+    )
+    assert (valid["valid"], valid["overfull"]) == (
+        True,
+        {"neurons": [], "axons": [], "synapses": []},
+    )
     assert stated["traffic"] == valid["traffic"]
-    assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
+    assert (
+        small.record.details.overfull_cores,
+        large.record.details.overfull_cores,
+    ) == (12, 0)
     log = (small.directory / "log.txt").read_text()
-    assert "invalid mapping, it exceeds the limits of small: core 0 has 30 neurons of 29" in log
-    assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [True] * 12 + [False]
+    assert (
+        "invalid mapping, it exceeds the limits of small: core 0 has 30 neurons of 29"
+        in log
+    )
+    assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [
+        True
+    ] * 12 + [False]
     assert "invalid mapping" not in (large.directory / "log.txt").read_text()
-    assert "Warning: invalid mapping, it exceeds the limits of small" in write_report(open_run(run.path)).read_text()
+    assert (
+        "Warning: invalid mapping, it exceeds the limits of small"
+        in write_report(open_run(run.path)).read_text()
+    )
     assert "up to date, invalid: 12 overfull cores" in snnb("status", run.path).stdout
     assert "13 (invalid: 12 overfull)" in snnb("compare", run.path).stdout
-    assert face.map(hardware="loihi", method="sequential").record.params.allow_overfull is False
-    (tmp_path / "wide.yaml").write_text(CHIP.replace("64", "29").replace("[4, 4]", "[5, 5]"))
-    split = face.map(hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True)
+    assert (
+        face.map(hardware="loihi", method="sequential").record.params.allow_overfull
+        is False
+    )
+    (tmp_path / "wide.yaml").write_text(
+        CHIP.replace("64", "29").replace("[4, 4]", "[5, 5]")
+    )
+    split = face.map(
+        hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True
+    )
     stated = json.loads((split.directory / "cost.json").read_text())
     assert (stated["valid"], split.record.details.cores.cores) == (True, 25)
-    assert stated["split_overfull"] == {str(core): [core, 13 + core] for core in range(12)}
+    assert stated["split_overfull"] == {
+        str(core): [core, 13 + core] for core in range(12)
+    }
     assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
 
 
-def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_again(run, snnb, tmp_path):
+def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_again(
+    run, snnb, tmp_path
+):
     command = ["map", run.path, "--hardware", "spinemap_5x5", "--method", "sequential"]
     first = snnb(*command)
     assert "map: running (has not run)" in first.stderr
     (directory,) = (run.path / "maps").iterdir()
     lines = first.stdout.splitlines()
     assert lines[0] == f"map  ran  {directory}"
-    assert lines[-2:] == [f"figure: {directory / name}" for name in ("mapping.png", "traffic.png")]
+    assert lines[-2:] == [
+        f"figure: {directory / name}" for name in ("mapping.png", "traffic.png")
+    ]
     assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
     stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
-    assert (stage["stage"], stage["reason"], stage["directory"]) == ("map", "forced", str(directory))
+    assert (stage["stage"], stage["reason"], stage["directory"]) == (
+        "map",
+        "forced",
+        str(directory),
+    )
     snnb("export", run.path, "--format", "snn", "--output", tmp_path / "net.snn")
-    assert int(np.fromfile(tmp_path / "net.snn", "<u4", 1)[0]) == NEURONS  # numbered as in the partition
+    assert (
+        int(np.fromfile(tmp_path / "net.snn", "<u4", 1)[0]) == NEURONS
+    )  # numbered as in the partition
     partition = shutil.copy(directory / "partition.txt", tmp_path)
-    again = snnb("map", run.path, "--hardware", "spinemap_5x5", "--partition", partition, "--json").stdout
+    again = snnb(
+        "map",
+        run.path,
+        "--hardware",
+        "spinemap_5x5",
+        "--partition",
+        partition,
+        "--json",
+    ).stdout
     details = json.loads(again)["stages"][-1]["details"]
-    assert [details[part] for part in ("traffic", "cores")] == [stage["details"][part] for part in ("traffic", "cores")]
+    assert [details[part] for part in ("traffic", "cores")] == [
+        stage["details"][part] for part in ("traffic", "cores")
+    ]
 
 
 SAMPLES, STEPS = 3, 23
@@ -271,7 +400,9 @@ SAMPLES, STEPS = 3, 23
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("steps") / "run"))
-    return run, run.simulate(samples=40, duration=STEPS, engine="event", record_spikes=SAMPLES)
+    return run, run.simulate(
+        samples=40, duration=STEPS, engine="event", record_spikes=SAMPLES
+    )
 
 
 def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_path):
@@ -283,30 +414,47 @@ def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_
     found, loads = cost["by_step"], np.array(cost["by_step"]["link_load_max_per_step"])
     assert len(loads) == STEPS + 3  # four layers, each a step after the one before
     assert found["peak_step"] == loads.argmax() != 0
-    assert found["link_load_peak"] == mapped.record.metrics["link_load_peak"] == loads.max()
+    assert (
+        found["link_load_peak"]
+        == mapped.record.metrics["link_load_peak"]
+        == loads.max()
+    )
     assert "recorded" not in cost  # no figures of events
     peak = number(loads.max()).value
     line = f"busiest step: {found['peak_step']} of 26: {peak} spikes per sample over the most loaded link"
     assert line in (mapped.directory / "log.txt").read_text()
-    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1] == "spike_times.npz"
+    assert [file.path.split("/")[-1] for file in mapped.record.inputs][
+        1
+    ] == "spike_times.npz"
     assert "peak link load" in run.report(tmp_path / "page.html").read_text()
 
 
 def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated):
     run, made = simulated
-    with np.load(made.directory / "spike_times.npz") as file:  # by population: rows of sample, neuron, step
+    with np.load(
+        made.directory / "spike_times.npz"
+    ) as file:  # by population: rows of sample, neuron, step
         spikes = {name: len(file[name]) for name in file.files if file[name].ndim == 2}
     graph = run.graph(simulation=made.directory.name).directory.name
     mapped = run.map(hardware="loihi", method="sequential", graph=graph)
     recorded = json.loads((mapped.directory / "cost.json").read_text())["recorded"]
-    with SynapseGraph.open(run.path / "graphs" / graph / "mini_network_graph.h5") as opened:
+    with SynapseGraph.open(
+        run.path / "graphs" / graph / "mini_network_graph.h5"
+    ) as opened:
         placed = [population.name for population in opened.populations[1:]]
     assert recorded["samples"] == [0, 1, 2]
     assert np.shape(recorded["step_ns"]) == (SAMPLES, STEPS + len(placed) - 1)
-    assert recorded["events"]["spike"] == pytest.approx(sum(map(spikes.get, placed)) / SAMPLES)
+    assert recorded["events"]["spike"] == pytest.approx(
+        sum(map(spikes.get, placed)) / SAMPLES
+    )
     sent = sum(map(spikes.get, placed[:-1]))  # the last layer sends none
-    assert recorded["events"]["axon_out"] == pytest.approx(sent / SAMPLES)  # all on one core
-    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == ["spike_times.npz", "loihi.yaml"]
+    assert recorded["events"]["axon_out"] == pytest.approx(
+        sent / SAMPLES
+    )  # all on one core
+    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == [
+        "spike_times.npz",
+        "loihi.yaml",
+    ]
     assert "3 recorded samples: " in (mapped.directory / "log.txt").read_text()
     assert (mapped.directory / "events.png").exists()
 
@@ -315,7 +463,7 @@ def test_without_recorded_spikes_the_log_says_how_to_know_the_busiest_step(run):
     face = Run(path=run.path)
     face.simulate(samples=5, duration=9, record_spikes=0)
     mapped = face.map(hardware="spinemap_5x5", method="sequential")
-    assert ("busiest step: unknown; record spikes with `snnb simulate --record-spikes K`") in (
-        mapped.directory / "log.txt"
-    ).read_text()
+    assert (
+        "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
+    ) in (mapped.directory / "log.txt").read_text()
     assert "by_step" not in json.loads((mapped.directory / "cost.json").read_text())

@@ -40,7 +40,11 @@ def small(tmp_path):
 def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     face = Run(path=run.path)
     result = face.map(hardware="speck2f")
-    assert {path.name for path in result.directory.iterdir()} == {"cost.json", "layers.png", "log.txt"}
+    assert {path.name for path in result.directory.iterdir()} == {
+        "cost.json",
+        "layers.png",
+        "log.txt",
+    }
     cost = LayerCost.read(result.directory / "cost.json")
     traffic = cost.traffic
     peak = cost.busiest_core.core_events_peak
@@ -56,24 +60,34 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
         "core_events_peak": "per step",
     }
     pooled, bits, current, softmax = result.record.warnings
-    assert pooled.startswith("01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums")
+    assert pooled.startswith(
+        "01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums"
+    )
     assert "`parse --weight-bits 8`" in bits
     assert current.startswith("input sends currents: ")
     assert softmax.startswith("04Dense_10: a softmax")
     log = (result.directory / "log.txt").read_text()
     assert (
-        "layer           kernel  neurons  biases  fits cores         core\n00Conv2D_8x8x4  64      256      4 " in log
+        "layer           kernel  neurons  biases  fits cores         core\n00Conv2D_8x8x4  64      256      4 "
+        in log
     )
     assert verify_run(open_run(run.path)).problems == []
     assert face.map().record.timing == result.record.timing
     (summary,) = status_of(open_run(run.path), []).mappings
     assert (summary.chip, summary.details) == ("speck2f", details)
-    assert (details.hardware, details.method, details.cores.cores) == ("speck2f", "layers", 3)
+    assert (details.hardware, details.method, details.cores.cores) == (
+        "speck2f",
+        "layers",
+        3,
+    )
     assert (details.energy, details.sequential) == (None, None)
     page = write_report(open_run(run.path)).read_text()
     assert "whole layers onto cores of speck2f" in page
     assert number(cost.layers[1].synaptic_operations).value in page
-    assert face.plot("layers").axes[0].get_title(loc="left") == "memory of the cores of speck2f"
+    assert (
+        face.plot("layers").axes[0].get_title(loc="left")
+        == "memory of the cores of speck2f"
+    )
     with pytest.raises(InputError, match="plot `layers`"):
         face.plot("mapping")
     with pytest.raises(UsageError, match="each layer has one core of speck2f"):
@@ -88,23 +102,40 @@ def test_pooling_before_a_dense_layer_is_composed_by_calibration():
     speck, network = read_hardware("speck2f"), layers.network
     placement = assign_layers(network, speck)
     _, composed, bits = layer_notes(network, speck, placement, [])
-    assert composed.startswith("out: `parse --calibrate` composes the pooling with the Dense layer")
+    assert composed.startswith(
+        "out: `parse --calibrate` composes the pooling with the Dense layer"
+    )
     assert "`parse --weight-bits 8`" in bits
-    assert len(list(layer_notes(replace(network, steps=8, weight_bits=8), speck, placement, []))) == 1
+    assert (
+        len(
+            list(
+                layer_notes(
+                    replace(network, steps=8, weight_bits=8), speck, placement, []
+                )
+            )
+        )
+        == 1
+    )
 
 
 def test_an_own_chip_and_a_changed_one(run, small):
     face = Run(path=run.path)
     result = face.map(hardware=str(small))
-    assert [row.core for row in LayerCost.read(result.directory / "cost.json").layers] == [0, 1, 2]
+    assert [
+        row.core for row in LayerCost.read(result.directory / "cost.json").layers
+    ] == [0, 1, 2]
     small.write_text(SMALL.replace("name: small", "name: other"))
-    assert {state.reason for state in state_of_stages(open_run(run.path)) if state.reason} == {f"{small} has changed"}
+    assert {
+        state.reason for state in state_of_stages(open_run(run.path)) if state.reason
+    } == {f"{small} has changed"}
     assert face.map().record.details.hardware == "other"
 
 
 def test_a_network_that_does_not_fit_ends_with_its_table_and_one_line(run, small, snnb):
     small.write_text(SMALL.replace("kernel: 512", "kernel: 511"))
-    *lines, reason = snnb("map", run.path, "--hardware", small, code=3).stderr.splitlines()
+    *lines, reason = snnb(
+        "map", run.path, "--hardware", small, code=3
+    ).stderr.splitlines()
     start = lines.index("map: layers on small")
     table = [line.split() for line in lines[start + 1 :]]
     assert table == [
@@ -133,5 +164,8 @@ def test_it_is_refused_before_a_simulation(run, small):
 def test_a_sweep_names_the_cores_or_the_reason(run, small):
     small.write_text(SMALL.replace("kernel: 512", "kernel: 511"))
     points = Run(path=run.path).sweep({"hardware": ["speck2f", str(small)]})
-    assert [(point.chip.cores, point.chip.chips) for point in points] == [(3, 1), (None, None)]
+    assert [(point.chip.cores, point.chip.chips) for point in points] == [
+        (3, 1),
+        (None, None),
+    ]
     assert "1 more than the 511" in points[1].chip.note

@@ -54,14 +54,26 @@ def said(tmp_path_factory):
 @pytest.mark.slow
 def test_the_page_agrees_with_itself(said):
     graph, edges = said["graph"], said["graph"].number_of_edges()
-    assert said["weights"].nnz == said["small"].number_of_edges() == said["network"].ecount() == len(said["frame"])
+    assert (
+        said["weights"].nnz
+        == said["small"].number_of_edges()
+        == said["network"].ecount()
+        == len(said["frame"])
+    )
     assert said["built"].record.details.synapses == edges == len(said["frame"])
-    assert said["frame"]["edge"].sum() == pytest.approx(said["traffic"].sum(dtype=np.float64), rel=1e-5)
+    assert said["frame"]["edge"].sum() == pytest.approx(
+        said["traffic"].sum(dtype=np.float64), rel=1e-5
+    )
     total = sum(p.spikes_per_second for p in graph.summary())
     assert total > 0
     found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
-    assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
-    assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
+    assert (
+        found["snn_accuracy_by_timestep"][-1]
+        == said["simulation"].record.metrics["snn_accuracy"]
+    )
+    assert said["mapping"].traffic.sum() == pytest.approx(
+        said["mapped"].record.metrics["connectivity"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +83,19 @@ def drawn_run(tmp_path_factory):
     with figures(DRAWN):
         face = snnb.Run(path=path)
         trained = face.train(epochs=1, force=True, resume=False)
-        simulated = face.simulate(samples=8, duration=12, record_spikes=2, input="poisson")
-        return face, {"train": trained, "simulate": simulated, "map": face.map(hardware="loihi", method="sequential")}
+        simulated = face.simulate(
+            samples=8, duration=12, record_spikes=2, input="poisson"
+        )
+        return face, {
+            "train": trained,
+            "simulate": simulated,
+            "map": face.map(hardware="loihi", method="sequential"),
+        }
 
 
-def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without_kahypar):
+def test_the_recipes_run_on_the_recorded_run(
+    run, tmp_path, monkeypatch, without_kahypar
+):
     monkeypatch.chdir(tmp_path)
     face = snnb.Run(path=run.path)
     (simulation,) = face.simulations.values()
@@ -84,20 +104,29 @@ def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without
     assert len(recipes) == len(SECTIONS) - len(SIMULATED)
     for block in re.findall(r"```python\n(.*?)```", "".join(recipes), re.DOTALL):
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert names["frame"]["edge"].sum() == pytest.approx(names["traffic"].sum(dtype=np.float64), rel=1e-5)
+    assert names["frame"]["edge"].sum() == pytest.approx(
+        names["traffic"].sum(dtype=np.float64), rel=1e-5
+    )
     assert names["network"].ecount() == names["built"].record.details.synapses
 
 
 def test_the_keywords_are_those_of_the_options():
     made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
-    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made, "run `make docs`"
+    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made, (
+        "run `make docs`"
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_shows_every_option(stage):
     method, params = getattr(snnb.Run, stage), STAGES[stage].kind.params
     fields = own_flags(params)
-    assert list(inspect.signature(method).parameters) == ["self", "force", "defaults", *fields]
+    assert list(inspect.signature(method).parameters) == [
+        "self",
+        "force",
+        "defaults",
+        *fields,
+    ]
     for name in fields:
         assert inspect.signature(method).parameters[name].default is not ...
         assert f"\n{name} : " in method.__doc__
@@ -126,10 +155,17 @@ def test_a_type_checker_sees_the_keywords(tmp_path):
 
 
 def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
-    with pytest.raises(UsageError, match="no such option: --epoch; did you mean --epochs"):
+    with pytest.raises(
+        UsageError, match="no such option: --epoch; did you mean --epochs"
+    ):
         snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
-    with pytest.raises(UsageError, match=r"no such option: --dataset; there are --bin-us, --binary, .*source$"):
-        snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
+    with pytest.raises(
+        UsageError,
+        match=r"no such option: --dataset; there are --bin-us, --binary, .*source$",
+    ):
+        snnb.Run("mini_network", path=tmp_path / "run").prepare(
+            dataset="mnist"
+        )  # the data set is the run's
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
 
 
@@ -145,34 +181,55 @@ def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
     assert simulation.metrics == simulation.record.metrics
     assert f"SNN accuracy {simulation.metrics['snn_accuracy']:.2%}" in repr(simulation)
     assert len(repr(simulation)) < 200 + len(str(simulation.directory))
-    mapping = snnb.Mapping.open(face.map(hardware="spinemap_5x5", method="sequential").directory)
+    mapping = snnb.Mapping.open(
+        face.map(hardware="spinemap_5x5", method="sequential").directory
+    )
     with snnb.SynapseGraph.open(next((run.path / "graphs").glob("*/*.h5"))) as graph:
         sizes = [f"{population.size:,}" for population in graph.populations]
-        cells = [[cell.text for cell in row] for row in ElementTree.fromstring(graph._repr_html_()).iter("tr")]
+        cells = [
+            [cell.text for cell in row]
+            for row in ElementTree.fromstring(graph._repr_html_()).iter("tr")
+        ]
     assert [row[-1] for row in cells] == ["neurons", *sizes]
     shown = ElementTree.fromstring(mapping._repr_html_())
     table = [[cell.text for cell in row] for row in shown.iter("tr")]
     assert ["cores", f"{mapping.cost.cores.cores:,}"] in table
     hops = mapping.cost.routes.hops_unicast
     assert ["hops", f"{number(hops).value} links/sample"] in table
-    places = [row[0].text for row in ElementTree.fromstring(face._repr_html_()).iter("tr")]
+    places = [
+        row[0].text for row in ElementTree.fromstring(face._repr_html_()).iter("tr")
+    ]
     assert places == ["result", *open_run(run.path).records()]
     hostile = replace(simulation, directory=tmp_path / "<script>&\x1b")
-    assert "<script>&\\x1b" in "".join(ElementTree.fromstring(hostile._repr_html_()).itertext())
+    assert "<script>&\\x1b" in "".join(
+        ElementTree.fromstring(hostile._repr_html_()).itertext()
+    )
 
 
 def test_a_table_of_many_rows_is_cut():
-    rows = [row[0].text for row in ElementTree.fromstring(html_table("", zip(range(30)))).iter("tr")]
+    rows = [
+        row[0].text
+        for row in ElementTree.fromstring(html_table("", zip(range(30)))).iter("tr")
+    ]
     assert rows == [*map(str, range(20)), "… 10 more"]
 
 
-FILES = {"training": "training_plot", "accuracy": "accuracy_by_timestep", "rates": "rate_histogram"}
+FILES = {
+    "training": "training_plot",
+    "accuracy": "accuracy_by_timestep",
+    "rates": "rate_histogram",
+}
 
 
 @pytest.mark.parametrize("name", [*FILES, "raster", "mapping", "traffic", "events"])
 def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name):
     face, results = drawn_run
-    stage = {"training": "train", "mapping": "map", "traffic": "map", "events": "map"}.get(name, "simulate")
+    stage = {
+        "training": "train",
+        "mapping": "map",
+        "traffic": "map",
+        "events": "map",
+    }.get(name, "simulate")
     saved = results[stage].directory / f"{FILES.get(name, name)}.png"
     with matplotlib.rc_context({"font.size": 14}):  # of the user
         figure = face.plot(name)
@@ -182,7 +239,9 @@ def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name):
 
 def test_what_cannot_be_plotted_is_refused(run):
     face = snnb.Run(path=run.path)
-    with pytest.raises(UsageError, match="plot 'loss' is unknown; use one of training, accuracy"):
+    with pytest.raises(
+        UsageError, match="plot 'loss' is unknown; use one of training, accuracy"
+    ):
         face.plot("loss")
     with pytest.raises(UpstreamError, match="no result of map to plot"):
         face.plot("mapping")
@@ -199,13 +258,22 @@ def test_what_cannot_be_plotted_is_refused(run):
 def test_a_run_tells_its_results(run):
     face = snnb.Run(path=run.path)
     (stamp,) = face.simulations
-    assert face.simulations[stamp].record.metrics == run.record_of("simulate", stamp).metrics
+    assert (
+        face.simulations[stamp].record.metrics
+        == run.record_of("simulate", stamp).metrics
+    )
     assert list(face.graphs) == [stamp]
     mapped = face.map(hardware="spinemap_5x5", method="sequential")
     assert face.mappings == {mapped.directory.name: mapped}
-    assert repr(face) == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
+    assert (
+        repr(face)
+        == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
+    )
     (compared,) = face.compare()
-    assert compared.metrics["snn_accuracy"] == face.simulations[stamp].record.metrics["snn_accuracy"]
+    assert (
+        compared.metrics["snn_accuracy"]
+        == face.simulations[stamp].record.metrics["snn_accuracy"]
+    )
     assert [one.stamp for one in compared.mappings] == list(face.mappings)
     assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
 
@@ -218,7 +286,10 @@ def test_methods_see_results_of_other_objects(run, tmp_path):
     assert first.export("npz", tmp_path / "graph.npz").graph == new
     assert first.verify().files > files  # of the graph too
     assert f"simulation {new}" in first.report().read_text()
-    assert first.remove(new, with_dependents=True).removed == [f"simulations/{new}", f"graphs/{new}"]
+    assert first.remove(new, with_dependents=True).removed == [
+        f"simulations/{new}",
+        f"graphs/{new}",
+    ]
 
 
 def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
@@ -229,13 +300,20 @@ def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
             held.set()
             release.wait(60)
 
-    monkeypatch.setattr("warnings.warn", lambda message, **_: warned.append(str(message)) or release.set())
+    monkeypatch.setattr(
+        "warnings.warn",
+        lambda message, **_: warned.append(str(message)) or release.set(),
+    )
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(60)
     snnb.Run(path=run.path).graph()
     holder.join()
-    assert [message for message in warned if re.match("waiting for .*, in use by process", message)]
+    assert [
+        message
+        for message in warned
+        if re.match("waiting for .*, in use by process", message)
+    ]
 
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
@@ -250,7 +328,10 @@ def drawn(result):
 def words(path):
     """Texts of an SVG picture, which are texts in it too."""
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    return {"".join(item.itertext()).strip() for item in root.iter("{http://www.w3.org/2000/svg}text")}
+    return {
+        "".join(item.itertext()).strip()
+        for item in root.iter("{http://www.w3.org/2000/svg}text")
+    }
 
 
 @pytest.mark.slow
@@ -265,26 +346,49 @@ def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
     plots = {"accuracy_by_timestep", "rate_histogram", "raster"}
     assert drawn(simulated) == {"training_plot.svg", *(f"{name}.pdf" for name in plots)}
     assert (simulated.directory / "raster.pdf").read_bytes().startswith(b"%PDF")
-    assert drawn(face.simulate(**small)) == drawn(simulated)  # as before, where nothing is said
+    assert drawn(face.simulate(**small)) == drawn(
+        simulated
+    )  # as before, where nothing is said
     mapped = face.map(hardware="spinemap_5x5", method="sequential", figures="svg")
     assert drawn(mapped) == {"mapping.svg", "traffic.svg"}
     assert "x" in words(mapped.directory / "traffic.svg")
-    assert drawn(face.map(hardware="truenorth", method="sequential")) == drawn(mapped)  # a new mapping, as before
-    assert {state.reason for state in state_of_stages(open_run(run.path)) if state.name.startswith("maps")} == {None}
+    assert drawn(face.map(hardware="truenorth", method="sequential")) == drawn(
+        mapped
+    )  # a new mapping, as before
+    assert {
+        state.reason
+        for state in state_of_stages(open_run(run.path))
+        if state.name.startswith("maps")
+    } == {None}
     assert verify_run(open_run(run.path)).problems == []
 
 
 @pytest.mark.usefixtures("drawn_figures")
 def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
     said = snnb("train", "--run-dir", run.path, "--figures", "svg")
-    assert "its figures are unchanged; --force runs it again with figures as svg" in said.stderr
+    assert (
+        "its figures are unchanged; --force runs it again with figures as svg"
+        in said.stderr
+    )
     assert "up to date" in said.stdout
-    told = snnb("simulate", "--run-dir", run.path, "--figures", "svg", "--samples", 3, "--duration", 5).stdout
+    told = snnb(
+        "simulate",
+        "--run-dir",
+        run.path,
+        "--figures",
+        "svg",
+        "--samples",
+        3,
+        "--duration",
+        5,
+    ).stdout
     assert "rate_histogram.svg" in told
     found = re.search(
         r"\n  per sample: ([\d,.]+) additions and 1,936 MACs of the input, ([\d.]+) nJ "
         r"\(trained: 3,408 MACs, 15\.68 nJ\)",  # two convolutions and a dense layer
         told,
     )
-    additions, nanojoules = (float(number.replace(",", "")) for number in found.groups())
+    additions, nanojoules = (
+        float(number.replace(",", "")) for number in found.groups()
+    )
     assert nanojoules == pytest.approx(0.0009 * additions + 0.0046 * 1_936, rel=1e-3)

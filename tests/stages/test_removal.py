@@ -30,11 +30,18 @@ def whole(run):
     opened = open_run(run.path)
     found = verify_run(opened)
     there = {
-        f"{kind}/{entry.name}" for kind in ("simulations", "graphs", "maps") for entry in run.path.glob(f"{kind}/*")
+        f"{kind}/{entry.name}"
+        for kind in ("simulations", "graphs", "maps")
+        for entry in run.path.glob(f"{kind}/*")
     }
     hidden = list(run.path.glob("*/.*-2*"))
     recorded = {directory for directory in opened.records() if "/" in directory}
-    return (found.problems, found.notes, hidden, there ^ recorded) == ([], [], [], set())
+    return (found.problems, found.notes, hidden, there ^ recorded) == (
+        [],
+        [],
+        [],
+        set(),
+    )
 
 
 @pytest.fixture
@@ -43,7 +50,9 @@ def copied(run):
     stamp, other = stamp_of(run), "20200101T000000Z"
     shutil.copytree(run.path / "simulations" / stamp, run.path / "simulations" / other)
     data = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    text = yaml.safe_dump(data["stages"]["simulations"][stamp]).replace(f"simulations/{stamp}", f"simulations/{other}")
+    text = yaml.safe_dump(data["stages"]["simulations"][stamp]).replace(
+        f"simulations/{stamp}", f"simulations/{other}"
+    )
     data["stages"]["simulations"][other] = yaml.safe_load(text)
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(data)))
     return open_run(run.path), other
@@ -53,7 +62,9 @@ def test_a_simulation_is_removed_and_the_run_verifies(copied, snnb):
     run, other = copied
     document = json.loads(snnb("remove", run.path, other, "--yes", "--json").stdout)
     assert document["removed"] == [f"simulations/{other}"]
-    assert document["size_bytes"] == sum(file.size_bytes for file in run.records()[f"simulations/{other}"].outputs)
+    assert document["size_bytes"] == sum(
+        file.size_bytes for file in run.records()[f"simulations/{other}"].outputs
+    )
     assert not (run.path / "simulations" / other).exists()
     assert list(open_run(run.path).records_of("simulate")) == [stamp_of(run)]
     assert whole(run)
@@ -63,23 +74,37 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
     stamp = stamp_of(run)
     Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
     (mapping,) = open_run(run.path).records_of("map")
-    with pytest.raises(UsageError, match=f"graphs/{stamp}, maps/{mapping} were made from it; give --with-dependents"):
+    with pytest.raises(
+        UsageError,
+        match=f"graphs/{stamp}, maps/{mapping} were made from it; give --with-dependents",
+    ):
         plan_removal(open_run(run.path), [stamp])
-    with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"):
+    with pytest.raises(
+        UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"
+    ):
         plan_removal(open_run(run.path), [f"graphs/{stamp}"])
     planned = plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping])
     assert planned.removed == [f"graphs/{stamp}", f"maps/{mapping}"]
     removed = Run(path=run.path).remove(stamp, with_dependents=True)
-    assert removed.removed == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
+    assert removed.removed == [
+        f"simulations/{stamp}",
+        f"graphs/{stamp}",
+        f"maps/{mapping}",
+    ]
     assert whole(run)
-    assert not any((run.path / name).exists() for name in ("simulations", "graphs", "maps"))
+    assert not any(
+        (run.path / name).exists() for name in ("simulations", "graphs", "maps")
+    )
 
 
 def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
     stamp = stamp_of(run)
     path = Run(path=run.path).export("csv").path
     result = snnb("remove", run.path, f"graphs/{stamp}", "--yes")
-    assert f"{path.relative_to(run.path)} is kept, although its graph is removed" in result.stderr
+    assert (
+        f"{path.relative_to(run.path)} is kept, although its graph is removed"
+        in result.stderr
+    )
     assert path.exists()
     assert whole(run)
 
@@ -116,7 +141,9 @@ def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
     assert whole(run)
 
 
-def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(copied, tmp_path):
+def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(
+    copied, tmp_path
+):
     run, other = copied
     before, outcomes = shutil.copytree(run.path, tmp_path / "before"), set()
 
@@ -134,28 +161,38 @@ def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(copied, 
     assert outcomes == {True, False}
 
 
-def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(copied):
+def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(
+    copied,
+):
     run, _ = copied
     stamp = stamp_of(run)
     planned = plan_removal(run, [stamp], with_dependents=True)
     Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
     (mapping,) = open_run(run.path).records_of("map")
-    with pytest.raises(UsageError, match=f"maps/{mapping} was made from it; give --with-dependents"):
+    with pytest.raises(
+        UsageError, match=f"maps/{mapping} was made from it; give --with-dependents"
+    ):
         carry_out(run, planned)
     assert whole(run)
     assert (run.path / "maps" / mapping).is_dir()
 
 
 @pytest.mark.parametrize("directory", ["train", "simulations"])
-def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(run, tmp_path, directory):
+def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(
+    run, tmp_path, directory
+):
     victim = Path(shutil.move(str(run.path / directory), str(tmp_path / "victim")))
     (run.path / directory).symlink_to(victim)
     (victim / ".incomplete-20260101T000000Z").mkdir()  # of another run
     before = sorted(victim.rglob("*"))
     assert verify_run(open_run(run.path)).problems == []
     face = Run(path=run.path)
-    with pytest.raises(InputError, match=f"{directory} is a link, which is not followed"):
-        face.train(force=True, epochs=1) if directory == "train" else face.simulate(samples=2, duration=2)
+    with pytest.raises(
+        InputError, match=f"{directory} is a link, which is not followed"
+    ):
+        face.train(force=True, epochs=1) if directory == "train" else face.simulate(
+            samples=2, duration=2
+        )
     with pytest.raises(InputError, match="is a link"), run.locked():
         run.remove([next(name for name in run.records() if name.startswith(directory))])
     assert sorted(victim.rglob("*")) == before
@@ -177,7 +214,9 @@ def test_what_no_stage_has_made_is_not_removed(run, kind):
 @pytest.mark.parametrize("committed", [True, False])
 @pytest.mark.parametrize("kind", ["directory", "link"])
 @pytest.mark.parametrize("damaged", [True, False])
-def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, committed, damaged):
+def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(
+    run, kind, committed, damaged
+):
     """A kill between the commit and the clean-up leaves the old directory; later a picture may be edited."""
     aside = run.path / ".replaced-train"
     if kind == "directory":
@@ -194,7 +233,9 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, com
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
     was_restored = kind == "directory" and not committed
-    assert len(verify_run(open_run(run.path)).problems) == (damaged and not was_restored)
+    assert len(verify_run(open_run(run.path)).problems) == (
+        damaged and not was_restored
+    )
 
 
 def test_on_a_full_disk_a_removal_frees_space_before_it_writes(copied, monkeypatch):
@@ -229,7 +270,10 @@ def test_after_any_failed_operation_a_removal_has_happened_or_has_not(copied, tm
         with open_run(run.path).locked():
             is_removed = not (run.path / "simulations" / other).exists()
         assert whole(run)
-        assert is_removed == (message is None or "the next command on this run completes the removal" in message)
+        assert is_removed == (
+            message is None
+            or "the next command on this run completes the removal" in message
+        )
         outcomes.add((is_removed, message is None))
         shutil.rmtree(run.path)
         shutil.copytree(before, run.path)

@@ -18,7 +18,14 @@ from tests.nir_interpreter import Interpreter, write
 PIXELS = {"type": "Input", "shape": np.array([1, 8, 8])}
 CONV = {"type": "Conv2d", "weight": np.ones((4, 1, 3, 3)), "bias": np.zeros(4), "stride": 2, "padding": "same",
         "dilation": 1, "groups": 1}  # fmt: skip
-CUBA = {"type": "CubaLIF", "tau_syn": 4e-3, "tau_mem": 2e-2, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0}
+CUBA = {
+    "type": "CubaLIF",
+    "tau_syn": 4e-3,
+    "tau_mem": 2e-2,
+    "r": 1.0,
+    "v_leak": 0.0,
+    "v_threshold": 1.0,
+}
 MATRIX = {"type": "Linear", "weight": np.eye(10, 64)}
 LI = {"type": "LI", "tau": np.linspace(0.01, 0.1, 10), "r": 1.0, "v_leak": 0.0}
 NODES = {"input": PIXELS, "conv": CONV, "cuba": CUBA, "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1},
@@ -33,24 +40,47 @@ def parse(tmp_path, monkeypatch, snnb):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / FILE, NODES, EDGES)
 
-    return lambda options: snnb(f"parse --model {FILE} --dataset digits {RUN} {options}")
+    return lambda options: snnb(
+        f"parse --model {FILE} --dataset digits {RUN} {options}"
+    )
 
 
 def test_the_file_is_recorded_and_read(parse, tmp_path):
-    stage = json.loads(parse("--time-step 1e-3 --integration exponential --json").stdout)["stages"][-1]
+    stage = json.loads(
+        parse("--time-step 1e-3 --integration exponential --json").stdout
+    )["stages"][-1]
     factors = {"potential": [np.exp(-1 / 20)] * 2, "current": [np.exp(-1 / 4)] * 2}
-    assert (stage["details"]["neurons"], stage["details"]["synapses"]) == (74, 4 * 11**2 + 10)
-    assert {name: pytest.approx(values) for name, values in stage["details"]["decay"]["cuba"].items()} == factors
-    assert stage["details"]["decay"]["li"] == {"potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])}
-    assert (tmp_path / "run/train/net.nir").read_bytes() == (tmp_path / FILE).read_bytes()
+    assert (stage["details"]["neurons"], stage["details"]["synapses"]) == (
+        74,
+        4 * 11**2 + 10,
+    )
+    assert {
+        name: pytest.approx(values)
+        for name, values in stage["details"]["decay"]["cuba"].items()
+    } == factors
+    assert stage["details"]["decay"]["li"] == {
+        "potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])
+    }
+    assert (tmp_path / "run/train/net.nir").read_bytes() == (
+        tmp_path / FILE
+    ).read_bytes()
     network = read_network(tmp_path / "run/parse/net_parsed.h5")
     assert [p.name for p in network.populations] == ["cuba", "li"]
     assert network.zeros == DROPPED
     printed = parse("--nir-reset subtract")
-    assert "decay of cuba  potential 0.951229             current 0.778801\n" in printed.stdout
+    assert (
+        "decay of cuba  potential 0.951229             current 0.778801\n"
+        in printed.stdout
+    )
     assert "decay of li    potential 0.904837 to 0.99005\n" in printed.stdout
-    assert "recorded options: --time-step 0.001, --integration exponential" in printed.stderr
-    assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
+    assert (
+        "recorded options: --time-step 0.001, --integration exponential"
+        in printed.stderr
+    )
+    assert (
+        read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset
+        is None
+    )
 
 
 def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, snnb):
@@ -59,7 +89,10 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
     snnb(f"graph {RUN}")
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     said = json.loads((simulation / "sim_accuracies.json").read_text())
-    energy, additions = said["energy_45nm_pj"] / 1000, said["synaptic_operations_per_sample"]
+    energy, additions = (
+        said["energy_45nm_pj"] / 1000,
+        said["synaptic_operations_per_sample"],
+    )
     multiplied = said["input_multiply_accumulates_per_sample"]
     operations = f"{additions:,.0f} additions and {multiplied:,} MACs of the input"
     assert f"\n  per sample: {operations}, {energy:#.4g} nJ\n" in told
@@ -67,12 +100,16 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
     log = (simulation / "log.txt").read_text(encoding="utf-8")
     assert ("analogue" in log, "synapses: 494" in log) == (False, True)
     counted = np.load(simulation / "spike_rate_sums.npz")
-    assert not (simulation / "config").exists()  # of the toolbox, which cannot simulate it
+    assert not (
+        simulation / "config"
+    ).exists()  # of the toolbox, which cannot simulate it
     x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]
     spikes = 0
     for picture in x:
         interpreter = Interpreter(NODES, EDGES, dt=2e-3)
-        spikes += sum(interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40))
+        spikes += sum(
+            interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40)
+        )
     np.testing.assert_array_equal(counted["cuba"], spikes.transpose(1, 2, 0))
     assert spikes.any()
     (graph,) = (tmp_path / "run/graphs").iterdir()
@@ -83,9 +120,14 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
         assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
 
 
-def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp_path, snnb):
+def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(
+    parse, tmp_path, snnb
+):
     (tmp_path / "own").mkdir()
-    x, y = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8), np.arange(12) % 10
+    x, y = (
+        np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8),
+        np.arange(12) % 10,
+    )
     for name, array in (("x_test", x), ("y_test", y)):
         np.save(tmp_path / f"own/{name}.npy", array)
 
@@ -108,7 +150,9 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp
     run("parse", "net.onnx")
 
 
-def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(parse, tmp_path, snnb):
+def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(
+    parse, tmp_path, snnb
+):
     parse("--time-step 1e-4")
     snnb(f"simulate {RUN} --samples 3 --duration 200 --input poisson --input-rate 500")
     snnb(f"export {RUN} --format csv --output edges.csv --rate-unit hz")
@@ -116,7 +160,9 @@ def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_f
     (counts,) = (tmp_path / "run/simulations").glob("*/spike_rate_sums.npz")
     pixels = np.load(tmp_path / "run/dataset/x_test.npy")[:3] / 16
     spikes_per_second = np.load(counts)["input"].sum() / (200 * 1e-4)
-    assert simulation["input_rate_hz"] == pytest.approx(spikes_per_second / pixels.sum(), rel=0.05)
+    assert simulation["input_rate_hz"] == pytest.approx(
+        spikes_per_second / pixels.sum(), rel=0.05
+    )
 
 
 def test_euler_decay_of_a_short_time_constant_is_reported(parse):
@@ -125,7 +171,10 @@ def test_euler_decay_of_a_short_time_constant_is_reported(parse):
     assert "--nir-reset subtract" in said  # NIR cannot express it
 
 
-@pytest.mark.parametrize(("threshold", "shown"), [(-1.0, "-1"), (0.0, "0"), (np.linspace(0.5, -0.5, 64), "-0.5")])
+@pytest.mark.parametrize(
+    ("threshold", "shown"),
+    [(-1.0, "-1"), (0.0, "0"), (np.linspace(0.5, -0.5, 64), "-0.5")],
+)
 def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, shown):
     values = threshold if np.ndim(threshold) == 0 else threshold.reshape(4, 4, 4)
     write(tmp_path / FILE, {**NODES, "cuba": {**CUBA, "v_threshold": values}}, EDGES)
@@ -143,23 +192,40 @@ def parse_steps(folder, nodes, edges, x, options=""):
     for part in ("train", "test"):
         np.save(folder / f"steps/x_{part}.npy", x.astype(np.float32))
         np.save(folder / f"steps/y_{part}.npy", np.array([0, 1, 0]))
-    assert main(f"parse --model {FILE} --dataset steps:steps {RUN} {options}".split()) == 0
+    assert (
+        main(f"parse --model {FILE} --dataset steps:steps {RUN} {options}".split()) == 0
+    )
 
 
 def recurrent(random):
     """Nodes and edges of a network with a cycle of its own and one of two populations, whose spikes are not trivial."""
 
     def matrix(kind, rows, columns, **more):
-        return {"type": kind, "weight": random.integers(-4, 8, (rows, columns)) / 8, **more}
+        return {
+            "type": kind,
+            "weight": random.integers(-4, 8, (rows, columns)) / 8,
+            **more,
+        }
 
-    lif = {"type": "LIF", "tau": np.linspace(2e-3, 5e-3, 8), "r": 1.5, "v_leak": 0.25, "v_threshold": 0.5}
+    lif = {
+        "type": "LIF",
+        "tau": np.linspace(2e-3, 5e-3, 8),
+        "r": 1.5,
+        "v_leak": 0.25,
+        "v_threshold": 0.5,
+    }
     nodes = {
         "input": {"type": "Input", "shape": np.array([6])},
         "w": matrix("Affine", 8, 6, bias=random.integers(0, 4, 8) / 8),
         "lif": lif,
         "own": matrix("Affine", 8, 8, bias=random.integers(-4, 4, 8) / 8),
         "up": matrix("Linear", 4, 8),
-        "cuba": {**CUBA, "tau_mem": np.full(4, 5e-3), "v_threshold": 0.25, "v_reset": -0.125},
+        "cuba": {
+            **CUBA,
+            "tau_mem": np.full(4, 5e-3),
+            "v_threshold": 0.25,
+            "v_reset": -0.125,
+        },
         "back": matrix("Linear", 8, 4),
         "late": {"type": "Delay", "delay": np.full(8, 3e-3)},
         "down": matrix("Linear", 2, 8),
@@ -167,8 +233,15 @@ def recurrent(random):
         "out": {"type": "IF", "r": 1.0, "v_threshold": 1.0},
         "output": {"type": "Output", "shape": np.array([2])},
     }
-    paths = ["input w lif own lif", "lif up cuba back lif", "cuba readout out output", "lif late down out"]
-    return nodes, [edge for path in paths for edge in zip(path.split(), path.split()[1:])]
+    paths = [
+        "input w lif own lif",
+        "lif up cuba back lif",
+        "cuba readout out output",
+        "lif late down out",
+    ]
+    return nodes, [
+        edge for path in paths for edge in zip(path.split(), path.split()[1:])
+    ]
 
 
 @pytest.fixture
@@ -183,11 +256,16 @@ def recurrent_run(tmp_path, monkeypatch):
     return nodes, edges, x
 
 
-def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, tmp_path):
+def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(
+    recurrent_run, tmp_path
+):
     nodes, edges, x = recurrent_run
     (path,) = (tmp_path / "run/graphs").glob("*/net_graph.h5")
     with SynapseGraph.open(path) as graph:
-        found = {(p.source.name, p.target.name, p.delay): p.to_scipy().toarray().T for p in graph.projections}
+        found = {
+            (p.source.name, p.target.name, p.delay): p.to_scipy().toarray().T
+            for p in graph.projections
+        }
         expected = {("input", "lif", 0): "w", ("lif", "lif", 1): "own", ("cuba", "lif", 1): "back",
                     ("lif", "cuba", 0): "up", ("cuba", "out", 0): "readout", ("lif", "out", 3): "down"}  # fmt: skip
         assert sorted(found) == sorted(expected)
@@ -205,19 +283,27 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, t
                 values = interpreter.step(frame)
                 spikes = {name: total + values[name] for name, total in spikes.items()}
         for population in graph.layers:
-            np.testing.assert_array_equal(population.spike_count, spikes[population.name])
+            np.testing.assert_array_equal(
+                population.spike_count, spikes[population.name]
+            )
         assert all(total.any() for total in spikes.values())
     assert main(f"export {RUN} --format csv --output edges.csv".split()) == 0
     with (tmp_path / "edges.csv.nodes.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["leak"]) for row in rows[6:14]] == lif.neuron.numbers(lif.shape)["leak"].tolist()
+    assert [float(row["leak"]) for row in rows[6:14]] == lif.neuron.numbers(lif.shape)[
+        "leak"
+    ].tolist()
     assert [row["reset"] for row in rows[14:18]] == ["-0.125"] * 4
     assert rows[0]["threshold"] == ""
     assert main(f"map {RUN} --hardware loihi --method sequential".split()) == 0
 
 
-def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_run, snnb):
-    compared = json.loads(snnb(f"crosscheck {RUN} --with scipy --json").stdout)["populations"]
+def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(
+    recurrent_run, snnb
+):
+    compared = json.loads(snnb(f"crosscheck {RUN} --with scipy --json").stdout)[
+        "populations"
+    ]
     assert [one["population"] for one in compared] == ["lif", "cuba", "out"]
     assert all(one["spikes"] and not one["differing"] for one in compared)
     found = json.loads(snnb(f"crosscheck {RUN} --with scipy --samples 2 --json").stdout)
@@ -231,22 +317,32 @@ def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, snnb):
         ("sanafe", "lif: later_bias"),
         ("pynn", "several populations of a cycle"),
     ):
-        assert named in snnb(f"export {RUN} --format {format} --output graph", code=2).stderr
+        assert (
+            named
+            in snnb(f"export {RUN} --format {format} --output graph", code=2).stderr
+        )
     snnb(f"crosscheck {RUN} --with brian2", code=2)
 
 
 def test_an_exported_nir_file_gives_the_same_spikes(recurrent_run, tmp_path, snnb):
     nodes, edges, _ = recurrent_run
-    nodes["cuba"]["v_reset"] = np.zeros(4)  # older versions of the library nir have no other
+    nodes["cuba"]["v_reset"] = np.zeros(
+        4
+    )  # older versions of the library nir have no other
     write(tmp_path / "zero.nir", nodes, edges)
     for file, run, dt in ("zero.nir", "zero", 1e-3), ("again.nir", "again", 1):
-        snnb(f"parse --model {file} --dataset steps:steps --run-dir {run} --time-step {dt} --nir-reset subtract")
+        snnb(
+            f"parse --model {file} --dataset steps:steps --run-dir {run} --time-step {dt} --nir-reset subtract"
+        )
         snnb(f"simulate --run-dir {run}")
         if run == "zero":
-            said = snnb(f"export --run-dir {run} --format nir --output again.nir").stderr
+            said = snnb(
+                f"export --run-dir {run} --format nir --output again.nir"
+            ).stderr
             assert "read the file with --nir-reset subtract --time-step 1" in said
     counts = [
-        np.load(next((tmp_path / run / "simulations").glob("*/spike_rate_sums.npz"))) for run in ("zero", "again")
+        np.load(next((tmp_path / run / "simulations").glob("*/spike_rate_sums.npz")))
+        for run in ("zero", "again")
     ]
     for name in ("lif", "cuba", "out"):
         (again,) = (key for key in counts[1] if key.endswith(f"_{name}"))
@@ -261,12 +357,20 @@ def whole_numbers(tmp_path, monkeypatch):
     random = np.random.default_rng(11)
     weights, x = random.integers(-1, 4, (8, 6)), random.integers(0, 2, (3, 30, 6))
     thresholds, resets = np.resize([3, 4, 5], 8), np.resize([-1, 0, 1], 8)
-    neurons = {"type": "IF", "r": np.ones(8, np.int64), "v_threshold": thresholds, "v_reset": resets}
+    neurons = {
+        "type": "IF",
+        "r": np.ones(8, np.int64),
+        "v_threshold": thresholds,
+        "v_reset": resets,
+    }
     nodes = {
         "input": {"type": "Input", "shape": np.array([6])},
         "w": {"type": "Linear", "weight": weights},
         "hidden": neurons,
-        "down": {"type": "Linear", "weight": np.float32(random.integers(0, 2, (2, 8)) / 4)},
+        "down": {
+            "type": "Linear",
+            "weight": np.float32(random.integers(0, 2, (2, 8)) / 4),
+        },
         "out": {"type": "IF", "r": 1.0, "v_threshold": np.float32(0.7)},
         "output": {"type": "Output", "shape": np.array([2])},
     }
@@ -281,16 +385,22 @@ def whole_numbers(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("engine", ["event", "tensorflow"])
-def test_potentials_that_equal_the_threshold_are_counted(whole_numbers, tmp_path, snnb, engine):
+def test_potentials_that_equal_the_threshold_are_counted(
+    whole_numbers, tmp_path, snnb, engine
+):
     spikes, share = whole_numbers
     assert share > 0.01
     told = snnb(f"simulate {RUN} --engine {engine} --warm-up 5").stderr
     (simulation,) = (tmp_path / "run/simulations").iterdir()
-    assert json.loads((simulation / "sim_accuracies.json").read_text())["tie_share"] == pytest.approx(share)
+    assert json.loads((simulation / "sim_accuracies.json").read_text())[
+        "tie_share"
+    ] == pytest.approx(share)
     assert f"{share:.2%} of the membrane potentials equal the threshold exactly" in told
     assert main(f"simulate {RUN} --engine {engine} --warm-up 0".split()) == 0
     (_, latest) = sorted((tmp_path / "run/simulations").iterdir())
-    np.testing.assert_array_equal(np.load(latest / "spike_rate_sums.npz")["hidden"], spikes)
+    np.testing.assert_array_equal(
+        np.load(latest / "spike_rate_sums.npz")["hidden"], spikes
+    )
 
 
 def test_its_neurons_stand_where_options_of_a_conversion_would(whole_numbers, tmp_path):

@@ -14,7 +14,9 @@ from tests.model_files.conftest import DIGITS_NET
 
 pytestmark = pytest.mark.slow
 SIMULATION = {"samples": 10, "duration": 10, "engine": "event"}
-RECIPE = {*Recipe.model_fields, "validation_split", "steps_per_epoch"} - {"batch_size"}  # simulations have that, too
+RECIPE = {*Recipe.model_fields, "validation_split", "steps_per_epoch"} - {
+    "batch_size"
+}  # simulations have that, too
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,10 @@ def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run
         run.record_of("train").params.epochs,
         run.record_of("train").params.learning_rate,
     )
-    rows = {line.split("  ")[0] for line in snnb("compare", elsewhere.path).stdout.splitlines()}
+    rows = {
+        line.split("  ")[0]
+        for line in snnb("compare", elsewhere.path).stdout.splitlines()
+    }
     assert "pixels" in rows
     assert rows & RECIPE == set()
 

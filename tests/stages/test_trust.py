@@ -40,7 +40,9 @@ def named(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize("stage", ["prepare", "train"])
 def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
     with pytest.raises(InputError, match=r"give --model .*evil.py:net once"):
-        getattr(Run(path=run.path), stage)(force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {}))
+        getattr(Run(path=run.path), stage)(
+            force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {})
+        )
     assert not (named / "ran").exists()
 
 
@@ -55,7 +57,9 @@ def test_a_path_with_a_space_is_quoted_in_the_advice(run, named, was_given):
         file.write_text(f"{EVIL}# changed\n")
     with pytest.raises(InputError) as error:
         prepared(run)
-    advice, _ = re.split(" (?:once|again)$", str(error.value).rpartition("then give ")[2])
+    advice, _ = re.split(
+        " (?:once|again)$", str(error.value).rpartition("then give ")[2]
+    )
     assert shlex.split(advice) == ["--model", f"{file}:net"]
 
 
@@ -70,7 +74,9 @@ def prepared(run):
 
 
 @pytest.mark.parametrize("in_this_process", [True, False])
-def test_a_file_given_before_is_run_without_typing_it_again(run, named, in_this_process):
+def test_a_file_given_before_is_run_without_typing_it_again(
+    run, named, in_this_process
+):
     (trust.trust if in_this_process else given)(named / "evil.py")
     with suppress(InputError):  # of the model, which is None
         prepared(run)
@@ -83,7 +89,10 @@ def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named):
     given(file)
     file.write_text(EVIL)
     for _ in range(2):
-        with pytest.raises(InputError, match=r"evil.py, .* has changed since .* give --model .*evil.py:net again"):
+        with pytest.raises(
+            InputError,
+            match=r"evil.py, .* has changed since .* give --model .*evil.py:net again",
+        ):
             prepared(run)
         assert not (named / "ran").exists()
     given(file)
@@ -120,13 +129,17 @@ def test_files_that_many_give_at_once_are_all_in_the_list(tmp_path, monkeypatch)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(given, files))
     contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    assert [trust._known_contents(file) for file in files] == [{content} for content in contents]
+    assert [trust._known_contents(file) for file in files] == [
+        {content} for content in contents
+    ]
 
 
 def with_input(run, record):
     """Record an external input of `prepare`, as somebody else may have."""
     data = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    data["stages"]["prepare"]["inputs"].append({"external": True, "sha256": "0" * 64, **record})
+    data["stages"]["prepare"]["inputs"].append(
+        {"external": True, "sha256": "0" * 64, **record}
+    )
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(data)))
     return open_run(run.path)
 
@@ -144,11 +157,16 @@ def test_an_input_from_somebody_else_is_read_no_further_than_its_record(run, rec
     """Not one of these has an end, or one that is reached within minutes."""
     opened = with_input(run, record)
     notes = verify_run(opened).notes
-    assert f"prepare: {record['path']} (outside the run) has changed since it was read" in notes
+    assert (
+        f"prepare: {record['path']} (outside the run) has changed since it was read"
+        in notes
+    )
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
-def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_machine(run):
+def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_machine(
+    run,
+):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         place = Path(folder, "run")
@@ -156,8 +174,15 @@ def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_ma
         private = Path(folder, "private")
         (private / "pictures").mkdir(parents=True)
         (private / "file.npz").write_bytes(b"secret")
-        moved = with_input(open_run(place), {"path": str(private / "file.npz"), "size_bytes": 6})
-        of_folder = {"path": str(private / "pictures"), "size_bytes": 0, "files": 0, "listing": "0" * 64}
+        moved = with_input(
+            open_run(place), {"path": str(private / "file.npz"), "size_bytes": 6}
+        )
+        of_folder = {
+            "path": str(private / "pictures"),
+            "size_bytes": 0,
+            "files": 0,
+            "listing": "0" * 64,
+        }
         moved = with_input(moved, of_folder)
         private.chmod(0o700)
         child = os.fork()
@@ -165,8 +190,14 @@ def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_ma
             os.setgroups([])
             os.setresgid(65534, 65534, 65534)
             os.setresuid(65534, 65534, 65534)
-            reasons = [state.reason for state in state_of_stages(moved) if state.name == "prepare"]
+            reasons = [
+                state.reason
+                for state in state_of_stages(moved)
+                if state.name == "prepare"
+            ]
             notes = verify_run(moved).notes
-            absent = [note for note in notes if "is not available on this machine" in note]
+            absent = [
+                note for note in notes if "is not available on this machine" in note
+            ]
             os._exit(0 if reasons == [None] and len(absent) == 2 else 9)
         assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0

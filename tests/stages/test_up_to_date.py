@@ -27,22 +27,35 @@ QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
 def stale(path):
     """Return the reason of each stale result of a run, by stage or directory."""
-    return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
+    return {
+        state.name: state.reason
+        for state in state_of_stages(open_run(Path(path)))
+        if state.reason
+    }
 
 
-def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
+def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(
+    run,
+):
     assert train.STAGE.resolve(run, {}).settings == {"filters": (4, 8)}
 
     def selected(stage, **given):
-        return stage.select(run, stage.resolve(run, {**run.options[stage.name], **given}))
+        return stage.select(
+            run, stage.resolve(run, {**run.options[stage.name], **given})
+        )
 
     assert selected(train.STAGE, settings={"filters": (4, 8)}) == (None, None)
     reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
     assert selected(train.STAGE, settings={"filters": (3, 4)}) == (None, reason)
-    assert selected(STAGES["prepare"], seed=0, data_dir=run.path) == (None, None)  # nothing it is made of
+    assert selected(STAGES["prepare"], seed=0, data_dir=run.path) == (
+        None,
+        None,
+    )  # nothing it is made of
 
 
-def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
+def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(
+    run,
+):
     path = run.path / "dataset" / "x_train.npy"
     whole = path.read_bytes()
     assert stale(run.path) == {}  # its hash is remembered now
@@ -51,8 +64,12 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     with outcomes.locked():
         ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
     assert [o.stage for o in ran if o.reason] == ["prepare", "train"]
-    recorded = {file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs}
-    assert recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    recorded = {
+        file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs
+    }
+    assert (
+        recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    )
     assert path.read_bytes() == whole
 
 
@@ -105,16 +122,26 @@ def test_an_option_of_the_run_that_does_not_fit_a_given_one_is_dropped_and_named
         python.simulate(record_spikes=2)
 
 
-def test_an_option_of_the_run_that_does_not_fit_the_test_set_is_refused_with_its_origin(run):
+def test_an_option_of_the_run_that_does_not_fit_the_test_set_is_refused_with_its_origin(
+    run,
+):
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     python = Run(path=run.path)
-    with pytest.raises(UsageError, match=r"the test set has 40; give at most that many .--samples was given for this"):
+    with pytest.raises(
+        UsageError,
+        match=r"the test set has 40; give at most that many .--samples was given for this",
+    ):
         python.simulate()
-    with pytest.raises(UsageError, match=r"the test set has 40; give at most that many$"):
+    with pytest.raises(
+        UsageError, match=r"the test set has 40; give at most that many$"
+    ):
         python.simulate(samples=50)
-    assert python.simulate(defaults=True, duration=3, engine="event").record.params.samples == 40
+    assert (
+        python.simulate(defaults=True, duration=3, engine="event").record.params.samples
+        == 40
+    )
 
 
 def test_default_samples_follow_the_first_sample(run):
@@ -184,7 +211,9 @@ SMALL = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
 
 def test_what_parse_will_refuse_is_not_trained(tmp_path):
     run = padded(tmp_path)
-    with run.locked(), pytest.raises(InputError, match="pads the output of a layer without activation"):
+    with run.locked(), pytest.raises(
+        InputError, match="pads the output of a layer without activation"
+    ):
         bring_up_to_date(run, "parse", SMALL)
     assert not (run.path / "train").exists()
 
@@ -203,7 +232,8 @@ def test_a_file_that_is_cut_or_missing_is_seen_and_made_again(run):
     path.unlink()
     with run.locked():
         with pytest.raises(
-            UpstreamError, match=r"parse must run before graph \(parse/mini_network_parsed.h5 is missing"
+            UpstreamError,
+            match=r"parse must run before graph \(parse/mini_network_parsed.h5 is missing",
         ):
             bring_up_to_date(run, "graph", {}, upstream=False)
         bring_up_to_date(run, "graph", {})
@@ -218,31 +248,47 @@ def test_an_option_of_the_run_that_the_network_defines_has_no_effect_and_is_name
     python.parse(weight_bits=4, calibrate=8)
     params = python.simulate().record.params
     assert params.threshold == 1
-    assert any(line.endswith("; recorded options without effect: --threshold 2") for line in said)
+    assert any(
+        line.endswith("; recorded options without effect: --threshold 2")
+        for line in said
+    )
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
     """A calibrated pooling is a convolution."""
     python = Run(path=run.path)
     parsed = python.parse(calibrate=8, max_pool="average")
-    assert "--max-pool average has no effect: the network has no max pooling" in parsed.record.warnings
+    assert (
+        "--max-pool average has no effect: the network has no max pooling"
+        in parsed.record.warnings
+    )
     built = python.graph(weights_only=True, pool_weight="one")
-    assert built.record.warnings == ["--pool-weight one has no effect: the network has no average pooling"]
+    assert built.record.warnings == [
+        "--pool-weight one has no effect: the network has no average pooling"
+    ]
     assert "weights of average pooling" not in (built.directory / "log.txt").read_text()
 
 
-def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
+def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(
+    run,
+):
     given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
         options_with_effect(run, given)
     poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
     assert options_with_effect(run, poisson) == poisson
-    quantised = {"train": {"activation": "qcfs", "levels": 4}, "parse": {"firing": "free"}}
+    quantised = {
+        "train": {"activation": "qcfs", "levels": 4},
+        "parse": {"firing": "free"},
+    }
     assert options_with_effect(run, quantised) == quantised
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():
-    given = {"train": {"epochs": "1", "learning_rate": "1e-2"}, "prepare": {"source": "x"}}
+    given = {
+        "train": {"epochs": "1", "learning_rate": "1e-2"},
+        "prepare": {"source": "x"},
+    }
     assert read_options(given) == {
         "train": {"epochs": 1, "learning_rate": 0.01},
         "prepare": {"source": Path("x").absolute()},
@@ -251,7 +297,12 @@ def test_numbers_as_text_are_taken_as_on_the_command_line():
 
 def test_a_model_of_ones_own_from_python(tmp_path):
     (tmp_path / "net.py").write_text(PADDED)
-    run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
+    run = Run(
+        f"{tmp_path / 'net.py'}:net",
+        tmp_path / "run",
+        dataset="digits",
+        shape=(12, 12, 1),
+    )
     assert run.prepare(limit=20).record.details.splits["train"].shape == (20, 12, 12, 1)
 
 
@@ -264,5 +315,7 @@ def test_other_versions_are_one_line_for_all_stages(run):
     with run.locked():
         bring_up_to_date(run, "graph", {}, say=said.append)
     (line,) = [line for line in said if "version" in line]
-    assert re.search("created with other versions of python, numpy(, tensorflow)?; see ", line)
+    assert re.search(
+        "created with other versions of python, numpy(, tensorflow)?; see ", line
+    )
     assert line.endswith(str(path))

@@ -14,15 +14,27 @@ def small_model():
     """A network with dropout and batch normalisation, which have a state besides their weights."""
     layers = keras.layers
     stack = [keras.Input((6, 5, 1), name="input"), layers.Conv2D(4, 3, name="conv")]
-    stack += [layers.BatchNormalization(name="bn"), layers.Activation("relu"), layers.Flatten(), layers.Dropout(0.5)]
-    return keras.Sequential([*stack, layers.Dense(3, activation="softmax", name="output")])
+    stack += [
+        layers.BatchNormalization(name="bn"),
+        layers.Activation("relu"),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+    ]
+    return keras.Sequential(
+        [*stack, layers.Dense(3, activation="softmax", name="output")]
+    )
 
 
 def plain_model(units=7):
     """A network without randomness and batch statistics, which an independent loop can reproduce."""
     layers = keras.layers
-    hidden, output = layers.Dense(units, activation="relu"), layers.Dense(3, activation="softmax")
-    return keras.Sequential([keras.Input((6, 5, 1), name="input"), layers.Flatten(), hidden, output])
+    hidden, output = (
+        layers.Dense(units, activation="relu"),
+        layers.Dense(3, activation="softmax"),
+    )
+    return keras.Sequential(
+        [keras.Input((6, 5, 1), name="input"), layers.Flatten(), hidden, output]
+    )
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +45,14 @@ def data():
 
     def pictures(count):
         y = rng.integers(0, 3, size=count)
-        return (0.6 * patterns[y] + 0.4 * rng.integers(0, 256, size=(count, 6, 5, 1))).astype(np.uint8), y
+        return (
+            0.6 * patterns[y] + 0.4 * rng.integers(0, 256, size=(count, 6, 5, 1))
+        ).astype(np.uint8), y
 
     (x_train, y_train), (x_test, y_test) = pictures(120), pictures(40)
-    return SimpleNamespace(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return SimpleNamespace(
+        x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
+    )
 
 
 @pytest.fixture
@@ -45,12 +61,28 @@ def training(data, tmp_path):
 
     def run(recipe=None, build=small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
-        given = {**vars(data), "num_classes": 3, "checkpoint": tmp_path / "checkpoint", **changes}
+        given = {
+            **vars(data),
+            "num_classes": 3,
+            "checkpoint": tmp_path / "checkpoint",
+            **changes,
+        }
         classes = given.pop("num_classes")
-        sets = [LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes) for p in ("train", "test")]
+        sets = [
+            LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes)
+            for p in ("train", "test")
+        ]
         recipe = recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01)
-        others = {name: given.pop(name) for name in TrainParams.model_fields if name in given and name != "resume"}
-        options = TrainParams(**{**recipe.model_dump(), "validation_split": 0.25, "seed": 5, **others})
-        return train(build, *sets, options, model_file=tmp_path / folder / "small.h5", **given)
+        others = {
+            name: given.pop(name)
+            for name in TrainParams.model_fields
+            if name in given and name != "resume"
+        }
+        options = TrainParams(
+            **{**recipe.model_dump(), "validation_split": 0.25, "seed": 5, **others}
+        )
+        return train(
+            build, *sets, options, model_file=tmp_path / folder / "small.h5", **given
+        )
 
     return run

@@ -41,7 +41,10 @@ def classifier(
     num_classes: int,
 ) -> "keras.Model":
     """Build a sequential model of `layers`, hidden dense layers and a dense classifier."""
-    hidden = [keras.layers.Dense(count, activation="relu", name=f"dense_{i}") for i, count in enumerate(units, 1)]
+    hidden = [
+        keras.layers.Dense(count, activation="relu", name=f"dense_{i}")
+        for i, count in enumerate(units, 1)
+    ]
     output = keras.layers.Dense(num_classes, activation="softmax", name="output")
     return keras.Sequential(
         [

@@ -26,7 +26,9 @@ _FRUITS360 = Recipe(
 )
 _RUECKAUER = CIFAR10.changed(learning_rate=0.05, weight_decay=5e-3)
 _ZAMBRANO_SOURCE = "Zambrano & Bohte 2016, arXiv 1609.02053"
-_FRUITS360_SOURCE = "Mureşan & Oltean 2018, Fruit recognition from images using deep learning"
+_FRUITS360_SOURCE = (
+    "Mureşan & Oltean 2018, Fruit recognition from images using deep learning"
+)
 _RUECKAUER_SOURCE = "Rueckauer et al. 2017, Frontiers in Neuroscience 11:682"
 
 

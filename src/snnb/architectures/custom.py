@@ -132,7 +132,10 @@ def own_model(model: str) -> OwnModel:
                 f"only {' and '.join(_FROM_DATA_SET)} are set from the data set",
             )
         parts = default if isinstance(default, tuple) and default else (default,)
-        if all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts):
+        if all(
+            isinstance(part, (int, float)) and not isinstance(part, bool)
+            for part in parts
+        ):
             settings[name] = default
 
     def build(
@@ -149,7 +152,9 @@ def own_model(model: str) -> OwnModel:
         return _usable(built, label)
 
     own_name = _own_name(
-        path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}",
+        path.stem
+        if function.__name__ == path.stem
+        else f"{path.stem}_{function.__name__}",
     )
     takes_shape = "input_shape" in parameters
     return OwnModel(
@@ -173,7 +178,10 @@ def _own_code(origin: str, path: Path) -> Iterator[None]:
     except BaseException as error:  # SystemExit too
         if out_of_memory(error):
             raise
-        modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        modules = [
+            str(frame.f_globals.get("__name__"))
+            for frame, _ in traceback.walk_tb(error.__traceback__)
+        ]
         in_recurrent_layer = any(".keras.layers.recurrent" in name for name in modules)
         # TensorFlow 2.2 cannot build one with numpy 1.20 or later.
         if isinstance(error, NotImplementedError) and in_recurrent_layer:
@@ -200,7 +208,9 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     own = [
         key
         for key, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not key.startswith("_")
     ]
     found = getattr(module, name, None)
     if not inspect.isfunction(found):

@@ -9,7 +9,9 @@ from snnb.training.recipe import Recipe
 
 _MLP_SOURCE = "the usual multilayer perceptron"
 _MLP = Recipe(learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100)
-_AUTOENCODER_SOURCE = "the usual deep autoencoder; ReLU throughout, since a spike rate is never negative"
+_AUTOENCODER_SOURCE = (
+    "the usual deep autoencoder; ReLU throughout, since a spike rate is never negative"
+)
 _AUTOENCODER = Recipe(learning_rate=1e-3, schedule="cosine", epochs=10, batch_size=100)
 
 
@@ -59,8 +61,14 @@ def _autoencoder(
     The decoder has the `units` of the encoder in reverse order.
     """
     pixels = input_shape[0] * input_shape[1] * input_shape[2]
-    encoder = [keras.layers.Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
-    decoder = [keras.layers.Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
+    encoder = [
+        keras.layers.Dense(n, activation="relu", name=f"encoder_{i}")
+        for i, n in enumerate(units, 1)
+    ]
+    decoder = [
+        keras.layers.Dense(n, activation="relu", name=f"decoder_{i}")
+        for i, n in enumerate(reversed(units), 1)
+    ]
     layers = [
         keras.Input(input_shape, name="input"),
         keras.layers.Flatten(name="flatten"),

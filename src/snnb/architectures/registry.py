@@ -69,7 +69,9 @@ class ModelRow(Document):
     @classmethod
     def of(cls, spec: ModelSpec) -> "ModelRow":
         """Return the part of a specification that is listed."""
-        values = {name: getattr(spec, name) for name in cls.model_fields if name != "classes"}
+        values = {
+            name: getattr(spec, name) for name in cls.model_fields if name != "classes"
+        }
         return cls(
             classes=spec.num_classes,
             **{**values, "settings": dict(spec.settings)},
@@ -122,7 +124,9 @@ def _build(
 
 def names(*, trained: bool = True) -> List[str]:
     """Return the sorted names of all models, or of all except trained networks."""
-    return sorted(name for name, spec in _MODELS.items() if trained or spec.file is None)
+    return sorted(
+        name for name, spec in _MODELS.items() if trained or spec.file is None
+    )
 
 
 def names_with(text: str) -> List[str]:
@@ -136,7 +140,8 @@ def names_with(text: str) -> List[str]:
     near = get_close_matches(_key(text), map(_key, names()), n=1, cutoff=0.5)
     hint = ", ".join(name for name in names() if _key(name) in near)
     raise UsageError(
-        f"no model has {text!r} in its name: " + (f"did you mean {hint}?" if hint else "`snnb models` lists all"),
+        f"no model has {text!r} in its name: "
+        + (f"did you mean {hint}?" if hint else "`snnb models` lists all"),
     )
 
 
@@ -145,12 +150,21 @@ def find(name: str) -> ModelSpec:
 
     Raise `UsageError`, which suggests the nearest name, if there is no such model.
     """
-    by_key = {_key(known): spec for spec in _MODELS.values() for known in (spec.name, spec.alias) if known}
+    by_key = {
+        _key(known): spec
+        for spec in _MODELS.values()
+        for known in (spec.name, spec.alias)
+        if known
+    }
     key = _key(name)
     if key in by_key:
         return by_key[key]
     near = get_close_matches(key, by_key, n=1, cutoff=0.5)
-    hint = f"did you mean {by_key[near[0]].name}?" if near else f"the models are {', '.join(names())}"
+    hint = (
+        f"did you mean {by_key[near[0]].name}?"
+        if near
+        else f"the models are {', '.join(names())}"
+    )
     raise UsageError(f"unknown model {name!r}: {hint}")
 
 
@@ -182,19 +196,26 @@ def checked_hyperparameters(
             raise UsageError(f"{where}: this model has no settings; omit --set")
         if key not in settings:
             near = get_close_matches(str(key), settings, n=1)
-            listed = ", ".join(f"{name}={_written(default)}" for name, default in settings.items())
+            listed = ", ".join(
+                f"{name}={_written(default)}" for name, default in settings.items()
+            )
             hint = f", did you mean {near[0]}?" if near else ""
             raise UsageError(
                 f"{where}: unknown setting {key}{hint}; the settings are {listed}",
             )
         default = settings[key]
         if isinstance(default, tuple):
-            parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+            parts: Tuple[object, ...] = (
+                tuple(value) if isinstance(value, (list, tuple)) else (value,)
+            )
             if len(parts) != len(default):
                 raise UsageError(
                     f"{where}: give {len(default)} values, as in {_written(default)}",
                 )
-            checked[key] = tuple(_checked_number(where, key, part, like, own) for part, like in zip(parts, default))
+            checked[key] = tuple(
+                _checked_number(where, key, part, like, own)
+                for part, like in zip(parts, default)
+            )
         else:
             checked[key] = _checked_number(where, key, value, default, own)
     return checked
@@ -214,7 +235,11 @@ def _checked_number(
             bounds = "" if own else f" from 1 to {LARGEST_COUNT:,}"
             raise UsageError(f"{where}: '{_written(value)}' is not an integer{bounds}")
         return value
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    number = (
+        float(value)
+        if isinstance(value, Real) and not isinstance(value, bool)
+        else math.nan
+    )
     if key in _SHARES and not 0 <= number < 1:
         raise UsageError(
             f"{where}: '{_written(value)}' is not a number from 0 up to but not including 1",
@@ -225,4 +250,8 @@ def _checked_number(
 
 
 def _written(value: object) -> str:
-    return ",".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+    return (
+        ",".join(str(part) for part in value)
+        if isinstance(value, (list, tuple))
+        else str(value)
+    )

@@ -53,7 +53,11 @@ def _resnet20(
             hidden = keras.layers.Activation("relu", name=f"relu_{own}")(
                 _normalised(x, width, 3, stride, f"conv_{own}a"),
             )
-            shortcut = x if stride == 1 else _normalised(x, width, 1, stride, f"shortcut_{own}")
+            shortcut = (
+                x
+                if stride == 1
+                else _normalised(x, width, 1, stride, f"shortcut_{own}")
+            )
             added = keras.layers.Add(name=f"add_{own}")(
                 [_normalised(hidden, width, 3, 1, f"conv_{own}b"), shortcut],
             )

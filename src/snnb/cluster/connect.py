@@ -79,7 +79,10 @@ def checked_address(address: str) -> str:
 
     Raise `ValueError` for an invalid address.
     """
-    if not ADDRESS.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) < 1 << 16:
+    if (
+        not ADDRESS.fullmatch(address)
+        or not 0 < int(address.rpartition(":")[2]) < 1 << 16
+    ):
         raise ValueError(
             "is not the address of a Dask scheduler; give one such as tcp://192.168.0.1:8786",
         )
@@ -300,7 +303,10 @@ def _require_equal_versions(client: "Client") -> None:
     client_packages = versions["client"]["packages"]
     for worker, reply in versions["workers"].items():
         for name in COMPARED:
-            expected, found = (_release(name, packages[name]) for packages in (client_packages, reply["packages"]))
+            expected, found = (
+                _release(name, packages[name])
+                for packages in (client_packages, reply["packages"])
+            )
             if found != expected:
                 raise InputError(
                     f"worker {worker} has {name} {found}, this process {expected}; {SAME_ENVIRONMENT}",

@@ -211,7 +211,9 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
         populations.append(
             round_weights(population, sources, threshold, settings.weight_bits),
         )
-    return round_to_integers(network.with_populations(populations), thresholds, settings)
+    return round_to_integers(
+        network.with_populations(populations), thresholds, settings
+    )
 
 
 def round_to_integers(
@@ -242,7 +244,9 @@ def round_to_integers(
             _check_threshold(population, threshold, settings)
             sources = source_factors(network, {}, population)
             steps = network.steps or 0
-            integer_population = _round_to_integers(population, sources, threshold, steps)
+            integer_population = _round_to_integers(
+                population, sources, threshold, steps
+            )
         populations.append(integer_population)
     return network.with_populations(populations)
 

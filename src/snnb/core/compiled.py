@@ -179,7 +179,11 @@ def processor_levels() -> List[str]:
 # Compile for the level of the processor instead of its model, so that all machines of a
 # level share machine code, in an image or on a shared file system. It is as fast. In
 # the environment, batch systems would hand it on to other machines.
-if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None and (_levels := processor_levels()):
+if (
+    numba.config.CPU_NAME is None
+    and numba.config.CPU_FEATURES is None
+    and (_levels := processor_levels())
+):
     numba.config.CPU_NAME, numba.config.CPU_FEATURES = _levels[-1], ""
 
 

@@ -86,7 +86,9 @@ def how_to_install(extra: str) -> str:
     return f"pip install '.[{extra}]' in a checkout of snnb"
 
 
-TOO_MANY_FILES = "too many open files for the limit of this process (`ulimit -n`); raise it"
+TOO_MANY_FILES = (
+    "too many open files for the limit of this process (`ulimit -n`); raise it"
+)
 
 
 def has_too_many_files(error: BaseException) -> bool:
@@ -102,7 +104,10 @@ OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate 
 def out_of_memory(error: Optional[BaseException]) -> bool:
     """Whether an error of any library, or its cause, was caused by a lack of memory."""
     while error is not None:
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        if (
+            isinstance(error, MemoryError)
+            or getattr(error, "errno", None) == errno.ENOMEM
+        ):
             return True
         # TensorFlow's, which is not imported here
         if type(error).__name__ == "ResourceExhaustedError":

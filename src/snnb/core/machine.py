@@ -38,11 +38,18 @@ class Memory(NamedTuple):
 
 def processors() -> int:
     """Return the number of processors that this process may use; a part of one counts as one."""
-    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    number = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
     for group in _groups("cpu"):
         quota, period = [*_words(group / "cpu.max"), "", ""][:2]
         if not quota:
-            quota, period = ("".join(_words(group / f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
+            quota, period = (
+                "".join(_words(group / f"cpu.cfs_{name}_us"))
+                for name in ("quota", "period")
+            )
         if quota.isdigit() and period.isdigit():  # neither `max` nor -1
             number = min(number, max(1, -(-int(quota) // int(period))))
     return number
@@ -56,11 +63,16 @@ def memory() -> Memory:
     total, available = int(machine.total), int(machine.available)
     for group in _groups("memory"):
         for limit_file, use_file, prefix in MEMORY_FILES:
-            limit, use = ("".join(_words(group / name)) for name in (limit_file, use_file))
+            limit, use = (
+                "".join(_words(group / name)) for name in (limit_file, use_file)
+            )
             if limit.isdigit() and use.isdigit():
                 words = _words(group / "memory.stat")
                 counters = dict(zip(words[::2], map(int, words[1::2])))
-                cache = sum(counters.get(f"{prefix}{name}_file", 0) for name in ("active", "inactive"))
+                cache = sum(
+                    counters.get(f"{prefix}{name}_file", 0)
+                    for name in ("active", "inactive")
+                )
                 total = min(total, int(limit))
                 available = min(available, max(0, int(limit) - int(use) + cache))
     return Memory(total, available)
@@ -130,12 +142,18 @@ def _groups(controller: str) -> Iterator[Path]:
             inner = PurePosixPath(
                 paths.get("" if kind == "cgroup2" else controller, "/"),
             ).relative_to(root)
-        except ValueError:  # of another cgroup namespace; the mount's root is all that is visible
+        except (
+            ValueError
+        ):  # of another cgroup namespace; the mount's root is all that is visible
             inner = PurePosixPath()
         mounted = Path(place)
         group = mounted if ".." in inner.parts else mounted / inner
         yield group
-        yield from (parent for parent in group.parents if mounted == parent or mounted in parent.parents)
+        yield from (
+            parent
+            for parent in group.parents
+            if mounted == parent or mounted in parent.parents
+        )
 
 
 def _lines(path: Path) -> List[str]:

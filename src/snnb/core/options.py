@@ -124,7 +124,11 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
 def field_type(kind: Type[Options], name: str) -> Type[object]:
     """Return the type of an option with its bounds and validators."""
     field = kind.model_fields[name]
-    annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    annotation: Any = (
+        Annotated[(field.annotation, *field.metadata)]
+        if field.metadata
+        else field.annotation
+    )
     return cast("Type[object]", annotation)
 
 
@@ -155,7 +159,11 @@ def drop_invalid(
         try:
             kind.model_validate(merge_options(valid, given))
         except ValidationError as error:
-            names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
+            names = {
+                str(wrong["loc"][0])
+                for wrong in error.errors()
+                if wrong["type"] != "missing"
+            }
             invalid = [name for name in names if name in valid and name not in given]
             if invalid:
                 dropped.update({name: valid.pop(name) for name in invalid})
@@ -184,7 +192,11 @@ def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
             raise UsageError(
                 f"--set {pair}: {key} is given several times; give it once",
             )
-        given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
+        given[key] = (
+            tuple(_parsed(part) for part in text.split(","))
+            if "," in text
+            else _parsed(text)
+        )
     return given
 
 
@@ -246,7 +258,9 @@ def options_in_words(kind: Type[Options], values: Mapping[str, object]) -> str:
         elif isinstance(value, tuple) and flag_of(kind, name).repeated:
             words += [f"{option} {item}" for item in value]
         elif isinstance(value, Mapping):
-            words += [f"{option} {key}={_typed(item, ',')}" for key, item in value.items()]
+            words += [
+                f"{option} {key}={_typed(item, ',')}" for key, item in value.items()
+            ]
         else:
             words.append(f"{option} {_typed(value, 'x')}")
     return ", ".join(words)
@@ -261,7 +275,11 @@ def _typed(value: object, between: str) -> str:
 def _no_such_option(kind: Type[Options], name: str) -> UsageError:
     near = get_close_matches(name, own_flags(kind), n=1)
     options = ", ".join(sorted(option_name(kind, field) for field in own_flags(kind)))
-    hint = f"did you mean {option_name(kind, near[0])}?" if near else f"there are {options}"
+    hint = (
+        f"did you mean {option_name(kind, near[0])}?"
+        if near
+        else f"there are {options}"
+    )
     return UsageError(f"no such option: {option_name(kind, name)}; {hint}")
 
 

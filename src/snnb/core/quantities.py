@@ -154,7 +154,11 @@ class Row(NamedTuple):
     @property
     def measure(self) -> str:
         """Value and unit: `93.33%`, `6.790 nJ/sample`, `12`."""
-        return f"{self.value}%" if self.unit == "%" else f"{self.value} {self.unit}".rstrip()
+        return (
+            f"{self.value}%"
+            if self.unit == "%"
+            else f"{self.value} {self.unit}".rstrip()
+        )
 
 
 View = Dict[Key, Quantity]  # the quantities that a table shows, in order
@@ -230,7 +234,11 @@ def values(document: BaseModel) -> Dict[Key, Value]:
 def rows(document: BaseModel, shown: View) -> List[Row]:
     """Return the quantities of a view that have a value in a document."""
     value_of = values(document)
-    return [Row(quantity.title, *quantity.text(value_of[key])) for key, quantity in shown.items() if key in value_of]
+    return [
+        Row(quantity.title, *quantity.text(value_of[key]))
+        for key, quantity in shown.items()
+        if key in value_of
+    ]
 
 
 def cells_of(document: BaseModel, shown: View) -> Dict[Key, str]:
@@ -245,7 +253,10 @@ def side_by_side(documents: Sequence[BaseModel], shown: View) -> List[List[str]]
     A row is the title with the unit, and a cell for each document.
     """
     cells = [cells_of(document, shown) for document in documents]
-    table = [[quantity.row_head, *(of_document[key] for of_document in cells)] for key, quantity in shown.items()]
+    table = [
+        [quantity.row_head, *(of_document[key] for of_document in cells)]
+        for key, quantity in shown.items()
+    ]
     return [row for row in table if any(row[1:])]
 
 
@@ -271,7 +282,9 @@ def columns(
     value_of = [values(document) for document in documents]
     table = [list(cells_of(document, shown).values()) for document in documents]
     for column, (key, quantity) in enumerate(shown.items()):
-        if key not in intervals or not any(quantity.interval in of_document for of_document in value_of):
+        if key not in intervals or not any(
+            quantity.interval in of_document for of_document in value_of
+        ):
             continue
         head[column] += " (95 %)"
         for row, of_document in zip(table, value_of):

@@ -36,11 +36,17 @@ def locate(place: Path) -> Path:
 
     Raise `InputError` if it is neither an .npz file nor a folder with the .npy files.
     """
-    names = {path.stem for path in _files(place) if path.is_file()} if place.is_dir() else set(NAMES)
+    names = (
+        {path.stem for path in _files(place) if path.is_file()}
+        if place.is_dir()
+        else set(NAMES)
+    )
     missing = [f"{name}.npy" for name in _missing(names)]
     if missing or not place.exists():
         raise InputError(
-            f"{place} lacks {', '.join(missing)}." if place.is_dir() else f"{place} does not exist.",
+            f"{place} lacks {', '.join(missing)}."
+            if place.is_dir()
+            else f"{place} does not exist.",
         )
     if place.is_file() and place.suffix != ".npz":
         raise InputError(f"{place} is not an .npz file.")
@@ -61,7 +67,10 @@ def load(place: Path) -> LoadedDataset:
     trained = "x_train" in arrays
     names = [name for name in ("x_train", "x_test") if name in arrays]
     floats = arrays["x_test"].dtype.kind == "f"
-    if not all(arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8 for name in names):
+    if not all(
+        arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8
+        for name in names
+    ):
         raise InputError(
             f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, where 255 "
             "is a pixel of 1, or float32, which the model reads as it is.",
@@ -69,18 +78,33 @@ def load(place: Path) -> LoadedDataset:
     parts: Dict[str, ArraySamples] = {}
     for part in ("train", "test") if trained else ("test",):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
+        if (
+            images.ndim not in (3, 4)
+            or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]
+        ):
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
                 "channels for grey images, with the same size in both parts.",
             )
-        if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
+        if (
+            labels.dtype.kind not in "iu"
+            or labels.size != len(images)
+            or labels.shape[1:] not in ((), (1,))
+        ):
             raise InputError(
                 f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one integer for each of the "
                 f"{len(images)} samples of x_{part}.",
             )
-        classes = np.unique(arrays["y_train"]).size if trained else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
-        remedy = f"y_train has {classes} classes" if trained else f"at most {MOST_CLASSES:,} classes are possible"
+        classes = (
+            np.unique(arrays["y_train"]).size
+            if trained
+            else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
+        )
+        remedy = (
+            f"y_train has {classes} classes"
+            if trained
+            else f"at most {MOST_CLASSES:,} classes are possible"
+        )
         numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
         parts[part] = ArraySamples(
             numbers,
@@ -105,7 +129,11 @@ def _missing(names: Set[str]) -> List[str]:
 
     The entire training set may be missing.
     """
-    return [name for name in NAMES if name not in names and (name in TEST or names & set(TRAIN))]
+    return [
+        name
+        for name in NAMES
+        if name not in names and (name in TEST or names & set(TRAIN))
+    ]
 
 
 def _files(place: Path) -> List[Path]:

@@ -78,7 +78,9 @@ def find_dataset(name: str) -> Dataset:
         return _imported(_LISTED[name])
     near = difflib.get_close_matches(name.lower(), _LISTED, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values()))
+    yours = ", ".join(
+        f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values())
+    )
     raise UsageError(
         f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.",
     )

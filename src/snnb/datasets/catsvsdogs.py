@@ -36,7 +36,10 @@ def locate(folder: Path) -> Path:
     Train/, PetImages/ or `folder`.
     """
     for place in (folder / "train", folder, folder / "PetImages"):
-        if place.is_dir() and (_has_kaggle_files(place) or all(_class_folder(place, name) for name in CLASSES)):
+        if place.is_dir() and (
+            _has_kaggle_files(place)
+            or all(_class_folder(place, name) for name in CLASSES)
+        ):
             return place
     raise InputError(
         f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.",
@@ -50,11 +53,17 @@ def load(where: Path) -> LoadedDataset:
     """
     if _has_kaggle_files(where):
         matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
-        files = [[match.string for match in matches if match and match[1] == name] for name in CLASSES]
+        files = [
+            [match.string for match in matches if match and match[1] == name]
+            for name in CLASSES
+        ]
         read_from = [where]
     else:
         folders = [str(_class_folder(where, name)) for name in CLASSES]
-        files = [[f"{folder}/{picture}" for picture in picture_names(where / folder)] for folder in folders]
+        files = [
+            [f"{folder}/{picture}" for picture in picture_names(where / folder)]
+            for folder in folders
+        ]
         read_from = [where / folder for folder in folders]
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
@@ -63,7 +72,10 @@ def load(where: Path) -> LoadedDataset:
             )
 
     # So that the test set stays nearly the same when pictures are added
-    for_test = [sorted(pictures, key=_hash_name)[: max(1, round(TEST_SHARE * len(pictures)))] for pictures in files]
+    for_test = [
+        sorted(pictures, key=_hash_name)[: max(1, round(TEST_SHARE * len(pictures)))]
+        for pictures in files
+    ]
     train = labelled(
         where,
         [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)],
@@ -97,7 +109,11 @@ def _class_folder(folder: Path, name: str) -> Optional[str]:
     None if there is none.
     """
     return next(
-        (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in (name, name + "s")),
+        (
+            path.name
+            for path in folder.iterdir()
+            if path.is_dir() and path.name.lower() in (name, name + "s")
+        ),
         None,
     )
 

@@ -138,7 +138,10 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
     path = folder / release.archive
     was_there = path.exists()
     download([SITE + release.archive], path, sha256=release.sha256, progress=progress)
-    wanted = {f"{release.folder}/{file}": folder / release.folder / file for file in release.files}
+    wanted = {
+        f"{release.folder}/{file}": folder / release.folder / file
+        for file in release.files
+    }
     (folder / release.folder).mkdir(exist_ok=True)
     with tarfile.open(path) as tar:
         for member in tar:
@@ -157,7 +160,10 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
 def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
     """Read all images into memory (180 MB)."""
     release = RELEASES[spec.name]
-    batches = [_read_images(where / file, release.labels, spec) for file in (*release.train, release.test)]
+    batches = [
+        _read_images(where / file, release.labels, spec)
+        for file in (*release.train, release.test)
+    ]
     names = list(spec.class_names or ())
     for file in release.names:
         given = _read_batch(where / file).get("fine_label_names")
@@ -169,7 +175,10 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
             raise InputError(
                 f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.",
             )
-        names = [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in given]
+        names = [
+            name.decode("ascii", "replace") if isinstance(name, bytes) else name
+            for name in given
+        ]
     images, labels = zip(*batches[:-1])
     train = ArraySamples(np.concatenate(labels), np.concatenate(images))
     test = ArraySamples(batches[-1][1], batches[-1][0])
@@ -194,7 +203,11 @@ def _read_images(
         raise InputError(
             f"{path}: `data` is not an array of bytes with 3072 columns; download it again.",
         )
-    if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(data)
+        or not all(isinstance(label, int) for label in labels)
+    ):
         raise InputError(
             f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.",
         )
@@ -256,10 +269,16 @@ class _Unpickler(pickle.Unpickler):
 
 def _as_array(stored: object) -> Optional[np.ndarray]:
     """Return an array of a pickle, uint8 (n, 3072), as `numpy.ndarray.__setstate__` would; None for anything else."""
-    if not isinstance(stored, _NumpyObject) or not isinstance(stored.state, tuple) or len(stored.state) != 5:
+    if (
+        not isinstance(stored, _NumpyObject)
+        or not isinstance(stored.state, tuple)
+        or len(stored.state) != 5
+    ):
         return None
     _, shape, dtype, by_column, values = stored.state
-    is_bytes = isinstance(dtype, _NumpyObject) and dtype.arguments[:1] in [(name,) for name in _BYTES]
+    is_bytes = isinstance(dtype, _NumpyObject) and dtype.arguments[:1] in [
+        (name,) for name in _BYTES
+    ]
     if not is_bytes or not isinstance(values, bytes) or not isinstance(shape, tuple):
         return None
     if shape != (len(values) // 3072, 3072) or len(values) % 3072:
@@ -286,8 +305,13 @@ def _read_batch(path: Path) -> Dict[str, object]:
                     f"stores object {argument:,} after {number:,} operations",
                 )
         loaded = _Unpickler(content).load()
-        texts = {key: value for key, value in loaded.items() if isinstance(key, (bytes, str))}
-        return {key.decode() if isinstance(key, bytes) else key: value for key, value in texts.items()}
+        texts = {
+            key: value for key, value in loaded.items() if isinstance(key, (bytes, str))
+        }
+        return {
+            key.decode() if isinstance(key, bytes) else key: value
+            for key, value in texts.items()
+        }
     except _RefusedError as error:
         raise InputError(
             f"{path} is refused: it {error}, which no CIFAR batch does and which may run code or fill the memory; "

@@ -56,9 +56,15 @@ class MovingDigits:
         path = [np.array(CORNERS[0])[np.newaxis] * UNIT]
         for start, end in zip(np.array(CORNERS), np.array(CORNERS[1:])):
             path.append(
-                start * UNIT + np.arange(1, ticks + 1)[:, np.newaxis] * (end - start) * UNIT // ticks,
+                start * UNIT
+                + np.arange(1, ticks + 1)[:, np.newaxis]
+                * (end - start)
+                * UNIT
+                // ticks,
             )
-        (row, column), (row_part, column_part) = (part.T for part in np.divmod(np.concatenate(path), UNIT))
+        (row, column), (row_part, column_part) = (
+            part.T for part in np.divmod(np.concatenate(path), UNIT)
+        )
         margin = max(max(corner) for corner in CORNERS) + 1
         padded = np.pad(self.images[position].astype(np.int64), margin)
         seen = np.zeros((len(row), *SENSOR[:2]), np.int64)
@@ -80,7 +86,10 @@ class MovingDigits:
             level += change * contrast
         tick, y, x = np.nonzero(changes)
         change = changes[tick, y, x]
-        tick, y, x, sign = (np.repeat(values, np.abs(change)) for values in (tick, y, x, np.sign(change)))
+        tick, y, x, sign = (
+            np.repeat(values, np.abs(change))
+            for values in (tick, y, x, np.sign(change))
+        )
         within = self._random(position, 1).integers(0, TICK_US, tick.size)
         return Events(tick * TICK_US + within, x, y, sign)
 

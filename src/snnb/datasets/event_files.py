@@ -57,7 +57,11 @@ def _recordings(part: Path, classes: List[str]) -> EventRecordings:
     names: List[str] = []
     for number, name in enumerate(classes):
         folder = part / name
-        files = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
+        files = sorted(
+            path
+            for path in folder.glob("*")
+            if path.suffix in SUFFIXES and not path.name.startswith(".")
+        )
         if folder.is_dir() and not files:
             raise InputError(
                 f"{folder} holds no .npy or .npz file: add recordings or remove the folder.",
@@ -86,7 +90,9 @@ def read_events(path: Path) -> Events:
             f"{path} has no field {missing[0]}: write a structured array with the fields t (µs), x, y, p.",
         )
     for field in FIELDS:
-        if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (arrays["t"].size,):
+        if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (
+            arrays["t"].size,
+        ):
             raise InputError(
                 f"{path}: {field} is {arrays[field].dtype} of shape {arrays[field].shape}: write one whole number for "
                 "each event, times in µs.",

@@ -51,7 +51,9 @@ class EventRecordings:
             raise InputError(
                 f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.",
             )
-        if self.sensor is not None and [n for n in self.sensor if n > 1] != [n for n in shape if n > 1]:
+        if self.sensor is not None and [n for n in self.sensor if n > 1] != [
+            n for n in shape if n > 1
+        ]:
             raise InputError(
                 f"the events are of a sensor of {times(self.sensor)}, the model takes {times(shape)}: "
                 "choose another model.",

@@ -36,7 +36,9 @@ def locate(folder: Path) -> Path:
     `folder`, or the one that Kaggle's archive makes in it.
     """
     for place in (folder, folder / "ILSVRC" / "Data" / "CLS-LOC"):
-        missing = [f"{part}/" for part in ("train", "val") if not (place / part).is_dir()]
+        missing = [
+            f"{part}/" for part in ("train", "val") if not (place / part).is_dir()
+        ]
         if not missing:
             return place
         if len(missing) == 1:

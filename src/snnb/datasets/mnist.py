@@ -70,7 +70,9 @@ FILES: Dict[str, PublishedFile] = {
     ),
 }
 NPZ = "mnist.npz"
-ADVICE = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
+ADVICE = (
+    "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
+)
 
 
 def locate(folder: Path) -> Path:
@@ -112,13 +114,24 @@ def load(where: Path) -> LoadedDataset:
         keys = ("x_train", "y_train", "x_test", "y_test")
         with advising(ADVICE):
             archive = load_archive(where, must=keys)
-        arrays: Dict[str, np.ndarray] = {name: archive[key] for name, key in zip(FILES, keys)}
+        arrays: Dict[str, np.ndarray] = {
+            name: archive[key] for name, key in zip(FILES, keys)
+        }
         read_from = dict.fromkeys(arrays, where)
     else:
-        read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
+        read_from = {
+            name: path
+            for name in FILES
+            for path in [_on_disk(where, name)]
+            if path is not None
+        }
         read = {name: read_idx(path) for name, path in read_from.items()}
         arrays = {name: array for name, (array, _) in read.items()}
-        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
+        other = [
+            read_from[name].name
+            for name, (_, sha256) in read.items()
+            if sha256 != FILES[name].sha256
+        ]
         if other:
             warnings.append(
                 f"not the official MNIST files, by their SHA-256: {', '.join(other)}",
@@ -128,7 +141,11 @@ def load(where: Path) -> LoadedDataset:
     for part in ("train", "t10k"):
         x, y = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
         images, labels = arrays[x], arrays[y]
-        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
+        if (
+            images.ndim != 3
+            or images.shape[1:] != (28, 28)
+            or images.dtype.name != "uint8"
+        ):
             raise InputError(
                 f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28.",
             )
@@ -140,7 +157,11 @@ def load(where: Path) -> LoadedDataset:
             ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]),
         )
     train, test = samples
-    version = "unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version)
+    version = (
+        "unofficial files"
+        if warnings
+        else (f"keras' {NPZ}" if where.is_file() else SPEC.version)
+    )
     sources = [*dict.fromkeys(read_from.values())]
     return LoadedDataset(
         list(SPEC.class_names or ()),
@@ -192,7 +213,9 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
     None if it is missing. Some tools replace the hyphen in its name by a dot.
     """
     dotted = name.replace("-idx", ".idx")
-    candidates = (folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz"))
+    candidates = (
+        folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz")
+    )
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -56,8 +56,15 @@ def load(where: Path) -> LoadedDataset:
 
     The training set may be missing_digits.
     """
-    parts = {part: _recordings(where, part) for part in ("Train", "Test") if _has_part(where, part)}
-    sources = [where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts]
+    parts = {
+        part: _recordings(where, part)
+        for part in ("Train", "Test")
+        if _has_part(where, part)
+    }
+    sources = [
+        where / part if (where / part).is_dir() else where / f"{part}.zip"
+        for part in parts
+    ]
     return LoadedDataset(
         list(SPEC.class_names or ()),
         parts.get("Train"),
@@ -71,7 +78,10 @@ def _recordings(where: Path, part: str) -> EventRecordings:
     archive_path = where / f"{part}.zip"
     readers_by_name: Dict[str, Callable[[], bytes]]
     if (where / part).is_dir():
-        readers_by_name = {str(path): partial(read_bytes, path) for path in (where / part).glob("*/*.bin")}
+        readers_by_name = {
+            str(path): partial(read_bytes, path)
+            for path in (where / part).glob("*/*.bin")
+        }
     else:
         try:
             archive = zipfile.ZipFile(archive_path)
@@ -81,10 +91,15 @@ def _recordings(where: Path, part: str) -> EventRecordings:
             ) from None
         budget = Budget(archive_path)
         readers_by_name = {
-            f"{archive_path}/{name}": partial(read_member, budget, archive, name) for name in archive.namelist()
+            f"{archive_path}/{name}": partial(read_member, budget, archive, name)
+            for name in archive.namelist()
         }
-    matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in readers_by_name}
-    order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
+    matches = {
+        name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in readers_by_name
+    }
+    order = sorted(
+        (match[2], match[1], name) for name, match in matches.items() if match
+    )
     missing_digits = sorted(set("0123456789") - {digit for _, digit, _ in order})
     if missing_digits:
         raise InputError(

@@ -132,7 +132,11 @@ def _decode(path: Path, shape: Tuple[int, ...]) -> np.ndarray:
 def picture_names(folder: Path) -> List[str]:
     """Return the sorted names of the picture files in a folder, without hidden files."""
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
+        names = [
+            e.name
+            for e in entries
+            if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")
+        ]
     return sorted(names)
 
 
@@ -145,7 +149,11 @@ def class_folders(folder: Path) -> List[str]:
         raise InputError(
             f"{folder} is missing: it should hold a folder of images for each class.",
         )
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
     if not names:
         loose = len(picture_names(folder))
         held = f"{loose} images but no class folders" if loose else "no class folders"
@@ -178,12 +186,17 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
         ("also holds", folders - expected),
     ):
         if names:
-            first = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            first = ", ".join(sorted(names)[:5]) + (
+                f" and {len(names) - 5} more" if len(names) > 5 else ""
+            )
             raise InputError(
                 f"{folder} {held} the class folder(s) {first}: {len(classes)} classes are expected, "
                 "the same for training and test.",
             )
-    files = [[f"{name}/{picture}" for picture in picture_names(folder / name)] for name in classes]
+    files = [
+        [f"{name}/{picture}" for picture in picture_names(folder / name)]
+        for name in classes
+    ]
     empty = [name for name, pictures in zip(classes, files) if not pictures]
     if empty:
         raise InputError(
@@ -215,7 +228,8 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
         count += len(part.files)
         for name in part.files:
             digest.update(
-                os.fsencode(name) + f"\0{(part.folder / name).stat().st_size}\n".encode(),
+                os.fsencode(name)
+                + f"\0{(part.folder / name).stat().st_size}\n".encode(),
             )
     return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
 

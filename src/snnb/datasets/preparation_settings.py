@@ -40,8 +40,8 @@ class PreparationSettings(Options):
         exclude=True,
         description="Directory of the data sets. Default: the user's cache directory.",
     )
-    shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
-        description="Image size, such as 64x64x3."
+    shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = (
+        Field(description="Image size, such as 64x64x3.")
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
         default="exact",

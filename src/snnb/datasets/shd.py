@@ -62,7 +62,10 @@ def load(where: Path) -> LoadedDataset:
 def _open_file(path: Path) -> Tuple[EventRecordings, List[str]]:
     """Return the samples of a file, and the names of the classes."""
     with reading(path) as file:
-        classes = [name.decode() if isinstance(name, bytes) else str(name) for name in whole(file["extra/keys"])]
+        classes = [
+            name.decode() if isinstance(name, bytes) else str(name)
+            for name in whole(file["extra/keys"])
+        ]
         labels = whole(file["labels"])
         if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
             raise InputError(

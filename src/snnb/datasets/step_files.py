@@ -34,7 +34,9 @@ SPEC = OwnSpec(
 
 def locate(place: Path) -> Path:
     """Return `place`; raise `InputError` if the test set is not there."""
-    missing = [name for name in ("x_test.npy", "y_test.npy") if not (place / name).is_file()]
+    missing = [
+        name for name in ("x_test.npy", "y_test.npy") if not (place / name).is_file()
+    ]
     if missing:
         raise InputError(f"{place} lacks {', '.join(missing)}.")
     return place
@@ -70,7 +72,11 @@ class StepSamples:
                 "choose another model.",
             )
         given = "flat vectors, whose order is not known" if flat else "channels first"
-        as_images = f".reshape({samples}, {steps}, {channels}, {height}, {width})" if flat else ""
+        as_images = (
+            f".reshape({samples}, {steps}, {channels}, {height}, {width})"
+            if flat
+            else ""
+        )
         raise InputError(
             f"{self.path} has {given}, and the model takes images: write (samples, steps, {height}, {width}, "
             f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2).",

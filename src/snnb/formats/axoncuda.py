@@ -15,7 +15,15 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.formats.hypergraph import description_of, hypergraph_of
-from snnb.formats.request import BATCH, Format, Request, SpikingPart, file_ending_in, need_counts, nonempty_rows
+from snnb.formats.request import (
+    BATCH,
+    Format,
+    Request,
+    SpikingPart,
+    file_ending_in,
+    need_counts,
+    nonempty_rows,
+)
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph
 from snnb.graph.projection import distinct, out_degrees, repeats
@@ -32,8 +40,12 @@ OTHERS = 3
 def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron with targets; see `Format`."""
     part = SpikingPart.of(graph, request)
-    rate = np.concatenate([population.traffic() for population in part.populations]) * request.rate_scale(graph)
-    degrees = (out_degrees(part.projections, population) for population in part.populations)
+    rate = np.concatenate(
+        [population.traffic() for population in part.populations]
+    ) * request.rate_scale(graph)
+    degrees = (
+        out_degrees(part.projections, population) for population in part.populations
+    )
     counter = request.counter(part.edges)
     with path.open("wb") as file:
         hyperedges = sum(int(np.count_nonzero(degree)) for degree in degrees)
@@ -46,7 +58,13 @@ def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None
             header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
             words = [*header, source, rate[source].astype("<f4").view(NUMBER)]
             places = np.stack([starts[:-1]] * (len(words) - 1) + [starts[1:]], axis=1)
-            file.write(np.insert(target.astype(NUMBER), places.ravel(), np.stack(words, axis=1).ravel()).data)
+            file.write(
+                np.insert(
+                    target.astype(NUMBER),
+                    places.ravel(),
+                    np.stack(words, axis=1).ravel(),
+                ).data
+            )
             counter.add(target.size)
 
 
@@ -54,7 +72,9 @@ def read(name: Name, path: Path) -> ListedGraph:
     """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
     size = path.stat().st_size
     if size < 8:
-        raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
+        raise DamagedError(
+            path, f"truncated, it has {size} bytes, and the header alone takes 8"
+        )
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
     Budget(path).draw(nodes, "neurons", NEURON_BYTES)
@@ -63,27 +83,36 @@ def read(name: Name, path: Path) -> ListedGraph:
         ends.append(ends[-1] + int(words[ends[-1]]) + OTHERS)
     if len(ends) <= hyperedges or ends[-1] > words.size:
         raise DamagedError(
-            path, f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
+            path,
+            f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes",
         )
     offset = np.array(ends, np.int64)
     if size > 4 * offset[-1]:
         raise DamagedError(
-            path, f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
+            path,
+            f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}",
         )
     if name == "axh":
         pins, sources = words[offset[:-1]], words[offset[:-1] + 1]
         other = np.flatnonzero((sources != 1) | (pins == 0))
         if other.size:
             counts = f"{pins[other[0]]:,} pins and {sources[other[0]]:,} sources"
-            raise DamagedError(path, f"hyperedge {other[0]:,} has {counts}; give hyperedges of one source")
-    source, rate = words[offset[:-1] + HEADER[name]].astype(np.int64), words[offset[1:] - 1].view("<f4")
+            raise DamagedError(
+                path,
+                f"hyperedge {other[0]:,} has {counts}; give hyperedges of one source",
+            )
+    source, rate = (
+        words[offset[:-1] + HEADER[name]].astype(np.int64),
+        words[offset[1:] - 1].view("<f4"),
+    )
     _check_ids(path, source, nodes)
     spikes = np.zeros(nodes, np.float32)
     spikes[source] = rate
     wrong = np.flatnonzero(~((rate >= 0) & np.isfinite(rate)))
     if wrong.size:
         raise DamagedError(
-            path, f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step"
+            path,
+            f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step",
         )
     other = np.flatnonzero(spikes[source] != rate)
     if other.size:
@@ -95,13 +124,20 @@ def read(name: Name, path: Path) -> ListedGraph:
     described = description_of(path, name, nodes)
     scale = 1.0 if described is None else described.rate_scale
     edges = _edges(HEADER[name], path, words, offset, nodes)
-    return hypergraph_of(path, described, nodes, edges, spikes.astype(np.float64) / scale, per_step=True)
+    return hypergraph_of(
+        path, described, nodes, edges, spikes.astype(np.float64) / scale, per_step=True
+    )
 
 
-def _edges(header: int, path: Path, words: np.ndarray, offset: np.ndarray, nodes: int) -> Iterator[Edges]:
+def _edges(
+    header: int, path: Path, words: np.ndarray, offset: np.ndarray, nodes: int
+) -> Iterator[Edges]:
     degree = np.diff(offset) - header - 2
     for start, stop in ranges(degree, EDGES):
-        begin, end = offset[start:stop] - offset[start], offset[start + 1 : stop + 1] - offset[start]
+        begin, end = (
+            offset[start:stop] - offset[start],
+            offset[start + 1 : stop + 1] - offset[start],
+        )
         part = words[offset[start] : offset[stop]]
         is_target = np.ones(part.size, bool)
         for place in (*(begin + word for word in range(header + 1)), end - 1):
@@ -117,7 +153,10 @@ def _edges(header: int, path: Path, words: np.ndarray, offset: np.ndarray, nodes
 
 def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
     if ids.size and ids.max() >= nodes:
-        raise DamagedError(path, f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0")
+        raise DamagedError(
+            path,
+            f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0",
+        )
 
 
 def _format(name: Name) -> Format:

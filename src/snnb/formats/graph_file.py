@@ -16,7 +16,15 @@ from snnb.graph.listed import EDGES, RATE_UNIT, as_integers, check_spikes
 from snnb.graph.neuron_names import fault_of_names
 from snnb.graph.populations import CODINGS, GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
-from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, SynapseGraph, connection_name, list_name, read_geometry, seal
+from snnb.graph.synapse_graph import (
+    EDGE_UNIT,
+    FORMAT,
+    SynapseGraph,
+    connection_name,
+    list_name,
+    read_geometry,
+    seal,
+)
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, reading, whole, write_array, writing
 from snnb.io.text import is_name
@@ -65,11 +73,20 @@ def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) 
         group.attrs.setdefault("coding", "spikes")
         if "spike_count" in group:
             del group["spike_count"]
-        write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
+        write_array(
+            group,
+            "spike_count",
+            as_integers(spikes[first : first + size]).reshape(shape),
+        )
         first += size
     file.attrs.update(asdict(recording))
-    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
-    file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
+    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[
+        0
+    ]  # thresholds, or currents
+    file.attrs["rate_unit"], file.attrs["edge_unit"] = (
+        RATE_UNIT,
+        f"{unit} per time step",
+    )
     for name in ("counts_sha256", "assumed_spikes"):
         if name in file.attrs:
             del file.attrs[name]
@@ -91,14 +108,23 @@ def open_checked(path: Path) -> SynapseGraph:
 def _check(graph: SynapseGraph) -> None:
     """Raise `DamagedError` if populations, spikes or listed edges of a file contradict each other."""
     if not graph.layers:
-        raise DamagedError(graph.path, "inputs: all populations are inputs, and none is left to place")
+        raise DamagedError(
+            graph.path, "inputs: all populations are inputs, and none is left to place"
+        )
     first, names = 0, set()
     for number, population in enumerate(graph.populations):
         place = f"populations/{number:04d}"
         if not is_name(population.name) or population.name in names:
-            raise DamagedError(graph.path, f"{place}: the name {population.name!r} is not valid or occurs twice")
+            raise DamagedError(
+                graph.path,
+                f"{place}: the name {population.name!r} is not valid or occurs twice",
+            )
         names.add(population.name)
-        if not population.shape or min(population.shape) < 1 or population.first != first:
+        if (
+            not population.shape
+            or min(population.shape) < 1
+            or population.first != first
+        ):
             raise DamagedError(
                 graph.path,
                 f"{place}: shape {population.shape} and first_id {population.first:,}; first_id must be {first:,}, "
@@ -106,39 +132,64 @@ def _check(graph: SynapseGraph) -> None:
             )
         if graph.recording is not None:
             counts = np.asarray(population.spike_count)
-            if population.coding not in CODINGS or counts.shape != population.shape or counts.dtype.kind not in "iuf":
+            if (
+                population.coding not in CODINGS
+                or counts.shape != population.shape
+                or counts.dtype.kind not in "iuf"
+            ):
                 raise DamagedError(
                     graph.path,
                     f"{place}: coding {population.coding!r} and spike_count of shape {counts.shape}; the "
                     f"coding must be one of {', '.join(CODINGS)}, and the shape {population.shape}",
                 )
             if not (np.isfinite(counts) & (counts >= 0)).all():
-                raise DamagedError(graph.path, f"{place}: spike_count has numbers that are negative or not finite")
+                raise DamagedError(
+                    graph.path,
+                    f"{place}: spike_count has numbers that are negative or not finite",
+                )
         first += population.size
     fault = fault_of_names(graph.populations)
     if fault is not None:
         raise DamagedError(graph.path, f"names: {fault}")
     if graph.recording is not None:
         try:
-            check_spikes(np.asarray(population.spike_count) for population in graph.populations)
+            check_spikes(
+                np.asarray(population.spike_count) for population in graph.populations
+            )
         except InputError as error:
             raise DamagedError(graph.path, str(error)) from None
-    if graph.recording is not None and not (graph.recording.steps > 0 and graph.recording.dt_ms > 0):
-        raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
+    if graph.recording is not None and not (
+        graph.recording.steps > 0 and graph.recording.dt_ms > 0
+    ):
+        raise DamagedError(
+            graph.path, "num_samples, num_timesteps and dt_ms are not positive"
+        )
     order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]
     if any(below >= above for below, above in zip(order, order[1:])):
-        raise DamagedError(graph.path, "projections: rows are not sorted by target, source and delay, or occur twice")
+        raise DamagedError(
+            graph.path,
+            "projections: rows are not sorted by target, source and delay, or occur twice",
+        )
     for number, projection in enumerate(graph.projections):
         if projection.target in graph.inputs:
-            raise DamagedError(graph.path, f"projections: row {number} leads to input {projection.target.name}")
+            raise DamagedError(
+                graph.path,
+                f"projections: row {number} leads to input {projection.target.name}",
+            )
         if isinstance(projection, ListedProjection):
             fault = _fault_of(projection)
             if fault is not None:
                 raise DamagedError(graph.path, f"{list_name(number)}: {fault}")
     with reading(graph.path) as file:
         for number, population in enumerate(graph.populations):
-            sources = [projection.source for projection in graph.projections if projection.target is population]
-            for name in takewhile(file.__contains__, (connection_name(number, i) for i in count())):
+            sources = [
+                projection.source
+                for projection in graph.projections
+                if projection.target is population
+            ]
+            for name in takewhile(
+                file.__contains__, (connection_name(number, i) for i in count())
+            ):
                 fault = _fault_of_layer(file[name], population, sources)
                 if fault is not None:
                     raise DamagedError(graph.path, f"{name}: {fault}")
@@ -150,8 +201,15 @@ def _fault_of_layer(
     """Return the fault of a connection whose arrays contradict its layer, which generates the edges; else None."""
     layer, geometry = read_geometry(group, population.name)
     axes = {"rows": geometry.rows, "columns": geometry.columns}
-    tables = {name: np.stack([axis.input, axis.output, axis.tap], axis=1) for name, axis in axes.items()}
-    wrong = [name for name, table in tables.items() if not np.array_equal(whole(group[name]), table)]
+    tables = {
+        name: np.stack([axis.input, axis.output, axis.tap], axis=1)
+        for name, axis in axes.items()
+    }
+    wrong = [
+        name
+        for name, table in tables.items()
+        if not np.array_equal(whole(group[name]), table)
+    ]
     if layer.KERNEL is not None and group["kernel"].shape != geometry.kernel_shape:
         wrong.append("kernel")
     if math.prod(geometry.output_volume) != population.size:
@@ -163,7 +221,11 @@ def _fault_of_layer(
     for source in sources:
         ids = ids[(ids < source.first) | (ids >= source.first + source.size)]
     unknown = ids[ids != PADDING]
-    return f"neuron {unknown[0]:,} is of no source in projections" if unknown.size else None
+    return (
+        f"neuron {unknown[0]:,} is of no source in projections"
+        if unknown.size
+        else None
+    )
 
 
 def _fault_of(projection: ListedProjection) -> Optional[str]:
@@ -172,7 +234,12 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
     start, ends, weights = projection.start, projection.ends, projection.weights
     if start.dtype != np.int64 or start.shape != (source.size + 1,):
         return f"start is {start.dtype} of shape {start.shape}, not int64 of shape ({source.size + 1},)"
-    if ends.ndim != 1 or ends.dtype.kind not in "iu" or weights.shape != ends.shape or weights.dtype != np.float32:
+    if (
+        ends.ndim != 1
+        or ends.dtype.kind not in "iu"
+        or weights.shape != ends.shape
+        or weights.dtype != np.float32
+    ):
         return (
             f"target is {ends.dtype} of shape {ends.shape} and weight {weights.dtype} of shape {weights.shape}; "
             "they must be integers and float32 of the same length"
@@ -182,7 +249,9 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
     for low, high in ranges(np.diff(start), EDGES):
         part = slice(start[low], start[high])
         ids = ends[part].astype(np.int64)
-        outside = np.flatnonzero((ids < target.first) | (ids >= target.first + target.size))
+        outside = np.flatnonzero(
+            (ids < target.first) | (ids >= target.first + target.size)
+        )
         if outside.size:
             last = target.first + target.size - 1
             return f"target {ids[outside[0]]:,}, but the neurons of {target.name} are {target.first:,} to {last:,}"
@@ -190,7 +259,9 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
         unsorted = np.flatnonzero((np.diff(row) == 0) & (np.diff(ids) <= 0))
         if unsorted.size:
             neuron = source.first + low + row[unsorted[0]]
-            return f"the targets of neuron {neuron:,} do not ascend, or one occurs twice"
+            return (
+                f"the targets of neuron {neuron:,} do not ascend, or one occurs twice"
+            )
         if not np.isfinite(weights[part]).all():
             return "weight has numbers that are not finite"
     return None

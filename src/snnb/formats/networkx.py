@@ -20,7 +20,9 @@ def write_pickle(graph: SynapseGraph, path: Path, request: Request) -> None:
     edges = graph.number_of_edges()
     request.progress(0, edges)
     with path.open("wb") as file:
-        digraph = graph.to_networkx(limit=graph.number_of_nodes() + edges, rate_unit=request.options.rate_unit)
+        digraph = graph.to_networkx(
+            limit=graph.number_of_nodes() + edges, rate_unit=request.options.rate_unit
+        )
         pickle.dump(digraph, file, protocol=4)
     request.progress(edges, edges)
 
@@ -44,7 +46,9 @@ def write_graphml(graph: SynapseGraph, path: Path, request: Request) -> None:
     digraph = graph.to_networkx(rate_unit=request.options.rate_unit)
     for (population, index), values in digraph.nodes(data=True):
         values.update(population=population, index=str(index))
-        if "spike_count" in values:  # a current of the input is not an integer, and a key of GraphML has one type
+        if (
+            "spike_count" in values
+        ):  # a current of the input is not an integer, and a key of GraphML has one type
             values["spike_count"] = float(values["spike_count"])
     numbered = networkx.convert_node_labels_to_integers(digraph)
     networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
@@ -60,5 +64,9 @@ def _check_size(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".pickle", write_pickle, _check_memory, has_names=True, own_options=("rate_unit",))
-GRAPHML = Format(".graphml", write_graphml, _check_size, has_names=True, own_options=("rate_unit",))
+FORMAT = Format(
+    ".pickle", write_pickle, _check_memory, has_names=True, own_options=("rate_unit",)
+)
+GRAPHML = Format(
+    ".graphml", write_graphml, _check_size, has_names=True, own_options=("rate_unit",)
+)

@@ -17,7 +17,9 @@ from snnb.formats.request import Format, MeshTraffic, Request
 from snnb.graph.synapse_graph import SynapseGraph
 
 TABLE, CONFIGURATION = "traffic.txt", "mesh.yaml"
-LEAST_SIDE = 2  # routers along x and y (src/ConfigurationManager.cpp, `checkConfiguration`)
+LEAST_SIDE = (
+    2  # routers along x and y (src/ConfigurationManager.cpp, `checkConfiguration`)
+)
 # Keys that Noxim requires; values of its config_examples/default_configMesh.yaml unless a comment says otherwise
 SETTINGS = {
     "topology": "MESH",
@@ -41,7 +43,9 @@ SETTINGS = {
             "rx_buffer_size": 4,
         }
     },
-    "RadioChannels": {"defaults": {"data_rate": 16, "ber": [0, 0], "mac_policy": ["TOKEN_PACKET"]}},
+    "RadioChannels": {
+        "defaults": {"data_rate": 16, "ber": [0, 0], "mac_policy": ["TOKEN_PACKET"]}
+    },
     "clock_period_ps": 1000,
     "reset_time": 1000,
     "simulation_time": 10000,
@@ -70,14 +74,25 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     width, height = (max(side, LEAST_SIDE) for side in traffic.routers)
     path.mkdir()
     counter = request.counter(traffic.spikes.size)
-    numbers = (places[:, 1] * width + places[:, 0] for places in (traffic.source, traffic.target))
-    rows = zip(*(number.tolist() for number in numbers), (traffic.spikes * scale).tolist())
+    numbers = (
+        places[:, 1] * width + places[:, 0]
+        for places in (traffic.source, traffic.target)
+    )
+    rows = zip(
+        *(number.tolist() for number in numbers), (traffic.spikes * scale).tolist()
+    )
     with (path / TABLE).open("w", encoding="utf-8") as file:
-        file.write(f"% mapping {traffic.mapping['stamp']} onto {traffic.mapping['hardware']}\n% src dst pir\n")
-        file.writelines(f"{source} {target} {rate!r}\n" for source, target, rate in rows)
+        file.write(
+            f"% mapping {traffic.mapping['stamp']} onto {traffic.mapping['hardware']}\n% src dst pir\n"
+        )
+        file.writelines(
+            f"{source} {target} {rate!r}\n" for source, target, rate in rows
+        )
     counter.add(traffic.spikes.size)
     mesh = {"mesh_dim_x": width, "mesh_dim_y": height}
-    (path / CONFIGURATION).write_text(yaml.safe_dump({**mesh, **SETTINGS}, sort_keys=False), encoding="utf-8")
+    (path / CONFIGURATION).write_text(
+        yaml.safe_dump({**mesh, **SETTINGS}, sort_keys=False), encoding="utf-8"
+    )
 
 
 def _traffic(request: Request) -> MeshTraffic:
@@ -110,13 +125,21 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 def _rounded_down(number: float) -> str:
     """Return a number with three digits that is at most the given one."""
     text = f"{number:.2e}"
-    return f"{float(text) if float(text) <= number else float(f'{number * 0.99:.2e}'):g}"
+    return (
+        f"{float(text) if float(text) <= number else float(f'{number * 0.99:.2e}'):g}"
+    )
 
 
 def _described(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     traffic = _traffic(request)
     numbers = {"pairs": traffic.spikes.size, "scale": _scale(request)}
-    return {"noxim": {"mapping": traffic.mapping, "routers": list(traffic.routers), **numbers}}
+    return {
+        "noxim": {
+            "mapping": traffic.mapping,
+            "routers": list(traffic.routers),
+            **numbers,
+        }
+    }
 
 
 FORMAT = Format(

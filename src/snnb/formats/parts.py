@@ -44,13 +44,17 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     parts: List[Part] = []
     for number, projection in enumerate(graph.projections):
         name = file_name(number, projection)
-        for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
+        for k, (start, stop) in enumerate(
+            ranges(projection.out_degrees, PART, projection.source.size)
+        ):
             edges = int(projection.out_degrees[start:stop].sum())
             parts.append(Part(f"{name}_{k:04d}.parquet", number, start, stop, edges))
     counter = request.counter(graph.number_of_edges())
     largest_first = sorted(parts, key=lambda part: -part.edges)
     if request.options.scheduler is None:
-        written = _write_with_threads(graph, path, largest_first, request, request.options.workers or processors())
+        written = _write_with_threads(
+            graph, path, largest_first, request, request.options.workers or processors()
+        )
     else:
         written = _write_on_cluster(graph, path, largest_first, request)
     for edges in written:
@@ -59,23 +63,35 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         for part in parts:
-            source, target = graph.projections[part.projection].source, graph.projections[part.projection].target
+            source, target = (
+                graph.projections[part.projection].source,
+                graph.projections[part.projection].target,
+            )
             ids = source.first + part.start, source.first + part.stop - 1
             rows.writerow([part.name, source.name, target.name, part.edges, *ids])
 
 
 def _write_with_threads(
-    graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request, threads: int
+    graph: SynapseGraph,
+    folder: Path,
+    parts: Sequence[Part],
+    request: Request,
+    threads: int,
 ) -> Iterator[int]:
     """Write parts with several threads; yield the number of edges of each."""
-    for projection in graph.projections:  # cached properties are not computed by several threads at once
+    for projection in (
+        graph.projections
+    ):  # cached properties are not computed by several threads at once
         projection.edges_of(0, 1)
     scale = request.rate_scale(graph)
 
     def write_part(part: Part) -> int:
         projection = graph.projections[part.projection]
         sources = ranges(projection.out_degrees[part.start : part.stop], ROWS)
-        batches = (projection.edges_of(part.start + start, part.start + stop, scale) for start, stop in sources)
+        batches = (
+            projection.edges_of(part.start + start, part.start + stop, scale)
+            for start, stop in sources
+        )
         write_edges(folder / part.name, graph, request, batches, ROWS)
         return part.edges
 
@@ -93,14 +109,21 @@ class _Shared:
     request: Request
 
 
-def _write_on_cluster(graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request) -> Iterator[int]:
+def _write_on_cluster(
+    graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request
+) -> Iterator[int]:
     """Write parts with the workers of a cluster on a shared file system; yield their edges."""
     shared = _Shared(
-        graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
+        graph.path.resolve(),
+        sha256_of(graph.path),
+        folder.resolve(),
+        dataclasses.replace(request, progress=silent),
     )
     with connected(1, request.options.scheduler) as client:
         threads = client.ncores().values()
-        size = max(1, min(max(threads), -(-len(parts) // len(threads))))  # parts of a call
+        size = max(
+            1, min(max(threads), -(-len(parts) // len(threads)))
+        )  # parts of a call
         calls = (parts[i : i + size] for i in range(0, len(parts), size))
         yield from results(client, _open, _write, shared, calls)
 
@@ -118,13 +141,21 @@ def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
             "share under the same path"
         )
     graph = SynapseGraph.open(shared.graph)
-    return shared, graph.with_integers() if shared.request.options.integers else graph, threads
+    return (
+        shared,
+        graph.with_integers() if shared.request.options.integers else graph,
+        threads,
+    )
 
 
 def _write(opened: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]) -> int:
     """Write parts in a worker; return the number of their edges."""
     shared, graph, threads = opened
-    return sum(_write_with_threads(graph, shared.folder, parts, shared.request, threads))
+    return sum(
+        _write_with_threads(graph, shared.folder, parts, shared.request, threads)
+    )
 
 
-FORMAT = Format("_parts", write, directory=True, own_options=("rate_unit", "workers", "scheduler"))
+FORMAT = Format(
+    "_parts", write, directory=True, own_options=("rate_unit", "workers", "scheduler")
+)

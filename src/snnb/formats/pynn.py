@@ -36,12 +36,19 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for batch in projection.edge_batches(TEXT_BATCH):
                 negative = batch.weight < 0
                 for file, which in ((excitatory, ~negative), (inhibitory, negative)):
-                    i, j = texts(batch.source[which] - firsts[0]), texts(batch.target[which] - firsts[1])
+                    i, j = (
+                        texts(batch.source[which] - firsts[0]),
+                        texts(batch.target[which] - firsts[1]),
+                    )
                     weight = texts(batch.weight[which], request.options.exact)
-                    file.write(lines(i, " ", j, " ", weight, f" {step * delays[projection]}"))
+                    file.write(
+                        lines(i, " ", j, " ", weight, f" {step * delays[projection]}")
+                    )
                 counter.add(batch.source.size)
         for empty in lists:
-            if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines
+            if empty.stat().st_size == len(
+                HEADER
+            ):  # PyNN cannot read a list without lines
                 empty.unlink()
 
 
@@ -50,4 +57,6 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     return only_described(graph, "PyNN")
 
 
-FORMAT = Format("_pynn", write, _check, directory=True, simulates=True, own_options=("exact",))
+FORMAT = Format(
+    "_pynn", write, _check, directory=True, simulates=True, own_options=("exact",)
+)

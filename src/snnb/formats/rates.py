@@ -18,16 +18,26 @@ from snnb.io.text import read_lines
 
 MOST_DIGITS = 18  # of a number that fits into 64 bits
 NAME_VALUE = "give a text file with a row `name value` for each, such as"
-NUMBERS = "give a number for each neuron, one a line, or CSV with the columns id and spikes"
-IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate", "rates")  # columns of a CSV
+NUMBERS = (
+    "give a number for each neuron, one a line, or CSV with the columns id and spikes"
+)
+IDS, SPIKES, RATES = (
+    ("id", "neuron", "name"),
+    ("spikes", "spike_count"),
+    ("rate", "rates"),
+)  # columns of a CSV
 
 
 class Rates(NamedTuple):
     """Spikes of each neuron."""
 
     spikes: np.ndarray  # (nodes,) over all samples and steps, not negative, by id
-    recording: Optional[Recording] = None  # samples and steps that they were counted in, if the file states them
-    notes: Tuple[str, ...] = ()  # content that is missing in the file or was not read, a sentence each
+    recording: Optional[Recording] = (
+        None  # samples and steps that they were counted in, if the file states them
+    )
+    notes: Tuple[
+        str, ...
+    ] = ()  # content that is missing in the file or was not read, a sentence each
     # (2, spikes) int64: id and time step, from 0, of each spike of a sample, in order of the steps
     times: Optional[np.ndarray] = None
 
@@ -36,15 +46,21 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     """Read an array of numpy, a value for each neuron."""
     if graph.named:
         raise DamagedError(
-            path, f"has no names, and neurons of this graph have names; {NAME_VALUE} {next(iter(graph.ids))!r}"
+            path,
+            f"has no names, and neurons of this graph have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
         )
     values = load_array(path)
     if values.dtype.kind not in "iuf" or values.size != graph.nodes:
-        raise DamagedError(path, f"has {values.size:,} values of {values.dtype}, not {graph.nodes:,} numbers")
+        raise DamagedError(
+            path,
+            f"has {values.size:,} values of {values.dtype}, not {graph.nodes:,} numbers",
+        )
     values = values.ravel()
     bad = np.flatnonzero(~((values >= 0) & (values <= MOST_SPIKES)))
     if bad.size:
-        raise DamagedError(path, f"neuron {bad[0]:,}: {spikes_fault(str(values[bad[0]]))}")
+        raise DamagedError(
+            path, f"neuron {bad[0]:,}: {spikes_fault(str(values[bad[0]]))}"
+        )
     return Rates(np.array(values))
 
 
@@ -54,7 +70,9 @@ def refuse_numbers(path: Path, graph: ListedGraph) -> None:
     A graph of SONATA numbers its neurons as its files do.
     """
     for population in () if graph.ranges else graph.populations:
-        if population.names is not None and population.names.tolist() != [*map(str, range(population.size))]:
+        if population.names is not None and population.names.tolist() != [
+            *map(str, range(population.size))
+        ]:
             raise DamagedError(
                 path,
                 f"numbers neurons, but neurons of {population.name} have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
@@ -74,7 +92,10 @@ def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rate
     """
     lines = read_lines(path)
     delimiter = max(",;\t", key=(lines or [""])[0].count)
-    header = [name.strip().lower() for name in next(csv.reader(lines[:1], delimiter=delimiter), [])]
+    header = [
+        name.strip().lower()
+        for name in next(csv.reader(lines[:1], delimiter=delimiter), [])
+    ]
     has_columns = bool({*IDS} & {*header} and {*SPIKES, *RATES} & {*header})
     if has_columns or (len(header) > 1 and not graph.named):
         return _read_csv(path, lines, delimiter, graph, recording)
@@ -89,18 +110,37 @@ def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rate
             raise DamagedError(path, f"line {number:,} is empty; {NUMBERS}")
         values.append(_number(path, number, line, NUMBERS))
     if len(values) != graph.nodes:
-        raise DamagedError(path, f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons and inputs")
+        raise DamagedError(
+            path,
+            f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons and inputs",
+        )
     return Rates(np.array(values))
 
 
-def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, recording: Recording) -> Rates:
-    header = [name.strip().lower() for name in next(csv.reader(lines[:1], delimiter=delimiter))]
-    neuron, value = (next((name for name in names if name in header), None) for names in (IDS, (*SPIKES, *RATES)))
+def _read_csv(
+    path: Path,
+    lines: List[str],
+    delimiter: str,
+    graph: ListedGraph,
+    recording: Recording,
+) -> Rates:
+    header = [
+        name.strip().lower()
+        for name in next(csv.reader(lines[:1], delimiter=delimiter))
+    ]
+    neuron, value = (
+        next((name for name in names if name in header), None)
+        for names in (IDS, (*SPIKES, *RATES))
+    )
     if neuron is None or value is None:
-        raise DamagedError(path, "line 1: name the columns: id (or neuron) and spikes (or rate)")
+        raise DamagedError(
+            path, "line 1: name the columns: id (or neuron) and spikes (or rate)"
+        )
     values = [name for name in header if name in (*SPIKES, *RATES)]
     if len(values) > 1:
-        raise DamagedError(path, f"line 1: has the columns {' and '.join(values)}; give one of them")
+        raise DamagedError(
+            path, f"line 1: has the columns {' and '.join(values)}; give one of them"
+        )
     scale = recording.steps if value in RATES else 1
     spikes, ids = np.full(graph.nodes, np.nan), graph.ids
     rows = csv.reader(lines[1:], delimiter=delimiter)
@@ -109,15 +149,26 @@ def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, 
         if not row:
             continue
         if len(row) != len(header):
-            raise DamagedError(path, f"line {number}: has {len(row)} fields, the header has {len(header)}")
+            raise DamagedError(
+                path,
+                f"line {number}: has {len(row)} fields, the header has {len(header)}",
+            )
         text = row[header.index(neuron)].strip()
         is_id = text.isdecimal() and len(text) <= MOST_DIGITS and not graph.named
         node = ids.get(text, int(text) if is_id else -1)
         if not 0 <= node < graph.nodes:
-            named = f"; its neurons have names such as {next(iter(ids))!r}" if graph.named else ""
-            raise DamagedError(path, f"line {number}: the graph has no neuron {text[:40]!r}{named}")
+            named = (
+                f"; its neurons have names such as {next(iter(ids))!r}"
+                if graph.named
+                else ""
+            )
+            raise DamagedError(
+                path, f"line {number}: the graph has no neuron {text[:40]!r}{named}"
+            )
         if not np.isnan(spikes[node]):
-            raise DamagedError(path, f"line {number}: neuron {text[:40]} has a value before")
+            raise DamagedError(
+                path, f"line {number}: neuron {text[:40]} has a value before"
+            )
         spikes[node] = scale * _number(path, number, row[header.index(value)])
     return _complete(path, spikes, graph)
 
@@ -134,7 +185,9 @@ def _number(path: Path, line: int, text: str, expected: str = "") -> float:
         value = float(text)
     except ValueError:
         advice = f"; {expected}" if expected else ""
-        raise DamagedError(path, f"line {line}: {text.strip()[:40]!r} is not a number{advice}") from None
+        raise DamagedError(
+            path, f"line {line}: {text.strip()[:40]!r} is not a number{advice}"
+        ) from None
     if not 0 <= value <= MOST_SPIKES:
         raise DamagedError(path, f"line {line}: {spikes_fault(text.strip())}")
     return value

@@ -33,13 +33,17 @@ class Simulated:
     input: str  # constant or poisson
     input_rate_hz: Optional[float]  # Poisson rate of a pixel of value 1
     pixel_scale: Optional[float]  # a pixel is value / scale, in float32
-    samples_file: Optional[str]  # path in the run, of shape (samples, height, width, channels)
+    samples_file: Optional[
+        str
+    ]  # path in the run, of shape (samples, height, width, channels)
     samples_sha256: Optional[str]
     duration: int  # time steps of a sample
     recorded_samples: int  # number of samples whose spike times were recorded
     seed: int
     first_sample: int = 0
-    initial_potential: float = 0.0  # before the first step, as a fraction of the threshold
+    initial_potential: float = (
+        0.0  # before the first step, as a fraction of the threshold
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,9 @@ class MeshTraffic:
 
     source: np.ndarray  # int (pairs, 2), as `target`: x and y of the routers
     target: np.ndarray
-    spikes: np.ndarray  # float64 (pairs,), spikes per time step, one for each core reached
+    spikes: (
+        np.ndarray
+    )  # float64 (pairs,), spikes per time step, one for each core reached
     routers: Tuple[int, int]  # number along x and along y
     step_ns: Optional[float]  # None if the hardware has no times
     mapping: Dict[str, str]  # stamp and hardware
@@ -70,7 +76,9 @@ class Request:
     """Options and inputs of an export; each format uses some of them."""
 
     options: ExportOptions = DEFAULTS
-    spike_times: Optional[Path] = None  # spike_times.npz of the simulation, for spinemap
+    spike_times: Optional[Path] = (
+        None  # spike_times.npz of the simulation, for spinemap
+    )
     progress: Progress = silent
     simulated: Optional[Simulated] = None  # the simulation of the spike counts
     on_cores: Optional[OnCores] = None  # the mapping, for sanafe
@@ -106,11 +114,19 @@ class Request:
         """
         if population.neuron is None:
             return self.reset
-        return "subtraction" if population.neuron.reset is None and population.neuron.spikes else "zero"
+        return (
+            "subtraction"
+            if population.neuron.reset is None and population.neuron.spikes
+            else "zero"
+        )
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""
-        return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)
+        return (
+            1.0
+            if graph.recording is None
+            else graph.recording.rate_scale(self.options.rate_unit)
+        )
 
     def counter(self, total: int) -> "Counter":
         """Return a counter of the edges written."""
@@ -124,7 +140,12 @@ class Counter:
     """Report the number of edges written, throttled."""
 
     def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done, self._throttle = progress, total, 0, Throttle()
+        self._progress, self._total, self._done, self._throttle = (
+            progress,
+            total,
+            0,
+            Throttle(),
+        )
 
     def add(self, edges: int) -> None:
         """Count edges."""
@@ -142,9 +163,14 @@ class SpikingPart(NamedTuple):
     @classmethod
     def of(cls, graph: SynapseGraph, request: Request) -> "SpikingPart":
         """Return the part to write: with the option `with_input`, the entire graph."""
-        if request.options.with_input or any(population.coding != "current" for population in graph.inputs):
+        if request.options.with_input or any(
+            population.coding != "current" for population in graph.inputs
+        ):
             return cls(graph.populations, graph.projections)
-        return cls(graph.layers, tuple(p for p in graph.projections if p.source not in graph.inputs))
+        return cls(
+            graph.layers,
+            tuple(p for p in graph.projections if p.source not in graph.inputs),
+        )
 
     @property
     def first(self) -> int:
@@ -161,12 +187,21 @@ class SpikingPart(NamedTuple):
         """Number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
-    def rows(self, edges: int) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    def rows(
+        self, edges: int
+    ) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Yield neurons, and start, targets and weights of their synapses, for about a number of edges at a time."""
         for population in self.populations:
             for start, stop in ranges(out_degrees(self.projections, population), edges):
-                indptr, target, weight = targets(self.projections, population, start, stop)
-                yield np.arange(start, stop) + population.first - self.first, indptr, target - self.first, weight
+                indptr, target, weight = targets(
+                    self.projections, population, start, stop
+                )
+                yield (
+                    np.arange(start, stop) + population.first - self.first,
+                    indptr,
+                    target - self.first,
+                    weight,
+                )
 
 
 def nonempty_rows(indptr: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -177,19 +212,27 @@ def nonempty_rows(indptr: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
 
 def file_name(number: int, projection: GraphProjection) -> str:
     """Return the stem of the names of a projection's files, without characters that file names may not have."""
-    source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
+    source, target = (
+        UNSAFE.sub("_", p.name)[:LONGEST_PART]
+        for p in (projection.source, projection.target)
+    )
     return f"{number:04d}_{source}__{target}"
 
 
 def starts_above_zero(graph: SynapseGraph) -> bool:
     """Whether neurons of a calibrated network have initial potentials other than 0."""
-    return any(p.initial_potential is not None and p.initial_potential.any() for p in graph.populations)
+    return any(
+        p.initial_potential is not None and p.initial_potential.any()
+        for p in graph.populations
+    )
 
 
 def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
-        raise UsageError(f"{graph.path} has no spike counts, which this format requires; simulate first")
+        raise UsageError(
+            f"{graph.path} has no spike counts, which this format requires; simulate first"
+        )
 
 
 def file_ending_in(*endings: str) -> Callable[[Path], bool]:
@@ -214,10 +257,16 @@ class Format:
     input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
     nodes_file: bool = False  # whether a table of nodes is written to a file next to it
     has_names: bool = False  # whether it holds the names of neurons, which otherwise a file next to it does
-    own_options: Tuple[str, ...] = ()  # options that only some formats have, including this one; others refuse them
-    extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None  # entries
+    own_options: Tuple[
+        str, ...
+    ] = ()  # options that only some formats have, including this one; others refuse them
+    extra_description: Optional[
+        Callable[[SynapseGraph, Request], Dict[str, object]]
+    ] = None  # entries
     # Functions that recognise a file or directory, and read it; None if the format is only written
-    reader: Optional[Tuple[Callable[[Path], bool], Callable[[Path], ListedGraph]]] = None
+    reader: Optional[Tuple[Callable[[Path], bool], Callable[[Path], ListedGraph]]] = (
+        None
+    )
 
     def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
         """Return the part of a graph that is written."""

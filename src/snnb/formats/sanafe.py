@@ -349,10 +349,14 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if any(population.coding != "current" for population in graph.inputs):
-        raise UsageError("the neurons of a spiking input are not on cores of a mapping; export without --map")
+        raise UsageError(
+            "the neurons of a spiking input are not on cores of a mapping; export without --map"
+        )
     longest = max(graph.delay_steps.values(), default=1) - 1
     if longest > MOST_DELAY:
-        raise UsageError(f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map")
+        raise UsageError(
+            f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map"
+        )
     places = np.stack([on_cores.tile, on_cores.core])
     _, counts = np.unique(places, axis=1, return_counts=True)
     most_neurons = int(counts.max(initial=0))

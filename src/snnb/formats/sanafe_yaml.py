@@ -159,7 +159,9 @@ class _Hyperedge(_Attributes):
     def weights(self, count: int) -> np.ndarray:
         """Return the weights of a number of edges, or of a kernel: float64 (count,)."""
         if len(self.weight) < count:
-            raise ValueError(f"weight has {len(self.weight):,} numbers, not one for each of {count:,}")
+            raise ValueError(
+                f"weight has {len(self.weight):,} numbers, not one for each of {count:,}"
+            )
         return np.array(self.weight[:count])
 
 
@@ -457,7 +459,9 @@ def _neurons_of(numbers: str, group: str, size: int) -> slice:
     """Return the neurons of a range of a group, by default all."""
     neurons = _parse_range(numbers) if numbers else range(size)
     if neurons.stop > size:
-        raise ValueError(f"there is no neuron {group}.{neurons.stop - 1}; the group has {size:,}, from 0")
+        raise ValueError(
+            f"there is no neuron {group}.{neurons.stop - 1}; the group has {size:,}, from 0"
+        )
     return slice(neurons.start, neurons.stop)
 
 
@@ -472,7 +476,9 @@ def _id(ids: Ids, name: str, number: Optional[str]) -> int:
     """Return the id of a neuron of a group."""
     group = _find(ids, name)
     if number is None or int(number) >= len(group):
-        raise ValueError(f"there is no neuron {name}.{number or ''}; the group has {len(group):,}, from 0")
+        raise ValueError(
+            f"there is no neuron {name}.{number or ''}; the group has {len(group):,}, from 0"
+        )
     return group[int(number)]
 
 
@@ -534,7 +540,9 @@ def _sparse_edges(source: range, target: range, sparse: _Sparse) -> Edges:
     pairs = np.array(sparse.source_target_pairs, np.int64).reshape(-1, 2)
     sizes = (len(source), len(target))
     if ((pairs < 0) | (pairs >= sizes)).any():
-        raise ValueError(f"source_target_pairs are not of groups of {sizes[0]:,} and {sizes[1]:,} neurons")
+        raise ValueError(
+            f"source_target_pairs are not of groups of {sizes[0]:,} and {sizes[1]:,} neurons"
+        )
     weights = sparse.weights(len(pairs))
     return source.start + pairs[:, 0], target.start + pairs[:, 1], weights
 
@@ -551,7 +559,9 @@ def _convolution_edges(
     """
     sizes = convolution.sizes
     if sizes != (len(source), len(target)) or not all(sizes):
-        raise ValueError(f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons, not {len(source):,} to {len(target):,}")
+        raise ValueError(
+            f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons, not {len(source):,} to {len(target):,}"
+        )
     kernel_shape = (
         convolution.kernel_height,
         convolution.kernel_width,

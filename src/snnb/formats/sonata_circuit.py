@@ -176,7 +176,9 @@ def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
     lowest = int(index.min())
     highest = int(index.max())
     if highest >= column.size:
-        raise ValueError(f"edge_group_index {highest} of {column.name}, which has {column.size} values")
+        raise ValueError(
+            f"edge_group_index {highest} of {column.name}, which has {column.size} values"
+        )
     values = read_rows(column, lowest, highest + 1)
     if values.size == index.size and (np.diff(index) == 1).all():
         return values

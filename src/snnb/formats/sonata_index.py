@@ -19,7 +19,9 @@ from snnb.graph.projection import GraphProjection, in_degrees
 
 CHUNK = 1 << 16  # edges indexed at a time
 
-Lists = Iterator[Tuple[np.ndarray, np.ndarray]]  # for neuron after neuron: indptr, and ranges [from, to) of edge ids
+Lists = Iterator[
+    Tuple[np.ndarray, np.ndarray]
+]  # for neuron after neuron: indptr, and ranges [from, to) of edge ids
 
 
 def write_indices(
@@ -34,13 +36,25 @@ def write_indices(
     `projections` are in the order of their edges in the edge population `group`. `done` is called with the number of
     edges whose target is indexed.
     """
-    offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
-    kinds = ("source_to_target", sources, _by_source), ("target_to_source", targets, _by_target)
+    offsets = np.cumsum(
+        [0] + [projection.number_of_edges for projection in projections]
+    ).tolist()
+    kinds = (
+        ("source_to_target", sources, _by_source),
+        ("target_to_source", targets, _by_target),
+    )
     for name, populations, lists in kinds:
-        index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
-        of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)
+        index, nodes = (
+            group.create_group(f"indices/{name}"),
+            sum(population.size for population in populations),
+        )
+        of_node = index.create_dataset(
+            "node_id_to_ranges", (nodes, 2), np.uint64, track_times=False
+        )
         index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
-        of_range = index.create_dataset("range_to_edge_id", (0, 2), np.uint64, maxshape=(None, 2), track_times=False)
+        of_range = index.create_dataset(
+            "range_to_edge_id", (0, 2), np.uint64, maxshape=(None, 2), track_times=False
+        )
         node = written = 0
         for population in populations:
             for indptr, edges in lists(population, projections, offsets):
@@ -48,7 +62,9 @@ def write_indices(
                 first = np.empty(neurons + 1, np.int64)
                 merged = merge_adjacent(indptr, edges, first)
                 first += written
-                of_node[node : node + neurons] = np.stack([first[:-1], first[1:]], axis=1).astype(np.uint64)
+                of_node[node : node + neurons] = np.stack(
+                    [first[:-1], first[1:]], axis=1
+                ).astype(np.uint64)
                 of_range.resize(written + merged, axis=0)
                 of_range[written:] = edges[:merged]
                 node, written = node + neurons, written + merged
@@ -56,25 +72,52 @@ def write_indices(
                     done(int(indptr[-1]))
 
 
-def _by_source(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
+def _by_source(
+    population: GraphPopulation,
+    projections: Sequence[GraphProjection],
+    offsets: Sequence[int],
+) -> Lists:
     """List the edges of each source, a range for each of its projections."""
-    own = [(p.out_degrees, offset) for p, offset in zip(projections, offsets) if p.source is population]
-    degrees = np.array([degrees for degrees, _ in own], np.int64).reshape(len(own), population.size).T
-    ends = np.cumsum(degrees, axis=0) + np.array([offset for _, offset in own], np.int64)
+    own = [
+        (p.out_degrees, offset)
+        for p, offset in zip(projections, offsets)
+        if p.source is population
+    ]
+    degrees = (
+        np.array([degrees for degrees, _ in own], np.int64)
+        .reshape(len(own), population.size)
+        .T
+    )
+    ends = np.cumsum(degrees, axis=0) + np.array(
+        [offset for _, offset in own], np.int64
+    )
     ranges_of = np.stack([ends - degrees, ends], axis=-1)[degrees > 0].astype(np.uint64)
     yield np.concatenate([[0], np.cumsum(np.count_nonzero(degrees, axis=1))]), ranges_of
 
 
-def _by_target(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
+def _by_target(
+    population: GraphPopulation,
+    projections: Sequence[GraphProjection],
+    offsets: Sequence[int],
+) -> Lists:
     """List the edges of each target one by one."""
-    own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
+    own = [
+        (p, offset) for p, offset in zip(projections, offsets) if p.target is population
+    ]
     following = [offset + np.cumsum(p.out_degrees) - p.out_degrees for p, offset in own]
     degrees = in_degrees(projections, population)
     for start, stop in ranges(degrees, CHUNK):
         targets, edges = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for (projection, _), next_edges in zip(own, following):
-            targets.append(np.repeat(np.arange(stop - start), projection.in_degrees[start:stop]))
-            edges.append(take_edges(projection.sources_of_range(start, stop) - projection.source.first, next_edges))
+            targets.append(
+                np.repeat(np.arange(stop - start), projection.in_degrees[start:stop])
+            )
+            edges.append(
+                take_edges(
+                    projection.sources_of_range(start, stop) - projection.source.first,
+                    next_edges,
+                )
+            )
         ids = np.concatenate(edges)[np.argsort(np.concatenate(targets), kind="stable")]
         indptr = np.concatenate([[0], np.cumsum(degrees[start:stop])])
         yield indptr, np.stack([ids, ids + 1], axis=1).astype(np.uint64)

@@ -44,7 +44,9 @@ def read_report(
     refuse_numbers(path, graph)
     ranges = graph.ids_by_population
     if population is not None and population not in ranges:
-        raise InputError(f"{path}:{population}: no such population; the graph has {', '.join(ranges)}")
+        raise InputError(
+            f"{path}:{population}: no such population; the graph has {', '.join(ranges)}"
+        )
     spikes = np.zeros(graph.nodes, np.int64)
     with reading(path) as file:
         columns = _spike_columns(path, file["spikes"], ranges, population)

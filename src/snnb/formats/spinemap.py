@@ -12,7 +12,15 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.node_table import NODES_FILE, write_node_csv
-from snnb.formats.request import BATCH, TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
+from snnb.formats.request import (
+    BATCH,
+    TEXT_BATCH,
+    Format,
+    Request,
+    SpikingPart,
+    need_counts,
+    nonempty_rows,
+)
 from snnb.formats.text_lines import lines, rows, texts
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
@@ -30,30 +38,54 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     part, exact = SpikingPart.of(graph, request), request.options.exact
     counter = request.counter(part.edges)
     write_node_csv(path / NODES_FILE, part.populations, part.first)
-    with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
+    with (path / "connection_info.txt").open("wb") as connections, (
+        path / "weight_info.txt"
+    ).open("wb") as weights:
         for node, indptr, target, weight in part.rows(TEXT_BATCH):
             filled, starts = nonempty_rows(indptr)
-            for file, values in ((connections, texts(target)), (weights, texts(weight, exact))):
+            for file, values in (
+                (connections, texts(target)),
+                (weights, texts(weight, exact)),
+            ):
                 file.write(lines(texts(node[filled]), " ", rows(starts, values)))
             counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:
-            spikes.writelines(_spike_lines(request.spike_times, population, population.first - part.first))
+            spikes.writelines(
+                _spike_lines(
+                    request.spike_times, population, population.first - part.first
+                )
+            )
 
 
-def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterator["pyarrow.Buffer"]:
+def _spike_lines(
+    path: Path, population: GraphPopulation, first: int
+) -> Iterator["pyarrow.Buffer"]:
     """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`.
 
     Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
     """
-    spikes, steps = np.empty((0, 3), np.int64), 1  # sample, neuron and step of each spike; steps of a sample
+    spikes, steps = (
+        np.empty((0, 3), np.int64),
+        1,
+    )  # sample, neuron and step of each spike; steps of a sample
     if population.coding != "current":
         recorded = read_spike_times(path, [population.name])
-        spikes, steps = recorded.spikes[population.name].astype(np.int64), recorded.steps
+        spikes, steps = (
+            recorded.spikes[population.name].astype(np.int64),
+            recorded.steps,
+        )
         spikes -= [recorded.samples.start, 0, 0]
-        if (spikes < 0).any() or (spikes >= [len(recorded.samples), population.size, steps]).any():
-            raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
-    order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
+        if (spikes < 0).any() or (
+            spikes >= [len(recorded.samples), population.size, steps]
+        ).any():
+            raise DamagedError(
+                path,
+                f"spikes of {population.name} do not fit its {population.size} neurons",
+            )
+    order = np.argsort(
+        spikes[:, 1], kind="stable"
+    )  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
     for start, stop in ranges(np.diff(begin), BATCH):
@@ -71,4 +103,11 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         raise UsageError(f"spinemap requires spike times; {source}")
 
 
-FORMAT = Format("_spinemap", write, _check, partial=True, directory=True, own_options=("with_input", "exact"))
+FORMAT = Format(
+    "_spinemap",
+    write,
+    _check,
+    partial=True,
+    directory=True,
+    own_options=("with_input", "exact"),
+)

@@ -22,7 +22,9 @@ def rows(indptr: np.ndarray, values: "pyarrow.StringArray") -> "pyarrow.StringAr
     import pyarrow
     from pyarrow import compute
 
-    return compute.binary_join(pyarrow.ListArray.from_arrays(indptr.astype(np.int32), values), " ")
+    return compute.binary_join(
+        pyarrow.ListArray.from_arrays(indptr.astype(np.int32), values), " "
+    )
 
 
 def lines(*parts: Union["pyarrow.StringArray", str]) -> "pyarrow.Buffer":

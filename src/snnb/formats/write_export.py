@@ -52,13 +52,19 @@ def export(
     of its file; without it, a file without a table of nodes has no description `NAME.json`.
     """
     if target.name in ("", ".."):
-        raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
+        raise UsageError(
+            f"--output {str(target)!r} is not a file name; give the path of a file or directory"
+        )
     exporter = find_format(format)
     refuse_foreign_options(format, request.options)
     described = not exporter.directory and (exporter.nodes_file or origin is not None)
-    labelled = graph.names is not None and not (exporter.directory or exporter.nodes_file or exporter.has_names)
+    labelled = graph.names is not None and not (
+        exporter.directory or exporter.nodes_file or exporter.has_names
+    )
     siblings = {
-        description_path(target): described,  # the first: it lets `--force` replace the others
+        description_path(
+            target
+        ): described,  # the first: it lets `--force` replace the others
         sibling(target, NODES_ENDING): exporter.nodes_file,
         sibling(target, ARCHITECTURE_ENDING): request.on_cores is not None,
         sibling(target, NAMES_ENDING): labelled,
@@ -68,15 +74,25 @@ def export(
     content = find_description(target / DESCRIPTION)
     refuse_link(target)
     if target.is_dir():
-        refuse_foreign(target, () if content is None else (*(content.files or ()), DESCRIPTION))
+        refuse_foreign(
+            target, () if content is None else (*(content.files or ()), DESCRIPTION)
+        )
     for path in () if is_exported else written:
         refuse_foreign(path)
-    outdated = [path for path in siblings if is_exported and target.exists() and path not in written]
+    outdated = [
+        path
+        for path in siblings
+        if is_exported and target.exists() and path not in written
+    ]
     if request.options.integers:
         graph = graph.with_integers()
     if exporter.simulates:
         graph = graph.with_pool_weight("mean")
-    if exporter.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
+    if (
+        exporter.simulates
+        and format != "sonata"
+        and any(p.window is not None for p in graph.populations)
+    ):
         raise UsageError(
             f"format {format} cannot state firing windows of populations: use sonata, whose "
             "description has them, or a network converted with --firing free"
@@ -95,16 +111,25 @@ def export(
             write_node_csv(sibling(temporary, NODES_ENDING), graph.populations)
         if request.on_cores is not None:
             architecture = request.on_cores.architecture
-            sibling(temporary, ARCHITECTURE_ENDING).write_text(architecture, encoding="utf-8")
+            sibling(temporary, ARCHITECTURE_ENDING).write_text(
+                architecture, encoding="utf-8"
+            )
         if labelled:
             part = exporter.part_of(graph, request)
             labels = (graph.names or [])[part.first : part.first + part.nodes]
-            sibling(temporary, NAMES_ENDING).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+            sibling(temporary, NAMES_ENDING).write_text(
+                "".join(f"{label}\n" for label in labels), encoding="utf-8"
+            )
         if described:
             write_json(description_path(temporary), description)
-    size_bytes = sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target]))
+    size_bytes = sum(
+        path.stat().st_size
+        for path in (target.iterdir() if exporter.directory else [target])
+    )
     stamp, edges = (origin or {}).get("stamp"), description["edges"]
-    return Export(path=target, graph=stamp, edges=edges, size_bytes=size_bytes, format=format)
+    return Export(
+        path=target, graph=stamp, edges=edges, size_bytes=size_bytes, format=format
+    )
 
 
 def find_format(name: str) -> Format:
@@ -117,7 +142,15 @@ def find_format(name: str) -> Format:
 def refuse_foreign_options(format: str, options: ExportOptions) -> None:
     """Raise `UsageError` for an option that only other formats have."""
     for name in ExportOptions.model_fields:
-        having = [other for other, exporter in FORMATS.items() if name in exporter.own_options]
-        if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
+        having = [
+            other for other, exporter in FORMATS.items() if name in exporter.own_options
+        ]
+        if (
+            having
+            and format not in having
+            and getattr(options, name) != getattr(DEFAULTS, name)
+        ):
             option = option_name(ExportOptions, name)
-            raise UsageError(f"{option} applies to --format {', '.join(having)}, not to {format}; omit it")
+            raise UsageError(
+                f"{option} applies to --format {', '.join(having)}, not to {format}; omit it"
+            )

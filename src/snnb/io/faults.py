@@ -25,18 +25,26 @@ WORDS = {
     "too_short": "too few entries (at least {min_length:,})",
     "too_long": "too many entries (at most {max_length:,})",
     "value_error": "{error}",
-    **dict.fromkeys(("int_type", "int_from_float", "int_parsing", "int_parsing_size"), "{value} is not an integer"),
+    **dict.fromkeys(
+        ("int_type", "int_from_float", "int_parsing", "int_parsing_size"),
+        "{value} is not an integer",
+    ),
     **dict.fromkeys(("float_type", "float_parsing"), "{value} is not a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "{value} is not true or false"),
     **dict.fromkeys(("string_type", "path_type"), "{value} is not text"),
     **dict.fromkeys(("list_type", "tuple_type"), "{value} is not a list"),
-    **dict.fromkeys(("dict_type", "model_attributes_type", "model_type"), "{value} is not a mapping"),
+    **dict.fromkeys(
+        ("dict_type", "model_attributes_type", "model_type"), "{value} is not a mapping"
+    ),
 }
 Place = Tuple[Any, ...]  # keys and indices
 
 
 def faults_in_words(
-    error: ValidationError, kind: Type[BaseModel] = BaseModel, data: object = None, unknown: str = ""
+    error: ValidationError,
+    kind: Type[BaseModel] = BaseModel,
+    data: object = None,
+    unknown: str = "",
 ) -> str:
     """Return the faults of a document, of type `kind` and content `data`, in one line, each with its place.
 
@@ -45,20 +53,34 @@ def faults_in_words(
     """
     faults: Dict[Place, List[str]] = {}
     for wrong in error.errors(include_url=False):
-        place = wrong["loc"] if data is None else _place(wrong["loc"], data, wrong["type"] == "missing")
+        place = (
+            wrong["loc"]
+            if data is None
+            else _place(wrong["loc"], data, wrong["type"] == "missing")
+        )
         words = WORDS.get(wrong["type"])
-        text = wrong["msg"] if words is None else words.format(value=_shown(wrong["input"]), **wrong.get("ctx", {}))
+        text = (
+            wrong["msg"]
+            if words is None
+            else words.format(value=_shown(wrong["input"]), **wrong.get("ctx", {}))
+        )
         if wrong["type"] == "extra_forbidden":
             text = unknown or f"unknown key{_meant(place, kind)}"
         if text not in faults.setdefault(place, []):
             faults[place].append(text[:LONGEST_FAULT])
     inner = {place[:length] for place in faults for length in range(len(place))}
     lines = [  # without the faults of a union whose member is at fault further in
-        ": ".join(filter(None, [".".join(map(str, place))[:LONGEST_PLACE], " and ".join(texts)]))
+        ": ".join(
+            filter(
+                None, [".".join(map(str, place))[:LONGEST_PLACE], " and ".join(texts)]
+            )
+        )
         for place, texts in faults.items()
         if place not in inner
     ]
-    more = [f"and {len(lines) - MOST_FAULTS:,} more"] if len(lines) > MOST_FAULTS else []
+    more = (
+        [f"and {len(lines) - MOST_FAULTS:,} more"] if len(lines) > MOST_FAULTS else []
+    )
     return "; ".join([*lines[:MOST_FAULTS], *more])
 
 
@@ -67,11 +89,17 @@ def _place(location: Place, data: Any, missing: bool) -> Place:
 
     `missing` says whether the last key or index is not in the data.
     """
-    if location[-1:] == ("[key]",):  # the key itself is at fault; pydantic may write it as text
+    if location[-1:] == (
+        "[key]",
+    ):  # the key itself is at fault; pydantic may write it as text
         location, missing = location[:-1], True
     place: List[Any] = []
     for part in location[:-1] if missing else location:
-        known = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        known = (
+            part in data
+            if isinstance(data, dict)
+            else isinstance(data, list) and part in range(len(data))
+        )
         if known:
             data = data[part]
             place.append(part)
@@ -92,10 +120,14 @@ def _meant(place: Place, kind: Type[BaseModel]) -> str:
     kinds = [kind]
     for part in place[:-1]:
         fields = [one.model_fields[part] for one in kinds if part in one.model_fields]
-        kinds = [model for field in fields for model in _models(field.annotation)] or kinds
+        kinds = [
+            model for field in fields for model in _models(field.annotation)
+        ] or kinds
     keys = [key for one in kinds for key in one.model_fields]
     near = get_close_matches(str(place[-1]), keys, n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (the keys are {', '.join(keys)})"
+    return (
+        f" (did you mean {near[0]}?)" if near else f" (the keys are {', '.join(keys)})"
+    )
 
 
 def _models(annotation: Any) -> Iterator[Type[BaseModel]]:

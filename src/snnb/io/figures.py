@@ -19,12 +19,28 @@ from matplotlib.transforms import Bbox
 
 from snnb.io.text import printable
 
-HUES = ("#2364aa", "#d1495b", "#3d8b5a", "#b8860b", "#6a4c93", "#0e7c7b", "#8d6e63", "#5f6b7a", "#c2185b", "#7cb342")
-Target = Union[Path, BinaryIO]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
+HUES = (
+    "#2364aa",
+    "#d1495b",
+    "#3d8b5a",
+    "#b8860b",
+    "#6a4c93",
+    "#0e7c7b",
+    "#8d6e63",
+    "#5f6b7a",
+    "#c2185b",
+    "#7cb342",
+)
+Target = Union[
+    Path, BinaryIO
+]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
 DPI = 120
 PAGE_WIDTH = 5.2  # inches of a figure in a page; on a screen of 400 pixels its text then has nearly its nominal size
 LEGEND_WIDTH = 9.5  # of a figure with a legend beside it: the width of a page of 1,200 pixels is 11.6
-TIME_FIELD = {".svg": "Date", ".pdf": "CreationDate"}  # metadata in which equal figures differ
+TIME_FIELD = {
+    ".svg": "Date",
+    ".pdf": "CreationDate",
+}  # metadata in which equal figures differ
 # Independent of the user's matplotlibrc; functions that draw a figure are decorated with `styled`.
 STYLE = {
     "axes.axisbelow": True,
@@ -61,14 +77,20 @@ class Figure(matplotlib.figure.Figure):
 
 def layer_colours(layers: int) -> np.ndarray:
     """Return a colour for each layer, from blue (the first) to red (the last): float64, shape (layers, 3), 0 to 1."""
-    return np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, layers)))[:, :3]
+    return np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, layers)))[
+        :, :3
+    ]
 
 
 def shortened(name: str, longest: int) -> str:
     """Return a name as one printable line of at most `longest` characters, with `…` in place of its middle."""
     text = printable(name).replace("\n", "\\n")
     begin = (longest - 1) // 2
-    return text if len(text) <= longest else f"{text[:begin]}…{text[begin + 1 - longest :]}"
+    return (
+        text
+        if len(text) <= longest
+        else f"{text[:begin]}…{text[begin + 1 - longest :]}"
+    )
 
 
 def plain(name: str, longest: int = 32) -> str:
@@ -77,7 +99,9 @@ def plain(name: str, longest: int = 32) -> str:
     `…` replaces the middle of a name of more than `longest` characters.
     """
     glyphs = get_font(findfont(FontProperties())).get_charmap()
-    drawn = "".join(char if ord(char) in glyphs else "?" for char in shortened(name, longest))
+    drawn = "".join(
+        char if ord(char) in glyphs else "?" for char in shortened(name, longest)
+    )
     return drawn.replace("$", r"\$")
 
 
@@ -99,7 +123,9 @@ def save(figure: Figure, target: Target, page_width: float = PAGE_WIDTH) -> None
     figure.tight_layout()
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
         metadata = {TIME_FIELD.get(suffix, "Software"): None}
-        figure.savefig(target, format=suffix[1:], dpi=DPI, transparent=in_page, metadata=metadata)
+        figure.savefig(
+            target, format=suffix[1:], dpi=DPI, transparent=in_page, metadata=metadata
+        )
 
 
 def count_decades(axes: Axes, *names: str) -> None:
@@ -131,14 +157,23 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
     axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="small")
 
 
-def label_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> None:
+def label_points(
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    colours: Sequence[str],
+) -> None:
     """Name points by labels that do not overlap; a line joins a point and a label farther away.
 
     A point whose labels would all overlap others, or leave the axes, has none. Limits and scales of the axes are final,
     and nothing that changes the layout of the figure is drawn later.
     """
     axes.figure.tight_layout()
-    renderer, size = FigureCanvasAgg(axes.figure).get_renderer(), axes.figure.dpi * MARKER / 72
+    renderer, size = (
+        FigureCanvasAgg(axes.figure).get_renderer(),
+        axes.figure.dpi * MARKER / 72,
+    )
     inside = axes.get_window_extent(renderer)
     places = axes.transData.transform(np.stack([x, y], axis=1)) if len(names) else []
     taken = [Bbox.from_bounds(*(place - size / 2), size, size) for place in places]
@@ -147,7 +182,15 @@ def label_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str],
     above = [LINE * (row + 0.5) for row in range(ROWS)]
     for name, where, colour in zip(names, zip(x, y), colours):
         arrow = {**line, "color": colour}
-        label = axes.annotate(name, where, (0, 0), color=colour, textcoords="offset points", arrowprops=arrow, **style)
+        label = axes.annotate(
+            name,
+            where,
+            (0, 0),
+            color=colour,
+            textcoords="offset points",
+            arrowprops=arrow,
+            **style,
+        )
         for height, sign, side in itertools.product(above, (1, -1), (1, -1)):
             label.set_position((side * MARKER, sign * height))
             label.set_horizontalalignment("left" if side > 0 else "right")

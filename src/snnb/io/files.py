@@ -59,7 +59,10 @@ ADVICE = {
 def refuse_special(path: Path) -> None:
     """Raise `DamagedError` for a pipe, socket or device, which would be read without end."""
     if not path.is_file() and not path.is_dir() and path.exists():
-        raise DamagedError(path, "neither a regular file nor a directory; write its content to a file and give that")
+        raise DamagedError(
+            path,
+            "neither a regular file nor a directory; write its content to a file and give that",
+        )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -95,7 +98,11 @@ def naming(path: Path, hidden: Optional[Path] = None) -> Iterator[None]:
         yield
     except OSError as error:
         named = error.filename2 or error.filename  # of a copy, the former is the target
-        is_hidden = isinstance(named, (str, Path)) and hidden is not None and str(named).startswith(str(hidden))
+        is_hidden = (
+            isinstance(named, (str, Path))
+            and hidden is not None
+            and str(named).startswith(str(hidden))
+        )
         if error.errno is None or (named is not None and not is_hidden):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
@@ -153,9 +160,13 @@ def raise_on_full_disk(directory: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        reported = getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
+        reported = getattr(error, "errno", None) in FULL or any(
+            f"errno = {number}," in str(error) for number in FULL
+        )
         if reported or shutil.disk_usage(directory).free < BLOCK:
-            raise ResourceError(f"{directory.parent}: {ADVICE[errno.ENOSPC]}") from error
+            raise ResourceError(
+                f"{directory.parent}: {ADVICE[errno.ENOSPC]}"
+            ) from error
         raise
 
 
@@ -175,7 +186,11 @@ _PARTIAL_NAME = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(PARTIAL)}", re.DO
 
 @contextmanager
 def atomic_path(
-    target: Path, *, force: bool, companions: Sequence[Path] = (), outdated: Sequence[Path] = ()
+    target: Path,
+    *,
+    force: bool,
+    companions: Sequence[Path] = (),
+    outdated: Sequence[Path] = (),
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
@@ -196,7 +211,9 @@ def atomic_path(
             sync_tree(scratch)
             with _locked(target.parent):
                 for path in (target, *companions):
-                    refuse_existing(path, force=force)  # another process may have written it meanwhile
+                    refuse_existing(
+                        path, force=force
+                    )  # another process may have written it meanwhile
                 names = [path.name for path in (target, *companions)]
                 is_directory = temporary.is_dir() or target.is_dir()
                 if is_directory or companions or any(map(os.path.lexists, outdated)):
@@ -223,7 +240,9 @@ def write_text_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)  # fails for a directory, which `atomic_path` would replace
+        temporary.replace(
+            path
+        )  # fails for a directory, which `atomic_path` would replace
         sync_directory(path.parent)
 
 
@@ -261,7 +280,9 @@ def _own_directory(target: Path) -> Iterator[Path]:
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
         with naming(target, hidden=target.with_name(f".{target.name}.")):
-            scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
+            scratch = Path(
+                tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent))
+            )
         try:
             owner = (scratch / OWNER).open("xb")
             owner.write(_record(target.name))
@@ -283,13 +304,19 @@ def _own_directory(target: Path) -> Iterator[Path]:
 
 def _record(target: str) -> bytes:
     """Return the content of `.owner` in the temporary directory of a target."""
-    return f"snnb writes {target} in this directory\n".encode("utf-8", "surrogateescape")
+    return f"snnb writes {target} in this directory\n".encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
     for scratch in folder.glob(f".*{PARTIAL}"):
         scratch_target = target_of(scratch.name)
-        if scratch_target is None or target not in (None, scratch_target) or scratch.is_symlink():
+        if (
+            scratch_target is None
+            or target not in (None, scratch_target)
+            or scratch.is_symlink()
+        ):
             continue
         if _is_leftover(scratch, scratch_target):
             _discard(scratch)
@@ -387,7 +414,11 @@ def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:
 
 
 def refuse_foreign(
-    path: Path, own: Collection[str] = (), *, mark: str = "", error: Type[SnnbError] = UsageError
+    path: Path,
+    own: Collection[str] = (),
+    *,
+    mark: str = "",
+    error: Type[SnnbError] = UsageError,
 ) -> None:
     """Raise `error` if `path` is a link, or if replacing it would lose a file that `snnb` has not written.
 
@@ -397,15 +428,25 @@ def refuse_foreign(
     refuse_link(path, error)
     if not path.exists():
         return
-    known = {str(part) for name in own for part in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    known = {
+        str(part)
+        for name in own
+        for part in (PurePosixPath(name), *PurePosixPath(name).parents)
+    }
     for entry in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if entry == path and mark:
             with path.open("rb") as file:
                 is_own = mark.encode() in file.read(2048)
         else:
-            is_own = not entry.is_symlink() and entry != path and entry.relative_to(path).as_posix() in known
+            is_own = (
+                not entry.is_symlink()
+                and entry != path
+                and entry.relative_to(path).as_posix() in known
+            )
         if not is_own:
-            raise error(f"{entry} was not written by `snnb` and would be lost; move it away first")
+            raise error(
+                f"{entry} was not written by `snnb` and would be lost; move it away first"
+            )
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
@@ -420,6 +461,10 @@ def refuse_existing(target: Path, *, force: bool) -> None:
         return
     mode = target.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-        raise UsageError(f"{target} is a pipe, socket or device, which is not replaced; give another path")
+        raise UsageError(
+            f"{target} is a pipe, socket or device, which is not replaced; give another path"
+        )
     if not force:
-        raise UsageError(f"{target} exists; give another path, or --force to replace it")
+        raise UsageError(
+            f"{target} exists; give another path, or --force to replace it"
+        )

@@ -36,7 +36,9 @@ class OpenedFile(h5py.File):
 _budgets: "WeakValueDictionary[int, Budget]" = WeakValueDictionary()
 
 
-def open_file(path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None) -> OpenedFile:
+def open_file(
+    path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None
+) -> OpenedFile:
     """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive with this `budget`.
 
     Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to data in another file.
@@ -62,7 +64,9 @@ def open_file(path: Path, content: Optional[BinaryIO] = None, budget: Optional[B
 def budget_of(item: Union[h5py.Group, h5py.Dataset]) -> Budget:
     """Return the budget of the opened file that a group or dataset is in."""
     budget = _budgets.get(_file_number(item))
-    if budget is None:  # the dataset is still in use, and no longer the object of the file
+    if (
+        budget is None
+    ):  # the dataset is still in use, and no longer the object of the file
         return Budget(Path(item.file.filename))
     return budget
 
@@ -81,9 +85,15 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
     def fault_of(name: bytes, link: h5py.h5l.LinkInfo) -> Optional[str]:
         where = text_of(name)
         if link.type == h5py.h5l.TYPE_EXTERNAL:
-            return f"the link {where} refers to {text_of(file.id.links.get_val(name)[0])}"
+            return (
+                f"the link {where} refers to {text_of(file.id.links.get_val(name)[0])}"
+            )
         if link.type != h5py.h5l.TYPE_HARD:
-            return None if link.type == h5py.h5l.TYPE_SOFT else f"the link {where} is of a user-defined type"
+            return (
+                None
+                if link.type == h5py.h5l.TYPE_SOFT
+                else f"the link {where} is of a user-defined type"
+            )
         dataset = h5py.h5o.open(file.id, name)
         if not isinstance(dataset, h5py.h5d.DatasetID):
             return None
@@ -91,7 +101,10 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
         if creation.get_external_count():
             return f"the dataset {where} is stored in {text_of(creation.get_external(0)[0])}"
         if creation.get_layout() == h5py.h5d.VIRTUAL:
-            sources = [creation.get_virtual_filename(number) for number in range(creation.get_virtual_count())]
+            sources = [
+                creation.get_virtual_filename(number)
+                for number in range(creation.get_virtual_count())
+            ]
             return f"the dataset {where} is virtual and refers to {text_of(sources[0]) if sources else 'no file'}"
         return None
 
@@ -100,11 +113,15 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
     except RAISED_BY_HDF5 as error:
         raise damaged(path, error) from None
     if fault is not None:
-        raise DamagedError(path, f"{fault}; only data in the file itself are read: copy them into it")
+        raise DamagedError(
+            path, f"{fault}; only data in the file itself are read: copy them into it"
+        )
 
 
 @contextmanager
-def reading(path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None) -> Iterator[OpenedFile]:
+def reading(
+    path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None
+) -> Iterator[OpenedFile]:
     """Open an HDF5 file, see `open_file`; raise `DamagedError` if HDF5 raises inside the block."""
     with open_file(path, content, budget) as file:
         try:
@@ -180,7 +197,9 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
 
     Text is written as bytes, which h5py 2 and TensorFlow 2.2 expect.
     """
-    target.attrs.update({k: v.encode() if isinstance(v, str) else v for k, v in source.attrs.items()})
+    target.attrs.update(
+        {k: v.encode() if isinstance(v, str) else v for k, v in source.attrs.items()}
+    )
     for name, item in source.items():
         if isinstance(item, h5py.Group):
             copy_without_times(item, target.create_group(name))
@@ -242,7 +261,9 @@ def _texts(stored: h5py.Dataset) -> np.ndarray:
     return texts
 
 
-_maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = WeakValueDictionary()  # while an array needs them
+_maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = (
+    WeakValueDictionary()
+)  # while an array needs them
 
 
 def mapped_array(stored: h5py.Dataset) -> np.ndarray:
@@ -253,9 +274,13 @@ def mapped_array(stored: h5py.Dataset) -> np.ndarray:
     status = os.fstat(descriptor)
     file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
     mapped = _maps.get(file)
-    if mapped is None:  # one for all arrays of the file, since each has a file descriptor
+    if (
+        mapped is None
+    ):  # one for all arrays of the file, since each has a file descriptor
         mapped = _maps[file] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
+    return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(
+        stored.shape
+    )
 
 
 def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:

@@ -16,7 +16,14 @@ from snnb.io.budget import Budget
 from snnb.io.files import refuse_special
 
 RAISED_BY_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
-RAISED_BY_NUMPY = (ValueError, TypeError, SyntaxError, RuntimeError, LookupError, *RAISED_BY_ZIP)
+RAISED_BY_NUMPY = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    LookupError,
+    *RAISED_BY_ZIP,
+)
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -30,7 +37,9 @@ def load_array(path: Path) -> np.ndarray:
             _check_held(path, "not a complete npy file: it ", path.stat().st_size, file)
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except RAISED_BY_NUMPY as error:
-        raise DamagedError(path, f"not a complete npy file ({first_line(error)})") from None
+        raise DamagedError(
+            path, f"not a complete npy file ({first_line(error)})"
+        ) from None
     if not isinstance(array, np.ndarray):
         raise DamagedError(path, "not an npy file")
     return array
@@ -46,8 +55,14 @@ def load_archive(
     """
     arrays: Dict[str, np.ndarray] = {}
     with _reading_archive(path) as archive:
-        members = {member.filename[: -len(".npy")]: member for member in archive.infolist()}
-        members = {name: member for name, member in members.items() if names is None or name in names}
+        members = {
+            member.filename[: -len(".npy")]: member for member in archive.infolist()
+        }
+        members = {
+            name: member
+            for name, member in members.items()
+            if names is None or name in names
+        }
         _check_sizes(Budget(path), archive, members.values())
         for name, member in members.items():
             with archive.open(member) as file:
@@ -65,7 +80,9 @@ def check_archive(path: Path) -> None:
         _check_sizes(Budget(path), archive, archive.infolist())
 
 
-def read_member(budget: Budget, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1) -> bytes:
+def read_member(
+    budget: Budget, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1
+) -> bytes:
     """Read a member of a zip file, of which a byte takes `memory_bytes`, after drawing them."""
     _require_deflate(budget.path, archive.getinfo(name))
     budget.draw(archive.getinfo(name).file_size, f"bytes of {name}", memory_bytes)
@@ -75,10 +92,17 @@ def read_member(budget: Budget, archive: zipfile.ZipFile, name: str, memory_byte
 def read_header(file: IO[bytes]) -> Tuple[Tuple[int, ...], np.dtype]:
     """Return shape and type of the array of an opened npy file; raise one of `RAISED_BY_NUMPY` if it has none."""
     older = np.lib.format.read_magic(file) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if older else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if older
+        else np.lib.format.read_array_header_2_0
+    )
     try:
         shape, _, dtype = read(file)
-    except (MemoryError, tokenize.TokenError):  # of many brackets, by the parser of Python 3.8
+    except (
+        MemoryError,
+        tokenize.TokenError,
+    ):  # of many brackets, by the parser of Python 3.8
         raise ValueError("its header is not valid") from None
     return shape, dtype
 
@@ -91,9 +115,13 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(str(path)) as archive:
             yield archive
     except RAISED_BY_NUMPY as error:
-        raise DamagedError(path, f"not a complete npz file ({first_line(error)})") from None
+        raise DamagedError(
+            path, f"not a complete npz file ({first_line(error)})"
+        ) from None
     except OSError as error:
-        if error.errno != errno.EINVAL:  # zipfile seeks to a position that a damaged file names
+        if (
+            error.errno != errno.EINVAL
+        ):  # zipfile seeks to a position that a damaged file names
             raise
         raise DamagedError(path, "not a complete npz file") from None
 
@@ -101,15 +129,22 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
     """Raise `DamagedError` for other compression, of which zipfile may unpack gigabytes to read one byte."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DamagedError(path, f"{member.filename} is compressed, but not by deflate; pack it with deflate")
+        raise DamagedError(
+            path,
+            f"{member.filename} is compressed, but not by deflate; pack it with deflate",
+        )
 
 
-def _check_sizes(budget: Budget, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
+def _check_sizes(
+    budget: Budget, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]
+) -> None:
     """Compare the sizes that headers declare with those of the members, and draw them."""
     for member in members:
         _require_deflate(budget.path, member)
         with archive.open(member) as file:
-            number, item_bytes = _check_held(budget.path, f"{member.filename} ", member.file_size, file)
+            number, item_bytes = _check_held(
+                budget.path, f"{member.filename} ", member.file_size, file
+            )
         budget.draw(number, f"values of {member.filename}", item_bytes)
 
 
@@ -120,9 +155,16 @@ def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int,
     """
     shape, dtype = read_header(file)
     number, data_bytes = math.prod(shape), size - file.tell()
-    item_bytes = dtype.itemsize if dtype.itemsize > 0 else max(data_bytes, 1)  # numpy's number of bytes can overflow
-    if number * item_bytes > data_bytes and not dtype.hasobject:  # numpy refuses objects
-        raise DamagedError(path, f"{name}declares {number:,} values of {dtype}, and holds {data_bytes:,} bytes")
+    item_bytes = (
+        dtype.itemsize if dtype.itemsize > 0 else max(data_bytes, 1)
+    )  # numpy's number of bytes can overflow
+    if (
+        number * item_bytes > data_bytes and not dtype.hasobject
+    ):  # numpy refuses objects
+        raise DamagedError(
+            path,
+            f"{name}declares {number:,} values of {dtype}, and holds {data_bytes:,} bytes",
+        )
     return number, item_bytes
 
 
@@ -135,7 +177,9 @@ def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> Non
 def write_header(file: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) -> None:
     """Write the header of an npy file, which the values follow in any number of parts."""
     description = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(file, {"descr": description, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": description, "fortran_order": False, "shape": shape}
+    )
 
 
 def one_hot(numbers: np.ndarray, classes: int) -> np.ndarray:

@@ -8,10 +8,29 @@ import zlib
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Type, TypeVar, cast
+from typing import (
+    IO,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+    cast,
+)
 
 import yaml
-from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_memory
@@ -27,7 +46,9 @@ LONGEST_NAME = 200  # characters
 LONGEST_LINE = 100_000  # characters of a line of a table
 LINE_BYTES = 70  # of a line in memory, besides its characters
 MOST_ROWS = 20  # of a table in a notebook
-JSON_BYTES = 50  # of memory for a byte of JSON, at most: of short mappings in one another
+JSON_BYTES = (
+    50  # of memory for a byte of JSON, at most: of short mappings in one another
+)
 DEEPEST = 50  # lists and mappings of YAML in one another
 LONGEST_NUMBER = 100  # characters of a number of YAML
 MOST_REPEATED = 100_000  # values of YAML that aliases repeat
@@ -65,18 +86,26 @@ def read_lines(path: Path) -> List[str]:
             size = lines = 0
             for block in iter(partial(file.read, BLOCK), b""):
                 size, lines = size + len(block), lines + block.count(b"\n")
-            require_memory(3 * size + LINE_BYTES * lines, f"{path}: its {lines:,} lines")
+            require_memory(
+                3 * size + LINE_BYTES * lines, f"{path}: its {lines:,} lines"
+            )
             file.seek(0)
             content = file.read()
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DamagedError(path, f"not a complete gzip file ({first_line(error)})") from None
+            raise DamagedError(
+                path, f"not a complete gzip file ({first_line(error)})"
+            ) from None
     text = decoded(content, path).lstrip("\ufeff")
     rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while rows and not rows[-1].strip():
         rows.pop()
-    long = next((number for number, row in enumerate(rows, 1) if len(row) >= LONGEST_LINE), None)
+    long = next(
+        (number for number, row in enumerate(rows, 1) if len(row) >= LONGEST_LINE), None
+    )
     if long is not None:
-        raise DamagedError(path, f"line {long:,} has {LONGEST_LINE:,} characters or more")
+        raise DamagedError(
+            path, f"line {long:,} has {LONGEST_LINE:,} characters or more"
+        )
     return rows
 
 
@@ -104,7 +133,9 @@ def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(path, f"{which}not valid JSON ({first_line(error)})") from None
+        raise DamagedError(
+            path, f"{which}not valid JSON ({first_line(error)})"
+        ) from None
 
 
 def write_json(path: Path, value: JsonValue) -> None:
@@ -127,8 +158,16 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
         return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise invalid_yaml(error, path) from None
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
-        raise DamagedError(path, f"holds a value that is not valid ({first_line(error)})") from None
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # of numbers and dates
+        raise DamagedError(
+            path, f"holds a value that is not valid ({first_line(error)})"
+        ) from None
 
 
 def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
@@ -158,8 +197,14 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if (key.tag, key.value) in keys:
-                name, line = printable(key.value)[:LONGEST_NAME], key.start_mark.line + 1
-                raise DamagedError(path, f"the key {name} is given several times, again in line {line}; keep one")
+                name, line = (
+                    printable(key.value)[:LONGEST_NAME],
+                    key.start_mark.line + 1,
+                )
+                raise DamagedError(
+                    path,
+                    f"the key {name} is given several times, again in line {line}; keep one",
+                )
             keys.add((key.tag, key.value))
 
 
@@ -169,16 +214,23 @@ def refuse_deep_yaml(text: str) -> None:
     libyaml composes nested values recursively on the stack of C, and a merge (`<<`) copies the values of aliases.
     """
     values = repeated = 0
-    opened: List[Tuple[Optional[str], int]] = []  # anchors of lists and mappings, and the values before
+    opened: List[
+        Tuple[Optional[str], int]
+    ] = []  # anchors of lists and mappings, and the values before
     sizes: Dict[Optional[str], int] = {}  # values of anchors, with repeated ones
     for event in yaml.parse(text, Loader=YAML_LOADER):
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, before = opened.pop()
             sizes[anchor] = values - before
         elif isinstance(event, yaml.AliasEvent):
-            values, repeated = values + sizes.get(event.anchor, 0), repeated + sizes.get(event.anchor, 0)
+            values, repeated = (
+                values + sizes.get(event.anchor, 0),
+                repeated + sizes.get(event.anchor, 0),
+            )
             if repeated > MOST_REPEATED:
-                raise ValueError(f"aliases of YAML repeat more than {MOST_REPEATED:,} values")
+                raise ValueError(
+                    f"aliases of YAML repeat more than {MOST_REPEATED:,} values"
+                )
         elif isinstance(event, yaml.NodeEvent):
             if isinstance(event, yaml.CollectionStartEvent):
                 opened.append((event.anchor, values))
@@ -190,7 +242,11 @@ def refuse_deep_yaml(text: str) -> None:
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:
     """Return the error for a file that is not valid YAML, with the line."""
     mark = getattr(error, "problem_mark", None)
-    return DamagedError(path, "not valid YAML" + (f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""))
+    return DamagedError(
+        path,
+        "not valid YAML"
+        + (f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""),
+    )
 
 
 def printable(text: str) -> str:
@@ -211,15 +267,26 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+def html_table(
+    title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()
+) -> str:
     """Return a small HTML table for a notebook: escaped text, and at most `MOST_ROWS` rows."""
-    cells = [[number(value).value if isinstance(value, (int, float)) else str(value) for value in row] for row in rows]
+    cells = [
+        [
+            number(value).value if isinstance(value, (int, float)) else str(value)
+            for value in row
+        ]
+        for row in rows
+    ]
     left_out = len(cells) - MOST_ROWS
     if left_out > 0:
         cells[MOST_ROWS:] = [[f"… {left_out:,} more"]]
     lines = [("th", head), *(("td", row) for row in cells)]
     escaped = (
-        "".join(f'<{tag} style="text-align: left">{html.escape(printable(text))}</{tag}>' for text in line)
+        "".join(
+            f'<{tag} style="text-align: left">{html.escape(printable(text))}</{tag}>'
+            for text in line
+        )
         for tag, line in lines
     )
     body = "".join(f"<tr>{line}</tr>" for line in escaped if line)
@@ -228,7 +295,9 @@ def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str]
 
 def is_name(text: str) -> bool:
     """Whether a text is valid as the name of a layer: not empty, at most `LONGEST_NAME` printable characters."""
-    return 0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text
+    return (
+        0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text
+    )
 
 
 T = TypeVar("T", bound="Document")
@@ -243,12 +312,18 @@ class Document(BaseModel):
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
         values: Dict[str, object] = plain(self)
         fields = type(self).model_fields
-        return {name: value for name, value in values.items() if value is not None or fields[name].is_required()}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None or fields[name].is_required()
+        }
 
     def write(self, path: Path) -> None:
         """Write the document with one line for each key."""
         values = self.model_dump(mode="json")
-        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+        lines = ",\n".join(
+            f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()
+        )
         path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
@@ -259,4 +334,6 @@ def read_document(kind: Type[T], path: Path) -> T:
         return kind.model_validate_json(text)
     except ValidationError as error:
         unknown = f"unknown to snnb {__version__}, use the snnb that wrote the file"
-        raise DamagedError(path, faults_in_words(error, kind, parse_json(text, path), unknown)) from None
+        raise DamagedError(
+            path, faults_in_words(error, kind, parse_json(text, path), unknown)
+        ) from None

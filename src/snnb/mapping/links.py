@@ -262,7 +262,9 @@ def _add_trees(
             start = trees.start[trees.cores[n]]
             end = trees.start[trees.cores[n] + 1]
             cores = trees.label[start:end]
-            _add_tree(trees.spikes[n], trees.x[n], trees.y[n], x, y, cores, buffer, loads)
+            _add_tree(
+                trees.spikes[n], trees.x[n], trees.y[n], x, y, cores, buffer, loads
+            )
 
 
 @inner
@@ -326,7 +328,9 @@ def write_links(path: Path, routes: Routes, multicast: LinkLoads) -> None:
     links = list_links(routes.area)
     order = np.lexsort(links.T[::-1])
     order = order[multicast.all[order] > 0]
-    rows = zip(links[order].tolist(), *(load[order].tolist() for load in columns.values()))
+    rows = zip(
+        links[order].tolist(), *(load[order].tolist() for load in columns.values())
+    )
     lines = [",".join(["x", "y", "to_x", "to_y", *columns])]
     lines += [",".join([*map(str, ends), *map(repr, loads)]) for ends, *loads in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

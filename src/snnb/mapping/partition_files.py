@@ -204,7 +204,9 @@ def without_cores(hardware: AnyHardware, path: Path) -> AnyHardware:
     listed_cores = [row[0] if len(row) == 1 else tuple(row) for row in lines.tolist()]
     unavailable = dict.fromkeys((*(hardware.unavailable or ()), *listed_cores))
     if len(unavailable) == np.prod(sides):
-        raise InputError(f"{path}: no core of {hardware.name} is left; list fewer cores")
+        raise InputError(
+            f"{path}: no core of {hardware.name} is left; list fewer cores"
+        )
     return hardware.model_copy(update={"unavailable": tuple(unavailable)})
 
 

@@ -246,7 +246,12 @@ def _count_below(values: np.ndarray) -> np.ndarray:
 
 def _sums_of_areas(sums: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return the sum over each area of this size, by its smallest x and y."""
-    return sums[width:, height:] - sums[:-width, height:] - sums[width:, :-height] + sums[:-width, :-height]
+    return (
+        sums[width:, height:]
+        - sums[:-width, height:]
+        - sums[width:, :-height]
+        + sums[:-width, :-height]
+    )
 
 
 def _nearest_area(

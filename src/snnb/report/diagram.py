@@ -54,7 +54,10 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     """Draw a network."""
     depth = depths(len(boxes), arrows)
     passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
-    closes = any(rows <= 0 and arrow.source != arrow.target for arrow, rows in zip(arrows, passed))
+    closes = any(
+        rows <= 0 and arrow.source != arrow.target
+        for arrow, rows in zip(arrows, passed)
+    )
     margin = MARGIN + (BEND if closes else LOOP if min(passed, default=1) <= 0 else 0)
     rows: Dict[int, List[int]] = {}
     for number, at in enumerate(depth):
@@ -62,7 +65,9 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     widest = max((len(row) for row in rows.values()), default=1)
     inner = widest * BOX + (widest - 1) * BETWEEN
     left = {
-        number: margin + (inner - len(row) * BOX - (len(row) - 1) * BETWEEN) / 2 + place * (BOX + BETWEEN)
+        number: margin
+        + (inner - len(row) * BOX - (len(row) - 1) * BETWEEN) / 2
+        + place * (BOX + BETWEEN)
         for row in rows.values()
         for place, number in enumerate(row)
     }
@@ -70,11 +75,16 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     largest = max((arrow.carries for arrow in arrows), default=0.0) or 1.0
     # With many curves next to a row, all arrows are thinner, so that they can be
     # distinguished.
-    curves_per_row = sum(abs(rows_over) for rows_over in passed if rows_over != 1) / max(1, len(rows))
+    curves_per_row = sum(
+        abs(rows_over) for rows_over in passed if rows_over != 1
+    ) / max(1, len(rows))
     widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, curves_per_row))
     parts = []
     for arrow, forward in zip(arrows, passed):
-        (x, y), (u, v) = ((left[number], top[number] + TALL / 2) for number in (arrow.source, arrow.target))
+        (x, y), (u, v) = (
+            (left[number], top[number] + TALL / 2)
+            for number in (arrow.source, arrow.target)
+        )
         if forward == 1:
             line = f"M{x + BOX / 2:.1f} {y + TALL / 2:.1f}L{u + BOX / 2:.1f} {v - TALL / 2 - 6:.1f}"
             tip = f"M{u + BOX / 2 - 5:.1f} {v - TALL / 2 - 7:.1f}h10l-5 7z"
@@ -87,10 +97,13 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
                 5.0,
                 math.log2(max(map(abs, passed)) + 1),
             )
-            bulge = x - LOOP if arrow.source == arrow.target else edge + side * (14 + (BEND - 20) * share * 4 / 3)
-            line = (
-                f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + side * 6:.1f} {v - 6:.1f}"
+            bulge = (
+                x - LOOP
+                if arrow.source == arrow.target
+                else edge + side * (14 + (BEND - 20) * share * 4 / 3)
             )
+            line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f}"
+            line += f" {bulge:.1f} {v - 6:.1f} {u + side * 6:.1f} {v - 6:.1f}"
             tip = f"M{u + side * 7:.1f} {v - 11:.1f}v10l{-side * 7} -5z"
         title = escape(
             printable(
@@ -148,5 +161,9 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
     graph.remove_edges_from(
         [(s, t) for s, t in graph.edges if s >= t and cycle[s] == cycle[t]],
     )
-    depth = {box: at for at, row in enumerate(networkx.topological_generations(graph)) for box in row}
+    depth = {
+        box: at
+        for at, row in enumerate(networkx.topological_generations(graph))
+        for box in row
+    }
     return [depth[box] for box in range(boxes)]

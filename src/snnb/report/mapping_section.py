@@ -37,9 +37,13 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
     mappings = mappings_of(run)
     all_mappings = _table_of_mappings(mappings, stamp)
     if stamp is None:
-        command = shlex.join(["snnb", "map", "--run-dir", str(run.path)]) + " --hardware NAME"
+        command = (
+            shlex.join(["snnb", "map", "--run-dir", str(run.path)]) + " --hardware NAME"
+        )
         words = [f"No mapping of this graph: `{command}` makes one."]
-        return Section("mapping", "Mapping", words, tables=[all_mappings] if mappings else [])
+        return Section(
+            "mapping", "Mapping", words, tables=[all_mappings] if mappings else []
+        )
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import COST, LayerCost
 
@@ -83,7 +87,9 @@ def _table_of_mappings(
     for name, *cells in table:
         row = [f"{name} (below)" if name == stamp else name, *cells]
         marked.append([row[column] for column in filled])
-    right = [place for place, column in enumerate(filled) if column >= len(MAPPING_TEXTS)]
+    right = [
+        place for place, column in enumerate(filled) if column >= len(MAPPING_TEXTS)
+    ]
     return Table([head[column] for column in filled], marked, right=right)
 
 
@@ -103,7 +109,11 @@ def _neurons(
 
     contents = []
     for name, fill in mapping.cost.fill.items():
-        full = ("unlimited", "") if fill.limit is None else (f"{fill.limit:,}", f"{fill.share:.0%}")
+        full = (
+            ("unlimited", "")
+            if fill.limit is None
+            else (f"{fill.limit:,}", f"{fill.share:.0%}")
+        )
         contents.append(
             (name.replace("_", " "), f"{fill.mean:,.1f}", f"{fill.max:,}", *full),
         )
@@ -120,7 +130,10 @@ def _neurons(
         x, y = mapping.place_of(core)
         numbers = (f"{mapping.per_core[name][core]:,}" for name in CONTENTS)
         held = members[core]
-        names = ", ".join(f"{layers[layer]} ({count:,})" for layer, count in zip(held.indices, held.data))
+        names = ", ".join(
+            f"{layers[layer]} ({count:,})"
+            for layer, count in zip(held.indices, held.data)
+        )
         core_rows.append((str(core), f"{x}, {y}", *numbers, names))
     cores = Table(
         ("core", "x, y", *CONTENTS, "layers (neurons)"),
@@ -128,25 +141,33 @@ def _neurons(
         right=(0, 2, 3, 4),
     )
     few = len(core_rows) <= FEW_CORES
-    shown = f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
+    shown = (
+        f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
+    )
     tables = [all_mappings, limits, *([cores] if few else []), costs]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [
         Figure(embed_figure("layers on the mesh of cores", plot_mapping(mapping))),
         Figure(
-            embed_figure("spikes into, out of and between the cores", plot_traffic(mapping)),
+            embed_figure(
+                "spikes into, out of and between the cores", plot_traffic(mapping)
+            ),
         ),
     ]
     if mapping.cost.energy_by_event_pj is not None:
         figures.append(
             Figure(
-                embed_figure("contents, energy and time of the cores", plot_events(mapping)),
+                embed_figure(
+                    "contents, energy and time of the cores", plot_events(mapping)
+                ),
             ),
         )
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
 
 
-def _layers(cost: "LayerCost", chip: str, all_mappings: Table, words: List[str]) -> Section:
+def _layers(
+    cost: "LayerCost", chip: str, all_mappings: Table, words: List[str]
+) -> Section:
     """Return the section about a mapping of whole layers onto cores, below the table of all mappings."""
     from snnb.plots.mapping import plot_layers
 

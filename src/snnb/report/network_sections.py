@@ -48,7 +48,11 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
     if run.manifest.run.imported:
         record = run.records_of("graph")[graph]
         files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
-        origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {arrays_sha256})"
+        origin = (
+            f"read from {' and '.join(files)}"
+            if files
+            else f"made of arrays in Python (SHA-256 {arrays_sha256})"
+        )
         words = [
             f"External graph, {origin}.",
             *(f"Warning: {warning}." for warning in record.warnings),
@@ -64,15 +68,27 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
 
     `imported`: the graph is external, so that the unit of its weights is unknown.
     """
-    out_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
-    in_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
-    numbers = {population.name: number for number, population in enumerate(graph.populations)}
+    out_degrees = {
+        population.name: np.zeros(population.size, np.int64)
+        for population in graph.populations
+    }
+    in_degrees = {
+        population.name: np.zeros(population.size, np.int64)
+        for population in graph.populations
+    }
+    numbers = {
+        population.name: number for number, population in enumerate(graph.populations)
+    }
     arrows, projections = [], []
     for projection, s in zip(graph.projections, graph.summary()):
         source, target = projection.source.name, projection.target.name
         out_degrees[source] += projection.out_degrees
         in_degrees[target] += projection.in_degrees
-        kernels = [connection.kernel for connection in projection.connections if connection.kernel is not None]
+        kernels = [
+            connection.kernel
+            for connection in projection.connections
+            if connection.kernel is not None
+        ]
         weights = sum(kernel.size for kernel in kernels)
         nonzero = sum(int(np.count_nonzero(kernel)) for kernel in kernels)
         traffic = float(projection.source.traffic() @ projection.out_degrees)
@@ -85,8 +101,14 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             _number(traffic),
         )  # fmt: skip
         projections.append((traffic, row))
-    traffic_by_population = {p.name: p.traffic() * out_degrees[p.name] for p in graph.populations}
-    rates = {p.name: p.rate for p in graph.populations if p.rate is not None and p.coding != "current"}
+    traffic_by_population = {
+        p.name: p.traffic() * out_degrees[p.name] for p in graph.populations
+    }
+    rates = {
+        p.name: p.rate
+        for p in graph.populations
+        if p.rate is not None and p.coding != "current"
+    }
     highest = max((float(rate.mean()) for rate in rates.values()), default=0.0) or 1.0
     boxes, populations = [], []
     for p in graph.populations:
@@ -95,7 +117,13 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
         words = times(p.shape) + ("" if mean is None else f", rate {mean:.3g}")
         boxes.append(Box(p.name, words, (mean or 0.0) / highest))
         silent = None if rate is None else float((rate == 0).mean())
-        model = () if not graph.neuron_model else ("", "") if p.neuron is None else p.neuron.describe()
+        model = (
+            ()
+            if not graph.neuron_model
+            else ("", "")
+            if p.neuron is None
+            else p.neuron.describe()
+        )
         cells = (
             p.name, p.layer, times(p.shape), f"{p.size:,}", p.coding or "", _number(mean), _share(silent),
             _number(traffic), *model,
@@ -105,14 +133,24 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
     if imported:
         weights_are = "as in the file"
     elif graph.neuron_model:
-        weights_are = "are those of the trained spiking network, added to the current of a neuron"
+        weights_are = (
+            "are those of the trained spiking network, added to the current of a neuron"
+        )
     # The last population has no outgoing synapses, and a constant input does not spike.
     leaving = [p for p in graph.populations if out_degrees[p.name].any()]
-    spiking_traffic = [traffic_by_population[p.name] for p in leaving if p.coding not in (None, "current")]
-    all_out_degrees = np.concatenate([np.empty(0), *(out_degrees[p.name] for p in leaving)])
+    spiking_traffic = [
+        traffic_by_population[p.name]
+        for p in leaving
+        if p.coding not in (None, "current")
+    ]
+    all_out_degrees = np.concatenate(
+        [np.empty(0), *(out_degrees[p.name] for p in leaving)]
+    )
     all_in_degrees = np.concatenate([in_degrees[p.name] for p in graph.layers])
     degrees = [
-        _histogram(all_out_degrees, "out-degree of a neuron", "have no outgoing synapse"),
+        _histogram(
+            all_out_degrees, "out-degree of a neuron", "have no outgoing synapse"
+        ),
         _histogram(all_in_degrees, "in-degree of a neuron", "have no incoming synapse"),
     ]
     return [
@@ -188,8 +226,12 @@ def _traffic(traffic: np.ndarray) -> Section:
             "Traffic",
             ["No neuron with outgoing synapses spikes: the graph has no traffic."],
         )
-    traffic_sums = np.cumsum(np.sort(traffic)[::-1])  # by the neurons with the most traffic
-    n_neurons = np.searchsorted(traffic_sums, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
+    traffic_sums = np.cumsum(
+        np.sort(traffic)[::-1]
+    )  # by the neurons with the most traffic
+    n_neurons = (
+        np.searchsorted(traffic_sums, np.array([0.5, 0.9]) * total * (1 - 1e-12)) + 1
+    )
     half, ninety_percent = n_neurons / traffic.size
     words = (
         f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "

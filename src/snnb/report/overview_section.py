@@ -46,7 +46,11 @@ def overview_section(
     words = [
         f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}.",
     ]
-    warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
+    warnings = (
+        []
+        if simulation is None
+        else [f"Warning: {warning}." for warning in simulation.record.warnings]
+    )
     for stage, name in zip(("graph", "map"), shown):
         state = None if name is None else states[run.directory_of(stage, name)]
         if state is not None and state.reason is not None:

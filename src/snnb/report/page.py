@@ -80,7 +80,9 @@ def render(page: Page) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
+        finalize=lambda value: (
+            value if isinstance(value, Markup) else printable(str(value))
+        ),
     )
     return environment.get_template("report.html").render(
         page=page,
@@ -120,6 +122,12 @@ def settings_table(values: Mapping[str, JsonValue]) -> Table:
     """
     rows: List[Tuple[str, str]] = []
     for name, value in values.items():
-        inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
-        rows += [(key, "" if item is None else str(item)) for key, item in inner.items()]
+        inner = (
+            {f"{name} {key}": item for key, item in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+        rows += [
+            (key, "" if item is None else str(item)) for key, item in inner.items()
+        ]
     return Table(("parameter", "value"), rows)

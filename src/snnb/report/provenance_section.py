@@ -34,7 +34,9 @@ def provenance_section(
         "map": mapped,
     }
     shown = [run.directory_of(stage, name) for stage, name in names.items()]
-    records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
+    records: Dict[str, AnyRecord] = {
+        path: record for path, record in run.records().items() if path in shown
+    }
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: provenance"] = Table(("", ""), _made(record))
@@ -64,13 +66,20 @@ def provenance_section(
             ("source", details.source),
             ("classes", str(len(details.class_names))),
         ]
-        origin += [(f"{name} samples", str(split.shape[0])) for name, split in details.splits.items()]
+        origin += [
+            (f"{name} samples", str(split.shape[0]))
+            for name, split in details.splits.items()
+        ]
         tables.append(Table(("data set", ""), origin))
     return Section("provenance", "Provenance", [], tables=tables, folded=folded)
 
 
 def _made(record: AnyRecord) -> List[Tuple[str, str]]:
-    versions = [(name, str(value)) for name, value in record.environment.model_dump().items() if value is not None]
+    versions = [
+        (name, str(value))
+        for name, value in record.environment.model_dump().items()
+        if value is not None
+    ]
     return [
         ("command", shlex.join(record.command)),
         ("started (UTC)", record.timing.started_utc),
@@ -86,5 +95,7 @@ def _files(record: AnyRecord) -> Table:
         *(("read", file) for file in record.inputs),
         *(("written", file) for file in record.outputs),
     ]
-    rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
+    rows = [
+        (role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files
+    ]
     return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))

@@ -131,7 +131,9 @@ def simulation_sections(
     ]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
-        random = [name for name, coding in statistics.coding.items() if coding == "random"]
+        random = [
+            name for name, coding in statistics.coding.items() if coding == "random"
+        ]
         if random and activations:
             about.append(
                 f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.",
@@ -145,7 +147,11 @@ def _changes(fidelity: Optional[Fidelity]) -> List[str]:
 
     Nothing without changes.
     """
-    return [] if fidelity is None else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
+    return (
+        []
+        if fidelity is None
+        else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
+    )
 
 
 def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
@@ -159,7 +165,11 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
     first, duration = simulation.record.params.first, simulation.record.params.duration
     sample = EventSamples(run.path / read.path)[first : first + 1]
     entries = np.count_nonzero(sample.step < duration)
-    colours = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
+    colours = (
+        "on events are blue, off events red"
+        if sample.shape[-1] == 2
+        else "negative values are red"
+    )
     words = (
         f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
@@ -191,7 +201,8 @@ def confusion_section(
         key=lambda cell: (-cell[2], cell),
     )[:LISTED]
     table_rows = [
-        (names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong
+        (names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}")
+        for true, guess, count in wrong
     ]
     picture = embed_figure(
         "confusion matrix: rows are classes, columns predictions",
@@ -200,7 +211,11 @@ def confusion_section(
     words = [
         f"Rows are the classes, columns the predictions of the {predicted} after the last step.",
     ]
-    tables = [Table(("class", "taken for", "samples"), table_rows, right=(2,))] if table_rows else []
+    tables = (
+        [Table(("class", "taken for", "samples"), table_rows, right=(2,))]
+        if table_rows
+        else []
+    )
     words += [] if table_rows else ["All predictions are correct."]
     return Section(
         "confusion",
@@ -288,7 +303,11 @@ def _activations(
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)
-    selection = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
+    selection = (
+        "all"
+        if samples == params.samples
+        else f"the first {samples:,} of {params.samples:,}"
+    )
     return activations, [
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
         f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
@@ -299,7 +318,9 @@ def _activations(
 
 def _samples_within(network: Network, samples: int) -> int:
     """Return the number of samples, at least one, whose activations take at most `MOST_OPERATIONS`."""
-    sample_operations = sum(int(leaving.sum()) for leaving in network.fan_out().values())
+    sample_operations = sum(
+        int(leaving.sum()) for leaving in network.fan_out().values()
+    )
     return max(1, min(samples, MOST_OPERATIONS // max(1, sample_operations)))
 
 
@@ -322,7 +343,9 @@ def activations_section(
         # The axes end at a number of one digit
         limit = float(f"{np.ceil(largest / unit - 1e-9) * unit:.3g}")
         caption = (
-            "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
+            "no correlation: one of them is constant"
+            if constant
+            else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
         )
         picture = embed_figure(
             f"firing rate against activation of {name}",

@@ -28,7 +28,9 @@ def sweep_sections(run: RunDirectory) -> List[Section]:
     pictures = []
     if grid is not None:
         pictures.append(
-            embed_figure("accuracy or error of the points of the sweep", grid, has_legend=True),
+            embed_figure(
+                "accuracy or error of the points of the sweep", grid, has_legend=True
+            ),
         )
     pictures.append(
         embed_figure(

@@ -43,7 +43,11 @@ def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Sec
         )
     # A simulation keeps a copy of the history of its network, which may have been
     # trained again since.
-    folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
+    folder = (
+        run.directory_of("train")
+        if simulation is None
+        else run.directory_of("simulate", simulation.stamp)
+    )
     params = record.params if simulation is None else simulation.record.details.training
     metrics, history = read_training(run, folder)
     words = [
@@ -54,7 +58,9 @@ def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Sec
             "No training history: the network was trained with another program.",
         )
         return Section("training", "Training", words)
-    picture = embed_figure("loss and accuracy by epoch", plot_training(metrics, history))
+    picture = embed_figure(
+        "loss and accuracy by epoch", plot_training(metrics, history)
+    )
     last = Table(
         ("after the last epoch", "value"),
         [(name, f"{value:.4g}") for name, value in history[-1].items()],

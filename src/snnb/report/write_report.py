@@ -88,7 +88,10 @@ def write_report(
 def is_current(run: RunDirectory) -> bool:
     """Whether the run's `report.html` is about the current simulation, and newer than all results."""
     page, simulation = run.path / REPORT, in_force(run) or ""
-    if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
+    if (
+        not page.is_file()
+        or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns
+    ):
         return False
     with page.open("rb") as file:
         return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(
@@ -107,7 +110,11 @@ def _page(
     simulation = next((one for one in simulations if one.stamp == stamp), None)
     mappings = cast("Dict[str, MapRecord]", run.records_of(KIND.name))
     mapped = next(
-        (name for name in run.latest_first("map") if mappings[name].details.graph == graph),
+        (
+            name
+            for name in run.latest_first("map")
+            if mappings[name].details.graph == graph
+        ),
         None,
     )
     sections = [overview_section(run, simulations, simulation, (graph, mapped))]
@@ -130,7 +137,8 @@ def _page(
     return Page(
         title=info.title,
         simulation=stamp or "",
-        subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
+        subtitle=f"{run.path.resolve()}"
+        + (f", simulation {stamp}{label}" if stamp else ""),
         sections=sections,
         made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )

@@ -20,7 +20,13 @@ from snnb.network.quantities import LATENCY, NEURONS, SYNAPSES
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
-from snnb.simulation.summary import ADDITIONS, MEAN_RATE, SAMPLES, STEPS, SimulationSummary
+from snnb.simulation.summary import (
+    ADDITIONS,
+    MEAN_RATE,
+    SAMPLES,
+    STEPS,
+    SimulationSummary,
+)
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
 from snnb.stages.graph import graph_command, graph_file
@@ -56,7 +62,12 @@ def simulation_table(simulations: Sequence[Simulation]) -> Columns:
     summaries = [simulation.record.details.summary for simulation in simulations]
     head, cells = columns(summaries, SIMULATIONS)
     table = [
-        [simulation.stamp, simulation.record.details.label or "", *row, in_words(simulation.differs)]
+        [
+            simulation.stamp,
+            simulation.record.details.label or "",
+            *row,
+            in_words(simulation.differs),
+        ]
         for simulation, row in zip(simulations, cells)
     ]
     return Columns(["simulation", "label", *head, "differs in"], table)
@@ -66,14 +77,23 @@ def simulations_of(run: RunDirectory) -> List[Simulation]:
     """Return all simulations of a run, oldest first."""
     records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
     different = differing([parameters_of(run, record) for record in records.values()])
-    return [Simulation(stamp, record, differs) for (stamp, record), differs in zip(records.items(), different)]
+    return [
+        Simulation(stamp, record, differs)
+        for (stamp, record), differs in zip(records.items(), different)
+    ]
 
 
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the recorded parameters of a simulation and of the stages before it, by stage."""
-    made = {"train": record.details.training, "parse": record.details.conversion, "simulate": record.params}
+    made = {
+        "train": record.details.training,
+        "parse": record.details.conversion,
+        "simulate": record.params,
+    }
     return {
-        stage: shown_params(run, params) if stage == "train" else params.model_dump(mode="json")
+        stage: shown_params(run, params)
+        if stage == "train"
+        else params.model_dump(mode="json")
         for stage, params in made.items()
     }
 
@@ -82,11 +102,19 @@ def default_parameters(run: RunDirectory) -> ByStage:
     """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
     info = run.manifest.run
     own = find(info.model) if info.model_source is None else None
-    recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}
+    recipe = (
+        {}
+        if own is None
+        else {**own.recipe.model_dump(), "settings": dict(own.settings)}
+    )
     return {
         "train": shown_params(run, TrainParams(**recipe)),
-        "parse": ParseParams.model_validate(parse.STAGE.defaults(run, {})).model_dump(mode="json"),
-        "simulate": SimulateParams.model_validate(simulate.STAGE.defaults(run, {})).model_dump(mode="json"),
+        "parse": ParseParams.model_validate(parse.STAGE.defaults(run, {})).model_dump(
+            mode="json"
+        ),
+        "simulate": SimulateParams.model_validate(
+            simulate.STAGE.defaults(run, {})
+        ).model_dump(mode="json"),
     }
 
 
@@ -102,20 +130,31 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
         for stage, parameters in result.items():
             for name, value in parameters.items():
                 if isinstance(value, dict):
-                    flat[-1].update({(stage, f"{name} {key}"): one for key, one in value.items()})
+                    flat[-1].update(
+                        {(stage, f"{name} {key}"): one for key, one in value.items()}
+                    )
                 else:
                     flat[-1][stage, name] = value
     keys = list(dict.fromkeys(key for parameters in flat for key in parameters))
     names = [name for _, name in keys]
     different = []
     for stage, name in keys:
-        values = {json.dumps(parameters[stage, name]) for parameters in flat if (stage, name) in parameters}
-        missing = any((stage, name) not in parameters and stage in result for parameters, result in zip(flat, results))
+        values = {
+            json.dumps(parameters[stage, name])
+            for parameters in flat
+            if (stage, name) in parameters
+        }
+        missing = any(
+            (stage, name) not in parameters and stage in result
+            for parameters, result in zip(flat, results)
+        )
         if len(values) > 1 or missing:
             different.append((stage, name))
     return [
         {
-            name if names.count(name) == 1 else f"{stage} {name}": parameters[stage, name]
+            name if names.count(name) == 1 else f"{stage} {name}": parameters[
+                stage, name
+            ]
             for stage, name in different
             if (stage, name) in parameters
         }
@@ -125,7 +164,9 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
 
 def in_words(parameters: Mapping[str, JsonValue]) -> str:
     """Return parameters as one line: `percentile 99, duration 50`."""
-    return ", ".join(f"{name} {value_in_words(value)}" for name, value in parameters.items())
+    return ", ".join(
+        f"{name} {value_in_words(value)}" for name, value in parameters.items()
+    )
 
 
 def value_in_words(value: JsonValue) -> str:
@@ -134,7 +175,9 @@ def value_in_words(value: JsonValue) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
         return f"{value:g}"
-    return ",".join(map(value_in_words, value)) if isinstance(value, list) else str(value)
+    return (
+        ",".join(map(value_in_words, value)) if isinstance(value, list) else str(value)
+    )
 
 
 class MappingSummary(Document):
@@ -158,7 +201,12 @@ MAPPINGS = view(
     "network_energy_pj",
     of=[MappingSummary],
 )
-MAPPING_TEXTS = ("mapping", "graph", "chip", "method")  # columns before those of `MAPPINGS`
+MAPPING_TEXTS = (
+    "mapping",
+    "graph",
+    "chip",
+    "method",
+)  # columns before those of `MAPPINGS`
 
 
 def mapping_table(mappings: Sequence[MappingSummary]) -> Columns:
@@ -196,9 +244,13 @@ class Compared(Document):
     model: str
     dataset: str
     label: Optional[str]
-    differs: Dict[str, JsonValue]  # parameters that are not equal in all simulations; of a single one, not the defaults
+    differs: Dict[
+        str, JsonValue
+    ]  # parameters that are not equal in all simulations; of a single one, not the defaults
     statistics: Union[SimulationStatistics, GraphTraffic]
-    fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
+    fidelity: Optional[
+        Fidelity
+    ]  # accuracy without spikes after each change by the conversion; None without changes
     neurons: Annotated[int, NEURONS]
     mappings: List[MappingSummary]
 
@@ -251,7 +303,10 @@ def prefixes(compared: Sequence[Compared]) -> List[str]:
     names = list(runs.values())
     if len(runs) == 1:
         return [""] * len(compared)
-    return [f"{runs[one.run] if names.count(runs[one.run]) == 1 else one.run}:" for one in compared]
+    return [
+        f"{runs[one.run] if names.count(runs[one.run]) == 1 else one.run}:"
+        for one in compared
+    ]
 
 
 def names_apart(compared: Sequence[Compared]) -> List[str]:
@@ -260,11 +315,14 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
     Equal names are followed by the stamp. With several runs, the name of the run comes first.
     """
     names = [
-        f"{prefix} {one.label or in_words(one.differs if len(compared) > 1 else {})}".strip().rstrip(":")
+        f"{prefix} {one.label or in_words(one.differs if len(compared) > 1 else {})}".strip().rstrip(
+            ":"
+        )
         for prefix, one in zip(prefixes(compared), compared)
     ]
     return [
-        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip() for name, one in zip(names, compared)
+        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip()
+        for name, one in zip(names, compared)
     ]
 
 
@@ -273,7 +331,9 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
     In a run that begins with an external graph, the graph takes the place of simulations.
     """
-    selected: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
+    selected: Dict[
+        Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]
+    ] = {}
     for place in places:
         path, stamp = split_place(place)
         run = open_run(path)
@@ -287,33 +347,61 @@ def compare(places: Sequence[str]) -> List[Compared]:
         if not records:
             raise UsageError(f"{path} has no {words} yet; `{command}` makes one")
         if stamp is not None and stamp not in records:
-            raise UsageError(f"{place}: no such {words}; there are: {', '.join(records)}")
+            raise UsageError(
+                f"{place}: no such {words}; there are: {', '.join(records)}"
+            )
         for name in records if stamp is None else [stamp]:
             record = None if imported else cast("SimulationRecord", records[name])
             selected.setdefault((path.resolve(), name), (run, record))
-    parameters = [{} if record is None else parameters_of(run, record) for run, record in selected.values()]
+    parameters = [
+        {} if record is None else parameters_of(run, record)
+        for run, record in selected.values()
+    ]
     if len(selected) == 1:  # compared with the defaults
-        parameters += [default_parameters(run) for run, record in selected.values() if record is not None]
+        parameters += [
+            default_parameters(run)
+            for run, record in selected.values()
+            if record is not None
+        ]
     return [
-        outside_one(run, name) if record is None else compared_one(run, name, record, differs)
-        for ((_, name), (run, record)), differs in zip(selected.items(), differing(parameters))
+        outside_one(run, name)
+        if record is None
+        else compared_one(run, name, record, differs)
+        for ((_, name), (run, record)), differs in zip(
+            selected.items(), differing(parameters)
+        )
     ]
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
     """Return run and stamp of `RUN:STAMP`. The path of a run, which may contain a colon, has no stamp."""
     path, _, stamp = text.rpartition(":")
-    if path and (Path(path) / manifest.NAME).exists() and not (Path(text) / manifest.NAME).exists():
+    if (
+        path
+        and (Path(path) / manifest.NAME).exists()
+        and not (Path(text) / manifest.NAME).exists()
+    ):
         return Path(path), stamp
     return Path(text), None
 
 
-def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord, differs: Mapping[str, JsonValue]) -> Compared:
+def compared_one(
+    run: RunDirectory,
+    stamp: str,
+    record: SimulationRecord,
+    differs: Mapping[str, JsonValue],
+) -> Compared:
     """Return the figures of a simulation, and its parameters in `differs` that have a meaning for its network."""
     statistics, counts = simulated_files(run, stamp)
     params = {"parse": record.details.conversion, "simulate": record.params}
-    unused = [(stage, name) for stage, options in params.items() for name in inapplicable(run, options)]
-    names = {text for stage, name in unused for text in (name, f"{stage} {name}")}  # as `differing` returns them
+    unused = [
+        (stage, name)
+        for stage, options in params.items()
+        for name in inapplicable(run, options)
+    ]
+    names = {
+        text for stage, name in unused for text in (name, f"{stage} {name}")
+    }  # as `differing` returns them
     return Compared(
         run=run.path,
         stamp=stamp,
@@ -333,12 +421,18 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
     from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
-        spikes = {population.name: population.traffic() for population in opened.populations}
+        spikes = {
+            population.name: population.traffic() for population in opened.populations
+        }
         recording = opened.recording
         assert recording is not None  # an external graph has spikes, given or assumed
         neurons = opened.number_of_neurons()
-        neuron_spikes = sum(spikes[population.name].sum() for population in opened.layers)
-        carried = sum(float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections)
+        neuron_spikes = sum(
+            spikes[population.name].sum() for population in opened.layers
+        )
+        carried = sum(
+            float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections
+        )
         traffic = GraphTraffic(
             num_samples=recording.num_samples,
             num_timesteps=recording.num_timesteps,
@@ -352,7 +446,8 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             stamp=name,
             model=run.model,
             dataset=run.manifest.run.dataset,
-            label="external graph" + (", spikes assumed" if opened.assumed_spikes else ""),
+            label="external graph"
+            + (", spikes assumed" if opened.assumed_spikes else ""),
             differs={},
             statistics=traffic,
             fidelity=None,
@@ -361,14 +456,22 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
         )
 
 
-def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
+def simulated_files(
+    run: RunDirectory, stamp: str
+) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
     """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
     from snnb.simulation.files import SUMS
 
     folder = run.directory_of("simulate", stamp)
-    accuracies, sums = (unaltered(run, f"{folder}/{name}") for name in (ACCURACIES, SUMS))
+    accuracies, sums = (
+        unaltered(run, f"{folder}/{name}") for name in (ACCURACIES, SUMS)
+    )
     arrays = load_archive(sums, must=["num_samples"])
-    counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
+    counts = {
+        name: values
+        for name, values in arrays.items()
+        if values.ndim and name != "input"
+    }
     return read_document(SimulationStatistics, accuracies), counts
 
 

@@ -13,7 +13,12 @@ from snnb.core.errors import InputError, UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import Expected, check, require_memory_of, samples_per_batch
 from snnb.crosscheck.counts import CountDifference
-from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
+from snnb.crosscheck.exported import (
+    ExportedNetwork,
+    Simulate,
+    exported_network,
+    in_order,
+)
 from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
@@ -23,7 +28,14 @@ from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.network.event_samples import EventSamples
 from snnb.network.spike_times import SPIKE_TIMES
-from snnb.results.export import SAMPLES, chosen_graph, load_mapping, on_cores, recorded_hash, simulated_by
+from snnb.results.export import (
+    SAMPLES,
+    chosen_graph,
+    load_mapping,
+    on_cores,
+    recorded_hash,
+    simulated_by,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS, read_spikes
 from snnb.stages import simulate as simulation
@@ -43,7 +55,10 @@ ROUNDING = 1e-9  # relative
 PARTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "synapses": (("synapse",), ("synapse", "dendrite")),
     "neurons": (("neuron_inactive", "neuron_active", "spike"), ("soma",)),
-    "axons and links": (("axon_out", "axon_in", "link_x", "link_y", "between_chips"), ("network",)),
+    "axons and links": (
+        ("axon_out", "axon_in", "link_x", "link_y", "between_chips"),
+        ("network",),
+    ),
     "routers": (("router",), ()),
 }
 
@@ -114,7 +129,9 @@ def crosscheck(
             "crosscheck the graph of a simulation"
         )
     if map is not None and (simulator != "sanafe" or samples is not None):
-        raise UsageError("--map goes with --with sanafe, and compares all recorded samples; omit --samples")
+        raise UsageError(
+            "--map goes with --with sanafe, and compares all recorded samples; omit --samples"
+        )
     mapping = None if map is None else load_mapping(run, map, graph)
     recorded = None if mapping is None else mapping.cost.recorded
     if mapping is not None and recorded is None:
@@ -122,35 +139,64 @@ def crosscheck(
             f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
             "simulate with --record-spikes"
         )
-    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "crosscheck")
+    stamp = chosen_graph(
+        run, graph if mapping is None else mapping.cost.graph, say, "crosscheck"
+    )
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
-        raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
+        raise UsageError(
+            f"graph {stamp} has no simulation in this run to compare with; make the graph of one"
+        )
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
         require_memory_of(opened, simulator)
-        expected, digest = _expected(run, stamp, simulated, opened, samples, say, progress), sha256_of(path)
+        expected, digest = (
+            _expected(run, stamp, simulated, opened, samples, say, progress),
+            sha256_of(path),
+        )
         network = exported_network(opened, simulated)
         if mapping is None:
-            build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
+            build: Callable[[ExportedNetwork], Simulate] = import_module(
+                f"snnb.crosscheck.{simulator}"
+            ).build
             simulate = build(network)
         else:
-            simulate, trace = _on_chip(network, opened, mapping, Request(simulated=simulated), expected)
+            simulate, trace = _on_chip(
+                network, opened, mapping, Request(simulated=simulated), expected
+            )
     compared = len(expected.inputs)
     say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
-    random = [population.name for population in network.populations if population.coding == "random"]
+    random = [
+        population.name
+        for population in network.populations
+        if population.coding == "random"
+    ]
     if random:
-        say(f"crosscheck: the spikes of {', '.join(random)} are random and not compared")
+        say(
+            f"crosscheck: the spikes of {', '.join(random)} are random and not compared"
+        )
     batch_size = samples_per_batch(network, simulator)
-    populations = check(network, simulate, expected, name=simulator, batch_size=batch_size, say=say, progress=progress)
+    populations = check(
+        network,
+        simulate,
+        expected,
+        name=simulator,
+        batch_size=batch_size,
+        say=say,
+        progress=progress,
+    )
     if digest != recorded_hash(run, stamp):
         repair = repair_command(run, run.kind("graph"), stamp)
-        raise VerificationError(f"the spikes agree, but {path} has been modified; {repair}")
+        raise VerificationError(
+            f"the spikes agree, but {path} has been modified; {repair}"
+        )
     chip = None
     if mapping is not None and recorded is not None and trace is not None:
         chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)
-        refuse_differences(chip, recorded, any(one.differing for one in populations), say)
+        refuse_differences(
+            chip, recorded, any(one.differing for one in populations), say
+        )
     return Crosscheck(
         passed=True,
         simulator=simulator,
@@ -163,7 +209,11 @@ def crosscheck(
 
 
 def _on_chip(
-    network: ExportedNetwork, graph: SynapseGraph, mapping: "Mapping", request: Request, expected: Expected
+    network: ExportedNetwork,
+    graph: SynapseGraph,
+    mapping: "Mapping",
+    request: Request,
+    expected: Expected,
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
     from snnb.crosscheck.sanafe_chip import build_chip
@@ -172,11 +222,22 @@ def _on_chip(
     neurons = on_cores(graph, mapping)
     check_mapped(graph, neurons)
     assert expected.spikes is not None  # the mapping has costs of recorded samples
-    drawn = {p.name: expected.spikes[p.name] for p in network.populations if p.coding == "random"}
+    drawn = {
+        p.name: expected.spikes[p.name]
+        for p in network.populations
+        if p.coding == "random"
+    }
     with tempfile.TemporaryDirectory() as scratch:
-        netlist, architecture = Path(scratch) / "network", Path(scratch) / "architecture.yaml"
+        netlist, architecture = (
+            Path(scratch) / "network",
+            Path(scratch) / "architecture.yaml",
+        )
         written = graph.with_integers() if network.integers else graph
-        write_netlist(written.with_pool_weight("mean"), netlist, replace(request, on_cores=neurons))
+        write_netlist(
+            written.with_pool_weight("mean"),
+            netlist,
+            replace(request, on_cores=neurons),
+        )
         architecture.write_text(neurons.architecture, encoding="utf-8")
         return build_chip(network, netlist, architecture, drawn)
 
@@ -195,7 +256,9 @@ def _expected(
     available, recorded = graph.recording.num_samples, simulated.recorded_samples
     samples = wanted or recorded or available
     if samples > available:
-        raise UsageError(f"--samples {samples}: the simulation has {available} samples; give at most that many")
+        raise UsageError(
+            f"--samples {samples}: the simulation has {available} samples; give at most that many"
+        )
     if simulated.input == "poisson" and not recorded and wanted is None:
         raise UsageError(
             "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples "
@@ -207,23 +270,40 @@ def _expected(
     with tempfile.TemporaryDirectory() as scratch:
         times = folder / SPIKE_TIMES
         if single and samples > recorded:
-            say(f"crosscheck: simulates the first {samples} of {available} samples again, to obtain spike times")
+            say(
+                f"crosscheck: simulates the first {samples} of {available} samples again, to obtain spike times"
+            )
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
         inputs = inputs_of(run, times, simulated, graph.inputs[0], (samples, duration))
         if single:
             spikes, read = {}, read_spikes(times.parent)
             for population in graph.populations:  # a constant input has no spikes
-                rows = read[population.name] if population.coding != "current" else np.empty((0, 3), np.int64)
+                rows = (
+                    read[population.name]
+                    if population.coding != "current"
+                    else np.empty((0, 3), np.int64)
+                )
                 rows = rows - [simulated.first_sample, 0, 0]
                 spikes[population.name] = in_order(rows[rows[:, 0] < samples])
             return Expected(duration, counted_from, inputs, spikes)
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
-    return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
+    return Expected(
+        duration,
+        counted_from,
+        inputs,
+        sums={name: sums[name].ravel() for name in names},
+    )
 
 
-def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, progress: Progress = silent) -> Path:
+def simulate_again(
+    run: RunDirectory,
+    stamp: str,
+    samples: int,
+    target: Path,
+    progress: Progress = silent,
+) -> Path:
     """Simulate the first samples of a simulation again with its options; return `spike_times.npz` in `target`."""
     record = recorded(run, simulation.KIND, stamp)
     assert record is not None
@@ -232,10 +312,19 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
             f"--samples {samples}: the engine toolbox does not record spikes of single samples; compare all "
             f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
         )
-    alone = {"samples": samples, "record_spikes": samples, "workers": 1, "scheduler": None}
+    alone = {
+        "samples": samples,
+        "record_spikes": samples,
+        "workers": 1,
+        "scheduler": None,
+    }
     settings = record.params.changed(**alone)
     simulation.simulate_samples(
-        run, unaltered(run, simulation.parsed_file(run, stamp)), target, settings, progress=progress
+        run,
+        unaltered(run, simulation.parsed_file(run, stamp)),
+        target,
+        settings,
+        progress=progress,
     )
     return target / SPIKE_TIMES
 
@@ -256,7 +345,11 @@ class StepInputs:
 
 
 def inputs_of(
-    run: RunDirectory, spike_times: Path, simulated: Simulated, population: "GraphPopulation", shape: Tuple[int, int]
+    run: RunDirectory,
+    spike_times: Path,
+    simulated: Simulated,
+    population: "GraphPopulation",
+    shape: Tuple[int, int],
 ) -> Union[np.ndarray, StepInputs]:
     """Return the input of the first samples of a simulation, given the numbers of samples and time steps as `shape`.
 
@@ -266,7 +359,11 @@ def inputs_of(
     """
     samples, steps = shape
     path = run.path / (simulated.samples_file or SAMPLES[0])
-    if not path.exists() or sha256_of(path) != simulated.samples_sha256 or simulated.pixel_scale is None:
+    if (
+        not path.exists()
+        or sha256_of(path) != simulated.samples_sha256
+        or simulated.pixel_scale is None
+    ):
         raise InputError(
             f"{path} is not the file that was simulated; prepare the data set as it was then, or simulate again"
         )
@@ -278,25 +375,50 @@ def inputs_of(
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes
-    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values = np.asarray(
+        dataset_array(run, "x_test")[first : first + samples], np.float32
+    )
     values = values / np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)
 
 
-def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace) -> ChipCheck:
+def compare_costs(
+    stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace
+) -> ChipCheck:
     """Compare energies and times of the recorded samples."""
     figures: List[ChipFigure] = []
     for name, (events, components) in PARTS.items():
         cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
-        mean_pj = float(np.mean([sum(energy[component] for component in components) for energy in trace.energy_pj]))
-        differs = bool(components) and not np.isclose(cost, mean_pj, rtol=ROUNDING, atol=0)
+        mean_pj = float(
+            np.mean(
+                [
+                    sum(energy[component] for component in components)
+                    for energy in trace.energy_pj
+                ]
+            )
+        )
+        differs = bool(components) and not np.isclose(
+            cost, mean_pj, rtol=ROUNDING, atol=0
+        )
         sanafe = mean_pj if components else None
-        figures.append(ChipFigure(name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)))
-    cost_ns, sanafe_ns, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
+        figures.append(
+            ChipFigure(
+                name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)
+            )
+        )
+    cost_ns, sanafe_ns, differing = (
+        np.array(recorded.step_ns or [], float),
+        np.array(trace.step_ns),
+        0,
+    )
     if cost_ns.size:
-        differing = int(np.count_nonzero(~np.isclose(cost_ns, sanafe_ns, rtol=ROUNDING, atol=0)))
+        differing = int(
+            np.count_nonzero(~np.isclose(cost_ns, sanafe_ns, rtol=ROUNDING, atol=0))
+        )
         means = {"cost": float(cost_ns.mean()), "sanafe": float(sanafe_ns.mean())}
-        figures.append(ChipFigure(name="mean step", unit="ns", **means, differing=differing > 0))
+        figures.append(
+            ChipFigure(name="mean step", unit="ns", **means, differing=differing > 0)
+        )
     return ChipCheck(
         mapping=stamp,
         hardware=hardware,
@@ -307,7 +429,9 @@ def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: Chi
     )
 
 
-def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say) -> None:
+def refuse_differences(
+    check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say
+) -> None:
     """Report why costs differ; raise `VerificationError` if nothing explains it."""
     differing = [figure for figure in check.figures if figure.differing]
     if not differing:
@@ -318,7 +442,9 @@ def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ:
     elif recorded.energy_by_event_pj.get("between_chips") and all(
         figure.name == "axons and links" for figure in differing
     ):
-        say("crosscheck: axons and links differ: SANA-FE treats links between chips as any other")
+        say(
+            "crosscheck: axons and links differ: SANA-FE treats links between chips as any other"
+        )
     else:
         raise VerificationError(
             f"{names} of mapping {check.mapping} differ in SANA-FE, although all spikes are equal; please report it"

@@ -15,9 +15,21 @@ from snnb.rundir.directory import RunDirectory
 from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.carry_out import bring_up_to_date
-from snnb.stages.graph import ASSUMED, graph_command, graph_file, simulation_of, spike_times_of
+from snnb.stages.graph import (
+    ASSUMED,
+    graph_command,
+    graph_file,
+    simulation_of,
+    spike_times_of,
+)
 from snnb.stages.plan import state_of_stages
-from snnb.stages.stage import recorded, recorded_details, require_result, stale_reason, unaltered
+from snnb.stages.stage import (
+    recorded,
+    recorded_details,
+    require_result,
+    stale_reason,
+    unaltered,
+)
 
 if TYPE_CHECKING:
     from snnb.formats.request import MeshTraffic, OnCores, Simulated
@@ -26,7 +38,9 @@ if TYPE_CHECKING:
     from snnb.mapping.files import Mapping
 
 
-def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
+def current_graph(
+    run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing
+) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
     In a run that begins with an external graph it is that graph. In a run without simulations it is the graph of the
@@ -43,7 +57,9 @@ def current_graph(run: RunDirectory, simulation: Optional[str] = None, say: Say 
             with run.locked(say=say):
                 bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
         except ReadOnlyError as error:
-            missing = f"the graph of simulation {stamp} is missing and cannot be created"
+            missing = (
+                f"the graph of simulation {stamp} is missing and cannot be created"
+            )
             raise ReadOnlyError(f"{missing}: {error}") from error
     return stamp
 
@@ -81,12 +97,16 @@ def export_graph(
         refuse_files_of_runs(output, run)
     remove_partials(run)
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
-    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "export")
+    stamp = chosen_graph(
+        run, graph if mapping is None else mapping.cost.graph, say, "export"
+    )
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
         if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it")
+            raise UsageError(
+                "--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it"
+            )
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = spike_times_of(run, stamp) if format == "spinemap" else None
@@ -95,8 +115,12 @@ def export_graph(
             None if times is None else unaltered(run, times),
             progress,
             simulated_by(run, stamp),
-            None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),
-            mesh_traffic(opened, mapping) if mapping is not None and exporter.needs_mapping else None,
+            None
+            if mapping is None or exporter.needs_mapping
+            else on_cores(opened, mapping),
+            mesh_traffic(opened, mapping)
+            if mapping is not None and exporter.needs_mapping
+            else None,
         )
         if output is None:
             folder = run.path / EXPORTS / stamp
@@ -105,7 +129,9 @@ def export_graph(
                 directory.mkdir(exist_ok=True)
             output = folder / f"{run.model}{exporter.suffix}"
         origin = {"stamp": stamp, "sha256": str(recorded_hash(run, stamp))}
-        return export(opened, format, output, request, force=force, origin=origin, say=say)
+        return export(
+            opened, format, output, request, force=force, origin=origin, say=say
+        )
 
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
@@ -119,7 +145,9 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
         return None
     params, rate = record.params, None
     if params.input == "poisson":
-        statistics = run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
+        statistics = (
+            run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
+        )
         rate = params.input_rate / read_document(SimulationStatistics, statistics).dt_ms
     (samples,) = (file for file in record.inputs if file.path in SAMPLES)
     return Simulated(
@@ -138,7 +166,9 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     )
 
 
-def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":
+def load_mapping(
+    run: RunDirectory, stamp: str, graph: Optional[str] = None
+) -> "Mapping":
     """Load a mapping of the run; raise `UsageError` or `UpstreamError` if it is missing, stale, or of another graph."""
     from snnb.mapping.files import Mapping
 
@@ -146,7 +176,9 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
     require_result(run, "--map", stamp, records)
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
-        raise UsageError(f"--map {stamp} is of graph {record.details.graph}; omit --graph {graph}")
+        raise UsageError(
+            f"--map {stamp} is of graph {record.details.graph}; omit --graph {graph}"
+        )
     if record.details.mesh is None:
         raise UsageError(
             f"--map {stamp}: each layer has one core of {record.details.hardware}, which has no mesh; give a mapping "
@@ -154,7 +186,9 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
         )
     stale = stale_reason(run, record, {})
     if stale is not None:
-        given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])
+        given = shlex.join(
+            ["--run-dir", str(run.path), "--hardware", str(record.params.hardware)]
+        )
         raise UpstreamError(
             f"mapping {stamp} is stale: {stale}; map again with `snnb map {given} --graph {record.details.graph}`"
         )
@@ -173,7 +207,10 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     from snnb.mapping.cost import active_neurons
     from snnb.mapping.traffic import MappableNetwork
 
-    hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
+    hardware, fullest = (
+        mapping.hardware,
+        int(mapping.per_core["neurons"].max(initial=0)),
+    )
     if fullest > hardware.neurons_per_core:
         raise UsageError(
             f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, and {hardware.name} takes "
@@ -210,21 +247,29 @@ def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
     )
 
 
-def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str) -> str:
+def chosen_graph(
+    run: RunDirectory, graph: Optional[str], say: Say, command: str
+) -> str:
     """Return the stamp of the given graph, or of the current graph; print its name, and whether it is stale.
 
     Messages begin with the name of the command.
     """
     stamp = graph if graph is not None else current_graph(run, say=say)
     if stamp is None:
-        raise UpstreamError(f"{run.path} has no graph yet; `{graph_command(run)}` makes it")
+        raise UpstreamError(
+            f"{run.path} has no graph yet; `{graph_command(run)}` makes it"
+        )
     records = run.records_of("graph")
     require_result(run, "--graph", stamp, records)
     others = [name for name in records if name != stamp]
     say(
         f"{command}: graph {stamp}"
         + (", made of the weights only" if stamp == "weights" else "")
-        + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
+        + (
+            f"; there are also {', '.join(others)}: choose with --graph"
+            if others and graph is None
+            else ""
+        )
     )
     directory = run.directory_of("graph", stamp)
     only = {stamp, simulation_of(run, stamp) or stamp}
@@ -245,13 +290,21 @@ def remove_partials(run: RunDirectory) -> None:
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
     own_path = run.path.resolve()
-    place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
+    place = (
+        target.parent.resolve() / target.name
+        if target.name not in ("", "..")
+        else target.resolve()
+    )
     if place in (own_path, *own_path.parents, own_path / EXPORTS):
-        raise UsageError(f"{target} is or contains the run {run.path}; give another path")
+        raise UsageError(
+            f"{target} is or contains the run {run.path}; give another path"
+        )
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
         if (directory == own_path or _is_run(directory)) and inside[:1] != (EXPORTS,):
-            raise UsageError(f"{target} is inside the run {directory}; give another path")
+            raise UsageError(
+                f"{target} is inside the run {directory}; give another path"
+            )
 
 
 def _is_run(directory: Path) -> bool:
@@ -270,12 +323,20 @@ def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
 
 def stale_exports(run: RunDirectory) -> List[str]:
     """Return the paths of exports in the run whose graph has changed or does not exist any more."""
-    return [path for path, stamp, sha256 in _exports(run) if sha256 != recorded_hash(run, stamp)]
+    return [
+        path
+        for path, stamp, sha256 in _exports(run)
+        if sha256 != recorded_hash(run, stamp)
+    ]
 
 
 def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
     """Return the paths of exports in the run that were made of graphs in these directories."""
-    return [path for path, stamp, _ in _exports(run) if run.directory_of("graph", stamp) in directories]
+    return [
+        path
+        for path, stamp, _ in _exports(run)
+        if run.directory_of("graph", stamp) in directories
+    ]
 
 
 def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
@@ -286,8 +347,25 @@ def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     from snnb.formats.description import DESCRIPTION, description_path, find_description
 
     exports = []
-    for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
-        description = find_description(path / DESCRIPTION if path.is_dir() else description_path(path))
-        if description is not None and description.graph is not None and not path.is_symlink():
-            exports.append((path.relative_to(run.path).as_posix(), description.graph.stamp, description.graph.sha256))
+    for path in sorted(
+        path
+        for place in places[1:]
+        if not place.is_symlink()
+        for path in place.glob("*")
+    ):
+        description = find_description(
+            path / DESCRIPTION if path.is_dir() else description_path(path)
+        )
+        if (
+            description is not None
+            and description.graph is not None
+            and not path.is_symlink()
+        ):
+            exports.append(
+                (
+                    path.relative_to(run.path).as_posix(),
+                    description.graph.stamp,
+                    description.graph.sha256,
+                )
+            )
     return exports

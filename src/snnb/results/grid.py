@@ -42,7 +42,14 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
         title, equals, values = text.partition("=")
         if not equals or not title:
             raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
-        grid.append((title, [value.strip() for value in values.split(",")] if values.strip() else []))
+        grid.append(
+            (
+                title,
+                [value.strip() for value in values.split(",")]
+                if values.strip()
+                else [],
+            )
+        )
     return axes_of(grid, given)
 
 
@@ -56,18 +63,26 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     axes: List[Axis] = []
     for title, values in grid:
         if isinstance(values, str) or not isinstance(values, Iterable):
-            raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
+            raise UsageError(
+                f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]"
+            )
         entries = list(values)
         text = f"{title}={','.join(map(str, entries))}"
         axis = _axis(text, title, entries)
         if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
-            raise UsageError(f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once")
+            raise UsageError(
+                f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once"
+            )
         if axis.name in given.get(axis.stage, {}):
             option = option_name(STAGES[axis.stage].kind.params, axis.name)
-            raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
+            raise UsageError(
+                f"--grid {text}: {option} is also given outside the grid; give it in one place"
+            )
         axes.append(axis)
     if not axes:
-        raise UsageError("the grid is empty; give an option and its values, as in duration=50,100")
+        raise UsageError(
+            "the grid is empty; give an option and its values, as in duration=50,100"
+        )
     return axes
 
 
@@ -86,9 +101,13 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     stage, name = _option(text, name, (before,) if dot else GRID_STAGES)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
-        raise UsageError(f"--grid {text}: {name} does not change the results; give it outside of --grid")
+        raise UsageError(
+            f"--grid {text}: {name} does not change the results; give it outside of --grid"
+        )
     if flag_of(kind, name).repeated:
-        raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
+        raise UsageError(
+            f"--grid {text}: {option_name(kind, name)} cannot be in a grid"
+        )
     read = [value_of(kind, name, value) for value in values]
     _check_values(text, read)
     return Axis(title.replace("-", "_"), stage, name, tuple(read))
@@ -110,13 +129,20 @@ def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
         for field in own_flags(kind):
             if name in (field, option_name(kind, field)[2:]):
                 return stage, field
-            if not kind.model_fields[field].exclude and not flag_of(kind, field).repeated:
+            if (
+                not kind.model_fields[field].exclude
+                and not flag_of(kind, field).repeated
+            ):
                 names.add(field)
     meant = SYNONYMS.get(f"--{name.replace('_', '-')}")
     near = get_close_matches(name, names, n=1) if meant is None else [meant[2:]]
     raise UsageError(
         f"--grid {text}: no such option; "
-        + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")
+        + (
+            f"did you mean {near[0]}?"
+            if near
+            else f"there are {', '.join(sorted(names))}"
+        )
     )
 
 
@@ -124,10 +150,14 @@ def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
     """Return all points; the last axis changes fastest."""
     points = []
     for values in itertools.product(*(axis.values for axis in axes)):
-        options: Dict[str, Dict[str, object]] = {stage: dict(own) for stage, own in given.items()}
+        options: Dict[str, Dict[str, object]] = {
+            stage: dict(own) for stage, own in given.items()
+        }
         chosen = {axis.title: value for axis, value in zip(axes, values)}
         for axis, value in zip(axes, values):
             if axis.title != CHIPS:
                 options.setdefault(axis.stage, {})[axis.name] = value
-        points.append(Point(chosen, options, str(chosen[CHIPS]) if CHIPS in chosen else None))
+        points.append(
+            Point(chosen, options, str(chosen[CHIPS]) if CHIPS in chosen else None)
+        )
     return points

@@ -29,12 +29,16 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     stage, draw = PLOTS[name]
     results = {} if run.kind(stage).names is None else run.records_of(stage)
     if result is not None and result not in results:
-        raise UsageError(f"{result}: no result of {stage} in {run.path}; omit it for the current one")
+        raise UsageError(
+            f"{result}: no result of {stage} in {run.path}; omit it for the current one"
+        )
     if result is None and results:
         result = in_force(run) if stage == "simulate" else run.latest(stage)
     record = run.record_of(stage, result)
     if record is None:
-        raise UpstreamError(f"{run.path} has no result of {stage} to plot; run {stage} first")
+        raise UpstreamError(
+            f"{run.path} has no result of {stage} to plot; run {stage} first"
+        )
     for file in record.outputs:
         unaltered(run, file.path)
     figure = draw(run, run.path / run.directory_of(stage, result))
@@ -42,7 +46,9 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     return figure
 
 
-def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, List[EpochMetrics]]:
+def read_training(
+    run: RunDirectory, folder: str
+) -> Tuple[TrainingMetrics, List[EpochMetrics]]:
     """Return the metrics of a training and its history, by epoch; its files are in a directory of the run.
 
     A network that was trained with another program has no epochs.
@@ -55,7 +61,9 @@ def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, List
     try:
         return metrics, [{name: float(row[name]) for name in rows[0]} for row in rows]
     except (TypeError, ValueError):
-        raise DamagedError(run.path / path, "holds a value that is not a number") from None
+        raise DamagedError(
+            run.path / path, "holds a value that is not a number"
+        ) from None
 
 
 def has_history(metrics: TrainingMetrics, history: Sequence[EpochMetrics]) -> bool:
@@ -66,7 +74,9 @@ def has_history(metrics: TrainingMetrics, history: Sequence[EpochMetrics]) -> bo
 def _training(run: RunDirectory, folder: Path) -> Figure:
     metrics, history = read_training(run, folder.name)
     if not has_history(metrics, history):
-        raise InputError(f"{run.path} has no history of a training: the network was trained with another program")
+        raise InputError(
+            f"{run.path} has no history of a training: the network was trained with another program"
+        )
     return plot_training(metrics, history, run.model)
 
 
@@ -74,7 +84,10 @@ def _rates(run: RunDirectory, folder: Path) -> Figure:
     statistics, counts = simulated_files(run, folder.name)
     source, coding = next(iter(statistics.coding.items()))
     if coding == "spikes":
-        counts = {source: load_archive(folder / SUMS, must=["input"])["input"], **counts}
+        counts = {
+            source: load_archive(folder / SUMS, must=["input"])["input"],
+            **counts,
+        }
     possible = statistics.num_samples * statistics.num_timesteps
     return plot_rates({name: values / possible for name, values in counts.items()})
 
@@ -82,7 +95,9 @@ def _rates(run: RunDirectory, folder: Path) -> Figure:
 def _raster(run: RunDirectory, folder: Path) -> Figure:
     statistics, _ = simulated_files(run, folder.name)
     network = read_network(folder / run.parsed_name)
-    return plot_raster(network, read_spikes(folder), statistics.latency_steps, statistics.first_sample)
+    return plot_raster(
+        network, read_spikes(folder), statistics.latency_steps, statistics.first_sample
+    )
 
 
 def _is_of_layers(run: RunDirectory, folder: Path) -> bool:
@@ -94,10 +109,14 @@ def _mapping(run: RunDirectory, folder: Path, name: str) -> Figure:
     from snnb.plots import mapping as plots
 
     if _is_of_layers(run, folder):
-        raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
+        raise InputError(
+            f"maps/{folder.name} is of whole layers on cores; plot `layers`"
+        )
     mapping = Mapping.open(folder)
     if name == "events" and mapping.cost.energy_by_event_pj is None:
-        raise InputError(f"{mapping.hardware.name} has no energies of events, so there is nothing to plot")
+        raise InputError(
+            f"{mapping.hardware.name} has no energies of events, so there is nothing to plot"
+        )
     draw: Callable[[Mapping], Figure] = getattr(plots, f"plot_{name}")
     return draw(mapping)
 
@@ -115,9 +134,15 @@ Draw = Callable[[RunDirectory, Path], Figure]  # called with the directory of a 
 PLOTS: Dict[str, Tuple[str, Draw]] = {  # by name: the stage of the result
     "training": ("train", _training),
     # Or the mean squared error
-    "accuracy": ("simulate", lambda run, folder: plot_quality(*simulated_files(run, folder.name)[0].course)),
+    "accuracy": (
+        "simulate",
+        lambda run, folder: plot_quality(*simulated_files(run, folder.name)[0].course),
+    ),
     "rates": ("simulate", _rates),
     "raster": ("simulate", _raster),
-    **{name: ("map", partial(_mapping, name=name)) for name in ("mapping", "traffic", "events")},
+    **{
+        name: ("map", partial(_mapping, name=name))
+        for name in ("mapping", "traffic", "events")
+    },
     "layers": ("map", _layers),
 }

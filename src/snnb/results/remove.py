@@ -20,7 +20,9 @@ class Removal(Document):
     exports: List[str]  # exports of graphs among them, which are kept
 
 
-def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False) -> Removal:
+def plan_removal(
+    run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False
+) -> Removal:
     """Return the results to remove, named by stamp or by directory, such as `graphs/<stamp>`.
 
     `with_dependents` also removes the results made from them; otherwise raise `UsageError` if there are any.
@@ -33,12 +35,25 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
             f"{', '.join(selected)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
             "give --with-dependents to remove them too, or remove them first"
         )
-    directories = [directory for directory in records if directory in (*selected, *others)]
-    size = sum(file.size_bytes for directory in directories for file in records[directory].outputs)
-    return Removal(run_dir=run.path, removed=directories, size_bytes=size, exports=exports_of(run, directories))
+    directories = [
+        directory for directory in records if directory in (*selected, *others)
+    ]
+    size = sum(
+        file.size_bytes
+        for directory in directories
+        for file in records[directory].outputs
+    )
+    return Removal(
+        run_dir=run.path,
+        removed=directories,
+        size_bytes=size,
+        exports=exports_of(run, directories),
+    )
 
 
-def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
+def carry_out(
+    run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing
+) -> None:
     """Remove the planned results under the lock of the run; after an error nothing has changed.
 
     Raise `UsageError` if another process has meanwhile made a result from it, or removed a part of it.
@@ -59,15 +74,26 @@ def _directory_named(run: RunDirectory, name: str) -> str:
     results = [path for path in records if path.split("/")[0] in many]
     matches = [path for path in results if wanted in (path, path.split("/")[1])]
     if not matches:
-        if wanted in [word for kind in run.kinds if kind.names is None for word in (kind.name, kind.directory)]:
-            raise UsageError(f"{wanted} is not a result that can be removed from a run; `--force` recreates it")
-        raise UsageError(f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}")
+        if wanted in [
+            word
+            for kind in run.kinds
+            if kind.names is None
+            for word in (kind.name, kind.directory)
+        ]:
+            raise UsageError(
+                f"{wanted} is not a result that can be removed from a run; `--force` recreates it"
+            )
+        raise UsageError(
+            f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}"
+        )
     if set(matches[1:]) - set(_dependents(records, matches[:1])):
         raise UsageError(f"{wanted} is ambiguous; choose one of {' or '.join(matches)}")
     return matches[0]
 
 
-def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) -> List[str]:
+def _dependents(
+    records: Mapping[str, AnyRecord], directories: Sequence[str]
+) -> List[str]:
     """Return the directories of all results made from the given ones, directly or not, in recorded order."""
     dependents: Set[str] = set()
     below = [*directories]
@@ -76,8 +102,15 @@ def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) ->
         more = {
             directory
             for directory, record in records.items()
-            if any(not file.external and file.path.startswith(made_of) for file in record.inputs)
+            if any(
+                not file.external and file.path.startswith(made_of)
+                for file in record.inputs
+            )
         }
         below += more - dependents
         dependents |= more
-    return [directory for directory in records if directory in dependents and directory not in directories]
+    return [
+        directory
+        for directory in records
+        if directory in dependents and directory not in directories
+    ]

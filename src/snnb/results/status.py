@@ -25,7 +25,9 @@ class StageStatus(Document):
     reason: Optional[str]  # why it is stale
     started_utc: Optional[str]
     wall_s: Optional[float]
-    differs: Dict[str, JsonValue]  # parameters of a simulation that are not equal in all simulations
+    differs: Dict[
+        str, JsonValue
+    ]  # parameters of a simulation that are not equal in all simulations
     details: Optional[Details]  # as the manifest has them
     in_words: str = Field(exclude=True)  # the state as text
 
@@ -45,7 +47,9 @@ class Status(Document):
 
 def status_of(run: RunDirectory, simulations: Sequence[Simulation]) -> Status:
     """Return the state of every result of a run; `simulations` are those of the run."""
-    simulation_by_directory = {run.directory_of("simulate", item.stamp): item for item in simulations}
+    simulation_by_directory = {
+        run.directory_of("simulate", item.stamp): item for item in simulations
+    }
     stages = []
     for state in state_of_stages(run):
         record = state.record

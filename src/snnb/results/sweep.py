@@ -36,12 +36,24 @@ from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.results.compare import in_words
 from snnb.results.grid import GRID_STAGES, Axis, Point, points_of
-from snnb.results.sweep_table import MARK, TABLE, ChipCost, SweepPoint, read_table, write_table
+from snnb.results.sweep_table import (
+    MARK,
+    TABLE,
+    ChipCost,
+    SweepPoint,
+    read_table,
+    write_table,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.all import STAGES
-from snnb.stages.carry_out import FIGURES_UNCHANGED, OTHER_VERSIONS, bring_up_to_date, no_bar
+from snnb.stages.carry_out import (
+    FIGURES_UNCHANGED,
+    OTHER_VERSIONS,
+    bring_up_to_date,
+    no_bar,
+)
 from snnb.stages.plan import UP_TO_DATE, check_options
 from snnb.stages.run_options import merge_with_run, options_with_effect
 from snnb.stages.stage import Given, StageResult
@@ -63,7 +75,12 @@ class Sweep(Document):
 
 
 def sweep(
-    run: RunDirectory, axes: Sequence[Axis], given: Given, *, say: Say = say_nothing, bar: Bar = no_bar
+    run: RunDirectory,
+    axes: Sequence[Axis],
+    given: Given,
+    *,
+    say: Say = say_nothing,
+    bar: Bar = no_bar,
 ) -> List[SweepPoint]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
@@ -80,7 +97,10 @@ def sweep(
             f"{run.path} contains an external graph, but a sweep simulates a network; map the graph onto each chip "
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
-    points = [replace(point, given=options_with_effect(run, point.given)) for point in points_of(axes, given)]
+    points = [
+        replace(point, given=options_with_effect(run, point.given))
+        for point in points_of(axes, given)
+    ]
     refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
@@ -88,14 +108,27 @@ def sweep(
         check_options(run, simulate.KIND.name, point.given)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     preparation = {"prepare": given.get("prepare", {})}
-    bring_up_to_date(run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar)
-    notes: List[List[str]] = []  # by point: messages about options of the run that are not valid with its options
+    bring_up_to_date(
+        run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar
+    )
+    notes: List[
+        List[str]
+    ] = []  # by point: messages about options of the run that are not valid with its options
     for point in points:
         notes.append([])
         options = merge_with_run(run, point.given, say=notes[-1].append)
-        shared = simulate.STAGE.resolve(run, simulate.STAGE.effective_options(run, options))
+        shared = simulate.STAGE.resolve(
+            run, simulate.STAGE.effective_options(run, options)
+        )
     every_note = [note for of_point in notes for note in of_point]
-    difference = next((note for note in every_note if any(note not in of_point for of_point in notes)), None)
+    difference = next(
+        (
+            note
+            for note in every_note
+            if any(note not in of_point for of_point in notes)
+        ),
+        None,
+    )
     if difference is not None:
         raise UsageError(
             f"the points would differ in an option outside the grid ({difference}); give it for all points"
@@ -105,10 +138,16 @@ def sweep(
         if (shared.workers, shared.scheduler) != (1, None):
             stack.enter_context(connected(shared.workers, shared.scheduler))
         for number, point in enumerate(points, 1):
-            say(f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}")
+            say(
+                f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
+            )
             home, result = _simulate_point(run, point, axes, say=say_news, bar=bar)
             stamp = result.directory.name
-            chip = None if point.hardware is None else _chip_cost(home, stamp, point.hardware, say, bar)
+            chip = (
+                None
+                if point.hardware is None
+                else _chip_cost(home, stamp, point.hardware, say, bar)
+            )
             done.append(
                 SweepPoint(
                     values=point.values,
@@ -130,8 +169,14 @@ def points_of_sweep(run: RunDirectory) -> List[SweepPoint]:
         return []
     stamps = {".": run.records_of(simulate.KIND.name).keys()}
     for home in _runs_of_sweep(run):
-        stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(simulate.KIND.name).keys()
-    return [point for point in read_table(run.path / TABLE) if point.simulation in stamps.get(point.run, ())]
+        stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(
+            simulate.KIND.name
+        ).keys()
+    return [
+        point
+        for point in read_table(run.path / TABLE)
+        if point.simulation in stamps.get(point.run, ())
+    ]
 
 
 def _news(say: Say, *left_out: str) -> Say:
@@ -150,10 +195,18 @@ def _simulate_point(
     """Bring the simulation of a point up to date; return it and the run that it is in."""
     options = _effective_options(run, merge_with_run(run, point.given))
     params = _network_params(run, options)
-    params_of_run = _network_params(run, _effective_options(run, merge_with_run(run, {})))
+    params_of_run = _network_params(
+        run, _effective_options(run, merge_with_run(run, {}))
+    )
     if params == params_of_run:
         results = bring_up_to_date(
-            run, simulate.KIND.name, point.given, remember=False, asked_by_name=False, say=say, bar=bar
+            run,
+            simulate.KIND.name,
+            point.given,
+            remember=False,
+            asked_by_name=False,
+            say=say,
+            bar=bar,
         )
         return run, results[-1]
     with ExitStack() as stack:
@@ -163,39 +216,66 @@ def _simulate_point(
             stack.enter_context(other.locked(say=say))
         home.take("prepare", run)
         if params[train.KIND.name] == params_of_run[train.KIND.name]:
-            bring_up_to_date(run, train.KIND.name, point.given, remember=False, say=say, bar=bar)
-        trained = _trained_run([run, kept, *_runs_of_sweep(run)], params[train.KIND.name])
+            bring_up_to_date(
+                run, train.KIND.name, point.given, remember=False, say=say, bar=bar
+            )
+        trained = _trained_run(
+            [run, kept, *_runs_of_sweep(run)], params[train.KIND.name]
+        )
         if trained is not None:
             home.take(train.KIND.name, trained)
         if kept.record_of(parse.KIND.name) is not None:
             home.take(parse.KIND.name, kept)
-        bring_up_to_date(home, parse.KIND.name, options, forget=STAGES, say=say, bar=bar)
+        bring_up_to_date(
+            home, parse.KIND.name, options, forget=STAGES, say=say, bar=bar
+        )
         for name in NETWORK:
             kept.take(name, home)
         kept.save_options({name: home.options.get(name, {}) for name in NETWORK})
         results = bring_up_to_date(
-            home, simulate.KIND.name, options, forget=STAGES, asked_by_name=False, say=say, bar=bar
+            home,
+            simulate.KIND.name,
+            options,
+            forget=STAGES,
+            asked_by_name=False,
+            say=say,
+            bar=bar,
         )
         return home, results[-1]
 
 
 def _effective_options(run: RunDirectory, options: Given) -> Given:
     """Return the options that have an effect, by stage."""
-    return {name: STAGES[name].effective_options(run, options) for name in ("prepare", *GRID_STAGES)}
+    return {
+        name: STAGES[name].effective_options(run, options)
+        for name in ("prepare", *GRID_STAGES)
+    }
 
 
-def _network_params(run: RunDirectory, options: Given) -> Dict[str, Mapping[str, object]]:
+def _network_params(
+    run: RunDirectory, options: Given
+) -> Dict[str, Mapping[str, object]]:
     """Return the parameters of the stages that make the network, by stage."""
-    return {name: STAGES[name].resolve(run, options[name]).model_dump() for name in NETWORK}
+    return {
+        name: STAGES[name].resolve(run, options[name]).model_dump() for name in NETWORK
+    }
 
 
 def _network_folder(point: Point, axes: Sequence[Axis]) -> str:
     """Return the name of the folder in `FOLDER` that keeps the training and the conversion of a point."""
-    values = (f"{axis.title}={point.values[axis.title]}" for axis in axes if axis.stage in NETWORK)
-    return re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
+    values = (
+        f"{axis.title}={point.values[axis.title]}"
+        for axis in axes
+        if axis.stage in NETWORK
+    )
+    return (
+        re.sub(r"[^\w.,=-]", "_", ",".join(values), flags=re.ASCII)[:200] or "network"
+    )
 
 
-def _trained_run(runs: Iterable[RunDirectory], params: Mapping[str, object]) -> Optional[RunDirectory]:
+def _trained_run(
+    runs: Iterable[RunDirectory], params: Mapping[str, object]
+) -> Optional[RunDirectory]:
     """Return the first run with a training that has these parameters."""
     for run in runs:
         record = run.record_of(train.KIND.name)
@@ -216,7 +296,9 @@ def _runs_of_sweep(run: RunDirectory) -> Iterator[RunDirectory]:
             yield RunDirectory.open(path, run.kinds)
 
 
-def _chip_cost(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipCost:
+def _chip_cost(
+    run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar
+) -> ChipCost:
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
     from snnb.mapping.layers.assignment import assign_layers
@@ -241,15 +323,23 @@ def _chip_cost(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar)
     ) as graph:
         try:
             with bar("map") as progress:
-                cost = map_network(MappableNetwork.of(graph), chip, progress=progress).cost
+                cost = map_network(
+                    MappableNetwork.of(graph), chip, progress=progress
+                ).cost
         except InputError as error:
             say(f"sweep: {error}")
             return ChipCost(chip=name, note=str(error))
-    quantities = {key: value for key, value in values(cost).items() if key in quantities_of(ChipCost)}
+    quantities = {
+        key: value
+        for key, value in values(cost).items()
+        if key in quantities_of(ChipCost)
+    }
     return ChipCost(chip=name, **{"chips": 1, **quantities})
 
 
-def _draw(run: RunDirectory, axes: Sequence[Axis], points: Sequence[SweepPoint]) -> None:
+def _draw(
+    run: RunDirectory, axes: Sequence[Axis], points: Sequence[SweepPoint]
+) -> None:
     from snnb.io.figures import save
     from snnb.results.sweep_figures import plot_points
 

@@ -38,15 +38,22 @@ def quality_of(point: SweepPoint) -> Quality:
     return Quality(value, None, summary.ann_mean_squared_error)
 
 
-def plot_points(points: Sequence[SweepPoint], titles: Sequence[str]) -> Optional[Figure]:
+def plot_points(
+    points: Sequence[SweepPoint], titles: Sequence[str]
+) -> Optional[Figure]:
     """Plot the accuracy or error over the options `titles`, or over the energy if chips are one of them.
 
     Return None if points of the grid are missing.
     """
     if CHIPS in titles:
         return _plot_chips(points)
-    options = [tuple(_value(point.values[title]) for title in titles) for point in points]
-    grid = {title: list(dict.fromkeys(column)) for title, column in zip(titles, zip(*options))}
+    options = [
+        tuple(_value(point.values[title]) for title in titles) for point in points
+    ]
+    grid = {
+        title: list(dict.fromkeys(column))
+        for title, column in zip(titles, zip(*options))
+    }
     if options != list(itertools.product(*grid.values())):
         return None
     shape = [len(values) for values in grid.values()]
@@ -55,9 +62,13 @@ def plot_points(points: Sequence[SweepPoint], titles: Sequence[str]) -> Optional
     trained = np.array([quality.trained for quality in qualities], float).reshape(shape)
     intervals = None
     if qualities[0].interval is not None:
-        intervals = np.array([quality.interval for quality in qualities], float).reshape(*shape, 2)
+        intervals = np.array(
+            [quality.interval for quality in qualities], float
+        ).reshape(*shape, 2)
     label = LABELS[points[0].summary.quoted]
-    return comparison.plot_sweep(grid, measured, None if np.isnan(trained).any() else trained, label, intervals)
+    return comparison.plot_sweep(
+        grid, measured, None if np.isnan(trained).any() else trained, label, intervals
+    )
 
 
 def plot_operations(points: Sequence[SweepPoint]) -> Figure:
@@ -68,7 +79,9 @@ def plot_operations(points: Sequence[SweepPoint]) -> Figure:
         simulated = Simulated(_options(point), operations, quality_of(point).value)
         simulations[point.run, point.simulation] = simulated
     label = LABELS[points[0].summary.quoted]
-    return comparison.plot_operations(list(simulations.values()), label, highest_is_best=label == "accuracy")
+    return comparison.plot_operations(
+        list(simulations.values()), label, highest_is_best=label == "accuracy"
+    )
 
 
 def _plot_chips(points: Sequence[SweepPoint]) -> Figure:
@@ -94,7 +107,13 @@ def _plot_chips(points: Sequence[SweepPoint]) -> Figure:
 
 
 def _options(point: SweepPoint) -> str:
-    return in_words({title: _value(value) for title, value in point.values.items() if title != CHIPS})
+    return in_words(
+        {
+            title: _value(value)
+            for title, value in point.values.items()
+            if title != CHIPS
+        }
+    )
 
 
 def _value(value: Union[JsonValue, None]) -> Value:

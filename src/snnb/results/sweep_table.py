@@ -9,7 +9,16 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Typ
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError
-from snnb.core.quantities import Key, Value, columns, legend, percents, quantities_of, values, view
+from snnb.core.quantities import (
+    Key,
+    Value,
+    columns,
+    legend,
+    percents,
+    quantities_of,
+    values,
+    view,
+)
 from snnb.io.files import atomic_path
 from snnb.io.text import Document, JsonValue, read_text
 from snnb.mapping.quantities import CoreCost, EnergyCost, StepCost
@@ -21,7 +30,11 @@ TABLE = "sweep.csv"
 MARK = "run,simulation,num_samples,ann_accuracy"
 
 
-COSTS = {**quantities_of(CoreCost), **quantities_of(EnergyCost), **quantities_of(StepCost)}
+COSTS = {
+    **quantities_of(CoreCost),
+    **quantities_of(EnergyCost),
+    **quantities_of(StepCost),
+}
 
 
 class ChipCost(Document):
@@ -41,7 +54,9 @@ class SweepPoint(Document):
     """A point of the grid: its simulation, and the cost on its chip."""
 
     values: Dict[str, JsonValue]  # values of the options by title of the axis
-    ran: Optional[bool] = None  # whether the simulation was made now; None: the point is from the table
+    ran: Optional[bool] = (
+        None  # whether the simulation was made now; None: the point is from the table
+    )
     run: str  # run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
     simulation: str  # stamp
     summary: SimulationSummary
@@ -72,7 +87,9 @@ SWEPT = view(
 )
 
 
-def write_table(path: Path, titles: Sequence[str], points: Sequence[SweepPoint]) -> None:
+def write_table(
+    path: Path, titles: Sequence[str], points: Sequence[SweepPoint]
+) -> None:
     """Write `sweep.csv`: options, run, simulation, and all quantities; `titles` are those of the axes.
 
     An interval has two columns: `snn_accuracy_interval_95_low` and `_high`.
@@ -80,13 +97,22 @@ def write_table(path: Path, titles: Sequence[str], points: Sequence[SweepPoint])
     heads = [*titles, "run", "simulation", *_quantity_columns(SimulationSummary)]
     if CHIPS in titles:
         heads += ["chip", "note", *_quantity_columns(ChipCost)]
-    with atomic_path(path, force=True) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path, force=True) as temporary, temporary.open(
+        "w", newline="", encoding="utf-8"
+    ) as file:
         writer = csv.DictWriter(file, heads, lineterminator="\n")
         writer.writeheader()
         for point in points:
-            row = {**point.values, "run": point.run, "simulation": point.simulation, **_cells(point.summary)}
+            row = {
+                **point.values,
+                "run": point.run,
+                "simulation": point.simulation,
+                **_cells(point.summary),
+            }
             if point.chip is not None:
-                row.update(chip=point.chip.chip, note=point.chip.note, **_cells(point.chip))
+                row.update(
+                    chip=point.chip.chip, note=point.chip.note, **_cells(point.chip)
+                )
             writer.writerow(row)
 
 
@@ -101,7 +127,9 @@ def read_table(path: Path) -> List[SweepPoint]:
         return []
     points = []
     for row in rows:
-        with suppress(KeyError, TypeError, ValueError):  # ValidationError is a ValueError
+        with suppress(
+            KeyError, TypeError, ValueError
+        ):  # ValidationError is a ValueError
             points.append(_point_of(row))
     return points
 
@@ -113,9 +141,15 @@ def _point_of(row: Mapping[str, str]) -> SweepPoint:
         costs = _values_of(row, ChipCost)
         chip = ChipCost(chip=row["chip"], note=row["note"] or None, **costs)
     result_columns = {"run", "simulation", "chip", "note"}
-    result_columns.update(_quantity_columns(SimulationSummary), _quantity_columns(ChipCost))
+    result_columns.update(
+        _quantity_columns(SimulationSummary), _quantity_columns(ChipCost)
+    )
     return SweepPoint(
-        values={title: text or None for title, text in row.items() if title not in result_columns},
+        values={
+            title: text or None
+            for title, text in row.items()
+            if title not in result_columns
+        },
         run=row["run"],
         simulation=row["simulation"],
         summary=SimulationSummary(**_values_of(row, SimulationSummary)),
@@ -140,7 +174,9 @@ def _cells(document: Document) -> Dict[str, JsonValue]:
     """Return the values of a document by column."""
     cells: Dict[str, JsonValue] = {}
     for key, value in values(document).items():
-        cells.update(zip(_ends_of(key), value) if isinstance(value, tuple) else {key: value})
+        cells.update(
+            zip(_ends_of(key), value) if isinstance(value, tuple) else {key: value}
+        )
     return cells
 
 
@@ -148,7 +184,10 @@ def _values_of(row: Mapping[str, str], kind: Type[Document]) -> Dict[str, Any]:
     """Return the quantities of a kind of document that have a value in a row, by key."""
     found: Dict[str, Any] = {}
     for key, quantity in quantities_of(kind).items():
-        texts = [row[head] for head in (_ends_of(key) if quantity.form is percents else [key])]
+        texts = [
+            row[head]
+            for head in (_ends_of(key) if quantity.form is percents else [key])
+        ]
         if all(texts):
             numbers = [int(text) if text.isdecimal() else float(text) for text in texts]
             found[key] = tuple(numbers) if quantity.form is percents else numbers[0]
@@ -160,7 +199,9 @@ class PointTable(NamedTuple):
 
     head: List[str]
     rows: List[List[str]]
-    options: int  # number of first columns, the chip and the options; then comes the stamp
+    options: (
+        int  # number of first columns, the chip and the options; then comes the stamp
+    )
     legend: str  # what the heads mean
 
 
@@ -168,7 +209,10 @@ def point_table(points: Sequence[SweepPoint]) -> PointTable:
     """Return the points as a table."""
     titles = option_titles(points)
     head = [*titles, "simulation"]
-    rows = [[_option_text(point, title) for title in titles] + [point.simulation] for point in points]
+    rows = [
+        [_option_text(point, title) for title in titles] + [point.simulation]
+        for point in points
+    ]
     with_value = {key for point in points for key in values(point)}
     if "samples" in titles:
         with_value.discard("num_samples")
@@ -190,7 +234,11 @@ def option_titles(points: Sequence[SweepPoint]) -> List[str]:
     titles = [title for title in points[0].values if title != CHIPS]
     if CHIPS not in points[0].values:
         return titles
-    chips = {point.values[CHIPS]: point.chip.chip for point in points if point.chip is not None}
+    chips = {
+        point.values[CHIPS]: point.chip.chip
+        for point in points
+        if point.chip is not None
+    }
     return ["chip" if len({*chips.values()}) == len(chips) else CHIPS, *titles]
 
 

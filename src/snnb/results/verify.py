@@ -19,7 +19,9 @@ class Verification(Document):
     files: int  # number of files that were compared
     size_bytes: int
     problems: List[str]  # files that are missing or changed, one line each
-    damaged: List[str]  # stages that these files belong to, in order; for one of several results, its directory
+    damaged: List[
+        str
+    ]  # stages that these files belong to, in order; for one of several results, its directory
     notes: List[str]  # differences that are not damage, one line each
 
 
@@ -33,8 +35,13 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     notes: List[str] = []
     damaged: Dict[str, None] = {}  # in order
     single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
-    records = {single.get(directory, directory): record for directory, record in run.records().items()}
-    outputs = [(stage, file) for stage, record in records.items() for file in record.outputs]
+    records = {
+        single.get(directory, directory): record
+        for directory, record in run.records().items()
+    }
+    outputs = [
+        (stage, file) for stage, record in records.items() for file in record.outputs
+    ]
     total, done = sum(file.size_bytes for _, file in outputs), 0
     for stage, file in outputs:
         problem = _compare(run.path / file.path, file)
@@ -49,10 +56,19 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
             if difference:
                 notes.append(f"{stage}: {file.path} (outside the run) {difference}")
     for state in state_of_stages(run):
-        if state.record is not None and state.reason is not None and state.name not in damaged:
+        if (
+            state.record is not None
+            and state.reason is not None
+            and state.name not in damaged
+        ):
             notes.append(f"{state.name}: {state.in_words}")
     return Verification(
-        run_dir=run.path, files=len(outputs), size_bytes=total, problems=problems, damaged=list(damaged), notes=notes
+        run_dir=run.path,
+        files=len(outputs),
+        size_bytes=total,
+        problems=problems,
+        damaged=list(damaged),
+        notes=notes,
     )
 
 
@@ -70,7 +86,11 @@ def _compare(path: Path, record: FileRecord) -> str:
         size = path.stat().st_size
         if size != record.size_bytes:
             return f"has {size} bytes, recorded: {record.size_bytes}"
-        return "" if sha256_of(path) == record.sha256 else "does not match the recorded hash"
+        return (
+            ""
+            if sha256_of(path) == record.sha256
+            else "does not match the recorded hash"
+        )
     except OSError as error:
         return f"cannot be read ({error.strerror})"
 

@@ -89,7 +89,10 @@ def holder_of(directory: Path) -> str:
     """Return a description of the process that holds the lock."""
     try:
         holder = load_json(directory / LOCK)
-        fields = [printable(str(holder[name]))[:200] for name in ("pid", "host", "since", "command")]
+        fields = [
+            printable(str(holder[name]))[:200]
+            for name in ("pid", "host", "since", "command")
+        ]
     except (OSError, InputError, TypeError, KeyError):
         return "another process"
     return "process {} on {} since {} ({})".format(*fields)
@@ -219,7 +222,11 @@ class RunDirectory:
         if not os.path.lexists(path / manifest.NAME):
             path.mkdir(parents=True, exist_ok=True)
             expected = (*HOUSEKEEPING, manifest.NAME)
-            foreign = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in expected]
+            foreign = [
+                entry.name
+                for entry in path.iterdir()
+                if (target_of(entry.name) or entry.name) not in expected
+            ]
             if foreign:
                 raise UsageError(
                     f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
@@ -285,7 +292,11 @@ class RunDirectory:
 
     def outputs(self) -> Dict[str, FileRecord]:
         """Return the records of all files that stages have written, by path."""
-        return {file.path: file for record in self.records().values() for file in record.outputs}
+        return {
+            file.path: file
+            for record in self.records().values()
+            for file in record.outputs
+        }
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
         """Return the records of a stage that can have several results, by name."""
@@ -320,7 +331,10 @@ class RunDirectory:
         """Return a UTC stamp that no other result of the stage has."""
         while True:
             stamp = now_utc().strftime("%Y%m%dT%H%M%SZ")
-            if stamp not in self.records_of(stage) and not (self.path / self.directory_of(stage, stamp)).exists():
+            if (
+                stamp not in self.records_of(stage)
+                and not (self.path / self.directory_of(stage, stamp)).exists()
+            ):
                 return stamp
             time.sleep(0.1)
 
@@ -368,7 +382,11 @@ class RunDirectory:
             target.mkdir(parents=True)
             with raise_on_full_disk(target):
                 yield output
-            files = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
+            files = sorted(
+                f.relative_to(target).as_posix()
+                for f in target.rglob("*")
+                if f.is_file()
+            )
             timing = Timing(
                 started_utc=started.isoformat(timespec="seconds"),
                 wall_s=round(time.monotonic() - clock, 3),
@@ -377,7 +395,10 @@ class RunDirectory:
             _swap(target, place)
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             record = self.kind(stage).record_type(
-                command=[argument.encode("utf-8", "backslashreplace").decode() for argument in command],
+                command=[
+                    argument.encode("utf-8", "backslashreplace").decode()
+                    for argument in command
+                ],
                 params=params,
                 inputs=[*input_records, *output.external],
                 outputs=[self.hashes.read(f"{relative}/{file}") for file in files],
@@ -452,7 +473,11 @@ class RunDirectory:
 
     def _save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         stages, kind = self.manifest.stages, self.kind(stage)
-        changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
+        changed = (
+            record
+            if kind.names is None
+            else dict(sorted({**self.records_of(stage), str(name): record}.items()))
+        )
         self._write(
             self.manifest.model_copy(
                 update={"stages": stages.model_copy(update={kind.key: changed})},
@@ -513,13 +538,22 @@ class RunDirectory:
                     _settle(self.path / relative, existed, committed, relative, say)
             # `remove` takes out results of stages that can have several, and nothing
             # else
-            removable = [relative for relative in change.removed if "/" in relative and self._is_result(relative)]
+            removable = [
+                relative
+                for relative in change.removed
+                if "/" in relative and self._is_result(relative)
+            ]
             self._complete_removal(removable)
         journal.remove_journal(self.path)
         remove_partial(self.path)
         for kind in self.kinds:
             parent = self.path / kind.directory
-            if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
+            if (
+                kind.names is not None
+                and parent.is_dir()
+                and not parent.is_symlink()
+                and not any(parent.iterdir())
+            ):
                 parent.rmdir()
 
     def _complete_removal(self, directories: Sequence[str]) -> None:
@@ -557,7 +591,11 @@ class RunDirectory:
         for kind in self.kinds:
             if kind.names is None and relative == kind.directory:
                 return True
-            if kind.names is not None and parent == kind.directory and re.match(kind.names, name):
+            if (
+                kind.names is not None
+                and parent == kind.directory
+                and re.match(kind.names, name)
+            ):
                 return True
         return False
 
@@ -566,7 +604,11 @@ class RunDirectory:
         directory, record = self.path / relative, self.records().get(relative)
         if directory.parent != self.path:
             refuse_link(directory.parent, InputError)
-        outputs = [] if record is None else [file.path[len(relative) + 1 :] for file in record.outputs]
+        outputs = (
+            []
+            if record is None
+            else [file.path[len(relative) + 1 :] for file in record.outputs]
+        )
         refuse_foreign(directory, outputs, error=InputError)
 
 
@@ -625,7 +667,11 @@ class Change:
         with suppress(OSError):
             if self.run.is_committed(self.journal):
                 return f"`{self.command}` is complete"
-        return "the next command on the run completes the removal" if self.journal.removed else None
+        return (
+            "the next command on the run completes the removal"
+            if self.journal.removed
+            else None
+        )
 
 
 last_change: Optional[Change] = None

@@ -95,7 +95,12 @@ class FileRecord(Record):
     @model_validator(mode="after")
     def _is_consistent(self) -> "FileRecord":
         path = PurePosixPath(self.path)
-        if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
+        if not self.external and (
+            path.is_absolute()
+            or ".." in path.parts
+            or "\\" in self.path
+            or not path.parts
+        ):
             raise ValueError(f"path {self.path!r} leaves the run directory")
         if (self.listing is None) != (self.files is None):
             raise ValueError("a folder has `listing` and `files`, a file neither")
@@ -177,7 +182,11 @@ class RunInfo(Record):
     @property
     def title(self) -> str:
         """Model and data set as text."""
-        return f"{self.model}, an external graph" if self.imported else f"{self.model} on {self.dataset}"
+        return (
+            f"{self.model}, an external graph"
+            if self.imported
+            else f"{self.model} on {self.dataset}"
+        )
 
 
 @dataclass(frozen=True)
@@ -243,7 +252,11 @@ def _options_type(kinds: Sequence[AnyKind]) -> Any:
     """Return the type of the options of a run: by stage, a dictionary of options that a run remembers."""
     by_stage = {}
     for kind in kinds:
-        names = [name for name in kind.params.model_fields if is_remembered(kind.params, name)]
+        names = [
+            name
+            for name in kind.params.model_fields
+            if is_remembered(kind.params, name)
+        ]
         by_stage[kind.name] = _partial_dict(
             kind.name,
             {name: field_type(kind.params, name) for name in names},
@@ -264,7 +277,11 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         refuse_unsealed(text, path)
         data = parse_yaml(text, path)
     if not isinstance(data, dict):
-        fault = "is empty" if data is None else f"holds {type(data).__name__}, not a mapping"
+        fault = (
+            "is empty"
+            if data is None
+            else f"holds {type(data).__name__}, not a mapping"
+        )
         raise InputError(f"{path} is not a manifest: it {fault}; {ADVICE}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -296,7 +313,10 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
         recorded = getattr(content.stages, kind.key)
         if kind.names is not None:
             by_directory.update(
-                {f"{kind.directory}/{name}": record for name, record in recorded.items()},
+                {
+                    f"{kind.directory}/{name}": record
+                    for name, record in recorded.items()
+                },
             )
         elif recorded is not None:
             by_directory[kind.directory] = recorded
@@ -337,7 +357,11 @@ def refuse_unsealed(text: str, path: Path) -> None:
     computed = hashlib.sha256((lines if seal else text).encode()).hexdigest()
     if seal and recorded == f"{computed}\n":
         return
-    fault = "was changed after it was written" if seal else "has no checksum in its last line"
+    fault = (
+        "was changed after it was written"
+        if seal
+        else "has no checksum in its last line"
+    )
     raise InputError(
         f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`",
     )
@@ -401,7 +425,11 @@ class HashMemory:
 
     def save(self) -> None:
         """Write the cache for the next process, if the directory can be written."""
-        existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
+        existing = {
+            path: value
+            for path, value in self.remembered.items()
+            if (self.directory / path).is_file()
+        }
         with suppress(OSError):
             write_text_atomically(
                 self.directory / HASHES,
@@ -472,7 +500,11 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         if path.is_dir():
             same = record.files is not None and _is_same_folder(path, record, read_all)
         else:
-            same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+            same = (
+                path.is_file()
+                and path.stat().st_size == record.size_bytes
+                and sha256_of(path) == record.sha256
+            )
     except OSError as error:
         if read_all and not isinstance(error, PermissionError):
             raise
@@ -522,21 +554,29 @@ def list_folder(folder: Path, bounds: Optional[FileRecord] = None) -> Optional[L
     size_bytes = 0
     for parent, folders, names in os.walk(str(folder)):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in linked)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in linked
+        )
         for name in sorted([*names, *linked]):
             file = Path(parent, name)
             status = file.lstat()
             path = file.relative_to(folder).as_posix()
-            if name.startswith(".") or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+            if name.startswith(".") or not (
+                stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+            ):
                 continue
             digest.update(
-                f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0",
+                f"{status.st_size} {status.st_mtime_ns} ".encode()
+                + os.fsencode(path)
+                + b"\0",
             )
             sizes[path] = status.st_size
             size_bytes += status.st_size
             if stat.S_ISLNK(status.st_mode):
                 links[path] = os.readlink(str(file))
-            if bounds is not None and (len(sizes) > (bounds.files or 0) or size_bytes > bounds.size_bytes):
+            if bounds is not None and (
+                len(sizes) > (bounds.files or 0) or size_bytes > bounds.size_bytes
+            ):
                 return None
     return Listing(digest.hexdigest(), sizes, links)
 
@@ -580,7 +620,9 @@ def current_environment() -> Environment:
         numpy=version_of("numpy") or "unknown",
         tensorflow=version_of("tensorflow", "tensorflow-cpu"),
         snntoolbox=version_of("snntoolbox"),
-        device="gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu",
+        device="gpu"
+        if tensorflow is not None and tensorflow.config.list_physical_devices("GPU")
+        else "cpu",
     )
 
 

@@ -115,5 +115,11 @@ def activation_sparsity(
 
 
 def _kernels(network: Network) -> Iterator[np.ndarray]:
-    projections = (projection for population in network.populations for projection in population.projections)
-    return (projection.kernel for projection in projections if projection.kernel is not None)
+    projections = (
+        projection
+        for population in network.populations
+        for projection in population.projections
+    )
+    return (
+        projection.kernel for projection in projections if projection.kernel is not None
+    )

@@ -74,14 +74,16 @@ class SimulationSettings(Options):
         default="constant",
         description="Input coding: constant current, Poisson spikes, events, or a current per time step.",
     )
-    input_rate: Annotated[int, Flag(panel=INPUT), ToolboxKey("input", "input_rate")] = Field(
-        default=1000,
-        ge=1,
-        le=1000,
-        description="Spikes per 1000 steps of a pixel of 1.",
+    input_rate: Annotated[int, Flag(panel=INPUT), ToolboxKey("input", "input_rate")] = (
+        Field(
+            default=1000,
+            ge=1,
+            le=1000,
+            description="Spikes per 1000 steps of a pixel of 1.",
+        )
     )
-    threshold: Annotated[float, Flag(panel=NEURONS), ToolboxKey("cell", "v_thresh")] = Field(
-        default=1.0, gt=0, description="Firing threshold."
+    threshold: Annotated[float, Flag(panel=NEURONS), ToolboxKey("cell", "v_thresh")] = (
+        Field(default=1.0, gt=0, description="Firing threshold.")
     )
     reset: Annotated[
         Reset,

@@ -81,7 +81,9 @@ class SimulationStatistics(SimulationSummary):
     saturated_neurons: Dict[str, float]
     rising_populations: List[str]  # populations whose rate still rose at the end
     spikes_per_sample: Annotated[float, Quantity("spikes", per="sample")] = Field(
-        description=("spikes of all populations; with Poisson input or events, the input's too"),
+        description=(
+            "spikes of all populations; with Poisson input or events, the input's too"
+        ),
     )
     ann_multiply_accumulates_per_sample: Annotated[
         Optional[int],
@@ -116,7 +118,9 @@ class SimulationStatistics(SimulationSummary):
         Quantity("ANN energy at 45 nm", prefixed, unit="pJ", per="sample"),
     ] = Field(
         default=None,
-        description=("4.6 pJ · multiply-accumulates of the trained network; not of a network from a NIR file"),
+        description=(
+            "4.6 pJ · multiply-accumulates of the trained network; not of a network from a NIR file"
+        ),
     )
     synapses: Annotated[int, SYNAPSES] = Field(
         description=(

@@ -136,4 +136,8 @@ class SimulationSummary(Document):
         """Key of the accuracy or error to quote: of the read-out if the spikes of the output are random."""
         if not self.classifies:
             return "snn_mean_squared_error"
-        return "snn_accuracy" if self.readout_accuracy_interval_95 is None else "readout_accuracy"
+        return (
+            "snn_accuracy"
+            if self.readout_accuracy_interval_95 is None
+            else "readout_accuracy"
+        )

@@ -217,8 +217,14 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
             steps=params.rate_steps,
             progress=progress,
         )
-        output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
-        if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
+        output.external = [
+            file_record(path, sha256)
+            for path, sha256 in sorted(imported.hashes.items())
+        ]
+        if (
+            imported.graph.assumed_spikes
+            and params.rate_unit != GraphParams.model_fields["rate_unit"].default
+        ):
             raise UsageError(
                 "--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it",
             )
@@ -272,10 +278,24 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     most = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
     if most <= 1:
         return []
-    names = ("samples", "steps") if params.from_file is None else ("--rate-samples", "--rate-steps")
-    missing = [name for name, value in zip(names, (params.rate_samples, params.rate_steps)) if value is None]
-    remedy = f"give {' and '.join(missing)}" if missing else f"correct {' or '.join(names)}"
-    if params.from_file is not None and params.from_file.suffix == ".h5" and params.rates is None:
+    names = (
+        ("samples", "steps")
+        if params.from_file is None
+        else ("--rate-samples", "--rate-steps")
+    )
+    missing = [
+        name
+        for name, value in zip(names, (params.rate_samples, params.rate_steps))
+        if value is None
+    ]
+    remedy = (
+        f"give {' and '.join(missing)}" if missing else f"correct {' or '.join(names)}"
+    )
+    if (
+        params.from_file is not None
+        and params.from_file.suffix == ".h5"
+        and params.rates is None
+    ):
         remedy = "correct num_samples and num_timesteps in the file"
     elif params.from_file is not None:
         remedy += "; rates must be in spikes per time step, not Hz"
@@ -360,7 +380,10 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             params.simulation or simulate.in_force(run),
         )
         path = Path(str(stamp))
-        if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
+        if (
+            path.name != stamp
+            and path.resolve().parent == (run.path / simulate.KIND.directory).resolve()
+        ):
             stamp = path.name  # given by its path
         require_result(run, "--simulation", stamp, records)
         return params.model_copy(update={"simulation": stamp})
@@ -413,7 +436,10 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             inputs = [simulate.parsed_file(run)]
         else:
             names = run.parsed_name, SUMS, ACCURACIES
-            inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
+            inputs = [
+                f"{simulate.KIND.directory}/{params.simulation}/{file}"
+                for file in names
+            ]
             _, counts, accuracies = (unaltered(run, path) for path in inputs)
             coding = read_document(SimulationStatistics, accuracies).coding
         parsed = run.path / inputs[0]

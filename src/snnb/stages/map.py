@@ -3,13 +3,29 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.chips.hardware import AnyHardware, Hardware, LayerHardware
-from snnb.chips.read_hardware import description_file, hardware_names, is_file, read_hardware
+from snnb.chips.read_hardware import (
+    description_file,
+    hardware_names,
+    is_file,
+    read_hardware,
+)
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Flag, Options, Seed
 from snnb.core.progress import Progress, silent
@@ -53,12 +69,27 @@ if TYPE_CHECKING:
     from snnb.network.network import Network
 
 # Options without effect on a chip that takes whole layers
-NO_EFFECT_ON_LAYERS = ("method", "objective", "partition", "placement", "allow_overfull", "split_overfull", "seed")
+NO_EFFECT_ON_LAYERS = (
+    "method",
+    "objective",
+    "partition",
+    "placement",
+    "allow_overfull",
+    "split_overfull",
+    "seed",
+)
 UNKNOWN = "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
 
 
-# Not resolved: the recorded path may be a symbolic link
-NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
+def _absolute_file(name: str) -> str:
+    """Return the absolute path of a file, or the name of a description.
+
+    The path is not resolved: the recorded path may be a symbolic link.
+    """
+    return os.path.abspath(name) if is_file(name) else name  # noqa: PTH100
+
+
+NameOrFile = Annotated[str, AfterValidator(_absolute_file)]
 
 
 GIVEN = "Given partition"  # panel of the help
@@ -69,7 +100,9 @@ class MapParams(Options):
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {"figures": FIGURES_DEFAULT}
 
-    hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
+    hardware: Annotated[
+        Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)
+    ] = Field(
         default=None,
         description="Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE architecture.",
     )
@@ -78,26 +111,36 @@ class MapParams(Options):
         description="Cores that hold no neurons: `x y` per line; for a chip that takes layers, a core number.",
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
-        default="auto", description="Partitioning method. auto: the best result of all methods."
+        default="auto",
+        description="Partitioning method. auto: the best result of all methods.",
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
-        default="spikes", description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step."
+        default="spikes",
+        description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = Field(
-        default=None,
-        description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
+    partition: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
+        Field(
+            default=None,
+            description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
+        )
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = Field(
-        default=None, description="Core positions for --partition: `x y` per line. Default: computed."
+    placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
+        Field(
+            default=None,
+            description="Core positions for --partition: `x y` per line. Default: computed.",
+        )
     )
     allow_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
-        default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
+        default=False,
+        description="Accept a --partition that exceeds core limits; the mapping is marked invalid.",
     )
     split_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
-        default=False, description="Split the overfull cores of --partition; the other cores keep their numbers."
+        default=False,
+        description="Split the overfull cores of --partition; the other cores keep their numbers.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", one_shot=True)] = Field(
-        default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."
+        default=None,
+        description="Stamp of the graph to map. Default: the graph of the current simulation.",
     )
     seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
@@ -108,7 +151,9 @@ class MapParams(Options):
         if split_overfull and others.data.get("allow_overfull"):
             raise ValueError("not with --allow-overfull; omit one of them")
         if split_overfull and others.data.get("placement") is not None:
-            raise ValueError("adds cores without positions in --placement; omit one of them")
+            raise ValueError(
+                "adds cores without positions in --placement; omit one of them"
+            )
         return split_overfull
 
 
@@ -161,7 +206,9 @@ def _graphs_with_spikes(run: RunDirectory) -> List[str]:
 
 def _hardware_of(params: MapParams) -> str:
     if params.hardware is None:
-        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file")
+        raise UsageError(
+            f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file"
+        )
     return params.hardware
 
 
@@ -171,7 +218,9 @@ def _read_hardware(params: MapParams) -> AnyHardware:
     if params.unavailable is None:
         return hardware
     if not params.unavailable.exists():
-        raise InputError(f"{params.unavailable}: no such file; list the unavailable cores, one per line")
+        raise InputError(
+            f"{params.unavailable}: no such file; list the unavailable cores, one per line"
+        )
     from snnb.mapping.partition_files import without_cores
 
     return without_cores(hardware, params.unavailable)
@@ -179,10 +228,14 @@ def _read_hardware(params: MapParams) -> AnyHardware:
 
 def _parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
     """Return the path of the parsed network in the simulation of a graph, or without a graph in `parse/`."""
-    return simulate.parsed_file(run, None if stamp is None else graph.simulation_of(run, stamp))
+    return simulate.parsed_file(
+        run, None if stamp is None else graph.simulation_of(run, stamp)
+    )
 
 
-def _assigned(run: RunDirectory, hardware: LayerHardware, stamp: Optional[str]) -> "Tuple[Network, LayerAssignment]":
+def _assigned(
+    run: RunDirectory, hardware: LayerHardware, stamp: Optional[str]
+) -> "Tuple[Network, LayerAssignment]":
     """Return the network of a graph and the cores of its layers; for `stamp` see `_parsed_file`."""
     from snnb.mapping.layers.assignment import assign_layers
     from snnb.network.read_network import read_network
@@ -215,7 +268,10 @@ def _map_layers(
         network,
         hardware,
         assignment,
-        {population.name: mappable.spikes_of(population) for population in mappable.sources},
+        {
+            population.name: mappable.spikes_of(population)
+            for population in mappable.sources
+        },
         model=run.model,
         graph=stamp,
         samples=mappable.samples,
@@ -223,7 +279,9 @@ def _map_layers(
     )
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    output.warnings = [*layer_notes(network, hardware, assignment, _current_notes(opened))]
+    output.warnings = [
+        *layer_notes(network, hardware, assignment, _current_notes(opened))
+    ]
     busiest = cost.busiest_core
     output.details = MapDetails(
         graph=stamp,
@@ -236,7 +294,12 @@ def _map_layers(
         traffic=cost.traffic,
         core_events_peak=None if busiest is None else busiest.core_events_peak,
     )
-    return [*cost.log_lines(assignment), "", *output.warnings, *([UNKNOWN] if cost.busiest_core is None else [])]
+    return [
+        *cost.log_lines(assignment),
+        "",
+        *output.warnings,
+        *([UNKNOWN] if cost.busiest_core is None else []),
+    ]
 
 
 def _map_neurons(
@@ -253,15 +316,31 @@ def _map_neurons(
     from snnb.io.figures import save
     from snnb.mapping.files import MappingCost, write_mapping
     from snnb.mapping.map_network import cost_partition, map_network
-    from snnb.mapping.time_costs import recorded_messages, recorded_steps, spikes_on_chip, step_loads
+    from snnb.mapping.time_costs import (
+        recorded_messages,
+        recorded_steps,
+        spikes_on_chip,
+        step_loads,
+    )
     from snnb.mapping.traffic import MappableNetwork
     from snnb.plots.mapping import mapping_figures
 
-    began, stamp, imported = time.monotonic(), str(params.graph), bool(run.manifest.run.imported)
+    began, stamp, imported = (
+        time.monotonic(),
+        str(params.graph),
+        bool(run.manifest.run.imported),
+    )
     method, objective, seed = params.method, params.objective, params.seed
     network = MappableNetwork.of(opened)
     if params.partition is None:
-        mapped = map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
+        mapped = map_network(
+            network,
+            hardware,
+            method=method,
+            objective=objective,
+            seed=seed,
+            progress=progress,
+        )
     else:
         mapped = cost_partition(
             network,
@@ -276,7 +355,10 @@ def _map_neurons(
     loads = steps = messages = None
     if spike_times is not None:
         on_chip = spikes_on_chip(network, spike_times)
-        loads, messages = step_loads(mapped, on_chip, progress), recorded_messages(mapped, on_chip)
+        loads, messages = (
+            step_loads(mapped, on_chip, progress),
+            recorded_messages(mapped, on_chip),
+        )
         if hardware.counts_events:
             steps = recorded_steps(mapped, on_chip, progress)
     cost = MappingCost.of(
@@ -351,7 +433,10 @@ def _input_note(network: "MappableNetwork", cost: "MappingCost") -> List[str]:
 
 
 def layer_notes(
-    network: "Network", hardware: LayerHardware, assignment: "LayerAssignment", currents: Sequence[str]
+    network: "Network",
+    hardware: LayerHardware,
+    assignment: "LayerAssignment",
+    currents: Sequence[str],
 ) -> Iterator[str]:
     """Yield a note for each difference between the chip and the simulation.
 
@@ -363,7 +448,11 @@ def layer_notes(
             "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
             "later layers are those of the simulation"
         )
-    dense = [one.name for one in assignment.layers if one.kernel_size == one.input and one.terms[0].pooling > 1]
+    dense = [
+        one.name
+        for one in assignment.layers
+        if one.kernel_size == one.input and one.terms[0].pooling > 1
+    ]
     if dense and network.steps is None:
         yield (
             f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the Dense layer, so that the "
@@ -380,14 +469,24 @@ def layer_notes(
         )
 
 
-def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware) -> List[str]:
+def _weight_note(
+    run: RunDirectory, network: "SynapseGraph", hardware: Hardware
+) -> List[str]:
     """Return a note if weights are floating-point numbers, but synapses of the chip have a limited number of bits."""
     if hardware.synapse_memory is None or "weight_bits" in network.attributes:
         return []
-    if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):
+    if not any(
+        (batch.weight % 1).any()
+        for p in network.projections
+        for batch in p.edge_batches()
+    ):
         return []
     converted = not run.manifest.run.imported and not is_spiking(run)
-    return [_precision_note(hardware.name, hardware.synapse_memory.weight_bits, with_remedy=converted)]
+    return [
+        _precision_note(
+            hardware.name, hardware.synapse_memory.weight_bits, with_remedy=converted
+        )
+    ]
 
 
 def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
@@ -422,7 +521,9 @@ class MapStage(Stage[MapParams, MapDetails]):
         """Return the parameters; the default of `graph` is the graph of the simulation in force."""
         params = resolve_params(KIND, options)
         _read_hardware(params)
-        default = graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
+        default = (
+            graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
+        )
         stamp = str(params.graph or default)
         if stamp == graph.WEIGHTS:
             raise UsageError(
@@ -433,25 +534,49 @@ class MapStage(Stage[MapParams, MapDetails]):
 
     def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
-        options, description = given.get(KIND.name, {}), option_value(KIND, given, "hardware")
+        options, description = (
+            given.get(KIND.name, {}),
+            option_value(KIND, given, "hardware"),
+        )
         hardware = None if description is None else read_hardware(str(description))
         if isinstance(hardware, LayerHardware):
-            return dict.fromkeys(NO_EFFECT_ON_LAYERS, f"no effect on {description}, where each layer has one core")
+            return dict.fromkeys(
+                NO_EFFECT_ON_LAYERS,
+                f"no effect on {description}, where each layer has one core",
+            )
         if options.get("partition") is None:
-            reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+            reasons = dict.fromkeys(
+                ("placement", "allow_overfull", "split_overfull"),
+                "only with --partition",
+            )
             method = option_value(KIND, given, "method")
-            if options.get("objective") in ("energy", "step") and method == "sequential":
-                reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
-            elif options.get("objective") == "step" and hardware is not None and hardware.time_ns is None:
+            if (
+                options.get("objective") in ("energy", "step")
+                and method == "sequential"
+            ):
+                reasons["objective"] = (
+                    "--method sequential has a single mapping; give --method auto, or omit it"
+                )
+            elif (
+                options.get("objective") == "step"
+                and hardware is not None
+                and hardware.time_ns is None
+            ):
                 reasons["objective"] = (
                     f"{hardware.name} has no time_ns in its description, which step requires; give another objective"
                 )
             return reasons
-        return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
+        return dict.fromkeys(
+            ("method", "objective"),
+            "selects among computed partitions; omit it with --partition",
+        )
 
     def check(self, run: RunDirectory, planned: PlannedRun) -> None:
         """Check the options and the files that they name before earlier stages run."""
-        if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
+        if (
+            planned.next not in (None, simulate.KIND.name, KIND.name)
+            or KIND.name not in planned.stages
+        ):
             return
         given = planned.given.get(KIND.name, {})
         params = resolve_params(KIND, given)
@@ -462,14 +587,27 @@ class MapStage(Stage[MapParams, MapDetails]):
                     f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph "
                     "and no network; give a chip with a mesh"
                 )
-            if planned.next is not None:  # the network exists; if it does not fit, it is not simulated
+            if (
+                planned.next is not None
+            ):  # the network exists; if it does not fit, it is not simulated
                 from snnb.mapping.layers.assignment import text_table
 
                 _, assignment = _assigned(
-                    run, hardware, self.resolve(run, given).graph if planned.next == KIND.name else None
+                    run,
+                    hardware,
+                    self.resolve(run, given).graph
+                    if planned.next == KIND.name
+                    else None,
                 )
                 if assignment.reason is not None:
-                    planned.say("\n".join([f"layers on {hardware.name}", *text_table(assignment.rows())]))
+                    planned.say(
+                        "\n".join(
+                            [
+                                f"layers on {hardware.name}",
+                                *text_table(assignment.rows()),
+                            ]
+                        )
+                    )
                     raise InputError(assignment.reason)
             return
         if planned.next is not None:
@@ -480,7 +618,9 @@ class MapStage(Stage[MapParams, MapDetails]):
             mtkahypar.require()
         for path in (params.partition, params.placement):
             if path is not None and not path.exists():
-                raise InputError(f"{path}: no such file; give the file that the other program has written")
+                raise InputError(
+                    f"{path}: no such file; give the file that the other program has written"
+                )
         if params.graph == graph.WEIGHTS:
             self.resolve(run, given)
 
@@ -489,44 +629,78 @@ class MapStage(Stage[MapParams, MapDetails]):
         from snnb.graph.synapse_graph import SynapseGraph
 
         stamp = str(params.graph)
-        with SynapseGraph.open(run.path / graph.graph_file(run, stamp), checked=True) as opened:
+        with SynapseGraph.open(
+            run.path / graph.graph_file(run, stamp), checked=True
+        ) as opened:
             recording = opened.recording
         assert recording is not None  # a mapping needs spikes
         size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
         others = ", ".join(name for name in _graphs_with_spikes(run) if name != stamp)
-        return f"graph {stamp}, {size}" + (f"; others, for --graph: {others}" if others else "")
+        return f"graph {stamp}, {size}" + (
+            f"; others, for --graph: {others}" if others else ""
+        )
 
-    def execute(self, run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
+    def execute(
+        self, run: RunDirectory, params: MapParams, progress: Progress = silent
+    ) -> str:
         """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
         from snnb.graph.synapse_graph import SynapseGraph
 
         mappings = run.records_of(KIND.name)
         values = params.model_dump()
         same = next(
-            (name for name in run.latest_first(KIND.name) if mappings[name].params.model_dump() == values), None
+            (
+                name
+                for name in run.latest_first(KIND.name)
+                if mappings[name].params.model_dump() == values
+            ),
+            None,
         )
         stamp = same or run.new_stamp(KIND.name)
         description = _hardware_of(params)
         # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
-        files = (description_file(description), params.unavailable, params.partition, params.placement)
+        files = (
+            description_file(description),
+            params.unavailable,
+            params.partition,
+            params.placement,
+        )
         external = external_records(filter(None, files))
         hardware = _read_hardware(params)
         of_layers = isinstance(hardware, LayerHardware)
-        figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
+        figures = figure_format(
+            params.figures,
+            recorded(run, KIND, same),
+            "layers" if of_layers else "traffic",
+        )
         graph_name = str(params.graph)
         spike_times = graph.spike_times_of(run, graph_name)
         parsed = _parsed_file(run, graph_name) if of_layers else None
-        inputs = [path for path in (graph.graph_file(run, graph_name), spike_times, parsed) if path is not None]
+        inputs = [
+            path
+            for path in (graph.graph_file(run, graph_name), spike_times, parsed)
+            if path is not None
+        ]
         times = None if spike_times is None else run.path / spike_times
-        with run.stage("map", params, inputs=inputs, name=stamp) as output, SynapseGraph.open(
-            run.path / inputs[0], checked=True
-        ) as opened:
+        with run.stage(
+            "map", params, inputs=inputs, name=stamp
+        ) as output, SynapseGraph.open(run.path / inputs[0], checked=True) as opened:
             output.external = external
             if isinstance(hardware, LayerHardware):
-                lines = _map_layers(run, params, hardware, opened, times, output, figures)
+                lines = _map_layers(
+                    run, params, hardware, opened, times, output, figures
+                )
             else:
-                lines = _map_neurons(run, params, hardware, opened, times, output, figures, progress)
-            write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+                lines = _map_neurons(
+                    run, params, hardware, opened, times, output, figures, progress
+                )
+            write_log(
+                output.directory / "log.txt",
+                run,
+                shown_params(run, params),
+                lines,
+                dated=False,
+            )
         return stamp
 
 

@@ -210,7 +210,9 @@ def _known_contents(file: Path) -> Set[str]:
     listed: Set[str] = set()
     with suppress(OSError):
         listed = set(
-            _list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines(),
+            _list_file()
+            .read_text(encoding="utf-8", errors="surrogateescape")
+            .splitlines(),
         )
     entries = [line.partition("  ") for line in _this_process | listed]
     return {sha256 for sha256, _, name in entries if name == str(file.absolute())}

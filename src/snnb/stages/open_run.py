@@ -53,7 +53,9 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
         record = recorded(run, graph_stage.KIND, name)
         # Made of arrays
         if name == IMPORTED and record is not None and record.params.from_file is None:
-            return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
+            return (
+                f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
+            )
         options = {WEIGHTS: " --weights-only", IMPORTED: ""}.get(
             name,
             f" --simulation {shlex.quote(name)}",
@@ -118,7 +120,10 @@ def open_or_create(
             )
         if os.path.lexists(run_dir / manifest.NAME):
             return open_run(run_dir)
-        if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
+        if any(
+            (run_dir / directory).is_dir()
+            for directory in (kind.directory for kind in KINDS)
+        ):
             raise InputError(
                 f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy",
             )

@@ -139,7 +139,12 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         recorded_details(run, prepare.KIND),
     )
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
-    changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
+    changing = (
+        params.max_pool == "average"
+        or params.rectify_linear
+        or params.prune
+        or params.weight_bits
+    )
     measured = bool(changing) and prepared.content == "pictures"
     inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measured else []
     with run.stage("parse", params, inputs=inputs) as output:
@@ -218,7 +223,9 @@ def write_conversion(
     )
     documents: Dict[str, object] = {"scale_factors": result.scale_factors}
     if result.calibration:
-        documents["calibration"] = {name: layer.model_dump() for name, layer in result.calibration.items()}
+        documents["calibration"] = {
+            name: layer.model_dump() for name, layer in result.calibration.items()
+        }
     for file, document in documents.items():
         write_json(directory / f"{file}.json", document)
 
@@ -286,7 +293,11 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
     ) -> Mapping[str, object]:
         """Return the time step of a spiking network of this package."""
         spec = packaged(run.manifest.run)
-        return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
+        return (
+            {}
+            if spec is None or spec.time_step is None
+            else {"time_step": spec.time_step}
+        )
 
     def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
@@ -326,7 +337,11 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         need other options.
         """
         params = self.resolve(run, planned.given.get("parse", {}))
-        if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
+        if (
+            train.is_spiking(run)
+            and "parse" in planned.stages
+            and planned.next in ("prepare", "train")
+        ):
             from snnb.model_files.nir_network import read_nir
 
             file = model_file(run.manifest.run)
@@ -339,7 +354,10 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                 run,
                 "the conversion (normalisation, calibration)",
             )
-            if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
+            if (
+                params.weight_bits is not None
+                and not recorded_details(run, prepare.KIND).unit_pixels
+            ):
                 raise InputError(
                     "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: "
                     "write the arrays with pixels in [0, 1], or omit --weight-bits",

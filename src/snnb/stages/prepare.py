@@ -56,7 +56,9 @@ class PrepareDetails(Record):
     @property
     def unit_pixels(self) -> bool:
         """Whether all pixels are in [0, 1]."""
-        ranges = [split.values for split in self.splits.values() if split.values is not None]
+        ranges = [
+            split.values for split in self.splits.values() if split.values is not None
+        ]
         return all(low >= 0 and high <= self.scale for low, high in ranges)
 
     @property
@@ -127,7 +129,11 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
 def class_count(run: RunDirectory) -> Optional[int]:
     """Return the number of classes of the prepared data set; None for a model that reconstructs its input."""
     spec = packaged(run.manifest.run)
-    return None if spec is not None and spec.num_classes is None else len(recorded_details(run, KIND).class_names)
+    return (
+        None
+        if spec is not None and spec.num_classes is None
+        else len(recorded_details(run, KIND).class_names)
+    )
 
 
 def samples_file(run: RunDirectory) -> str:
@@ -196,7 +202,9 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
     def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:  # the directory may be in the environment
-            names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
+            names = [
+                name for name in PreparationSettings.model_fields if name != "data_dir"
+            ]
             return dict.fromkeys(names, "an external graph has no data set; omit it")
         dataset = find_dataset(run.manifest.run.dataset)
         reasons = {}
@@ -230,7 +238,9 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
             output.external = external_records(loaded.sources, progress)
             prepared = write_arrays(loaded, params, output.directory, progress)
             unused = (
-                loaded.train is None and params.norm_samples != PreparationSettings.model_fields["norm_samples"].default
+                loaded.train is None
+                and params.norm_samples
+                != PreparationSettings.model_fields["norm_samples"].default
             )
             output.warnings = [
                 *prepared.warnings,
@@ -246,7 +256,10 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
                 splits=prepared.splits,
                 content=spec.content,
                 outside=prepared.outside,
-                **{f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()},
+                **{
+                    f"{name}_samples": split.shape[0]
+                    for name, split in prepared.splits.items()
+                },
                 whole=prepared.whole,
             )
 

@@ -140,7 +140,9 @@ def in_force(run: RunDirectory) -> Optional[str]:
         ).model_dump()
         for name in names:
             record = run.records_of(KIND.name)[name]
-            is_present = all(present_files.get(file.path) == file for file in record.inputs)
+            is_present = all(
+                present_files.get(file.path) == file for file in record.inputs
+            )
             if is_present and record.params.model_dump() == params:
                 return name
     return names[0]
@@ -148,7 +150,11 @@ def in_force(run: RunDirectory) -> Optional[str]:
 
 def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
     """Return the path in the run of the converted network, or of the copy in a simulation."""
-    place = run.directory_of(parse.KIND.name) if stamp is None else run.directory_of(KIND.name, stamp)
+    place = (
+        run.directory_of(parse.KIND.name)
+        if stamp is None
+        else run.directory_of(KIND.name, stamp)
+    )
     return f"{place}/{run.parsed_name}"
 
 
@@ -200,7 +206,11 @@ def _own_settings(
         left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
         options = given[stage.name].items()
         values.update(
-            {name: value for name, value in options if value is not None and name not in left_out},
+            {
+                name: value
+                for name, value in options
+                if value is not None and name not in left_out
+            },
         )
     statistics = result.statistics
     coding = statistics.coding[result.network.output.name]
@@ -245,13 +255,17 @@ def simulate_samples(
         parsed,
         target,
         name=run.model,
-        x=EventSamples(samples) if samples.suffix == ".h5" else prepare.dataset_array(run, "x_test"),
+        x=EventSamples(samples)
+        if samples.suffix == ".h5"
+        else prepare.dataset_array(run, "x_test"),
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,
         num_classes=prepare.class_count(run),
         # The activation of the last layer that corresponds to a firing rate of 1
-        output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
+        output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][
+            -1
+        ],
         settings=settings,
         dt_ms=parse.step_ms(run),
         trained=trained,
@@ -278,10 +292,16 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         params = resolve_params(KIND, options, self.defaults(run, options))
         left = available - params.first
         if params.input not in details.codings:
-            has: str = details.content if details.unit_pixels else "pixels outside [0, 1], which are no probabilities"
+            has: str = (
+                details.content
+                if details.unit_pixels
+                else "pixels outside [0, 1], which are no probabilities"
+            )
             if details.content == "steps":
                 has = (
-                    "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
+                    "numbers of spikes"
+                    if details.codings == ("events",)
+                    else "currents that are not numbers of spikes"
                 )
             use = " or ".join(details.codings)
             raise UsageError(
@@ -293,7 +313,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}",
             )
         if params.samples > left:
-            after = f" and {left} from --first {params.first} on" if params.first else ""
+            after = (
+                f" and {left} from --first {params.first} on" if params.first else ""
+            )
             raise UsageError(
                 f"--samples {params.samples}: the test set has {available}{after}; give at most that many",
             )
@@ -335,9 +357,13 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                     "a trained spiking network defines it; omit it",
                 ),
             )
-            reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
+            reasons["batch_size"] = (
+                "only for the toolbox, which cannot simulate this network; omit it"
+            )
         if parse.is_calibrated(run, given):
-            reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
+            reasons["initial_potential"] = (
+                "a calibrated network defines its initial potentials; omit it"
+            )
         if option_value(parse.KIND, given, "weight_bits") is not None:
             reasons["threshold"] = "an integer network defines its thresholds; omit it"
         return reasons
@@ -357,13 +383,16 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             "workers",
             "scheduler",
         )
-        values: Dict[str, Any] = {name: option_value(KIND, given, name) for name in names}
+        values: Dict[str, Any] = {
+            name: option_value(KIND, given, name) for name in names
+        }
         calibrated = parse.is_calibrated(run, given)
         refuse_unsuitable(
             SimulationSettings.model_construct(**values),
             integer=option_value(parse.KIND, given, "weight_bits") is not None,
             calibrated=calibrated,
-            windowed=calibrated and option_value(parse.KIND, given, "firing") == "separated",
+            windowed=calibrated
+            and option_value(parse.KIND, given, "firing") == "separated",
             pruned=bool(option_value(parse.KIND, given, "prune")),
         )
         if planned.next in earlier[1:]:
@@ -397,9 +426,17 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             *(f"training_plot{end}" for end in FIGURE_ENDINGS),
         )
         parsed, copied = run.path / networks[1], [run.path / path for path in networks]
-        copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
+        copied += [
+            run.path / "train" / name
+            for name in history
+            if (run.path / "train" / name).exists()
+        ]
         # The toolbox drops an incomplete batch.
-        batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
+        batch = max(
+            n
+            for n in range(1, min(params.batch_size, params.samples) + 1)
+            if params.samples % n == 0
+        )
         with run.stage(
             "simulate",
             params,
@@ -450,7 +487,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                     tested = f"range({params.first}, {params.first + params.samples})"
                     parameters.set("simulation", "sample_idxs_to_test", tested)
                 write_changes(parameters, output.directory / "config")
-                parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
+                parameters["snnb"] = {
+                    name: str(value)
+                    for name, value in _own_settings(run, params, result).items()
+                }
                 write_all(parameters, output.directory / ".config")
             write_log(
                 output.directory / "log.txt",

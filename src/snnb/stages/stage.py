@@ -63,7 +63,10 @@ KEY_FIGURES = 3  # in the representation of a result
 
 def key_figures(kind: AnyKind, record: AnyRecord) -> List[str]:
     """Return the first quantities of a result as text: `SNN accuracy 97.50 %`."""
-    return [f"{row.title} {row.measure}" for row in rows(record.details, kind.summary)[:KEY_FIGURES]]
+    return [
+        f"{row.title} {row.measure}"
+        for row in rows(record.details, kind.summary)[:KEY_FIGURES]
+    ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +103,9 @@ class StageResult:
         return self.record.metrics
 
     def __repr__(self) -> str:
-        figures = "".join(f", {figure}" for figure in key_figures(self.kind, self.record))
+        figures = "".join(
+            f", {figure}" for figure in key_figures(self.kind, self.record)
+        )
         return f"<StageResult {self.stage}: {self.directory}{figures}>"
 
     def _repr_html_(self) -> str:
@@ -203,8 +208,16 @@ class Stage(ABC, Generic[P, D]):
                 values,
             )
         records = run.records_of(self.name)
-        one_shot = {name: value for name, value in values.items() if flag_of(self.kind.params, name).one_shot}
-        names = [name for name in run.latest_first(self.name) if not changed_options(records[name], one_shot)]
+        one_shot = {
+            name: value
+            for name, value in values.items()
+            if flag_of(self.kind.params, name).one_shot
+        }
+        names = [
+            name
+            for name in run.latest_first(self.name)
+            if not changed_options(records[name], one_shot)
+        ]
         names.sort(key=lambda name: len(changed_options(records[name], values)))
         for name in names:
             if stale_reason(run, records[name], values) is None:
@@ -238,7 +251,11 @@ def stale_reason(
     for file in record.outputs:
         if not run.hashes.matches(file):
             exists = (run.path / file.path).exists()
-            return f"{file.path} has been modified" if exists else f"{file.path} is missing"
+            return (
+                f"{file.path} has been modified"
+                if exists
+                else f"{file.path} is missing"
+            )
     return None
 
 
@@ -337,8 +354,16 @@ def figure_format(
     stem: str,
 ) -> FigureFormat:
     """Return the format of figures: the given format, else the format of the figure `stem` in `record`, else PNG."""
-    paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
-    endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
+    paths = (
+        [PurePosixPath(file.path) for file in record.outputs]
+        if record is not None
+        else []
+    )
+    endings = [
+        path.suffix
+        for path in paths
+        if path.stem == stem and path.suffix in FIGURE_ENDINGS
+    ]
     return given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 

@@ -167,7 +167,9 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 
     A network that is trained already may be.
     """
-    return is_trained_elsewhere(run) or option_value(KIND, given, "activation") == "qcfs"
+    return (
+        is_trained_elsewhere(run) or option_value(KIND, given, "activation") == "qcfs"
+    )
 
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
@@ -178,7 +180,11 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
     """Return the parameters of a stage that apply to the model, for display."""
     left_out = set(inapplicable(run, params))
-    return {name: value for name, value in params.model_dump(mode="json").items() if name not in left_out}
+    return {
+        name: value
+        for name, value in params.model_dump(mode="json").items()
+        if name not in left_out
+    }
 
 
 def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
@@ -186,10 +192,16 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
     spiking = not run.manifest.run.imported and is_spiking(run)
     if isinstance(params, TrainParams):
         kept = set() if spiking else {"pixels"}
-        return TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
+        return (
+            TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
+        )
     if isinstance(params, SimulationSettings):
         return (*OF_CONVERTED, "batch_size") if spiking else ()
-    return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
+    return (
+        ConversionSettings.model_fields
+        if spiking and isinstance(params, ConversionSettings)
+        else ()
+    )
 
 
 def builder(
@@ -229,7 +241,9 @@ def pixels_of(run: RunDirectory, params: TrainParams) -> Optional[str]:
     """Return the pixels that a trained model takes, see `snnb.model_files.fold_pixels.parse_pixels`."""
     from snnb.model_files.fold_pixels import RAW
 
-    return params.pixels or (RAW if recorded_details(run, prepare.KIND).floats else None)
+    return params.pixels or (
+        RAW if recorded_details(run, prepare.KIND).floats else None
+    )
 
 
 def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
@@ -293,7 +307,9 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
             name = run.manifest.run.model_source or run.model
             reason = f"{name} is already trained, so the option has no effect; omit it"
             used = () if is_spiking(run) else ("pixels", "batch_size")
-            return {name: reason for name in TrainParams.model_fields if name not in used}
+            return {
+                name: reason for name in TrainParams.model_fields if name not in used
+            }
         reasons = {}
         if not is_quantised(run, given):
             reasons["levels"] = "only with --activation qcfs"
@@ -318,7 +334,10 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
             and self.select(run, self.resolve(run, given))[1] is not None
         ):
             weights = self.resolve(run, given).initial_weights
-            if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
+            if (
+                weights is not None
+                and (run.path / KIND.directory).resolve() in weights.resolve().parents
+            ):
                 raise UsageError(
                     f"--initial-weights {weights}: the training overwrites that file; give a copy of it",
                 )
@@ -338,7 +357,11 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         if is_spiking(run):
             assert model.file is not None
             with run.stage("train", params, inputs=[]) as output:
-                output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
+                output.external = (
+                    []
+                    if run.manifest.run.model_source is None
+                    else [file_record(model.file)]
+                )
                 shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
                 output.details = TrainDetails(epochs_run=0)
             return
@@ -346,7 +369,11 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         from snnb.simulation.accuracy import chance_warning
 
         notes: Dict[str, None] = {}  # in order; a model may be built more than once
-        parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
+        parts = [
+            part
+            for part in ("train", "test")
+            if part in recorded_details(run, prepare.KIND).splits
+        ]
         with run.stage(
             "train",
             params,

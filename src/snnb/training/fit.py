@@ -100,7 +100,11 @@ def train(
     model = _initial_model(build, training_set, options)
     identity = _identity_of(model, training_set, options)
     state = _resumed_state(checkpoint, identity, options, resume)
-    warnings = ["no checkpoint to resume from: trained from the beginning"] if resume and not state else []
+    warnings = (
+        ["no checkpoint to resume from: trained from the beginning"]
+        if resume and not state
+        else []
+    )
     if state is None:
         state = Checkpoint(identity, [], [], [], [])
     else:
@@ -216,7 +220,9 @@ def _identity_of(
     )
     return {
         **{
-            name.replace("_", " "): sha256_of(value) if isinstance(value, Path) else repr(value)
+            name.replace("_", " "): sha256_of(value)
+            if isinstance(value, Path)
+            else repr(value)
             for name, value in compared.items()
         },
         "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
@@ -241,7 +247,11 @@ class Checkpoint:
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{group}_{i:05d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
+    arrays = {
+        f"{group}_{i:05d}": array
+        for group in _GROUPS
+        for i, array in enumerate(getattr(checkpoint, group))
+    }
     described = {
         "identity": checkpoint.identity,
         "history": checkpoint.history,
@@ -259,7 +269,10 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     # Damage to the list of the members can hide some
     if described.get("arrays", len(arrays)) != len(arrays):
         raise DamagedError(path, "lacks arrays")
-    groups = {group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group] for group in _GROUPS}
+    groups = {
+        group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group]
+        for group in _GROUPS
+    }
     return Checkpoint(described["identity"], described["history"], **groups)
 
 
@@ -273,7 +286,9 @@ def _resumed_state(
     if resume is False or not (directory / FILE).exists():
         return None
     state = load_checkpoint(directory)
-    different = [key for key, value in identity.items() if state.identity.get(key) != value]
+    different = [
+        key for key, value in identity.items() if state.identity.get(key) != value
+    ]
     done, asked = len(state.history), options.epochs
     if resume is None and (different or done > asked):
         return None
@@ -330,7 +345,9 @@ class _FitCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Optional[Dict[str, float]] = None) -> None:
         """Compile the weight decay of the model's kernels."""
-        kernels = [weight for weight in self.model.trainable_weights if weight.shape.rank > 1]
+        kernels = [
+            weight for weight in self.model.trainable_weights if weight.shape.rank > 1
+        ]
         rate, decay = self.model.optimizer.learning_rate, self._options.weight_decay
 
         @tf.function
@@ -382,7 +399,9 @@ class _FitCallback(keras.callbacks.Callback):
         )
         best_weights: Sequence[np.ndarray] = []
         if self._options.early_stopping:
-            best_weights = weights if _best_epoch(history) == epoch else self.state.best_weights
+            best_weights = (
+                weights if _best_epoch(history) == epoch else self.state.best_weights
+            )
         self.state = Checkpoint(
             self.state.identity,
             history,

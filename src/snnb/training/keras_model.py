@@ -37,7 +37,11 @@ def check_model(model: keras.Model, pictures: LabelledPictures) -> None:
         pictures,
     )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
+    if (
+        num_classes is not None
+        and activation != "softmax"
+        and not isinstance(last, keras.layers.Softmax)
+    ):
         raise InputError(
             f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'",
         )
@@ -140,7 +144,10 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
 
     def arrays_of(name: str) -> List[np.ndarray]:
         layer = model.get_layer(name)
-        return [variable.numpy() for variable in (*layer.trainable_weights, *layer.non_trainable_weights)]
+        return [
+            variable.numpy()
+            for variable in (*layer.trainable_weights, *layer.non_trainable_weights)
+        ]
 
     try:
         network, pixels = read_description(

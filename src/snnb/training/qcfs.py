@@ -72,7 +72,9 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
             entry["config"],
             entry["class_name"],
         )
-        for source in (source for node in entry.get("inbound_nodes", []) for source in node):
+        for source in (
+            source for node in entry.get("inbound_nodes", []) for source in node
+        ):
             source[0] = output_of.get(source[0], source[0])
         layers.append(entry)
         if kind == "ReLU" or (kind == "Activation" and config["activation"] == "relu"):
@@ -167,4 +169,6 @@ def _is_pooling(entry: Dict[str, Any], model: keras.Model) -> bool:
         return False
     layer = model.get_layer(entry["config"]["name"])
     sizes = zip(layer.input_shape[1:3], layer.pool_size, layer.strides)
-    return layer.padding == "valid" or all(size % stride == 0 and pool <= stride for size, pool, stride in sizes)
+    return layer.padding == "valid" or all(
+        size % stride == 0 and pool <= stride for size, pool, stride in sizes
+    )

@@ -84,7 +84,11 @@ class Recipe(Options):
             raise ValueError(
                 f"is for sgd, not for {optimizer}; omit it or choose --optimizer sgd",
             )
-        if value and others.field_name == "nesterov" and not others.data.get("momentum", 1):
+        if (
+            value
+            and others.field_name == "nesterov"
+            and not others.data.get("momentum", 1)
+        ):
             raise ValueError(
                 "has no effect without momentum; omit it or give --momentum, such as 0.9",
             )
@@ -93,7 +97,9 @@ class Recipe(Options):
     def learning_rate_at(self, epoch: float) -> float:
         """Return the learning rate after `epoch` epochs, which may be fractional: 0.5 is halfway through the first."""
         if self.schedule == "cosine":
-            return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+            return (
+                self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+            )
         if self.schedule == "cycle" and int(epoch) // 2 % 2 == 0:
             return self.learning_rate / 10
         return self.learning_rate

@@ -17,7 +17,9 @@ from snnb.network.keras_file import StoredLayer
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import assemble
 
-RECORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "sinabs_mappings.json").read_text())
+RECORDED = json.loads(
+    (Path(__file__).parents[2] / "fixtures" / "sinabs_mappings.json").read_text()
+)
 SPECK = read_hardware("speck2f")
 
 
@@ -25,18 +27,41 @@ class Layers:
     """Entries of a network, layer by layer."""
 
     def __init__(self, *shape):
-        self.entries = [StoredLayer("input", "InputLayer", {"batch_input_shape": (None, *shape)}, (), {})]
+        self.entries = [
+            StoredLayer(
+                "input", "InputLayer", {"batch_input_shape": (None, *shape)}, (), {}
+            )
+        ]
         self.shapes = {"input": shape}
 
     def add(self, kind, shape, arrays, inputs=(), name=None, **config):
         name = name or f"{len(self.entries) - 1:02d}{kind}"
-        self.entries.append(StoredLayer(name, kind, config, tuple(inputs) or (self.entries[-1].name,), arrays))
+        self.entries.append(
+            StoredLayer(
+                name, kind, config, tuple(inputs) or (self.entries[-1].name,), arrays
+            )
+        )
         self.shapes[name] = shape
         return name
 
-    def conv(self, filters, kernel=3, stride=1, padding="valid", bias=True, inputs=(), name=None, activation="relu"):
-        rows, columns, channels = self.shapes[inputs[0] if inputs else self.entries[-1].name]
-        sides = [(n - kernel) // stride + 1 if padding == "valid" else -(-n // stride) for n in (rows, columns)]
+    def conv(
+        self,
+        filters,
+        kernel=3,
+        stride=1,
+        padding="valid",
+        bias=True,
+        inputs=(),
+        name=None,
+        activation="relu",
+    ):
+        rows, columns, channels = self.shapes[
+            inputs[0] if inputs else self.entries[-1].name
+        ]
+        sides = [
+            (n - kernel) // stride + 1 if padding == "valid" else -(-n // stride)
+            for n in (rows, columns)
+        ]
         arrays = weights((kernel, kernel, channels, filters), filters, bias)
         return self.add(
             "Conv2D", (*sides, filters), arrays, inputs, name, activation=activation,
@@ -45,7 +70,12 @@ class Layers:
 
     def pad(self, by):
         rows, columns, channels = self.shapes[self.entries[-1].name]
-        return self.add("ZeroPadding2D", (rows + 2 * by, columns + 2 * by, channels), {}, padding=((by, by), (by, by)))
+        return self.add(
+            "ZeroPadding2D",
+            (rows + 2 * by, columns + 2 * by, channels),
+            {},
+            padding=((by, by), (by, by)),
+        )
 
     def pool(self, side, kind="AveragePooling2D"):
         rows, columns, channels = self.shapes[self.entries[-1].name]
@@ -57,7 +87,9 @@ class Layers:
             self.add("Flatten", (int(np.prod(self.shapes[self.entries[-1].name])),), {})
         (inputs_size,) = self.shapes[inputs[0] if inputs else self.entries[-1].name]
         arrays = weights((inputs_size, units), units, bias)
-        return self.add("Dense", (units,), arrays, inputs, name, units=units, activation="relu")
+        return self.add(
+            "Dense", (units,), arrays, inputs, name, units=units, activation="relu"
+        )
 
     @property
     def network(self):
@@ -83,13 +115,20 @@ def test_memories_and_verdicts_of_300_random_networks_are_those_of_sinabs():
             if one.get("pool", 1) > 1:
                 layers.pool(one["pool"])
         found = placed(layers)
-        assert [[one.kernel, one.neurons, one.biases] for one in found.layers] == spec["memories"], number
-        assert (found.reason is None) == (spec["cores"] is not None), (number, found.reason)
+        assert [[one.kernel, one.neurons, one.biases] for one in found.layers] == spec[
+            "memories"
+        ], number
+        assert (found.reason is None) == (spec["cores"] is not None), (
+            number,
+            found.reason,
+        )
         if found.reason is None:
             assert len({*found.core}) == len(found.core)
             for memories, core in zip(spec["memories"], found.core):
                 memory = SPECK.cores[core]
-                assert np.less_equal(memories, [memory.kernel, memory.neurons, memory.biases]).all()
+                assert np.less_equal(
+                    memories, [memory.kernel, memory.neurons, memory.biases]
+                ).all()
 
 
 def placed(layers):
@@ -107,7 +146,9 @@ def fault(layers, name):
 
 
 def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
-    for size, kernel, stride, padding in product((5, 8, 9, 16), (1, 2, 3, 4, 5), (1, 2, 4), ("same", "valid")):
+    for size, kernel, stride, padding in product(
+        (5, 8, 9, 16), (1, 2, 3, 4, 5), (1, 2, 4), ("same", "valid")
+    ):
         layers = Layers(size, size, 1)
         layers.conv(1, kernel, stride, padding)
         (layer,) = placed(layers).layers
@@ -115,9 +156,13 @@ def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
         outputs = layer.output[0]
         assert (size + 2 * before - side) // stride + 1 == outputs
         # TensorFlow: `same` has ⌈size / stride⌉ windows, and the odd row of padding at the end
-        total = max((outputs - 1) * stride + kernel - size, 0) if padding == "same" else 0
+        total = (
+            max((outputs - 1) * stride + kernel - size, 0) if padding == "same" else 0
+        )
         for output in range(outputs):
-            wanted = range(output * stride - total // 2, output * stride - total // 2 + kernel)
+            wanted = range(
+                output * stride - total // 2, output * stride - total // 2 + kernel
+            )
             there = range(output * stride - before, output * stride - before + side)
             assert {n for n in wanted if 0 <= n < size} <= {*there}
         assert side == kernel or padding == "same"
@@ -135,7 +180,10 @@ def test_a_sum_is_one_kernel_over_the_channels_of_its_sources():
     placement = placed(layers)
     assert placement.reason is None
     total = placement.layers[2]
-    assert [(term.source, term.shape) for term in total.terms] == [(second, (16, 16, 4)), (first, (16, 16, 4))]
+    assert [(term.source, term.shape) for term in total.terms] == [
+        (second, (16, 16, 4)),
+        (first, (16, 16, 4)),
+    ]
     assert (total.kernel_size, total.padding, total.channels) == ((3, 3), (1, 1), 8)
     assert total.kernel == 8 * 16 * 8  # ⌈log₂ 9⌉ = 4, ⌈log₂ 6⌉ = 3
 
@@ -157,12 +205,22 @@ def test_pooling_is_on_the_way_to_each_core_that_reads_it():
 
 
 def test_a_depthwise_convolution_of_equal_weights_is_a_pooling():
-    for weights, sides in (((3, 5), [2]), ((3, 0), []), ((3, -5), [])):  # of the two channels
+    for weights, sides in (
+        ((3, 5), [2]),
+        ((3, 0), []),
+        ((3, -5), []),
+    ):  # of the two channels
         layers = Layers(8, 8, 1)
         layers.conv(2, padding="same")
         kernel = np.broadcast_to(np.float32(weights)[:, np.newaxis], (2, 2, 2, 1))
         config = {"kernel_size": (2, 2), "strides": (2, 2), "use_bias": False}
-        layers.add("DepthwiseConv2D", (4, 4, 2), {"depthwise_kernel": kernel}, name="pool", **config)
+        layers.add(
+            "DepthwiseConv2D",
+            (4, 4, 2),
+            {"depthwise_kernel": kernel},
+            name="pool",
+            **config,
+        )
         layers.dense(3)
         assert [*placed(layers).folded.values()] == sides
 
@@ -175,20 +233,28 @@ def test_a_pooling_composed_with_a_dense_layer_is_on_the_way_again():
     for layers in (pooled, composed):
         layers.dense(5, name="out")
     kernel = pooled.entries[-1].arrays["kernel"].reshape(4, 4, 2, 5)
-    composed.entries[-1].arrays["kernel"] = np.kron(kernel, np.ones((4, 4, 1, 1), np.float32)).reshape(-1, 5) / 16
+    composed.entries[-1].arrays["kernel"] = (
+        np.kron(kernel, np.ones((4, 4, 1, 1), np.float32)).reshape(-1, 5) / 16
+    )
     one, two = placed(pooled), placed(composed)
     assert one.reason is two.reason is None
     assert one.layers == two.layers
-    assert [(term.source, term.pooling) for term in two.layers[1].terms] == [("first", 4)]
+    assert [(term.source, term.pooling) for term in two.layers[1].terms] == [
+        ("first", 4)
+    ]
 
 
 def test_faults_name_the_limit_by_how_much_and_what_would_fit():
     layers = Layers(130, 130, 1)
     layers.conv(2, stride=2, name="big")
-    assert fault(layers, "big") == ["an input of 130 × 130, 2 more than 128 × 128; resize the input or pool before it"]
+    assert fault(layers, "big") == [
+        "an input of 130 × 130, 2 more than 128 × 128; resize the input or pool before it"
+    ]
     layers = Layers(128, 128, 1)
     layers.conv(2, name="wide")
-    assert fault(layers, "wide") == ["an output of 126 × 126, 62 more than 64 × 64; use strides or pool before it"]
+    assert fault(layers, "wide") == [
+        "an output of 126 × 126, 62 more than 64 × 64; use strides or pool before it"
+    ]
     layers = Layers(40, 40, 1)
     layers.conv(2, 17, name="large")
     layers.conv(2, 3, 3, name="third")
@@ -196,12 +262,19 @@ def test_faults_name_the_limit_by_how_much_and_what_would_fit():
     assert fault(layers, "large") == [
         "a kernel of 17 × 17, 1 more than 16 × 16; use a smaller kernel, or pool before a dense layer"
     ]
-    assert fault(layers, "third") == ["a stride of 3, and a core takes 1, 2, 4, 8; use one of these"]
-    assert fault(layers, "deep")[0] == "1,025 output channels, 1 more than 1,024; use at most 1,024"
+    assert fault(layers, "third") == [
+        "a stride of 3, and a core takes 1, 2, 4, 8; use one of these"
+    ]
+    assert (
+        fault(layers, "deep")[0]
+        == "1,025 output channels, 1 more than 1,024; use at most 1,024"
+    )
     layers = Layers(20, 20, 1)
     layers.pad(8)
     layers.conv(2, 9, name="padded")
-    assert fault(layers, "padded") == ["8 rows or columns of padding, 1 more than 7; use at most 7"]
+    assert fault(layers, "padded") == [
+        "8 rows or columns of padding, 1 more than 7; use at most 7"
+    ]
 
 
 def test_memory_faults_name_the_numbers_that_fit():
@@ -218,7 +291,9 @@ def test_memory_faults_name_the_numbers_that_fit():
         "channels or 4 of its 64 input channels fit, or pool before it"
     ]
     layers = Layers(4, 4, 128)
-    layers.conv(128, 3, name="deep")  # pooling does not make a convolution's kernel smaller
+    layers.conv(
+        128, 3, name="deep"
+    )  # pooling does not make a convolution's kernel smaller
     assert fault(layers, "deep") == [
         "262,144 entries of kernel, 196,608 more than the 65,536 of the largest core; at most 32 of its 128 output "
         "channels or 32 of its 128 input channels fit"
@@ -250,14 +325,20 @@ def test_a_third_target_and_what_no_core_can_do_are_named():
     heads = [layers.conv(2, inputs=[first], name=f"head{n}") for n in range(3)]
     layers.add("Concatenate", (6, 6, 6), {}, heads, "all", axis=-1)
     layers.dense(2, name="out")
-    assert fault(layers, "first") == ["targets head0, head1, head2, 1 more than 2; remove a branch"]
+    assert fault(layers, "first") == [
+        "targets head0, head1, head2, 1 more than 2; remove a branch"
+    ]
     layers = Layers(9, 9, 1)
     layers.conv(2, padding="same", name="first")
     layers.pool(3)
     layers.dense(2, name="out")
     (text,) = fault(layers, "01AveragePooling2D")
-    assert text.startswith("pooling neurons with windows of 3 × 3, and the path to the next core sums 2 × 2 or 4 × 4")
-    assert text.endswith("`parse --calibrate` composes it with the Dense layer that reads it")
+    assert text.startswith(
+        "pooling neurons with windows of 3 × 3, and the path to the next core sums 2 × 2 or 4 × 4"
+    )
+    assert text.endswith(
+        "`parse --calibrate` composes it with the Dense layer that reads it"
+    )
     layers = Layers(8, 8, 1)
     layers.conv(2, padding="same", name="first")
     layers.pool(2, kind="MaxPooling2D")
@@ -265,12 +346,16 @@ def test_a_third_target_and_what_no_core_can_do_are_named():
     assert "`parse --max-pool average`" in fault(layers, "01MaxPooling2D")[0]
     layers = Layers(8, 6, 1)
     layers.dense(2, name="out")
-    assert fault(layers, "out") == ["a kernel of 8 × 6, and a core takes square ones; use a square one"]
+    assert fault(layers, "out") == [
+        "a kernel of 8 × 6, and a core takes square ones; use a square one"
+    ]
     layers = Layers(6, 6, 1)
     layers.conv(2, padding="same", name="first")
     layers.add("Permute", (2, 6, 6), {}, dims=(3, 1, 2))
     layers.dense(2, name="out")
-    assert fault(layers, "out") == ["a Permute before it, which moves values between positions; omit it"]
+    assert fault(layers, "out") == [
+        "a Permute before it, which moves values between positions; omit it"
+    ]
 
 
 def test_integers_of_too_many_bits_are_named():
@@ -279,8 +364,14 @@ def test_integers_of_too_many_bits_are_named():
     layers.dense(2, name="out")
     network = layers.network
     populations = [
-        replace(p, bias=np.array([0, bias], np.float32), integer_threshold=np.array([9, threshold], np.float32))
-        for p, bias, threshold in zip(network.populations, (-32768, 32767), (32767, 32768))
+        replace(
+            p,
+            bias=np.array([0, bias], np.float32),
+            integer_threshold=np.array([9, threshold], np.float32),
+        )
+        for p, bias, threshold in zip(
+            network.populations, (-32768, 32767), (32767, 32768)
+        )
     ]
     network = replace(network.with_populations(populations), weight_bits=9)
     first, out = assign_layers(network, SPECK).layers
@@ -298,8 +389,12 @@ def test_recurrence_and_leaks_are_named():
     layers.dense(2, name="out")
     network = layers.network
     hidden, out = network.populations
-    back = replace(out.only, input="out", delay=1, geometry=out.only.layer.geometry((2,)))
-    looped = replace(out, projections=(*out.projections, back), neuron=Neuron(1.0, leak=0.9))
+    back = replace(
+        out.only, input="out", delay=1, geometry=out.only.layer.geometry((2,))
+    )
+    looped = replace(
+        out, projections=(*out.projections, back), neuron=Neuron(1.0, leak=0.9)
+    )
     placement = assign_layers(network.with_populations([hidden, looped]), SPECK)
     assert [one.text for one in placement.layers[1].faults] == [
         "input from out with a delay, which closes a cycle; remove it",
@@ -312,17 +407,49 @@ def test_the_matching_is_a_maximum_one():
     draw = np.random.default_rng(0)
     for _ in range(200):
         layers, cores = draw.integers(1, 8, 2)
-        fits = [np.flatnonzero(draw.random(cores) < 0.35).tolist() for _ in range(layers)]
-        graph = networkx.Graph((("layer", layer), ("core", core)) for layer, of in enumerate(fits) for core in of)
-        found = [core for core in maximum_matching(fits, int(cores)) if core is not None]
-        assert len(found) == len({*found}) == len(networkx.max_weight_matching(graph, maxcardinality=True))
+        fits = [
+            np.flatnonzero(draw.random(cores) < 0.35).tolist() for _ in range(layers)
+        ]
+        graph = networkx.Graph(
+            (("layer", layer), ("core", core))
+            for layer, of in enumerate(fits)
+            for core in of
+        )
+        found = [
+            core for core in maximum_matching(fits, int(cores)) if core is not None
+        ]
+        assert (
+            len(found)
+            == len({*found})
+            == len(networkx.max_weight_matching(graph, maxcardinality=True))
+        )
 
 
 def test_the_descriptions_of_the_package_are_as_published():
     for name in ("speck2e", "speck2f"):
         speck = read_hardware(name)
-        assert [core.kernel // 1024 for core in speck.cores] == [16, 16, 16, 32, 32, 64, 64, 16, 16]
-        assert [core.neurons // 1024 for core in speck.cores] == [64, 64, 64, 32, 32, 16, 16, 16, 16]
+        assert [core.kernel // 1024 for core in speck.cores] == [
+            16,
+            16,
+            16,
+            32,
+            32,
+            64,
+            64,
+            16,
+            16,
+        ]
+        assert [core.neurons // 1024 for core in speck.cores] == [
+            64,
+            64,
+            64,
+            32,
+            32,
+            16,
+            16,
+            16,
+            16,
+        ]
         assert {core.biases for core in speck.cores} == {1024}
 
 
@@ -330,7 +457,9 @@ def test_the_page_shows_every_key():
     page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
     blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
     (cores,) = (block for block in blocks if "cores" in block)
-    assert {*LayerHardware.model_validate(cores).layer.model_fields_set} == {*LayerLimits.model_fields}
+    assert {*LayerHardware.model_validate(cores).layer.model_fields_set} == {
+        *LayerLimits.model_fields
+    }
     assert {*cores["cores"][0]} == {*MEMORIES}
     assert {*cores} == {*LayerHardware.model_fields}
 

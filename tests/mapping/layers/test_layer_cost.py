@@ -25,13 +25,24 @@ PARSED = RECORDED / "parse" / "mini_network_parsed.h5"
 
 def counts_of(graph):
     placed = MappableNetwork.of(graph)
-    return {population.name: placed.spikes_of(population) for population in placed.sources}
+    return {
+        population.name: placed.spikes_of(population) for population in placed.sources
+    }
 
 
 def cost_of(network, graph, **more):
     placement = assign_layers(network, SPECK)
     assert placement.reason is None
-    return LayerCost.of(network, SPECK, placement, counts_of(graph), model="net", graph="g", samples=4, **more)
+    return LayerCost.of(
+        network,
+        SPECK,
+        placement,
+        counts_of(graph),
+        model="net",
+        graph="g",
+        samples=4,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("coding", ["current", "spikes"])
@@ -44,7 +55,9 @@ def test_synaptic_operations_are_the_spikes_at_each_synapse(tmp_path, name, codi
     events = np.zeros(graph.number_of_nodes())  # that each node passes on
     for population in graph.populations:
         if population.coding != "current":
-            events[population.first : population.first + population.size] = population.spike_count.ravel() / SAMPLES
+            events[population.first : population.first + population.size] = (
+                population.spike_count.ravel() / SAMPLES
+            )
     wanted = Counter()
     for population in graph.layers:
         at = slice(population.first, population.first + population.size)
@@ -56,7 +69,9 @@ def test_synaptic_operations_are_the_spikes_at_each_synapse(tmp_path, name, codi
                 wanted[population.name] += events[batch.source].sum()
                 if population.name in folded:
                     np.add.at(events, batch.target, events[batch.source])
-    if name == "branched":  # the Dense layer reads each neuron twice, which is one synapse of the graph
+    if (
+        name == "branched"
+    ):  # the Dense layer reads each neuron twice, which is one synapse of the graph
         wanted["07Dense_4"] *= 2
     found = synaptic_operations(network, folded, counts_of(graph))
     assert found == pytest.approx({name: wanted[name] for name in found})
@@ -73,15 +88,30 @@ def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
     assert [row.spikes_out for row in cost.layers] == pytest.approx([conv, second, 0])
     assert [row.spikes_in for row in cost.layers] == pytest.approx([0, conv, second])
     assert cost.traffic.connectivity == pytest.approx(conv + second)
-    assert cost.traffic.synaptic_operations == pytest.approx(sum(row.synaptic_operations for row in cost.layers))
+    assert cost.traffic.synaptic_operations == pytest.approx(
+        sum(row.synaptic_operations for row in cost.layers)
+    )
     times, events = load_archive(SIMULATION / "spike_times.npz"), Counter()
     core = {row.name: row.core for row in cost.layers}
-    for source, target in (("00Conv2D_8x8x4", "02Conv2D_2x2x8"), ("02Conv2D_2x2x8", "04Dense_10")):
-        events.update((core[target], sample, step) for sample, _, step in times[source].tolist())
+    for source, target in (
+        ("00Conv2D_8x8x4", "02Conv2D_2x2x8"),
+        ("02Conv2D_2x2x8", "04Dense_10"),
+    ):
+        events.update(
+            (core[target], sample, step) for sample, _, step in times[source].tolist()
+        )
     busiest = cost.busiest_core
-    assert busiest.core_events_peak == max(events.values()) == events[busiest.core, busiest.sample, busiest.step]
+    assert (
+        busiest.core_events_peak
+        == max(events.values())
+        == events[busiest.core, busiest.sample, busiest.step]
+    )
     steps = range(int(times["num_steps"]))
-    each = [max(events[number, sample, step] for number in core.values()) for sample in (0, 1) for step in steps]
+    each = [
+        max(events[number, sample, step] for number in core.values())
+        for sample in (0, 1)
+        for step in steps
+    ]
     assert busiest.mean == pytest.approx(np.mean(each))
     assert busiest.samples == [0, 1]
 
@@ -90,11 +120,17 @@ def test_a_spiking_input_sends_to_each_core_that_reads_it(tmp_path):
     graph = make_graph(residual(), tmp_path, "spikes")
     cost = cost_of(read_network(tmp_path / "net_parsed.h5"), graph)
     spikes = {p.name: p.spike_count.sum() / SAMPLES for p in graph.populations}
-    assert cost.traffic.outside_spikes == pytest.approx(2 * spikes["input"])  # `one` and `sum` read it
+    assert cost.traffic.outside_spikes == pytest.approx(
+        2 * spikes["input"]
+    )  # `one` and `sum` read it
     assert cost.layers[0].spikes_in == pytest.approx(spikes["input"])
     assert cost.layers[0].spikes_out == pytest.approx(2 * spikes["one"])
-    assert cost.layers[2].spikes_in == pytest.approx(spikes["two"] + spikes["one"] + spikes["input"])
-    assert cost.traffic.connectivity == pytest.approx(2 * spikes["one"] + spikes["two"] + spikes["sum"])
+    assert cost.layers[2].spikes_in == pytest.approx(
+        spikes["two"] + spikes["one"] + spikes["input"]
+    )
+    assert cost.traffic.connectivity == pytest.approx(
+        2 * spikes["one"] + spikes["two"] + spikes["sum"]
+    )
 
 
 def test_the_document_is_read_back_and_checked(tmp_path):

@@ -70,7 +70,11 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     """Assign a core to each layer of a network."""
     limits = hardware.layer
     unavailable = hardware.unavailable or ()
-    cores = {number: core for number, core in enumerate(hardware.cores) if number not in unavailable}
+    cores = {
+        number: core
+        for number, core in enumerate(hardware.cores)
+        if number not in unavailable
+    }
     pooling_sides = fold_poolings(network, limits)
     formed_layers = [
         form_layer(network, pooling_sides, population, limits)

@@ -58,7 +58,9 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
     is_large_set = (
-        (sources > settings.min_sources_of_set_hyperedge) & (degrees > 2) & (degrees @ sources > max_exact_pins)
+        (sources > settings.min_sources_of_set_hyperedge)
+        & (degrees > 2)
+        & (degrees @ sources > max_exact_pins)
     )
     in_large_set = is_large_set[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
@@ -91,7 +93,9 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
     node_weight, capacity = net.neurons, limits.neurons
     cores = net.neurons.sum() / limits.neurons, net.synapses.sum() / limits.synapses
-    if settings.min_ratio_of_ample_memory * cores[1] >= cores[0]:  # weigh by the scarcer
+    if (
+        settings.min_ratio_of_ample_memory * cores[1] >= cores[0]
+    ):  # weigh by the scarcer
         shares = np.maximum(
             net.neurons / limits.neurons,
             net.synapses / limits.synapses,
@@ -131,8 +135,13 @@ def partitions(
             )
         small = graph.node_weight.size <= settings.max_nodes_of_quality
         preset = "quality" if small else f"{settings.contraction_limit_of_large}"
-        presets = [preset if blocks <= settings.max_blocks_of_quality else "large_k" for blocks, _ in jobs]
-        texts = [f"{blocks},{seed},{preset}" for (blocks, seed), preset in zip(jobs, presets)]
+        presets = [
+            preset if blocks <= settings.max_blocks_of_quality else "large_k"
+            for blocks, _ in jobs
+        ]
+        texts = [
+            f"{blocks},{seed},{preset}" for (blocks, seed), preset in zip(jobs, presets)
+        ]
         process = stack.enter_context(_start_process(folder, graph.capacity, texts))
         stack.callback(process.kill)
         assert process.stdout is not None
@@ -148,11 +157,19 @@ def partitions(
                 block = np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
                 yield Start(blocks, block)
             else:
-                files = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
-                messages = files[0].read_text(encoding="utf-8", errors="replace").splitlines()
+                files = [
+                    path
+                    for path in (folder / f"{number}.txt", folder / MESSAGES)
+                    if path.exists()
+                ]
+                messages = (
+                    files[0].read_text(encoding="utf-8", errors="replace").splitlines()
+                )
                 last = "".join(messages[-1:])
                 reason = f"exit code {codes[number]}" + (last and f", {last}")
-                killed = codes[number] == -signal.SIGKILL or any(name in last for name in OUT_OF_MEMORY)
+                killed = codes[number] == -signal.SIGKILL or any(
+                    name in last for name in OUT_OF_MEMORY
+                )
                 memory = "; possibly out of memory" if killed else ""
                 warn(
                     f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}",
@@ -203,7 +220,10 @@ def require() -> None:
 def connectivity_metric(graph: Hypergraph, block: np.ndarray) -> int:
     """Return the λ − 1 metric of a partition."""
     blocks = int(block.max()) + 1
-    pairs = np.unique(np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks + block[graph.pin])
+    pairs = np.unique(
+        np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks
+        + block[graph.pin]
+    )
     return int(
         (np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight,
     )

@@ -35,8 +35,15 @@ r-fm-unconstrained-min-improvement=0.002
 r-flow-algo=flow_cutter
 """
 PROCESSES = 2  # jobs at a time
-MOST_WEIGHT = (1 << 31) - 1  # of the maximum weights of all blocks, which the library adds up
-ARRAYS = {"node_weight": "q", "start": "q", "pin": "i", "weight": "q"}  # files of a hypergraph: the type of a value
+MOST_WEIGHT = (
+    1 << 31
+) - 1  # of the maximum weights of all blocks, which the library adds up
+ARRAYS = {
+    "node_weight": "q",
+    "start": "q",
+    "pin": "i",
+    "weight": "q",
+}  # files of a hypergraph: the type of a value
 BLOCK = "i"  # type of a value in the file of a partition
 FIRST = "first"  # file of the partition to improve, if there is one
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -71,7 +78,9 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     report = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
-    node_weight, start, pin, weight = (_read(folder / name, kind) for name, kind in ARRAYS.items())
+    node_weight, start, pin, weight = (
+        _read(folder / name, kind) for name, kind in ARRAYS.items()
+    )
     first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
     running: Dict[int, int] = {}  # by process, the number of its job
 
@@ -82,12 +91,21 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
             settings.write_text(SETTINGS.format(preset), encoding="utf-8")
             context = library.context_from_file(str(settings))
         else:
-            context = library.context_from_preset(getattr(mtkahypar.PresetType, preset.upper()))
+            context = library.context_from_preset(
+                getattr(mtkahypar.PresetType, preset.upper())
+            )
         context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
-        context.set_individual_target_block_weights([min(capacity, MOST_WEIGHT // blocks)] * blocks)
+        context.set_individual_target_block_weights(
+            [min(capacity, MOST_WEIGHT // blocks)] * blocks
+        )
         edges = [pin[begin:end].tolist() for begin, end in zip(start, start[1:])]
         made = library.create_hypergraph(
-            context, len(node_weight), len(edges), edges, node_weight.tolist(), weight.tolist()
+            context,
+            len(node_weight),
+            len(edges),
+            edges,
+            node_weight.tolist(),
+            weight.tolist(),
         )
         if first is None:
             return array(BLOCK, made.partition(context).get_partition()).tobytes()
@@ -97,7 +115,9 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
 
     def end_one() -> None:
         process, status = os.wait()
-        code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        code = (
+            -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        )
         print(running.pop(process), code, file=report)
 
     parent = os.getpid()
@@ -109,7 +129,9 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
             _end_with_parent(parent)
             os.dup2(os.open(str(folder / f"{number}.txt"), os.O_WRONLY | os.O_CREAT), 2)
             blocks, seed, preset = job.split(",")
-            (folder / str(number)).write_bytes(partition(int(blocks), int(seed), preset))
+            (folder / str(number)).write_bytes(
+                partition(int(blocks), int(seed), preset)
+            )
             os._exit(0)
         running[process] = number
     while running:
