@@ -15,8 +15,9 @@ from snnb.mapping.partition_files import (
     read_partition,
     read_placement,
 )
+from snnb.mapping.routes import Area
 from snnb.mapping.traffic import MappableNetwork, count_traffic
-from snnb.plots.mapping import EMPTY, View, _layers_raster
+from snnb.plots.mapping import EMPTY, _layers_raster
 from tests.mapping.networks import hardware
 
 
@@ -288,7 +289,7 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
     )
     folder = path.parent
     write_mapping(folder, mapped, MappingCost.of(mapped))
-    raster = _layers_raster(Mapping.open(folder), View(0, 0, 2, 2))
+    raster = _layers_raster(Mapping.open(folder), Area(0, 0, 2, 2))
     assert (raster[len(raster) // 2 :] == EMPTY).all()
 
 

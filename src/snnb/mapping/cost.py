@@ -167,7 +167,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
                 longest_ns = link_bound.ns
             if end > bound.ns:
                 bound = StepBound(by="barrier", ns=end)
-            step = _step_cost(network, longest_ns + end, bound)
+            step = _step_cost(network, longest_ns + end, bound, link_bound)
     return Cost(
         cores=_core_cost(sums, hardware, place),
         traffic=_traffic_cost(sums, hardware, routes),
@@ -304,7 +304,13 @@ def _energy_cost(
     return EnergyCost(network_energy_pj=picojoules)
 
 
-def _step_cost(network: MappableNetwork, step_ns: float, bound: StepBound) -> StepCost:
+def _step_cost(
+    network: MappableNetwork,
+    step_ns: float,
+    bound: StepBound,
+    link_bound: Optional[StepBound],
+) -> StepCost:
+    """Return the times of a step and of a sample; `link_bound`: see `_link_bound`."""
     recording = network.graph.recording
     assert recording is not None  # a mapping needs spikes
     sample_steps = recording.warm_up + network.graph.interval
@@ -312,6 +318,8 @@ def _step_cost(network: MappableNetwork, step_ns: float, bound: StepBound) -> St
         step_ns=step_ns,
         sample_ns=sample_steps * step_ns,
         sample_latency_ns=network.latency * step_ns,
+        link_ns=None if link_bound is None else link_bound.ns,
+        busiest_link=None if link_bound is None else link_bound.link,
         step_bound=bound,
     )
 

@@ -32,6 +32,8 @@ Connectivity = Annotated[
 ]
 Cores = Annotated[int, Quantity("cores")]
 Cut = Annotated[float, Quantity("cut", unit="spikes", per="sample")]
+# x and y of the routers where a link begins and ends
+LinkEnds = Tuple[Tuple[int, int], Tuple[int, int]]
 OutsideSpikes = Annotated[
     float,
     Quantity("spikes from outside", unit="spikes", per="sample"),
@@ -198,7 +200,7 @@ class StepBound(Document):
     ns: float
     core: Optional[int] = None  # with `synapses`, `neurons` and `axons`
     # Routers where the link begins and ends, with `link`
-    link: Optional[Tuple[Tuple[int, int], Tuple[int, int]]] = None
+    link: Optional[LinkEnds] = None
 
 
 class StepCost(Document):
@@ -218,6 +220,15 @@ class StepCost(Document):
     ] = Field(
         description="the same, including the steps that spikes take from layer to layer",
     )
+    link_ns: Annotated[
+        Optional[float],
+        Quantity("busiest link per step", prefixed, "ns"),
+    ] = Field(
+        default=None,
+        description="spikes per step over the busiest link · `link_spike`",
+    )
+    # Routers where this link begins and ends; None: no `link_spike`, or no spikes
+    busiest_link: Optional[LinkEnds] = None
     step_bound: StepBound
 
 

@@ -19,7 +19,7 @@ from snnb.io.figures import Figure, label_rows, layer_colours, plain, styled
 from snnb.mapping.files import Mapping
 from snnb.mapping.layers.layer_cost import LayerCost
 from snnb.mapping.links import link_loads
-from snnb.mapping.routes import Area
+from snnb.mapping.routes import Area, port_routers
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster
@@ -41,15 +41,10 @@ ROW = 0.18
 LONGEST_LEGEND = 4.0
 BAR = 0.2
 MOST_TICKS = 12
-
-
-class View(NamedTuple):
-    """The part of the mesh that is shown."""
-
-    x: int  # first column
-    y: int  # first row
-    width: int
-    height: int
+# Markers, and the colour of the busiest link
+PORT = "v"
+LOST_CORE = "x"
+BUSIEST = "black"
 
 
 class Loads(NamedTuple):
@@ -78,7 +73,9 @@ def plot_mapping(mapping: Mapping) -> Figure:
     colour of its largest layer.
     """
     is_used = mapping.per_core["neurons"] > 0
-    view = _view(mapping.place[is_used], mapping.hardware.mesh)
+    ports = np.array(mapping.hardware.input_ports or (), np.int64).reshape(-1, 2)
+    places = np.concatenate([mapping.place[is_used], ports])
+    view = _view(places, mapping.hardware.mesh)
     names = list(mapping.cost.layers)
     mesh_height = _height(view)
     legend_height = min(ROW * len(names), LONGEST_LEGEND)
@@ -93,6 +90,10 @@ def plot_mapping(mapping: Mapping) -> Figure:
         axes.hlines(rows, columns[0], columns[-1], color="white", linewidth=1)
     title = _title("layers", mapping, view, "cores", mapping.hardware.mesh)
     axes.set_title(title)
+    unavailable = np.array(mapping.hardware.unavailable or (), np.int64).reshape(-1, 2)
+    _mark(axes, view, ports, PORT, "input port")
+    _mark(axes, view, unavailable, LOST_CORE, "unavailable core")
+    _show_marks(axes)
     colours = layer_colours(len(names))[:, None]
     extent = (0, 1, len(names) - 0.5, -0.5)
     legend.imshow(colours, aspect="auto", extent=extent)
@@ -114,7 +115,9 @@ def plot_traffic(mapping: Mapping) -> Figure:
     """
     hardware = mapping.hardware
     is_used = mapping.per_core["neurons"] > 0
-    view = _view(hardware.router_of(mapping.place)[is_used], hardware.routers)
+    routers = hardware.router_of(mapping.place)[is_used]
+    ports = port_routers(hardware)
+    view = _view(np.concatenate([routers, ports]), hardware.routers)
     loads = _loads(mapping, view)
     core_scale = _scale(loads.cores)
     link_scale = _scale(np.append(loads.across, loads.along))
@@ -130,6 +133,12 @@ def plot_traffic(mapping: Mapping) -> Figure:
         nodes = "tiles"
         core_label = "into and out of the cores of a tile"
     axes.set_title(_title("spikes a sample", mapping, view, nodes, hardware.routers))
+    _mark(axes, view, ports, PORT, "input port")
+    step = mapping.cost.step
+    if step is not None and step.busiest_link is not None:
+        x, y = zip(*step.busiest_link)
+        axes.plot(x, y, color=BUSIEST, linewidth=2, marker=".", label="busiest link")
+    _show_marks(axes)
     _draw_scale(figure, upper, ScalarMappable(core_scale, LOADS), core_label)
     link_colours = ScalarMappable(link_scale, LINKS)
     _draw_scale(figure, lower, link_colours, "over a link, both ways")
@@ -241,20 +250,20 @@ def plot_layers(cost: LayerCost) -> Figure:
     return figure
 
 
-def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
+def _view(places: np.ndarray, mesh: Tuple[int, int]) -> Area:
     """Return the mesh, or of a large mesh the part in use with a margin of one core.
 
     `places` are columns and rows of nodes in use: int (nodes, 2).
     """
     if max(mesh) <= LARGEST_MESH or not len(places):
-        return View(0, 0, *mesh)
+        return Area(0, 0, *mesh)
     low = np.maximum(places.min(axis=0) - 1, 0)
     high = np.minimum(places.max(axis=0) + 2, mesh)
     width, height = (high - low).tolist()
-    return View(int(low[0]), int(low[1]), width, height)
+    return Area(int(low[0]), int(low[1]), width, height)
 
 
-def _height(view: View) -> float:
+def _height(view: Area) -> float:
     """Return the height in inches of a mesh that fills the width of a figure."""
     height = 0.8 * WIDTH * view.height / view.width
     return float(np.clip(height, LOWEST, HIGHEST))
@@ -263,7 +272,7 @@ def _height(view: View) -> float:
 def _title(
     subject: str,
     mapping: Mapping,
-    view: View,
+    view: Area,
     nodes: str,
     mesh: Tuple[int, int],
 ) -> str:
@@ -274,7 +283,7 @@ def _title(
     return title
 
 
-def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> None:
+def _show(axes: Axes, raster: np.ndarray, view: Area, margin: float = 0.5) -> None:
     """Show a raster, shape (height, width, 3), as the part of the mesh in a view.
 
     There is a `margin` around the centres of the cores at the borders.
@@ -289,12 +298,40 @@ def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> No
         axis.set_major_locator(_integer_ticks())
 
 
+def _mark(
+    axes: Axes,
+    view: Area,
+    places: np.ndarray,
+    marker: str,
+    label: str,
+) -> None:
+    """Mark places in a view: int (places, 2), columns and rows of the mesh."""
+    x, y = places.T
+    is_right = (x >= view.x) & (x < view.x + view.width)
+    is_visible = is_right & (y >= view.y) & (y < view.y + view.height)
+    if is_visible.any():
+        style = {"linestyle": "", "color": "black", "markersize": 5}
+        axes.plot(x[is_visible], y[is_visible], marker=marker, label=label, **style)
+
+
+def _show_marks(axes: Axes) -> None:
+    """Show what the marks mean below the mesh, if there are any."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="upper right",
+            bbox_to_anchor=(1.0, -0.12),
+            ncols=2,
+            frameon=False,
+            fontsize="small",
+        )
+
+
 def _integer_ticks() -> MaxNLocator:
     """Return a locator of ticks at integers."""
     return MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1)
 
 
-def _pixels(view: View) -> int:
+def _pixels(view: Area) -> int:
     """Return the pixels along a side of a core."""
     pixels = MOST_PIXELS // max(view.width, view.height)
     return max(1, min(LARGEST_CORE, pixels))
@@ -315,7 +352,7 @@ def layers_of_cores(mapping: Mapping) -> csr_matrix:
     return csr_matrix((ones, (mapping.core, layer)), shape=shape)
 
 
-def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
+def _layers_raster(mapping: Mapping, view: Area) -> np.ndarray:
     """Return the pixels of the cores: shape (height, width, 3)."""
     pixels = _pixels(view)
     raster = np.empty((view.height * pixels, view.width * pixels, 3))
@@ -343,10 +380,10 @@ def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
     return raster
 
 
-def _loads(mapping: Mapping, view: View) -> Loads:
+def _loads(mapping: Mapping, view: Area) -> Loads:
     """Return the spikes of cores and links in the part of the mesh that is shown."""
     place = mapping.hardware.router_of(mapping.place) - (view.x, view.y)
-    links = link_loads(mapping.routes, Area(*view))
+    links = link_loads(mapping.routes, view)
     cores = np.full((view.height, view.width), -1.0)
     is_used = mapping.per_core["neurons"] > 0
     x, y = place[is_used].T
