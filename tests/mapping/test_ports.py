@@ -168,7 +168,7 @@ def test_cores_are_near_the_port_wherever_it_is(port):
     assert alone.tolist() == [list(port)]
 
 
-def test_a_chip_is_left_that_has_too_few_available_cores():
+def test_unavailable_cores_are_left_free_on_several_chips():
     lost = [(x, y) for x in range(3) for y in range(2)][:4]
     chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2), unavailable=lost)
     found = place(random_traffic(6, 1.0, 0), chip)

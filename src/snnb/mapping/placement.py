@@ -8,8 +8,7 @@ in the order of the cores' numbers and by eigenvectors (Hall, Management Science
 positions as in VPR (Betz and Rose, FPL 1997); and a descent.
 
 Spikes of an input that enter at ports add Σ spikes × distance of each core that they
-are sent to from its port. The search then uses the part of the mesh whose positions
-are nearest to ports.
+are sent to from its port.
 """
 
 from typing import Iterator, List, NamedTuple, Optional, Tuple
@@ -118,15 +117,14 @@ def place(
     """
     cores = traffic.shape[0]
     links = _list_links(traffic)
-    part = _choose_part(cores, hardware, settings, hops)
+    part = _choose_part(cores, hardware, settings)
     board = _new_board(cores, hardware, part, hops, input_spikes)
-    corner = np.array([part.board.x, part.board.y], np.int32)
     snake = _positions(board)
     if not board.input_spikes.any() and (cores < 2 or links.partner.size == 0):
-        return corner + snake
+        return snake
     best = snake
     least_cost = board_cost(links, board)
-    for positions in _place_by_eigenvectors(links, snake, settings):
+    for positions in _initial_placements(links, board, snake, settings):
         _put(board, positions)
         cost = board_cost(links, board)
         if cost < least_cost:
@@ -150,7 +148,7 @@ def place(
         if cost < least_cost:
             least_cost = cost
             best = _positions(board)
-    return corner + best
+    return best
 
 
 def _list_links(traffic: csr_matrix) -> Links:
@@ -166,160 +164,71 @@ def _list_links(traffic: csr_matrix) -> Links:
 
 
 class _Part(NamedTuple):
-    """The part of the mesh that the search uses."""
+    """The part of the mesh that the search uses: from its corner at x = y = 0."""
 
-    board: Area
-    rows: int  # of the board that the initial placement fills
+    width: int
+    height: int
+    rows: int  # that the initial placement fills
 
 
 def _choose_part(
     cores: int,
     hardware: Hardware,
     settings: SearchSettings,
-    hops: bool,
 ) -> _Part:
-    """Choose a part of the mesh, a little wider than the cores need.
+    """Choose a corner of the mesh, a little wider than the cores need.
 
-    It is a corner of the mesh. With input ports or unavailable cores it is the part
-    whose available positions suffice, with the least sum of distances from the ports.
+    With input ports it is the entire mesh, as cores may be best anywhere.
     """
-    is_corner = not hardware.input_ports and not hardware.unavailable
-    if not is_corner:
-        width, height = hardware.mesh
-        memory = POSITION_BYTES * width * height
-        require_memory(memory, f"the placement on {width:,} × {height:,} positions")
-        mesh = Area(0, 0, width, height)
-        available = _count_below(_is_available(hardware, mesh))
-        distance = _count_below(_input_distance(hardware, mesh, hops))
     positions = cores  # of the part, without the spare ones
-    size: Optional[Area] = None  # of the board that was tried before
     while True:
-        region = Area(0, 0, *_largest_sides(positions, hardware))
-        board, rows = _board_sides(positions, region, settings)
-        if is_corner:
-            return _Part(board, rows)
-        area: Optional[Area] = None
-        if board != size:
-            step = hardware.chip or hardware.mesh
-            area = _nearest_area(region, mesh, step, available, distance, cores)
-        if area is not None:
-            area = _nearest_area(board, area, (1, 1), available, distance, cores)
-        if area is not None:
-            return _Part(area, rows)
-        size = board
-        positions += 1
+        region_width, region_height = _largest_sides(positions, hardware)
+        width = min(region_width, int(np.ceil(np.sqrt(positions))))
+        rows = -(-positions // width)
+        if rows > region_height:
+            width = -(-positions // region_height)
+            rows = region_height
+        spare_columns = int(settings.spare_share_of_side * width)
+        spare_columns += settings.min_spare_positions
+        spare_rows = int(settings.spare_share_of_side * rows)
+        spare_rows += settings.min_spare_positions
+        part = _Part(
+            width=min(region_width, width + spare_columns),
+            height=min(region_height, rows + spare_rows),
+            rows=rows,
+        )
+        if hardware.input_ports:
+            part = _Part(*hardware.mesh, rows)
+        shortage = cores - _count_available(part, hardware)
+        if shortage <= 0:
+            return part
+        positions += shortage
 
 
-def _board_sides(
-    positions: int,
-    region: Area,
-    settings: SearchSettings,
-) -> Tuple[Area, int]:
-    """Return a part of a region for so many positions, and its rows without spare ones.
-
-    It is square if the region allows it, and in the corner of the region.
-    """
-    width = min(region.width, int(np.ceil(np.sqrt(positions))))
-    rows = -(-positions // width)
-    if rows > region.height:
-        width = -(-positions // region.height)
-        rows = region.height
-    spare_columns = int(settings.spare_share_of_side * width)
-    spare_rows = int(settings.spare_share_of_side * rows)
-    spare_columns += settings.min_spare_positions
-    spare_rows += settings.min_spare_positions
-    board_width = min(region.width, width + spare_columns)
-    board_height = min(region.height, rows + spare_rows)
-    return Area(region.x, region.y, board_width, board_height), rows
+def _count_available(part: _Part, hardware: Hardware) -> int:
+    """Return the number of positions of a part that take a core."""
+    lost_positions = 0
+    for x, y in hardware.unavailable or ():
+        lost_positions += x < part.width and y < part.height
+    return part.width * part.height - lost_positions
 
 
-def _count_below(values: np.ndarray) -> np.ndarray:
-    """Return the sum of the values below and left of each corner of positions.
-
-    With values of shape (width, height) it has the shape (width + 1, height + 1): the
-    sum over any area is that of two corners less that of the two others.
-    """
-    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    sums[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
-    return sums
-
-
-def _sums_of_areas(sums: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return the sum over each area of this size, by its smallest x and y."""
-    return (
-        sums[width:, height:]
-        - sums[:-width, height:]
-        - sums[width:, :-height]
-        + sums[:-width, :-height]
-    )
-
-
-def _nearest_area(
-    size: Area,
-    within: Area,
-    step: Tuple[int, int],
-    available: np.ndarray,
-    distance: np.ndarray,
-    cores: int,
-) -> Optional[Area]:
-    """Return the area with the least sum of distances that has enough positions.
-
-    Of equal ones it is the first by x and y. None has enough: return None.
-
-    Parameters
-    ----------
-    size : Area
-        Its width and height are those of the area.
-    within : Area
-        The area lies within, at multiples of `step` from its corner.
-    available, distance : (mesh width + 1, mesh height + 1) float64 arrays
-        Sums of `_count_below`: available positions, and distances from the ports.
-    """
-    corners = (
-        slice(within.x, within.x + within.width - size.width + 1, step[0]),
-        slice(within.y, within.y + within.height - size.height + 1, step[1]),
-    )
-    positions = _sums_of_areas(available, size.width, size.height)[corners]
-    distances = _sums_of_areas(distance, size.width, size.height)[corners]
-    distances = np.round(distances, 6)  # rounding of the sums decides nothing
-    distances[positions < cores] = np.inf
-    if not np.isfinite(distances).any():
-        return None
-    column, row = np.unravel_index(int(distances.argmin()), distances.shape)
-    x = within.x + int(column) * step[0]
-    y = within.y + int(row) * step[1]
-    return Area(x, y, size.width, size.height)
-
-
-def _is_available(hardware: Hardware, area: Area) -> np.ndarray:
-    """Return which positions of an area take a core: bool, shape (width, height)."""
-    is_available = np.ones((area.width, area.height), bool)
-    positions = np.array(hardware.unavailable or (), np.int64).reshape(-1, 2)
-    x, y = (positions - (area.x, area.y)).T
-    is_inside = (x >= 0) & (x < area.width) & (y >= 0) & (y < area.height)
-    is_available[x[is_inside], y[is_inside]] = False
-    return is_available
-
-
-def _input_distance(hardware: Hardware, area: Area, hops: bool) -> np.ndarray:
+def _input_distance(part: _Part, hardware: Hardware, hops: bool) -> np.ndarray:
     """Return the distance of each position from its port: float64, shape (width, height).
 
-    Distances are those of the coordinates of a board. Without ports they are 0.
+    Distances are those of the coordinates of a board.
     """
-    if not hardware.input_ports:
-        return np.zeros((area.width, area.height))
-    x = area.x + np.arange(area.width)
-    y = area.y + np.arange(area.height)
-    positions = np.stack(np.meshgrid(x, y, indexing="ij"), axis=2)
-    routers = hardware.router_of(positions)
-    router_area = Area.around(routers.reshape(-1, 2))
-    router_x, router_y = np.moveaxis(routers - (router_area.x, router_area.y), 2, 0)
-    port = nearest_ports(port_routers(hardware), router_area).port[router_x, router_y]
+    x, y = np.indices((part.width, part.height))
+    router_x, router_y = np.moveaxis(hardware.router_of(np.stack([x, y], axis=2)), 2, 0)
+    width = int(router_x.max()) + 1
+    height = int(router_y.max()) + 1
+    nearest = nearest_ports(port_routers(hardware), Area(0, 0, width, height))
+    port = nearest.port[router_x, router_y]
     port_x, port_y = np.array(hardware.input_ports, np.int64).T
     x_coordinate = _coordinates(0, hardware.mesh[0], hardware, hops)
     y_coordinate = _coordinates(1, hardware.mesh[1], hardware, hops)
-    distance_x = np.abs(x_coordinate[x][:, None] - x_coordinate[port_x[port]])
-    distance_y = np.abs(y_coordinate[y][None, :] - y_coordinate[port_y[port]])
+    distance_x: np.ndarray = np.abs(x_coordinate[x] - x_coordinate[port_x[port]])
+    distance_y: np.ndarray = np.abs(y_coordinate[y] - y_coordinate[port_y[port]])
     return distance_x + distance_y
 
 
@@ -336,30 +245,35 @@ def _new_board(
     unavailable positions make it longer, it continues in the spare columns, and then in
     the spare rows.
     """
-    area = part.board
-    spikes_to_cores = np.zeros(0)
-    input_distance = np.zeros((0, 0))
-    if hardware.input_ports and input_spikes is not None:
-        spikes_to_cores = input_spikes
-        input_distance = _input_distance(hardware, area, hops)
+    require_memory(
+        POSITION_BYTES * part.width * part.height,
+        f"the placement on {part.width:,} × {part.height:,} positions",
+    )
     board = Board(
         x=np.empty(cores, np.int32),
         y=np.empty(cores, np.int32),
-        core=np.full((area.width, area.height), NOBODY, np.int32),
-        x_coordinate=_coordinates(0, area.x + area.width, hardware, hops)[area.x :],
-        y_coordinate=_coordinates(1, area.y + area.height, hardware, hops)[area.y :],
+        core=np.full((part.width, part.height), NOBODY, np.int32),
+        x_coordinate=_coordinates(0, part.width, hardware, hops),
+        y_coordinate=_coordinates(1, part.height, hardware, hops),
         core_x=np.empty(cores),
         core_y=np.empty(cores),
-        input_spikes=spikes_to_cores,
-        input_distance=input_distance,
+        input_spikes=np.zeros(0),
+        input_distance=np.zeros((0, 0)),
     )
-    board.core[~_is_available(hardware, area)] = UNAVAILABLE
-    column, row = np.divmod(np.arange(area.width * area.height), area.height)
+    if hardware.input_ports and input_spikes is not None:
+        board = board._replace(
+            input_spikes=input_spikes,
+            input_distance=_input_distance(part, hardware, hops),
+        )
+    for x, y in hardware.unavailable or ():
+        if x < part.width and y < part.height:
+            board.core[x, y] = UNAVAILABLE
+    column, row = np.divmod(np.arange(part.width * part.height), part.height)
     row_of_snake = np.where(column % 2 == 1, part.rows - 1 - row, row)
     order = np.lexsort((row_of_snake, column, row >= part.rows))
-    path = np.stack([column[order], row[order]], axis=1)
-    is_free = board.core[path[:, 0], path[:, 1]] != UNAVAILABLE
-    _put(board, path[is_free][:cores])
+    snake = np.stack([column[order], row[order]], axis=1)
+    is_free = board.core[snake[:, 0], snake[:, 1]] == NOBODY
+    _put(board, snake[is_free][:cores])
     return board
 
 
@@ -421,6 +335,34 @@ def _put(board: Board, positions: np.ndarray) -> None:
     board.core[board.x, board.y] = np.arange(board.x.size)
     board.core_x[:] = board.x_coordinate[board.x]
     board.core_y[:] = board.y_coordinate[board.y]
+
+
+def _initial_placements(
+    links: Links,
+    board: Board,
+    snake: np.ndarray,
+    settings: SearchSettings,
+) -> Iterator[np.ndarray]:
+    """Yield placements, (cores, 2), on the positions of the snake, and near ports."""
+    yield from _place_by_eigenvectors(links, snake, settings)
+    if board.input_spikes.size > 0:
+        positions = _nearest_positions(board)
+        yield positions
+        yield from _place_by_eigenvectors(links, positions, settings)
+
+
+def _nearest_positions(board: Board) -> np.ndarray:
+    """Return the available positions nearest to ports, as many as there are cores.
+
+    They are int32, shape (cores, 2), in the order of a snake.
+    """
+    x, y = np.nonzero(board.core != UNAVAILABLE)
+    distance = board.input_distance[x, y]
+    nearest = np.argsort(distance, kind="stable")[: board.x.size]
+    x = x[nearest]
+    y = y[nearest]
+    order = np.lexsort((np.where(x % 2 == 1, -y, y), x))
+    return np.stack([x, y], axis=1)[order].astype(np.int32)
 
 
 def _place_by_eigenvectors(
