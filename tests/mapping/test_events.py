@@ -22,7 +22,7 @@ from snnb.mapping.time_costs import (
 )
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
 from snnb.plots.mapping import plot_events
-from tests.mapping.brute_force import Expected, compared, route
+from tests.mapping.brute_force import Expected, compared
 from tests.mapping.test_cost import random_mapping
 
 ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
@@ -118,14 +118,22 @@ def mapped_at_random(network, chip):
     )
 
 
-@pytest.fixture
-def recorded(case, tmp_path):
+PORTS = {
+    "input_ports": [(7, 0), (0, 5)],
+    "time_ns": {**TIME, "link_spike": 900.0},
+}
+MULTICAST = {
+    "input_ports": [(3, 3)],
+    "time_ns": {**TIME, "link_spike": 90.0, "routing": "multicast"},
+}
+
+
+@pytest.fixture(params=[{}, PORTS, MULTICAST], ids=["plain", "ports", "multicast"])
+def recorded(case, tmp_path, request):
     """A mapping with the spike times of two samples of three steps, and by sample and step on the chip the sources."""
     graph, edges, network = case
-    rng, chip = (
-        np.random.default_rng(3),
-        full_chip(energy_pj={**ENERGY, "between_chips": 50.0}),
-    )
+    rng = np.random.default_rng(3)
+    chip = full_chip(energy_pj={**ENERGY, "between_chips": 50.0}, **request.param)
     mapped = mapped_at_random(network, chip)
     # Steps after which each population begins where a spike reaches its targets in the next step
     first = {
@@ -167,8 +175,10 @@ def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     assert step_cost.sample_latency_ns == pytest.approx(latency * step_cost.step_ns)
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
-            counts, core_ns = expected.events(dict.fromkeys(fired[sample, step], 1), 1)
-            assert ns == pytest.approx(max(core_ns) + expected.barrier())
+            sent = dict.fromkeys(fired[sample, step], 1)
+            counts, core_ns = expected.events(sent, 1)
+            link_ns, _ = expected.link_time(sent, 1)
+            assert ns == pytest.approx(max(*core_ns, link_ns) + expected.barrier())
             for name, number in counts.items():
                 total[name] += number / 2
     assert found.events == pytest.approx({name: total[name] for name in found.events})
@@ -200,12 +210,9 @@ def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
     found = step_loads(mapped, spikes_on_chip(mapped.network, path))
     loads = [defaultdict(float) for _ in range(steps)]
     for (_, step), sources in fired.items():
-        for source in sources:
-            for there in expected.away.get(source, ()):
-                for link in route(
-                    expected.router(expected.core[source]), expected.router(there)
-                ):
-                    loads[step][link] += 1 / 2
+        unicast, _ = expected.link_loads(dict.fromkeys(sources, 1 / 2))
+        for link, load in unicast.items():
+            loads[step][link] += load
     largest = [max(of_links.values(), default=0) for of_links in loads]
     assert found.link_load_max_per_step == pytest.approx(largest)
     assert (

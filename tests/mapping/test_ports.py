@@ -1,16 +1,24 @@
 """Input ports, unavailable cores and link times against their definitions, message by message."""
 
+import re
 from functools import partial
 from itertools import permutations, product
 
 import numpy as np
 import pytest
+import yaml
+from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
+from snnb.chips.read_hardware import read_hardware
+from snnb.core.errors import InputError
 from snnb.mapping import placement
 from snnb.mapping.cost import cost
+from snnb.mapping.map_network import map_network
+from snnb.mapping.partition_files import read_placement, without_cores
 from snnb.mapping.routes import Area, nearest_ports
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
+from tests.graph.listed_graphs import random_graph, with_names
 from tests.mapping.brute_force import Expected, compared
 from tests.mapping.conftest import QUICK
 from tests.mapping.networks import hardware
@@ -177,3 +185,141 @@ def test_unavailable_cores_are_left_free_on_several_chips():
     everything = place(random_traffic(68, 0.1, 0), chip)
     assert len(np.unique(everything, axis=0)) == 68
     assert not {tuple(position) for position in everything.tolist()} & set(lost)
+
+
+def random_chip(rng):
+    """A chip of random tiles, chips, ports, unavailable cores and routing."""
+    tile = [None, (2, 2), (4, 1)][rng.integers(3)]
+    chip = [None, (4, 4), (8, 4)][rng.integers(3)]
+    positions = list(product(range(8), range(8)))
+    shuffled = [positions[n] for n in rng.permutation(64)]
+    times = {
+        **[TIME, SHORT][rng.integers(2)],
+        "link_spike": float(rng.choice([0.1, 10.0, 900.0])),
+    }
+    if rng.random() < 0.5:
+        times["routing"] = "multicast"
+    keys = {
+        "tile": tile,
+        "chip": chip,
+        "input_ports": [EDGES_OF_MESH, shuffled[: int(rng.integers(1, 4))]][
+            rng.integers(2)
+        ],
+        "unavailable": shuffled[-int(rng.integers(1, 40)) :],
+        "time_ns": times,
+    }
+    if chip is not None and rng.random() < 0.5:
+        keys["energy_pj"] = {**ENERGY, "between_chips": 50.0}
+    return full_chip(**keys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200))
+def test_random_networks_on_random_chips_cost_what_their_synapses_cost(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    sizes = tuple(rng.integers(1, 12, 3).tolist())
+    graph, synapses = random_graph(tmp_path / "graph.h5", seed, sizes=(8, *sizes))
+    edges = with_names(graph, synapses)
+    chip = random_chip(rng)
+    with graph:
+        network = MappableNetwork.of(graph)
+        cores = int(rng.integers(1, min(network.neurons, chip.cores) + 1))
+        core, _ = random_mapping(network, rng, cores, chip.mesh)
+        sums = count_traffic(network, core, cores)
+        input_spikes = sums.input_spikes(network.spikes)
+        positions = place(sums.matrix, chip, seed, input_spikes=input_spikes)
+        assert not {*map(tuple, positions.tolist())} & {*chip.unavailable}
+        compared(
+            cost(sums, chip, positions), Expected(graph, edges, core, chip, positions)
+        )
+
+
+def test_a_network_that_needs_an_unavailable_core_is_refused_before_the_search(case):
+    _, _, network = case
+    limit = -(-network.neurons // 4)
+    enough = hardware(neurons=limit, mesh=(2, 2))
+    assert map_network(network, enough, method="sequential").cost.cores.cores == 4
+    chip = enough.model_copy(update={"unavailable": ((1, 0),)})
+    with pytest.raises(
+        InputError,
+        match=r"chip: has 3 available cores \(of 4\), but the network requires at least 4",
+    ):
+        map_network(network, chip)
+
+
+def test_the_sequential_baseline_fills_the_cores_that_there_are(case):
+    _, _, network = case
+    chip = hardware(neurons=-(-network.neurons // 3), mesh=(2, 2))
+    chip = chip.model_copy(update={"unavailable": ((0, 0),)})
+    mapped = map_network(network, chip, method="sequential")
+    assert mapped.partition.sequential.cores == 3
+    assert sorted(mapped.place.tolist()) == [[0, 1], [1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"input_ports": [[8, 0]]}, "input_ports: [8, 0] is not on the mesh of 8 × 8"),
+        ({"input_ports": [[0, 0], [0, 0]]}, "input_ports: a position is listed twice"),
+        ({"unavailable": EVERYWHERE}, "unavailable: no core is left"),
+        (
+            {"time_ns": {**TIME, "routing": "multicast"}},
+            "routing has no effect without link_spike",
+        ),
+    ],
+)
+def test_a_description_that_states_no_such_chip_is_refused(changes, fault):
+    with pytest.raises(ValidationError, match=re.escape(fault)):
+        full_chip(**changes)
+
+
+def test_ports_need_a_source(tmp_path):
+    path = tmp_path / "chip.yaml"
+    described = full_chip(input_ports=[[0, 0]]).model_dump(mode="json")
+    del described["sources"]["input_ports"]
+    path.write_text(yaml.safe_dump(described))
+    with pytest.raises(
+        InputError, match="input_ports: no source, name it under sources"
+    ):
+        read_hardware(str(path))
+
+
+def test_a_list_adds_to_the_unavailable_cores_of_the_description(tmp_path):
+    path = tmp_path / "failed.txt"
+    path.write_text("3 4\n0 0\n")
+    chip = without_cores(full_chip(unavailable=[(0, 0), (7, 7)]), path)
+    assert chip.unavailable == ((0, 0), (7, 7), (3, 4))
+    assert chip.cores == 61
+
+
+@pytest.mark.parametrize(
+    ("chip", "content", "fault"),
+    [
+        (full_chip(), "1 1\n3 8\n", "line 2: 3 8 is not one of the 8 × 8 cores"),
+        (full_chip(), "1 1\n3\n", "line 2, '3', is not 2 whole numbers from 0"),
+        (
+            full_chip(mesh=(1, 1), tile=None, chip=None),
+            "0 0\n",
+            "no core of chip is left",
+        ),
+        (
+            read_hardware("speck2f"),
+            "9\n",
+            "line 1: 9 is not one of the 9 cores of speck2f",
+        ),
+    ],
+)
+def test_a_wrong_list_of_unavailable_cores_is_refused(tmp_path, chip, content, fault):
+    path = tmp_path / "failed.txt"
+    path.write_text(content)
+    with pytest.raises(InputError, match=re.escape(fault)):
+        without_cores(chip, path)
+
+
+def test_a_placement_on_an_unavailable_core_is_refused(tmp_path):
+    path = tmp_path / "places.txt"
+    path.write_text("0 0\n5 1\n")
+    with pytest.raises(
+        InputError, match="line 2: the core at 5 1 of chip is unavailable"
+    ):
+        read_placement(path, 2, full_chip(unavailable=[(5, 1)]))

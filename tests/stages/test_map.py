@@ -280,6 +280,63 @@ def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(
     assert energies[1] > energies[0]
 
 
+def test_unavailable_cores_hold_until_another_chip_is_given(run, tmp_path):
+    face = Run(path=run.path)
+    failed = tmp_path / "failed.txt"
+    failed.write_text("1 1\n2 1\n")
+    mapped = face.map(hardware="spinemap_5x5", method="sequential", unavailable=failed)
+    described = Mapping.open(mapped.directory).hardware
+    assert described.unavailable == ((1, 1), (2, 1))
+    places = Mapping.open(mapped.directory).place.tolist()
+    assert [1, 1] not in places
+    assert [2, 1] not in places
+    assert face.map().directory == mapped.directory
+    failed.write_text("0 0\n")
+    assert [reason for _, reason in stale(run.path).items()] == [
+        f"{failed} has changed"
+    ]
+    other = face.map(hardware="truenorth")
+    assert Mapping.open(other.directory).hardware.unavailable is None
+    assert open_run(run.path).options["map"] == {
+        "hardware": "truenorth",
+        "method": "sequential",
+    }
+
+
+def test_a_list_of_unavailable_cores_that_is_wrong_changes_nothing(run, tmp_path, snnb):
+    failed = tmp_path / "failed.txt"
+    options = ("--hardware", "spinemap_5x5", "--unavailable", failed)
+    missing = snnb("map", "--run-dir", run.path, *options, code=3)
+    assert f"{failed}: no such file" in missing.stderr
+    failed.write_text("1 1\n1 5\n")
+    wrong = snnb("map", "--run-dir", run.path, *options, code=3)
+    assert f"{failed}: line 2: 1 5 is not one of the 5 × 5 cores" in wrong.stderr
+    assert "map" not in open_run(run.path).options
+
+
+def test_the_cost_of_an_event_input_is_printed(tmp_path, snnb):
+    run_dir = tmp_path / "run"
+    snnb("graph", "--from", "instance:spiking_digits", "--run-dir", run_dir)
+    chip = tmp_path / "chip.yaml"
+    chip.write_text(CHIP)
+    excluded = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
+    spikes = number(Mapping.open(latest_map(run_dir)).cost.traffic.outside_spikes).value
+    assert f"input: {spikes} spikes per sample to cores, which" in excluded
+    ports = "input_ports: [[3, 3]]\nsources: {input_ports: a test}\n"
+    chip.write_text(CHIP + ports)
+    included = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
+    cost = Mapping.open(latest_map(run_dir)).cost
+    hops = number(cost.input.input_hops_unicast).value
+    assert f"enter at 1 port, with {hops} hops and" in included
+    page = write_report(open_run(run_dir)).read_text()
+    assert "hops of the input" in page
+
+
+def latest_map(run_dir):
+    run = open_run(run_dir)
+    return run_dir / "maps" / run.latest("map")
+
+
 def test_a_partition_holds_for_one_time(run, partition):
     foreign = Run(path=run.path).map(hardware="loihi", partition=partition)
     opened = open_run(run.path)

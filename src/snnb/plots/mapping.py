@@ -310,7 +310,9 @@ def _mark(
     is_right = (x >= view.x) & (x < view.x + view.width)
     is_visible = is_right & (y >= view.y) & (y < view.y + view.height)
     if is_visible.any():
-        style = {"linestyle": "", "color": "black", "markersize": 5}
+        style = {"linestyle": "", "color": "black", "markersize": 7}
+        if marker != LOST_CORE:  # a cross has no edge
+            style["markeredgecolor"] = "white"
         axes.plot(x[is_visible], y[is_visible], marker=marker, label=label, **style)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from snnb.chips.hardware import MEMORIES, LayerHardware, LayerLimits
 from snnb.chips.read_hardware import read_hardware
@@ -462,6 +463,19 @@ def test_the_page_shows_every_key():
     }
     assert {*cores["cores"][0]} == {*MEMORIES}
     assert {*cores} == {*LayerHardware.model_fields}
+
+
+def test_layers_take_the_cores_that_are_left():
+    layers = Layers(8, 8, 2)
+    for _ in range(3):
+        layers.conv(4)
+    lost = SPECK.model_copy(update={"unavailable": (0, 1, 4)})
+    assert not {0, 1, 4} & {*assign_layers(layers.network, lost).core}
+    lost = SPECK.model_copy(update={"unavailable": tuple(range(7))})
+    reason = assign_layers(layers.network, lost).reason
+    assert reason.startswith("speck2f: 3 layers, 1 more than the 2 cores")
+    with pytest.raises(ValidationError, match="9 is not one of the 9 cores"):
+        LayerHardware.model_validate({**SPECK.model_dump(), "unavailable": [9]})
 
 
 def test_each_layer_of_a_long_chain_gets_the_only_core_that_is_left():
