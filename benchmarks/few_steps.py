@@ -114,7 +114,9 @@ def write_rows(path: Path, rows: List[Row]) -> None:
 def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     """Calibrate the network of a run, and simulate training pictures and test pictures."""
     run = open_run(path)
-    network = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
+    network = read_network(
+        run.path / "parse" / f"{run.model}_parsed.h5", with_training=True
+    )
     pictures = prepare.normalisation_set(run)
     test, classes = (
         prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test")

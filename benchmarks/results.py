@@ -223,7 +223,9 @@ def measured(
         prepare.dataset_array(other, name)[: options.samples]
         for name in ("x_test", "y_test")
     )
-    trained = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
+    trained = read_network(
+        run.path / "parse" / f"{run.model}_parsed.h5", with_training=True
+    )
     file = next(
         file
         for file in run.record_of("train").outputs

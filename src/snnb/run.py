@@ -99,18 +99,20 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             hint = keywords.__annotations__[name]
             value = field.get_default(call_default_factory=True)
             default = default_in_words(kind, name) or value
-            shown = _InWords(default) if name in kind.defaults_elsewhere else value
+            default_text = (
+                _InWords(default) if name in kind.defaults_elsewhere else value
+            )
             parameters.append(
                 inspect.Parameter(
                     name,
                     inspect.Parameter.KEYWORD_ONLY,
-                    default=shown,
+                    default=default_text,
                     annotation=hint,
                 ),
             )
-            remembered = "as given before, or " if is_remembered(kind, name) else ""
+            memory_text = "as given before, or " if is_remembered(kind, name) else ""
             lines += [
-                f"{name} : {inspect.formatannotation(hint)}, default: {remembered}{default}",
+                f"{name} : {inspect.formatannotation(hint)}, default: {memory_text}{default}",
             ]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -237,9 +239,9 @@ class Run:
         >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0], spikes=[5, 5, 4], path="runs/ring")
         >>> run.map(hardware="loihi").metrics["energy_pj"]
         """
-        of_arrays = (source, target, weight, spikes, populations, inputs or None)
+        array_arguments = (source, target, weight, spikes, populations, inputs or None)
         if isinstance(graph, (str, Path)):
-            if any(given is not None for given in of_arrays):
+            if any(argument is not None for argument in array_arguments):
                 raise UsageError(
                     "from_graph: a file has its own edges; give only rates, samples and steps with it",
                 )
@@ -266,7 +268,7 @@ class Run:
         if rates is not None:
             raise UsageError("from_graph: rates is for a graph in a file; give spikes")
         if graph is not None and any(
-            given is not None for given in (source, target, weight)
+            argument is not None for argument in (source, target, weight)
         ):
             raise UsageError(
                 "from_graph: a graph has its own edges; omit source, target and weight",
@@ -283,18 +285,18 @@ class Run:
             raise UsageError("from_graph: give a graph, or source and target")
         else:
             edges = EdgeArrays(source, target, weight, spikes)
-        made, sha256 = listed(edges, populations, inputs)
+        listed_graph, sha256 = listed(edges, populations, inputs)
         params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
         name = imported_name(Path(path))
         directory = create_run(
             name,
             Path(path),
-            imported=True,
+            is_imported=True,
             say=_warn if say is say_nothing else say,
         )
         run = cls(path=directory.path, say=say)
         with directory.locked(say=run._say_waiting):
-            import_arrays(directory, made, sha256, params, force=force)
+            import_arrays(directory, listed_graph, sha256, params, force=force)
         return run
 
     def __repr__(self) -> str:
@@ -304,8 +306,8 @@ class Run:
             "mapping": self.mappings,
         }
         counts = [
-            f"{len(found)} {name}{'' if len(found) == 1 else 's'}"
-            for name, found in kinds.items()
+            f"{len(kind_records)} {name}{'' if len(kind_records) == 1 else 's'}"
+            for name, kind_records in kinds.items()
         ]
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
@@ -483,13 +485,13 @@ class Run:
         list of SweepPoint
             In the order of the grid; the last option changes fastest.
         """
-        given = {
+        options_given = {
             "prepare": self._prepare,
             "train": train or {},
             "parse": parse or {},
             "simulate": simulate or {},
         }
-        fixed = read_options(given)
+        fixed = read_options(options_given)
         axes = axes_of(grid.items(), fixed)
         directory = self.directory
         with directory.locked(say=self._say_waiting):
@@ -506,9 +508,9 @@ class Run:
             Whether results made from them are removed too.
         """
         directory = self.directory
-        planned = plan_removal(directory, names, with_dependents=with_dependents)
-        carry_out(directory, planned, say=self._say_waiting)
-        return planned
+        removal = plan_removal(directory, names, with_dependents=with_dependents)
+        carry_out(directory, removal, say=self._say_waiting)
+        return removal
 
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
         """Return accuracies, rates, operations and mappings of the simulations, as shown by `snnb compare`.
@@ -525,7 +527,8 @@ class Run:
             are not equal in all of them.
         """
         places = [
-            str(one.path if isinstance(one, Run) else one) for one in (self, *others)
+            str(compared_run.path if isinstance(compared_run, Run) else compared_run)
+            for compared_run in (self, *others)
         ]
         return compare(places)
 
@@ -600,18 +603,18 @@ class Run:
         defaults: bool,
         options: Any,
     ) -> StageResult:
-        given = {
+        options_given = {
             "prepare": self._prepare,
             name: {**self._prepare, **options} if name == "prepare" else options,
         }
-        typed = read_options(given)
+        typed_options = read_options(options_given)
         forget = [name] if defaults else []
         directory = self.directory
         with directory.locked(say=self._say_waiting):
             return bring_up_to_date(
                 directory,
                 name,
-                typed,
+                typed_options,
                 force=force,
                 forget=forget,
                 say=self._say,

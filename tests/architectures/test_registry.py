@@ -62,7 +62,7 @@ OWN = {
 
 
 def read(pairs, settings, *, own=False):
-    return checked_hyperparameters(from_pairs(pairs), settings, own=own)
+    return checked_hyperparameters(from_pairs(pairs), settings, is_own_model=own)
 
 
 def test_values_get_the_type_of_the_default():
@@ -117,7 +117,7 @@ def test_a_users_function_takes_any_whole_number(pair, value):
 def test_invalid_values_of_a_program_or_an_option_are_refused(given, settings, message):
     def check():
         values = from_pairs([given]) if isinstance(given, str) else given
-        checked_hyperparameters(values, settings, own=settings is OWN)
+        checked_hyperparameters(values, settings, is_own_model=settings is OWN)
 
     with pytest.raises(UsageError, match=message):
         check()

@@ -66,7 +66,9 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(
             )
             (tmp_path / method).mkdir()
             write_mapping(
-                tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded)
+                tmp_path / method,
+                mapped,
+                MappingCost.of(mapped, recorded_steps=recorded),
             )
             neurons = on_cores(graph, Mapping.open(tmp_path / method))
             check_mapped(graph, neurons)

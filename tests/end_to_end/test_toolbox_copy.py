@@ -88,7 +88,11 @@ def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
 def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
     """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
     made = Run(path=run.path).simulate(
-        samples=samples, first=first, duration=30, batch_size=50, engine="tensorflow"
+        samples=samples,
+        first=first,
+        duration=30,
+        batch_size=50,
+        engine="tensorflow",
     )
     assert made.record.params.batch_size == 50
     copy = Path(shutil.copytree(made.directory, made.directory.parent / "copy"))

@@ -175,7 +175,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         recorded = recorded_steps(
             mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz")
         )
-        cost = MappingCost.of(mapped, recorded=recorded)
+        cost = MappingCost.of(mapped, recorded_steps=recorded)
     energy, events = (
         {name: joules * 1e12 for name, joules in run["energy"].items()},
         cost.events,

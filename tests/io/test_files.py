@@ -54,7 +54,7 @@ def export(folder, text):
         target,
         force=True,
         companions=[folder / "out.json"],
-        outdated=[folder / "out.csv"],
+        outdated_names=[folder / "out.csv"],
     ) as temporary:
         temporary.write_text(text)
         temporary.with_name("out.json").write_text(text)

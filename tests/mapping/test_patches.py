@@ -36,7 +36,12 @@ def test_patches_keep_the_limits(case, share, mixed, same_grid):
     axons_out *= int(network.fan_out.max())
     room = None if same_grid else axons_out
     group, groups = cut_into_patches(
-        network, limits, SearchSettings(), room, mixed=mixed, same_grid=same_grid
+        network,
+        limits,
+        SearchSettings(),
+        room,
+        with_mixed_patches=mixed,
+        same_grid=same_grid,
     )
     sums = count_traffic(network, group, groups)
     assert same_grid or sums.axons_out.max() <= axons_out
@@ -58,7 +63,11 @@ def test_populations_of_one_shape_may_have_the_same_patches(graphs):
     borders = []
     for same_grid in (False, True):
         group, _ = cut_into_patches(
-            network, limits, SearchSettings(), mixed=False, same_grid=same_grid
+            network,
+            limits,
+            SearchSettings(),
+            with_mixed_patches=False,
+            same_grid=same_grid,
         )
         same = [
             np.equal.outer(group[part], group[part])

@@ -398,7 +398,7 @@ def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_pa
         np.testing.assert_array_equal(
             population.projections[0].weights(), read.projections[0].weights()
         )
-    parsed = read_network(tmp_path / "one", trained=True)
+    parsed = read_network(tmp_path / "one", with_training=True)
     np.testing.assert_array_equal(
         parsed.output.only.weights(), read_network(trained.parsed).output.only.weights()
     )

@@ -139,7 +139,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
 
 def test_the_reference_is_the_quantised_network(made):
     model, folder, x = made
-    trained = read_network(folder / "net_parsed.h5", trained=True)
+    trained = read_network(folder / "net_parsed.h5", with_training=True)
     outputs = Analogue(trained).outputs(x)
     differ = (
         np.abs(outputs - model.predict(x)).max(axis=1) > 1e-4
@@ -160,7 +160,7 @@ def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firi
         engine, network, SimulationSettings(duration=LEVELS, samples=SAMPLES), x
     )
     classes = (
-        Analogue(read_network(tmp_path / "net_parsed.h5", trained=True))
+        Analogue(read_network(tmp_path / "net_parsed.h5", with_training=True))
         .outputs(x)
         .argmax(axis=1)
     )
@@ -211,7 +211,7 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     )  # afterwards: with initial weights, activations grow with depth at inference only
     converted(model, tmp_path, x_norm=x)
     network, trained = (
-        read_network(tmp_path / "net_parsed.h5", trained=trained)
+        read_network(tmp_path / "net_parsed.h5", with_training=trained)
         for trained in (False, True)
     )
     settings = SimulationSettings(duration=LEVELS, samples=samples)

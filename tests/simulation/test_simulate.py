@@ -265,5 +265,9 @@ def test_without_dask_one_line_says_how_to_get_it(monkeypatch):
             InputError, match=r"needs Dask.*pip install '\.\[cluster\]'"
         ):
             refuse_unsuitable(
-                settings, integer=False, calibrated=False, windowed=False, pruned=False
+                settings,
+                integer=False,
+                is_calibrated=False,
+                has_windows=False,
+                is_pruned=False,
             )

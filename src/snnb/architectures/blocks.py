@@ -60,8 +60,8 @@ def classifier(
 
 def rectified(x: "Tensor", name: str, epsilon: float = 1e-3) -> "Tensor":
     """Add a batch normalisation `name`_bn and a ReLU `name`_relu."""
-    normalised = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
-    return keras.layers.Activation("relu", name=f"{name}_relu")(normalised)
+    batch_norm = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(batch_norm)
 
 
 def application(

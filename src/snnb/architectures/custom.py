@@ -38,11 +38,11 @@ class OwnCodeError(InputError):
         super().__init__(
             f"{origin} raised {type(error).__name__}{': ' + reason[0] if reason else ''}",
         )
-        first = error.__traceback__
-        while first is not None and first.tb_frame.f_code.co_filename != str(path):
-            first = first.tb_next
+        frame = error.__traceback__
+        while frame is not None and frame.tb_frame.f_code.co_filename != str(path):
+            frame = frame.tb_next
         self.traceback_text = "".join(
-            traceback.format_exception(type(error), error, first),
+            traceback.format_exception(type(error), error, frame),
         )
 
 
@@ -143,10 +143,14 @@ def own_model(model: str) -> OwnModel:
         num_classes: Optional[int],
         **chosen: Hyperparameter,
     ) -> "keras.Model":
-        given = {"input_shape": input_shape, "num_classes": num_classes}
+        arguments = {"input_shape": input_shape, "num_classes": num_classes}
         with _own_code(label, path):
             built = function(
-                **{name: value for name, value in given.items() if name in parameters},
+                **{
+                    name: value
+                    for name, value in arguments.items()
+                    if name in parameters
+                },
                 **chosen,
             )
         return _usable(built, label)
@@ -194,7 +198,7 @@ def _own_code(origin: str, path: Path) -> Iterator[None]:
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not name:
         # The file is not executed.
-        listed = _list_functions(
+        function_names = _list_functions(
             re.findall(
                 r"^def ([^\W_]\w*)",
                 path.read_text(encoding="utf-8", errors="replace"),
@@ -202,23 +206,23 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
             ),
         )
         raise UsageError(
-            f"name the function in {path} that returns the model, as in {path.name}:function; {listed}",
+            f"name the function in {path} that returns the model, as in {path.name}:function; {function_names}",
         )
     module = _run(path)
-    own = [
+    own_functions = [
         key
         for key, value in vars(module).items()
         if inspect.isfunction(value)
         and value.__module__ == module.__name__
         and not key.startswith("_")
     ]
-    found = getattr(module, name, None)
-    if not inspect.isfunction(found):
-        near = get_close_matches(name, own, n=1)
+    function = getattr(module, name, None)
+    if not inspect.isfunction(function):
+        near = get_close_matches(name, own_functions, n=1)
         raise UsageError(
-            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own)}",
+            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own_functions)}",
         )
-    return found
+    return function
 
 
 def _list_functions(functions: Sequence[str]) -> str:
@@ -251,14 +255,14 @@ def _run(path: Path) -> ModuleType:
     # The file may import modules of its folder, as a script can
     sys.path.insert(0, folder)
     # Nothing is written next to it
-    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     os.environ[_IMPORTING] = str(path)
     try:
         with _own_code(str(path), path):
             spec.loader.exec_module(module)
     finally:
         os.environ[_IMPORTING] = importing
-        sys.dont_write_bytecode = without_bytecode
+        sys.dont_write_bytecode = no_bytecode
         if folder in sys.path:
             sys.path.remove(folder)
     return module

@@ -47,9 +47,9 @@ def _densenet(
     each layer that reads it.
     """
     image = keras.Input(input_shape, name="input")
-    padded = keras.layers.ZeroPadding2D(3, name="conv1_pad")(image)
+    image_with_border = keras.layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = rectified(
-        _convolution(padded, 2 * growth, 7, "conv1_conv", 2),
+        _convolution(image_with_border, 2 * growth, 7, "conv1_conv", 2),
         "conv1",
         _EPSILON,
     )
@@ -67,23 +67,23 @@ def _densenet(
             )
             x = keras.layers.AveragePooling2D(2, name=f"{before}_pool")(x)
         for layer in range(1, layers + 1):
-            own = f"conv{number}_block{layer}"
+            block_name = f"conv{number}_block{layer}"
             hidden = _convolution(
-                rectified(x, f"{own}_0", _EPSILON),
+                rectified(x, f"{block_name}_0", _EPSILON),
                 4 * growth,
                 1,
-                f"{own}_1_conv",
+                f"{block_name}_1_conv",
             )
-            hidden = rectified(hidden, f"{own}_1", _EPSILON)
-            x = keras.layers.Concatenate(name=f"{own}_concat")(
-                [x, _convolution(hidden, growth, 3, f"{own}_2_conv")],
+            hidden = rectified(hidden, f"{block_name}_1", _EPSILON)
+            x = keras.layers.Concatenate(name=f"{block_name}_concat")(
+                [x, _convolution(hidden, growth, 3, f"{block_name}_2_conv")],
             )
     x = keras.layers.Activation("relu", name="relu")(
         keras.layers.BatchNormalization(epsilon=_EPSILON, name="bn")(x),
     )
-    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     output = keras.layers.Dense(num_classes, activation="softmax", name="predictions")(
-        pooled,
+        features,
     )
     return keras.Model(image, output, name=name)
 

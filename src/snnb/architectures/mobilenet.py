@@ -37,10 +37,10 @@ def _mobilenet(
     convolution has batch normalisation and ReLU.
     """
     image = keras.Input(input_shape, name="input")
-    first, *others = filters
+    first_filters, *block_filters = filters
     x = rectified(
         keras.layers.Conv2D(
-            first,
+            first_filters,
             3,
             strides=2,
             padding="same",
@@ -49,7 +49,7 @@ def _mobilenet(
         )(image),
         "conv_0",
     )
-    for number, width in enumerate(others, 1):
+    for number, width in enumerate(block_filters, 1):
         stride = 2 if number in (2, 4) else 1
         depthwise, pointwise = f"depthwise_{number}", f"conv_{number}"
         x = keras.layers.DepthwiseConv2D(
@@ -63,7 +63,7 @@ def _mobilenet(
             rectified(x, depthwise),
         )
         x = rectified(x, pointwise)
-    pooled = keras.layers.Flatten(name="flatten")(
+    features = keras.layers.Flatten(name="flatten")(
         keras.layers.AveragePooling2D(2, name="pool")(x),
     )
     return keras.Model(
@@ -73,7 +73,7 @@ def _mobilenet(
             activation="softmax",
             use_bias=False,
             name="output",
-        )(pooled),
+        )(features),
         name=name,
     )
 

@@ -151,10 +151,10 @@ def find(name: str) -> ModelSpec:
     Raise `UsageError`, which suggests the nearest name, if there is no such model.
     """
     by_key = {
-        _key(known): spec
+        _key(name_or_alias): spec
         for spec in _MODELS.values()
-        for known in (spec.name, spec.alias)
-        if known
+        for name_or_alias in (spec.name, spec.alias)
+        if name_or_alias
     }
     key = _key(name)
     if key in by_key:
@@ -180,28 +180,28 @@ def checked_hyperparameters(
     values: Mapping[str, object],
     settings: Mapping[str, Hyperparameter],
     *,
-    own: bool = False,
+    is_own_model: bool = False,
 ) -> Dict[str, Hyperparameter]:
     """Check hyper-parameters against the type, length and range of their defaults, which `settings` has by name.
 
-    `own` is for a function of the user, which may take any integer. The integers of
+    `is_own_model` is for a function of the user, which may take any integer. The integers of
     this package's models are counts, from 1 to `LARGEST_COUNT`. Raise `UsageError` if
     there is no such hyper-parameter, or a value does not have the type, length or range
     of its default. A dropout lies in [0, 1).
     """
-    checked: Dict[str, Hyperparameter] = {}
+    valid_values: Dict[str, Hyperparameter] = {}
     for key, value in values.items():
         where = f"--set {key}={_written(value)}"
         if not settings:
             raise UsageError(f"{where}: this model has no settings; omit --set")
         if key not in settings:
             near = get_close_matches(str(key), settings, n=1)
-            listed = ", ".join(
+            names_text = ", ".join(
                 f"{name}={_written(default)}" for name, default in settings.items()
             )
             hint = f", did you mean {near[0]}?" if near else ""
             raise UsageError(
-                f"{where}: unknown setting {key}{hint}; the settings are {listed}",
+                f"{where}: unknown setting {key}{hint}; the settings are {names_text}",
             )
         default = settings[key]
         if isinstance(default, tuple):
@@ -212,13 +212,15 @@ def checked_hyperparameters(
                 raise UsageError(
                     f"{where}: give {len(default)} values, as in {_written(default)}",
                 )
-            checked[key] = tuple(
-                _checked_number(where, key, part, like, own)
+            valid_values[key] = tuple(
+                _checked_number(where, key, part, like, is_own_model)
                 for part, like in zip(parts, default)
             )
         else:
-            checked[key] = _checked_number(where, key, value, default, own)
-    return checked
+            valid_values[key] = _checked_number(
+                where, key, value, default, is_own_model
+            )
+    return valid_values
 
 
 def _checked_number(
@@ -226,13 +228,13 @@ def _checked_number(
     key: str,
     value: object,
     like: float,
-    own: bool,
+    is_own_model: bool,
 ) -> float:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = int(value)
     if isinstance(like, int):
-        if type(value) is not int or not (own or 1 <= value <= LARGEST_COUNT):
-            bounds = "" if own else f" from 1 to {LARGEST_COUNT:,}"
+        if type(value) is not int or not (is_own_model or 1 <= value <= LARGEST_COUNT):
+            bounds = "" if is_own_model else f" from 1 to {LARGEST_COUNT:,}"
             raise UsageError(f"{where}: '{_written(value)}' is not an integer{bounds}")
         return value
     number = (

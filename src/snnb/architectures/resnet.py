@@ -49,23 +49,26 @@ def _resnet20(
     )
     for group, width in enumerate(filters, 1):
         for block in range(1, blocks + 1):
-            own, stride = f"{group}_{block}", 2 if group > 1 and block == 1 else 1
-            hidden = keras.layers.Activation("relu", name=f"relu_{own}")(
-                _normalised(x, width, 3, stride, f"conv_{own}a"),
+            block_name, stride = (
+                f"{group}_{block}",
+                2 if group > 1 and block == 1 else 1,
+            )
+            hidden = keras.layers.Activation("relu", name=f"relu_{block_name}")(
+                _normalised(x, width, 3, stride, f"conv_{block_name}a"),
             )
             shortcut = (
                 x
                 if stride == 1
-                else _normalised(x, width, 1, stride, f"shortcut_{own}")
+                else _normalised(x, width, 1, stride, f"shortcut_{block_name}")
             )
-            added = keras.layers.Add(name=f"add_{own}")(
-                [_normalised(hidden, width, 3, 1, f"conv_{own}b"), shortcut],
+            block_sum = keras.layers.Add(name=f"add_{block_name}")(
+                [_normalised(hidden, width, 3, 1, f"conv_{block_name}b"), shortcut],
             )
-            x = keras.layers.Activation("relu", name=f"output_{own}")(added)
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+            x = keras.layers.Activation("relu", name=f"output_{block_name}")(block_sum)
+    features = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(
         image,
-        keras.layers.Dense(num_classes, activation="softmax", name="output")(pooled),
+        keras.layers.Dense(num_classes, activation="softmax", name="output")(features),
         name=name,
     )
 

@@ -125,9 +125,9 @@ def _fire(x: Any, squeeze: int, name: str) -> Any:
             name=f"{name}_{part}",
         )
 
-    squeezed = convolution(squeeze, 1, "squeeze")(x)
-    expanded = [
-        convolution(4 * squeeze, 1, "expand_1x1")(squeezed),
-        convolution(4 * squeeze, 3, "expand_3x3")(squeezed),
+    squeeze_output = convolution(squeeze, 1, "squeeze")(x)
+    expand_outputs = [
+        convolution(4 * squeeze, 1, "expand_1x1")(squeeze_output),
+        convolution(4 * squeeze, 3, "expand_3x3")(squeeze_output),
     ]
-    return keras.layers.Concatenate(name=f"{name}_concatenate")(expanded)
+    return keras.layers.Concatenate(name=f"{name}_concatenate")(expand_outputs)

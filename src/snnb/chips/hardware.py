@@ -64,9 +64,11 @@ class Description(Document):
     """A part of a hardware description."""
 
     @model_serializer(mode="wrap")
-    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+    def _omit_absent(
+        self, serialise: SerializerFunctionWrapHandler
+    ) -> Dict[str, object]:
         content: Dict[str, object] = {}
-        for key, value in plain(self).items():
+        for key, value in serialise(self).items():
             if value is not None or key in ALWAYS_STATED:
                 content[key] = value
         return content
@@ -238,13 +240,15 @@ class Hardware(Description):
         """Return the parts of the chip that do not fill what they are a part of."""
         faults: List[str] = []
         chip_tile = self.tile if self.chip is not None else None
-        for name, part, whole_name, whole in (
+        for name, part, whole_name, whole_sides in (
             ("tile", self.tile, "mesh", self.mesh),
             ("chip", self.chip, "mesh", self.mesh),
             ("tile", chip_tile, "chip", self.chip or self.mesh),
         ):
-            if part is not None and (whole[0] % part[0] or whole[1] % part[1]):
-                cores = f"{whole[0]} × {whole[1]} cores"
+            if part is not None and (
+                whole_sides[0] % part[0] or whole_sides[1] % part[1]
+            ):
+                cores = f"{whole_sides[0]} × {whole_sides[1]} cores"
                 faults.append(
                     f"{whole_name}: {cores} are not a multiple of the {name}'s, {part}",
                 )
@@ -281,13 +285,13 @@ class Hardware(Description):
             is_sourced = name != "energy_pj" or self.events
             if getattr(self, name) is not None and is_sourced:
                 sourced_keys.append(name)
-        without_source = [name for name in sourced_keys if name not in sources]
-        if without_source:
-            names = ", ".join(without_source)
+        unsourced_keys = [name for name in sourced_keys if name not in sources]
+        if unsourced_keys:
+            names = ", ".join(unsourced_keys)
             faults.append(f"{names}: no source, name it under sources")
-        without_figure = [name for name in sources if name not in sourced_keys]
-        if without_figure:
-            names = ", ".join(without_figure)
+        idle_keys = [name for name in sources if name not in sourced_keys]
+        if idle_keys:
+            names = ", ".join(idle_keys)
             faults.append(f"sources: there are no figures {names} that need one")
         return faults
 

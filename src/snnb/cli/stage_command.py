@@ -104,8 +104,8 @@ def stage_command(name: str) -> Callable[..., None]:
 
         console = output.current
         wait = not no_wait
-        given = options.given(values)
-        graph = given.get("graph", {}).get("from_file")
+        options_given = options.given(values)
+        graph = options_given.get("graph", {}).get("from_file")
         graph_file = graph if isinstance(graph, Path) else None
         run = open_or_create(
             model,
@@ -119,7 +119,7 @@ def stage_command(name: str) -> Callable[..., None]:
             results = bring_up_to_date(
                 run,
                 stages[-1],
-                given,
+                options_given,
                 force=force,
                 upstream=not no_upstream,
                 asked_by_name=is_stage,

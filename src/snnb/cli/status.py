@@ -56,7 +56,7 @@ def simulation_lines(table: "Columns") -> List[str]:
     return table_lines(
         [table.head, *table.rows],
         right=range(2, last_column),
-        wrapped=(1, last_column),
+        wrapped_columns=(1, last_column),
     )
 
 
@@ -73,7 +73,7 @@ def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
         if options.get(name):
             words = options_in_words(stage.kind.params, options[name])
             rows.append((f"options of {name}", words))
-    return ["", *table_lines(rows, wrapped=(1,), head=False)] if rows else []
+    return ["", *table_lines(rows, wrapped_columns=(1,), head=False)] if rows else []
 
 
 def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:

@@ -41,11 +41,13 @@ def sweep(
     from snnb.results import sweep as results
     from snnb.results.sweep_table import TABLE
 
-    given = _options.given(values)
-    axes = read_grid(grid, given)
+    options_given = _options.given(values)
+    axes = read_grid(grid, options_given)
     run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
-        points = results.sweep(run, axes, given, say=console.say, bar=console.bar)
+        points = results.sweep(
+            run, axes, options_given, say=console.say, bar=console.bar
+        )
     table = run.path / TABLE
     figure = run.path / results.FIGURE
     document = results.Sweep(

@@ -78,20 +78,20 @@ def table_lines(
     *,
     drop: Sequence[int] = (),
     shorten: Sequence[int] = (),
-    wrapped: Sequence[int] = (),
+    wrapped_columns: Sequence[int] = (),
     head: bool = True,
 ) -> List[str]:
     """Return rows as aligned columns that fit the terminal, without empty columns.
 
-    `right`, `drop`, `shorten` and `wrapped` are indices of columns. Columns `right` are
+    `right`, `drop`, `shorten` and `wrapped_columns` are indices of columns. Columns `right` are
     aligned to the right. If the terminal is too narrow, columns `drop` are omitted, in
     this order, and named in a last line; then columns `shorten` are cut, in this order,
-    and columns `wrapped` continue on further lines. `head`: the first row names the
+    and columns `wrapped_columns` continue on further lines. `head`: the first row names the
     columns.
     """
     if not rows:
         return []
-    flexible = (*shorten, *wrapped)
+    flexible = (*shorten, *wrapped_columns)
     texts = [[printable(str(cell)) for cell in row] for row in rows]
     columns = []
     for index, cells in enumerate(zip(*texts)):
@@ -108,7 +108,7 @@ def table_lines(
                 column.cut_cells()
     lines: List[str] = []
     for row in range(len(rows)):
-        lines += _row_lines(columns_that_fit, row, right, wrapped)
+        lines += _row_lines(columns_that_fit, row, right, wrapped_columns)
     omitted_columns = [column for column in columns if column not in columns_that_fit]
     return lines + _omission_lines([column.cells[0] for column in omitted_columns])
 
@@ -143,12 +143,12 @@ def _row_lines(
     columns: Sequence[_Column],
     row: int,
     right: Sequence[int],
-    wrapped: Sequence[int],
+    wrapped_columns: Sequence[int],
 ) -> List[str]:
-    """Return the line of a row; several if a cell of a column `wrapped` continues."""
+    """Return the line of a row; several if a cell of a column `wrapped_columns` continues."""
     cell_lines: List[List[str]] = []
     for column in columns:
-        is_wrapped = column.index in wrapped
+        is_wrapped = column.index in wrapped_columns
         cell_lines.append(column.wrap_cell(row) if is_wrapped else [column.cells[row]])
     lines = []
     for texts in zip_longest(*cell_lines, fillvalue=""):

@@ -112,16 +112,16 @@ def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
     with _clients_lock:
         if key not in _clients:
             _clients[key] = _open(workers, scheduler)
-        shared = _clients[key]
-        shared.users += 1
+        client = _clients[key]
+        client.users += 1
     try:
-        yield shared.client
+        yield client.client
     finally:
         with _clients_lock:
-            shared.users -= 1
-            if not shared.users:
+            client.users -= 1
+            if not client.users:
                 del _clients[key]
-                shared.resources.close()
+                client.resources.close()
 
 
 def _open(workers: int, scheduler: Optional[str]) -> _SharedClient:
@@ -137,12 +137,12 @@ def results(
     client: "Client",
     prepare: Callable[[S, int], T],
     call: Callable[[T, A], R],
-    shared: S,
+    shared_value: S,
     arguments: Iterable[A],
 ) -> Iterator[R]:
     """Compute calls on the workers and yield their results in the order of the arguments.
 
-    `prepare` is called once per worker, with `shared`, which is sent once to each, and
+    `prepare` is called once per worker, with `shared_value`, which is sent once to each, and
     the worker's number of threads; it returns the state that `call` gets with each
     argument. Both must be importable by the workers. Calls on one worker do not
     overlap. Arguments are consumed a few ahead of the results. Dask repeats the calls
@@ -154,7 +154,7 @@ def results(
     """
     from snnb.cluster.dask_classes import SharedCalls, compute
 
-    work = SharedCalls(uuid.uuid4().hex, prepare, call, shared)
+    work = SharedCalls(uuid.uuid4().hex, prepare, call, shared_value)
     # Its name until 2023, in the last version for Python 3.8.
     register = getattr(client, "register_plugin", None) or client.register_worker_plugin
     register(work)
@@ -303,13 +303,13 @@ def _require_equal_versions(client: "Client") -> None:
     client_packages = versions["client"]["packages"]
     for worker, reply in versions["workers"].items():
         for name in COMPARED:
-            expected, found = (
+            own_version, version = (
                 _release(name, packages[name])
                 for packages in (client_packages, reply["packages"])
             )
-            if found != expected:
+            if version != own_version:
                 raise InputError(
-                    f"worker {worker} has {name} {found}, this process {expected}; {SAME_ENVIRONMENT}",
+                    f"worker {worker} has {name} {version}, this process {own_version}; {SAME_ENVIRONMENT}",
                 )
 
 

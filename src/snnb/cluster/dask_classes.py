@@ -38,12 +38,12 @@ class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):
         name: str,
         prepare: Callable[[S, int], T],
         call: Callable[[T, A], R],
-        shared: S,
+        shared_value: S,
     ) -> None:
         self.name = name
         # Unpickled by the first call, not by the event loop of the worker: that may
         # import TensorFlow.
-        self._pickled = pickle.dumps((prepare, call, shared), protocol=4)
+        self._pickled = pickle.dumps((prepare, call, shared_value), protocol=4)
 
     def setup(self, worker: Worker) -> None:
         """Initialise the plugin in a worker."""
@@ -54,8 +54,8 @@ class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):
         """Compute a call in this worker."""
         with self._lock:
             if self._run is None:
-                prepare, call, shared = pickle.loads(self._pickled)  # noqa: S301 - from the user's own process
-                state = prepare(shared, self._threads)
+                prepare, call, shared_value = pickle.loads(self._pickled)  # noqa: S301 - from the user's own process
+                state = prepare(shared_value, self._threads)
                 self._run, self._pickled = lambda argument: call(state, argument), b""
             return self._run(argument)
 

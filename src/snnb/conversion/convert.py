@@ -76,7 +76,7 @@ class Conversion:
 
 
 def convert(
-    trained: TrainedNetwork,
+    trained_network: TrainedNetwork,
     *,
     x_norm: np.ndarray,
     settings: ConversionSettings = DEFAULT_SETTINGS,
@@ -93,42 +93,44 @@ def convert(
     Raise `InputError` if the network cannot be converted, `VerificationError` if the
     outputs of the parsed and the trained network differ.
     """
-    levels = trained.levels
-    has_max_pooling = trained.has("MaxPooling2D")
+    levels = trained_network.levels
+    has_max_pooling = trained_network.has("MaxPooling2D")
     averages = settings.max_pool == "average" and has_max_pooling
-    parsed = parse_own(
-        trained,
+    parsed_network = parse_own(
+        trained_network,
         max_pool=settings.max_pool,
         rectify_linear=settings.rectify_linear,
     )
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     verified_samples = x_norm[:VERIFIED_SAMPLES]
-    reference = with_averages(trained) if averages else trained
-    unquantised = replace(parsed, levels=None)
-    outputs = Analogue(unquantised).outputs(verified_samples)
+    reference = with_averages(trained_network) if averages else trained_network
+    network_without_levels = replace(parsed_network, levels=None)
+    outputs = Analogue(network_without_levels).outputs(verified_samples)
     reference_outputs = _outputs_without_levels(reference, verified_samples)
     largest_difference = check_outputs(outputs, reference_outputs)
     if averages:
-        trained_outputs = _outputs_without_levels(trained, verified_samples)
+        trained_outputs = _outputs_without_levels(trained_network, verified_samples)
         largest_difference = float(np.abs(outputs - trained_outputs).max())
     activity = measure(
-        unquantised,
+        network_without_levels,
         x_norm,
         percentile=settings.percentile,
         batch_size=settings.batch_size,
         progress=progress,
     )
     exact_clip = settings.exact_clip or levels is not None
-    factors = scale_factors(parsed, activity.percentiles, exact_clip=exact_clip)
-    warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
+    factors = scale_factors(parsed_network, activity.percentiles, exact_clip=exact_clip)
+    warnings = list(
+        _warnings(activity, trained_network, parsed_network, len(x_norm), settings)
+    )
     has_percentile = settings.percentile != DEFAULT_SETTINGS.percentile
-    if has_percentile and _are_bounded(parsed, exact_clip):
+    if has_percentile and _are_bounded(parsed_network, exact_clip):
         reason = "because each layer is scaled by the bound of its activations"
         warnings.append(f"--percentile: ignored, {reason}")
     if settings.firing == "free" and settings.calibrate is None and levels is None:
         reason = "because the network was not trained with qcfs"
         warnings.append(f"--firing free: ignored without --calibrate, {reason}")
-    network = normalise_weights(parsed, factors)
+    network = normalise_weights(parsed_network, factors)
     changes: Dict[Change, Network] = {"average_pooling": network} if averages else {}
     if settings.rectify_linear and rectify(network) is not network:
         changes["rectification"] = rectify(network)
@@ -162,7 +164,7 @@ def convert(
     if spiking is not None and settings.prune:
         spiking = replace(spiking, zeros=DROPPED)
     negative_shares: Dict[str, float] = {}
-    for name in linear_ends(parsed):
+    for name in linear_ends(parsed_network):
         negative_shares[name] = activity.negative_shares[name]
     return Conversion(
         parsed=network,
@@ -182,9 +184,9 @@ def _outputs_without_levels(network: TrainedNetwork, x: np.ndarray) -> np.ndarra
     return Analogue(replace(network, levels=None)).outputs(x)
 
 
-def _are_bounded(parsed: Network, exact_clip: bool) -> bool:
+def _are_bounded(network: Network, exact_clip: bool) -> bool:
     """Whether no percentile is used: all populations have activations with a bound."""
-    for population in with_weights(parsed):
+    for population in with_weights(network):
         is_clipped = exact_clip and population.max_value is not None
         if population.activation != "softmax" and not is_clipped:
             return False
@@ -296,8 +298,8 @@ def linear_ends(network: Network) -> List[str]:
 
 def _warnings(
     activity: Activity,
-    trained: TrainedNetwork,
-    parsed: Network,
+    trained_network: TrainedNetwork,
+    network: Network,
     samples: int,
     settings: ConversionSettings,
 ) -> Iterator[str]:
@@ -308,7 +310,7 @@ def _warnings(
     for name in activity.silent:
         subject = f"{name} is never active on the normalisation samples"
         yield f"{subject}; its scale factor is 1"
-    for name in linear_ends(parsed):
+    for name in linear_ends(network):
         if activity.negative_shares[name] > 0:
             share = f"{activity.negative_shares[name]:.1%}"
             subject = f"{name} has no activation"
@@ -318,9 +320,9 @@ def _warnings(
     if rest:
         subject = f"the last {rest} of {samples} normalisation samples"
         yield f"{subject} do not fill a batch and are ignored"
-    count_before = trained.weights
+    count_before = trained_network.weights
     count = 0
-    for population in parsed.populations:
+    for population in network.populations:
         for projection in population.projections:
             count += 0 if projection.kernel is None else projection.kernel.size
         if population.bias is not None:
@@ -332,16 +334,16 @@ def _warnings(
             f"{count / count_before:.1f} times as many: a layer without activation is "
             "merged into each target population"
         )
-    max_values = [population.max_value for population in parsed.populations]
+    max_values = [population.max_value for population in network.populations]
     if settings.exact_clip and not any(value is not None for value in max_values):
         yield "--exact-clip: no layer has a clipped activation"
-    if settings.max_pool != "exact" and not trained.has("MaxPooling2D"):
+    if settings.max_pool != "exact" and not trained_network.has("MaxPooling2D"):
         subject = f"--max-pool {settings.max_pool} has no effect"
         yield f"{subject}: the network has no max pooling"
 
 
 def measure_fidelity(
-    trained: TrainedNetwork,
+    trained_network: TrainedNetwork,
     changes: Mapping[Change, Network],
     x: np.ndarray,
     y: Optional[np.ndarray],
@@ -355,7 +357,7 @@ def measure_fidelity(
     class ids, or None for a network that reproduces its input, whose output of 1 stands
     for `output_scale` in a changed network.
     """
-    analogues = [(Analogue(trained), 1.0)]
+    analogues = [(Analogue(trained_network), 1.0)]
     for network in changes.values():
         analogues.append((Analogue(network), output_scale))
     metrics = []

@@ -192,8 +192,8 @@ def normalise_weights(network: Network, factors: Dict[str, float]) -> Network:
         else:  # a pooling
             assert isinstance(volume, Population)
             read_scales = scales[volume.only.input]
-            pooled = channel_scales(volume.name, read_scales, volume.shape[-1])
-            scales[volume.name] = np.broadcast_to(pooled, volume.shape)
+            input_scales = channel_scales(volume.name, read_scales, volume.shape[-1])
+            scales[volume.name] = np.broadcast_to(input_scales, volume.shape)
         if isinstance(volume, Population) and volume.name in factors:
             factor = np.float32(factors[volume.name])
             populations.append(_scale_population(volume, scales, factor))

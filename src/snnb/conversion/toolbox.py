@@ -40,7 +40,7 @@ RAISED = (
 
 
 def convert_with_toolbox(
-    trained: TrainedNetwork,
+    trained_network: TrainedNetwork,
     x_norm: np.ndarray,
     settings: ConversionSettings,
 ) -> Conversion:
@@ -48,24 +48,26 @@ def convert_with_toolbox(
 
     For parameters, result and errors see `convert.convert`.
     """
-    if settings.max_pool == "exact" and trained.has("MaxPooling2D"):
+    if settings.max_pool == "exact" and trained_network.has("MaxPooling2D"):
         advice = "choose --max-pool average or --max-pool toolbox"
         raise InputError(f"the toolbox has no exact max pooling: {advice}")
-    for layer in trained.layers:
+    for layer in trained_network.layers:
         if isinstance(layer.layer, ReLU) and layer.layer.max_value is not None:
             setting = f"max_value {layer.layer.max_value}"
             fault = "the toolbox ignores it: use --parser own"
             raise InputError(f"{layer.label}: {setting}: {fault}")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
-    averages = settings.max_pool == "average" and trained.has("MaxPooling2D")
+    averages = settings.max_pool == "average" and trained_network.has("MaxPooling2D")
     verified_samples = x_norm[:VERIFIED_SAMPLES]
-    reference = Analogue(with_averages(trained) if averages else trained)
+    reference = Analogue(
+        with_averages(trained_network) if averages else trained_network
+    )
     reference_outputs = reference.outputs(verified_samples)
     parameters = configuration("network", [settings])
     with tempfile.TemporaryDirectory() as scratch:
-        parsed = to_parsed(keras_model(trained), parameters)
+        parsed_model = to_parsed(keras_model(trained_network), parameters)
         parsed_path = Path(scratch, "parsed.h5")
-        parsed.save(str(parsed_path), save_format="h5")
+        parsed_model.save(str(parsed_path), save_format="h5")
         network = read_network(parsed_path)
         largest_difference = check_outputs(
             Analogue(network).outputs(verified_samples),
@@ -74,9 +76,9 @@ def convert_with_toolbox(
         )
         _refuse_hidden_linear(network)
         with _failures("normalisation"):
-            normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
+            normalize_parameters(parsed_model, parameters, x_norm=x_norm, path=scratch)
         normalised_path = Path(scratch, "normalised.h5")
-        parsed.save(str(normalised_path), save_format="h5")
+        parsed_model.save(str(normalised_path), save_format="h5")
         network = _by_toolbox(read_network(normalised_path))
         percentile = parameters.get("normalization", "percentile")
         percentiles = load_json(Path(scratch, f"{percentile}.json"))
@@ -86,7 +88,9 @@ def convert_with_toolbox(
         if population.activation != "softmax":
             factor = float(percentiles[population.name])
         scale_factors[population.name] = factor
-    has_toolbox_rule = settings.max_pool == "toolbox" and trained.has("MaxPooling2D")
+    has_toolbox_rule = settings.max_pool == "toolbox" and trained_network.has(
+        "MaxPooling2D"
+    )
     return Conversion(
         parsed=network,
         spiking=network if has_toolbox_rule else None,
@@ -134,7 +138,7 @@ def keras_model(network: TrainedNetwork) -> keras.Model:
         return keras.models.load_model(str(path), compile=False)
 
 
-def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
+def to_parsed(trained_model: keras.Model, parameters: ConfigParser) -> keras.Model:
     """Parse with the toolbox.
 
     It absorbs batch normalisation, drops layers that matter in training only, and names
@@ -143,7 +147,7 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     The toolbox edits the graph of the trained model: do not save or clone it
     afterwards. Raise `InputError` if the parser fails.
     """
-    parser = _FreeBatchParser(trained, parameters)
+    parser = _FreeBatchParser(trained_model, parameters)
     with _failures("parser"):
         parser.parse()
         return parser.build_parsed_model()

@@ -120,7 +120,7 @@ def write_all(parameters: ConfigParser, path: Path) -> None:
         parameters.write(file)
 
 
-def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
+def copy_for_toolbox(parsed_file: Path, target: Path, batch_size: int) -> None:
     """Copy a parsed model so that the toolbox's command line can simulate it.
 
     The copy has a fixed batch size, as a model of the toolbox's parser: without it, the
@@ -129,12 +129,12 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     """
     from snnb.io.hdf5 import json_attribute, reading, writing
 
-    with reading(parsed) as file:
+    with reading(parsed_file) as file:
         architecture = cast(
             Dict[str, JsonValue],
-            json_attribute(file, "model_config", parsed),
+            json_attribute(file, "model_config", parsed_file),
         )
-    shutil.copyfile(parsed, target)
+    shutil.copyfile(parsed_file, target)
     architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
     with writing(target, "r+") as file:
         file.attrs["model_config"] = json.dumps(architecture).encode()
@@ -153,19 +153,19 @@ def quiet() -> Iterator[None]:
 
     Stdout carries results.
     """
-    printed = io.StringIO()
-    of_tensorflow = logging.getLogger("tensorflow")
-    level = of_tensorflow.level
-    of_tensorflow.setLevel(logging.ERROR)
+    output = io.StringIO()
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        with contextlib.redirect_stdout(output), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        of_tensorflow.setLevel(level)
+        logger.setLevel(level)
         for line in filter(
             str.strip,
-            printed.getvalue().replace("\r", "\n").split("\n"),
+            output.getvalue().replace("\r", "\n").split("\n"),
         ):
             log.debug("%s", line)

@@ -43,15 +43,15 @@ def compiled(function: F) -> F:
     key is the level of the processor, the types of the arguments, and the content of
     the sources, see `_digest`. Nothing is cached if no directory can be written.
     """
-    made: Any = numba.njit(**_OPTIONS)(function)
-    chosen = numba.config.CACHE_DIR
+    dispatcher: Any = numba.njit(**_OPTIONS)(function)
+    cache_dir = numba.config.CACHE_DIR
     # For this function only, not for functions of other packages
-    numba.config.CACHE_DIR = chosen or _directory()
+    numba.config.CACHE_DIR = cache_dir or _directory()
     # No directory can be written, or no source is found
     with suppress(RuntimeError, OSError):
-        made._cache = _Cache(function)
-    numba.config.CACHE_DIR = chosen
-    return made
+        dispatcher._cache = _Cache(function)
+    numba.config.CACHE_DIR = cache_dir
+    return dispatcher
 
 
 _inner = partial(numba.njit, **_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -197,8 +197,8 @@ class _Compiling(Listener):
 
     def on_start(self, event: Event) -> None:
         dispatcher = (event.data or {}).get("dispatcher")
-        cached = isinstance(getattr(dispatcher, "_cache", None), _Cache)
-        compilation.show(FIRST_USE if cached else "compiling")
+        has_cache = isinstance(getattr(dispatcher, "_cache", None), _Cache)
+        compilation.show(FIRST_USE if has_cache else "compiling")
 
     def on_end(self, event: Event) -> None:
         compilation.show("")

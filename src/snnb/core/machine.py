@@ -78,14 +78,14 @@ def memory() -> Memory:
     return Memory(total, available)
 
 
-def require_memory(needed: int, subject: str) -> None:
-    """Raise `ResourceError` if `needed` bytes for `subject` are more than the memory that is available."""
-    if needed <= SMALL_BYTES:
+def require_memory(needed_bytes: int, subject: str) -> None:
+    """Raise `ResourceError` if `needed_bytes` bytes for `subject` are more than the memory that is available."""
+    if needed_bytes <= SMALL_BYTES:
         return
     available = memory().available
-    if needed > available:
+    if needed_bytes > available:
         raise ResourceError(
-            f"{subject} take {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
+            f"{subject} take {needed_bytes / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
             "if the number is correct, use a machine with more memory",
         )
 
@@ -146,13 +146,13 @@ def _groups(controller: str) -> Iterator[Path]:
             ValueError
         ):  # of another cgroup namespace; the mount's root is all that is visible
             inner = PurePosixPath()
-        mounted = Path(place)
-        group = mounted if ".." in inner.parts else mounted / inner
+        mount_point = Path(place)
+        group = mount_point if ".." in inner.parts else mount_point / inner
         yield group
         yield from (
             parent
             for parent in group.parents
-            if mounted == parent or mounted in parent.parents
+            if mount_point == parent or mount_point in parent.parents
         )
 
 

@@ -98,16 +98,18 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
         raise _usage_error(kind, error.errors()[0]) from None
 
 
-def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
+def typed(
+    kind: Type[Options], options_given: Mapping[str, object]
+) -> Dict[str, object]:
     """Convert some of the options to the types of their fields: the text `"3"` for a count becomes 3.
 
     Raise `UsageError` if an option does not exist, or a value is not valid.
     """
-    refuse_bad_values(kind, given)
-    for name in given:
+    refuse_bad_values(kind, options_given)
+    for name in options_given:
         if flag_of(kind, name).hidden:
             raise _no_such_option(kind, name)
-    return {name: value_of(kind, name, value) for name, value in given.items()}
+    return {name: value_of(kind, name, value) for name, value in options_given.items()}
 
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
@@ -134,41 +136,43 @@ def field_type(kind: Type[Options], name: str) -> Type[object]:
 
 def merge_options(
     earlier: Mapping[str, object],
-    given: Mapping[str, object],
+    options_given: Mapping[str, object],
 ) -> Dict[str, object]:
     """Return earlier values updated with given values; mappings of settings are merged."""
-    merged = {**earlier, **given}
-    for name, value in given.items():
+    options = {**earlier, **options_given}
+    for name, value in options_given.items():
         earlier_value = earlier.get(name)
         if isinstance(value, Mapping) and isinstance(earlier_value, Mapping):
-            merged[name] = {**earlier_value, **value}
-    return merged
+            options[name] = {**earlier_value, **value}
+    return options
 
 
 def drop_invalid(
     kind: Type[Options],
     earlier: Mapping[str, object],
-    given: Mapping[str, object],
+    options_given: Mapping[str, object],
 ) -> Tuple[Dict[str, object], Dict[str, object]]:
     """Split earlier values into values that are valid together with the given ones, and values that are not.
 
     An earlier `--record-spikes 50` is not valid together with `--samples 20`.
     """
-    valid, dropped = dict(earlier), {}
+    valid, invalid_options = dict(earlier), {}
     while True:
         try:
-            kind.model_validate(merge_options(valid, given))
+            kind.model_validate(merge_options(valid, options_given))
         except ValidationError as error:
             names = {
                 str(wrong["loc"][0])
                 for wrong in error.errors()
                 if wrong["type"] != "missing"
             }
-            invalid = [name for name in names if name in valid and name not in given]
+            invalid = [
+                name for name in names if name in valid and name not in options_given
+            ]
             if invalid:
-                dropped.update({name: valid.pop(name) for name in invalid})
+                invalid_options.update({name: valid.pop(name) for name in invalid})
                 continue
-        return valid, dropped
+        return valid, invalid_options
 
 
 def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None:
@@ -183,21 +187,21 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
     """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` for a text without `=` or a repeated key."""
-    given: Dict[str, object] = {}
+    options_given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
-        if key in given:
+        if key in options_given:
             raise UsageError(
                 f"--set {pair}: {key} is given several times; give it once",
             )
-        given[key] = (
+        options_given[key] = (
             tuple(_parsed(part) for part in text.split(","))
             if "," in text
             else _parsed(text)
         )
-    return given
+    return options_given
 
 
 def _parsed(text: str) -> Any:

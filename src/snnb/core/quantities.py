@@ -138,10 +138,10 @@ class Quantity:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Dict[str, Any]:
         """Add title and unit to the JSON schema of the field."""
-        described = {**handler(schema), "title": self.title}
+        schema_with_title = {**handler(schema), "title": self.title}
         if self.stored_unit:
-            described["unit"] = self.stored_unit
-        return described
+            schema_with_title["unit"] = self.stored_unit
+        return schema_with_title
 
 
 class Row(NamedTuple):
@@ -172,14 +172,14 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
     """
     quantities: Dict[Key, Quantity] = {}
     for name, field in kind.model_fields.items():
-        of_field = _quantities_of_any(documents_of(field.annotation))
+        field_quantities = _quantities_of_any(documents_of(field.annotation))
         for item in field.metadata:
             if isinstance(item, Quantity):
-                of_field = {name: item}
-        twice = of_field.keys() & quantities.keys()
+                field_quantities = {name: item}
+        twice = field_quantities.keys() & quantities.keys()
         if twice:
             raise TypeError(f"{kind.__name__} has two quantities {', '.join(twice)}")
-        quantities.update(of_field)
+        quantities.update(field_quantities)
     return quantities
 
 
@@ -222,40 +222,42 @@ def view(*keys: Key, of: Sequence[Kind]) -> View:
 def values(document: BaseModel) -> Dict[Key, Value]:
     """Return the quantities of a document that have a value, by key."""
     quantities = quantities_of(type(document))
-    found: Dict[Key, Value] = {}
+    value_of_key: Dict[Key, Value] = {}
     for name, value in document:
         if isinstance(value, BaseModel):
-            found.update(values(value))
+            value_of_key.update(values(value))
         elif name in quantities and value is not None:
-            found[name] = value
-    return found
+            value_of_key[name] = value
+    return value_of_key
 
 
-def rows(document: BaseModel, shown: View) -> List[Row]:
+def rows(document: BaseModel, quantities: View) -> List[Row]:
     """Return the quantities of a view that have a value in a document."""
     value_of = values(document)
     return [
         Row(quantity.title, *quantity.text(value_of[key]))
-        for key, quantity in shown.items()
+        for key, quantity in quantities.items()
         if key in value_of
     ]
 
 
-def cells_of(document: BaseModel, shown: View) -> Dict[Key, str]:
+def cells_of(document: BaseModel, quantities: View) -> Dict[Key, str]:
     """Return the quantities of a view as cells of a table, by key; empty without a value."""
     value_of = values(document)
-    return {key: _cell(quantity, value_of.get(key)) for key, quantity in shown.items()}
+    return {
+        key: _cell(quantity, value_of.get(key)) for key, quantity in quantities.items()
+    }
 
 
-def side_by_side(documents: Sequence[BaseModel], shown: View) -> List[List[str]]:
+def side_by_side(documents: Sequence[BaseModel], quantities: View) -> List[List[str]]:
     """Return a row of each quantity of a view that some document has.
 
     A row is the title with the unit, and a cell for each document.
     """
-    cells = [cells_of(document, shown) for document in documents]
+    cells = [cells_of(document, quantities) for document in documents]
     table = [
-        [quantity.row_head, *(of_document[key] for of_document in cells)]
-        for key, quantity in shown.items()
+        [quantity.row_head, *(cells_of_document[key] for cells_of_document in cells)]
+        for key, quantity in quantities.items()
     ]
     return [row for row in table if any(row[1:])]
 
@@ -269,7 +271,7 @@ class Columns(NamedTuple):
 
 def columns(
     documents: Sequence[BaseModel],
-    shown: View,
+    quantities: View,
     *,
     intervals: Sequence[Key] = (),
 ) -> Columns:
@@ -278,18 +280,18 @@ def columns(
     The confidence interval of the quantities `intervals` follows the value, if there
     is one: `93.33% (86.3–98.3)`.
     """
-    head = [quantity.column_head for quantity in shown.values()]
+    head = [quantity.column_head for quantity in quantities.values()]
     value_of = [values(document) for document in documents]
-    table = [list(cells_of(document, shown).values()) for document in documents]
-    for column, (key, quantity) in enumerate(shown.items()):
+    table = [list(cells_of(document, quantities).values()) for document in documents]
+    for column, (key, quantity) in enumerate(quantities.items()):
         if key not in intervals or not any(
-            quantity.interval in of_document for of_document in value_of
+            quantity.interval in cells_of_document for cells_of_document in value_of
         ):
             continue
         head[column] += " (95 %)"
-        for row, of_document in zip(table, value_of):
-            if quantity.interval in of_document:
-                low, high = of_document[quantity.interval]
+        for row, cells_of_document in zip(table, value_of):
+            if quantity.interval in cells_of_document:
+                low, high = cells_of_document[quantity.interval]
                 row[column] += f" ({100 * low:.1f}–{100 * high:.1f})"
     return Columns(head, table)
 
@@ -298,11 +300,11 @@ def _cell(quantity: Quantity, value: Value) -> str:
     return "" if value is None else quantity.cell(value)
 
 
-def legend(documents: Sequence[BaseModel], shown: View) -> str:
+def legend(documents: Sequence[BaseModel], quantities: View) -> str:
     """Return what the heads of columns with values mean: `load: mean load (packets/s)`."""
     with_value = {key for document in documents for key in values(document)}
     meanings = []
-    for key, quantity in shown.items():
+    for key, quantity in quantities.items():
         meaning = quantity.row_head if quantity.short else quantity.stored_unit
         if key in with_value and meaning:
             meanings.append(f"{quantity.column_head}: {meaning}")

@@ -108,7 +108,7 @@ def samples_per_batch(network: ExportedNetwork, simulator: str) -> int:
 def check(
     network: ExportedNetwork,
     simulate: Simulate,
-    expected: Expected,
+    expectation: Expected,
     *,
     name: str,
     batch_size: int = 1,
@@ -123,7 +123,7 @@ def check(
         The network that is simulated.
     simulate : Simulate
         Function of the simulator.
-    expected : Expected
+    expectation : Expected
         Inputs and spikes of the simulation to compare with.
     name : str
         Name of the simulator, for messages.
@@ -146,19 +146,21 @@ def check(
         Sums differ that much with reset to zero or a neuron model, where only recorded
         spikes can be checked.
     """
-    batches = _simulate_batches(simulate, expected, batch_size, progress)
-    if expected.spikes is not None:
-        differences = _compare_spikes(network, batches, expected, expected.spikes, name)
+    batches = _simulate_batches(simulate, expectation, batch_size, progress)
+    if expectation.spikes is not None:
+        differences = _compare_spikes(
+            network, batches, expectation, expectation.spikes, name
+        )
         _report(differences, EACH_FOLLOWS, say)
         return tuple(differences)
-    assert expected.sums is not None
-    samples = len(expected.inputs)
-    sums = _sum_counts(network, batches, expected.counted_from)
-    differences = count_differences(sums, expected.sums, samples)
+    assert expectation.sums is not None
+    samples = len(expectation.inputs)
+    sums = _sum_counts(network, batches, expectation.counted_from)
+    differences = count_differences(sums, expectation.sums, samples)
     if network.integers:
         _refuse_differences(differences, name)
     if not all(within_rounding(difference, samples) for difference in differences):
-        _refuse_sums(network, differences, sums, expected.sums, samples, name)
+        _refuse_sums(network, differences, sums, expectation.sums, samples, name)
         shift = LARGEST_SHIFT * samples**0.5
         reason = (
             "by the exported weights these spikes change no membrane potential by more "
@@ -187,16 +189,16 @@ def _report(differences: List[CountDifference], reason: str, say: Say) -> None:
 
 def _simulate_batches(
     simulate: Simulate,
-    expected: Expected,
+    expectation: Expected,
     batch_size: int,
     progress: Progress,
 ) -> Iterator[_Batch]:
     """Simulate batches of samples; yield each."""
-    total = len(expected.inputs)
+    total = len(expectation.inputs)
     for begin in range(0, total, batch_size):
         samples = slice(begin, min(begin + batch_size, total))
-        inputs = expected.inputs[samples]
-        yield _Batch(samples, inputs, simulate(inputs, expected.steps))
+        inputs = expectation.inputs[samples]
+        yield _Batch(samples, inputs, simulate(inputs, expectation.steps))
         progress(samples.stop, total)
 
 
@@ -229,7 +231,7 @@ def _refuse_differences(differences: List[CountDifference], name: str) -> None:
 def _compare_spikes(
     network: ExportedNetwork,
     batches: Iterator[_Batch],
-    expected: Expected,
+    expectation: Expected,
     recorded_spikes: Spikes,
     name: str,
 ) -> List[CountDifference]:
@@ -239,7 +241,7 @@ def _compare_spikes(
     weights.
     """
     sizes = {p.name: p.size for p in network.simulated_populations}
-    counted_from = expected.counted_from
+    counted_from = expectation.counted_from
     batch_counts: Dict[str, List[np.ndarray]] = {population: [] for population in sizes}
     for batch in batches:
         spikes = {}
@@ -260,7 +262,7 @@ def _compare_spikes(
                     network,
                     batch.inputs,
                     program_spikes,
-                    expected.steps,
+                    expectation.steps,
                 )
                 if wrong is not None:
                     counts = batch_counts[wrong.population][-1]
@@ -274,7 +276,7 @@ def _compare_spikes(
                         f"sample and neuron; in {program}, "
                         f"{_explain(wrong, batch.samples.start)}. {ALTERED}"
                     )
-    samples = len(expected.inputs)
+    samples = len(expectation.inputs)
     simulator_counts = {}
     simulation_counts = {}
     for population, size in sizes.items():

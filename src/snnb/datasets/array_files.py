@@ -41,10 +41,10 @@ def locate(place: Path) -> Path:
         if place.is_dir()
         else set(NAMES)
     )
-    missing = [f"{name}.npy" for name in _missing(names)]
-    if missing or not place.exists():
+    missing_files = [f"{name}.npy" for name in _missing(names)]
+    if missing_files or not place.exists():
         raise InputError(
-            f"{place} lacks {', '.join(missing)}."
+            f"{place} lacks {', '.join(missing_files)}."
             if place.is_dir()
             else f"{place} does not exist.",
         )
@@ -61,10 +61,10 @@ def load(place: Path) -> LoadedDataset:
             if place.is_dir()
             else load_archive(place, names=NAMES)
         )
-        missing = _missing(set(arrays))
-        if missing:
-            raise DamagedError(place, f"has no array {missing[0]}")
-    trained = "x_train" in arrays
+        missing_names = _missing(set(arrays))
+        if missing_names:
+            raise DamagedError(place, f"has no array {missing_names[0]}")
+    has_training_set = "x_train" in arrays
     names = [name for name in ("x_train", "x_test") if name in arrays]
     floats = arrays["x_test"].dtype.kind == "f"
     if not all(
@@ -76,11 +76,12 @@ def load(place: Path) -> LoadedDataset:
             "is a pixel of 1, or float32, which the model reads as it is.",
         )
     parts: Dict[str, ArraySamples] = {}
-    for part in ("train", "test") if trained else ("test",):
+    for part in ("train", "test") if has_training_set else ("test",):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if (
             images.ndim not in (3, 4)
-            or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]
+            or images.shape[1:]
+            != arrays["x_train" if has_training_set else "x_test"].shape[1:]
         ):
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
@@ -97,12 +98,12 @@ def load(place: Path) -> LoadedDataset:
             )
         classes = (
             np.unique(arrays["y_train"]).size
-            if trained
+            if has_training_set
             else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
         )
         remedy = (
             f"y_train has {classes} classes"
-            if trained
+            if has_training_set
             else f"at most {MOST_CLASSES:,} classes are possible"
         )
         numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
@@ -113,7 +114,7 @@ def load(place: Path) -> LoadedDataset:
     names = [str(number) for number in range(classes)]
     # Without a training set the folder, so that one that is added makes the prepared
     # arrays stale.
-    sources = _files(place) if trained else [place]
+    sources = _files(place) if has_training_set else [place]
     return LoadedDataset(
         names,
         parts.get("train"),

@@ -28,18 +28,18 @@ class ArraySamples:
 
         "exact", "pad" or "resize".
         """
-        own = (self.images.shape[1], self.images.shape[2], self.images.shape[3])
-        if shape == own:
+        image_shape = (self.images.shape[1], self.images.shape[2], self.images.shape[3])
+        if shape == image_shape:
             return
-        have, want = times(own), times(shape)
-        if own[2] != shape[2] == own[0]:
+        have, want = times(image_shape), times(shape)
+        if image_shape[2] != shape[2] == image_shape[0]:
             raise InputError(
                 f"the images are {have}, the model takes {want}: of channels first, write x.transpose(0, 2, 3, 1).",
             )
-        if shape[2] != own[2]:
+        if shape[2] != image_shape[2]:
             raise InputError(
-                f"the images have {own[2]} channels, the model takes {shape[2]}: "
-                f"choose a model for {own[2]} channels, or a data set of {shape[2]}.",
+                f"the images have {image_shape[2]} channels, the model takes {shape[2]}: "
+                f"choose a model for {image_shape[2]} channels, or a data set of {shape[2]}.",
             )
         if fit != "pad" and self.images.dtype.kind == "f":
             raise InputError(
@@ -51,11 +51,11 @@ class ArraySamples:
                 f"the images are {have}, the model takes {want}: prepare them with --shape {want.replace('×', 'x')}, "
                 "which resizes them, or choose another data set or model.",
             )
-        if fit == "resize" and own[2] not in (1, 3):
+        if fit == "resize" and image_shape[2] not in (1, 3):
             raise InputError(
-                f"images of {own[2]} channels cannot be resized to {want}: give images of that size.",
+                f"images of {image_shape[2]} channels cannot be resized to {want}: give images of that size.",
             )
-        if fit == "pad" and (shape[0] < own[0] or shape[1] < own[1]):
+        if fit == "pad" and (shape[0] < image_shape[0] or shape[1] < image_shape[1]):
             raise InputError(
                 f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.",
             )
@@ -84,15 +84,15 @@ class ArraySamples:
             return np.pad(images, [(0, 0), *around, (0, 0)]), {}
         from PIL import Image
 
-        resized = np.empty((len(images), *shape), dtype=np.uint8)
-        for image, out in zip(images, resized):
+        resized_images = np.empty((len(images), *shape), dtype=np.uint8)
+        for image, out in zip(images, resized_images):
             # Pillow accepts a grey image only without a channel axis. Its filter also
             # averages if it makes one smaller.
             picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
             out[...] = np.asarray(
                 picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR),
             ).reshape(shape)
-        return resized, {}
+        return resized_images, {}
 
 
 def class_numbers(
@@ -154,9 +154,11 @@ def _rank_in_class(
     """Return for each sample its rank in its class, random if `rng` is given, and the size of its class."""
     shuffle = rng.random(len(labels)) if rng is not None else np.arange(len(labels))
     by_class = np.lexsort((shuffle, labels))
-    _, first, size = np.unique(labels[by_class], return_index=True, return_counts=True)
+    _, first_in_class, size = np.unique(
+        labels[by_class], return_index=True, return_counts=True
+    )
     rank = np.empty(len(labels), dtype=np.int64)
-    rank[by_class] = np.arange(len(labels)) - np.repeat(first, size)
+    rank[by_class] = np.arange(len(labels)) - np.repeat(first_in_class, size)
     counts = np.empty(len(labels), dtype=np.int64)
     counts[by_class] = np.repeat(size, size)
     return rank, counts

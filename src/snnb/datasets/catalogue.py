@@ -59,17 +59,19 @@ def find_dataset(name: str) -> Dataset:
     """
     kind, colon, text = name.partition(":")
     if colon and kind in _OWN:
-        own = _imported(_OWN[kind])
+        own_dataset = _imported(_OWN[kind])
         if not text.strip():
             raise UsageError(
-                f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}",
+                f"{name} names no folder or file: write {own_dataset.spec.name}. {own_dataset.spec.how_to_get}",
             )
         place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
         refuse_special(place)
-        shape = own.shape_of(place) if own.shape_of is not None else None
+        shape = (
+            own_dataset.shape_of(place) if own_dataset.shape_of is not None else None
+        )
         return replace(
-            own,
-            spec=own.spec.model_copy(
+            own_dataset,
+            spec=own_dataset.spec.model_copy(
                 update={"name": f"{kind}:{place}", "shape": shape},
             ),
             place=place,
@@ -79,7 +81,8 @@ def find_dataset(name: str) -> Dataset:
     near = difflib.get_close_matches(name.lower(), _LISTED, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     yours = ", ".join(
-        f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values())
+        f"{own_dataset.spec.name} for {own_dataset.spec.title}"
+        for own_dataset in map(_imported, _OWN.values())
     )
     raise UsageError(
         f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.",

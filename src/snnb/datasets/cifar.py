@@ -117,11 +117,11 @@ def _locate(name: str, folder: Path) -> Path:
     """
     release = RELEASES[name]
     for place in (folder / release.folder, folder):
-        missing = [file for file in release.files if not (place / file).is_file()]
-        if not missing:
+        missing_files = [file for file in release.files if not (place / file).is_file()]
+        if not missing_files:
             return place
-        if len(missing) < len(release.files):
-            raise InputError(f"{place} lacks {', '.join(missing)}.")
+        if len(missing_files) < len(release.files):
+            raise InputError(f"{place} lacks {', '.join(missing_files)}.")
     raise InputError(
         f"{folder} holds no {release.folder}/ with {', '.join(release.files)}.",
     )
@@ -138,16 +138,16 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
     path = folder / release.archive
     was_there = path.exists()
     download([SITE + release.archive], path, sha256=release.sha256, progress=progress)
-    wanted = {
+    members = {
         f"{release.folder}/{file}": folder / release.folder / file
         for file in release.files
     }
     (folder / release.folder).mkdir(exist_ok=True)
     with tarfile.open(path) as tar:
         for member in tar:
-            content = tar.extractfile(member) if member.name in wanted else None
+            content = tar.extractfile(member) if member.name in members else None
             if content is not None:
-                target = wanted[member.name]
+                target = members[member.name]
                 # Another process may be unpacking too
                 part = target.with_name(f"{target.name}.{os.getpid()}.part")
                 with content, part.open("wb") as out:
@@ -166,18 +166,18 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
     ]
     names = list(spec.class_names or ())
     for file in release.names:
-        given = _read_batch(where / file).get("fine_label_names")
+        class_names = _read_batch(where / file).get("fine_label_names")
         if (
-            not isinstance(given, list)
-            or len(given) != 100
-            or not all(isinstance(name, (bytes, str)) for name in given)
+            not isinstance(class_names, list)
+            or len(class_names) != 100
+            or not all(isinstance(name, (bytes, str)) for name in class_names)
         ):
             raise InputError(
                 f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.",
             )
         names = [
             name.decode("ascii", "replace") if isinstance(name, bytes) else name
-            for name in given
+            for name in class_names
         ]
     images, labels = zip(*batches[:-1])
     train = ArraySamples(np.concatenate(labels), np.concatenate(images))
@@ -248,11 +248,13 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):
             return self._encode
-        known = {
+        number_of_class = {
             "numpy": ("ndarray", "dtype"),
             "numpy.core.multiarray": ("_reconstruct",),
         }
-        if name not in known.get(module.replace("numpy._core", "numpy.core"), ()):
+        if name not in number_of_class.get(
+            module.replace("numpy._core", "numpy.core"), ()
+        ):
             raise _RefusedError(f"names {module}.{name}")
         return _NumpyObject
 
@@ -267,15 +269,15 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
-def _as_array(stored: object) -> Optional[np.ndarray]:
+def _as_array(stored_value: object) -> Optional[np.ndarray]:
     """Return an array of a pickle, uint8 (n, 3072), as `numpy.ndarray.__setstate__` would; None for anything else."""
     if (
-        not isinstance(stored, _NumpyObject)
-        or not isinstance(stored.state, tuple)
-        or len(stored.state) != 5
+        not isinstance(stored_value, _NumpyObject)
+        or not isinstance(stored_value.state, tuple)
+        or len(stored_value.state) != 5
     ):
         return None
-    _, shape, dtype, by_column, values = stored.state
+    _, shape, dtype, by_column, values = stored_value.state
     is_bytes = isinstance(dtype, _NumpyObject) and dtype.arguments[:1] in [
         (name,) for name in _BYTES
     ]
@@ -304,9 +306,11 @@ def _read_batch(path: Path) -> Dict[str, object]:
                 raise _RefusedError(
                     f"stores object {argument:,} after {number:,} operations",
                 )
-        loaded = _Unpickler(content).load()
+        content_of_batch = _Unpickler(content).load()
         texts = {
-            key: value for key, value in loaded.items() if isinstance(key, (bytes, str))
+            key: value
+            for key, value in content_of_batch.items()
+            if isinstance(key, (bytes, str))
         }
         return {
             key.decode() if isinstance(key, bytes) else key: value

@@ -66,14 +66,14 @@ class MovingDigits:
             part.T for part in np.divmod(np.concatenate(path), UNIT)
         )
         margin = max(max(corner) for corner in CORNERS) + 1
-        padded = np.pad(self.images[position].astype(np.int64), margin)
+        image = np.pad(self.images[position].astype(np.int64), margin)
         seen = np.zeros((len(row), *SENSOR[:2]), np.int64)
         for down, row_weight in ((0, UNIT - row_part), (1, row_part)):
             for right, column_weight in ((0, UNIT - column_part), (1, column_part)):
                 rows = margin - down - row[:, np.newaxis] + np.arange(SENSOR[0])
                 columns = margin - right - column[:, np.newaxis] + np.arange(SENSOR[1])
                 weight = (row_weight * column_weight)[:, np.newaxis, np.newaxis]
-                seen += weight * padded[rows[:, :, np.newaxis], columns[:, np.newaxis]]
+                seen += weight * image[rows[:, :, np.newaxis], columns[:, np.newaxis]]
         return seen
 
     def events(self, position: int) -> Events:
@@ -107,9 +107,11 @@ def _record(samples: ArraySamples, seed: int) -> EventRecordings:
 
 def load(where: Path) -> LoadedDataset:
     """Move the digits. Digits and movements are the same for every seed, so that results can be compared."""
-    loaded = digits.load(where)
-    train, test = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))
-    return replace(loaded, train=_record(train, 0), test=_record(test, 1))
+    digit_data = digits.load(where)
+    train, test = cast(
+        "Tuple[ArraySamples, ArraySamples]", (digit_data.train, digit_data.test)
+    )
+    return replace(digit_data, train=_record(train, 0), test=_record(test, 1))
 
 
 DATASET = Dataset(SPEC, digits.locate, load)

@@ -84,10 +84,10 @@ def read_events(path: Path) -> Events:
     if len(arrays) == 1:
         (array,) = arrays.values()
         arrays = {field: array[field] for field in array.dtype.names or ()}
-    missing = [field for field in FIELDS if field not in arrays]
-    if missing:
+    missing_fields = [field for field in FIELDS if field not in arrays]
+    if missing_fields:
         raise InputError(
-            f"{path} has no field {missing[0]}: write a structured array with the fields t (µs), x, y, p.",
+            f"{path} has no field {missing_fields[0]}: write a structured array with the fields t (µs), x, y, p.",
         )
     for field in FIELDS:
         if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (

@@ -101,11 +101,11 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
             f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor.",
         )
     step = (events.time - first_us) // bin_us
-    counted = inside & (step < length)
-    channel = (events.polarity[counted] > 0).astype(np.int64) if channels == 2 else 0
-    neuron = (y[counted] * width + x[counted]) * channels + channel
+    is_counted = inside & (step < length)
+    channel = (events.polarity[is_counted] > 0).astype(np.int64) if channels == 2 else 0
+    neuron = (y[is_counted] * width + x[is_counted]) * channels + channel
     size = height * width * channels
-    keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
+    keys, counts = np.unique(step[is_counted] * size + neuron, return_counts=True)
     late = int((inside & (step >= length)).sum())
     return Steps(
         keys // size,

@@ -36,13 +36,13 @@ def locate(folder: Path) -> Path:
     `folder`, or the one that Kaggle's archive makes in it.
     """
     for place in (folder, folder / "ILSVRC" / "Data" / "CLS-LOC"):
-        missing = [
+        missing_folders = [
             f"{part}/" for part in ("train", "val") if not (place / part).is_dir()
         ]
-        if not missing:
+        if not missing_folders:
             return place
-        if len(missing) == 1:
-            raise InputError(f"{place} lacks {missing[0]}.")
+        if len(missing_folders) == 1:
+            raise InputError(f"{place} lacks {missing_folders[0]}.")
     raise InputError(f"{folder} lacks train/ and val/.")
 
 

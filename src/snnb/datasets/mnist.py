@@ -82,13 +82,13 @@ def locate(folder: Path) -> Path:
     """
     if folder.is_file() and folder.suffix == ".npz":
         return folder
-    missing = [name for name in FILES if _on_disk(folder, name) is None]
-    if not missing:
+    missing_files = [name for name in FILES if _on_disk(folder, name) is None]
+    if not missing_files:
         return folder
     if (folder / NPZ).is_file():
         return folder / NPZ
     raise InputError(
-        f"{folder} lacks {', '.join(missing)} (plain or .gz) and holds no {NPZ} either.",
+        f"{folder} lacks {', '.join(missing_files)} (plain or .gz) and holds no {NPZ} either.",
     )
 
 
@@ -127,14 +127,14 @@ def load(where: Path) -> LoadedDataset:
         }
         read = {name: read_idx(path) for name, path in read_from.items()}
         arrays = {name: array for name, (array, _) in read.items()}
-        other = [
+        other_files = [
             read_from[name].name
             for name, (_, sha256) in read.items()
             if sha256 != FILES[name].sha256
         ]
-        if other:
+        if other_files:
             warnings.append(
-                f"not the official MNIST files, by their SHA-256: {', '.join(other)}",
+                f"not the official MNIST files, by their SHA-256: {', '.join(other_files)}",
             )
 
     samples = []
@@ -212,9 +212,11 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
 
     None if it is missing. Some tools replace the hyphen in its name by a dot.
     """
-    dotted = name.replace("-idx", ".idx")
+    dotted_name = name.replace("-idx", ".idx")
     candidates = (
-        folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz")
+        folder / f"{stem}{suffix}"
+        for stem in (name, dotted_name)
+        for suffix in ("", ".gz")
     )
     return next((path for path in candidates if path.is_file()), None)
 

@@ -124,9 +124,11 @@ def _decode(path: Path, shape: Tuple[int, ...]) -> np.ndarray:
         with suppress(Exception):  # damaged metadata of a picture that can be decoded
             ImageOps.exif_transpose(picture, in_place=True)
         mode = _MODES[shape[2]]
-        converted = picture if picture.mode == mode else picture.convert(mode)
-        resized = converted.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-        return np.asarray(resized, dtype=np.uint8).reshape(shape)
+        picture_in_mode = picture if picture.mode == mode else picture.convert(mode)
+        picture_of_shape = picture_in_mode.resize(
+            (shape[1], shape[0]), Image.Resampling.BILINEAR
+        )
+        return np.asarray(picture_of_shape, dtype=np.uint8).reshape(shape)
 
 
 def picture_names(folder: Path) -> List[str]:
@@ -180,17 +182,17 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     Raise `InputError` if a class folder is missing, is not in `classes`, or has no
     pictures.
     """
-    folders, expected = set(class_folders(folder)), set(classes)
+    folders, class_names = set(class_folders(folder)), set(classes)
     for held, names in (
-        ("lacks", expected - folders),
-        ("also holds", folders - expected),
+        ("lacks", class_names - folders),
+        ("also holds", folders - class_names),
     ):
         if names:
-            first = ", ".join(sorted(names)[:5]) + (
+            first_names = ", ".join(sorted(names)[:5]) + (
                 f" and {len(names) - 5} more" if len(names) > 5 else ""
             )
             raise InputError(
-                f"{folder} {held} the class folder(s) {first}: {len(classes)} classes are expected, "
+                f"{folder} {held} the class folder(s) {first_names}: {len(classes)} classes are expected, "
                 "the same for training and test.",
             )
     files = [

@@ -87,8 +87,8 @@ def open_dataset(
     spec = dataset.spec
     data_dir = settings.data_dir or data_directory()
     path = _find_or_fetch(dataset, data_dir, settings.source, progress)
-    loaded = dataset.load(path)
-    classes = loaded.class_names
+    data = dataset.load(path)
+    classes = data.class_names
     for name in classes:
         if name.encode(errors="replace").decode() != name:
             fault = f"the class name {printable(name)} is not UTF-8"
@@ -96,14 +96,14 @@ def open_dataset(
     if num_classes is not None and num_classes != len(classes):
         fault = f"{spec.name} has {len(classes)} classes, the model has {num_classes}"
         raise InputError(f"{fault}: choose another data set or model.")
-    parts = (("training", loaded.train), ("test", loaded.test))
+    parts = (("training", data.train), ("test", data.test))
     for part, samples in parts:
         if samples is not None:
             if len(samples.labels) == 0:
                 fault = f"{spec.name} has no {part} samples"
                 raise InputError(f"{fault}: {spec.layout} is expected.")
             samples.check(settings.shape, settings.fit)
-    return loaded
+    return data
 
 
 class Selection(NamedTuple):
@@ -125,7 +125,7 @@ class Contents(NamedTuple):
 
 
 def write_arrays(
-    loaded: LoadedDataset,
+    data: LoadedDataset,
     settings: PreparationSettings,
     target: Path,
     progress: Progress = silent,
@@ -146,20 +146,20 @@ def write_arrays(
     """
     dataset = find_dataset(settings.dataset)
     spec = dataset.spec
-    selections = _select_samples(loaded, settings, dataset.official_order)
-    warnings = [*loaded.warnings, *_size_warnings(dataset, loaded)]
-    scale = spec.scale if loaded.dtype == "uint8" else 1.0
+    selections = _select_samples(data, settings, dataset.official_order)
+    warnings = [*data.warnings, *_size_warnings(dataset, data)]
+    scale = spec.scale if data.dtype == "uint8" else 1.0
     if spec.content == "pictures":
         contents = _write_pictures(
             target,
             selections,
-            loaded,
+            data,
             settings,
             scale,
             progress,
         )
     else:
-        contents = _write_recordings(target, selections, loaded, settings, progress)
+        contents = _write_recordings(target, selections, data, settings, progress)
     for part in selections:
         np.save(target / f"y_{part}.npy", contents.labels[part])
     return PreparedArrays(
@@ -172,7 +172,7 @@ def write_arrays(
 
 
 def _select_samples(
-    loaded: LoadedDataset,
+    data: LoadedDataset,
     settings: PreparationSettings,
     keep_order: bool,
 ) -> Dict[str, Selection]:
@@ -182,7 +182,7 @@ def _select_samples(
     """
     selections = {}
     for stream, part in enumerate(("train", "test")):
-        samples = loaded.train if part == "train" else loaded.test
+        samples = data.train if part == "train" else data.test
         if samples is None:
             continue
         if keep_order:
@@ -195,16 +195,18 @@ def _select_samples(
     return selections
 
 
-def _size_warnings(dataset: Dataset, loaded: LoadedDataset) -> List[str]:
+def _size_warnings(dataset: Dataset, data: LoadedDataset) -> List[str]:
     """Return a warning if the numbers of samples are not the published numbers."""
-    published = dataset.spec.samples
-    if published is None or loaded.train is None:
+    published_samples = dataset.spec.samples
+    if published_samples is None or data.train is None:
         return []
-    sizes = len(loaded.train.labels), len(loaded.test.labels)
-    if sizes == published:
+    sizes = len(data.train.labels), len(data.test.labels)
+    if sizes == published_samples:
         return []
-    found = f"{sizes[0]:,} training and {sizes[1]:,} test samples"
-    return [f"{found}; {published[0]:,} and {published[1]:,} are published"]
+    sizes_text = f"{sizes[0]:,} training and {sizes[1]:,} test samples"
+    return [
+        f"{sizes_text}; {published_samples[0]:,} and {published_samples[1]:,} are published"
+    ]
 
 
 def _describe_split(
@@ -307,7 +309,7 @@ def _find_or_fetch(
 def _write_pictures(
     target: Path,
     selections: Mapping[str, Selection],
-    loaded: LoadedDataset,
+    data: LoadedDataset,
     settings: PreparationSettings,
     scale: float,
     progress: Progress,
@@ -326,7 +328,7 @@ def _write_pictures(
     warnings: List[str] = []
     for part, selection in selections.items():
         path = target / f"x_{part}.npy"
-        images = _write_images(path, part, selection, settings, loaded.dtype, counter)
+        images = _write_images(path, part, selection, settings, data.dtype, counter)
         labels[part] = images.labels
         if images.values is not None:
             values[part] = images.values
@@ -343,11 +345,11 @@ def _write_pictures(
     test_path = target / "x_test.npz"
     images_path = target / "x_test.npy"
     _write_scaled(test_path, images_path, test_positions, scale, counter, "test")
-    _write_one_hot(target / "y_test.npz", labels["test"], len(loaded.class_names))
+    _write_one_hot(target / "y_test.npz", labels["test"], len(data.class_names))
     splits = {}
     for part, part_labels in labels.items():
-        dtype = "float32" if part == "norm" else loaded.dtype
-        split = _describe_split(part_labels, loaded.class_names, settings.shape, dtype)
+        dtype = "float32" if part == "norm" else data.dtype
+        split = _describe_split(part_labels, data.class_names, settings.shape, dtype)
         if part in values:
             split = split.model_copy(update={"values": values[part]})
         splits[part] = split
@@ -470,7 +472,7 @@ def _chunks(values: np.ndarray, item_bytes: int) -> List[np.ndarray]:
 def _write_recordings(
     target: Path,
     selections: Mapping[str, Selection],
-    loaded: LoadedDataset,
+    data: LoadedDataset,
     settings: PreparationSettings,
     progress: Progress,
 ) -> Contents:
@@ -490,14 +492,14 @@ def _write_recordings(
         labels[part] = recordings.labels[selection.positions]
         shape = (max(lengths), *settings.shape)
         dtype = recordings.dtype
-        splits[part] = _describe_split(labels[part], loaded.class_names, shape, dtype)
+        splits[part] = _describe_split(labels[part], data.class_names, shape, dtype)
         if part == "test":
             has_whole_numbers = samples.has_whole_numbers
     warnings = tally.warnings(settings)
-    whole = has_whole_numbers and splits["test"].dtype == "float32"
-    if whole:
+    is_whole = has_whole_numbers and splits["test"].dtype == "float32"
+    if is_whole:
         warnings.append(MAY_BE_SPIKES)
-    return Contents(labels, splits, warnings, tally.outside, whole)
+    return Contents(labels, splits, warnings, tally.outside, is_whole)
 
 
 class _RecordingReader:

@@ -34,11 +34,11 @@ SPEC = OwnSpec(
 
 def locate(place: Path) -> Path:
     """Return `place`; raise `InputError` if the test set is not there."""
-    missing = [
+    missing_files = [
         name for name in ("x_test.npy", "y_test.npy") if not (place / name).is_file()
     ]
-    if missing:
-        raise InputError(f"{place} lacks {', '.join(missing)}.")
+    if missing_files:
+        raise InputError(f"{place} lacks {', '.join(missing_files)}.")
     return place
 
 
@@ -61,24 +61,29 @@ class StepSamples:
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
-        samples, steps, *own = self.values.shape
+        samples, steps, *sample_shape = self.values.shape
         height, width, channels = shape
-        flat, one_axis = own == [math.prod(shape)], sum(size > 1 for size in shape) <= 1
-        if tuple(own) == shape or (flat and one_axis):
+        flat, one_axis = (
+            sample_shape == [math.prod(shape)],
+            sum(size > 1 for size in shape) <= 1,
+        )
+        if tuple(sample_shape) == shape or (flat and one_axis):
             return
-        if not flat and own != [channels, height, width]:
+        if not flat and sample_shape != [channels, height, width]:
             raise InputError(
-                f"{self.path} has {times(own)} values in each step, the model takes {times(shape)}: "
+                f"{self.path} has {times(sample_shape)} values in each step, the model takes {times(shape)}: "
                 "choose another model.",
             )
-        given = "flat vectors, whose order is not known" if flat else "channels first"
+        order_text = (
+            "flat vectors, whose order is not known" if flat else "channels first"
+        )
         as_images = (
             f".reshape({samples}, {steps}, {channels}, {height}, {width})"
             if flat
             else ""
         )
         raise InputError(
-            f"{self.path} has {given}, and the model takes images: write (samples, steps, {height}, {width}, "
+            f"{self.path} has {order_text}, and the model takes images: write (samples, steps, {height}, {width}, "
             f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2).",
         )
 
@@ -110,8 +115,8 @@ def load(where: Path) -> LoadedDataset:
         if not path.is_file():
             continue
         values, labels = load_array(path), load_array(where / f"y_{part}.npy")
-        known = values.dtype == np.float32 or values.dtype.kind in "iub"
-        if not known or values.ndim not in (3, 5) or not values.shape[1]:
+        is_number_type = values.dtype == np.float32 or values.dtype.kind in "iub"
+        if not is_number_type or values.ndim not in (3, 5) or not values.shape[1]:
             raise InputError(
                 f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.",
             )

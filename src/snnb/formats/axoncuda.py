@@ -53,8 +53,8 @@ def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None
         for node, indptr, target, _ in part.rows(BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            filled, starts = nonempty_rows(indptr)
-            source, number = node[filled], np.diff(starts)
+            rows_with_edges, starts = nonempty_rows(indptr)
+            source, number = node[rows_with_edges], np.diff(starts)
             header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
             words = [*header, source, rate[source].astype("<f4").view(NUMBER)]
             places = np.stack([starts[:-1]] * (len(words) - 1) + [starts[1:]], axis=1)
@@ -94,12 +94,12 @@ def read(name: Name, path: Path) -> ListedGraph:
         )
     if name == "axh":
         pins, sources = words[offset[:-1]], words[offset[:-1] + 1]
-        other = np.flatnonzero((sources != 1) | (pins == 0))
-        if other.size:
-            counts = f"{pins[other[0]]:,} pins and {sources[other[0]]:,} sources"
+        bad_hyperedges = np.flatnonzero((sources != 1) | (pins == 0))
+        if bad_hyperedges.size:
+            counts = f"{pins[bad_hyperedges[0]]:,} pins and {sources[bad_hyperedges[0]]:,} sources"
             raise DamagedError(
                 path,
-                f"hyperedge {other[0]:,} has {counts}; give hyperedges of one source",
+                f"hyperedge {bad_hyperedges[0]:,} has {counts}; give hyperedges of one source",
             )
     source, rate = (
         words[offset[:-1] + HEADER[name]].astype(np.int64),
@@ -114,18 +114,23 @@ def read(name: Name, path: Path) -> ListedGraph:
             path,
             f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step",
         )
-    other = np.flatnonzero(spikes[source] != rate)
-    if other.size:
-        node, weight = source[other[0]], rate[other[0]]
+    bad_hyperedges = np.flatnonzero(spikes[source] != rate)
+    if bad_hyperedges.size:
+        node, weight = source[bad_hyperedges[0]], rate[bad_hyperedges[0]]
         raise DamagedError(
             path,
             f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per time step",
         )
-    described = description_of(path, name, nodes)
-    scale = 1.0 if described is None else described.rate_scale
+    description = description_of(path, name, nodes)
+    scale = 1.0 if description is None else description.rate_scale
     edges = _edges(HEADER[name], path, words, offset, nodes)
     return hypergraph_of(
-        path, described, nodes, edges, spikes.astype(np.float64) / scale, per_step=True
+        path,
+        description,
+        nodes,
+        edges,
+        spikes.astype(np.float64) / scale,
+        per_step=True,
     )
 
 

@@ -73,8 +73,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(path.open("wb"))
         if path.suffix == ".gz":
-            packed = stack.enter_context(gzip.GzipFile("", "wb", 1, file, 0))
-            file = cast(BinaryIO, packed)
+            gzip_file = stack.enter_context(gzip.GzipFile("", "wb", 1, file, 0))
+            file = cast(BinaryIO, gzip_file)
         file.write(HEADER)
         for projection in graph.projections:
             source, target = projection.source, projection.target
@@ -194,16 +194,16 @@ def _layout_of(path: Path, header: str, first_row: str) -> _Layout:
     columns = columns_of(path, fields, "line 1: ")
     cells = dict(zip(fields, _cells_of(first_row, delimiter)))
     ends = [cells.get(columns[end], "").strip() for end in ("source", "target")]
-    named = "source_group" in columns or not all(map(ID.fullmatch, ends))
+    has_names = "source_group" in columns or not all(map(ID.fullmatch, ends))
     has_empty_rates = False
     if "rate" in columns:
         has_empty_rates = not cells.get(columns["rate"], "-").strip()
     numbers = set()
     for key, name in columns.items():
-        is_text = named and key not in ("weight", "rate")
+        is_text = has_names and key not in ("weight", "rate")
         if not is_text and not (has_empty_rates and key == "rate"):
             numbers.add(name)
-    return _Layout(fields, delimiter, columns, numbers, named, has_empty_rates)
+    return _Layout(fields, delimiter, columns, numbers, has_names, has_empty_rates)
 
 
 def _cells_of(line: str, delimiter: str) -> List[str]:

@@ -45,19 +45,19 @@ def copy(
     spikes: Optional[np.ndarray] = None,
     recording: Optional[Recording] = None,
     *,
-    assumed: bool = False,
+    assumed_spikes: bool = False,
 ) -> SynapseGraph:
     """Copy a graph's file, which `open_checked` has opened before, and open the copy.
 
     `spikes`, a (nodes,) array, replaces the spikes of each neuron; `recording` states the samples and steps that they
-    were counted in, and `assumed` that they are assumed.
+    were counted in, and `assumed_spikes` that they are assumed.
     """
     with atomic_path(target, force=True) as temporary:
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
             with writing(temporary, "r+") as file:
                 _replace_spikes(file, spikes, recording)
-                if assumed:
+                if assumed_spikes:
                     file.attrs["assumed_spikes"] = 1
             seal(temporary)
     return SynapseGraph.open(target)
@@ -65,7 +65,7 @@ def copy(
 
 def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) -> None:
     """Replace the spikes of each neuron, and state the samples and steps in which they were counted."""
-    first = 0
+    first_node = 0
     for number in range(len(file["populations"])):
         group = file["populations"][f"{number:04d}"]
         shape = tuple(group.attrs["shape"].tolist())
@@ -76,9 +76,9 @@ def _replace_spikes(file: h5py.Group, spikes: np.ndarray, recording: Recording) 
         write_array(
             group,
             "spike_count",
-            as_integers(spikes[first : first + size]).reshape(shape),
+            as_integers(spikes[first_node : first_node + size]).reshape(shape),
         )
-        first += size
+        first_node += size
     file.attrs.update(asdict(recording))
     unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[
         0
@@ -111,7 +111,7 @@ def _check(graph: SynapseGraph) -> None:
         raise DamagedError(
             graph.path, "inputs: all populations are inputs, and none is left to place"
         )
-    first, names = 0, set()
+    first_node, names = 0, set()
     for number, population in enumerate(graph.populations):
         place = f"populations/{number:04d}"
         if not is_name(population.name) or population.name in names:
@@ -123,11 +123,11 @@ def _check(graph: SynapseGraph) -> None:
         if (
             not population.shape
             or min(population.shape) < 1
-            or population.first != first
+            or population.first != first_node
         ):
             raise DamagedError(
                 graph.path,
-                f"{place}: shape {population.shape} and first_id {population.first:,}; first_id must be {first:,}, "
+                f"{place}: shape {population.shape} and first_id {population.first:,}; first_id must be {first_node:,}, "
                 "the number of neurons before, and the shape positive numbers",
             )
         if graph.recording is not None:
@@ -147,7 +147,7 @@ def _check(graph: SynapseGraph) -> None:
                     graph.path,
                     f"{place}: spike_count has numbers that are negative or not finite",
                 )
-        first += population.size
+        first_node += population.size
     fault = fault_of_names(graph.populations)
     if fault is not None:
         raise DamagedError(graph.path, f"names: {fault}")
@@ -220,10 +220,10 @@ def _fault_of_layer(
     ids = whole(group["ids"]).ravel() if "ids" in group else ids
     for source in sources:
         ids = ids[(ids < source.first) | (ids >= source.first + source.size)]
-    unknown = ids[ids != PADDING]
+    source_ids = ids[ids != PADDING]
     return (
-        f"neuron {unknown[0]:,} is of no source in projections"
-        if unknown.size
+        f"neuron {source_ids[0]:,} is of no source in projections"
+        if source_ids.size
         else None
     )
 
@@ -256,9 +256,9 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
             last = target.first + target.size - 1
             return f"target {ids[outside[0]]:,}, but the neurons of {target.name} are {target.first:,} to {last:,}"
         row = np.repeat(np.arange(high - low), np.diff(start[low : high + 1]))
-        unsorted = np.flatnonzero((np.diff(row) == 0) & (np.diff(ids) <= 0))
-        if unsorted.size:
-            neuron = source.first + low + row[unsorted[0]]
+        unsorted_rows = np.flatnonzero((np.diff(row) == 0) & (np.diff(ids) <= 0))
+        if unsorted_rows.size:
+            neuron = source.first + low + row[unsorted_rows[0]]
             return (
                 f"the targets of neuron {neuron:,} do not ascend, or one occurs twice"
             )

@@ -123,12 +123,14 @@ def import_graph(
     if reader is None:
         return _import_file(path, target, rate_files, samples, steps, hashes_before)
     external = _read_external(reader, path)
-    stated = external.recording or Recording(1, 1, 0, DT_MS)
+    stated_recording = external.recording or Recording(1, 1, 0, DT_MS)
     has_spikes = any(p.spikes is not None for p in external.populations)
     if not rate_files and not has_spikes:
-        stated = Recording(1, 1, 0, stated.dt_ms)  # each neuron counts as one spike
+        stated_recording = Recording(
+            1, 1, 0, stated_recording.dt_ms
+        )  # each neuron counts as one spike
         refuse_without_spikes(samples, steps)
-    recording = _recording(stated, samples, steps)
+    recording = _recording(stated_recording, samples, steps)
     files = [*(external.files or (path,))]
     notes = [*external.notes]
     spike_times = None
@@ -160,8 +162,8 @@ def import_graph(
     for name, text in external.text_files.items():
         (target.parent / name).write_text(text, encoding="utf-8")
     if spike_times is not None:
-        recorded = _spike_times_of(graph, spike_times, recording)
-        recorded.write(target.with_name(SPIKE_TIMES), compressed=True)
+        spike_table = _spike_times_of(graph, spike_times, recording)
+        spike_table.write(target.with_name(SPIKE_TIMES), with_compression=True)
     notes += merged_note(edges.count, graph.number_of_edges())
     return Imported(graph, hashes, tuple(notes))
 
@@ -308,9 +310,9 @@ def _read_rates(
             fault = "given twice, which would count its spikes twice"
             raise UsageError(f"--rates {file.path}: {fault}")
         rates = _read_rate_file(file, graph, recording)
-        stated = rates.recording or recording
-        if len(files) > 1 and stated != recording:
-            fault = f"spikes of {stated.steps:,} steps"
+        stated_recording = rates.recording or recording
+        if len(files) > 1 and stated_recording != recording:
+            fault = f"spikes of {stated_recording.steps:,} steps"
             advice = "give --rate-steps for all files"
             raise UsageError(f"--rates {file.path}: {fault}; {advice}")
         all_rates.append(rates)
@@ -374,12 +376,14 @@ def _import_file(
                 ListedPopulation(p.name, p.shape, p.layer, names=p.names),
             )
         external = ListedGraph(populations, (), len(graph.inputs))
-        stated = graph.recording or Recording(1, 1, 0, DT_MS)
-        recording = _recording(stated, samples, steps)
+        stated_recording = graph.recording or Recording(1, 1, 0, DT_MS)
+        recording = _recording(stated_recording, samples, steps)
     if not rate_files:
         refuse_without_spikes(samples, steps)
         spikes = np.ones(external.nodes, np.int64)
-        graph_copy = graph_file.copy(path, target, spikes, recording, assumed=True)
+        graph_copy = graph_file.copy(
+            path, target, spikes, recording, assumed_spikes=True
+        )
         return Imported(graph_copy, hashes, ())
     rates = _read_rates(rate_files, external, recording)
     recording = _recording(rates.recording or recording, samples, steps)

@@ -50,8 +50,8 @@ def write_graphml(graph: SynapseGraph, path: Path, request: Request) -> None:
             "spike_count" in values
         ):  # a current of the input is not an integer, and a key of GraphML has one type
             values["spike_count"] = float(values["spike_count"])
-    numbered = networkx.convert_node_labels_to_integers(digraph)
-    networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
+    numbered_graph = networkx.convert_node_labels_to_integers(digraph)
+    networkx.write_graphml_xml(numbered_graph, str(path), prettyprint=False)
     request.progress(edges, edges)
 
 

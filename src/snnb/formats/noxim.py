@@ -112,10 +112,10 @@ def _scale(request: Request) -> float:
 def _check(graph: SynapseGraph, request: Request) -> None:
     traffic, scale = _traffic(request), _scale(request)
     senders, sender = np.unique(traffic.source, axis=0, return_inverse=True)
-    sent = np.bincount(sender.ravel(), traffic.spikes, len(senders))
-    busiest = float(sent.max(initial=0.0))
+    sent_spikes = np.bincount(sender.ravel(), traffic.spikes, len(senders))
+    busiest = float(sent_spikes.max(initial=0.0))
     if busiest * scale > 1:
-        x, y = senders[sent.argmax()].tolist()
+        x, y = senders[sent_spikes.argmax()].tolist()
         raise UsageError(
             f"noxim: router {x}, {y} would send {busiest * scale:.4g} packets per cycle, at most 1 is possible; give "
             f"--scale (packets per cycle / spikes per time step), at most {_rounded_down(1 / busiest)}"

@@ -115,8 +115,8 @@ def read(path: Path) -> ListedGraph:
     if len(set(shapes.values())) > 1 or values["source"].ndim != 1:
         fault = f"its arrays have different lengths, or several axes: {shapes}"
         raise DamagedError(path, fault)
-    named = "source_group" in columns or values["source"].dtype.kind == "U"
-    graph = graph_of_table(_ArrayTable(path, columns, named, values))
+    has_names = "source_group" in columns or values["source"].dtype.kind == "U"
+    graph = graph_of_table(_ArrayTable(path, columns, has_names, values))
     return replace(graph, notes=(*graph.notes, *unread_note(arrays)))
 
 
@@ -127,10 +127,10 @@ class _ArrayTable(EdgeTable):
         self,
         path: Path,
         columns: Mapping[str, str],
-        named: bool,
+        has_names: bool,
         values: Mapping[str, np.ndarray],
     ) -> None:
-        super().__init__(path, columns, named)
+        super().__init__(path, columns, has_names)
         self._values = values
 
     def batches(self) -> Generator[Mapping[str, np.ndarray], None, None]:

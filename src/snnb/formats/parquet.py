@@ -161,9 +161,9 @@ def read(path: Path) -> ListedGraph:
     texts = [name for name in columns.values() if schema.field(name).type in text_types]
     end_types = [schema.field(columns[end]).type for end in ("source", "target")]
     has_ids = all(map(_is_numeric, end_types))
-    named = "source_group" in columns or not has_ids
+    has_names = "source_group" in columns or not has_ids
     graph = graph_of_table(
-        _ParquetTable(path, columns, named, edge_files, texts),
+        _ParquetTable(path, columns, has_names, edge_files, texts),
         nodes,
     )
     return replace(
@@ -198,12 +198,12 @@ class _ParquetTable(EdgeTable):
         self,
         path: Path,
         columns: Mapping[str, str],
-        named: bool,
+        has_names: bool,
         files: Sequence[Path],
         texts: Sequence[str],
     ) -> None:
         """Read the `columns` of `files`; `texts` are the names of columns of text."""
-        super().__init__(path, columns, named)
+        super().__init__(path, columns, has_names)
         self._files = files
         self._texts = list(texts)
 

@@ -113,7 +113,7 @@ def _write_on_cluster(
     graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request
 ) -> Iterator[int]:
     """Write parts with the workers of a cluster on a shared file system; yield their edges."""
-    shared = _Shared(
+    common = _Shared(
         graph.path.resolve(),
         sha256_of(graph.path),
         folder.resolve(),
@@ -125,34 +125,36 @@ def _write_on_cluster(
             1, min(max(threads), -(-len(parts) // len(threads)))
         )  # parts of a call
         calls = (parts[i : i + size] for i in range(0, len(parts), size))
-        yield from results(client, _open, _write, shared, calls)
+        yield from results(client, _open, _write, common, calls)
 
 
-def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
+def _open(common: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     """Open the graph in a worker; raise `InputError` if the worker has other files."""
-    if not shared.folder.is_dir():
+    if not common.folder.is_dir():
         raise InputError(
-            f"a worker of the cluster cannot access {shared.folder.parent.parent}; give --output in a directory that "
+            f"a worker of the cluster cannot access {common.folder.parent.parent}; give --output in a directory that "
             "all workers share under the same path"
         )
-    if not shared.graph.is_file() or sha256_of(shared.graph) != shared.digest:
+    if not common.graph.is_file() or sha256_of(common.graph) != common.digest:
         raise InputError(
-            f"a worker of the cluster cannot access {shared.graph}; put the run into a directory that all workers "
+            f"a worker of the cluster cannot access {common.graph}; put the run into a directory that all workers "
             "share under the same path"
         )
-    graph = SynapseGraph.open(shared.graph)
+    graph = SynapseGraph.open(common.graph)
     return (
-        shared,
-        graph.with_integers() if shared.request.options.integers else graph,
+        common,
+        graph.with_integers() if common.request.options.integers else graph,
         threads,
     )
 
 
-def _write(opened: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]) -> int:
+def _write(
+    worker_state: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]
+) -> int:
     """Write parts in a worker; return the number of their edges."""
-    shared, graph, threads = opened
+    common, graph, threads = worker_state
     return sum(
-        _write_with_threads(graph, shared.folder, parts, shared.request, threads)
+        _write_with_threads(graph, common.folder, parts, common.request, threads)
     )
 
 

@@ -157,13 +157,13 @@ def _read_csv(
         is_id = text.isdecimal() and len(text) <= MOST_DIGITS and not graph.named
         node = ids.get(text, int(text) if is_id else -1)
         if not 0 <= node < graph.nodes:
-            named = (
+            has_names = (
                 f"; its neurons have names such as {next(iter(ids))!r}"
                 if graph.named
                 else ""
             )
             raise DamagedError(
-                path, f"line {number}: the graph has no neuron {text[:40]!r}{named}"
+                path, f"line {number}: the graph has no neuron {text[:40]!r}{has_names}"
             )
         if not np.isnan(spikes[node]):
             raise DamagedError(
@@ -174,17 +174,17 @@ def _read_csv(
 
 
 def _complete(path: Path, spikes: np.ndarray, graph: ListedGraph) -> Rates:
-    missing = np.flatnonzero(np.isnan(spikes))
-    if missing.size:
-        raise missing_names(path, graph.populations, missing)
+    missing_nodes = np.flatnonzero(np.isnan(spikes))
+    if missing_nodes.size:
+        raise missing_names(path, graph.populations, missing_nodes)
     return Rates(spikes)
 
 
-def _number(path: Path, line: int, text: str, expected: str = "") -> float:
+def _number(path: Path, line: int, text: str, form: str = "") -> float:
     try:
         value = float(text)
     except ValueError:
-        advice = f"; {expected}" if expected else ""
+        advice = f"; {form}" if form else ""
         raise DamagedError(
             path, f"line {line}: {text.strip()[:40]!r} is not a number{advice}"
         ) from None

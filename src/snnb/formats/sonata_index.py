@@ -48,26 +48,26 @@ def write_indices(
             group.create_group(f"indices/{name}"),
             sum(population.size for population in populations),
         )
-        of_node = index.create_dataset(
+        node_ranges = index.create_dataset(
             "node_id_to_ranges", (nodes, 2), np.uint64, track_times=False
         )
-        index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
-        of_range = index.create_dataset(
+        index["node_id_to_range"] = node_ranges  # bmtk's name for it, a hard link
+        range_edges = index.create_dataset(
             "range_to_edge_id", (0, 2), np.uint64, maxshape=(None, 2), track_times=False
         )
         node = written = 0
         for population in populations:
             for indptr, edges in lists(population, projections, offsets):
                 neurons = indptr.size - 1
-                first = np.empty(neurons + 1, np.int64)
-                merged = merge_adjacent(indptr, edges, first)
-                first += written
-                of_node[node : node + neurons] = np.stack(
-                    [first[:-1], first[1:]], axis=1
+                first_range = np.empty(neurons + 1, np.int64)
+                n_ranges = merge_adjacent(indptr, edges, first_range)
+                first_range += written
+                node_ranges[node : node + neurons] = np.stack(
+                    [first_range[:-1], first_range[1:]], axis=1
                 ).astype(np.uint64)
-                of_range.resize(written + merged, axis=0)
-                of_range[written:] = edges[:merged]
-                node, written = node + neurons, written + merged
+                range_edges.resize(written + n_ranges, axis=0)
+                range_edges[written:] = edges[:n_ranges]
+                node, written = node + neurons, written + n_ranges
                 if lists is _by_target:
                     done(int(indptr[-1]))
 
@@ -78,18 +78,18 @@ def _by_source(
     offsets: Sequence[int],
 ) -> Lists:
     """List the edges of each source, a range for each of its projections."""
-    own = [
+    block_edges = [
         (p.out_degrees, offset)
         for p, offset in zip(projections, offsets)
         if p.source is population
     ]
     degrees = (
-        np.array([degrees for degrees, _ in own], np.int64)
-        .reshape(len(own), population.size)
+        np.array([degrees for degrees, _ in block_edges], np.int64)
+        .reshape(len(block_edges), population.size)
         .T
     )
     ends = np.cumsum(degrees, axis=0) + np.array(
-        [offset for _, offset in own], np.int64
+        [offset for _, offset in block_edges], np.int64
     )
     ranges_of = np.stack([ends - degrees, ends], axis=-1)[degrees > 0].astype(np.uint64)
     yield np.concatenate([[0], np.cumsum(np.count_nonzero(degrees, axis=1))]), ranges_of
@@ -101,14 +101,16 @@ def _by_target(
     offsets: Sequence[int],
 ) -> Lists:
     """List the edges of each target one by one."""
-    own = [
+    block_edges = [
         (p, offset) for p, offset in zip(projections, offsets) if p.target is population
     ]
-    following = [offset + np.cumsum(p.out_degrees) - p.out_degrees for p, offset in own]
+    following = [
+        offset + np.cumsum(p.out_degrees) - p.out_degrees for p, offset in block_edges
+    ]
     degrees = in_degrees(projections, population)
     for start, stop in ranges(degrees, CHUNK):
         targets, edges = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for (projection, _), next_edges in zip(own, following):
+        for (projection, _), next_edges in zip(block_edges, following):
             targets.append(
                 np.repeat(np.arange(stop - start), projection.in_degrees[start:stop])
             )
@@ -134,17 +136,19 @@ def take_edges(source: np.ndarray, following: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def merge_adjacent(indptr: np.ndarray, edges: np.ndarray, first: np.ndarray) -> int:
-    """Merge ranges of a neuron that follow upon each other, in place; `first` receives where each neuron's begin."""
-    merged = 0
+def merge_adjacent(
+    indptr: np.ndarray, edges: np.ndarray, first_range: np.ndarray
+) -> int:
+    """Merge ranges of a neuron that follow upon each other, in place; `first_range` receives where each neuron's begin."""
+    n_ranges = 0
     for neuron in range(indptr.size - 1):
-        first[neuron] = merged
+        first_range[neuron] = n_ranges
         for k in range(indptr[neuron], indptr[neuron + 1]):
-            if merged > first[neuron] and edges[merged - 1, 1] == edges[k, 0]:
-                edges[merged - 1, 1] = edges[k, 1]
+            if n_ranges > first_range[neuron] and edges[n_ranges - 1, 1] == edges[k, 0]:
+                edges[n_ranges - 1, 1] = edges[k, 1]
             else:
-                edges[merged, 0] = edges[k, 0]
-                edges[merged, 1] = edges[k, 1]
-                merged += 1
-    first[indptr.size - 1] = merged
-    return merged
+                edges[n_ranges, 0] = edges[k, 0]
+                edges[n_ranges, 1] = edges[k, 1]
+                n_ranges += 1
+    first_range[indptr.size - 1] = n_ranges
+    return n_ranges

@@ -42,12 +42,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         path / "weight_info.txt"
     ).open("wb") as weights:
         for node, indptr, target, weight in part.rows(TEXT_BATCH):
-            filled, starts = nonempty_rows(indptr)
+            rows_with_edges, starts = nonempty_rows(indptr)
             for file, values in (
                 (connections, texts(target)),
                 (weights, texts(weight, exact)),
             ):
-                file.write(lines(texts(node[filled]), " ", rows(starts, values)))
+                file.write(
+                    lines(texts(node[rows_with_edges]), " ", rows(starts, values))
+                )
             counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:
@@ -59,9 +61,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _spike_lines(
-    path: Path, population: GraphPopulation, first: int
+    path: Path, population: GraphPopulation, first_node: int
 ) -> Iterator["pyarrow.Buffer"]:
-    """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`.
+    """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first_node`.
 
     Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
     """
@@ -70,14 +72,14 @@ def _spike_lines(
         1,
     )  # sample, neuron and step of each spike; steps of a sample
     if population.coding != "current":
-        recorded = read_spike_times(path, [population.name])
+        spike_times = read_spike_times(path, [population.name])
         spikes, steps = (
-            recorded.spikes[population.name].astype(np.int64),
-            recorded.steps,
+            spike_times.spikes[population.name].astype(np.int64),
+            spike_times.steps,
         )
-        spikes -= [recorded.samples.start, 0, 0]
+        spikes -= [spike_times.samples.start, 0, 0]
         if (spikes < 0).any() or (
-            spikes >= [len(recorded.samples), population.size, steps]
+            spikes >= [len(spike_times.samples), population.size, steps]
         ).any():
             raise DamagedError(
                 path,
@@ -89,9 +91,21 @@ def _spike_lines(
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
     for start, stop in ranges(np.diff(begin), BATCH):
-        neuron, own = first + np.arange(start, stop), begin[start : stop + 1]
-        numbers = np.insert(times[own[0] : own[-1]], own[:-1] - own[0], neuron)
-        yield lines(rows(own - own[0] + np.arange(own.size), texts(numbers)))
+        neuron, begin_of_neuron = (
+            first_node + np.arange(start, stop),
+            begin[start : stop + 1],
+        )
+        numbers = np.insert(
+            times[begin_of_neuron[0] : begin_of_neuron[-1]],
+            begin_of_neuron[:-1] - begin_of_neuron[0],
+            neuron,
+        )
+        yield lines(
+            rows(
+                begin_of_neuron - begin_of_neuron[0] + np.arange(begin_of_neuron.size),
+                texts(numbers),
+            )
+        )
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

@@ -101,10 +101,10 @@ class EdgeTable(ABC):
         Whether neurons have names, not ids.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], named: bool) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str], has_names: bool) -> None:
         self.path = path
         self.columns = columns
-        self.named = named
+        self.named = has_names
 
     @abstractmethod
     def batches(self) -> Generator[Mapping[str, np.ndarray], None, None]:

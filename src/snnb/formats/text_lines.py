@@ -31,5 +31,5 @@ def lines(*parts: Union["pyarrow.StringArray", str]) -> "pyarrow.Buffer":
     """Return a line for each row of some columns of texts, which follow each other; a str is the same in each line."""
     from pyarrow import compute, py_buffer
 
-    joined = compute.binary_join_element_wise(*parts, "\n", "")
-    return joined.buffers()[2] if len(joined) else py_buffer(b"")
+    line_texts = compute.binary_join_element_wise(*parts, "\n", "")
+    return line_texts.buffers()[2] if len(line_texts) else py_buffer(b"")

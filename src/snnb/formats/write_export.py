@@ -57,17 +57,19 @@ def export(
         )
     exporter = find_format(format)
     refuse_foreign_options(format, request.options)
-    described = not exporter.directory and (exporter.nodes_file or origin is not None)
-    labelled = graph.names is not None and not (
+    has_node_table = not exporter.directory and (
+        exporter.nodes_file or origin is not None
+    )
+    has_labels = graph.names is not None and not (
         exporter.directory or exporter.nodes_file or exporter.has_names
     )
     siblings = {
         description_path(
             target
-        ): described,  # the first: it lets `--force` replace the others
+        ): has_node_table,  # the first: it lets `--force` replace the others
         sibling(target, NODES_ENDING): exporter.nodes_file,
         sibling(target, ARCHITECTURE_ENDING): request.on_cores is not None,
-        sibling(target, NAMES_ENDING): labelled,
+        sibling(target, NAMES_ENDING): has_labels,
     }
     written = [path for path, is_written in siblings.items() if is_written]
     is_exported = find_description(description_path(target)) is not None
@@ -79,7 +81,7 @@ def export(
         )
     for path in () if is_exported else written:
         refuse_foreign(path)
-    outdated = [
+    outdated_files = [
         path
         for path in siblings
         if is_exported and target.exists() and path not in written
@@ -101,7 +103,9 @@ def export(
     if warning is not None:
         say(f"export: {warning}")
     description = describe(graph, format, exporter, request, origin)
-    atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
+    atomic = atomic_path(
+        target, force=force, companions=written, outdated_names=outdated_files
+    )
     with atomic as temporary, raise_on_full_disk(temporary.parent):
         exporter.write(graph, temporary, request)
         if exporter.directory:
@@ -114,13 +118,13 @@ def export(
             sibling(temporary, ARCHITECTURE_ENDING).write_text(
                 architecture, encoding="utf-8"
             )
-        if labelled:
+        if has_labels:
             part = exporter.part_of(graph, request)
             labels = (graph.names or [])[part.first : part.first + part.nodes]
             sibling(temporary, NAMES_ENDING).write_text(
                 "".join(f"{label}\n" for label in labels), encoding="utf-8"
             )
-        if described:
+        if has_node_table:
             write_json(description_path(temporary), description)
     size_bytes = sum(
         path.stat().st_size
@@ -143,7 +147,9 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
     """Raise `UsageError` for an option that only other formats have."""
     for name in ExportOptions.model_fields:
         having = [
-            other for other, exporter in FORMATS.items() if name in exporter.own_options
+            format_name
+            for format_name, exporter in FORMATS.items()
+            if name in exporter.own_options
         ]
         if (
             having

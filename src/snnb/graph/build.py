@@ -29,7 +29,7 @@ from snnb.network.read_network import read_network
 
 
 def build_graph(
-    parsed: Path,
+    parsed_file: Path,
     target: Path,
     *,
     counts: Optional[Path] = None,
@@ -46,7 +46,7 @@ def build_graph(
     synapses: `mean`, 1 / (taps in the window), as simulated, or `one`, as in
     snnbuilder's graphs.
     """
-    network = read_network(parsed)
+    network = read_network(parsed_file)
     names = [volume.name for volume in (network.input, *network.populations)]
     recording = arrays = None
     if counts is not None:
@@ -65,7 +65,7 @@ def build_graph(
             file.attrs["format"] = FORMAT
             file.attrs["version"] = VERSION
             file.attrs["pool_weight"] = pool_weight
-            file.attrs["parsed_sha256"] = sha256_of(parsed)
+            file.attrs["parsed_sha256"] = sha256_of(parsed_file)
             unit = "currents" if network.trained_spiking else "thresholds"
             edge_unit = unit if recording is None else f"{unit} per time step"
             file.attrs["edge_unit"] = edge_unit

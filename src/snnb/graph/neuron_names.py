@@ -142,11 +142,11 @@ def write_names(
     group.create_dataset(path, data=values, dtype=kind, track_times=False)
 
 
-def read_names(stored: h5py.Dataset) -> np.ndarray:
+def read_names(dataset: h5py.Dataset) -> np.ndarray:
     """Read names of fixed or variable length: str in an array of objects, flat."""
-    budget_of(stored).draw(stored.size, f"names in {stored.name}", NAME_BYTES)
+    budget_of(dataset).draw(dataset.size, f"names in {dataset.name}", NAME_BYTES)
     texts = []
-    for text in whole(stored).ravel().tolist():
+    for text in whole(dataset).ravel().tolist():
         texts.append(text.decode() if isinstance(text, bytes) else text)
     return as_names(texts)
 

@@ -66,12 +66,12 @@ class GraphProjection:
         ends: Tuple[GraphPopulation, GraphPopulation],
         nodes: int,
         rule: str,
-        merged: bool,
+        has_repeats: bool,
         connections: Sequence[Connection] = (),
     ) -> None:
         self.source, self.target = ends
         self.rule = rule
-        self.merged = merged
+        self.merged = has_repeats
         self.connections = tuple(connections)
         self._nodes = nodes
 
@@ -209,8 +209,8 @@ class KernelProjection(GraphProjection):
         source = connections[0].source
         target = connections[0].target
         rule = " + ".join(connection.layer.kind for connection in connections)
-        merged = len(connections) > 1 or connections[0].parallel
-        super().__init__((source, target), nodes, rule, merged, connections)
+        has_repeats = len(connections) > 1 or connections[0].parallel
+        super().__init__((source, target), nodes, rule, has_repeats, connections)
 
     @cached_property
     def out_degrees(self) -> np.ndarray:

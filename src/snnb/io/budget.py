@@ -71,8 +71,8 @@ class Budget:
         ResourceError
             The memory that is available is too small for this array.
         """
-        needed = number * item_bytes
-        self._bytes += needed
+        needed_bytes = number * item_bytes
+        self._bytes += needed_bytes
         limit = FREE_BYTES + BYTES_PER_BYTE * self.size
         if self._bytes > limit:
             raise DamagedError(
@@ -82,7 +82,7 @@ class Budget:
                 f"{self.size:,} bytes is read",
             )
         if in_memory:
-            self._unchecked_bytes += needed
+            self._unchecked_bytes += needed_bytes
         if self._unchecked_bytes > CHECKED_BYTES:
             require_memory(self._unchecked_bytes, f"{self.path}: the {number:,} {unit}")
             self._unchecked_bytes = 0

@@ -44,11 +44,11 @@ def faults_in_words(
     error: ValidationError,
     kind: Type[BaseModel] = BaseModel,
     data: object = None,
-    unknown: str = "",
+    unknown_text: str = "",
 ) -> str:
     """Return the faults of a document, of type `kind` and content `data`, in one line, each with its place.
 
-    Without `data`, pydantic's names of the members of a union remain in the places. `unknown` are words for an unknown
+    Without `data`, pydantic's names of the members of a union remain in the places. `unknown_text` are words for an unknown
     key, by default the key that is meant, or all keys of its mapping.
     """
     faults: Dict[Place, List[str]] = {}
@@ -65,7 +65,7 @@ def faults_in_words(
             else words.format(value=_shown(wrong["input"]), **wrong.get("ctx", {}))
         )
         if wrong["type"] == "extra_forbidden":
-            text = unknown or f"unknown key{_meant(place, kind)}"
+            text = unknown_text or f"unknown key{_meant(place, kind)}"
         if text not in faults.setdefault(place, []):
             faults[place].append(text[:LONGEST_FAULT])
     inner = {place[:length] for place in faults for length in range(len(place))}
@@ -84,26 +84,26 @@ def faults_in_words(
     return "; ".join([*lines[:MOST_FAULTS], *more])
 
 
-def _place(location: Place, data: Any, missing: bool) -> Place:
+def _place(location: Place, data: Any, is_missing: bool) -> Place:
     """Return the keys and indices of a location in the data, without pydantic's names of the members of a union.
 
-    `missing` says whether the last key or index is not in the data.
+    `is_missing` says whether the last key or index is not in the data.
     """
     if location[-1:] == (
         "[key]",
     ):  # the key itself is at fault; pydantic may write it as text
-        location, missing = location[:-1], True
+        location, is_missing = location[:-1], True
     place: List[Any] = []
-    for part in location[:-1] if missing else location:
-        known = (
+    for part in location[:-1] if is_missing else location:
+        known_names = (
             part in data
             if isinstance(data, dict)
             else isinstance(data, list) and part in range(len(data))
         )
-        if known:
+        if known_names:
             data = data[part]
             place.append(part)
-    return (*place, *(location[-1:] if missing else ()))
+    return (*place, *(location[-1:] if is_missing else ()))
 
 
 def _shown(value: object) -> str:

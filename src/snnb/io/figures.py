@@ -99,10 +99,10 @@ def plain(name: str, longest: int = 32) -> str:
     `…` replaces the middle of a name of more than `longest` characters.
     """
     glyphs = get_font(findfont(FontProperties())).get_charmap()
-    drawn = "".join(
+    characters = "".join(
         char if ord(char) in glyphs else "?" for char in shortened(name, longest)
     )
-    return drawn.replace("$", r"\$")
+    return characters.replace("$", r"\$")
 
 
 def legend_width(names: Sequence[str], columns: int) -> float:
@@ -145,16 +145,20 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())
-    least = LABEL / height * (high - low)
-    chosen: List[int] = []
+    min_distance = LABEL / height * (high - low)
+    labelled_rows: List[int] = []
     for i in range(len(names)):
         last = i == len(names) - 1
-        while last and chosen and middles[i] - middles[chosen[-1]] < least:
-            chosen.pop()
-        if not chosen or middles[i] - middles[chosen[-1]] >= least:
-            chosen.append(i)
-    axes.set_yticks(middles[chosen])
-    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="small")
+        while (
+            last
+            and labelled_rows
+            and middles[i] - middles[labelled_rows[-1]] < min_distance
+        ):
+            labelled_rows.pop()
+        if not labelled_rows or middles[i] - middles[labelled_rows[-1]] >= min_distance:
+            labelled_rows.append(i)
+    axes.set_yticks(middles[labelled_rows])
+    axes.set_yticklabels([plain(names[i]) for i in labelled_rows], fontsize="small")
 
 
 def label_points(
@@ -176,7 +180,9 @@ def label_points(
     )
     inside = axes.get_window_extent(renderer)
     places = axes.transData.transform(np.stack([x, y], axis=1)) if len(names) else []
-    taken = [Bbox.from_bounds(*(place - size / 2), size, size) for place in places]
+    label_boxes = [
+        Bbox.from_bounds(*(place - size / 2), size, size) for place in places
+    ]
     line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": MARKER / 2}
     style = {"fontsize": "x-small", "verticalalignment": "center", "in_layout": False}
     above = [LINE * (row + 0.5) for row in range(ROWS)]
@@ -197,9 +203,9 @@ def label_points(
             label.update_positions(renderer)
             box = Text.get_window_extent(label, renderer)
             within = all(inside.contains(*corner) for corner in box.corners())
-            if within and not any(box.overlaps(other) for other in taken):
+            if within and not any(box.overlaps(label_box) for label_box in label_boxes):
                 label.arrow_patch.set_visible(height > LINE)
-                taken.append(box)
+                label_boxes.append(box)
                 break
         else:
             label.remove()

@@ -97,13 +97,15 @@ def naming(path: Path, hidden: Optional[Path] = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = error.filename2 or error.filename  # of a copy, the former is the target
+        file_name = (
+            error.filename2 or error.filename
+        )  # of a copy, the former is the target
         is_hidden = (
-            isinstance(named, (str, Path))
+            isinstance(file_name, (str, Path))
             and hidden is not None
-            and str(named).startswith(str(hidden))
+            and str(file_name).startswith(str(hidden))
         )
-        if error.errno is None or (named is not None and not is_hidden):
+        if error.errno is None or (file_name is not None and not is_hidden):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
@@ -160,10 +162,10 @@ def raise_on_full_disk(directory: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        reported = getattr(error, "errno", None) in FULL or any(
+        is_full = getattr(error, "errno", None) in FULL or any(
             f"errno = {number}," in str(error) for number in FULL
         )
-        if reported or shutil.disk_usage(directory).free < BLOCK:
+        if is_full or shutil.disk_usage(directory).free < BLOCK:
             raise ResourceError(
                 f"{directory.parent}: {ADVICE[errno.ENOSPC]}"
             ) from error
@@ -190,12 +192,12 @@ def atomic_path(
     *,
     force: bool,
     companions: Sequence[Path] = (),
-    outdated: Sequence[Path] = (),
+    outdated_names: Sequence[Path] = (),
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
     `companions` are further files in the directory of `target`, which the block writes next
-    to the temporary path. `outdated` are files there that describe the former target; they
+    to the temporary path. `outdated_names` are files there that describe the former target; they
     are removed on success. After an error all are as before. Raise `UsageError` if `target`
     exists and `force` is false, if its directory does not exist, or if a pipe, socket or
     device is in its place.
@@ -216,8 +218,12 @@ def atomic_path(
                     )  # another process may have written it meanwhile
                 names = [path.name for path in (target, *companions)]
                 is_directory = temporary.is_dir() or target.is_dir()
-                if is_directory or companions or any(map(os.path.lexists, outdated)):
-                    _replace_all(scratch, names, [path.name for path in outdated])
+                if (
+                    is_directory
+                    or companions
+                    or any(map(os.path.lexists, outdated_names))
+                ):
+                    _replace_all(scratch, names, [path.name for path in outdated_names])
                 else:  # rename(2) replaces one file without a moment in which it does not exist
                     temporary.replace(target)
                 is_complete = True
@@ -345,21 +351,27 @@ def _is_leftover(scratch: Path, target: str) -> bool:
 LONGEST_RECORD = 4096  # bytes of `.owner`
 
 
-def _replace_all(scratch: Path, names: Sequence[str], outdated: Sequence[str]) -> None:
-    """Move the entries `names` of the temporary directory to their places, and remove the files `outdated`.
+def _replace_all(
+    scratch: Path, names: Sequence[str], outdated_names: Sequence[str]
+) -> None:
+    """Move the entries `names` of the temporary directory to their places, and remove the files `outdated_names`.
 
     The first name is that of the data, and the others those of descriptions.
     """
     folder = scratch.parent
-    replaced = {name: os.path.lexists(folder / name) for name in (*names, *outdated)}
+    existence = {
+        name: os.path.lexists(folder / name) for name in (*names, *outdated_names)
+    }
     aside = scratch / REPLACED
     aside.mkdir()
     journal = scratch / JOURNAL
-    journal.write_text(json.dumps(replaced), encoding="utf-8")
+    journal.write_text(json.dumps(existence), encoding="utf-8")
     sync_directory(journal)
     sync_directory(scratch)
     # A kill in between leaves the data, old or new, without a description until the next command.
-    for name in reversed([name for name, existed in replaced.items() if existed]):
+    for name in reversed(
+        [name for name, file_existed in existence.items() if file_existed]
+    ):
         is_file = name == names[0] and not (scratch / name).is_dir()
         _set_aside(folder / name, aside / name, stays=is_file)
     for name in names:
@@ -379,9 +391,9 @@ def _set_aside(place: Path, aside: Path, *, stays: bool) -> None:
 def _discard(scratch: Path) -> None:
     """Restore files whose replacement is not complete, and remove a temporary directory, its record last."""
     aside = scratch / REPLACED
-    for name, existed in _journal(scratch / JOURNAL).items():
+    for name, file_existed in _journal(scratch / JOURNAL).items():
         place = scratch.with_name(name)
-        if not existed:
+        if not file_existed:
             remove(place)
         elif os.path.lexists(aside / name):
             remove(place)
@@ -399,10 +411,10 @@ def _journal(path: Path) -> Dict[str, bool]:
     One that is not complete was being written when nothing was replaced yet.
     """
     try:
-        replaced = json.loads(path.read_text(encoding="utf-8"))
+        existence = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    names = replaced if isinstance(replaced, dict) else {}
+    names = existence if isinstance(existence, dict) else {}
     is_valid = all(PurePosixPath(name).name == name for name in names)
     return names if is_valid else {}
 
@@ -415,22 +427,22 @@ def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:
 
 def refuse_foreign(
     path: Path,
-    own: Collection[str] = (),
+    own_names: Collection[str] = (),
     *,
     mark: str = "",
     error: Type[SnnbError] = UsageError,
 ) -> None:
     """Raise `error` if `path` is a link, or if replacing it would lose a file that `snnb` has not written.
 
-    A file was written by `snnb` if `mark` is in its first 2 KiB, and a directory if it holds only the files `own`,
+    A file was written by `snnb` if `mark` is in its first 2 KiB, and a directory if it holds only the files `own_names`,
     paths relative to it.
     """
     refuse_link(path, error)
     if not path.exists():
         return
-    known = {
+    known_names = {
         str(part)
-        for name in own
+        for name in own_names
         for part in (PurePosixPath(name), *PurePosixPath(name).parents)
     }
     for entry in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -441,7 +453,7 @@ def refuse_foreign(
             is_own = (
                 not entry.is_symlink()
                 and entry != path
-                and entry.relative_to(path).as_posix() in known
+                and entry.relative_to(path).as_posix() in known_names
             )
         if not is_own:
             raise error(

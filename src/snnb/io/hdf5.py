@@ -207,57 +207,57 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
             write_array(target, name, item[()])
 
 
-def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
+def whole(dataset: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     """Read a dataset, after drawing its bytes.
 
     One that was never written takes no space in the file.
     """
-    if isinstance(stored, np.ndarray):
-        return stored
-    shape, dtype = stored.shape, stored.dtype
-    _draw(stored, math.prod(shape or ()))
+    if isinstance(dataset, np.ndarray):
+        return dataset
+    shape, dtype = dataset.shape, dataset.dtype
+    _draw(dataset, math.prod(shape or ()))
     if dtype.kind == "O" and shape and h5py.check_dtype(vlen=dtype) is not None:
-        return _texts(stored)
-    return stored[()]
+        return _texts(dataset)
+    return dataset[()]
 
 
-def read_rows(stored: h5py.Dataset, first: int, stop: int) -> np.ndarray:
-    """Read the rows of a dataset from `first` to `stop`, after drawing their bytes."""
-    rows = max(0, min(stop, len(stored)) - first)
-    _draw(stored, rows * math.prod(stored.shape[1:]))
-    return stored[first:stop]
+def read_rows(dataset: h5py.Dataset, first_row: int, stop: int) -> np.ndarray:
+    """Read the rows of a dataset from `first_row` to `stop`, after drawing their bytes."""
+    rows = max(0, min(stop, len(dataset)) - first_row)
+    _draw(dataset, rows * math.prod(dataset.shape[1:]))
+    return dataset[first_row:stop]
 
 
-def _draw(stored: h5py.Dataset, number: int) -> None:
+def _draw(dataset: h5py.Dataset, number: int) -> None:
     """Draw the bytes of a number of values, or those of a larger chunk.
 
     HDF5 unpacks a complete chunk to read a part of it.
     """
-    budget, item_bytes = budget_of(stored), stored.dtype.itemsize
-    if stored.chunks is not None:
-        size, chunk = math.prod(stored.shape), math.prod(stored.chunks)
+    budget, item_bytes = budget_of(dataset), dataset.dtype.itemsize
+    if dataset.chunks is not None:
+        size, chunk = math.prod(dataset.shape), math.prod(dataset.chunks)
         if chunk * item_bytes > max(SCRATCH_BYTES, size * item_bytes):
-            fault = f"{stored.name} has {size:,} values in a chunk"
+            fault = f"{dataset.name} has {size:,} values in a chunk"
             raise DamagedError(budget.path, f"{fault} of {chunk * item_bytes:,} bytes")
         number = max(number, chunk)
-    budget.draw(number, f"values of {stored.name}", item_bytes)
+    budget.draw(number, f"values of {dataset.name}", item_bytes)
 
 
-def _texts(stored: h5py.Dataset) -> np.ndarray:
+def _texts(dataset: h5py.Dataset) -> np.ndarray:
     """Read texts, or arrays, of variable length, in blocks.
 
     The dataset has references, of which several may be to one text.
     """
-    budget = budget_of(stored)
-    texts = np.empty(stored.shape, object)
-    rows = max(1, TEXTS // max(1, math.prod(stored.shape[1:])))
-    for first in range(0, len(stored), rows):
-        block = stored[first : first + rows]
+    budget = budget_of(dataset)
+    texts = np.empty(dataset.shape, object)
+    rows = max(1, TEXTS // max(1, math.prod(dataset.shape[1:])))
+    for first_row in range(0, len(dataset), rows):
+        block = dataset[first_row : first_row + rows]
         length = 0
         for text in block.ravel().tolist():
             length += len(text) * getattr(text, "itemsize", 1)
-        budget.draw(length, f"bytes of text in {stored.name}")
-        texts[first : first + rows] = block
+        budget.draw(length, f"bytes of text in {dataset.name}")
+        texts[first_row : first_row + rows] = block
     return texts
 
 
@@ -266,20 +266,20 @@ _maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = (
 )  # while an array needs them
 
 
-def mapped_array(stored: h5py.Dataset) -> np.ndarray:
+def mapped_array(dataset: h5py.Dataset) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
-    offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
+    offset, descriptor = dataset.id.get_offset(), dataset.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
-        return whole(stored)
+        return whole(dataset)
     status = os.fstat(descriptor)
     file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-    mapped = _maps.get(file)
+    memory_map = _maps.get(file)
     if (
-        mapped is None
+        memory_map is None
     ):  # one for all arrays of the file, since each has a file descriptor
-        mapped = _maps[file] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(
-        stored.shape
+        memory_map = _maps[file] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(memory_map, dataset.dtype, dataset.size, offset).reshape(
+        dataset.shape
     )
 
 

@@ -68,9 +68,9 @@ def load_archive(
             with archive.open(member) as file:
                 arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
                 file.read(1)  # at its end, zipfile compares the checksum
-    missing = [name for name in must if name not in arrays]
-    if missing:
-        raise DamagedError(path, f"has no array {missing[0]}")
+    missing_names = [name for name in must if name not in arrays]
+    if missing_names:
+        raise DamagedError(path, f"has no array {missing_names[0]}")
     return arrays
 
 

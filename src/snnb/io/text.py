@@ -67,9 +67,9 @@ def unzipped(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading bytes; it may be compressed by gzip, whatever its name."""
     refuse_special(path)
     with path.open("rb") as raw:
-        packed = raw.read(len(GZIP)) == GZIP
+        is_gzip = raw.read(len(GZIP)) == GZIP
         raw.seek(0)
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if is_gzip else raw
 
 
 def read_lines(path: Path) -> List[str]:
@@ -213,29 +213,29 @@ def refuse_deep_yaml(text: str) -> None:
 
     libyaml composes nested values recursively on the stack of C, and a merge (`<<`) copies the values of aliases.
     """
-    values = repeated = 0
-    opened: List[
+    values = n_repeated = 0
+    open_nodes: List[
         Tuple[Optional[str], int]
     ] = []  # anchors of lists and mappings, and the values before
     sizes: Dict[Optional[str], int] = {}  # values of anchors, with repeated ones
     for event in yaml.parse(text, Loader=YAML_LOADER):
         if isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = opened.pop()
+            anchor, before = open_nodes.pop()
             sizes[anchor] = values - before
         elif isinstance(event, yaml.AliasEvent):
-            values, repeated = (
+            values, n_repeated = (
                 values + sizes.get(event.anchor, 0),
-                repeated + sizes.get(event.anchor, 0),
+                n_repeated + sizes.get(event.anchor, 0),
             )
-            if repeated > MOST_REPEATED:
+            if n_repeated > MOST_REPEATED:
                 raise ValueError(
                     f"aliases of YAML repeat more than {MOST_REPEATED:,} values"
                 )
         elif isinstance(event, yaml.NodeEvent):
             if isinstance(event, yaml.CollectionStartEvent):
-                opened.append((event.anchor, values))
+                open_nodes.append((event.anchor, values))
             values, sizes[event.anchor] = values + 1, 1
-        if len(opened) > DEEPEST:
+        if len(open_nodes) > DEEPEST:
             raise ValueError(f"YAML is nested more than {DEEPEST} levels deep")
 
 
@@ -282,14 +282,14 @@ def html_table(
     if left_out > 0:
         cells[MOST_ROWS:] = [[f"… {left_out:,} more"]]
     lines = [("th", head), *(("td", row) for row in cells)]
-    escaped = (
+    html_lines = (
         "".join(
             f'<{tag} style="text-align: left">{html.escape(printable(text))}</{tag}>'
             for text in line
         )
         for tag, line in lines
     )
-    body = "".join(f"<tr>{line}</tr>" for line in escaped if line)
+    body = "".join(f"<tr>{line}</tr>" for line in html_lines if line)
     return f"<table><caption>{html.escape(printable(title))}</caption>{body}</table>"
 
 
@@ -309,8 +309,10 @@ class Document(BaseModel):
     model_config = STRICT
 
     @model_serializer(mode="wrap")
-    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
-        values: Dict[str, object] = plain(self)
+    def _omit_absent(
+        self, serialise: SerializerFunctionWrapHandler
+    ) -> Dict[str, object]:
+        values: Dict[str, object] = serialise(self)
         fields = type(self).model_fields
         return {
             name: value
@@ -333,7 +335,9 @@ def read_document(kind: Type[T], path: Path) -> T:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        unknown = f"unknown to snnb {__version__}, use the snnb that wrote the file"
+        unknown_text = (
+            f"unknown to snnb {__version__}, use the snnb that wrote the file"
+        )
         raise DamagedError(
-            path, faults_in_words(error, kind, parse_json(text, path), unknown)
+            path, faults_in_words(error, kind, parse_json(text, path), unknown_text)
         ) from None

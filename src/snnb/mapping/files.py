@@ -114,7 +114,7 @@ class MappingCost(Cost):
         seed: int = 0,
         seconds: float = 0.0,
         by_step: Optional[StepLoads] = None,
-        recorded: Optional[RecordedSteps] = None,
+        recorded_steps: Optional[RecordedSteps] = None,
     ) -> "MappingCost":
         """Return the cost of a mapped_network network."""
         cost = mapped_network.cost
@@ -137,7 +137,7 @@ class MappingCost(Cost):
             split_overfull=dict(mapped_network.divided_cores) or None,
             assumed_spikes=network.graph.assumed_spikes or None,
             by_step=by_step,
-            recorded=recorded,
+            recorded=recorded_steps,
             hardware=hardware,
             limits={name: kind.limit for name, kind in contents.items()},
             least_cores={name: bounds[name] for name in bounds if name in contents},
@@ -195,12 +195,12 @@ class MappingCost(Cost):
         hardware = self.hardware
         cores = self.cores.cores
         limit_name = max(self.least_cores, key=self.least_cores.__getitem__)
-        least = self.least_cores[limit_name]
+        min_cores = self.least_cores[limit_name]
         text = [
             f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores_text} of "
             f"{hardware.name}, {hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
-            f"no mapping has fewer than {least:,} cores, by the limit of {limit_name}",
+            f"no mapping has fewer than {min_cores:,} cores, by the limit of {limit_name}",
         ]
         n_empty = len(self.per_core["neurons"]) - cores
         if n_empty:

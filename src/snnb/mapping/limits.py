@@ -116,8 +116,10 @@ def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
             for connection in connections:
                 if connection.source in network.populations:
                     part = network.part(connection.source)
-                    least = np.where(connection.out_degrees > 0, cores, 0)
-                    target_cores[part] = np.maximum(target_cores[part], least)
+                    min_reached_cores = np.where(connection.out_degrees > 0, cores, 0)
+                    target_cores[part] = np.maximum(
+                        target_cores[part], min_reached_cores
+                    )
         bounds["memory_bits"] = _divide_up(entries, memory.entries)
     axons = int(target_cores.sum())
     bounds["axons"] = _divide_up(axons, limits.axons)

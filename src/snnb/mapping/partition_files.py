@@ -98,9 +98,9 @@ def _read_cores_by_name(
         if core >= hardware.cores:
             raise _no_such_core(path, line, core, hardware)
         node_core[node] = core
-    without_core = np.flatnonzero(node_core < 0)
-    if without_core.size:
-        raise missing_names(path, populations, without_core)
+    missing_nodes = np.flatnonzero(node_core < 0)
+    if missing_nodes.size:
+        raise missing_names(path, populations, missing_nodes)
     return node_core[network.first :]
 
 

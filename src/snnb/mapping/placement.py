@@ -408,13 +408,13 @@ def _find_eigenvectors(
     matrix = csr_matrix((links.spikes, links.partner, links.indptr), (cores, cores))
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
-    normalised = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
+    laplacian = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
     products = PRODUCTS_OF_ITERATION * matrix.nnz
     iterations = max(2, int(settings.max_products_for_eigenvectors / products))
     try:
         _, vectors = eigsh(
-            normalised,
+            laplacian,
             k=3,
             which="LA",
             v0=start,

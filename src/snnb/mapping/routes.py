@@ -62,8 +62,8 @@ def nearest_ports(ports: np.ndarray, area: Area) -> NearestPorts:
     inside = np.clip(ports - corner, 0, sides - 1)
     hops_to_area = np.abs(ports - corner - inside).sum(axis=1)
     n_ports = len(ports)
-    unreached = np.iinfo(np.int64).max // 2
-    key = np.full(tuple(sides), unreached, np.int64)
+    largest_key = np.iinfo(np.int64).max // 2
+    key = np.full(tuple(sides), largest_key, np.int64)
     np.minimum.at(key, tuple(inside.T), hops_to_area * n_ports + np.arange(n_ports))
     for axis in (0, 1):
         key = _sweep(key, axis, n_ports)
@@ -77,10 +77,10 @@ def _sweep(key: np.ndarray, axis: int, step: int) -> np.ndarray:
 
     With a step of 2, the keys 9, 1, 8, 8 give 9, 1, 3, 5.
     """
-    added = step * np.arange(key.shape[axis])
+    steps_before = step * np.arange(key.shape[axis])
     if axis == 0:
-        added = added[:, None]
-    return np.minimum.accumulate(key - added, axis) + added
+        steps_before = steps_before[:, None]
+    return np.minimum.accumulate(key - steps_before, axis) + steps_before
 
 
 def port_routers(hardware: Hardware) -> np.ndarray:

@@ -206,16 +206,16 @@ class _FlatGraph:
     def _add_graph(self, name: str, group: h5py.Group) -> None:
         """Add the nodes and edges of a nested graph."""
         full_name = self._prefix + name
-        nested = _FlatGraph(group, f"{full_name}.")
-        self.edges.update(nested.edges)
-        self._entries[name] = self._open_end(full_name, nested, "Input", "input")
-        self._exits[name] = self._open_end(full_name, nested, "Output", "output")
-        self._add_nodes(nested.nodes)
+        inner_graph = _FlatGraph(group, f"{full_name}.")
+        self.edges.update(inner_graph.edges)
+        self._entries[name] = self._open_end(full_name, inner_graph, "Input", "input")
+        self._exits[name] = self._open_end(full_name, inner_graph, "Output", "output")
+        self._add_nodes(inner_graph.nodes)
 
     def _open_end(
         self,
         graph_name: str,
-        nested: "_FlatGraph",
+        inner_graph: "_FlatGraph",
         kind: str,
         role: str,
     ) -> str:
@@ -223,7 +223,7 @@ class _FlatGraph:
 
         Return its name.
         """
-        names = nested.names_of_kind(kind)
+        names = inner_graph.names_of_kind(kind)
         if len(names) != 1:
             listing = ", ".join(names) or "none"
             raise NotReadError(
@@ -231,7 +231,7 @@ class _FlatGraph:
                 f"({listing}): an edge that names the graph leads to one"
             )
         [name] = names
-        nested.nodes[name] = NirNode(name, IDENTITY, {}, self._budget)
+        inner_graph.nodes[name] = NirNode(name, IDENTITY, {}, self._budget)
         return name
 
     def _add_edge(

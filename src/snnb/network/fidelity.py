@@ -51,9 +51,9 @@ class Fidelity(Document):
         The line of a change states the loss by this change.
         """
         kind = "accuracy" if self.classifies else "mean squared error"
-        trained = self._format(self.trained)
+        trained_quality = self._format(self.trained)
         samples = f"({self.samples:,} test samples)"
-        lines = [f"ANN {kind}, as trained: {trained} {samples}"]
+        lines = [f"ANN {kind}, as trained: {trained_quality} {samples}"]
         before = self.trained
         for change in self.changes_made:
             after = self.after[change]

@@ -310,11 +310,11 @@ def count_synapses(readings: Sequence[Reading], first_id: int, sources: int) -> 
     degrees = Degrees(out_degrees, in_degrees)
     if not has_repeated:
         return degrees
-    repeated = [o.take(is_repeated[o.source]) for o in occurrences]
+    repeated_occurrences = [o.take(is_repeated[o.source]) for o in occurrences]
     number = np.cumsum(is_repeated)
     for start in range(0, int(number[-1]), SOURCES):
         is_counted = is_repeated & (number > start) & (number <= start + SOURCES)
-        batch = [o.take(is_counted[o.source]) for o in repeated]
+        batch = [o.take(is_counted[o.source]) for o in repeated_occurrences]
         _add_repeated(batch, is_counted, degrees)
     return degrees
 
@@ -371,9 +371,9 @@ def _add_repeated(
     dense_pairs = [np.empty(0, np.int64)]  # source × outputs + output
     for occurrence in occurrences:
         if occurrence.geometry.pairing == "dense":
-            reached = occurrence.reached_outputs()
-            source = occurrence.source[reached.occurrence]
-            dense_pairs.append(source * outputs + reached.output)
+            reached_outputs = occurrence.reached_outputs()
+            source = occurrence.source[reached_outputs.occurrence]
+            dense_pairs.append(source * outputs + reached_outputs.output)
     pairs = np.unique(np.concatenate(dense_pairs))
     source_outputs = np.bincount(pairs // outputs, minlength=degrees.out.size)
     degrees.out[:] += source_outputs * filters
@@ -386,12 +386,12 @@ def _add_repeated(
         geometry = occurrence.geometry
         if geometry.pairing != "diagonal":
             continue
-        reached = occurrence.reached_outputs()
-        source = occurrence.source[reached.occurrence]
-        is_new = ~np.isin(source * outputs + reached.output, pairs)
+        reached_outputs = occurrence.reached_outputs()
+        source = occurrence.source[reached_outputs.occurrence]
+        is_new = ~np.isin(source * outputs + reached_outputs.output, pairs)
         source = source[is_new]
-        output = reached.output[is_new]
-        position = occurrence.position[reached.occurrence[is_new]]
+        output = reached_outputs.output[is_new]
+        position = occurrence.position[reached_outputs.occurrence[is_new]]
         channel = position % geometry.channels
         first_target = output * filters + channel * geometry.multiplier
         first_pair = source * targets + first_target

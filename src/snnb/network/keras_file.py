@@ -82,18 +82,18 @@ def write_model(
     layers: Sequence[StoredLayer],
     *,
     levels: Optional[int] = None,
-    compiled: bool = False,
+    with_compilation: bool = False,
 ) -> None:
     """Write a model as Keras of TensorFlow 2.2 does with `model.save`, without times.
 
     `layers` are in topological order, the input first and the output last. For `levels`
-    see `read_levels`; `compiled` adds loss and metrics, as the toolbox has them.
+    see `read_levels`; `with_compilation` adds loss and metrics, as the toolbox has them.
     """
     description = _describe_model(name, layers)
     with writing(path) as file:
         file.attrs.update(_VERSION)
         file.attrs["model_config"] = json.dumps(description).encode()
-        if compiled:
+        if with_compilation:
             file.attrs["training_config"] = json.dumps(_COMPILED).encode()
         if levels is not None:
             file.attrs[QCFS_LEVELS] = levels

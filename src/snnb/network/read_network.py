@@ -345,7 +345,7 @@ def write_parsed(network: Network, path: Path, name: str) -> None:
     `name` is the name of the model.
     """
     layers = list_layers(network, for_keras=True)
-    write_model(path, name, layers, levels=network.levels, compiled=True)
+    write_model(path, name, layers, levels=network.levels, with_compilation=True)
 
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
@@ -354,17 +354,17 @@ SPIKING = "spiking"
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
-def read_network(path: Path, *, trained: bool = False) -> Network:
+def read_network(path: Path, *, with_training: bool = False) -> Network:
     """Read a parsed model, which Keras wrote with `model.save`, with all its weights.
 
     If the file has the group `spiking`, see `write_spiking`, that network is returned,
-    or with `trained` the network of the Keras model, which is functional and has one
+    or with `with_training` the network of the Keras model, which is functional and has one
     input. Raise `InputError` if the file is missing or damaged, or has a layer of an
     unknown class, `ResourceError` if the neurons of a layer do not fit into memory.
     """
     with reading(path) as file:
         try:
-            if SPIKING in file and not trained:
+            if SPIKING in file and not with_training:
                 return _read_stored(file[SPIKING])
             levels = levels_in(file)
             network = assemble(_read_keras_layers(path, file))
@@ -389,7 +389,7 @@ def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
         return network, None
     with reading(path) as file:
         has_spiking = SPIKING in file
-    return network, read_network(path, trained=True) if has_spiking else network
+    return network, read_network(path, with_training=True) if has_spiking else network
 
 
 def spiking_attributes(path: Path) -> Dict[str, int]:
@@ -398,9 +398,9 @@ def spiking_attributes(path: Path) -> Dict[str, int]:
     One that the network has not is left out.
     """
     with reading(path) as file:
-        stored = file[SPIKING].attrs if SPIKING in file else {}
-        names = [name for name in ("steps", "weight_bits") if name in stored]
-        return {name: int(stored[name]) for name in names}
+        stored_attribute = file[SPIKING].attrs if SPIKING in file else {}
+        names = [name for name in ("steps", "weight_bits") if name in stored_attribute]
+        return {name: int(stored_attribute[name]) for name in names}
 
 
 def write_network(network: Network, group: h5py.Group) -> None:
@@ -443,8 +443,12 @@ def _read_stored(group: h5py.Group) -> Network:
     attributes: Dict[str, Any] = {}
     for name in ATTRIBUTES:
         if name in group.attrs:
-            stored = group.attrs[name]
-            attributes[name] = stored if isinstance(stored, str) else int(stored)
+            stored_attribute = group.attrs[name]
+            attributes[name] = (
+                stored_attribute
+                if isinstance(stored_attribute, str)
+                else int(stored_attribute)
+            )
     return replace(assemble(layers), **attributes)
 
 

@@ -24,12 +24,12 @@ class SpikeTimes:
     # by sample and step
     spikes: Mapping[str, np.ndarray]
 
-    def write(self, path: Path, *, compressed: bool = False) -> None:
+    def write(self, path: Path, *, with_compression: bool = False) -> None:
         """Write them to a file."""
         numbers = {_SAMPLES: len(self.samples), _STEPS: self.steps}
         if self.samples.start:
             numbers[_FIRST_SAMPLE] = self.samples.start
-        save = np.savez_compressed if compressed else np.savez
+        save = np.savez_compressed if with_compression else np.savez
         save(path, **self.spikes, **numbers)
 
 

@@ -53,18 +53,20 @@ class Arrow(NamedTuple):
 def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     """Draw a network."""
     depth = depths(len(boxes), arrows)
-    passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
+    depths_passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
     closes = any(
         rows <= 0 and arrow.source != arrow.target
-        for arrow, rows in zip(arrows, passed)
+        for arrow, rows in zip(arrows, depths_passed)
     )
-    margin = MARGIN + (BEND if closes else LOOP if min(passed, default=1) <= 0 else 0)
+    margin = MARGIN + (
+        BEND if closes else LOOP if min(depths_passed, default=1) <= 0 else 0
+    )
     rows: Dict[int, List[int]] = {}
     for number, at in enumerate(depth):
         rows.setdefault(at, []).append(number)
     widest = max((len(row) for row in rows.values()), default=1)
     inner = widest * BOX + (widest - 1) * BETWEEN
-    left = {
+    left_edges = {
         number: margin
         + (inner - len(row) * BOX - (len(row) - 1) * BETWEEN) / 2
         + place * (BOX + BETWEEN)
@@ -76,13 +78,13 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     # With many curves next to a row, all arrows are thinner, so that they can be
     # distinguished.
     curves_per_row = sum(
-        abs(rows_over) for rows_over in passed if rows_over != 1
+        abs(rows_over) for rows_over in depths_passed if rows_over != 1
     ) / max(1, len(rows))
     widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, curves_per_row))
     parts = []
-    for arrow, forward in zip(arrows, passed):
+    for arrow, forward in zip(arrows, depths_passed):
         (x, y), (u, v) = (
-            (left[number], top[number] + TALL / 2)
+            (left_edges[number], top[number] + TALL / 2)
             for number in (arrow.source, arrow.target)
         )
         if forward == 1:
@@ -95,7 +97,7 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             x, u = (x + BOX, u + BOX) if forward > 1 else (x, u)
             share = math.log2(abs(forward) + 1) / max(
                 5.0,
-                math.log2(max(map(abs, passed)) + 1),
+                math.log2(max(map(abs, depths_passed)) + 1),
             )
             bulge = (
                 x - LOOP
@@ -118,7 +120,9 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             f'<g><path d="{line}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="{width:.1f}"/>'
             f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>',
         )
-    for box, x, y in zip(boxes, (left[number] for number in range(len(boxes))), top):
+    for box, x, y in zip(
+        boxes, (left_edges[number] for number in range(len(boxes))), top
+    ):
         title = escape(printable(f"{box.name}: {box.words}"))
         opacity = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
         parts.append(
@@ -135,7 +139,7 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
                 f'fill="{INK}">{escape(words)}</text>',
             )
         parts.append("</g>")
-    bend = BEND if max(passed, default=1) > 1 else 0
+    bend = BEND if max(depths_passed, default=1) > 1 else 0
     width, height = (
         margin + inner + MARGIN + bend,
         MARGIN * 2 + len(rows) * (TALL + GAP) - GAP,
@@ -162,8 +166,8 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
         [(s, t) for s, t in graph.edges if s >= t and cycle[s] == cycle[t]],
     )
     depth = {
-        box: at
-        for at, row in enumerate(networkx.topological_generations(graph))
+        box: place
+        for place, row in enumerate(networkx.topological_generations(graph))
         for box in row
     }
     return [depth[box] for box in range(boxes)]

@@ -47,7 +47,11 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
     from snnb.mapping.files import Mapping
     from snnb.mapping.layers.layer_cost import COST, LayerCost
 
-    (chip,) = (one.chip for one in mappings if one.stamp == stamp)
+    (chip,) = (
+        mapping_summary.chip
+        for mapping_summary in mappings
+        if mapping_summary.stamp == stamp
+    )
     record = cast("Dict[str, MapRecord]", run.records_of(KIND.name))[stamp]
     details = record.details
     for file in record.outputs:
@@ -82,15 +86,17 @@ def _table_of_mappings(
     The one named `stamp` is marked.
     """
     head, table = mapping_table(mappings)
-    filled = [column for column, cells in enumerate(zip(*table)) if any(cells)]
-    marked = []
+    filled_columns = [column for column, cells in enumerate(zip(*table)) if any(cells)]
+    marked_rows = []
     for name, *cells in table:
         row = [f"{name} (below)" if name == stamp else name, *cells]
-        marked.append([row[column] for column in filled])
+        marked_rows.append([row[column] for column in filled_columns])
     right = [
-        place for place, column in enumerate(filled) if column >= len(MAPPING_TEXTS)
+        place
+        for place, column in enumerate(filled_columns)
+        if column >= len(MAPPING_TEXTS)
     ]
-    return Table([head[column] for column in filled], marked, right=right)
+    return Table([head[column] for column in filled_columns], marked_rows, right=right)
 
 
 def _neurons(
@@ -141,11 +147,11 @@ def _neurons(
         right=(0, 2, 3, 4),
     )
     few = len(core_rows) <= FEW_CORES
-    shown = (
+    cores_text = (
         f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
     )
     tables = [all_mappings, limits, *([cores] if few else []), costs]
-    folded = {} if few else {f"Layers per core, {shown}": cores}
+    folded_tables = {} if few else {f"Layers per core, {cores_text}": cores}
     figures = [
         Figure(embed_figure("layers on the mesh of cores", plot_mapping(mapping))),
         Figure(
@@ -162,7 +168,9 @@ def _neurons(
                 ),
             ),
         )
-    return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
+    return Section(
+        "mapping", "Mapping", words, figures, tables=tables, folded=folded_tables
+    )
 
 
 def _layers(
@@ -187,11 +195,11 @@ def _layers(
         loads = (layer.spikes_in, layer.spikes_out, layer.synaptic_operations)
         numbers = (number(value).value for value in (*memories, *loads))
         table.append((layer.name, str(layer.core), *numbers))
-    explained = [
+    paragraphs = [
         *words,
         f"Below, maps of whole layers onto cores of {chip}: entries in the three memories of a core; "
         "spikes from and to other cores and synaptic operations per sample.",
     ]
     tables = [all_mappings, Table(head, table, right=(1, 2, 3, 4, 5, 6, 7))]
     figures = [Figure(embed_figure("layers on cores", plot_layers(cost)))]
-    return Section("mapping", "Mapping", explained, figures, tables=tables)
+    return Section("mapping", "Mapping", paragraphs, figures, tables=tables)

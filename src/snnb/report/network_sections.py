@@ -36,13 +36,16 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
                 [f"No graph: `{graph_command(run)}` creates it."],
             ),
         ]
-    with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
+    with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as graph_of_run:
         network, *graph_parts = network_sections(
-            opened,
-            imported=bool(run.manifest.run.imported),
+            graph_of_run,
+            is_imported=bool(run.manifest.run.imported),
         )
-        arrays_sha256 = opened.attributes.get("source_sha256")
-        neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
+        arrays_sha256 = graph_of_run.attributes.get("source_sha256")
+        neurons, synapses = (
+            graph_of_run.number_of_neurons(),
+            graph_of_run.number_of_edges(),
+        )
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
     words = network.words
     if run.manifest.run.imported:
@@ -61,12 +64,14 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
     return [replace(network, words=words, key_figures=figures), *graph_parts]
 
 
-def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
+def network_sections(
+    graph: SynapseGraph, *, is_imported: bool = False
+) -> List[Section]:
     """Return the sections about a graph, computed from its projections.
 
     Edges are generated only where necessary.
 
-    `imported`: the graph is external, so that the unit of its weights is unknown.
+    `is_imported`: the graph is external, so that the unit of its weights is unknown.
     """
     out_degrees = {
         population.name: np.zeros(population.size, np.int64)
@@ -130,7 +135,7 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
         )  # fmt: skip
         populations.append((traffic, cells))
     weights_are = "are relative to the threshold"
-    if imported:
+    if is_imported:
         weights_are = "as in the file"
     elif graph.neuron_model:
         weights_are = (
@@ -204,16 +209,18 @@ def _table(
 
     Of many rows, it has those with the most traffic.
     """
-    shown = rows
+    rows_shown = rows
     if len(rows) > MOST_ROWS:
-        most = sorted(range(len(rows)), key=lambda number: -rows[number][0])[:MOST_ROWS]
-        shown = [rows[number] for number in sorted(most)]
+        busiest_rows = sorted(range(len(rows)), key=lambda number: -rows[number][0])[
+            :MOST_ROWS
+        ]
+        rows_shown = [rows[number] for number in sorted(busiest_rows)]
         words += f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic."
     return Section(
         key,
         key.capitalize(),
         [words],
-        tables=[Table(head, [row for _, row in shown], right=right)],
+        tables=[Table(head, [row for _, row in rows_shown], right=right)],
     )
 
 

@@ -13,7 +13,7 @@ def overview_section(
     run: RunDirectory,
     simulations: Sequence[Simulation],
     simulation: Optional[Simulation],
-    shown: Tuple[Optional[str], Optional[str]],
+    stamps_shown: Tuple[Optional[str], Optional[str]],
 ) -> Section:
     """Return the section about all simulations.
 
@@ -24,22 +24,24 @@ def overview_section(
     head = [*head, "state"]
     rows = [
         [
-            one.stamp + (" (this page)" if one is simulation else ""),
+            summary.stamp + (" (this page)" if summary is simulation else ""),
             *row[1:],
-            states[run.directory_of("simulate", one.stamp)].in_words,
+            states[run.directory_of("simulate", summary.stamp)].in_words,
         ]
-        for one, row in zip(simulations, cells)
+        for summary, row in zip(simulations, cells)
     ]
-    filled = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    filled_columns = [
+        column for column in range(len(head)) if any(row[column] for row in rows)
+    ]
     texts = ("simulation", "label", "differs in", "state")
-    shown_head = [head[column] for column in filled]
+    shown_head = [head[column] for column in filled_columns]
     right = [place for place, title in enumerate(shown_head) if title not in texts]
     tables = []
     if rows:
         tables.append(
             Table(
                 shown_head,
-                [[row[column] for column in filled] for row in rows],
+                [[row[column] for column in filled_columns] for row in rows],
                 right,
             ),
         )
@@ -51,7 +53,7 @@ def overview_section(
         if simulation is None
         else [f"Warning: {warning}." for warning in simulation.record.warnings]
     )
-    for stage, name in zip(("graph", "map"), shown):
+    for stage, name in zip(("graph", "map"), stamps_shown):
         state = None if name is None else states[run.directory_of(stage, name)]
         if state is not None and state.reason is not None:
             warnings.append(f"Warning: {state.name} is {state.in_words}.")

@@ -19,7 +19,7 @@ def provenance_section(
     run: RunDirectory,
     stamp: Optional[str],
     graph: Optional[str],
-    mapped: Optional[str],
+    mapping_stamp: Optional[str],
 ) -> Section:
     """Return the section about the results shown, and about the data set.
 
@@ -31,19 +31,19 @@ def provenance_section(
         "parse": None,
         "simulate": stamp,
         "graph": graph,
-        "map": mapped,
+        "map": mapping_stamp,
     }
-    shown = [run.directory_of(stage, name) for stage, name in names.items()]
+    directories = [run.directory_of(stage, name) for stage, name in names.items()]
     records: Dict[str, AnyRecord] = {
-        path: record for path, record in run.records().items() if path in shown
+        path: record for path, record in run.records().items() if path in directories
     }
-    folded: Dict[str, Table] = {}
+    folded_tables: Dict[str, Table] = {}
     for directory, record in records.items():
-        folded[f"{directory}: provenance"] = Table(("", ""), _made(record))
-        folded[f"{directory}: parameters"] = settings_table(
+        folded_tables[f"{directory}: provenance"] = Table(("", ""), _made(record))
+        folded_tables[f"{directory}: parameters"] = settings_table(
             shown_params(run, record.params),
         )
-        folded[f"{directory}: files and their SHA-256"] = _files(record)
+        folded_tables[f"{directory}: files and their SHA-256"] = _files(record)
     rows = [
         (
             directory,
@@ -54,9 +54,9 @@ def provenance_section(
         for directory, record in records.items()
     ]
     tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
-    prepared = recorded(run, prepare.KIND)
-    if prepared is not None:
-        details = prepared.details
+    preparation = recorded(run, prepare.KIND)
+    if preparation is not None:
+        details = preparation.details
         origin = [
             ("name", details.dataset),
             ("version", details.version),
@@ -71,7 +71,7 @@ def provenance_section(
             for name, split in details.splits.items()
         ]
         tables.append(Table(("data set", ""), origin))
-    return Section("provenance", "Provenance", [], tables=tables, folded=folded)
+    return Section("provenance", "Provenance", [], tables=tables, folded=folded_tables)
 
 
 def _made(record: AnyRecord) -> List[Tuple[str, str]]:

@@ -81,8 +81,12 @@ def simulation_sections(
     Accuracy, confusions, rates, activations.
     """
     if simulation is None:
-        parsed = recorded(run, parse.KIND)
-        changes = [] if parsed is None else _changes(parsed.details.fidelity)
+        conversion_record = recorded(run, parse.KIND)
+        changes = (
+            []
+            if conversion_record is None
+            else _changes(conversion_record.details.fidelity)
+        )
         command = shlex.join(["snnb", "simulate", "--run-dir", str(run.path)])
         words = [f"None yet: `{command}` makes it.", *changes]
         return [Section("accuracy", "Simulation", words)]
@@ -105,7 +109,7 @@ def simulation_sections(
         )
     picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
-    predicted = "spiking network" if confusion is statistics.confusion else "read-out"
+    predictor = "spiking network" if confusion is statistics.confusion else "read-out"
     key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
     accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
     table = Table(("", ""), accuracies, right=(1,))
@@ -123,7 +127,7 @@ def simulation_sections(
             []
             if confusion is None
             else [
-                confusion_section(confusion, list(statistics.class_counts), predicted),
+                confusion_section(confusion, list(statistics.class_counts), predictor),
             ]
         ),
         rates_section(rates),
@@ -162,8 +166,11 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
     )
     if read is None or not run.hashes.matches(read):
         return []
-    first, duration = simulation.record.params.first, simulation.record.params.duration
-    sample = EventSamples(run.path / read.path)[first : first + 1]
+    first_sample, duration = (
+        simulation.record.params.first,
+        simulation.record.params.duration,
+    )
+    sample = EventSamples(run.path / read.path)[first_sample : first_sample + 1]
     entries = np.count_nonzero(sample.step < duration)
     colours = (
         "on events are blue, off events red"
@@ -171,11 +178,11 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         else "negative values are red"
     )
     words = (
-        f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
+        f"Sample {first_sample}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
     )
     picture = embed_figure(
-        f"input of sample {first} by time step",
+        f"input of sample {first_sample} by time step",
         plot_input(sample, duration),
     )
     return [Section("input", "Input", [words], [Figure(picture)])]
@@ -184,12 +191,12 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
 def confusion_section(
     cells: Sequence[Tuple[int, int, int]],
     names: Sequence[str],
-    predicted: str,
+    predictor: str,
 ) -> Section:
     """Return the section about the confusion matrix and the most frequent confusions.
 
     `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`;
-    `predicted` names what predicts. An output neuron without a class name has its
+    `predictor` names what predicts. An output neuron without a class name has its
     number.
     """
     names = [
@@ -209,7 +216,7 @@ def confusion_section(
         plot_confusion(cells, names),
     )
     words = [
-        f"Rows are the classes, columns the predictions of the {predicted} after the last step.",
+        f"Rows are the classes, columns the predictions of the {predictor} after the last step.",
     ]
     tables = (
         [Table(("class", "taken for", "samples"), table_rows, right=(2,))]
@@ -280,22 +287,22 @@ def _activations(
     """
     params = simulation.record.params
     read = {file.path: file for file in simulation.record.inputs}
-    parsed = parsed_file(run, simulation.stamp)
+    parsed_path = parsed_file(run, simulation.stamp)
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, [
             "The test set has changed since the simulation, so the activations cannot be computed.",
         ]
     # Activations are quantised and clipped as in training.
-    network = read_network(unaltered(run, parsed)).as_trained(
-        read_levels(run.path / parsed),
+    network = read_network(unaltered(run, parsed_path)).as_trained(
+        read_levels(run.path / parsed_path),
     )
-    output, clipped = network.output, ""
+    output, clip_text = network.output, ""
     spikes = simulation.record.details.output_coding == "spikes"
     if spikes and output.activation == "linear":
-        bounded = replace(output, activation="relu", max_value=1.0)
-        network = network.with_populations([bounded])
-        clipped = (
+        bounded_output = replace(output, activation="relu", max_value=1.0)
+        network = network.with_populations([bounded_output])
+        clip_text = (
             f" Activations of {output.name} are clipped to [0, 1] in sample_operations sample: the "
             "spikes of an output neuron represent no other values."
         )
@@ -312,7 +319,7 @@ def _activations(
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
         f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
         "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
-        f"neurons of the layer.{clipped}",
+        f"neurons of the layer.{clip_text}",
     ]
 
 

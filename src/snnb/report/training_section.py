@@ -65,12 +65,14 @@ def training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Sec
         ("after the last epoch", "value"),
         [(name, f"{value:.4g}") for name, value in history[-1].items()],
     )
-    folded = {"Parameters of the training": settings_table(shown_params(run, params))}
+    folded_tables = {
+        "Parameters of the training": settings_table(shown_params(run, params))
+    }
     return Section(
         "training",
         "Training",
         words,
         [Figure(picture)],
         tables=[last],
-        folded=folded,
+        folded=folded_tables,
     )

@@ -102,14 +102,16 @@ def is_current(run: RunDirectory) -> bool:
 def _page(
     run: RunDirectory,
     simulations: List[Simulation],
-    shown: Tuple[Optional[str], Optional[str]],
+    stamps_shown: Tuple[Optional[str], Optional[str]],
     progress: Progress,
 ) -> Page:
     """Return the page about the shown simulation and graph."""
-    stamp, graph = shown
-    simulation = next((one for one in simulations if one.stamp == stamp), None)
+    stamp, graph = stamps_shown
+    simulation = next(
+        (candidate for candidate in simulations if candidate.stamp == stamp), None
+    )
     mappings = cast("Dict[str, MapRecord]", run.records_of(KIND.name))
-    mapped = next(
+    mapping_stamp = next(
         (
             name
             for name in run.latest_first("map")
@@ -117,7 +119,7 @@ def _page(
         ),
         None,
     )
-    sections = [overview_section(run, simulations, simulation, (graph, mapped))]
+    sections = [overview_section(run, simulations, simulation, (graph, mapping_stamp))]
     if run.manifest.run.imported:
         sections += graph_sections(run, graph)
     else:
@@ -128,8 +130,8 @@ def _page(
         ]
     sections += [
         *sweep_sections(run),
-        mapping_section(run, mapped),
-        provenance_section(run, stamp, graph, mapped),
+        mapping_section(run, mapping_stamp),
+        provenance_section(run, stamp, graph, mapping_stamp),
     ]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label

@@ -85,7 +85,7 @@ def simulations_of(run: RunDirectory) -> List[Simulation]:
 
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the recorded parameters of a simulation and of the stages before it, by stage."""
-    made = {
+    parameters = {
         "train": record.details.training,
         "parse": record.details.conversion,
         "simulate": record.params,
@@ -94,18 +94,18 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
         stage: shown_params(run, params)
         if stage == "train"
         else params.model_dump(mode="json")
-        for stage, params in made.items()
+        for stage, params in parameters.items()
     }
 
 
 def default_parameters(run: RunDirectory) -> ByStage:
     """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
     info = run.manifest.run
-    own = find(info.model) if info.model_source is None else None
+    own_spec = find(info.model) if info.model_source is None else None
     recipe = (
         {}
-        if own is None
-        else {**own.recipe.model_dump(), "settings": dict(own.settings)}
+        if own_spec is None
+        else {**own_spec.recipe.model_dump(), "settings": dict(own_spec.settings)}
     )
     return {
         "train": shown_params(run, TrainParams(**recipe)),
@@ -131,7 +131,10 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
             for name, value in parameters.items():
                 if isinstance(value, dict):
                     flat[-1].update(
-                        {(stage, f"{name} {key}"): one for key, one in value.items()}
+                        {
+                            (stage, f"{name} {key}"): option_value
+                            for key, option_value in value.items()
+                        }
                     )
                 else:
                     flat[-1][stage, name] = value
@@ -144,11 +147,11 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
             for parameters in flat
             if (stage, name) in parameters
         }
-        missing = any(
+        is_missing = any(
             (stage, name) not in parameters and stage in result
             for parameters, result in zip(flat, results)
         )
-        if len(values) > 1 or missing:
+        if len(values) > 1 or is_missing:
             different.append((stage, name))
     return [
         {
@@ -297,32 +300,32 @@ class Comparison(Document):
     simulations: List[Compared]
 
 
-def prefixes(compared: Sequence[Compared]) -> List[str]:
+def prefixes(summaries: Sequence[Compared]) -> List[str]:
     """Return `NAME:` of the run of each simulation, `PATH:` if runs have equal names, or empty text for one run."""
-    runs = {one.run: one.run.resolve().name for one in compared}
+    runs = {summary.run: summary.run.resolve().name for summary in summaries}
     names = list(runs.values())
     if len(runs) == 1:
-        return [""] * len(compared)
+        return [""] * len(summaries)
     return [
-        f"{runs[one.run] if names.count(runs[one.run]) == 1 else one.run}:"
-        for one in compared
+        f"{runs[summary.run] if names.count(runs[summary.run]) == 1 else summary.run}:"
+        for summary in summaries
     ]
 
 
-def names_apart(compared: Sequence[Compared]) -> List[str]:
+def names_apart(summaries: Sequence[Compared]) -> List[str]:
     """Return a distinct name for each simulation: its label, or without a label the differing parameters.
 
     Equal names are followed by the stamp. With several runs, the name of the run comes first.
     """
     names = [
-        f"{prefix} {one.label or in_words(one.differs if len(compared) > 1 else {})}".strip().rstrip(
+        f"{prefix} {summary.label or in_words(summary.differs if len(summaries) > 1 else {})}".strip().rstrip(
             ":"
         )
-        for prefix, one in zip(prefixes(compared), compared)
+        for prefix, summary in zip(prefixes(summaries), summaries)
     ]
     return [
-        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip()
-        for name, one in zip(names, compared)
+        name if name and names.count(name) == 1 else f"{name} {summary.stamp}".strip()
+        for name, summary in zip(names, summaries)
     ]
 
 
@@ -331,19 +334,19 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
     In a run that begins with an external graph, the graph takes the place of simulations.
     """
-    selected: Dict[
+    selected_stamps: Dict[
         Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]
     ] = {}
     for place in places:
         path, stamp = split_place(place)
         run = open_run(path)
-        imported = run.manifest.run.imported
+        is_imported = run.manifest.run.imported
         words = "simulation"
         command = shlex.join(["snnb", "simulate", "--run-dir", str(path)])
-        if imported:
+        if is_imported:
             words = "graph"
             command = graph_command(run)
-        records = run.records_of("graph" if imported else "simulate")
+        records = run.records_of("graph" if is_imported else "simulate")
         if not records:
             raise UsageError(f"{path} has no {words} yet; `{command}` makes one")
         if stamp is not None and stamp not in records:
@@ -351,16 +354,16 @@ def compare(places: Sequence[str]) -> List[Compared]:
                 f"{place}: no such {words}; there are: {', '.join(records)}"
             )
         for name in records if stamp is None else [stamp]:
-            record = None if imported else cast("SimulationRecord", records[name])
-            selected.setdefault((path.resolve(), name), (run, record))
+            record = None if is_imported else cast("SimulationRecord", records[name])
+            selected_stamps.setdefault((path.resolve(), name), (run, record))
     parameters = [
         {} if record is None else parameters_of(run, record)
-        for run, record in selected.values()
+        for run, record in selected_stamps.values()
     ]
-    if len(selected) == 1:  # compared with the defaults
+    if len(selected_stamps) == 1:  # compared with the defaults
         parameters += [
             default_parameters(run)
-            for run, record in selected.values()
+            for run, record in selected_stamps.values()
             if record is not None
         ]
     return [
@@ -368,7 +371,7 @@ def compare(places: Sequence[str]) -> List[Compared]:
         if record is None
         else compared_one(run, name, record, differs)
         for ((_, name), (run, record)), differs in zip(
-            selected.items(), differing(parameters)
+            selected_stamps.items(), differing(parameters)
         )
     ]
 
@@ -394,13 +397,13 @@ def compared_one(
     """Return the figures of a simulation, and its parameters in `differs` that have a meaning for its network."""
     statistics, counts = simulated_files(run, stamp)
     params = {"parse": record.details.conversion, "simulate": record.params}
-    unused = [
+    unused_names = [
         (stage, name)
         for stage, options in params.items()
         for name in inapplicable(run, options)
     ]
     names = {
-        text for stage, name in unused for text in (name, f"{stage} {name}")
+        text for stage, name in unused_names for text in (name, f"{stage} {name}")
     }  # as `differing` returns them
     return Compared(
         run=run.path,
@@ -420,26 +423,28 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
     """Return the figures of an external graph, which has no parameters."""
     from snnb.graph.synapse_graph import SynapseGraph
 
-    with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
+    with SynapseGraph.open(unaltered(run, graph_file(run, name))) as graph_of_run:
         spikes = {
-            population.name: population.traffic() for population in opened.populations
+            population.name: population.traffic()
+            for population in graph_of_run.populations
         }
-        recording = opened.recording
+        recording = graph_of_run.recording
         assert recording is not None  # an external graph has spikes, given or assumed
-        neurons = opened.number_of_neurons()
+        neurons = graph_of_run.number_of_neurons()
         neuron_spikes = sum(
-            spikes[population.name].sum() for population in opened.layers
+            spikes[population.name].sum() for population in graph_of_run.layers
         )
-        carried = sum(
-            float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections
+        n_carriers = sum(
+            float(spikes[p.source.name] @ p.out_degrees)
+            for p in graph_of_run.projections
         )
         traffic = GraphTraffic(
             num_samples=recording.num_samples,
             num_timesteps=recording.num_timesteps,
             latency_steps=recording.num_timesteps,
             mean_rate=neuron_spikes / max(1, neurons),
-            synaptic_operations_per_sample=carried * recording.num_timesteps,
-            synapses=opened.number_of_edges(),
+            synaptic_operations_per_sample=n_carriers * recording.num_timesteps,
+            synapses=graph_of_run.number_of_edges(),
         )
         return Compared(
             run=run.path,
@@ -447,7 +452,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             model=run.model,
             dataset=run.manifest.run.dataset,
             label="external graph"
-            + (", spikes assumed" if opened.assumed_spikes else ""),
+            + (", spikes assumed" if graph_of_run.assumed_spikes else ""),
             differs={},
             statistics=traffic,
             fidelity=None,

@@ -133,8 +133,8 @@ def crosscheck(
             "--map goes with --with sanafe, and compares all recorded samples; omit --samples"
         )
     mapping = None if map is None else load_mapping(run, map, graph)
-    recorded = None if mapping is None else mapping.cost.recorded
-    if mapping is not None and recorded is None:
+    recorded_steps = None if mapping is None else mapping.cost.recorded
+    if mapping is not None and recorded_steps is None:
         raise UsageError(
             f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
             "simulate with --record-spikes"
@@ -142,8 +142,8 @@ def crosscheck(
     stamp = chosen_graph(
         run, graph if mapping is None else mapping.cost.graph, say, "crosscheck"
     )
-    simulated = simulated_by(run, stamp)
-    if stamp == WEIGHTS or simulated is None:
+    simulation = simulated_by(run, stamp)
+    if stamp == WEIGHTS or simulation is None:
         raise UsageError(
             f"graph {stamp} has no simulation in this run to compare with; make the graph of one"
         )
@@ -151,11 +151,11 @@ def crosscheck(
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
         require_memory_of(opened, simulator)
-        expected, digest = (
-            _expected(run, stamp, simulated, opened, samples, say, progress),
+        expectation, digest = (
+            _expected(run, stamp, simulation, opened, samples, say, progress),
             sha256_of(path),
         )
-        network = exported_network(opened, simulated)
+        network = exported_network(opened, simulation)
         if mapping is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(
                 f"snnb.crosscheck.{simulator}"
@@ -163,10 +163,10 @@ def crosscheck(
             simulate = build(network)
         else:
             simulate, trace = _on_chip(
-                network, opened, mapping, Request(simulated=simulated), expected
+                network, opened, mapping, Request(simulated=simulation), expectation
             )
-    compared = len(expected.inputs)
-    say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
+    n_compared = len(expectation.inputs)
+    say(f"crosscheck: {simulator}, {n_compared} samples, {expectation.steps} steps")
     random = [
         population.name
         for population in network.populations
@@ -180,7 +180,7 @@ def crosscheck(
     populations = check(
         network,
         simulate,
-        expected,
+        expectation,
         name=simulator,
         batch_size=batch_size,
         say=say,
@@ -192,21 +192,23 @@ def crosscheck(
             f"the spikes agree, but {path} has been modified; {repair}"
         )
     chip = None
-    if mapping is not None and recorded is not None and trace is not None:
+    if mapping is not None and recorded_steps is not None and trace is not None:
         times = mapping.hardware.time_ns
         if times is not None and times.link_spike is not None:
             say("crosscheck: SANA-FE has no times of links: steps are not compared")
-            recorded = recorded.model_copy(update={"step_ns": None})
-        chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)
+            recorded_steps = recorded_steps.model_copy(update={"step_ns": None})
+        chip = compare_costs(
+            mapping.path.name, mapping.hardware.name, recorded_steps, trace
+        )
         refuse_differences(
-            chip, recorded, any(one.differing for one in populations), say
+            chip, recorded_steps, any(one.differing for one in populations), say
         )
     return Crosscheck(
         passed=True,
         simulator=simulator,
         stamp=stamp,
-        samples=compared,
-        recorded=expected.spikes is not None,
+        samples=n_compared,
+        recorded=expectation.spikes is not None,
         populations=populations,
         chip=chip,
     )
@@ -217,7 +219,7 @@ def _on_chip(
     graph: SynapseGraph,
     mapping: "Mapping",
     request: Request,
-    expected: Expected,
+    expectation: Expected,
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
     from snnb.crosscheck.sanafe_chip import build_chip
@@ -225,9 +227,9 @@ def _on_chip(
 
     neurons = on_cores(graph, mapping)
     check_mapped(graph, neurons)
-    assert expected.spikes is not None  # the mapping has costs of recorded samples
-    drawn = {
-        p.name: expected.spikes[p.name]
+    assert expectation.spikes is not None  # the mapping has costs of recorded samples
+    random_spikes = {
+        p.name: expectation.spikes[p.name]
         for p in network.populations
         if p.coding == "random"
     }
@@ -243,43 +245,45 @@ def _on_chip(
             replace(request, on_cores=neurons),
         )
         architecture.write_text(neurons.architecture, encoding="utf-8")
-        return build_chip(network, netlist, architecture, drawn)
+        return build_chip(network, netlist, architecture, random_spikes)
 
 
 def _expected(
     run: RunDirectory,
     stamp: str,
-    simulated: Simulated,
+    simulation: Simulated,
     graph: SynapseGraph,
-    wanted: Optional[int],
+    samples_asked: Optional[int],
     say: Say,
     progress: Progress,
 ) -> Expected:
     """Return the spikes of each sample, from recorded or repeated simulations, or the spike counts of all samples."""
     assert graph.recording is not None
-    available, recorded = graph.recording.num_samples, simulated.recorded_samples
-    samples = wanted or recorded or available
+    available, n_recorded = graph.recording.num_samples, simulation.recorded_samples
+    samples = samples_asked or n_recorded or available
     if samples > available:
         raise UsageError(
             f"--samples {samples}: the simulation has {available} samples; give at most that many"
         )
-    if simulated.input == "poisson" and not recorded and wanted is None:
+    if simulation.input == "poisson" and not n_recorded and samples_asked is None:
         raise UsageError(
             "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples "
             "again, or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
     counted_from, duration = graph.recording.warm_up, graph.latency
-    single = samples <= recorded or samples < available or simulated.input == "poisson"
+    single = (
+        samples <= n_recorded or samples < available or simulation.input == "poisson"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         times = folder / SPIKE_TIMES
-        if single and samples > recorded:
+        if single and samples > n_recorded:
             say(
                 f"crosscheck: simulates the first {samples} of {available} samples again, to obtain spike times"
             )
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
-        inputs = inputs_of(run, times, simulated, graph.inputs[0], (samples, duration))
+        inputs = inputs_of(run, times, simulation, graph.inputs[0], (samples, duration))
         if single:
             spikes, read = {}, read_spikes(times.parent)
             for population in graph.populations:  # a constant input has no spikes
@@ -288,7 +292,7 @@ def _expected(
                     if population.coding != "current"
                     else np.empty((0, 3), np.int64)
                 )
-                rows = rows - [simulated.first_sample, 0, 0]
+                rows = rows - [simulation.first_sample, 0, 0]
                 spikes[population.name] = in_order(rows[rows[:, 0] < samples])
             return Expected(duration, counted_from, inputs, spikes)
     names = [p.name for p in graph.layers]
@@ -351,7 +355,7 @@ class StepInputs:
 def inputs_of(
     run: RunDirectory,
     spike_times: Path,
-    simulated: Simulated,
+    simulation: Simulated,
     population: "GraphPopulation",
     shape: Tuple[int, int],
 ) -> Union[np.ndarray, StepInputs]:
@@ -362,37 +366,41 @@ def inputs_of(
     Raise `InputError` if the samples have changed.
     """
     samples, steps = shape
-    path = run.path / (simulated.samples_file or SAMPLES[0])
+    path = run.path / (simulation.samples_file or SAMPLES[0])
     if (
         not path.exists()
-        or sha256_of(path) != simulated.samples_sha256
-        or simulated.pixel_scale is None
+        or sha256_of(path) != simulation.samples_sha256
+        or simulation.pixel_scale is None
     ):
         raise InputError(
             f"{path} is not the file that was simulated; prepare the data set as it was then, or simulate again"
         )
-    first = simulated.first_sample
-    if simulated.input in ("events", "steps"):
-        return StepInputs(EventSamples(path).part(slice(first, first + samples)), steps)
-    if simulated.input == "poisson":
-        rows = read_spikes(spike_times.parent)[population.name] - [first, 0, 0]
+    first_sample = simulation.first_sample
+    if simulation.input in ("events", "steps"):
+        return StepInputs(
+            EventSamples(path).part(slice(first_sample, first_sample + samples)), steps
+        )
+    if simulation.input == "poisson":
+        rows = read_spikes(spike_times.parent)[population.name] - [first_sample, 0, 0]
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes
     values = np.asarray(
-        dataset_array(run, "x_test")[first : first + samples], np.float32
+        dataset_array(run, "x_test")[first_sample : first_sample + samples], np.float32
     )
-    values = values / np.float32(simulated.pixel_scale)
+    values = values / np.float32(simulation.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)
 
 
 def compare_costs(
-    stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace
+    stamp: str, hardware: str, recorded_steps: RecordedSteps, trace: ChipTrace
 ) -> ChipCheck:
     """Compare energies and times of the recorded samples."""
     figures: List[ChipFigure] = []
     for name, (events, components) in PARTS.items():
-        cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
+        cost = sum(
+            recorded_steps.energy_by_event_pj.get(event, 0.0) for event in events
+        )
         mean_pj = float(
             np.mean(
                 [
@@ -411,7 +419,7 @@ def compare_costs(
             )
         )
     cost_ns, sanafe_ns, differing = (
-        np.array(recorded.step_ns or [], float),
+        np.array(recorded_steps.step_ns or [], float),
         np.array(trace.step_ns),
         0,
     )
@@ -434,7 +442,7 @@ def compare_costs(
 
 
 def refuse_differences(
-    check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say
+    check: ChipCheck, recorded_steps: RecordedSteps, spikes_differ: bool, say: Say
 ) -> None:
     """Report why costs differ; raise `VerificationError` if nothing explains it."""
     differing = [figure for figure in check.figures if figure.differing]
@@ -443,7 +451,7 @@ def refuse_differences(
     names = ", ".join(figure.name for figure in differing)
     if spikes_differ:
         say(f"crosscheck: {names} differ, since spikes do")
-    elif recorded.energy_by_event_pj.get("between_chips") and all(
+    elif recorded_steps.energy_by_event_pj.get("between_chips") and all(
         figure.name == "axons and links" for figure in differing
     ):
         say(

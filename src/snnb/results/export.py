@@ -57,10 +57,10 @@ def current_graph(
             with run.locked(say=say):
                 bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
         except ReadOnlyError as error:
-            missing = (
+            missing_kind = (
                 f"the graph of simulation {stamp} is missing and cannot be created"
             )
-            raise ReadOnlyError(f"{missing}: {error}") from error
+            raise ReadOnlyError(f"{missing_kind}: {error}") from error
     return stamp
 
 
@@ -100,14 +100,14 @@ def export_graph(
     stamp = chosen_graph(
         run, graph if mapping is None else mapping.cost.graph, say, "export"
     )
-    with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
-        if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
+    with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as graph_of_run:
+        if graph_of_run.recording is None and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
-        if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
+        if graph_of_run.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError(
                 "--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it"
             )
-        if opened.assumed_spikes:
+        if graph_of_run.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = spike_times_of(run, stamp) if format == "spinemap" else None
         request = Request(
@@ -117,8 +117,8 @@ def export_graph(
             simulated_by(run, stamp),
             None
             if mapping is None or exporter.needs_mapping
-            else on_cores(opened, mapping),
-            mesh_traffic(opened, mapping)
+            else on_cores(graph_of_run, mapping),
+            mesh_traffic(graph_of_run, mapping)
             if mapping is not None and exporter.needs_mapping
             else None,
         )
@@ -130,7 +130,7 @@ def export_graph(
             output = folder / f"{run.model}{exporter.suffix}"
         origin = {"stamp": stamp, "sha256": str(recorded_hash(run, stamp))}
         return export(
-            opened, format, output, request, force=force, origin=origin, say=say
+            graph_of_run, format, output, request, force=force, origin=origin, say=say
         )
 
 
@@ -186,11 +186,11 @@ def load_mapping(
         )
     stale = stale_reason(run, record, {})
     if stale is not None:
-        given = shlex.join(
+        command_options = shlex.join(
             ["--run-dir", str(run.path), "--hardware", str(record.params.hardware)]
         )
         raise UpstreamError(
-            f"mapping {stamp} is stale: {stale}; map again with `snnb map {given} --graph {record.details.graph}`"
+            f"mapping {stamp} is stale: {stale}; map again with `snnb map {command_options} --graph {record.details.graph}`"
         )
     return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
 
@@ -261,13 +261,13 @@ def chosen_graph(
         )
     records = run.records_of("graph")
     require_result(run, "--graph", stamp, records)
-    others = [name for name in records if name != stamp]
+    remaining_stamps = [name for name in records if name != stamp]
     say(
         f"{command}: graph {stamp}"
         + (", made of the weights only" if stamp == "weights" else "")
         + (
-            f"; there are also {', '.join(others)}: choose with --graph"
-            if others and graph is None
+            f"; there are also {', '.join(remaining_stamps)}: choose with --graph"
+            if remaining_stamps and graph is None
             else ""
         )
     )

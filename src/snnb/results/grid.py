@@ -35,7 +35,7 @@ class Point:
     hardware: Optional[str] = None  # name or file of the chip
 
 
-def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
+def read_grid(texts: Sequence[str], options_given: Given) -> List[Axis]:
     """Read axes from texts such as `percentile=99,99.9`; see `axes_of`."""
     grid = []
     for text in texts:
@@ -50,14 +50,16 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
                 else [],
             )
         )
-    return axes_of(grid, given)
+    return axes_of(grid, options_given)
 
 
-def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
+def axes_of(
+    grid: Iterable[Tuple[str, Iterable[object]]], options_given: Given
+) -> List[Axis]:
     """Return an axis for each option and its values.
 
     An option that several stages have is the option of the last one, unless the stage precedes it: `train.seed`. Values
-    may be text. Raise `UsageError` if an option or value is not valid or given twice, or also in `given`, outside the
+    may be text. Raise `UsageError` if an option or value is not valid or given twice, or also in `options_given`, outside the
     grid.
     """
     axes: List[Axis] = []
@@ -69,11 +71,14 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
         entries = list(values)
         text = f"{title}={','.join(map(str, entries))}"
         axis = _axis(text, title, entries)
-        if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
+        if any(
+            (axis.stage, axis.name) == (earlier_axis.stage, earlier_axis.name)
+            for earlier_axis in axes
+        ):
             raise UsageError(
                 f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once"
             )
-        if axis.name in given.get(axis.stage, {}):
+        if axis.name in options_given.get(axis.stage, {}):
             option = option_name(STAGES[axis.stage].kind.params, axis.name)
             raise UsageError(
                 f"--grid {text}: {option} is also given outside the grid; give it in one place"
@@ -146,18 +151,18 @@ def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
     )
 
 
-def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
+def points_of(axes: Sequence[Axis], options_given: Given) -> List[Point]:
     """Return all points; the last axis changes fastest."""
     points = []
     for values in itertools.product(*(axis.values for axis in axes)):
         options: Dict[str, Dict[str, object]] = {
-            stage: dict(own) for stage, own in given.items()
+            stage: dict(stage_options) for stage, stage_options in options_given.items()
         }
-        chosen = {axis.title: value for axis, value in zip(axes, values)}
+        point = {axis.title: value for axis, value in zip(axes, values)}
         for axis, value in zip(axes, values):
             if axis.title != CHIPS:
                 options.setdefault(axis.stage, {})[axis.name] = value
         points.append(
-            Point(chosen, options, str(chosen[CHIPS]) if CHIPS in chosen else None)
+            Point(point, options, str(point[CHIPS]) if CHIPS in point else None)
         )
     return points

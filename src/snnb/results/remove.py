@@ -28,15 +28,19 @@ def plan_removal(
     `with_dependents` also removes the results made from them; otherwise raise `UsageError` if there are any.
     """
     records = run.records()
-    selected = list(dict.fromkeys(_directory_named(run, name) for name in names))
-    others = _dependents(records, selected)
-    if others and not with_dependents:
+    selected_results = list(
+        dict.fromkeys(_directory_named(run, name) for name in names)
+    )
+    dependents = _dependents(records, selected_results)
+    if dependents and not with_dependents:
         raise UsageError(
-            f"{', '.join(selected)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
+            f"{', '.join(selected_results)}: {', '.join(dependents)} {'was' if len(dependents) == 1 else 'were'} made from it; "
             "give --with-dependents to remove them too, or remove them first"
         )
     directories = [
-        directory for directory in records if directory in (*selected, *others)
+        directory
+        for directory in records
+        if directory in (*selected_results, *dependents)
     ]
     size = sum(
         file.size_bytes
@@ -52,15 +56,15 @@ def plan_removal(
 
 
 def carry_out(
-    run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing
+    run: RunDirectory, removal: Removal, *, wait: bool = True, say: Say = say_nothing
 ) -> None:
     """Remove the planned results under the lock of the run; after an error nothing has changed.
 
     Raise `UsageError` if another process has meanwhile made a result from it, or removed a part of it.
     """
     with run.locked(wait=wait, say=say):
-        plan_removal(run, planned.removed)
-        run.remove(planned.removed, say)
+        plan_removal(run, removal.removed)
+        run.remove(removal.removed, say)
         remove_partials(run)
 
 
@@ -69,25 +73,27 @@ def _directory_named(run: RunDirectory, name: str) -> str:
 
     A simulation and the graph made from it have the same stamp, which alone names the simulation.
     """
-    records, wanted = run.records(), name.rstrip("/")
+    records, directory_name = run.records(), name.rstrip("/")
     many = [kind.directory for kind in run.kinds if kind.names is not None]
     results = [path for path in records if path.split("/")[0] in many]
-    matches = [path for path in results if wanted in (path, path.split("/")[1])]
+    matches = [path for path in results if directory_name in (path, path.split("/")[1])]
     if not matches:
-        if wanted in [
+        if directory_name in [
             word
             for kind in run.kinds
             if kind.names is None
             for word in (kind.name, kind.directory)
         ]:
             raise UsageError(
-                f"{wanted} is not a result that can be removed from a run; `--force` recreates it"
+                f"{directory_name} is not a result that can be removed from a run; `--force` recreates it"
             )
         raise UsageError(
-            f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}"
+            f"{directory_name}: not in the run; there are: {', '.join(results) or 'none yet'}"
         )
     if set(matches[1:]) - set(_dependents(records, matches[:1])):
-        raise UsageError(f"{wanted} is ambiguous; choose one of {' or '.join(matches)}")
+        raise UsageError(
+            f"{directory_name} is ambiguous; choose one of {' or '.join(matches)}"
+        )
     return matches[0]
 
 

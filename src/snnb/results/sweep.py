@@ -77,7 +77,7 @@ class Sweep(Document):
 def sweep(
     run: RunDirectory,
     axes: Sequence[Axis],
-    given: Given,
+    options_given: Given,
     *,
     say: Say = say_nothing,
     bar: Bar = no_bar,
@@ -89,7 +89,7 @@ def sweep(
     An interrupted sweep continues: a simulation of the present data set and training that has the options of a point
     is used for it. The table has the rows of all completed points.
 
-    The run is locked. `given` are options by stage that are the same for all points. An option that is not given has
+    The run is locked. `options_given` are options by stage that are the same for all points. An option that is not given has
     the value that the run remembers. The points are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
@@ -99,7 +99,7 @@ def sweep(
         )
     points = [
         replace(point, given=options_with_effect(run, point.given))
-        for point in points_of(axes, given)
+        for point in points_of(axes, options_given)
     ]
     refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
@@ -107,7 +107,7 @@ def sweep(
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
-    preparation = {"prepare": given.get("prepare", {})}
+    preparation = {"prepare": options_given.get("prepare", {})}
     bring_up_to_date(
         run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar
     )
@@ -117,15 +117,15 @@ def sweep(
     for point in points:
         notes.append([])
         options = merge_with_run(run, point.given, say=notes[-1].append)
-        shared = simulate.STAGE.resolve(
+        common_params = simulate.STAGE.resolve(
             run, simulate.STAGE.effective_options(run, options)
         )
-    every_note = [note for of_point in notes for note in of_point]
+    every_note = [note for notes_of_point in notes for note in notes_of_point]
     difference = next(
         (
             note
             for note in every_note
-            if any(note not in of_point for of_point in notes)
+            if any(note not in notes_of_point for notes_of_point in notes)
         ),
         None,
     )
@@ -135,8 +135,10 @@ def sweep(
         )
     done: List[SweepPoint] = []
     with ExitStack() as stack:
-        if (shared.workers, shared.scheduler) != (1, None):
-            stack.enter_context(connected(shared.workers, shared.scheduler))
+        if (common_params.workers, common_params.scheduler) != (1, None):
+            stack.enter_context(
+                connected(common_params.workers, common_params.scheduler)
+            )
         for number, point in enumerate(points, 1):
             say(
                 f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
@@ -211,27 +213,27 @@ def _simulate_point(
         return run, results[-1]
     with ExitStack() as stack:
         home = _run_of_sweep(run, POINTS)
-        kept = _run_of_sweep(run, _network_folder(point, axes))
-        for other in (home, kept):
-            stack.enter_context(other.locked(say=say))
+        kept_run = _run_of_sweep(run, _network_folder(point, axes))
+        for source_run in (home, kept_run):
+            stack.enter_context(source_run.locked(say=say))
         home.take("prepare", run)
         if params[train.KIND.name] == params_of_run[train.KIND.name]:
             bring_up_to_date(
                 run, train.KIND.name, point.given, remember=False, say=say, bar=bar
             )
-        trained = _trained_run(
-            [run, kept, *_runs_of_sweep(run)], params[train.KIND.name]
+        trained_run = _trained_run(
+            [run, kept_run, *_runs_of_sweep(run)], params[train.KIND.name]
         )
-        if trained is not None:
-            home.take(train.KIND.name, trained)
-        if kept.record_of(parse.KIND.name) is not None:
-            home.take(parse.KIND.name, kept)
+        if trained_run is not None:
+            home.take(train.KIND.name, trained_run)
+        if kept_run.record_of(parse.KIND.name) is not None:
+            home.take(parse.KIND.name, kept_run)
         bring_up_to_date(
             home, parse.KIND.name, options, forget=STAGES, say=say, bar=bar
         )
         for name in NETWORK:
-            kept.take(name, home)
-        kept.save_options({name: home.options.get(name, {}) for name in NETWORK})
+            kept_run.take(name, home)
+        kept_run.save_options({name: home.options.get(name, {}) for name in NETWORK})
         results = bring_up_to_date(
             home,
             simulate.KIND.name,
@@ -308,18 +310,18 @@ def _chip_cost(
     from snnb.simulation.files import SUMS
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
-    parsed = folder / run.parsed_name
+    parsed_path = folder / run.parsed_name
     coding = read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
     name = label_of_chip(chip.name, hardware)
     if isinstance(chip, LayerHardware):
-        assignment = assign_layers(read_network(parsed), chip)
+        assignment = assign_layers(read_network(parsed_path), chip)
         if assignment.reason is not None:
             say(f"sweep: {assignment.reason}")
             return ChipCost(chip=name, note=assignment.reason)
         return ChipCost(chip=name, cores=len(set(assignment.core)), chips=1)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
-        parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
+        parsed_path, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:
         try:
             with bar("map") as progress:

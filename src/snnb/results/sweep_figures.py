@@ -58,8 +58,10 @@ def plot_points(
         return None
     shape = [len(values) for values in grid.values()]
     qualities = [quality_of(point) for point in points]
-    measured = np.array([quality.value for quality in qualities]).reshape(shape)
-    trained = np.array([quality.trained for quality in qualities], float).reshape(shape)
+    measured_quality = np.array([quality.value for quality in qualities]).reshape(shape)
+    trained_quality = np.array(
+        [quality.trained for quality in qualities], float
+    ).reshape(shape)
     intervals = None
     if qualities[0].interval is not None:
         intervals = np.array(
@@ -67,7 +69,11 @@ def plot_points(
         ).reshape(*shape, 2)
     label = LABELS[points[0].summary.quoted]
     return comparison.plot_sweep(
-        grid, measured, None if np.isnan(trained).any() else trained, label, intervals
+        grid,
+        measured_quality,
+        None if np.isnan(trained_quality).any() else trained_quality,
+        label,
+        intervals,
     )
 
 
@@ -76,8 +82,10 @@ def plot_operations(points: Sequence[SweepPoint]) -> Figure:
     simulations: Dict[Tuple[str, str], Simulated] = {}
     for point in points:
         operations = point.summary.synaptic_operations_per_sample
-        simulated = Simulated(_options(point), operations, quality_of(point).value)
-        simulations[point.run, point.simulation] = simulated
+        simulated_point = Simulated(
+            _options(point), operations, quality_of(point).value
+        )
+        simulations[point.run, point.simulation] = simulated_point
     label = LABELS[points[0].summary.quoted]
     return comparison.plot_operations(
         list(simulations.values()), label, highest_is_best=label == "accuracy"

@@ -182,7 +182,7 @@ def _cells(document: Document) -> Dict[str, JsonValue]:
 
 def _values_of(row: Mapping[str, str], kind: Type[Document]) -> Dict[str, Any]:
     """Return the quantities of a kind of document that have a value in a row, by key."""
-    found: Dict[str, Any] = {}
+    values_found: Dict[str, Any] = {}
     for key, quantity in quantities_of(kind).items():
         texts = [
             row[head]
@@ -190,8 +190,10 @@ def _values_of(row: Mapping[str, str], kind: Type[Document]) -> Dict[str, Any]:
         ]
         if all(texts):
             numbers = [int(text) if text.isdecimal() else float(text) for text in texts]
-            found[key] = tuple(numbers) if quantity.form is percents else numbers[0]
-    return found
+            values_found[key] = (
+                tuple(numbers) if quantity.form is percents else numbers[0]
+            )
+    return values_found
 
 
 class PointTable(NamedTuple):
@@ -216,13 +218,17 @@ def point_table(points: Sequence[SweepPoint]) -> PointTable:
     with_value = {key for point in points for key in values(point)}
     if "samples" in titles:
         with_value.discard("num_samples")
-    shown = {key: quantity for key, quantity in SWEPT.items() if key in with_value}
-    quantity_heads, cells = columns(points, shown, intervals=[points[0].summary.quoted])
+    quantities_shown = {
+        key: quantity for key, quantity in SWEPT.items() if key in with_value
+    }
+    quantity_heads, cells = columns(
+        points, quantities_shown, intervals=[points[0].summary.quoted]
+    )
     return PointTable(
         head=[*head, *quantity_heads],
         rows=[[*row, *row_cells] for row, row_cells in zip(rows, cells)],
         options=len(titles),
-        legend=legend(points, shown),
+        legend=legend(points, quantities_shown),
     )
 
 

@@ -33,7 +33,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """
     problems: List[str] = []
     notes: List[str] = []
-    damaged: Dict[str, None] = {}  # in order
+    damaged_paths: Dict[str, None] = {}  # in order
     single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
     records = {
         single.get(directory, directory): record
@@ -47,7 +47,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         problem = _compare(run.path / file.path, file)
         if problem:
             problems.append(f"{stage}: {file.path} {problem}")
-            damaged.setdefault(stage)
+            damaged_paths.setdefault(stage)
         done += file.size_bytes
         progress(done, total, file.path)
     for stage, record in records.items():
@@ -59,7 +59,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         if (
             state.record is not None
             and state.reason is not None
-            and state.name not in damaged
+            and state.name not in damaged_paths
         ):
             notes.append(f"{state.name}: {state.in_words}")
     return Verification(
@@ -67,15 +67,15 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         files=len(outputs),
         size_bytes=total,
         problems=problems,
-        damaged=list(damaged),
+        damaged=list(damaged_paths),
         notes=notes,
     )
 
 
-def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
+def repairs(run: RunDirectory, damaged_paths: Sequence[str]) -> List[str]:
     """Return the commands that make damaged results again, as `Verification.damaged` names them."""
     by_key = {kind.key: kind for kind in run.kinds}
-    parts = (damage.partition("/") for damage in damaged)
+    parts = (damage.partition("/") for damage in damaged_paths)
     return [repair_command(run, by_key[key], name) for key, _, name in parts]
 
 

@@ -221,11 +221,11 @@ class RunDirectory:
         """
         if not os.path.lexists(path / manifest.NAME):
             path.mkdir(parents=True, exist_ok=True)
-            expected = (*HOUSEKEEPING, manifest.NAME)
+            expected_names = (*HOUSEKEEPING, manifest.NAME)
             foreign = [
                 entry.name
                 for entry in path.iterdir()
-                if (target_of(entry.name) or entry.name) not in expected
+                if (target_of(entry.name) or entry.name) not in expected_names
             ]
             if foreign:
                 raise UsageError(
@@ -375,7 +375,7 @@ class RunDirectory:
             if written.get(read.path, read) != read:
                 raise DamagedError(self.path / read.path, "not as it was written")
         target = place.with_name(INCOMPLETE + place.name)
-        started, clock = now_utc(), time.monotonic()
+        start_time, clock = now_utc(), time.monotonic()
         reset_peak_memory()
         output = StageOutput(target)
         with self._replacing(stage, name):
@@ -388,7 +388,7 @@ class RunDirectory:
                 if f.is_file()
             )
             timing = Timing(
-                started_utc=started.isoformat(timespec="seconds"),
+                started_utc=start_time.isoformat(timespec="seconds"),
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
@@ -532,10 +532,12 @@ class RunDirectory:
         """
         change = journal.read_journal(self.path)
         if change is not None:
-            committed = self.is_committed(change)
-            for relative, existed in change.replaced.items():
+            is_committed = self.is_committed(change)
+            for relative, had_result in change.replaced.items():
                 if self._is_result(relative):
-                    _settle(self.path / relative, existed, committed, relative, say)
+                    _settle(
+                        self.path / relative, had_result, is_committed, relative, say
+                    )
             # `remove` takes out results of stages that can have several, and nothing
             # else
             removable = [
@@ -558,17 +560,19 @@ class RunDirectory:
 
     def _complete_removal(self, directories: Sequence[str]) -> None:
         """Delete directories of results, and then their records."""
-        recorded = [relative for relative in directories if relative in self.records()]
-        for relative in recorded:
+        recorded_directories = [
+            relative for relative in directories if relative in self.records()
+        ]
+        for relative in recorded_directories:
             self._refuse_foreign_files(relative)
             remove(self.path / relative)
-        if not recorded:
+        if not recorded_directories:
             return
         remaining = {
             kind.key: {
                 name: record
                 for name, record in self.records_of(kind.name).items()
-                if self.directory_of(kind.name, name) not in recorded
+                if self.directory_of(kind.name, name) not in recorded_directories
             }
             for kind in self.kinds
             if kind.names is not None
@@ -628,23 +632,23 @@ def _swap(incomplete: Path, place: Path) -> None:
 
 def _settle(
     place: Path,
-    existed: bool,
-    committed: bool,
+    had_result: bool,
+    is_committed: bool,
     relative: str,
     say: Say,
 ) -> None:
     """Complete or undo the replacement of a directory.
 
-    `existed` is whether a directory was in the place before the command, and
-    `committed` whether the new one is recorded. It can be interrupted, and be called
+    `had_result` is whether a directory was in the place before the command, and
+    `is_committed` whether the new one is recorded. It can be interrupted, and be called
     again.
     """
     aside = place.with_name(REPLACED + place.name)
     incomplete = place.with_name(INCOMPLETE + place.name)
-    if not committed and not existed and place.exists():
+    if not is_committed and not had_result and place.exists():
         remove(place)
         say(f"{relative}: removed (left by an interrupted stage)")
-    elif not committed and existed and aside.is_dir() and not aside.is_symlink():
+    elif not is_committed and had_result and aside.is_dir() and not aside.is_symlink():
         remove(place)
         aside.rename(place)
         say(f"{relative}: restored to its state before an interrupted command")

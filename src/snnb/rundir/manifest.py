@@ -170,13 +170,15 @@ class RunInfo(Record):
     snnb_version: str
     options: Dict[str, Dict[str, Any]] = Field(default_factory=dict)
 
-    def difference(self, wanted: "RunInfo") -> Optional[str]:
+    def difference(self, expected_info: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
-        if self.imported or wanted.imported:
-            return None if self.imported and wanted.imported else self.title
+        if self.imported or expected_info.imported:
+            return None if self.imported and expected_info.imported else self.title
         for name in ("model", "dataset", "model_source"):
-            if getattr(self, name) != getattr(wanted, name):
-                return f"{name} {getattr(self, name)}, not {getattr(wanted, name)}"
+            if getattr(self, name) != getattr(expected_info, name):
+                return (
+                    f"{name} {getattr(self, name)}, not {getattr(expected_info, name)}"
+                )
         return None
 
     @property
@@ -293,9 +295,11 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         content = kind.model_validate(data)
     except ValidationError as error:
         faults = faults_in_words(error, kind, data, f"unknown to snnb {__version__}")
-        unknown = any(wrong["type"] == "extra_forbidden" for wrong in error.errors())
+        has_unknown_key = any(
+            wrong["type"] == "extra_forbidden" for wrong in error.errors()
+        )
         raise InputError(
-            f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}",
+            f"{path}: {faults}; {OTHER_VERSION if has_unknown_key else ADVICE}",
         ) from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
@@ -310,16 +314,16 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
     """Return the records in a manifest by directory, in the order of `kinds`."""
     by_directory: Dict[str, AnyRecord] = {}
     for kind in kinds:
-        recorded = getattr(content.stages, kind.key)
+        stage_records = getattr(content.stages, kind.key)
         if kind.names is not None:
             by_directory.update(
                 {
                     f"{kind.directory}/{name}": record
-                    for name, record in recorded.items()
+                    for name, record in stage_records.items()
                 },
             )
-        elif recorded is not None:
-            by_directory[kind.directory] = recorded
+        elif stage_records is not None:
+            by_directory[kind.directory] = stage_records
     return by_directory
 
 
@@ -353,9 +357,9 @@ def seal_of(path: Path) -> bytes:
 
 def refuse_unsealed(text: str, path: Path) -> None:
     """Raise `InputError` if the text of a manifest does not end with the SHA-256 of its lines."""
-    lines, seal, recorded = text.rpartition(SEAL)
-    computed = hashlib.sha256((lines if seal else text).encode()).hexdigest()
-    if seal and recorded == f"{computed}\n":
+    lines, seal, seal_text = text.rpartition(SEAL)
+    digest = hashlib.sha256((lines if seal else text).encode()).hexdigest()
+    if seal and seal_text == f"{digest}\n":
         return
     fault = (
         "was changed after it was written"
@@ -363,7 +367,7 @@ def refuse_unsealed(text: str, path: Path) -> None:
         else "has no checksum in its last line"
     )
     raise InputError(
-        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{computed}`",
+        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{digest}`",
     )
 
 

@@ -45,18 +45,18 @@ def chance_warning(
     the classes. With a `remedy`, an accuracy of little more than the accuracy of
     guessing the most frequent class is reported too.
     """
-    predicted = confusion[:, :-1]
+    predictions = confusion[:, :-1]
     samples = int(confusion.sum())
-    correct = int(np.trace(predicted))
+    correct = int(np.trace(predictions))
     accuracy = correct / samples
     class_counts = confusion.sum(axis=1)
-    guess_counts = np.resize(predicted.sum(axis=0), len(confusion))
+    guess_counts = np.resize(predictions.sum(axis=0), len(confusion))
     chance = float(class_counts @ guess_counts) / samples**2
     highest_accuracy = wilson_interval(correct, samples)[1]
     is_far_below = accuracy < chance / 2 and highest_accuracy < chance
     guessing = int(class_counts.max()) / samples
     order = "check the order of the classes and the labels"
-    best = _best_permutation(predicted)
+    best = _best_permutation(predictions)
     if _explains_errors(best, correct, samples, guessing):
         below = f", far below chance ({chance:.1%})," if is_far_below else ""
         return (
@@ -105,23 +105,23 @@ class Permutation:
         return text
 
 
-def _best_permutation(predicted: np.ndarray) -> Permutation:
+def _best_permutation(predictions: np.ndarray) -> Permutation:
     """Return the permutation of the classes with most correct predictions.
 
-    `predicted` has the number of samples by class and prediction: int64 (classes,
+    `predictions` has the number of samples by class and prediction: int64 (classes,
     predictions). It is the assignment problem: Kuhn 1955, The Hungarian method.
     """
-    correct = int(np.trace(predicted))
-    if correct == predicted.max(axis=1).sum():
+    correct = int(np.trace(predictions))
+    if correct == predictions.max(axis=1).sum():
         # No permutation has more; scipy.optimize takes 0.2 s to import.
-        return Permutation(correct, [], len(predicted))
+        return Permutation(correct, [], len(predictions))
     from scipy.optimize import linear_sum_assignment
 
-    labels, guesses = linear_sum_assignment(predicted, maximize=True)
-    samples = predicted[labels, guesses]
+    labels, guesses = linear_sum_assignment(predictions, maximize=True)
+    samples = predictions[labels, guesses]
     is_change = (labels != guesses) & (samples > 0)
     pairs = zip(guesses[is_change].tolist(), labels[is_change].tolist())
-    return Permutation(int(samples.sum()), sorted(pairs), len(predicted))
+    return Permutation(int(samples.sum()), sorted(pairs), len(predictions))
 
 
 def _explains_errors(

@@ -101,17 +101,17 @@ def conversion_fault(
 
     Both accuracies are of the same samples, so the labels are right.
     """
-    trained = statistics.ann_accuracy
-    if trained is None or statistics.quoted_confusion is None:
+    trained_accuracy = statistics.ann_accuracy
+    if trained_accuracy is None or statistics.quoted_confusion is None:
         return []
     samples = statistics.num_samples
     spiking = statistics.quoted_by_step[-1]
     guessing = max(statistics.class_counts.values()) / samples
-    lowest_trained = wilson_interval(trained * samples, samples)[0]
+    lowest_trained = wilson_interval(trained_accuracy * samples, samples)[0]
     highest_spiking = wilson_interval(spiking * samples, samples)[1]
     if (
         not is_close_to_chance(spiking, guessing)
-        or is_close_to_chance(trained, guessing)
+        or is_close_to_chance(trained_accuracy, guessing)
         or lowest_trained <= highest_spiking
     ):
         return []
@@ -120,7 +120,7 @@ def conversion_fault(
         suspect = f"the conversion or --duration {settings.duration}"
     return [
         f"the accuracy of {spiking:.1%} is chance, and the trained network has "
-        f"{trained:.1%} on the same samples: {suspect} is at fault, not the labels; "
+        f"{trained_accuracy:.1%} on the same samples: {suspect} is at fault, not the labels; "
         "`snnb report` shows, under Activation and rate, the first layer whose rates "
         "do not follow its activations"
     ]
@@ -191,8 +191,10 @@ def saturated_layers(statistics: SimulationStatistics, network: Network) -> List
     rates = statistics.mean_rates
     names = [population.name for population in network.populations]
     hidden = [name for name in names if name != network.output.name]
-    saturated = [name for name in hidden if rates[name] > SATURATED]
-    return [f"layer {name} spikes nearly every step: {remedy}" for name in saturated]
+    saturated_names = [name for name in hidden if rates[name] > SATURATED]
+    return [
+        f"layer {name} spikes nearly every step: {remedy}" for name in saturated_names
+    ]
 
 
 def other_duration(
@@ -239,26 +241,28 @@ def lost_accuracy(
     lost = _accuracy_loss(statistics)
     if not lost:
         return []
-    trained = statistics.ann_accuracy
+    trained_accuracy = statistics.ann_accuracy
     spiking = statistics.snn_accuracy
     readout = statistics.readout_accuracy
     samples = statistics.num_samples
-    assert trained is not None
+    assert trained_accuracy is not None
     assert spiking is not None
     remedies = _remedies(statistics, settings, network)
     if readout is None or readout == spiking:
         changes = _conversion_loss(fidelity, lost, settings.first, samples)
-        accuracies = f"{spiking:.1%} of {trained:.1%}"
+        accuracies = f"{spiking:.1%} of {trained_accuracy:.1%}"
         return [f"{100 * lost:.1f} points lost ({accuracies}): {changes}{remedies}"]
     output = OUTPUTS[statistics.is_random]
     in_output = Cause(
         readout - spiking,
         f"in the output ({spiking:.1%} by spikes, {readout:.1%} read out): {output}",
     )
-    changes = _conversion_loss(fidelity, trained - readout, settings.first, samples)
-    accuracies = f"{readout:.1%} read out, {trained:.1%} trained"
+    changes = _conversion_loss(
+        fidelity, trained_accuracy - readout, settings.first, samples
+    )
+    accuracies = f"{readout:.1%} read out, {trained_accuracy:.1%} trained"
     before_output = Cause(
-        trained - readout,
+        trained_accuracy - readout,
         f"before the output ({accuracies}): {changes}{remedies}",
     )
     causes = sorted((in_output, before_output), reverse=True)
@@ -278,39 +282,41 @@ def _has_accuracies(statistics: SimulationStatistics) -> bool:
 
 def _accuracy_loss(statistics: SimulationStatistics) -> float:
     """Return the accuracy that spikes lose; 0 if it is no loss by `_is_loss`."""
-    trained = statistics.ann_accuracy
+    trained_accuracy = statistics.ann_accuracy
     spiking = statistics.snn_accuracy
-    if trained is None or spiking is None:
+    if trained_accuracy is None or spiking is None:
         return 0.0
-    if not _is_loss(trained, spiking, statistics.num_samples):
+    if not _is_loss(trained_accuracy, spiking, statistics.num_samples):
         return 0.0
-    return trained - spiking
+    return trained_accuracy - spiking
 
 
-def _is_loss(trained: float, spiking: float, samples: int) -> bool:
+def _is_loss(trained_accuracy: float, spiking: float, samples: int) -> bool:
     """Whether a difference of accuracies is at least a point and is significant.
 
     It is if the 95 % interval of the lower accuracy does not reach the higher one.
     """
     highest_spiking = wilson_interval(spiking * samples, samples)[1]
-    return trained - spiking >= LEAST_LOSS and trained > highest_spiking
+    return (
+        trained_accuracy - spiking >= LEAST_LOSS and trained_accuracy > highest_spiking
+    )
 
 
 def _conversion_loss(
     fidelity: Optional[Fidelity],
     lost: float,
-    first: int,
+    first_step: int,
     samples: int,
 ) -> str:
     """Return the beginning of an advice: what the conversion loses without spikes.
 
-    It is a part of `lost` only if both are of the same samples, those from `first` on.
+    It is a part of `lost` only if both are of the same samples, those from `first_step` on.
     Empty if the conversion loses less than a point.
     """
     if fidelity is None or not fidelity.classifies or fidelity.loss < LEAST_LOSS:
         return ""
     points = f"{100 * fidelity.loss:.1f}"
-    if (first, samples) != (0, fidelity.samples):
+    if (first_step, samples) != (0, fidelity.samples):
         points += f" points on the first {fidelity.samples:,} samples"
     elif fidelity.loss <= lost:
         points += " of them"
@@ -327,14 +333,14 @@ def _remedies(
 ) -> str:
     """Return the remedies of a loss before the output, separated by semicolons."""
     gain = _late_gain(statistics)
-    gained = f"the last half gained {100 * gain:.1f} points"
+    gain_text = f"the last half gained {100 * gain:.1f} points"
     is_calibrated = network.steps is not None
     can_start_higher = not settings.initial_potential and settings.engine != "toolbox"
     remedies = [  # whether it applies, and what to do
         (is_calibrated, MORE_CALIBRATED_STEPS),
         (
             not is_calibrated and gain >= LEAST_LOSS,
-            f"simulate longer (--duration; {gained})",
+            f"simulate longer (--duration; {gain_text})",
         ),
         (
             network.weight_bits is not None,

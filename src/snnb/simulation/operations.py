@@ -38,7 +38,7 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
     weights, and zeros of a padding are not multiplied.
     """
     values: Dict[str, np.ndarray] = {}  # by layer, in its shape: 0, or PADDING
-    multiplied = 0
+    n_multiplications = 0
     for layer in network.layers:
         read = [values[name] for name in layer.inputs]
         if isinstance(layer.layer, Reindexing):
@@ -53,9 +53,9 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
         for part in parts:
             geometry = part.geometry(read[0].shape)
             is_value = read[0].reshape(geometry.input_volume) != PADDING
-            multiplied += int(geometry.fan_in(is_value).sum())
+            n_multiplications += int(geometry.fan_in(is_value).sum())
             read = [np.zeros(geometry.shape, np.int8)]
-    return multiplied
+    return n_multiplications
 
 
 def footprint(network: Network) -> int:

@@ -131,11 +131,11 @@ class BlockSimulator:
         else:
             scale = job.settings.threshold * job.output_scale
             scorer = Reconstruction(pixels, scale, job.output_scale)
-        counted = self._count_spikes(block, engine_input, scorer, tick)
+        counts = self._count_spikes(block, engine_input, scorer, tick)
         analogue_outputs = None
         if self._analogue is not None:
             analogue_outputs = self._analogue.outputs(pixels) / self._analogue_unit
-        return self._totals(counted, len(pixels), scorer, analogue_outputs)
+        return self._totals(counts, len(pixels), scorer, analogue_outputs)
 
     def _simulate_steps(self, block: Block, steps: InputSteps, tick: Tick) -> Totals:
         """Return the sums for samples that change from step to step.
@@ -165,15 +165,17 @@ class BlockSimulator:
         """
         settings = self._job.settings
         sample_number = self._sample_number(block)
-        recorded = steps[: count_recorded_samples(settings, sample_number, len(steps))]
-        entries = recorded.between(0, settings.duration)
+        recorded_events = steps[
+            : count_recorded_samples(settings, sample_number, len(steps))
+        ]
+        entries = recorded_events.between(0, settings.duration)
         columns = (
-            recorded.sample[entries] + sample_number,
-            recorded.neuron[entries],
-            recorded.step[entries],
+            recorded_events.sample[entries] + sample_number,
+            recorded_events.neuron[entries],
+            recorded_events.step[entries],
         )
         table = np.stack(columns, axis=1).astype(np.int32)
-        n_events = recorded.value[entries].astype(np.int64)
+        n_events = recorded_events.value[entries].astype(np.int64)
         return np.repeat(table, n_events, axis=0)
 
     def _sample_number(self, block: Block) -> int:

@@ -178,8 +178,8 @@ class SimulationSettings(Options):
     )
     @classmethod
     def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
-        simulated = (cls.model_fields[str(others.field_name)].default, "softmax")
-        if others.data.get("engine") == "toolbox" and value not in simulated:
+        valid_values = (cls.model_fields[str(others.field_name)].default, "softmax")
+        if others.data.get("engine") == "toolbox" and value not in valid_values:
             raise ValueError(
                 "not with --engine toolbox; use --engine tensorflow or event",
             )
@@ -190,17 +190,21 @@ def refuse_unsuitable(
     settings: SimulationSettings,
     *,
     integer: bool,
-    calibrated: bool,
-    windowed: bool,
-    pruned: bool,
+    is_calibrated: bool,
+    has_windows: bool,
+    is_pruned: bool,
 ) -> None:
     """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not support."""
     if settings.engine == "toolbox":
-        kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
-        refused = next((kind for kind, applies in kinds.items() if applies), None)
-        if refused is not None:
+        kinds = {
+            "an integer": integer,
+            "a calibrated": is_calibrated,
+            "a pruned": is_pruned,
+        }
+        refused_kind = next((kind for kind, applies in kinds.items() if applies), None)
+        if refused_kind is not None:
             raise InputError(
-                f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event",
+                f"the toolbox cannot simulate {refused_kind} network: use --engine tensorflow or event",
             )
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
@@ -209,15 +213,15 @@ def refuse_unsuitable(
         raise UsageError(
             "--threshold: an integer network defines its thresholds; omit it",
         )
-    if calibrated and settings.initial_potential:
+    if is_calibrated and settings.initial_potential:
         raise UsageError(
             "--initial-potential: a calibrated network defines its initial potentials; omit it",
         )
-    if windowed and settings.warm_up:
+    if has_windows and settings.warm_up:
         raise UsageError(
             "--warm-up: a population with a firing window has no warm-up; omit it",
         )
-    if windowed and settings.reset != "subtraction":
+    if has_windows and settings.reset != "subtraction":
         raise UsageError(
             "--reset zero: a network with firing windows needs --reset subtraction",
         )

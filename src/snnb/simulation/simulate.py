@@ -57,7 +57,7 @@ class SimulationResult:
 
 
 def simulate(
-    parsed: Path,
+    parsed_path: Path,
     target: Path,
     *,
     name: str,
@@ -69,12 +69,12 @@ def simulate(
     settings: SimulationSettings,
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
-    trained: Optional[TrainedNetwork] = None,
+    trained_network: Optional[TrainedNetwork] = None,
     multiply_accumulates: Optional[int] = None,
     fidelity: Optional[Fidelity] = None,
     progress: Progress = silent,
 ) -> SimulationResult:
-    """Simulate the network in the file `parsed`, and write results into `target`.
+    """Simulate the network in the file `parsed_path`, and write results into `target`.
 
     These are `NAME_INI.h5`, `spike_rate_sums.npz` and `sim_accuracies.json`, with
     `record_spikes` also `spike_times.npz`.
@@ -84,7 +84,7 @@ def simulate(
     `events` or `steps`. Poisson input and integer networks need pixels in [0, 1]. `y`
     are their class ids, int64 (samples,). `num_classes` is None for a network that
     reproduces its input; `output_scale` is the activation of its output at a rate of 1.
-    The analogue network is `trained`, or by default the parsed model, which computes
+    The analogue network is `trained_network`, or by default the parsed model, which computes
     the same unless the conversion replaced max pooling; `fidelity` describes the
     changes by the conversion. `multiply_accumulates` is the number of those of the
     trained network.
@@ -92,7 +92,7 @@ def simulate(
     Raise `UsageError` for options that do not suit the network or the engine,
     `InputError` if the network cannot be simulated or does not fit the samples.
     """
-    network, analogue = read_networks(parsed)
+    network, analogue = read_networks(parsed_path)
     _check(network, x, y, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
@@ -100,9 +100,9 @@ def simulate(
         network = _with_membrane_output(network)
     engine, engine_reason = choose_engine(network, settings)
     job = SimulationJob(
-        parsed,
+        parsed_path,
         network,
-        analogue if trained is None else trained,
+        analogue if trained_network is None else trained_network,
         settings,
         engine,
         scale,

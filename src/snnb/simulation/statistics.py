@@ -456,16 +456,16 @@ def rate_statistics(
         membrane_updates = totals.membrane_updates / samples
     rates: Dict[str, float] = {}
     silent: Dict[str, float] = {}
-    saturated: Dict[str, float] = {}
+    saturated_shares: Dict[str, float] = {}
     for name, numbers in counts.items():
         rates[name] = float(numbers.mean() / possible)
         silent[name] = float((numbers == 0).mean())
-        saturated[name] = float((numbers == possible).mean())
+        saturated_shares[name] = float((numbers == possible).mean())
     return {
         "mean_rate": neuron_spikes / max(1, neurons * possible),
         "mean_rates": rates,
         "silent_neurons": silent,
-        "saturated_neurons": saturated,
+        "saturated_neurons": saturated_shares,
         "rising_populations": _rising_populations(network, totals.late),
         "spikes_per_sample": sum(spikes.values()) / samples,
         "synaptic_operations_per_sample": operations / samples,

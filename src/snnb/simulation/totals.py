@@ -59,8 +59,8 @@ def add_sums(left: S, right: S) -> S:
     """
     sums: Any = None
     if isinstance(left, dict) and isinstance(right, dict):
-        shared = left.keys() & right.keys()
-        shared_sums = {key: add_sums(left[key], right[key]) for key in shared}
+        common_keys = left.keys() & right.keys()
+        shared_sums = {key: add_sums(left[key], right[key]) for key in common_keys}
         sums = {**left, **right, **shared_sums}
     elif isinstance(left, tuple) and isinstance(right, tuple):
         sums = type(left)(*map(add_sums, left, right))

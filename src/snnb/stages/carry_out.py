@@ -62,7 +62,7 @@ def no_bar(stage: str, time_left: bool = True) -> Iterator[Progress]:
 def bring_up_to_date(
     run: RunDirectory,
     target: str,
-    given: Given,
+    options_given: Given,
     *,
     force: bool = False,
     upstream: bool = True,
@@ -76,7 +76,7 @@ def bring_up_to_date(
 
     Parameters
     ----------
-    given : mapping
+    options_given : mapping
         Command options by stage, as `read_options` returns them. An option that is not
         given has the value that the run remembers, else its default.
     force : bool
@@ -94,7 +94,7 @@ def bring_up_to_date(
     bar : callable
         Returns, for the name of a stage, a context manager with its progress.
     """
-    command_options = options_with_effect(run, given, forget)
+    command_options = options_with_effect(run, options_given, forget)
     merged_options = merge_with_run(run, command_options, forget, say)
     with origin_named(merged_options, command_options):
         names = check_options(run, target, command_options, forget=forget, force=force)
@@ -117,20 +117,20 @@ def bring_up_to_date(
         run.save_options(options_to_save)
     results: Dict[str, StageResult] = {}
     while plan:
-        for planned in plan:
-            say_of_stage = saying_stage(say, planned.name)
-            if planned.reason is None:
-                result = result_of(run, planned.name, planned.result)
-                _say_up_to_date(result, planned, say_of_stage)
+        for planned_stage in plan:
+            say_of_stage = saying_stage(say, planned_stage.name)
+            if planned_stage.reason is None:
+                result = result_of(run, planned_stage.name, planned_stage.result)
+                _say_up_to_date(result, planned_stage, say_of_stage)
             else:
                 options = _StageOptions(
-                    command=command_options.get(planned.name, {}),
-                    merged=merged_options[planned.name],
-                    effective=request.effective_options(run)[planned.name],
-                    params=planned.params,
+                    command=command_options.get(planned_stage.name, {}),
+                    merged=merged_options[planned_stage.name],
+                    effective=request.effective_options(run)[planned_stage.name],
+                    params=planned_stage.params,
                 )
-                result = _run_stage(run, planned, options, say_of_stage, bar)
-            results[planned.name] = result
+                result = _run_stage(run, planned_stage, options, say_of_stage, bar)
+            results[planned_stage.name] = result
         with origin_named(merged_options, command_options):
             plan = plan_stages(run, request, results)
             if plan and plan[-1].reason is not None:
@@ -153,12 +153,12 @@ def _say_other_versions(
         say(f"{OTHER_VERSIONS} {', '.join(packages)}; see {run.path / manifest.NAME}")
 
 
-def _say_up_to_date(result: StageResult, planned: PlannedStage, say: Say) -> None:
+def _say_up_to_date(result: StageResult, planned_stage: PlannedStage, say: Say) -> None:
     """Say that a stage does not run, and which result it has."""
-    source = STAGES[planned.name].source
+    source = STAGES[planned_stage.name].source
     origin = None if source is None else getattr(result.record.params, source)
     say(UP_TO_DATE if origin is None else f"{UP_TO_DATE}, of {source} {origin}")
-    figures = planned.options.get("figures")
+    figures = planned_stage.options.get("figures")
     endings = {PurePosixPath(file.path).suffix for file in result.record.outputs}
     if figures is not None and f".{figures}" not in endings:
         say(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
@@ -217,24 +217,24 @@ def _changed_items(
 
 def _run_stage(
     run: RunDirectory,
-    planned: PlannedStage,
+    planned_stage: PlannedStage,
     options: _StageOptions,
     say: Say,
     bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
     """Run a stage and return its result."""
-    name = planned.name
+    name = planned_stage.name
     stage = STAGES[name]
-    say(f"running ({planned.reason})")
+    say(f"running ({planned_stage.reason})")
     with extra_named(name):
-        announcement = stage.announcement(run, planned.params)
+        announcement = stage.announcement(run, planned_stage.params)
         description = options.describe(_default_values(run, stage, options.effective))
         for message in (announcement, description):
             if message:
                 say(message)
         with bar(name, stage.time_left) as progress:
-            result_name = stage.execute(run, planned.params, progress)
-    result = replace(result_of(run, name, result_name), reason=planned.reason)
+            result_name = stage.execute(run, planned_stage.params, progress)
+    result = replace(result_of(run, name, result_name), reason=planned_stage.reason)
     for warning in result.record.warnings:
         say(warning)
     return result

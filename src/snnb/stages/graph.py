@@ -150,10 +150,10 @@ def imported_name(path: Path) -> str:
     return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
 
 
-def file_of(named: Path) -> Path:
+def file_of(source_path: Path) -> Path:
     """Return the file of an external graph, which may have the name of an instance."""
-    instance = named_instance(named)
-    return named if instance is None else find_instance(instance).path
+    instance = named_instance(source_path)
+    return source_path if instance is None else find_instance(instance).path
 
 
 def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
@@ -209,7 +209,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     # With --force, the previous graph may be from another file
     run.rename(imported_name(path))
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
-        imported = import_graph(
+        imported_graph = import_graph(
             file_of(path),
             output.directory / run.graph_name,
             rates=params.rates or (),
@@ -219,23 +219,23 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
         output.external = [
             file_record(path, sha256)
-            for path, sha256 in sorted(imported.hashes.items())
+            for path, sha256 in sorted(imported_graph.hashes.items())
         ]
         if (
-            imported.graph.assumed_spikes
+            imported_graph.graph.assumed_spikes
             and params.rate_unit != GraphParams.model_fields["rate_unit"].default
         ):
             raise UsageError(
                 "--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it",
             )
-        output.warnings = list(imported.notes)
-        _finish(run, params, output, imported.graph)
+        output.warnings = list(imported_graph.notes)
+        _finish(run, params, output, imported_graph.graph)
     return IMPORTED
 
 
 def import_arrays(
     run: RunDirectory,
-    listed: "ListedGraph",
+    listed_graph: "ListedGraph",
     sha256: str,
     params: GraphParams,
     *,
@@ -248,7 +248,7 @@ def import_arrays(
 
     if not force:
         _refuse_other_graph(run, None)
-    if all(population.spikes is None for population in listed.populations):
+    if all(population.spikes is None for population in listed_graph.populations):
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     options = {name: getattr(params, name) for name in ("rate_samples", "rate_steps")}
@@ -258,13 +258,16 @@ def import_arrays(
         run.rename(imported_name(run.path))  # the previous graph may be from a file
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
         graph = write_listed(
-            listed,
+            listed_graph,
             output.directory / run.graph_name,
             recording,
             sha256,
         )
-        edges = sum(source.size for source, *_ in listed.edges)
-        output.warnings = [*listed.notes, *merged_note(edges, graph.number_of_edges())]
+        edges = sum(source.size for source, *_ in listed_graph.edges)
+        output.warnings = [
+            *listed_graph.notes,
+            *merged_note(edges, graph.number_of_edges()),
+        ]
         _finish(run, params, output, graph)
 
 
@@ -275,21 +278,23 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
         [p for p in graph.populations if p.coding != "current"],
     )
     assert recording is not None  # an external graph has spikes, given or assumed
-    most = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
-    if most <= 1:
+    max_rate = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
+    if max_rate <= 1:
         return []
     names = (
         ("samples", "steps")
         if params.from_file is None
         else ("--rate-samples", "--rate-steps")
     )
-    missing = [
+    missing_names = [
         name
         for name, value in zip(names, (params.rate_samples, params.rate_steps))
         if value is None
     ]
     remedy = (
-        f"give {' and '.join(missing)}" if missing else f"correct {' or '.join(names)}"
+        f"give {' and '.join(missing_names)}"
+        if missing_names
+        else f"correct {' or '.join(names)}"
     )
     if (
         params.from_file is not None
@@ -300,7 +305,7 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     elif params.from_file is not None:
         remedy += "; rates must be in spikes per time step, not Hz"
     return [
-        f"a neuron has {most:,.4g} spikes per time step, more than the possible 1; counts are divided by "
+        f"a neuron has {max_rate:,.4g} spikes per time step, more than the possible 1; counts are divided by "
         f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}",
     ]
 
@@ -400,20 +405,22 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         record = recorded(run, KIND) if run.manifest.run.imported else None
         return {} if record is None else {"from_file": record.params.from_file}
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:
             reason = "only for the graph of a network; omit it with an external graph"
             return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
         reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
-        if given.get(KIND.name, {}).get("weights_only"):
+        if options_given.get(KIND.name, {}).get("weights_only"):
             reasons["rate_unit"] = "a graph of weights has no rates; omit it"
         return reasons
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Refuse another external graph before anything runs."""
-        path = planned.given.get(KIND.name, {}).get("from_file")
-        if isinstance(path, Path) and not planned.force:
+        path = planned_run.given.get(KIND.name, {}).get("from_file")
+        if isinstance(path, Path) and not planned_run.force:
             _refuse_other_graph(run, path)
 
     def execute(
@@ -442,10 +449,10 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             ]
             _, counts, accuracies = (unaltered(run, path) for path in inputs)
             coding = read_document(SimulationStatistics, accuracies).coding
-        parsed = run.path / inputs[0]
+        parsed_path = run.path / inputs[0]
         with run.stage("graph", params, inputs=inputs, name=name) as output:
             graph = build_graph(
-                parsed,
+                parsed_path,
                 output.directory / run.graph_name,
                 counts=counts,
                 coding=coding,

@@ -248,7 +248,7 @@ def _map_layers(
     run: RunDirectory,
     params: MapParams,
     hardware: LayerHardware,
-    opened: "SynapseGraph",
+    synapse_graph: "SynapseGraph",
     spike_times: Optional[Path],
     output: StageOutput,
     figures: str,
@@ -263,7 +263,7 @@ def _map_layers(
     network, assignment = _assigned(run, hardware, stamp)
     if assignment.reason is not None:
         raise InputError(assignment.reason)
-    mappable = MappableNetwork.of(opened)
+    mappable = MappableNetwork.of(synapse_graph)
     cost = LayerCost.of(
         network,
         hardware,
@@ -280,7 +280,7 @@ def _map_layers(
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
     output.warnings = [
-        *layer_notes(network, hardware, assignment, _current_notes(opened))
+        *layer_notes(network, hardware, assignment, _current_notes(synapse_graph))
     ]
     busiest = cost.busiest_core
     output.details = MapDetails(
@@ -306,7 +306,7 @@ def _map_neurons(
     run: RunDirectory,
     params: MapParams,
     hardware: Hardware,
-    opened: "SynapseGraph",
+    synapse_graph: "SynapseGraph",
     spike_times: Optional[Path],
     output: StageOutput,
     figures: str,
@@ -325,15 +325,15 @@ def _map_neurons(
     from snnb.mapping.traffic import MappableNetwork
     from snnb.plots.mapping import mapping_figures
 
-    began, stamp, imported = (
+    began, stamp, is_imported = (
         time.monotonic(),
         str(params.graph),
         bool(run.manifest.run.imported),
     )
     method, objective, seed = params.method, params.objective, params.seed
-    network = MappableNetwork.of(opened)
+    network = MappableNetwork.of(synapse_graph)
     if params.partition is None:
-        mapped = map_network(
+        mapped_network = map_network(
             network,
             hardware,
             method=method,
@@ -342,7 +342,7 @@ def _map_neurons(
             progress=progress,
         )
     else:
-        mapped = cost_partition(
+        mapped_network = cost_partition(
             network,
             hardware,
             params.partition,
@@ -356,30 +356,35 @@ def _map_neurons(
     if spike_times is not None:
         on_chip = spikes_on_chip(network, spike_times)
         loads, messages = (
-            step_loads(mapped, on_chip, progress),
-            recorded_messages(mapped, on_chip),
+            step_loads(mapped_network, on_chip, progress),
+            recorded_messages(mapped_network, on_chip),
         )
         if hardware.counts_events:
-            steps = recorded_steps(mapped, on_chip, progress)
+            steps = recorded_steps(mapped_network, on_chip, progress)
     cost = MappingCost.of(
-        mapped,
+        mapped_network,
         model=run.model,
         graph=stamp,
         objective=objective if params.partition is None else "spikes",
         seed=seed,
         by_step=loads,
-        recorded=steps,
+        recorded_steps=steps,
         seconds=round(time.monotonic() - began, 3),
     )
-    mapping = write_mapping(output.directory, mapped, cost, messages)
+    mapping = write_mapping(output.directory, mapped_network, cost, messages)
     for plot, figure in mapping_figures(mapping):
         save(figure, output.directory / f"{plot}.{figures}")
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
-    external = recorded(run, graph.KIND, stamp) if imported else None
-    notes += [] if external is None else graph.rate_warnings(opened, external.params)
-    notes += [*_current_notes(opened), *_input_note(network, cost)]
-    notes += [*_weight_note(run, opened, hardware), *_pooling_note(opened, hardware)]
-    output.warnings = [*mapped.warnings, *notes]
+    external = recorded(run, graph.KIND, stamp) if is_imported else None
+    notes += (
+        [] if external is None else graph.rate_warnings(synapse_graph, external.params)
+    )
+    notes += [*_current_notes(synapse_graph), *_input_note(network, cost)]
+    notes += [
+        *_weight_note(run, synapse_graph, hardware),
+        *_pooling_note(synapse_graph, hardware),
+    ]
+    output.warnings = [*mapped_network.warnings, *notes]
     output.details = MapDetails(
         graph=stamp,
         hardware=hardware.name,
@@ -396,8 +401,8 @@ def _map_neurons(
         sequential=cost.sequential,
         link_load_peak=None if loads is None else loads.link_load_peak,
     )
-    unknown = [UNKNOWN] if loads is None and not imported else []
-    return [*cost.log_lines(mapped.warnings), *notes, *unknown]
+    unknown_lines = [UNKNOWN] if loads is None and not is_imported else []
+    return [*cost.log_lines(mapped_network.warnings), *notes, *unknown_lines]
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:
@@ -449,9 +454,9 @@ def layer_notes(
             "later layers are those of the simulation"
         )
     dense = [
-        one.name
-        for one in assignment.layers
-        if one.kernel_size == one.input and one.terms[0].pooling > 1
+        layer.name
+        for layer in assignment.layers
+        if layer.kernel_size == layer.input and layer.terms[0].pooling > 1
     ]
     if dense and network.steps is None:
         yield (
@@ -481,10 +486,10 @@ def _weight_note(
         for batch in p.edge_batches()
     ):
         return []
-    converted = not run.manifest.run.imported and not is_spiking(run)
+    is_converted = not run.manifest.run.imported and not is_spiking(run)
     return [
         _precision_note(
-            hardware.name, hardware.synapse_memory.weight_bits, with_remedy=converted
+            hardware.name, hardware.synapse_memory.weight_bits, with_remedy=is_converted
         )
     ]
 
@@ -532,11 +537,13 @@ class MapStage(Stage[MapParams, MapDetails]):
         require_result(run, "--graph", stamp, _graphs_with_spikes(run))
         return params.model_copy(update={"graph": stamp})
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         options, description = (
-            given.get(KIND.name, {}),
-            option_value(KIND, given, "hardware"),
+            options_given.get(KIND.name, {}),
+            option_value(KIND, options_given, "hardware"),
         )
         hardware = None if description is None else read_hardware(str(description))
         if isinstance(hardware, LayerHardware):
@@ -549,7 +556,7 @@ class MapStage(Stage[MapParams, MapDetails]):
                 ("placement", "allow_overfull", "split_overfull"),
                 "only with --partition",
             )
-            method = option_value(KIND, given, "method")
+            method = option_value(KIND, options_given, "method")
             if (
                 options.get("objective") in ("energy", "step")
                 and method == "sequential"
@@ -571,15 +578,15 @@ class MapStage(Stage[MapParams, MapDetails]):
             "selects among computed partitions; omit it with --partition",
         )
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Check the options and the files that they name before earlier stages run."""
         if (
-            planned.next not in (None, simulate.KIND.name, KIND.name)
-            or KIND.name not in planned.stages
+            planned_run.next not in (None, simulate.KIND.name, KIND.name)
+            or KIND.name not in planned_run.stages
         ):
             return
-        given = planned.given.get(KIND.name, {})
-        params = resolve_params(KIND, given)
+        map_options = planned_run.given.get(KIND.name, {})
+        params = resolve_params(KIND, map_options)
         hardware = _read_hardware(params)
         if isinstance(hardware, LayerHardware):
             if run.manifest.run.imported:
@@ -588,19 +595,19 @@ class MapStage(Stage[MapParams, MapDetails]):
                     "and no network; give a chip with a mesh"
                 )
             if (
-                planned.next is not None
+                planned_run.next is not None
             ):  # the network exists; if it does not fit, it is not simulated
                 from snnb.mapping.layers.assignment import text_table
 
                 _, assignment = _assigned(
                     run,
                     hardware,
-                    self.resolve(run, given).graph
-                    if planned.next == KIND.name
+                    self.resolve(run, map_options).graph
+                    if planned_run.next == KIND.name
                     else None,
                 )
                 if assignment.reason is not None:
-                    planned.say(
+                    planned_run.say(
                         "\n".join(
                             [
                                 f"layers on {hardware.name}",
@@ -610,7 +617,7 @@ class MapStage(Stage[MapParams, MapDetails]):
                     )
                     raise InputError(assignment.reason)
             return
-        if planned.next is not None:
+        if planned_run.next is not None:
             return
         if params.method == "hypergraph" and params.partition is None:
             from snnb.mapping.partition import mtkahypar
@@ -622,7 +629,7 @@ class MapStage(Stage[MapParams, MapDetails]):
                     f"{path}: no such file; give the file that the other program has written"
                 )
         if params.graph == graph.WEIGHTS:
-            self.resolve(run, given)
+            self.resolve(run, map_options)
 
     def announcement(self, run: RunDirectory, params: MapParams) -> str:
         """Return the name and the size of the graph, and the names of other graphs."""
@@ -631,13 +638,15 @@ class MapStage(Stage[MapParams, MapDetails]):
         stamp = str(params.graph)
         with SynapseGraph.open(
             run.path / graph.graph_file(run, stamp), checked=True
-        ) as opened:
-            recording = opened.recording
+        ) as synapse_graph:
+            recording = synapse_graph.recording
         assert recording is not None  # a mapping needs spikes
         size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
-        others = ", ".join(name for name in _graphs_with_spikes(run) if name != stamp)
+        remaining_stamps = ", ".join(
+            name for name in _graphs_with_spikes(run) if name != stamp
+        )
         return f"graph {stamp}, {size}" + (
-            f"; others, for --graph: {others}" if others else ""
+            f"; others, for --graph: {remaining_stamps}" if remaining_stamps else ""
         )
 
     def execute(
@@ -667,39 +676,48 @@ class MapStage(Stage[MapParams, MapDetails]):
         )
         external = external_records(filter(None, files))
         hardware = _read_hardware(params)
-        of_layers = isinstance(hardware, LayerHardware)
+        takes_layers = isinstance(hardware, LayerHardware)
         figures = figure_format(
             params.figures,
             recorded(run, KIND, same),
-            "layers" if of_layers else "traffic",
+            "layers" if takes_layers else "traffic",
         )
         graph_name = str(params.graph)
         spike_times = graph.spike_times_of(run, graph_name)
-        parsed = _parsed_file(run, graph_name) if of_layers else None
+        parsed_path = _parsed_file(run, graph_name) if takes_layers else None
         inputs = [
             path
-            for path in (graph.graph_file(run, graph_name), spike_times, parsed)
+            for path in (graph.graph_file(run, graph_name), spike_times, parsed_path)
             if path is not None
         ]
         times = None if spike_times is None else run.path / spike_times
         with run.stage(
             "map", params, inputs=inputs, name=stamp
-        ) as output, SynapseGraph.open(run.path / inputs[0], checked=True) as opened:
+        ) as output, SynapseGraph.open(
+            run.path / inputs[0], checked=True
+        ) as synapse_graph:
             output.external = external
             if isinstance(hardware, LayerHardware):
                 lines = _map_layers(
-                    run, params, hardware, opened, times, output, figures
+                    run, params, hardware, synapse_graph, times, output, figures
                 )
             else:
                 lines = _map_neurons(
-                    run, params, hardware, opened, times, output, figures, progress
+                    run,
+                    params,
+                    hardware,
+                    synapse_graph,
+                    times,
+                    output,
+                    figures,
+                    progress,
                 )
             write_log(
                 output.directory / "log.txt",
                 run,
                 shown_params(run, params),
                 lines,
-                dated=False,
+                with_date=False,
             )
         return stamp
 

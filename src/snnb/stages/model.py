@@ -68,26 +68,28 @@ def identify_model(
         )
     # The name of a folder's data set has the absolute path
     on = _dataset_for(model, dataset)
-    opened = own_model(model)
-    if opened.function is not None:
-        trust(opened.path)
+    own_file = own_model(model)
+    if own_file.function is not None:
+        trust(own_file.path)
     return (
-        opened.name,
+        own_file.name,
         on,
-        f"{opened.path}:{opened.function}" if opened.function else str(opened.path),
+        f"{own_file.path}:{own_file.function}"
+        if own_file.function
+        else str(own_file.path),
     )
 
 
 def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
-    described = find_dataset(dataset).spec
+    dataset_spec = find_dataset(dataset).spec
     file = model if is_own(model) else str(find(model).file or "")
-    if described.content != "pictures" and not is_nir(file):
+    if dataset_spec.content != "pictures" and not is_nir(file):
         raise UsageError(
-            f"--dataset {dataset}: {model} takes images and not {described.content}; "
+            f"--dataset {dataset}: {model} takes images and not {dataset_spec.content}; "
             "give a spiking network with --model FILE.nir, or a data set of images",
         )
-    return described.name
+    return dataset_spec.name
 
 
 def model_of(run: RunDirectory) -> Model:
@@ -132,14 +134,14 @@ def _recorded_own_model(source: str) -> OwnModel:
     if is_model_file(source):
         return own_model(source)
     file = Path(source.rpartition(":")[0])
-    known = _known_contents(file)
+    known_contents = _known_contents(file)
     option = f"--model {shlex.quote(source)}"
-    if not known:
+    if not known_contents:
         raise InputError(
             f"the run names {source} as its model, which would be executed as Python; "
             f"review it, then give {option} once",
         )
-    if file.exists() and sha256_of(file) not in known:
+    if file.exists() and sha256_of(file) not in known_contents:
         raise InputError(
             f"{file}, the model of the run, has changed since it was given with --model, "
             f"and would be executed as Python; review it, then give {option} again",
@@ -147,7 +149,7 @@ def _recorded_own_model(source: str) -> OwnModel:
     return own_model(source)
 
 
-def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
+def input_shape(info: RunInfo, given_shape: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `prepare`).
 
     A user's function with a parameter `input_shape` takes pictures of any size; other
@@ -155,30 +157,32 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     """
     if info.model_source is None:
         spec = find(info.model)
-        if given is None or (given == spec.input_shape and spec.fit != "exact"):
+        if given_shape is None or (
+            given_shape == spec.input_shape and spec.fit != "exact"
+        ):
             return spec.input_shape, spec.fit
-        if spec.file is not None and given != spec.input_shape:
-            raise _other_shape(spec.input_shape, given)
-        return given, "resize"
+        if spec.file is not None and given_shape != spec.input_shape:
+            raise _other_shape(spec.input_shape, given_shape)
+        return given_shape, "resize"
     dataset = find_dataset(info.dataset)
-    described = dataset.spec
+    dataset_spec = dataset.spec
     model = _recorded_own_model(info.model_source)
-    pictures = given or described.shape
+    pictures = given_shape or dataset_spec.shape
     if pictures is None and model.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
         raise UsageError(
             f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3",
         )
-    shape = model.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
-    if given and given != shape:
-        raise _other_shape(shape, given)
-    return shape, "resize" if given else "exact"
+    shape = model.input_shape(pictures or (1, 1, 1), dataset_spec.num_classes or 2)
+    if given_shape and given_shape != shape:
+        raise _other_shape(shape, given_shape)
+    return shape, "resize" if given_shape else "exact"
 
 
-def _other_shape(shape: Shape, given: Shape) -> InputError:
+def _other_shape(shape: Shape, given_shape: Shape) -> InputError:
     return InputError(
-        f"the model takes images of {times(shape)}, not {times(given)}: omit --shape",
+        f"the model takes images of {times(shape)}, not {times(given_shape)}: omit --shape",
     )
 
 
@@ -198,21 +202,21 @@ def trust(file: Path) -> None:
             "a+",
             encoding="utf-8",
             errors="surrogateescape",
-        ) as listed:
-            fcntl.flock(listed, fcntl.LOCK_EX)  # jobs of an array start at once
-            listed.seek(0)
-            if line not in listed.read().splitlines():
-                listed.write(line + "\n")
+        ) as trusted_file:
+            fcntl.flock(trusted_file, fcntl.LOCK_EX)  # jobs of an array start at once
+            trusted_file.seek(0)
+            if line not in trusted_file.read().splitlines():
+                trusted_file.write(line + "\n")
 
 
 def _known_contents(file: Path) -> Set[str]:
     """Return the hashes of the contents with which the user has given exactly this path with --model."""
-    listed: Set[str] = set()
+    contents: Set[str] = set()
     with suppress(OSError):
-        listed = set(
+        contents = set(
             _list_file()
             .read_text(encoding="utf-8", errors="surrogateescape")
             .splitlines(),
         )
-    entries = [line.partition("  ") for line in _this_process | listed]
+    entries = [line.partition("  ") for line in _this_process | contents]
     return {sha256 for sha256, _, name in entries if name == str(file.absolute())}

@@ -107,7 +107,7 @@ def open_or_create(
         return create_run(
             graph_stage.imported_name(graph),
             run_dir,
-            imported=True,
+            is_imported=True,
             wait=wait,
             say=say,
         )
@@ -141,7 +141,7 @@ def create_run(
     dataset: str = "",
     source: Optional[str] = None,
     *,
-    imported: Optional[bool] = None,
+    is_imported: Optional[bool] = None,
     wait: bool = True,
     say: Say,
 ) -> RunDirectory:
@@ -150,7 +150,7 @@ def create_run(
         model=model,
         dataset=dataset,
         model_source=source,
-        imported=imported,
+        imported=is_imported,
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )

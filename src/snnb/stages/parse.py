@@ -106,27 +106,27 @@ def step_ms(run: RunDirectory) -> float:
     In a NIR file whose unit of time is the time step, the time step is 1, which has no
     length in seconds.
     """
-    prepared, parsed = recorded(run, prepare.KIND), recorded(run, KIND)
-    assert prepared is not None
-    assert parsed is not None
-    if prepared.details.content == "events":
-        return prepared.params.bin_us / 1000
-    length = parsed.params.time_step
+    preparation, conversion_details = recorded(run, prepare.KIND), recorded(run, KIND)
+    assert preparation is not None
+    assert conversion_details is not None
+    if preparation.details.content == "events":
+        return preparation.params.bin_us / 1000
+    length = conversion_details.params.time_step
     return 1.0 if length is None or length == 1 else length * 1000
 
 
-def is_calibrated(run: RunDirectory, given: Given) -> bool:
+def is_calibrated(run: RunDirectory, options_given: Given) -> bool:
     """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
     from snnb.network.keras_file import read_levels
 
-    if option_value(KIND, given, "calibrate"):
+    if option_value(KIND, options_given, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
         # Missing or damaged: it is made again before the conversion
         with suppress(InputError):
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
-    return option_value(train.KIND, given, "activation") == "qcfs"
+    return option_value(train.KIND, options_given, "activation") == "qcfs"
 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
@@ -134,7 +134,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     from snnb.conversion.rewriting import refuse_pooled_input
     from snnb.model_files.read_model import read_trained
 
-    file, prepared = (
+    file, preparation = (
         run.path / train.trained_file(run),
         recorded_details(run, prepare.KIND),
     )
@@ -145,34 +145,34 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         or params.prune
         or params.weight_bits
     )
-    measured = bool(changing) and prepared.content == "pictures"
-    inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measured else []
+    measures_loss = bool(changing) and preparation.content == "pictures"
+    inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measures_loss else []
     with run.stage("parse", params, inputs=inputs) as output:
-        trained, x_norm = read_trained(file), prepare.normalisation_set(run)
+        trained_network, x_norm = read_trained(file), prepare.normalisation_set(run)
         if params.parser == "toolbox":
             require_toolbox("--parser toolbox", "--parser own")
             from snnb.conversion.toolbox import convert_with_toolbox
 
-            result = convert_with_toolbox(trained, x_norm, params)
+            result = convert_with_toolbox(trained_network, x_norm, params)
         else:
-            scale = prepared.pixel_scale
+            scale = preparation.pixel_scale
             result = convert(
-                trained,
+                trained_network,
                 x_norm=x_norm,
                 settings=params,
                 progress=progress,
                 pixel_scale=scale,
             )
-        if not prepared.unit_pixels:
+        if not preparation.unit_pixels:
             refuse_pooled_input(result.parsed)
         write_conversion(result, output.directory, run.model, params)
         fidelity = None
-        if measured and result.changes:
+        if measures_loss and result.changes:
             x, y = prepare.fidelity_samples(run)
             classes = None if prepare.class_count(run) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
             fidelity = measure_fidelity(
-                trained,
+                trained_network,
                 result.changes,
                 x,
                 classes,
@@ -212,11 +212,11 @@ def write_conversion(
 
     write_parsed(
         result.parsed,
-        parsed := directory / f"{name}_parsed.h5",
+        parsed_path := directory / f"{name}_parsed.h5",
         f"{name}_parsed",
     )
     if result.spiking is not None:
-        write_spiking(result.spiking, parsed)
+        write_spiking(result.spiking, parsed_path)
     write_changes(
         configuration(name, [settings], dataset_path="../dataset"),
         directory / "config",
@@ -240,12 +240,12 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
         network = read_nir(run.path / train.trained_file(run), params, samples)
-        write_spiking(network, parsed := output.directory / run.parsed_name)
+        write_spiking(network, parsed_path := output.directory / run.parsed_name)
         # In a network with weights of 0, `fan_out` counts each weight of two neurons
         # that several paths connect.
         with tempfile.TemporaryDirectory(
             dir=str(output.directory),
-        ) as scratch, build_graph(parsed, Path(scratch) / "graph.h5") as graph:
+        ) as scratch, build_graph(parsed_path, Path(scratch) / "graph.h5") as graph:
             synapses = graph.number_of_edges()
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         for population in network.populations:
@@ -299,30 +299,32 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             else {"time_step": spec.time_step}
         )
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if train.is_spiking(run):
             name = run.manifest.run.model_source or run.model
             reason = f"{name} is a spiking network, which is not converted; omit it"
             return dict.fromkeys(ConversionSettings.model_fields, reason)
         reasons = {
-            name: f"only with {option_name(ParseParams, needed)}"
-            for name, needed in NEEDED.items()
-            if not option_value(KIND, given, needed)
+            name: f"only with {option_name(ParseParams, needed_option)}"
+            for name, needed_option in NEEDED.items()
+            if not option_value(KIND, options_given, needed_option)
         }
-        if option_value(KIND, given, "firing") == "free":
+        if option_value(KIND, options_given, "firing") == "free":
             reasons.setdefault("spike_weight", "only with --firing separated")
         reasons.update(
             dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"),
         )
-        if option_value(KIND, given, "parser") == "toolbox":
+        if option_value(KIND, options_given, "parser") == "toolbox":
             reasons.update(
                 dict.fromkeys(
                     NOT_OF_TOOLBOX,
                     "not with --parser toolbox, which is snntoolbox's conversion alone",
                 ),
             )
-        if train.is_quantised(run, given):
+        if train.is_quantised(run, options_given):
             reasons.pop("firing", None)
             if not train.is_trained_elsewhere(run):
                 reasons["exact_clip"] = (
@@ -330,17 +332,17 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                 )
         return reasons
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Refuse a network that cannot be converted before it is trained.
 
         If this stage is not part of the planned run, only a message says that it will
         need other options.
         """
-        params = self.resolve(run, planned.given.get("parse", {}))
+        params = self.resolve(run, planned_run.given.get("parse", {}))
         if (
             train.is_spiking(run)
-            and "parse" in planned.stages
-            and planned.next in ("prepare", "train")
+            and "parse" in planned_run.stages
+            and planned_run.next in ("prepare", "train")
         ):
             from snnb.model_files.nir_network import read_nir
 
@@ -349,7 +351,7 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             read_nir(file, params)
         if train.is_spiking(run):
             return
-        if "parse" in planned.stages and planned.next in ("train", "parse"):
+        if "parse" in planned_run.stages and planned_run.next in ("train", "parse"):
             prepare.require_training_set(
                 run,
                 "the conversion (normalisation, calibration)",
@@ -362,13 +364,13 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                     "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: "
                     "write the arrays with pixels in [0, 1], or omit --weight-bits",
                 )
-        if planned.next != "train":
+        if planned_run.next != "train":
             return
         from snnb.conversion.own_parser import parse_own
         from snnb.model_files.read_model import read_model
 
         training, model = (
-            train.STAGE.resolve(run, planned.given.get("train", {})),
+            train.STAGE.resolve(run, planned_run.given.get("train", {})),
             model_of(run),
         )
         if model.trained:
@@ -391,10 +393,10 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                 rectify_linear=params.rectify_linear,
             )
         except InputError as error:
-            if "parse" in planned.stages:
+            if "parse" in planned_run.stages:
                 raise
             parse_own(network, max_pool=params.max_pool, rectify_linear=True)
-            planned.say(f"parse will need an option: {error}")
+            planned_run.say(f"parse will need an option: {error}")
 
     def execute(
         self,

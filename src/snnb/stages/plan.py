@@ -104,7 +104,7 @@ def plan_stages(
 def check_options(
     run: RunDirectory,
     target: str,
-    given: Given,
+    options_given: Given,
     *,
     forget: Collection[str] = (),
     force: bool = False,
@@ -113,8 +113,8 @@ def check_options(
 
     The last stage may run hours later.
     """
-    imported = run.manifest.run.imported
-    if imported and target not in OF_GRAPH:
+    is_imported = run.manifest.run.imported
+    if is_imported and target not in OF_GRAPH:
         raise UsageError(
             f"{run.path} contains an external graph and no network, so {target} is not "
             "available; map, export, report, compare, status and verify are",
@@ -124,19 +124,21 @@ def check_options(
     while name is not None:
         names.insert(0, name)
         stage = STAGES[name]
-        stage_options = given.get(name, {})
+        stage_options = options_given.get(name, {})
         if stage.source is not None and stage_options.get(stage.source) is not None:
             break
-        if imported and name == OF_GRAPH[0]:
+        if is_imported and name == OF_GRAPH[0]:
             break
         name = BEFORE.get(name)
         for option, prerequisite in stage.prerequisite_by_option.items():
             if stage_options.get(option):
                 name = prerequisite
-    if imported:
-        _refuse_options_of_networks(run, given, (*names, "prepare"))
-    merged = merge_with_run(run, given, forget)
-    options = {name: STAGES[name].effective_options(run, merged) for name in names}
+    if is_imported:
+        _refuse_options_of_networks(run, options_given, (*names, "prepare"))
+    merged_options = merge_with_run(run, options_given, forget)
+    options = {
+        name: STAGES[name].effective_options(run, merged_options) for name in names
+    }
     for name in names:
         refuse_bad_values(STAGES[name].kind.params, options[name])
     _check_plan(run, PlannedRun(names, options, None, say_nothing, force))
@@ -186,9 +188,9 @@ def check_next(run: RunDirectory, request: Request, name: str, say: Say) -> None
         )
 
 
-def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
+def _check_plan(run: RunDirectory, planned_run: PlannedRun) -> None:
     for stage in STAGES.values():
-        stage.check(run, planned)
+        stage.check(run, planned_run)
 
 
 @dataclass(frozen=True)

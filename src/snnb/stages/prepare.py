@@ -94,7 +94,7 @@ def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, st
     return input_shape(run.manifest.run, shape)
 
 
-def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
+def _check_labels(run: RunDirectory, dataset: LoadedDataset) -> None:
     """Raise `InputError` for a label that is not the number of an output of a trained network.
 
     Spiking networks are not checked here: `simulate` does it.
@@ -105,7 +105,7 @@ def _check_labels(run: RunDirectory, loaded: LoadedDataset) -> None:
     from snnb.model_files.read_model import read_model
 
     outputs = math.prod(read_model(file, say_nothing).output.shape)
-    for part, samples in (("train", loaded.train), ("test", loaded.test)):
+    for part, samples in (("train", dataset.train), ("test", dataset.test)):
         if samples is None or not (samples.labels >= outputs).any():
             continue
         position = int((samples.labels >= outputs).argmax())
@@ -185,8 +185,10 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
     ) -> PreparationSettings:
         """Return the parameters; the default of `shape` is the shape that the model requires."""
         shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
-        given = {**options, "shape": shape, "fit": fit}
-        return resolve_params(KIND, given, {"dataset": run.manifest.run.dataset})
+        given_options = {**options, "shape": shape, "fit": fit}
+        return resolve_params(
+            KIND, given_options, {"dataset": run.manifest.run.dataset}
+        )
 
     def defaults(
         self,
@@ -199,7 +201,9 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
         except UsageError:
             return {}
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:  # the directory may be in the environment
             names = [
@@ -230,37 +234,39 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
         spec = find_dataset(params.dataset).spec
         with run.stage("prepare", params, inputs=[]) as output:
             num_classes = model_of(run).num_classes if spec.num_classes else None
-            loaded = open_dataset(params, num_classes=num_classes, progress=progress)
-            _check_labels(run, loaded)
+            loaded_dataset = open_dataset(
+                params, num_classes=num_classes, progress=progress
+            )
+            _check_labels(run, loaded_dataset)
             # Hashed before samples are read: arrays of a file that is changed meanwhile
             # are stale. The few seconds in which MNIST, CIFAR and .npz files are
             # opened, all samples at once, are not covered.
-            output.external = external_records(loaded.sources, progress)
-            prepared = write_arrays(loaded, params, output.directory, progress)
-            unused = (
-                loaded.train is None
+            output.external = external_records(loaded_dataset.sources, progress)
+            details = write_arrays(loaded_dataset, params, output.directory, progress)
+            unused_labels = (
+                loaded_dataset.train is None
                 and params.norm_samples
                 != PreparationSettings.model_fields["norm_samples"].default
             )
             output.warnings = [
-                *prepared.warnings,
-                *([NO_NORM_SAMPLES] if unused else []),
+                *details.warnings,
+                *([NO_NORM_SAMPLES] if unused_labels else []),
             ]
             output.details = PrepareDetails(
                 dataset=spec.name,
-                version=loaded.version,
+                version=loaded_dataset.version,
                 licence=spec.licence,
                 source=spec.source,
-                scale=prepared.scale,
-                class_names=loaded.class_names,
-                splits=prepared.splits,
+                scale=details.scale,
+                class_names=loaded_dataset.class_names,
+                splits=details.splits,
                 content=spec.content,
-                outside=prepared.outside,
+                outside=details.outside,
                 **{
                     f"{name}_samples": split.shape[0]
-                    for name, split in prepared.splits.items()
+                    for name, split in details.splits.items()
                 },
-                whole=prepared.whole,
+                whole=details.whole,
             )
 
 

@@ -18,18 +18,20 @@ from snnb.stages.all import STAGES
 from snnb.stages.stage import AnyStage, Given
 
 
-def read_options(given: Given) -> Dict[str, Dict[str, object]]:
+def read_options(options_given: Given) -> Dict[str, Dict[str, object]]:
     """Return options by stage with the types of their fields.
 
     Raise `UsageError` for a bad name or value.
     """
     types = {name: stage.kind.params for name, stage in STAGES.items()}
-    return {name: typed(types[name], options) for name, options in given.items()}
+    return {
+        name: typed(types[name], options) for name, options in options_given.items()
+    }
 
 
 def options_with_effect(
     run: RunDirectory,
-    given: Given,
+    options_given: Given,
     forget: Collection[str] = (),
 ) -> Given:
     """Return the given options without options that only other stages use.
@@ -37,11 +39,11 @@ def options_with_effect(
     Such an option is the seed of a trained network. Raise `UsageError` for options that
     have no effect in any stage. The default value of an option is never refused.
     """
-    options = merge_with_run(run, given, forget)
+    options = merge_with_run(run, options_given, forget)
     used_options: Set[str] = set()
     # By stage and option: why the option has no effect in the stage
     idle_options: Dict[str, Dict[str, str]] = {}
-    for name, stage_options in given.items():
+    for name, stage_options in options_given.items():
         stage = STAGES[name]
         reasons = stage.without_effect(run, options)
         fields = stage.kind.params.model_fields
@@ -54,7 +56,7 @@ def options_with_effect(
     for name, reasons in idle_options.items():
         _refuse_unused(STAGES[name], reasons, used_options)
     effective: Dict[str, Mapping[str, object]] = {}
-    for name, stage_options in given.items():
+    for name, stage_options in options_given.items():
         names = [option for option in stage_options if option not in idle_options[name]]
         effective[name] = {option: stage_options[option] for option in names}
     return effective
@@ -83,7 +85,7 @@ def _refuse_unused(
 
 def merge_with_run(
     run: RunDirectory,
-    given: Given,
+    options_given: Given,
     forget: Collection[str] = (),
     say: Say = say_nothing,
 ) -> Dict[str, Dict[str, object]]:
@@ -95,15 +97,17 @@ def merge_with_run(
     options: Dict[str, Dict[str, object]] = {}
     for name, stage in STAGES.items():
         kind = stage.kind.params
-        command_options = given.get(name, {})
-        remembered = {} if name in forget else dict(run.options.get(name, {}))
+        command_options = options_given.get(name, {})
+        remembered_values = {} if name in forget else dict(run.options.get(name, {}))
         for option, descriptions in stage.described_by.items():
             if option not in command_options:
                 continue
-            if command_options[option] != remembered.get(option):
+            if command_options[option] != remembered_values.get(option):
                 for description in descriptions:
-                    remembered.pop(description, None)
-        valid_options, invalid_options = drop_invalid(kind, remembered, command_options)
+                    remembered_values.pop(description, None)
+        valid_options, invalid_options = drop_invalid(
+            kind, remembered_values, command_options
+        )
         for option, value in invalid_options.items():
             words = options_in_words(kind, {option: value})
             fault = f"{words} was recorded but is not valid with these options"
@@ -123,13 +127,13 @@ def remembered_options(
 
 
 @contextmanager
-def origin_named(options: Given, given: Given) -> Iterator[None]:
+def origin_named(options: Given, options_given: Given) -> Iterator[None]:
     """Say in the message of an error that an earlier command gave the option."""
     try:
         yield
     except UsageError as error:
         for name, stage in STAGES.items():
-            for option in options[name].keys() - given.get(name, {}).keys():
+            for option in options[name].keys() - options_given.get(name, {}).keys():
                 words = option_name(stage.kind.params, option)
                 if str(error).startswith((f"{words} ", f"{words}:")):
                     origin = f"{words} was given for this run before"

@@ -192,19 +192,19 @@ def _own_settings(
     result: "SimulationResult",
 ) -> Dict[str, object]:
     """Return the final values of the options of conversion and simulation that the toolbox does not have."""
-    converted = recorded(run, parse.KIND)
-    assert converted is not None
-    trained = recorded(run, train.KIND)
-    assert trained is not None
-    given = {
-        train.KIND.name: trained.params.model_dump(),
-        parse.KIND.name: converted.params.model_dump(),
+    conversion = recorded(run, parse.KIND)
+    assert conversion is not None
+    training = recorded(run, train.KIND)
+    assert training is not None
+    run_settings = {
+        train.KIND.name: training.params.model_dump(),
+        parse.KIND.name: conversion.params.model_dump(),
         KIND.name: params.model_dump(),
     }
     values: Dict[str, object] = {}
     for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
-        left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
-        options = given[stage.name].items()
+        left_out = {*toolbox_keys(kind), *stage.without_effect(run, run_settings)}
+        options = run_settings[stage.name].items()
         values.update(
             {
                 name: value
@@ -215,7 +215,7 @@ def _own_settings(
     statistics = result.statistics
     coding = statistics.coding[result.network.output.name]
     values.update(
-        parser=converted.details.parser,
+        parser=conversion.details.parser,
         engine=statistics.engine,
         output="softmax" if coding == "random" else coding,
     )
@@ -228,17 +228,17 @@ def _own_settings(
 
 def simulate_samples(
     run: RunDirectory,
-    parsed: Path,
+    parsed_path: Path,
     target: Path,
     settings: SimulationSettings,
     progress: Progress = silent,
     *,
-    trained: "Optional[TrainedNetwork]" = None,
+    trained_network: "Optional[TrainedNetwork]" = None,
     fidelity: Optional[Fidelity] = None,
 ) -> "SimulationResult":
-    """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`.
+    """Simulate the network in the file `parsed_path` on the test samples of a run, and write the results into `target`.
 
-    `trained` is the trained network, and `fidelity` has the changes of its conversion.
+    `trained_network` is the trained network, and `fidelity` has the changes of its conversion.
     """
     from snnb.network.event_samples import EventSamples
     from snnb.simulation.operations import multiply_accumulates
@@ -248,11 +248,13 @@ def simulate_samples(
         recorded_details(run, prepare.KIND),
         run.path / prepare.samples_file(run),
     )
-    multiplied = None if trained is None else multiply_accumulates(trained)
+    n_multiplications = (
+        None if trained_network is None else multiply_accumulates(trained_network)
+    )
     if fidelity is None or "average_pooling" not in fidelity.after:
-        trained = None  # the parsed network computes the same
+        trained_network = None  # the parsed network computes the same
     return simulate(
-        parsed,
+        parsed_path,
         target,
         name=run.model,
         x=EventSamples(samples)
@@ -268,8 +270,8 @@ def simulate_samples(
         ],
         settings=settings,
         dt_ms=parse.step_ms(run),
-        trained=trained,
-        multiply_accumulates=multiplied,
+        trained_network=trained_network,
+        multiply_accumulates=n_multiplications,
         fidelity=fidelity,
         progress=progress,
     )
@@ -290,7 +292,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         details = recorded_details(run, prepare.KIND)
         available = _test_samples(run)
         params = resolve_params(KIND, options, self.defaults(run, options))
-        left = available - params.first
+        samples_left = available - params.first
         if params.input not in details.codings:
             has: str = (
                 details.content
@@ -307,14 +309,16 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             raise UsageError(
                 f"--input {params.input}: the test set has {has}; use --input {use}",
             )
-        if left < 1:
+        if samples_left < 1:
             last = available - 1
             raise UsageError(
                 f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}",
             )
-        if params.samples > left:
+        if params.samples > samples_left:
             after = (
-                f" and {left} from --first {params.first} on" if params.first else ""
+                f" and {samples_left} from --first {params.first} on"
+                if params.first
+                else ""
             )
             raise UsageError(
                 f"--samples {params.samples}: the test set has {available}{after}; give at most that many",
@@ -330,9 +334,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         from snnb.network.read_network import spiking_attributes
 
         details = recorded_details(run, prepare.KIND)
-        first = int(str(options.get("first", 0)))
+        first_sample = int(str(options.get("first", 0)))
         defaults: Dict[str, object] = {
-            "samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first)),
+            "samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first_sample)),
         }
         if details.content != "pictures":
             defaults["input"] = details.codings[0]
@@ -345,10 +349,12 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 defaults["duration"] = attributes["steps"]
         return defaults
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         reasons = {}
-        if option_value(KIND, given, "input") != "poisson":
+        if option_value(KIND, options_given, "input") != "poisson":
             reasons["input_rate"] = "only with --input poisson"
         if train.is_spiking(run):
             reasons.update(
@@ -360,20 +366,23 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             reasons["batch_size"] = (
                 "only for the toolbox, which cannot simulate this network; omit it"
             )
-        if parse.is_calibrated(run, given):
+        if parse.is_calibrated(run, options_given):
             reasons["initial_potential"] = (
                 "a calibrated network defines its initial potentials; omit it"
             )
-        if option_value(parse.KIND, given, "weight_bits") is not None:
+        if option_value(parse.KIND, options_given, "weight_bits") is not None:
             reasons["threshold"] = "an integer network defines its thresholds; omit it"
         return reasons
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Check the options before a data set is prepared, or a network trained, converted or simulated."""
         earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
-        if KIND.name not in planned.stages or planned.next not in (*earlier, KIND.name):
+        if KIND.name not in planned_run.stages or planned_run.next not in (
+            *earlier,
+            KIND.name,
+        ):
             return
-        given, options = planned.given, planned.given.get(KIND.name, {})
+        options_given, options = planned_run.given, planned_run.given.get(KIND.name, {})
         names = (
             "engine",
             "warm_up",
@@ -384,18 +393,18 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             "scheduler",
         )
         values: Dict[str, Any] = {
-            name: option_value(KIND, given, name) for name in names
+            name: option_value(KIND, options_given, name) for name in names
         }
-        calibrated = parse.is_calibrated(run, given)
+        is_calibrated = parse.is_calibrated(run, options_given)
         refuse_unsuitable(
             SimulationSettings.model_construct(**values),
-            integer=option_value(parse.KIND, given, "weight_bits") is not None,
-            calibrated=calibrated,
-            windowed=calibrated
-            and option_value(parse.KIND, given, "firing") == "separated",
-            pruned=bool(option_value(parse.KIND, given, "prune")),
+            integer=option_value(parse.KIND, options_given, "weight_bits") is not None,
+            is_calibrated=is_calibrated,
+            has_windows=is_calibrated
+            and option_value(parse.KIND, options_given, "firing") == "separated",
+            is_pruned=bool(option_value(parse.KIND, options_given, "prune")),
         )
-        if planned.next in earlier[1:]:
+        if planned_run.next in earlier[1:]:
             self.resolve(run, options)
 
     def execute(
@@ -409,9 +418,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         from snnb.network.read_network import read_network, write_spiking
 
         progress(0, params.samples)
-        trained, converted = run.record_of("train"), recorded(run, parse.KIND)
-        assert trained is not None
-        assert converted is not None
+        training, conversion = run.record_of("train"), recorded(run, parse.KIND)
+        assert training is not None
+        assert conversion is not None
         stamp = run.new_stamp(KIND.name)
         spiking = train.is_spiking(run)
         networks = [train.trained_file(run), parsed_file(run)]
@@ -425,8 +434,11 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             "training_metrics.json",
             *(f"training_plot{end}" for end in FIGURE_ENDINGS),
         )
-        parsed, copied = run.path / networks[1], [run.path / path for path in networks]
-        copied += [
+        parsed_path, network_paths = (
+            run.path / networks[1],
+            [run.path / path for path in networks],
+        )
+        network_paths += [
             run.path / "train" / name
             for name in history
             if (run.path / "train" / name).exists()
@@ -443,17 +455,17 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             inputs=[*networks, *data],
             name=stamp,
         ) as output:
-            for path in copied:
-                if path == parsed and not spiking:
+            for path in network_paths:
+                if path == parsed_path and not spiking:
                     copy_for_toolbox(path, output.directory / path.name, batch)
                 else:
                     shutil.copyfile(path, output.directory / path.name)
-            simulated = parsed
+            simulated_path = parsed_path
             if params.output == "spikes":
                 from snnb.conversion.rewriting import spiking_output
 
-                simulated = output.directory / parsed.name
-                network = read_network(simulated)
+                simulated_path = output.directory / parsed_path.name
+                network = read_network(simulated_path)
                 if network.output.activation == "softmax":
                     write_spiking(
                         spiking_output(
@@ -461,7 +473,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                             prepare.normalisation_set(run),
                             params.duration,
                         ),
-                        simulated,
+                        simulated_path,
                     )
             figures = figure_format(
                 params.figures,
@@ -470,22 +482,26 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             )
             result = simulate_samples(
                 run,
-                simulated,
+                simulated_path,
                 output.directory,
                 params,
                 progress,
-                trained=None if spiking else read_trained(run.path / networks[0]),
-                fidelity=converted.details.fidelity,
+                trained_network=None
+                if spiking
+                else read_trained(run.path / networks[0]),
+                fidelity=conversion.details.fidelity,
             )
             _save_plots(result, output.directory, figures)
             if not spiking:  # which the toolbox cannot simulate
                 parameters = configuration(
                     run.model,
-                    [converted.params, params.changed(batch_size=batch)],
+                    [conversion.params, params.changed(batch_size=batch)],
                 )
                 if params.first:
-                    tested = f"range({params.first}, {params.first + params.samples})"
-                    parameters.set("simulation", "sample_idxs_to_test", tested)
+                    samples_text = (
+                        f"range({params.first}, {params.first + params.samples})"
+                    )
+                    parameters.set("simulation", "sample_idxs_to_test", samples_text)
                 write_changes(parameters, output.directory / "config")
                 parameters["snnb"] = {
                     name: str(value)
@@ -506,10 +522,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 engine_reason=statistics.engine_reason,
                 mean_rates=statistics.mean_rates,
                 output_coding=statistics.coding[result.network.output.name],
-                fidelity=converted.details.fidelity,
+                fidelity=conversion.details.fidelity,
                 label=params.label,
-                training=trained.params,
-                conversion=converted.params,
+                training=training.params,
+                conversion=conversion.params,
             )
         return stamp
 

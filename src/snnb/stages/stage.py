@@ -159,11 +159,13 @@ class Stage(ABC, Generic[P, D]):
         """Return the parameters for the options of this stage."""
         return resolve_params(self.kind, options, self.defaults(run, options))
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options of this stage have no effect together with the options of all stages."""
         return {}
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Raise an error for options that cannot succeed, before any stage runs and before each one."""
 
     def announcement(self, run: RunDirectory, params: P) -> Optional[str]:
@@ -185,9 +187,11 @@ class Stage(ABC, Generic[P, D]):
         options: Given,
     ) -> Mapping[str, object]:
         """Return the options of this stage, of the options of all stages, that have an effect."""
-        own = options.get(self.name, {})
-        idle = self.without_effect(run, options) if own else {}
-        return {name: value for name, value in own.items() if name not in idle}
+        stage_options = options.get(self.name, {})
+        idle = self.without_effect(run, options) if stage_options else {}
+        return {
+            name: value for name, value in stage_options.items() if name not in idle
+        }
 
     def select(
         self,
@@ -349,7 +353,7 @@ def option_value(kind: Kind[P, D], options: Given, name: str) -> object:
 
 
 def figure_format(
-    given: Optional[FigureFormat],
+    format_given: Optional[FigureFormat],
     record: Optional[AnyRecord],
     stem: str,
 ) -> FigureFormat:
@@ -364,7 +368,7 @@ def figure_format(
         for path in paths
         if path.stem == stem and path.suffix in FIGURE_ENDINGS
     ]
-    return given or cast(FigureFormat, endings[0][1:] if endings else "png")
+    return format_given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
 def unaltered(run: RunDirectory, path: str) -> Path:
@@ -384,17 +388,21 @@ def write_log(
     params: Mapping[str, JsonValue],
     lines: Sequence[str],
     *,
-    dated: bool = True,
+    with_date: bool = True,
 ) -> None:
     """Write `log.txt`: model, parameters and versions, then the stage's own lines.
 
-    Without the time (`dated`), equal results give equal bytes.
+    Without the time (`with_date`), equal results give equal bytes.
     """
     info, versions = run.manifest.run, current_environment().model_dump()
     head = [
         f"model       {info.model}",
         *([] if info.imported else [f"data set    {info.dataset}"]),
-        *([f"written     {now_utc().isoformat(timespec='seconds')}"] if dated else []),
+        *(
+            [f"written     {now_utc().isoformat(timespec='seconds')}"]
+            if with_date
+            else []
+        ),
         f"parameters  {', '.join(f'{name}={value}' for name, value in params.items())}",
         f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
     ]

@@ -162,13 +162,14 @@ def trained_file(run: RunDirectory) -> str:
     return f"train/{run.model}{NIR if is_spiking(run) else '.h5'}"
 
 
-def is_quantised(run: RunDirectory, given: Given) -> bool:
+def is_quantised(run: RunDirectory, options_given: Given) -> bool:
     """Whether the network is trained with quantised activations, with these options of all stages.
 
     A network that is trained already may be.
     """
     return (
-        is_trained_elsewhere(run) or option_value(KIND, given, "activation") == "qcfs"
+        is_trained_elsewhere(run)
+        or option_value(KIND, options_given, "activation") == "qcfs"
     )
 
 
@@ -191,9 +192,11 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
     """Return the names of the options that do not apply to the model of a run."""
     spiking = not run.manifest.run.imported and is_spiking(run)
     if isinstance(params, TrainParams):
-        kept = set() if spiking else {"pixels"}
+        kept_options = set() if spiking else {"pixels"}
         return (
-            TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
+            TrainParams.model_fields.keys() - kept_options
+            if is_trained_elsewhere(run)
+            else ()
         )
     if isinstance(params, SimulationSettings):
         return (*OF_CONVERTED, "batch_size") if spiking else ()
@@ -259,15 +262,15 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     )
 
 
-def _advice(prepared: prepare.PrepareDetails) -> str:
+def _advice(preparation: prepare.PrepareDetails) -> str:
     """Return advice for an external model whose accuracy is close to chance."""
     from snnb.datasets.preparation import dark_pixels
 
-    if prepared.floats:
+    if preparation.floats:
         return "write the arrays with the values that the model was trained on, or give --pixels"
     dark = dark_pixels(
-        {"test": (prepared.splits["test"].values or (0.0, prepared.scale))[1]},
-        prepared.scale,
+        {"test": (preparation.splits["test"].values or (0.0, preparation.scale))[1]},
+        preparation.scale,
     )
     pixels = "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…)"
     return dark[0] if dark else pixels
@@ -282,13 +285,13 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         """Return the parameters; values of the model's recipe are defaults if they are valid with the options."""
         defaults = self.defaults(run, options)
         settings = cast("Mapping[str, object]", options.get("settings", {}))
-        own = run.manifest.run.model_source is not None
-        checked = checked_hyperparameters(
+        is_own_model = run.manifest.run.model_source is not None
+        hyperparameters = checked_hyperparameters(
             settings,
             cast("Mapping[str, Hyperparameter]", defaults["settings"]),
-            own=own,
+            is_own_model=is_own_model,
         )
-        return resolve_params(KIND, {**options, "settings": checked}, defaults)
+        return resolve_params(KIND, {**options, "settings": hyperparameters}, defaults)
 
     def defaults(
         self,
@@ -301,7 +304,9 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         defaults, _ = drop_invalid(TrainParams, recipe.model_dump(), options)
         return {**defaults, "settings": dict(_default_settings(run))}
 
-    def without_effect(self, run: RunDirectory, given: Given) -> Mapping[str, str]:
+    def without_effect(
+        self, run: RunDirectory, options_given: Given
+    ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if is_trained_elsewhere(run):
             name = run.manifest.run.model_source or run.model
@@ -311,29 +316,29 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 name: reason for name in TrainParams.model_fields if name not in used
             }
         reasons = {}
-        if not is_quantised(run, given):
+        if not is_quantised(run, options_given):
             reasons["levels"] = "only with --activation qcfs"
         return {
             **reasons,
             "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]",
         }
 
-    def check(self, run: RunDirectory, planned: PlannedRun) -> None:
+    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Check the options together with the model's recipe before anything runs.
 
         That opens a user's own model, so it is not done when the training is up to
         date.
         """
-        if planned.next == "train" and not is_trained_elsewhere(run):
+        if planned_run.next == "train" and not is_trained_elsewhere(run):
             prepare.require_training_set(run, "training the network")
-        given = planned.given.get("train")
+        train_options = planned_run.given.get("train")
         if (
-            planned.next is None
-            and "train" in planned.stages
-            and given
-            and self.select(run, self.resolve(run, given))[1] is not None
+            planned_run.next is None
+            and "train" in planned_run.stages
+            and train_options
+            and self.select(run, self.resolve(run, train_options))[1] is not None
         ):
-            weights = self.resolve(run, given).initial_weights
+            weights = self.resolve(run, train_options).initial_weights
             if (
                 weights is not None
                 and (run.path / KIND.directory).resolve() in weights.resolve().parents
@@ -437,11 +442,11 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 save(figure, output.directory / f"training_plot.{figures}")
             output.warnings += [*notes, *warnings]
             if confusion is not None:
-                prepared = recorded_details(run, prepare.KIND)
+                preparation = recorded_details(run, prepare.KIND)
                 warning = chance_warning(
                     confusion,
-                    prepared.class_names,
-                    _advice(prepared) if model.trained else None,
+                    preparation.class_names,
+                    _advice(preparation) if model.trained else None,
                 )
                 output.warnings += [] if warning is None else [warning]
             output.details = TrainDetails(

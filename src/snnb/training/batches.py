@@ -114,8 +114,8 @@ def _in_order(
     augmentation: Optional[Tuple[Recipe, np.random.Generator]],
 ) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(rows), batch_size):
-        chosen = rows[start : start + batch_size]
-        raw = pictures.x[chosen]
+        batch_rows = rows[start : start + batch_size]
+        raw = pictures.x[batch_rows]
         if augmentation is not None:
             raw = _augmented(raw, *augmentation)
         # In numpy, since TensorFlow's graph optimiser turns a division by a constant
@@ -125,22 +125,24 @@ def _in_order(
         if pictures.num_classes is None:
             yield pixels, pixels.reshape((len(pixels), *target_shape))
         else:
-            yield pixels, one_hot(pictures.y[chosen], pictures.num_classes)
+            yield pixels, one_hot(pictures.y[batch_rows], pictures.num_classes)
 
 
 def _augmented(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
     """Flip pictures horizontally and shift them at random; the border pixels of a shifted picture are repeated."""
     _, height, width, _ = raw.shape
-    flipped = rng.random(len(raw)) < 0.5 if recipe.flip else np.zeros(len(raw), bool)
+    is_flipped = rng.random(len(raw)) < 0.5 if recipe.flip else np.zeros(len(raw), bool)
     reach = (int(recipe.shift * height), int(recipe.shift * width))
     moves = rng.integers(
         [-reach[0], -reach[1]],
         [reach[0] + 1, reach[1] + 1],
         size=(len(raw), 2),
     )
-    changed = np.empty_like(raw)
-    for i, (flip, (down, right)) in enumerate(zip(flipped, moves)):
+    augmented_images = np.empty_like(raw)
+    for i, (flip, (down, right)) in enumerate(zip(is_flipped, moves)):
         rows = np.clip(np.arange(height) - down, 0, height - 1)
         columns = np.clip(np.arange(width) - right, 0, width - 1)
-        changed[i] = raw[i][rows[:, np.newaxis], columns[::-1] if flip else columns]
-    return changed
+        augmented_images[i] = raw[i][
+            rows[:, np.newaxis], columns[::-1] if flip else columns
+        ]
+    return augmented_images

@@ -154,7 +154,7 @@ def train(
         )
     history = callback.state.history
     best = _best_epoch(history)
-    saved = best if options.early_stopping else len(history) - 1
+    saved_epoch = best if options.early_stopping else len(history) - 1
     if options.early_stopping:
         model.set_weights(callback.state.best_weights)
     # Later stages do not use the state of the optimizer, which is up to twice the size
@@ -163,14 +163,14 @@ def train(
     compile_model(written, options, classes)
     write_model(written, model_file, levels)
     test, confusion = evaluate(read_trained(model_file), test_set)
-    check_finite(test, saved)
+    check_finite(test, saved_epoch)
     metrics = named_metrics(test, classes)
     write_history(history, model_file.parent / "training_history.csv")
     document = TrainingMetrics(
         **metrics,
         levels=levels,
         epochs_run=len(history),
-        kept_epoch=saved + 1,
+        kept_epoch=saved_epoch + 1,
         best_epoch=best + 1,
         final=history[-1],
         best=history[best],
@@ -215,7 +215,7 @@ def _identity_of(
         pictures.y.tobytes(),
         zlib.crc32(pictures.x[compared_rows].tobytes()),
     )
-    compared = options.model_dump(
+    options_compared = options.model_dump(
         exclude=set() if options.schedule == "cosine" else {"epochs"},
     )
     return {
@@ -223,7 +223,7 @@ def _identity_of(
             name.replace("_", " "): sha256_of(value)
             if isinstance(value, Path)
             else repr(value)
-            for name, value in compared.items()
+            for name, value in options_compared.items()
         },
         "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
@@ -252,28 +252,28 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         for group in _GROUPS
         for i, array in enumerate(getattr(checkpoint, group))
     }
-    described = {
+    description = {
         "identity": checkpoint.identity,
         "history": checkpoint.history,
         "arrays": len(arrays),
     }
     with atomic_path(directory / FILE, force=True) as temporary:
-        np.savez(temporary, described=np.array(json.dumps(described)), **arrays)
+        np.savez(temporary, described=np.array(json.dumps(description)), **arrays)
 
 
 def load_checkpoint(directory: Path) -> Checkpoint:
     """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
     path = directory / FILE
     arrays = load_archive(path, must=["described"])
-    described = parse_json(str(arrays.pop("described")), path)
+    description = parse_json(str(arrays.pop("described")), path)
     # Damage to the list of the members can hide some
-    if described.get("arrays", len(arrays)) != len(arrays):
+    if description.get("arrays", len(arrays)) != len(arrays):
         raise DamagedError(path, "lacks arrays")
     groups = {
         group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group]
         for group in _GROUPS
     }
-    return Checkpoint(described["identity"], described["history"], **groups)
+    return Checkpoint(description["identity"], description["history"], **groups)
 
 
 def _resumed_state(
@@ -289,17 +289,17 @@ def _resumed_state(
     different = [
         key for key, value in identity.items() if state.identity.get(key) != value
     ]
-    done, asked = len(state.history), options.epochs
-    if resume is None and (different or done > asked):
+    done, epochs_asked = len(state.history), options.epochs
+    if resume is None and (different or done > epochs_asked):
         return None
     if different:
         raise UsageError(
             f"the checkpoint differs in {' and '.join(different)}: "
             "give the same options as before, or train without --resume",
         )
-    if done > asked:
+    if done > epochs_asked:
         raise UsageError(
-            f"the checkpoint holds {done} epochs, more than the {asked} requested: "
+            f"the checkpoint holds {done} epochs, more than the {epochs_asked} requested: "
             "give more --epochs, or --no-resume to train from the beginning",
         )
     return state

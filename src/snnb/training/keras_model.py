@@ -89,18 +89,20 @@ def write_model(model: keras.Model, path: Path, levels: Optional[int] = None) ->
 
     `levels` is the number of levels of quantised activations, for `read_levels`.
     """
-    with in_memory(path.name) as saved, writing(path) as file:
+    with in_memory(path.name) as memory_file, writing(path) as file:
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore",
                 "You are saving your model as an HDF5 file",
             )
-            model.save(saved, save_format="h5")
-        copy_without_times(saved, file)
+            model.save(memory_file, save_format="h5")
+        copy_without_times(memory_file, file)
         if levels is not None:
             file.attrs[QCFS_LEVELS] = levels
         if NEWER:  # so that TensorFlow 2.2 loads it
-            description = older_description(json.loads(saved.attrs["model_config"]))
+            description = older_description(
+                json.loads(memory_file.attrs["model_config"])
+            )
             file.attrs["model_config"] = json.dumps(description).encode()
 
 

@@ -21,15 +21,15 @@ SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
 def check_shapes(
-    first: Tuple[str, Shape],
+    input_layer: Tuple[str, Shape],
     last: Tuple[str, Shape],
     pictures: LabelledPictures,
 ) -> None:
     """Raise `InputError` if input or output of a model do not fit the pictures or their classes.
 
-    `first` and `last` are names and shapes of its first and last layers.
+    `input_layer` and `last` are names and shapes of its first and last layers.
     """
-    (start, read), (end, written), num_classes = first, last, pictures.num_classes
+    (start, read), (end, written), num_classes = input_layer, last, pictures.num_classes
     picture_shape = pictures.x.shape[1:]
     if read != tuple(picture_shape):
         raise InputError(
@@ -61,10 +61,14 @@ def verify_onnx(
     Raise `VerificationError` if the outputs differ by more than the tolerance of
     `compare_outputs`.
     """
-    taken = parse_pixels(AS_THEY_ARE if pixels is None or pixels == RAW else pixels)
-    given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
+    pixel_format = parse_pixels(
+        AS_THEY_ARE if pixels is None or pixels == RAW else pixels
+    )
+    network_input = (
+        x[..., ::-1] if pixel_format.reversed else x
+    ) * pixel_format.factor + pixel_format.shift
     softmax = getattr(network.output.layer, "activation", "linear") == "softmax"
-    reference = outputs_of_file(path, given.astype(np.float32), softmax=softmax)
+    reference = outputs_of_file(path, network_input.astype(np.float32), softmax=softmax)
     largest, alike = compare_outputs(Analogue(network).outputs(x), reference)
     if not alike:
         raise VerificationError(
@@ -93,12 +97,12 @@ def evaluate(
         else:
             with np.errstate(invalid="ignore"):  # outputs of 0: the loss is not finite
                 shares = outputs / outputs.sum(axis=1, keepdims=True)
-            of_class = np.clip(
+            class_probability = np.clip(
                 shares[np.arange(len(x)), test_set.y[part]],
                 SMALLEST_PROBABILITY,
                 1 - SMALLEST_PROBABILITY,
             )
-            loss -= float(np.log(of_class).sum())
+            loss -= float(np.log(class_probability).sum())
             np.add.at(confusion, (test_set.y[part], outputs.argmax(axis=1)), 1)
         progress(start + len(x), len(test_set.x), "evaluating")
     figures = {"loss": shortest(loss / len(test_set.x))}
@@ -118,8 +122,10 @@ def evaluate_pretrained(
     Raise `InputError` if the network does not fit the pictures, or its loss is not
     finite.
     """
-    first, last = network.input, network.output
-    check_shapes((first.name, first.shape), (last.name, last.shape), test_set)
+    input_volume, last = network.input, network.output
+    check_shapes(
+        (input_volume.name, input_volume.shape), (last.name, last.shape), test_set
+    )
     figures, confusion = evaluate(network, test_set, progress)
     if not math.isfinite(figures["loss"]):
         raise InputError(

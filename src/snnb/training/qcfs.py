@@ -38,10 +38,10 @@ class QCFS(keras.layers.Layer):
         """Return the activations."""
         bound = tf.maximum(self.bound, SMALLEST_BOUND)
         share = tf.clip_by_value(x / bound, 0.0, 1.0)
-        rounded = (
+        levels_rounded = (
             tf.floor(share * self.levels + 0.5) / self.levels
         )  # TensorFlow's graphs leave out a floor division by 1
-        return bound * (share + tf.stop_gradient(rounded - share))
+        return bound * (share + tf.stop_gradient(levels_rounded - share))
 
     def get_config(self) -> Dict[str, object]:
         """Return the configuration for Keras."""
@@ -86,13 +86,15 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
             if "activation" in config:
                 config["activation"] = "linear"
             output_of[name] = f"{name}{ADDED}"
-            added: Dict[str, Any] = {
+            quantiser: Dict[str, Any] = {
                 "class_name": "snnb>QCFS",
                 "config": {"name": output_of[name], "levels": levels},
             }
             if not sequential:
-                added.update(name=output_of[name], inbound_nodes=[[[name, 0, 0, {}]]])
-            layers.append(added)
+                quantiser.update(
+                    name=output_of[name], inbound_nodes=[[[name, 0, 0, {}]]]
+                )
+            layers.append(quantiser)
     if not any(entry["class_name"] == "snnb>QCFS" for entry in layers):
         raise UsageError(
             "--activation qcfs: the model has no ReLU to replace; train it with --activation relu",
@@ -102,25 +104,25 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     return keras.models.model_from_json(json.dumps(description))
 
 
-def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
+def start_from(model: keras.Model, trained_model: keras.Model, x: np.ndarray) -> None:
     """Copy the weights of the trained ReLU network to a quantised model of it, and set each λ to a percentile.
 
     The percentiles are of the activations of the trained network on the images `x`,
     float32 (samples, ...), measured one layer at a time.
     """
-    names = {layer.name for layer in trained.layers}
+    names = {layer.name for layer in trained_model.layers}
     for layer in model.layers:
         if isinstance(layer, QCFS):
             source = layer.name if layer.name in names else layer.name[: -len(ADDED)]
             active = keras.Model(
-                trained.input,
-                trained.get_layer(source).output,
+                trained_model.input,
+                trained_model.get_layer(source).output,
             ).predict(x, verbose=0)
             active = active[active > 0]
             if active.size:
                 layer.bound.assign(np.percentile(active, BOUND_PERCENTILE))
         elif layer.weights:
-            layer.set_weights(trained.get_layer(layer.name).get_weights())
+            layer.set_weights(trained_model.get_layer(layer.name).get_weights())
 
 
 def plain(model: keras.Model) -> keras.Model:
@@ -141,18 +143,18 @@ def plain(model: keras.Model) -> keras.Model:
                 "class_name": "Constant",
                 "config": {"value": 1 / float(np.prod(config["pool_size"]))},
             }
-            kept = {key: config[key] for key in ("name", "strides", "padding")}
+            layer_config = {key: config[key] for key in ("name", "strides", "padding")}
             new = {
                 "kernel_size": config["pool_size"],
                 "use_bias": False,
                 "depthwise_initializer": mean,
             }
-            entry.update(class_name="DepthwiseConv2D", config={**kept, **new})
-    made = keras.models.model_from_json(json.dumps(description))
+            entry.update(class_name="DepthwiseConv2D", config={**layer_config, **new})
+    rebuilt_model = keras.models.model_from_json(json.dumps(description))
     for layer in model.layers:
         if layer.weights and not isinstance(layer, QCFS):
-            made.get_layer(layer.name).set_weights(layer.get_weights())
-    return made
+            rebuilt_model.get_layer(layer.name).set_weights(layer.get_weights())
+    return rebuilt_model
 
 
 def levels_of(model: keras.Model) -> Optional[int]:

@@ -111,9 +111,9 @@ def _list_terms(network: Network, sides: PoolingSides, name: str) -> List[Term]:
     if isinstance(layer, (Flatten, Reshape)) and len(volume.shape) == 1:
         return terms
     if isinstance(layer, ZeroPadding2D):
-        (top, _), (left, _) = layer.padding
+        (top, _), (left_padding, _) = layer.padding
         for index, term in enumerate(terms):
-            before = (term.before[0] + top, term.before[1] + left)
+            before = (term.before[0] + top, term.before[1] + left_padding)
             terms[index] = replace(term, before=before)
         return terms
     if isinstance(layer, Concatenate):

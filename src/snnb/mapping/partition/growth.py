@@ -144,13 +144,13 @@ def _list_edges(network: MappableNetwork) -> Edges:
 @inner
 def _sum_weights(
     edges: Edges,
-    first: int,
+    first_neuron: int,
     weight: np.ndarray,
     total: np.ndarray,
 ) -> None:
     """Write the weight of the hyperedges of each neuron into `total`."""
     for v in range(total.size):
-        total[v] = weight[first + v]
+        total[v] = weight[first_neuron + v]
         for k in range(edges.in_start[v], edges.in_start[v + 1]):
             total[v] += weight[edges.source[k]]
 
@@ -161,7 +161,7 @@ def _attract(
     neuron: int,
     part: float,
     core: int,
-    placed: int,
+    n_placed: int,
     count: int,
 ) -> int:
     """Add a part of a neuron's hyperedges to those that the core has.
@@ -172,8 +172,8 @@ def _attract(
     if state.part_core[neuron] != core:
         state.part_core[neuron] = core
         state.part[neuron] = 0.0
-    if state.grown_after[neuron] != placed:
-        state.grown_after[neuron] = placed
+    if state.grown_after[neuron] != n_placed:
+        state.grown_after[neuron] = n_placed
         state.grown_neurons[count] = neuron
         count += 1
     state.part[neuron] += part
@@ -184,7 +184,7 @@ def _attract(
 def _grow(
     bounds: Bounds,
     edges: Edges,
-    first: int,
+    first_neuron: int,
     weight: np.ndarray,
     loads: np.ndarray,
     state: GrowthState,
@@ -198,7 +198,7 @@ def _grow(
         Limits of a core.
     edges : Edges
         Synapses over which spikes are sent.
-    first : int
+    first_neuron : int
         Id of the first placed neuron.
     weight : (nodes,) float64 array
         Weight of the spikes of each node.
@@ -210,7 +210,7 @@ def _grow(
         Output, with −1 for each neuron.
     """
     neurons = core.size
-    _sum_weights(edges, first, weight, state.total)
+    _sum_weights(edges, first_neuron, weight, state.total)
     # Negated parts and neurons, the largest part first. A neuron whose part has grown
     # has entries of its former parts too, which are dropped when they become first.
     heap = [(0.0, np.int64(0)) for _ in range(0)]
@@ -221,8 +221,8 @@ def _grow(
     load_synapses = 0
     refusals = 0  # in a row
     seed_neuron = -1  # the first refused neuron, which begins the next core
-    placed = 0
-    while placed < neurons:
+    n_placed = 0
+    while n_placed < neurons:
         if heap:
             v = int(heappop(heap)[1])
             while heap and heap[0][0] != -state.part[heap[0][1]]:
@@ -252,7 +252,7 @@ def _grow(
                 load_synapses = 0
             continue
         core[v] = current
-        placed += 1
+        n_placed += 1
         refusals = 0
         seed_neuron = -1
         load_neurons += 1
@@ -262,7 +262,7 @@ def _grow(
         count = 0
         for k in range(edges.in_start[v] - 1, edges.in_start[v + 1]):
             if k < edges.in_start[v]:
-                source = first + v
+                source = first_neuron + v
             else:
                 source = edges.source[k]
                 state.axon_core[source] = current
@@ -274,9 +274,9 @@ def _grow(
             if end - begin > bounds.targets:
                 continue
             for t in range(begin - 1, end):
-                member = source - first if t < begin else edges.target[t]
+                member = source - first_neuron if t < begin else edges.target[t]
                 if member >= 0 and core[member] < 0:
                     part = weight[source] / state.total[member]
-                    count = _attract(state, member, part, current, placed, count)
+                    count = _attract(state, member, part, current, n_placed, count)
         for neuron in state.grown_neurons[:count]:
             heappush(heap, (-state.part[neuron], np.int64(neuron)))

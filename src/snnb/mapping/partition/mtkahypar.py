@@ -116,11 +116,11 @@ def partitions(
     jobs: Sequence[Job],
     settings: SearchSettings,
     warn: Say,
-    improved: Optional[np.ndarray] = None,
+    improved_partition: Optional[np.ndarray] = None,
 ) -> Iterator[Start]:
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
-    With `improved` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a
+    With `improved_partition` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a
     message for each job that fails.
     """
     if not jobs:
@@ -129,8 +129,8 @@ def partitions(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
         for name, kind in mtkahypar_process.ARRAYS.items():
             getattr(graph, name).astype(kind).tofile(folder / name)
-        if improved is not None:
-            improved.astype(mtkahypar_process.BLOCK).tofile(
+        if improved_partition is not None:
+            improved_partition.astype(mtkahypar_process.BLOCK).tofile(
                 folder / mtkahypar_process.FIRST,
             )
         small = graph.node_weight.size <= settings.max_nodes_of_quality
@@ -167,10 +167,10 @@ def partitions(
                 )
                 last = "".join(messages[-1:])
                 reason = f"exit code {codes[number]}" + (last and f", {last}")
-                killed = codes[number] == -signal.SIGKILL or any(
+                was_killed = codes[number] == -signal.SIGKILL or any(
                     name in last for name in OUT_OF_MEMORY
                 )
-                memory = "; possibly out of memory" if killed else ""
+                memory = "; possibly out of memory" if was_killed else ""
                 warn(
                     f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}",
                 )

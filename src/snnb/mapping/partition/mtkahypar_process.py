@@ -81,7 +81,9 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     node_weight, start, pin, weight = (
         _read(folder / name, kind) for name, kind in ARRAYS.items()
     )
-    first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
+    first_partition = (
+        _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
+    )
     running: Dict[int, int] = {}  # by process, the number of its job
 
     def partition(blocks: int, seed: int, preset: str) -> bytes:
@@ -99,7 +101,7 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
             [min(capacity, MOST_WEIGHT // blocks)] * blocks
         )
         edges = [pin[begin:end].tolist() for begin, end in zip(start, start[1:])]
-        made = library.create_hypergraph(
+        hypergraph = library.create_hypergraph(
             context,
             len(node_weight),
             len(edges),
@@ -107,11 +109,13 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
             node_weight.tolist(),
             weight.tolist(),
         )
-        if first is None:
-            return array(BLOCK, made.partition(context).get_partition()).tobytes()
-        improved = made.create_partitioned_hypergraph(context, blocks, first)
-        improved.improve_partition(context, 1)
-        return array(BLOCK, improved.get_partition()).tobytes()
+        if first_partition is None:
+            return array(BLOCK, hypergraph.partition(context).get_partition()).tobytes()
+        partitioned_hypergraph = hypergraph.create_partitioned_hypergraph(
+            context, blocks, first_partition
+        )
+        partitioned_hypergraph.improve_partition(context, 1)
+        return array(BLOCK, partitioned_hypergraph.get_partition()).tobytes()
 
     def end_one() -> None:
         process, status = os.wait()

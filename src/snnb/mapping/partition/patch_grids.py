@@ -189,18 +189,18 @@ def _measure_patch(
         is_dense = geometry.pairing == "dense"  # all channels share the sources
         channels_read = geometry.channels if is_dense else 1
         entries += row.entries * column.entries * channels_read
-        sent = patch_input.spikes
-        if sent is None:
+        sent_spikes = patch_input.spikes
+        if sent_spikes is None:
             continue
         sources = row.sources * column.sources * channels_read
-        copies = row.reached @ sent @ column.reached
-        received = float(copies - row.inside @ sent @ column.inside)
+        copies = row.reached @ sent_spikes @ column.reached
+        received_spikes = float(copies - row.inside @ sent_spikes @ column.inside)
         if is_dense:
             shared_axons += sources
-            spikes_per_chunk += received
+            spikes_per_chunk += received_spikes
         else:
             axons += sources
-            spikes += received
+            spikes += received_spikes
     populations = (inputs[0], inputs[-1]) if has_pooling else (inputs[0],)
     neurons = 0
     for patch_input in populations:

@@ -48,7 +48,7 @@ def cut_into_patches(
     settings: SearchSettings,
     axons_out: Optional[int] = None,
     *,
-    mixed: bool = True,
+    with_mixed_patches: bool = True,
     same_grid: bool = False,
 ) -> Tuple[np.ndarray, int]:
     """Cut each population into patches that keep the limits, by an estimate.
@@ -63,7 +63,7 @@ def cut_into_patches(
     axons_out : int, optional
         Maximum number of pairs of a neuron of a patch and a patch with one of its
         targets. So populations take their grids after their targets.
-    mixed : bool
+    with_mixed_patches : bool
         Whether chunks of channels may have different grids, and a pooling joins the
         patches of the population that it reads if that saves spikes. Otherwise all
         patches of a population are equal, so that they can be merged later, and each
@@ -79,8 +79,8 @@ def cut_into_patches(
     groups : int
         The number of patches.
     """
-    cutter = _Cutter(network, limits, settings, axons_out, mixed)
-    poolings = _list_poolings(network) if mixed else {}
+    cutter = _Cutter(network, limits, settings, axons_out, with_mixed_patches)
+    poolings = _list_poolings(network) if with_mixed_patches else {}
     for population in reversed(network.populations):
         choice = cutter.choose_chunks(population)
         if population.name in poolings:
@@ -110,13 +110,13 @@ class _Cutter:
         limits: Limits,
         settings: SearchSettings,
         axons_out: Optional[int],
-        mixed: bool,
+        with_mixed_patches: bool,
     ) -> None:
         self._network = network
         self._limits = limits
         self._sides = settings.patch_sides
         self._axons_out = axons_out
-        self._mixed = mixed
+        self._mixed = with_mixed_patches
         self.chunks: Dict[str, List[Chunk]] = {}
         self.joined_poolings: Dict[str, Connection] = {}
         self.candidates: Dict[Volume, Dict[str, List[GridCandidate]]] = {}
@@ -268,7 +268,7 @@ class _Cutter:
         int64, shape (rows, columns). The patches are those of the connections' targets.
         A target without chunks, as in recurrent networks, counts as one patch.
         """
-        reached = np.zeros(population.size)
+        reached_patches = np.zeros(population.size)
         for connection in connections:
             chunks = self.chunks.get(connection.target.name, [])
             is_real = connection.ids != PADDING
@@ -278,8 +278,10 @@ class _Cutter:
                 connection.ids.shape,
             )
             source = connection.ids[is_real] - connection.source.first
-            reached += np.bincount(source, source_patches[is_real], population.size)
-        by_position = reached.reshape(_volume(self._network, population))
+            reached_patches += np.bincount(
+                source, source_patches[is_real], population.size
+            )
+        by_position = reached_patches.reshape(_volume(self._network, population))
         most_reached: np.ndarray = by_position.max(axis=2).astype(np.int64)
         return most_reached
 

@@ -205,7 +205,7 @@ class Patches(GroupPhase):
             limits_of_patch,
             task.settings,
             task.hardware.axons_out_per_core if fills_core else None,
-            mixed=fills_core and task.settings.mixed_patches,
+            with_mixed_patches=fills_core and task.settings.mixed_patches,
             same_grid=self.same_grid,
         )
 

@@ -243,15 +243,15 @@ def refine(
     settings = problem.settings
     trials, rounds_left = _Effort.of(problem, max_visits)
     total = starts.number + settings.starts_annealed_per_round * rounds_left + 1
-    refined: List[Refined] = []
+    refinements: List[Refined] = []
     for partition in _run_in_parallel(_list_descents(problem, starts.partitions)):
-        refined.append(partition)
-        progress(min(len(refined), total), total)
-    done = len(refined)
-    valid = [partition for partition in refined if partition.legal]
+        refinements.append(partition)
+        progress(min(len(refinements), total), total)
+    done = len(refinements)
+    valid = [partition for partition in refinements if partition.legal]
     max_cost = settings.max_cost_ratio_to_anneal * best_known_cost
     seed = problem.seed
-    candidates = [p for p in refined if p.cores > 1 and p.cost <= max_cost]
+    candidates = [p for p in refinements if p.cores > 1 and p.cost <= max_cost]
     while candidates:
         if rounds_left <= 0:
             least_candidate_cost = min(partition.cost for partition in candidates)

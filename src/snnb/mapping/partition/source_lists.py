@@ -87,7 +87,7 @@ class SourceLists:
 
         The neurons at each position are divided into `chunks` chunks of channels.
         """
-        most = 0
+        max_sources = 0
         chunk_of_filter = np.arange(self.filters) * chunks // self.filters
         for begin, end in self.ranges():
             positions = end - begin
@@ -99,8 +99,8 @@ class SourceLists:
             counts = np.bincount(pairs // self._nodes, minlength=positions * chunks)
             chunk_counts = counts.reshape(positions, chunks).max(axis=1)
             position_counts = np.diff(sources.position_start)
-            most = max(most, int((chunk_counts + position_counts).max()))
-        return most
+            max_sources = max(max_sources, int((chunk_counts + position_counts).max()))
+        return max_sources
 
     def list_sources(self, begin: int, end: int) -> Sources:
         """List the sources of the neurons at positions `begin` to `end` − 1."""

@@ -95,14 +95,14 @@ class EventEngine:
         self._threads = threads or processors()
         self._pool = ThreadPoolExecutor(self._threads)
 
-    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first_sample: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         network = self._event_network.network
         block = self._event_network.state.repeat(len(x))
         slices = self._divide_samples(len(x))
         group_futures = []
         for part in slices:
-            arguments = (x, first, block, part)
+            arguments = (x, first_sample, block, part)
             group_futures.append(self._pool.submit(self._make_group, *arguments))
         groups = [future.result() for future in group_futures]
         for chunk in self._list_chunks():
@@ -117,7 +117,7 @@ class EventEngine:
             for future in chunk_futures:
                 future.result()
             observe(output, readout if has_readout(network) else None)
-        return self._collect(x, first, block, groups)
+        return self._collect(x, first_sample, block, groups)
 
     def _divide_samples(self, samples: int) -> List[slice]:
         """Divide the samples of a block into groups."""

@@ -129,12 +129,12 @@ class SeparatedEngine:
         """Return a number for each neuron, given one or one for each channel."""
         return np.resize(values, population.size).astype(self._real)
 
-    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first_sample: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         assert isinstance(x, np.ndarray)
         network = self._network
         samples = len(x)
-        block_input = self._make_input(x, first)
+        block_input = self._make_input(x, first_sample)
         batches = list(
             self._pool.map(self._simulate_batch, self._cut(block_input, samples)),
         )
@@ -148,10 +148,10 @@ class SeparatedEngine:
         output_spikes = np.zeros(readout.shape, np.bool_)
         output_spikes[:, -self._steps :] = self._spread(output_counts)
         observe(output_spikes, readout)
-        recorded_samples = count_recorded_samples(self._settings, first, samples)
+        recorded_samples = count_recorded_samples(self._settings, first_sample, samples)
         spikes: Arrays = {}
         if recorded_samples:
-            sample_numbers = range(first, first + recorded_samples)
+            sample_numbers = range(first_sample, first_sample + recorded_samples)
             spikes = self._list_spikes(block_input, counts, sample_numbers)
         if isinstance(block_input, PoissonInput):
             input_counts = block_input.spikes.sum(axis=1, dtype=np.int32)
