@@ -112,7 +112,8 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             )
             memory_text = "as given before, or " if is_remembered(kind, name) else ""
             lines += [
-                f"{name} : {inspect.formatannotation(hint)}, default: {memory_text}{default}",
+                f"{name} : {inspect.formatannotation(hint)}, default: "
+                f"{memory_text}{default}",
             ]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -234,16 +235,16 @@ class Run:
         UsageError, InputError
             The arrays or the file are not valid.
 
-        Examples
-        --------
-        >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0], spikes=[5, 5, 4], path="runs/ring")
-        >>> run.map(hardware="loihi").metrics["energy_pj"]
+        Examples -------- >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0],
+        spikes=[5, 5, 4], path="runs/ring") >>>
+        run.map(hardware="loihi").metrics["energy_pj"]
         """
         array_arguments = (source, target, weight, spikes, populations, inputs or None)
         if isinstance(graph, (str, Path)):
             if any(argument is not None for argument in array_arguments):
                 raise UsageError(
-                    "from_graph: a file has its own edges; give only rates, samples and steps with it",
+                    "from_graph: a file has its own edges; give only rates, samples "
+                    "and steps with it",
                 )
             run_dir = None if path is None else Path(path)
             directory = open_or_create(
@@ -277,8 +278,9 @@ class Run:
             edges = arrays_of(graph)
             if spikes is not None and edges.names is not None:
                 raise UsageError(
-                    "from_graph: spikes has no names, and the nodes of the graph have; make it an attribute: "
-                    "networkx.set_node_attributes(graph, {node: count, ...}, 'spikes')",
+                    "from_graph: spikes has no names, and the nodes of the graph "
+                    "have; make it an attribute: networkx.set_node_attributes(graph, "
+                    "{node: count, ...}, 'spikes')",
                 )
             edges = edges if spikes is None else edges._replace(spikes=spikes)
         elif source is None or target is None:

@@ -1,6 +1,7 @@
 """The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
 
-Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.
+Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)`
+shows them.
 """
 
 from pathlib import Path

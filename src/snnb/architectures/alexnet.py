@@ -6,7 +6,10 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import IMAGENET, Recipe
 
-_SOURCE = "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower"
+_SOURCE = (
+    "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural "
+    "networks; one tower"
+)
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
 _IMAGENET = IMAGENET.changed(learning_rate=1e-2)
 _CATSVSDOGS = Recipe(

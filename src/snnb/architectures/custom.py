@@ -36,7 +36,8 @@ class OwnCodeError(InputError):
     def __init__(self, origin: str, path: Path, error: BaseException) -> None:
         reason = str(error).strip().splitlines()[:1]
         super().__init__(
-            f"{origin} raised {type(error).__name__}{': ' + reason[0] if reason else ''}",
+            f"{origin} raised "
+            f"{type(error).__name__}{': ' + reason[0] if reason else ''}",
         )
         frame = error.__traceback__
         while frame is not None and frame.tb_frame.f_code.co_filename != str(path):
@@ -206,7 +207,8 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
             ),
         )
         raise UsageError(
-            f"name the function in {path} that returns the model, as in {path.name}:function; {function_names}",
+            f"name the function in {path} that returns the model, as in "
+            f"{path.name}:function; {function_names}",
         )
     module = _run(path)
     own_functions = [
@@ -220,7 +222,8 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not inspect.isfunction(function):
         near = get_close_matches(name, own_functions, n=1)
         raise UsageError(
-            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own_functions)}",
+            f"{path} has no function {name}: "
+            f"{f'did you mean {near[0]}?' if near else _list_functions(own_functions)}",
         )
     return function
 
@@ -240,7 +243,8 @@ def _run(path: Path) -> ModuleType:
     importing = os.environ.get(_IMPORTING, "")
     if importing == str(path):
         raise UsageError(
-            f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`",
+            f"{path} starts snnb when snnb imports it: call snnb under `if __name__ "
+            "== '__main__':`",
         )
     name = f"snnb_own_{path.stem}"
     spec = importlib.util.spec_from_file_location(
@@ -278,11 +282,13 @@ def _usable(model: object, origin: str) -> "keras.Model":
     """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size."""
     if not isinstance(model, keras.Model):
         raise InputError(
-            f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model",
+            f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: "
+            "return the model",
         )
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
         raise InputError(
-            f"{origin} is a subclassed model without known layer connections: use Sequential or Model",
+            f"{origin} is a subclassed model without known layer connections: use "
+            "Sequential or Model",
         )
     if not model.inputs:
         raise InputError(
@@ -296,10 +302,12 @@ def _usable(model: object, origin: str) -> "keras.Model":
     batch, *shape = model.input_shape
     if len(shape) != 3 or None in shape:
         raise InputError(
-            f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, channels), all fixed",
+            f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, "
+            "channels), all fixed",
         )
     if batch is not None:
         raise InputError(
-            f"{origin} takes exactly {batch} images per batch: leave the batch size undefined",
+            f"{origin} takes exactly {batch} images per batch: leave the batch size "
+            "undefined",
         )
     return model

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from tensorflow import Tensor
 
 _EPSILON = 1.001e-5  # as in Keras, for its weight files
-_SOURCE = "Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it"
+_SOURCE = (
+    "Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as "
+    "tensorflow.keras.applications builds it"
+)
 _SGD = Recipe(optimizer="sgd", momentum=0.9, nesterov=True, flip=True, shift=0.1)
 _RECIPE = _SGD.changed(learning_rate=0.1, schedule="cosine", epochs=90, batch_size=256)
 

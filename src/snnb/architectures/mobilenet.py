@@ -7,9 +7,15 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, IMAGENET
 
-_LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
+_LOIHI_SOURCE = (
+    "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. "
+    "2017, arXiv 1704.04861"
+)
 _CIFAR10 = CIFAR10.changed(learning_rate=0.1, weight_decay=2e-3, epochs=80)
-_V2_SOURCE = "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it"
+_V2_SOURCE = (
+    "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as "
+    "tensorflow.keras.applications builds it"
+)
 _IMAGENET = IMAGENET.changed(learning_rate=0.05, epochs=150)
 
 

@@ -184,10 +184,10 @@ def checked_hyperparameters(
 ) -> Dict[str, Hyperparameter]:
     """Check hyper-parameters against the type, length and range of their defaults, which `settings` has by name.
 
-    `is_own_model` is for a function of the user, which may take any integer. The integers of
-    this package's models are counts, from 1 to `LARGEST_COUNT`. Raise `UsageError` if
-    there is no such hyper-parameter, or a value does not have the type, length or range
-    of its default. A dropout lies in [0, 1).
+    `is_own_model` is for a function of the user, which may take any integer. The
+    integers of this package's models are counts, from 1 to `LARGEST_COUNT`. Raise
+    `UsageError` if there is no such hyper-parameter, or a value does not have the type,
+    length or range of its default. A dropout lies in [0, 1).
     """
     valid_values: Dict[str, Hyperparameter] = {}
     for key, value in values.items():
@@ -244,7 +244,8 @@ def _checked_number(
     )
     if key in _SHARES and not 0 <= number < 1:
         raise UsageError(
-            f"{where}: '{_written(value)}' is not a number from 0 up to but not including 1",
+            f"{where}: '{_written(value)}' is not a number from 0 up to but not "
+            "including 1",
         )
     if not math.isfinite(number):
         raise UsageError(f"{where}: '{_written(value)}' is not a number")

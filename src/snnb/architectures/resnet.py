@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 _SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, section 4.2"
 _CIFAR10 = CIFAR10.changed(learning_rate=0.1, weight_decay=2e-3)
-_50_SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, table 1; as tensorflow.keras.applications builds it"
+_50_SOURCE = (
+    "He et al. 2016, CVPR, 770; arXiv 1512.03385, table 1; as "
+    "tensorflow.keras.applications builds it"
+)
 _IMAGENET = IMAGENET.changed(learning_rate=0.05)
 
 

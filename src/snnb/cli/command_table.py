@@ -35,7 +35,8 @@ COMMANDS: Dict[str, CommandEntry] = {
     "simulate": CommandEntry(
         STAGES,
         ON_STAGES,
-        "Simulate the converted network and count its spikes; write a new directory in simulations/.",
+        "Simulate the converted network and count its spikes; write a new directory "
+        "in simulations/.",
     ),
     "graph": CommandEntry(
         STAGES,
@@ -45,7 +46,8 @@ COMMANDS: Dict[str, CommandEntry] = {
     "map": CommandEntry(
         STAGES,
         ON_STAGES,
-        "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/.",
+        "Map a graph onto the cores of a chip and estimate the cost; write a "
+        "directory in maps/.",
     ),
     "run": CommandEntry(
         STAGES,
@@ -55,12 +57,14 @@ COMMANDS: Dict[str, CommandEntry] = {
     "sweep": CommandEntry(
         STAGES,
         "sweep",
-        "Simulate each point of a grid of options; stages common to several points run once.",
+        "Simulate each point of a grid of options; stages common to several points "
+        "run once.",
     ),
     "models": CommandEntry(
         LISTS,
         "lists",
-        "List the models with data set, input shape, and numbers of neurons and synapses.",
+        "List the models with data set, input shape, and numbers of neurons and "
+        "synapses.",
     ),
     "datasets": CommandEntry(
         LISTS,
@@ -75,22 +79,26 @@ COMMANDS: Dict[str, CommandEntry] = {
     "instances": CommandEntry(
         LISTS,
         "lists",
-        "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`).",
+        "List the benchmark graphs for mapping algorithms (`snnb graph --from "
+        "instance:NAME`).",
     ),
     "status": CommandEntry(
         RESULTS,
         "status",
-        "Show the state of each stage of a run, and the differing parameters of its simulations.",
+        "Show the state of each stage of a run, and the differing parameters of its "
+        "simulations.",
     ),
     "report": CommandEntry(
         RESULTS,
         "report",
-        "Write an HTML report of a run: network, training, accuracy, rates, traffic, mapping, provenance.",
+        "Write an HTML report of a run: network, training, accuracy, rates, traffic, "
+        "mapping, provenance.",
     ),
     "compare": CommandEntry(
         RESULTS,
         "compare",
-        "Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost.",
+        "Compare simulations: differing parameters, accuracy, firing rates, "
+        "operations, mapping cost.",
     ),
     "export": CommandEntry(
         RESULTS,
@@ -100,7 +108,8 @@ COMMANDS: Dict[str, CommandEntry] = {
     "crosscheck": CommandEntry(
         RESULTS,
         "crosscheck",
-        "Simulate the exported graph in another simulator and compare the spike counts of all neurons.",
+        "Simulate the exported graph in another simulator and compare the spike "
+        "counts of all neurons.",
     ),
     "verify": CommandEntry(
         TOOLS,
@@ -115,7 +124,8 @@ COMMANDS: Dict[str, CommandEntry] = {
     "doctor": CommandEntry(
         TOOLS,
         "doctor",
-        "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
+        "Show the versions of Python and packages, and GPU, memory and disk space of "
+        "this machine.",
     ),
 }
 # Names of the parameters in the panel of options that many commands have
@@ -158,7 +168,10 @@ HELP_PARAMETERS: Dict[str, Sequence[str]] = {
 OPTION_NOTES = {
     "run": "All options of prepare, train, parse, simulate and graph are accepted "
     "(`snnb STAGE --help`); each applies to every stage that has it.",
-    "sweep": "All options of train, parse and simulate are accepted (`snnb STAGE --help`), in --grid or as one value.",
+    "sweep": (
+        "All options of train, parse and simulate are accepted (`snnb STAGE --help`), "
+        "in --grid or as one value."
+    ),
 }
 REMEMBERED_NOTE = "A run remembers the options that are given; --defaults forgets them."
 EXAMPLES: Dict[str, Sequence[str]] = {
@@ -191,7 +204,8 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100",
     ),
     "sweep": (
-        "snnb sweep --model lenet_mnist --grid percentile=99,99.9 --grid duration=50,100,200",
+        "snnb sweep --model lenet_mnist --grid percentile=99,99.9 --grid "
+        "duration=50,100,200",
         "snnb sweep --model lenet_mnist --input poisson --grid seed=0,1,2 --workers 2",
     ),
     "export": (

@@ -47,7 +47,10 @@ def crosscheck(
         Optional[str],
         typer.Option(
             metavar="STAMP",
-            help="Stamp of a mapping: sanafe simulates its chip, and energy and time are compared as well.",
+            help=(
+                "Stamp of a mapping: sanafe simulates its chip, and energy and time "
+                "are compared as well."
+            ),
         ),
     ] = None,
 ) -> None:

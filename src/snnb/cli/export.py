@@ -27,8 +27,10 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, noxim, metis, "
-            "hmetis, snn, axh, graphml.",
+            help=(
+                "One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, "
+                "pynn, sanafe, noxim, metis, hmetis, snn, axh, graphml."
+            ),
             autocompletion=beginning(lambda: import_module("snnb.formats.all").FORMATS),
         ),
     ],
@@ -40,7 +42,10 @@ def export(
     graph: Annotated[
         Optional[str],
         typer.Option(
-            help="Stamp of the graph, or `weights`. Default: the graph of the current simulation.",
+            help=(
+                "Stamp of the graph, or `weights`. Default: the graph of the current "
+                "simulation."
+            ),
         ),
     ] = None,
     force: Annotated[

@@ -115,7 +115,8 @@ def hardware(
     layer_chips = list(layer_descriptions().values())
     lines = [
         *_chip_lines(chips),
-        "one core per mesh node; limits per core; out: pairs of neuron and target core;",
+        "one core per mesh node; limits per core; out: pairs of neuron and target "
+        "core;",
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
         *_layer_chip_lines(layer_chips),
     ]

@@ -17,7 +17,10 @@ def remove(
         List[str],
         typer.Argument(
             metavar="STAMP...",
-            help="Stamp of a simulation or mapping, or `graphs/STAMP` (see `snnb status`).",
+            help=(
+                "Stamp of a simulation or mapping, or `graphs/STAMP` (see `snnb "
+                "status`)."
+            ),
         ),
     ],
     with_dependents: Annotated[

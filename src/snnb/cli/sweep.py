@@ -26,8 +26,11 @@ def sweep(
         typer.Option(
             "--grid",
             metavar="OPTION=VALUE,VALUE",
-            help="Option of train, parse or simulate, and its values; repeatable. For an option of several stages: "
-            "`train.seed=0,1`. `hardware=NAME,FILE` maps each simulation.",
+            help=(
+                "Option of train, parse or simulate, and its values; repeatable. For "
+                "an option of several stages: `train.seed=0,1`. `hardware=NAME,FILE` "
+                "maps each simulation."
+            ),
         ),
     ],
     model: ModelOption = None,

@@ -83,11 +83,11 @@ def table_lines(
 ) -> List[str]:
     """Return rows as aligned columns that fit the terminal, without empty columns.
 
-    `right`, `drop`, `shorten` and `wrapped_columns` are indices of columns. Columns `right` are
-    aligned to the right. If the terminal is too narrow, columns `drop` are omitted, in
-    this order, and named in a last line; then columns `shorten` are cut, in this order,
-    and columns `wrapped_columns` continue on further lines. `head`: the first row names the
-    columns.
+    `right`, `drop`, `shorten` and `wrapped_columns` are indices of columns. Columns
+    `right` are aligned to the right. If the terminal is too narrow, columns `drop` are
+    omitted, in this order, and named in a last line; then columns `shorten` are cut, in
+    this order, and columns `wrapped_columns` continue on further lines. `head`: the
+    first row names the columns.
     """
     if not rows:
         return []

@@ -84,7 +84,8 @@ def checked_address(address: str) -> str:
         or not 0 < int(address.rpartition(":")[2]) < 1 << 16
     ):
         raise ValueError(
-            "is not the address of a Dask scheduler; give one such as tcp://192.168.0.1:8786",
+            "is not the address of a Dask scheduler; give one such as "
+            "tcp://192.168.0.1:8786",
         )
     return address if "://" in address else f"tcp://{address}"
 
@@ -93,8 +94,8 @@ def require_dask(option: str) -> None:
     """Raise `InputError` if Dask, which `option` needs, is not installed."""
     if importlib.util.find_spec("distributed") is None:
         raise InputError(
-            f"{option} needs Dask, which is not installed: {how_to_install('cluster')}; "
-            "or omit --workers and --scheduler",
+            f"{option} needs Dask, which is not installed: "
+            f"{how_to_install('cluster')}; or omit --workers and --scheduler",
         )
 
 
@@ -142,9 +143,9 @@ def results(
 ) -> Iterator[R]:
     """Compute calls on the workers and yield their results in the order of the arguments.
 
-    `prepare` is called once per worker, with `shared_value`, which is sent once to each, and
-    the worker's number of threads; it returns the state that `call` gets with each
-    argument. Both must be importable by the workers. Calls on one worker do not
+    `prepare` is called once per worker, with `shared_value`, which is sent once to
+    each, and the worker's number of threads; it returns the state that `call` gets with
+    each argument. Both must be importable by the workers. Calls on one worker do not
     overlap. Arguments are consumed a few ahead of the results. Dask repeats the calls
     of a worker that terminates.
 
@@ -193,8 +194,8 @@ def _result(client: "Client", future: "Future") -> Any:
                     ) from None
     except KilledWorker:
         raise ResourceError(
-            "several workers terminated in the same call, probably out of memory; use fewer --workers, or workers "
-            "with more memory",
+            "several workers terminated in the same call, probably out of memory; use "
+            "fewer --workers, or workers with more memory",
         ) from None
     except CancelledError:
         raise ResourceError(
@@ -247,7 +248,8 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
         client.wait_for_workers(workers, timeout=START_SECONDS)
     except TIMEOUTS:
         raise ResourceError(
-            f"{workers} worker processes have not started in {START_SECONDS} s; use fewer --workers; a script {GUARD}",
+            f"{workers} worker processes have not started in {START_SECONDS} s; use "
+            f"fewer --workers; a script {GUARD}",
         ) from None
     return client
 
@@ -285,14 +287,15 @@ def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
         ValueError,
     ) as error:  # the last two: certificates, protocol
         raise UpstreamError(
-            f"no connection to a Dask scheduler at {scheduler} ({error}); start one with `dask scheduler`",
+            f"no connection to a Dask scheduler at {scheduler} ({error}); start one "
+            "with `dask scheduler`",
         ) from error
     try:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TIMEOUTS:
         raise ResourceError(
-            f"no worker has registered with the scheduler {scheduler} in {WORKER_SECONDS} s; start workers with "
-            f"`dask worker {scheduler}`",
+            f"no worker has registered with the scheduler {scheduler} in "
+            f"{WORKER_SECONDS} s; start workers with `dask worker {scheduler}`",
         ) from None
     _require_equal_versions(client)
     return client
@@ -309,7 +312,8 @@ def _require_equal_versions(client: "Client") -> None:
             )
             if version != own_version:
                 raise InputError(
-                    f"worker {worker} has {name} {version}, this process {own_version}; {SAME_ENVIRONMENT}",
+                    f"worker {worker} has {name} {version}, this process "
+                    f"{own_version}; {SAME_ENVIRONMENT}",
                 )
 
 

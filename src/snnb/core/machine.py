@@ -85,8 +85,9 @@ def require_memory(needed_bytes: int, subject: str) -> None:
     available = memory().available
     if needed_bytes > available:
         raise ResourceError(
-            f"{subject} take {needed_bytes / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
-            "if the number is correct, use a machine with more memory",
+            f"{subject} take {needed_bytes / 1e9:,.1f} GB of memory, and "
+            f"{available / 1e9:,.1f} GB are available; if the number is correct, use "
+            "a machine with more memory",
         )
 
 
@@ -107,8 +108,8 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
         if error.errno not in FULL:
             raise
         raise ResourceError(
-            f"{tempfile.gettempdir()} has no space for {size / 1e6:,.0f} MB of temporary data; "
-            "free space, or set TMPDIR to a folder on another disk",
+            f"{tempfile.gettempdir()} has no space for {size / 1e6:,.0f} MB of "
+            "temporary data; free space, or set TMPDIR to a folder on another disk",
         ) from error
 
 

@@ -163,9 +163,9 @@ def check(
         _refuse_sums(network, differences, sums, expectation.sums, samples, name)
         shift = LARGEST_SHIFT * samples**0.5
         reason = (
-            "by the exported weights these spikes change no membrane potential by more "
-            f"than {shift:.3g} thresholds in {samples} samples, but a small error would "
-            f"not either. {ONLY_RECORDED}"
+            "by the exported weights these spikes change no membrane potential by "
+            f"more than {shift:.3g} thresholds in {samples} samples, but a small "
+            f"error would not either. {ONLY_RECORDED}"
         )
         _report(differences, reason, say)
     return tuple(differences)
@@ -181,9 +181,9 @@ def _report(differences: List[CountDifference], reason: str, say: Say) -> None:
     worst = max(differences, key=lambda difference: difference.share)
     say(
         f"crosscheck: {differing / pairs:.3%} of pairs of sample and neuron differ "
-        f"({worst.share:.3%} in {worst.population}), by up to {largest} spikes: rounding "
-        "differs where a membrane potential is close to the threshold, and one spike "
-        f"shifts others; {reason}"
+        f"({worst.share:.3%} in {worst.population}), by up to {largest} spikes: "
+        "rounding differs where a membrane potential is close to the threshold, and "
+        f"one spike shifts others; {reason}"
     )
 
 
@@ -272,8 +272,8 @@ def _compare_spikes(
                     is_different = counts != recorded_counts
                     raise VerificationError(
                         f"{wrong.population} differs in {name}: "
-                        f"{np.count_nonzero(is_different):,} of {counts.size:,} pairs of "
-                        f"sample and neuron; in {program}, "
+                        f"{np.count_nonzero(is_different):,} of {counts.size:,} pairs "
+                        f"of sample and neuron; in {program}, "
                         f"{_explain(wrong, batch.samples.start)}. {ALTERED}"
                     )
     samples = len(expectation.inputs)
@@ -329,8 +329,8 @@ def _refuse_sums(
         worst = max(differences, key=lambda difference: difference.share)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in "
-            f"{worst.pairs:,} pairs of sample and neuron, by rounding or an error: with "
-            "reset to a value, or a leak, sums are not conclusive. "
+            f"{worst.pairs:,} pairs of sample and neuron, by rounding or an error: "
+            "with reset to a value, or a leak, sums are not conclusive. "
             f"{ONLY_RECORDED}"
         )
     missing_spikes = {p: expected_sums[p] - sums[p] for p in sums}
@@ -349,8 +349,8 @@ def _refuse_sums(
             neuron = int(neurons[0])
             raise VerificationError(
                 f"{population.name} differs in {name}: by {difference.differing:,} "
-                f"spikes, {difference.largest:,} of one neuron; by the exported weights "
-                f"the simulation's spikes leave neuron {neuron} a membrane potential "
-                f"that differs by {shift[neuron] / samples:.3g} a sample (threshold "
-                f"{threshold[neuron]:g}). {ALTERED}"
+                f"spikes, {difference.largest:,} of one neuron; by the exported "
+                f"weights the simulation's spikes leave neuron {neuron} a membrane "
+                f"potential that differs by {shift[neuron] / samples:.3g} a sample "
+                f"(threshold {threshold[neuron]:g}). {ALTERED}"
             )

@@ -137,9 +137,9 @@ def import_sanafe(network: ExportedNetwork) -> ModuleType:
     for population in network.populations:
         if population.counts_largest:
             raise UsageError(
-                f"--with sanafe cannot simulate {population.name}, a max pooling, which "
-                "follows the largest spike count of its inputs; give --with scipy or "
-                "brian2"
+                f"--with sanafe cannot simulate {population.name}, a max pooling, "
+                "which follows the largest spike count of its inputs; give --with "
+                "scipy or brian2"
             )
     for population in network.simulated_populations:
         number = unsupported_number(population.numbers)

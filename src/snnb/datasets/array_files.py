@@ -27,7 +27,10 @@ SPEC = OwnSpec(
     source="arrays of the user",
     layout=", ".join(NAMES),
     scale=255.0,
-    how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
+    how_to_get=(
+        f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as "
+        "an .npy file."
+    ),
 )
 
 
@@ -72,8 +75,10 @@ def load(place: Path) -> LoadedDataset:
         for name in names
     ):
         raise InputError(
-            f"{place}: {' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: write uint8, where 255 "
-            "is a pixel of 1, or float32, which the model reads as it is.",
+            f"{place}: "
+            f"{' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: "
+            "write uint8, where 255 is a pixel of 1, or float32, which the model "
+            "reads as it is.",
         )
     parts: Dict[str, ArraySamples] = {}
     for part in ("train", "test") if has_training_set else ("test",):
@@ -84,8 +89,9 @@ def load(place: Path) -> LoadedDataset:
             != arrays["x_train" if has_training_set else "x_test"].shape[1:]
         ):
             raise InputError(
-                f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
-                "channels for grey images, with the same size in both parts.",
+                f"{place}: x_{part} has the shape {images.shape}; write (samples, "
+                "height, width, channels), or without channels for grey images, with "
+                "the same size in both parts.",
             )
         if (
             labels.dtype.kind not in "iu"
@@ -93,8 +99,8 @@ def load(place: Path) -> LoadedDataset:
             or labels.shape[1:] not in ((), (1,))
         ):
             raise InputError(
-                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one integer for each of the "
-                f"{len(images)} samples of x_{part}.",
+                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write "
+                f"one integer for each of the {len(images)} samples of x_{part}.",
             )
         classes = (
             np.unique(arrays["y_train"]).size

@@ -34,30 +34,35 @@ class ArraySamples:
         have, want = times(image_shape), times(shape)
         if image_shape[2] != shape[2] == image_shape[0]:
             raise InputError(
-                f"the images are {have}, the model takes {want}: of channels first, write x.transpose(0, 2, 3, 1).",
+                f"the images are {have}, the model takes {want}: of channels first, "
+                "write x.transpose(0, 2, 3, 1).",
             )
         if shape[2] != image_shape[2]:
             raise InputError(
-                f"the images have {image_shape[2]} channels, the model takes {shape[2]}: "
-                f"choose a model for {image_shape[2]} channels, or a data set of {shape[2]}.",
+                f"the images have {image_shape[2]} channels, the model takes "
+                f"{shape[2]}: choose a model for {image_shape[2]} channels, or a data "
+                f"set of {shape[2]}.",
             )
         if fit != "pad" and self.images.dtype.kind == "f":
             raise InputError(
-                f"the images are {have}, the model takes {want}: write images of that size, because floats are not "
-                "resized.",
+                f"the images are {have}, the model takes {want}: write images of that "
+                "size, because floats are not resized.",
             )
         if fit == "exact":
             raise InputError(
-                f"the images are {have}, the model takes {want}: prepare them with --shape {want.replace('×', 'x')}, "
-                "which resizes them, or choose another data set or model.",
+                f"the images are {have}, the model takes {want}: prepare them with "
+                f"--shape {want.replace('×', 'x')}, which resizes them, or choose "
+                "another data set or model.",
             )
         if fit == "resize" and image_shape[2] not in (1, 3):
             raise InputError(
-                f"images of {image_shape[2]} channels cannot be resized to {want}: give images of that size.",
+                f"images of {image_shape[2]} channels cannot be resized to {want}: "
+                "give images of that size.",
             )
         if fit == "pad" and (shape[0] < image_shape[0] or shape[1] < image_shape[1]):
             raise InputError(
-                f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.",
+                f"images of {have} cannot be padded to the smaller {want}: choose "
+                "another shape or model.",
             )
 
     def read(
@@ -113,8 +118,8 @@ def class_numbers(
     if wrong.size:
         where = int(wrong[0])
         raise InputError(
-            f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1:,}; "
-            f"{remedy}.",
+            f"{path}: label {labels[where]} of sample {where} is not a class number "
+            f"from 0 to {num_classes - 1:,}; {remedy}.",
         )
     return labels.astype(np.int64)
 

@@ -62,7 +62,8 @@ def find_dataset(name: str) -> Dataset:
         own_dataset = _imported(_OWN[kind])
         if not text.strip():
             raise UsageError(
-                f"{name} names no folder or file: write {own_dataset.spec.name}. {own_dataset.spec.how_to_get}",
+                f"{name} names no folder or file: write {own_dataset.spec.name}. "
+                f"{own_dataset.spec.how_to_get}",
             )
         place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
         refuse_special(place)
@@ -85,7 +86,8 @@ def find_dataset(name: str) -> Dataset:
         for own_dataset in map(_imported, _OWN.values())
     )
     raise UsageError(
-        f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.",
+        f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or "
+        f"write {yours}.",
     )
 
 

@@ -26,7 +26,10 @@ SPEC = DatasetSpec(
     licence="unknown (Kaggle's competition rules)",
     source="https://www.kaggle.com/c/dogs-vs-cats (Elson et al. 2007)",
     layout="train/cat.0.jpg, train/dog.0.jpg …, or a folder cat/ and a folder dog/",
-    how_to_get="Download train.zip of Kaggle's competition dogs-vs-cats (an account is needed) and unpack it.",
+    how_to_get=(
+        "Download train.zip of Kaggle's competition dogs-vs-cats (an account is "
+        "needed) and unpack it."
+    ),
 )
 
 
@@ -42,7 +45,8 @@ def locate(folder: Path) -> Path:
         ):
             return place
     raise InputError(
-        f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.",
+        f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders "
+        "cat/ and dog/.",
     )
 
 
@@ -68,7 +72,8 @@ def load(where: Path) -> LoadedDataset:
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
             raise InputError(
-                f"{where} holds {len(pictures)} image(s) of a {name}: at least 2 are needed.",
+                f"{where} holds {len(pictures)} image(s) of a {name}: at least 2 are "
+                "needed.",
             )
 
     # So that the test set stays nearly the same when pictures are added

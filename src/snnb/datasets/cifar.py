@@ -173,7 +173,8 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
             or not all(isinstance(name, (bytes, str)) for name in class_names)
         ):
             raise InputError(
-                f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.",
+                f"{where / file}: `fine_label_names` is not a list of 100 names; "
+                "download it again.",
             )
         names = [
             name.decode("ascii", "replace") if isinstance(name, bytes) else name
@@ -201,7 +202,8 @@ def _read_images(
     data, labels = _as_array(batch.get("data")), batch.get(label_key)
     if data is None:
         raise InputError(
-            f"{path}: `data` is not an array of bytes with 3072 columns; download it again.",
+            f"{path}: `data` is not an array of bytes with 3072 columns; download it "
+            "again.",
         )
     if (
         not isinstance(labels, list)
@@ -209,7 +211,8 @@ def _read_images(
         or not all(isinstance(label, int) for label in labels)
     ):
         raise InputError(
-            f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.",
+            f"{path}: `{label_key}` is not a list of {len(data)} class numbers; "
+            "download it again.",
         )
     # Each row: all red values, all green, all blue
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -318,14 +321,15 @@ def _read_batch(path: Path) -> Dict[str, object]:
         }
     except _RefusedError as error:
         raise InputError(
-            f"{path} is refused: it {error}, which no CIFAR batch does and which may run code or fill the memory; "
-            "download the official file.",
+            f"{path} is refused: it {error}, which no CIFAR batch does and which may "
+            "run code or fill the memory; download the official file.",
         ) from None
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise InputError(
-            f"{path} is not a readable CIFAR batch ({first_line(error)}); download it again.",
+            f"{path} is not a readable CIFAR batch ({first_line(error)}); download it "
+            "again.",
         ) from None
 
 

@@ -24,7 +24,10 @@ SPEC = DatasetSpec(
     samples=(1437, TEST_SAMPLES),
     version="the copy of the UCI test set in scikit-learn",
     licence="CC BY 4.0",
-    source="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits (Alpaydin & Kaynak 1998)",
+    source=(
+        "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits "
+        "(Alpaydin & Kaynak 1998)"
+    ),
     layout="",
     how_to_get="It comes with scikit-learn: install snnb's requirements.",
 )

@@ -51,7 +51,8 @@ def download(
             return
     mismatch = "is not the published file, by its SHA-256, and " if exists else ""
     raise InputError(
-        f"{path.name} {mismatch}could not be downloaded: {reason}; try again, or put the file into {path.parent}.",
+        f"{path.name} {mismatch}could not be downloaded: {reason}; try again, or put "
+        f"the file into {path.parent}.",
     )
 
 

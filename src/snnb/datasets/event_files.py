@@ -40,7 +40,8 @@ def load(where: Path) -> LoadedDataset:
     classes = sorted(name for name in names if not name.startswith("."))
     if not classes:
         raise InputError(
-            f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.",
+            f"{where / 'test'} holds no class folders: put the recordings of each "
+            "class into a folder.",
         )
     *train, test = [_recordings(part, classes) for part in folders]
     return LoadedDataset(
@@ -64,7 +65,8 @@ def _recordings(part: Path, classes: List[str]) -> EventRecordings:
         )
         if folder.is_dir() and not files:
             raise InputError(
-                f"{folder} holds no .npy or .npz file: add recordings or remove the folder.",
+                f"{folder} holds no .npy or .npz file: add recordings or remove the "
+                "folder.",
             )
         labels += [number] * len(files)
         names += map(str, files)
@@ -87,15 +89,17 @@ def read_events(path: Path) -> Events:
     missing_fields = [field for field in FIELDS if field not in arrays]
     if missing_fields:
         raise InputError(
-            f"{path} has no field {missing_fields[0]}: write a structured array with the fields t (µs), x, y, p.",
+            f"{path} has no field {missing_fields[0]}: write a structured array with "
+            "the fields t (µs), x, y, p.",
         )
     for field in FIELDS:
         if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (
             arrays["t"].size,
         ):
             raise InputError(
-                f"{path}: {field} is {arrays[field].dtype} of shape {arrays[field].shape}: write one whole number for "
-                "each event, times in µs.",
+                f"{path}: {field} is {arrays[field].dtype} of shape "
+                f"{arrays[field].shape}: write one whole number for each event, times "
+                "in µs.",
             )
     return Events(*(arrays[field].astype("int64") for field in FIELDS))
 

@@ -49,14 +49,15 @@ class EventRecordings:
         """See `Recordings`."""
         if self.sensor is None and shape[2] not in (1, 2):
             raise InputError(
-                f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.",
+                f"events have 2 polarities, the model takes {shape[2]} channels: "
+                "choose another model.",
             )
         if self.sensor is not None and [n for n in self.sensor if n > 1] != [
             n for n in shape if n > 1
         ]:
             raise InputError(
-                f"the events are of a sensor of {times(self.sensor)}, the model takes {times(shape)}: "
-                "choose another model.",
+                f"the events are of a sensor of {times(self.sensor)}, the model takes "
+                f"{times(shape)}: choose another model.",
             )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
@@ -89,16 +90,17 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     length = max(1, (last_us - first_us) // bin_us)
     if length > LONGEST_SAMPLE:
         raise InputError(
-            f"{name} spans {length:,} bins of {bin_us} µs, more than {LONGEST_SAMPLE:,}: its times must be in µs; "
-            "or give a larger --bin-us.",
+            f"{name} spans {length:,} bins of {bin_us} µs, more than "
+            f"{LONGEST_SAMPLE:,}: its times must be in µs; or give a larger --bin-us.",
         )
     x, y = events.x, events.y
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     outside = int((~inside).sum())
     if outside > MOST_OUTSIDE * inside.size:
         raise InputError(
-            f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of {height}×{width} (the first at "
-            f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor.",
+            f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of "
+            f"{height}×{width} (the first at row {y[~inside][0]}, column "
+            f"{x[~inside][0]}): it is of another sensor.",
         )
     step = (events.time - first_us) // bin_us
     is_counted = inside & (step < length)

@@ -21,7 +21,10 @@ SPEC = DatasetSpec(
     licence="MIT in the authors' repository; Kaggle's copy states its own",
     source="https://github.com/Horea94/Fruit-Images-Dataset (Mureşan & Oltean 2018)",
     layout="Training/<class>/ and Test/<class>/ (older copies: Validation/)",
-    how_to_get="Download it from the authors' repository Horea94/Fruit-Images-Dataset or from Kaggle (moltean/fruits).",
+    how_to_get=(
+        "Download it from the authors' repository Horea94/Fruit-Images-Dataset or from "
+        "Kaggle (moltean/fruits)."
+    ),
 )
 
 

@@ -25,8 +25,10 @@ SPEC = DatasetSpec(
     licence="ImageNet's terms of access: research and teaching, not commercial",
     source="https://www.image-net.org/ (Russakovsky et al. 2015)",
     layout=f"train/<wnid>/*.JPEG, val/<wnid>/*.JPEG and {CLASS_INDEX}",
-    how_to_get="Register at image-net.org, download the training and validation images of ILSVRC 2012 and unpack them "
-    "into train/<wnid>/ and val/<wnid>/.",
+    how_to_get=(
+        "Register at image-net.org, download the training and validation images of "
+        "ILSVRC 2012 and unpack them into train/<wnid>/ and val/<wnid>/."
+    ),
 )
 
 

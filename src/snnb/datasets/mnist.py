@@ -32,8 +32,10 @@ SPEC = DatasetSpec(
     version="the official files",
     licence="unknown; CC BY-SA 3.0 according to third parties",
     source="http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes & Burges)",
-    layout="train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte "
-    "(plain or .gz), or keras' mnist.npz",
+    layout=(
+        "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+        "t10k-labels-idx1-ubyte (plain or .gz), or keras' mnist.npz"
+    ),
     download=True,
     how_to_get="Omit --source to download it.",
 )
@@ -88,7 +90,8 @@ def locate(folder: Path) -> Path:
     if (folder / NPZ).is_file():
         return folder / NPZ
     raise InputError(
-        f"{folder} lacks {', '.join(missing_files)} (plain or .gz) and holds no {NPZ} either.",
+        f"{folder} lacks {', '.join(missing_files)} (plain or .gz) and holds no {NPZ} "
+        "either.",
     )
 
 
@@ -134,7 +137,8 @@ def load(where: Path) -> LoadedDataset:
         ]
         if other_files:
             warnings.append(
-                f"not the official MNIST files, by their SHA-256: {', '.join(other_files)}",
+                "not the official MNIST files, by their SHA-256: "
+                f"{', '.join(other_files)}",
             )
 
     samples = []
@@ -147,11 +151,13 @@ def load(where: Path) -> LoadedDataset:
             or images.dtype.name != "uint8"
         ):
             raise InputError(
-                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28.",
+                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, "
+                "not MNIST's uint8 of 28×28.",
             )
         if labels.shape != (len(images),):
             raise InputError(
-                f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}.",
+                f"{read_from[y]} holds {labels.size} labels for the {len(images)} "
+                f"images of {read_from[x].name}.",
             )
         samples.append(
             ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]),

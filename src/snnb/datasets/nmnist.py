@@ -103,7 +103,8 @@ def _recordings(where: Path, part: str) -> EventRecordings:
     missing_digits = sorted(set("0123456789") - {digit for _, digit, _ in order})
     if missing_digits:
         raise InputError(
-            f"{where / part}/{missing_digits[0]} holds no .bin file: copy the data set again.",
+            f"{where / part}/{missing_digits[0]} holds no .bin file: copy the data "
+            "set again.",
         )
     names = [name for *_, name in order]
 

@@ -63,7 +63,8 @@ class PictureSamples:
         """
         if shape[2] not in _MODES:
             raise InputError(
-                f"images have 1 or 3 channels, the model takes {shape[2]}: choose another model or --shape.",
+                f"images have 1 or 3 channels, the model takes {shape[2]}: choose "
+                "another model or --shape.",
             )
 
     def read(
@@ -113,7 +114,8 @@ def _decode(path: Path, shape: Tuple[int, ...]) -> np.ndarray:
     with Image.open(path, formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(
-                f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits",
+                f"more than 8 bits per channel (Pillow's mode {picture.mode}); "
+                "convert it to 8 bits",
             )
         Budget(path).draw(
             math.prod(picture.size),
@@ -160,7 +162,8 @@ def class_folders(folder: Path) -> List[str]:
         loose = len(picture_names(folder))
         held = f"{loose} images but no class folders" if loose else "no class folders"
         raise InputError(
-            f"{folder} holds {held}: put the images of each class into a folder of that class.",
+            f"{folder} holds {held}: put the images of each class into a folder of "
+            "that class.",
         )
     return names
 
@@ -192,8 +195,8 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
                 f" and {len(names) - 5} more" if len(names) > 5 else ""
             )
             raise InputError(
-                f"{folder} {held} the class folder(s) {first_names}: {len(classes)} classes are expected, "
-                "the same for training and test.",
+                f"{folder} {held} the class folder(s) {first_names}: {len(classes)} "
+                "classes are expected, the same for training and test.",
             )
     files = [
         [f"{name}/{picture}" for picture in picture_names(folder / name)]
@@ -202,7 +205,8 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     empty = [name for name, pictures in zip(classes, files) if not pictures]
     if empty:
         raise InputError(
-            f"{folder / empty[0]} holds no images ({', '.join(SUFFIXES)}): add some or remove the folder.",
+            f"{folder / empty[0]} holds no images ({', '.join(SUFFIXES)}): add some "
+            "or remove the folder.",
         )
     return labelled(folder, files)
 
@@ -233,7 +237,10 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
                 os.fsencode(name)
                 + f"\0{(part.folder / name).stat().st_size}\n".encode(),
             )
-    return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
+    return (
+        f"{count:,} pictures, SHA-256 of their names and sizes "
+        f"{digest.hexdigest()[:16]}"
+    )
 
 
 def locate(folder: Path) -> Path:

@@ -205,7 +205,8 @@ def _size_warnings(dataset: Dataset, data: LoadedDataset) -> List[str]:
         return []
     sizes_text = f"{sizes[0]:,} training and {sizes[1]:,} test samples"
     return [
-        f"{sizes_text}; {published_samples[0]:,} and {published_samples[1]:,} are published"
+        f"{sizes_text}; {published_samples[0]:,} and {published_samples[1]:,} are "
+        "published"
     ]
 
 

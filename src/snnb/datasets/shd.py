@@ -30,9 +30,15 @@ SPEC = DatasetSpec(
     samples=(8156, 2264),
     version="the official files",
     licence="CC BY 4.0",
-    source="https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/ (Cramer et al. 2020)",
+    source=(
+        "https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/ (Cramer et "
+        "al. 2020)"
+    ),
     layout="shd_train.h5 and shd_test.h5",
-    how_to_get="Download shd_train.h5.gz and shd_test.h5.gz from the page of the data set and unpack them.",
+    how_to_get=(
+        "Download shd_train.h5.gz and shd_test.h5.gz from the page of the data set and "
+        "unpack them."
+    ),
     content="events",
 )
 
@@ -69,7 +75,8 @@ def _open_file(path: Path) -> Tuple[EventRecordings, List[str]]:
         labels = whole(file["labels"])
         if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
             raise InputError(
-                f"{path} has other numbers of labels, times and units: download it again.",
+                f"{path} has other numbers of labels, times and units: download it "
+                "again.",
             )
     names = [f"{path}: sample {position}" for position in range(len(labels))]
 

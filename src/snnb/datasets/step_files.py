@@ -18,7 +18,10 @@ from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_array
 from snnb.network.event_samples import Steps
 
-AXES = "(samples, steps, height, width, channels), or (samples, steps, values) for a network without images"
+AXES = (
+    "(samples, steps, height, width, channels), or (samples, steps, values) for a "
+    "network without images"
+)
 TYPES = "float32 for currents, or integers for numbers of spikes"
 MOST_SPIKES = 1 << 24  # of a neuron in a step: larger numbers are rounded in float32
 
@@ -27,7 +30,10 @@ SPEC = OwnSpec(
     title="user currents or spikes",
     source="arrays of the user",
     layout="x_test.npy and y_test.npy",
-    how_to_get=f"Write x_test.npy, {TYPES}, {AXES}; and y_test.npy, a class number for each sample.",
+    how_to_get=(
+        f"Write x_test.npy, {TYPES}, {AXES}; and y_test.npy, a class number for each "
+        "sample."
+    ),
     content="steps",
 )
 
@@ -71,8 +77,8 @@ class StepSamples:
             return
         if not flat and sample_shape != [channels, height, width]:
             raise InputError(
-                f"{self.path} has {times(sample_shape)} values in each step, the model takes {times(shape)}: "
-                "choose another model.",
+                f"{self.path} has {times(sample_shape)} values in each step, the "
+                f"model takes {times(shape)}: choose another model.",
             )
         order_text = (
             "flat vectors, whose order is not known" if flat else "channels first"
@@ -83,8 +89,9 @@ class StepSamples:
             else ""
         )
         raise InputError(
-            f"{self.path} has {order_text}, and the model takes images: write (samples, steps, {height}, {width}, "
-            f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2).",
+            f"{self.path} has {order_text}, and the model takes images: write "
+            f"(samples, steps, {height}, {width}, {channels}); of channels first, "
+            f"x{as_images}.transpose(0, 1, 3, 4, 2).",
         )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
@@ -100,8 +107,8 @@ class StepSamples:
             wrong = value[(value < 0) | (value > MOST_SPIKES)]
             if wrong.size:
                 raise InputError(
-                    f"{self.path}: sample {position} has {wrong[0]} spikes in a step, not 0 to {MOST_SPIKES:,}; write "
-                    "float32 for currents.",
+                    f"{self.path}: sample {position} has {wrong[0]} spikes in a step, "
+                    f"not 0 to {MOST_SPIKES:,}; write float32 for currents.",
                 )
             value = value.astype(np.int64)
         return Steps(step, neuron, value, len(values))
@@ -118,7 +125,8 @@ def load(where: Path) -> LoadedDataset:
         is_number_type = values.dtype == np.float32 or values.dtype.kind in "iub"
         if not is_number_type or values.ndim not in (3, 5) or not values.shape[1]:
             raise InputError(
-                f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.",
+                f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, "
+                f"{AXES}.",
             )
         remedy = f"write a class number from 0 on for each of the {len(values)} samples"
         if labels.shape != (len(values),):

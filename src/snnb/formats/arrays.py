@@ -47,8 +47,9 @@ class EdgeArrays(NamedTuple):
 def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
     """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`.
 
-    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`, all or none. Nodes that
-    are the integers 0 to n - 1, also as text and in any order, are ids; others are names, in the order of the nodes.
+    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`,
+    all or none. Nodes that are the integers 0 to n - 1, also as text and in any order,
+    are ids; others are names, in the order of the nodes.
     """
     import networkx
     from scipy.sparse import issparse
@@ -57,17 +58,20 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
         matrix = graph.tocoo()
         if matrix.shape[0] != matrix.shape[1]:
             raise UsageError(
-                f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one",
+                f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a "
+                "square one",
             )
         return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
     if isinstance(graph, networkx.Graph) and not graph.is_directed():
         raise UsageError(
-            "from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction",
+            "from_graph: the graph is undirected; graph.to_directed() has a synapse "
+            "in each direction",
         )
     if not isinstance(graph, networkx.DiGraph):
         raise UsageError(
-            f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; give a file, a sparse matrix of "
-            "scipy, a networkx.DiGraph, or source and target"
+            f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; "
+            "give a file, a sparse matrix of scipy, a networkx.DiGraph, or source and "
+            "target"
         )
     nodes = list(graph)
     are_ids = set(map(str, nodes)) == set(map(str, range(len(nodes))))
@@ -227,7 +231,8 @@ def _ids(name: str, values: "ArrayLike") -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise UsageError(
-            f"{name} has {array.ndim} axes and type {array.dtype}; give one axis of whole numbers",
+            f"{name} has {array.ndim} axes and type {array.dtype}; give one axis of "
+            "whole numbers",
         )
     return array.astype(np.int64)
 
@@ -243,6 +248,7 @@ def _shape(size: Union[int, Sequence[int]]) -> Tuple[int, ...]:
     shape: List[int] = np.atleast_1d(np.asarray(size)).tolist()
     if not shape or not all(isinstance(length, int) and length > 0 for length in shape):
         raise UsageError(
-            f"populations: {size!r} is not a size; give a positive number, or a tuple of them",
+            f"populations: {size!r} is not a size; give a positive number, or a tuple "
+            "of them",
         )
     return tuple(shape)

@@ -1,10 +1,12 @@
 """`snn` and `axh`: the binary hypergraphs of AxonCUDA: a neuron and all its targets are one directed hyperedge.
 
-Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge a header, uint32 source, uint32 targets, float32
-weight: the rate of the source. The header is uint32 number of targets in `.snn`; uint32 number of pins with the source
-and uint32 number of sources, here 1, in `.axh`. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp, "SNN binary
-hypergraph format", "Axon hypergraph binary format".) The files have no populations and no weights of synapses; the
-description next to an export has the populations.
+Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge a header, uint32
+source, uint32 targets, float32 weight: the rate of the source. The header is uint32
+number of targets in `.snn`; uint32 number of pins with the source and uint32 number of
+sources, here 1, in `.axh`. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp,
+"SNN binary hypergraph format", "Axon hypergraph binary format".) The files have no
+populations and no weights of synapses; the description next to an export has the
+populations.
 """
 
 from functools import partial
@@ -33,7 +35,8 @@ from snnb.io.budget import Budget
 NUMBER = np.dtype("<u4")
 Name = Literal["snn", "axh"]
 HEADER = {"snn": 1, "axh": 2}  # words of a hyperedge before its source
-# Words of a hyperedge that its first word does not count: itself, the weight, and the source or the number of sources
+# Words of a hyperedge that its first word does not count: itself, the weight, and the
+# source or the number of sources
 OTHERS = 3
 
 
@@ -84,22 +87,28 @@ def read(name: Name, path: Path) -> ListedGraph:
     if len(ends) <= hyperedges or ends[-1] > words.size:
         raise DamagedError(
             path,
-            f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes",
+            f"truncated, the {hyperedges:,} hyperedges of its header take more than "
+            f"{size:,} bytes",
         )
     offset = np.array(ends, np.int64)
     if size > 4 * offset[-1]:
         raise DamagedError(
             path,
-            f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}",
+            f"its header states {hyperedges:,} hyperedges, which end at byte "
+            f"{4 * offset[-1]:,} of {size:,}",
         )
     if name == "axh":
         pins, sources = words[offset[:-1]], words[offset[:-1] + 1]
         bad_hyperedges = np.flatnonzero((sources != 1) | (pins == 0))
         if bad_hyperedges.size:
-            counts = f"{pins[bad_hyperedges[0]]:,} pins and {sources[bad_hyperedges[0]]:,} sources"
+            counts = (
+                f"{pins[bad_hyperedges[0]]:,} pins and {sources[bad_hyperedges[0]]:,} "
+                "sources"
+            )
             raise DamagedError(
                 path,
-                f"hyperedge {bad_hyperedges[0]:,} has {counts}; give hyperedges of one source",
+                f"hyperedge {bad_hyperedges[0]:,} has {counts}; give hyperedges of "
+                "one source",
             )
     source, rate = (
         words[offset[:-1] + HEADER[name]].astype(np.int64),
@@ -112,14 +121,16 @@ def read(name: Name, path: Path) -> ListedGraph:
     if wrong.size:
         raise DamagedError(
             path,
-            f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step",
+            f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; "
+            "give spikes per time step",
         )
     bad_hyperedges = np.flatnonzero(spikes[source] != rate)
     if bad_hyperedges.size:
         node, weight = source[bad_hyperedges[0]], rate[bad_hyperedges[0]]
         raise DamagedError(
             path,
-            f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per time step",
+            f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; "
+            "give both its spikes per time step",
         )
     description = description_of(path, name, nodes)
     scale = 1.0 if description is None else description.rate_scale
@@ -160,7 +171,8 @@ def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
     if ids.size and ids.max() >= nodes:
         raise DamagedError(
             path,
-            f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0",
+            f"a hyperedge names neuron {ids.max():,}, and the header states "
+            f"{nodes:,}, from 0",
         )
 
 

@@ -1,7 +1,7 @@
 """`csv`: a header, and one line per synapse; compressed if the name ends in `.gz`.
 
-An export names neurons, or writes them as `(row, column, channel)`. It has biases, codings
-and spike counts of the neurons in `NAME.csv.nodes.csv`, and the description in
+An export names neurons, or writes them as `(row, column, channel)`. It has biases,
+codings and spike counts of the neurons in `NAME.csv.nodes.csv`, and the description in
 `NAME.csv.json`.
 """
 

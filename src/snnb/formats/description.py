@@ -38,8 +38,14 @@ ORDER = "all populations in every time step, in the order of the list"
 SPIKE_EFFECT = "added to the membrane potential"
 # By whether the network is written as integers
 WEIGHT_UNIT = {
-    False: f"{SPIKE_EFFECT}, whose threshold the weights are normalised to, by a spike of 1",
-    True: f"integers, {SPIKE_EFFECT} by a spike of 1; each population states its thresholds",
+    False: (
+        f"{SPIKE_EFFECT}, whose threshold the weights are normalised to, by a spike of "
+        "1"
+    ),
+    True: (
+        f"integers, {SPIKE_EFFECT} by a spike of 1; each population states its "
+        "thresholds"
+    ),
 }
 CURRENT_UNIT = "added to the input x of the neuron by a spike of 1"
 NEURON_MODEL = {
@@ -57,13 +63,14 @@ NEURON_MODEL = {
 }
 MAX_POOLING = {  # by the rule that is the weighting of its projections
     "largest_count": (
-        "no membrane: a neuron spikes in a time step in which the largest spike count so "
-        "far of the sources of its edges rises, this step included; weights do not matter, "
-        "and windows do not restrict it"
+        "no membrane: a neuron spikes in a time step in which the largest spike count "
+        "so far of the sources of its edges rises, this step included; weights do not "
+        "matter, and windows do not restrict it"
     ),
     "leading_input": (
-        "no membrane: a neuron spikes when the source of its edges with the most spikes so "
-        "far, this step included, spikes; of several, the first in the order of ids"
+        "no membrane: a neuron spikes when the source of its edges with the most "
+        "spikes so far, this step included, spikes; of several, the first in the "
+        "order of ids"
     ),
 }
 # Returns a number of a neuron model that a program does not have; None without one
@@ -72,8 +79,8 @@ Rule = Callable[[Mapping[str, np.ndarray]], Optional[str]]
 BIAS_STEPS = {
     False: "every time step",
     True: (
-        "the time steps before the window of the population, as many as it has; a constant "
-        "input acts in the first time steps, as many as a window has"
+        "the time steps before the window of the population, as many as it has; a "
+        "constant input acts in the first time steps, as many as a window has"
     ),
 }
 
@@ -317,8 +324,8 @@ def refuse_properties(
         fault = unsupported_property(population, rule, has_later_bias)
         if fault is not None:
             raise UsageError(
-                f"{program} does not support this property of {population.name}: {fault}; "
-                "use csv or npz, whose description has all numbers",
+                f"{program} does not support this property of {population.name}: "
+                f"{fault}; use csv or npz, whose description has all numbers",
             )
 
 
@@ -327,8 +334,8 @@ def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
     for name in max_poolings(graph):
         raise UsageError(
             f"{name} is a max pooling, which {program} does not have: use parse "
-            "--max-pool average, or formats sonata or npz, whose description states the "
-            "rule",
+            "--max-pool average, or formats sonata or npz, whose description states "
+            "the rule",
         )
 
 
@@ -481,7 +488,8 @@ def read_description(path: Path) -> Description:
     except ValidationError:
         raise DamagedError(
             path,
-            "not the description of an export of snnb; export the graph again, or move this file away",
+            "not the description of an export of snnb; export the graph again, or "
+            "move this file away",
         ) from None
 
 

@@ -37,11 +37,13 @@ class ExportOptions(Options):
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="metis, hmetis: factor from rates (metis) or spike counts (hmetis) to integer weights. "
-        "Default: weights are spike counts, times the smallest power of ten that keeps fractions, "
-        "halved until their sum is below 2^31. "
-        "noxim: factor from spikes per time step to packets per cycle. "
-        "Default: a cycle per ns of a time step.",
+        description=(
+            "metis, hmetis: factor from rates (metis) or spike counts (hmetis) to "
+            "integer weights. Default: weights are spike counts, times the smallest "
+            "power of ten that keeps fractions, halved until their sum is below 2^31. "
+            "noxim: factor from spikes per time step to packets per cycle. Default: a "
+            "cycle per ns of a time step."
+        ),
     )
     workers: Annotated[Optional[int], Flag(panel=SOME)] = Field(
         default=None,
@@ -51,11 +53,17 @@ class ExportOptions(Options):
     )
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS", panel=SOME)] = Field(
         default=None,
-        description="parts: Dask scheduler whose workers write; they must share the output folder.",
+        description=(
+            "parts: Dask scheduler whose workers write; they must share the output "
+            "folder."
+        ),
     )
     map: Annotated[Optional[str], Flag(metavar="STAMP", panel=SOME)] = Field(
         default=None,
-        description="Stamp of a mapping. sanafe: its cores and an architecture file are written. noxim: its traffic.",
+        description=(
+            "Stamp of a mapping. sanafe: its cores and an architecture file are "
+            "written. noxim: its traffic."
+        ),
     )
     idx64: Annotated[bool, Flag(panel=SOME)] = Field(
         default=False, description="metis: allow 64-bit indices."

@@ -49,8 +49,9 @@ def copy(
 ) -> SynapseGraph:
     """Copy a graph's file, which `open_checked` has opened before, and open the copy.
 
-    `spikes`, a (nodes,) array, replaces the spikes of each neuron; `recording` states the samples and steps that they
-    were counted in, and `assumed_spikes` that they are assumed.
+    `spikes`, a (nodes,) array, replaces the spikes of each neuron; `recording` states
+    the samples and steps that they were counted in, and `assumed_spikes` that they are
+    assumed.
     """
     with atomic_path(target, force=True) as temporary:
         shutil.copyfile(path, temporary)
@@ -127,8 +128,9 @@ def _check(graph: SynapseGraph) -> None:
         ):
             raise DamagedError(
                 graph.path,
-                f"{place}: shape {population.shape} and first_id {population.first:,}; first_id must be {first_node:,}, "
-                "the number of neurons before, and the shape positive numbers",
+                f"{place}: shape {population.shape} and first_id "
+                f"{population.first:,}; first_id must be {first_node:,}, the number "
+                "of neurons before, and the shape positive numbers",
             )
         if graph.recording is not None:
             counts = np.asarray(population.spike_count)
@@ -139,8 +141,9 @@ def _check(graph: SynapseGraph) -> None:
             ):
                 raise DamagedError(
                     graph.path,
-                    f"{place}: coding {population.coding!r} and spike_count of shape {counts.shape}; the "
-                    f"coding must be one of {', '.join(CODINGS)}, and the shape {population.shape}",
+                    f"{place}: coding {population.coding!r} and spike_count of shape "
+                    f"{counts.shape}; the coding must be one of {', '.join(CODINGS)}, "
+                    f"and the shape {population.shape}",
                 )
             if not (np.isfinite(counts) & (counts >= 0)).all():
                 raise DamagedError(
@@ -168,7 +171,8 @@ def _check(graph: SynapseGraph) -> None:
     if any(below >= above for below, above in zip(order, order[1:])):
         raise DamagedError(
             graph.path,
-            "projections: rows are not sorted by target, source and delay, or occur twice",
+            "projections: rows are not sorted by target, source and delay, or occur "
+            "twice",
         )
     for number, projection in enumerate(graph.projections):
         if projection.target in graph.inputs:
@@ -215,7 +219,10 @@ def _fault_of_layer(
     if math.prod(geometry.output_volume) != population.size:
         wrong.append("output_volume")
     if wrong:
-        return f"{', '.join(wrong)}: not as in a {layer.kind} of this geometry; list the edges of another layer"
+        return (
+            f"{', '.join(wrong)}: not as in a {layer.kind} of this geometry; list the "
+            "edges of another layer"
+        )
     ids = group.attrs.get("first_id", 0) + np.arange(math.prod(geometry.input_volume))
     ids = whole(group["ids"]).ravel() if "ids" in group else ids
     for source in sources:
@@ -233,7 +240,10 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
     source, target = projection.source, projection.target
     start, ends, weights = projection.start, projection.ends, projection.weights
     if start.dtype != np.int64 or start.shape != (source.size + 1,):
-        return f"start is {start.dtype} of shape {start.shape}, not int64 of shape ({source.size + 1},)"
+        return (
+            f"start is {start.dtype} of shape {start.shape}, not int64 of shape "
+            f"({source.size + 1},)"
+        )
     if (
         ends.ndim != 1
         or ends.dtype.kind not in "iu"
@@ -241,8 +251,9 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
         or weights.dtype != np.float32
     ):
         return (
-            f"target is {ends.dtype} of shape {ends.shape} and weight {weights.dtype} of shape {weights.shape}; "
-            "they must be integers and float32 of the same length"
+            f"target is {ends.dtype} of shape {ends.shape} and weight {weights.dtype} "
+            f"of shape {weights.shape}; they must be integers and float32 of the same "
+            "length"
         )
     if start[0] != 0 or start[-1] != ends.size or (np.diff(start) < 0).any():
         return f"start does not ascend from 0 to {ends.size:,}, the number of synapses"
@@ -254,7 +265,10 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
         )
         if outside.size:
             last = target.first + target.size - 1
-            return f"target {ids[outside[0]]:,}, but the neurons of {target.name} are {target.first:,} to {last:,}"
+            return (
+                f"target {ids[outside[0]]:,}, but the neurons of {target.name} are "
+                f"{target.first:,} to {last:,}"
+            )
         row = np.repeat(np.arange(high - low), np.diff(start[low : high + 1]))
         unsorted_rows = np.flatnonzero((np.diff(row) == 0) & (np.diff(ids) <= 0))
         if unsorted_rows.size:

@@ -1,8 +1,9 @@
 """`hmetis`: the hypergraph for hMETIS, KaHyPar, Mt-KaHyPar: a neuron and all its targets are one hyperedge.
 
-Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place. The source
-is the first pin. A synapse of a neuron with itself adds the source once more, which partitioners ignore.
-The file has no populations and no weights of synapses; the description next to an export has the populations, and the
+Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1:
+one neuron to place. The source is the first pin. A synapse of a neuron with itself adds
+the source once more, which partitioners ignore. The file has no populations and no
+weights of synapses; the description next to an export has the populations, and the
 weight of a spike.
 """
 
@@ -44,7 +45,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         entries = [f"{name} {value}" for name, value in graph.describe().items()]
         metadata = "; ".join(entries)
         file.write(
-            f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {metadata}\n".encode(),
+            f"% hyperedge weight max(1, round({scale!r} x spike count of the "
+            f"source)); {metadata}\n".encode(),
         )
         file.write(f"{np.count_nonzero(degrees)} {part.nodes} 11\n".encode())
         for node, indptr, target, _ in part.rows(TEXT_BATCH):
@@ -145,8 +147,8 @@ def _read_head(path: Path, rows: Iterator[Tuple[int, np.ndarray]]) -> _Head:
     if numbers.size not in (2, 3) or format not in (0, 1, 10, 11):
         raise DamagedError(
             path,
-            f"line {line:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if hyperedges, "
-            "nodes or both have weights",
+            f"line {line:,}: the first line has the numbers of hyperedges and nodes, "
+            "and 1, 10 or 11 if hyperedges, nodes or both have weights",
         )
     return _Head(line, int(numbers[0]), int(numbers[1]), format % 10 == 1, format >= 10)
 

@@ -47,8 +47,8 @@ from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 DT_MS = 1.0  # of a time step, where the file does not state it
 Reader = TypeVar("Reader")
 RateReader = Callable[[Path, ListedGraph, Recording], Rates]
-# For each kind of file of spikes: a function that recognises it, and its reader, which gets
-# the graph without its spikes, and the recording of the options or of the graph
+# For each kind of file of spikes: a function that recognises it, and its reader, which
+# gets the graph without its spikes, and the recording of the options or of the graph
 RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], RateReader]] = {
     "SONATA reports": (sonata_report.is_report, sonata_report.read_report),
     "traces of SANA-FE": (sanafe_trace.is_trace, sanafe_trace.read_trace),
@@ -116,8 +116,8 @@ def import_graph(
     reader = find_reader(path)
     rate_paths = [rates] if isinstance(rates, Path) else rates
     rate_files = [_rate_file(rate_path) for rate_path in rate_paths]
-    # Before the files are read: a graph of a file that is changed meanwhile is stale. Files
-    # next to it follow below.
+    # Before the files are read: a graph of a file that is changed meanwhile is stale.
+    # Files next to it follow below.
     input_files = [path, *(file.path for file in rate_files)]
     hashes_before = {file: sha256_of(file) for file in input_files if file.is_file()}
     if reader is None:

@@ -1,9 +1,9 @@
 """`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs the traffic of its synapse.
 
 Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per
-step of the source. Synapses in both directions are one edge with the sum of their weights,
-synapses of a pair with different delays count once; a synapse of a neuron onto itself is
-omitted.
+step of the source. Synapses in both directions are one edge with the sum of their
+weights, synapses of a pair with different delays count once; a synapse of a neuron onto
+itself is omitted.
 """
 
 from pathlib import Path

@@ -93,9 +93,9 @@ def populations_of_names(
 ) -> Tuple[ListedGraph, np.ndarray]:
     """Return a population for each group of named neurons, and the ids of the names.
 
-    Groups are in the natural order of their names, after an input. The neurons of a group
-    are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in natural
-    order. Names without groups that are 0 to n - 1 are ids, and no names.
+    Groups are in the natural order of their names, after an input. The neurons of a
+    group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else
+    in natural order. Names without groups that are 0 to n - 1 are ids, and no names.
 
     Parameters
     ----------
@@ -175,8 +175,8 @@ def _population_in_natural_order(
 def _positions(texts: Sequence[str]) -> Optional[np.ndarray]:
     """Return the positions that names state: int64, shape (neurons, axes).
 
-    Return None if a name is not a position, or if the positions are not those of a dense
-    population. Names of one position, such as 1 and 01, are no positions.
+    Return None if a name is not a position, or if the positions are not those of a
+    dense population. Names of one position, such as 1 and 01, are no positions.
     """
     rows: List[List[int]] = []
     for text in texts:

@@ -1,7 +1,8 @@
 """`networkx` and `graphml`: the graph as a `networkx.DiGraph`, pickled, or for Gephi and similar programs.
 
-Nodes of the pickled graph are `(population, index)`, see `SynapseGraph.to_networkx`. Node names of `graphml`, which is
-for small graphs only, are ids; nodes have population and index.
+Nodes of the pickled graph are `(population, index)`, see `SynapseGraph.to_networkx`.
+Node names of `graphml`, which is for small graphs only, are ids; nodes have population
+and index.
 """
 
 import pickle
@@ -32,8 +33,9 @@ def _check_memory(graph: SynapseGraph, request: Request) -> None:
     free = memory().available
     if need > free:
         raise ResourceError(
-            f"networkx will take about {need / 1e9:,.1f} GB of memory for {graph.number_of_edges():,} edges, "
-            f"{free / 1e9:,.1f} GB are free; use npz, parquet or csv"
+            f"networkx will take about {need / 1e9:,.1f} GB of memory for "
+            f"{graph.number_of_edges():,} edges, {free / 1e9:,.1f} GB are free; use "
+            "npz, parquet or csv"
         )
 
 
@@ -48,7 +50,8 @@ def write_graphml(graph: SynapseGraph, path: Path, request: Request) -> None:
         values.update(population=population, index=str(index))
         if (
             "spike_count" in values
-        ):  # a current of the input is not an integer, and a key of GraphML has one type
+            # A current of the input is not an integer, and a key of GraphML has one type
+        ):
             values["spike_count"] = float(values["spike_count"])
     numbered_graph = networkx.convert_node_labels_to_integers(digraph)
     networkx.write_graphml_xml(numbered_graph, str(path), prettyprint=False)
@@ -59,8 +62,8 @@ def _check_size(graph: SynapseGraph, request: Request) -> None:
     size = graph.number_of_nodes() + graph.number_of_edges()
     if size > NETWORKX_LIMIT:
         raise ResourceError(
-            f"{size:,} nodes and edges exceed the capacity of GraphML programs ({NETWORKX_LIMIT:,}); use parquet, npz "
-            "or csv"
+            f"{size:,} nodes and edges exceed the capacity of GraphML programs "
+            f"({NETWORKX_LIMIT:,}); use parquet, npz or csv"
         )
 
 

@@ -2,16 +2,17 @@
 
 (Pedersen et al., Nature Communications 15:8122, 2024.)
 
-A population is an `IF` node, images with channels first; an output that does not spike is
-an `I` node, which integrates. Each projection is a node before it, `Conv2d`, `SumPool2d`
-(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and
-NIR adds the inputs of a node; `nir_layers` finds them. Thresholds are the largest float32
-number below 1, since NIR's neurons spike above it, or integers. `Flatten` precedes a
-matrix. The description lists what NIR cannot express (`nir.losses`).
+A population is an `IF` node, images with channels first; an output that does not spike
+is an `I` node, which integrates. Each projection is a node before it, `Conv2d`,
+`SumPool2d` (the mean's factor is then the resistance `r` of the neurons) or `Affine`
+and `Linear`, and NIR adds the inputs of a node; `nir_layers` finds them. Thresholds are
+the largest float32 number below 1, since NIR's neurons spike above it, or integers.
+`Flatten` precedes a matrix. The description lists what NIR cannot express
+(`nir.losses`).
 
 `Conv2d` has a bias for each channel. Where biases differ between positions, as at the
-border of pictures less their mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add
-the differences.
+border of pictures less their mean, a `Conv2d` of zeros with biases of 1 and a `Scale`
+add the differences.
 """
 
 from dataclasses import replace
@@ -146,8 +147,8 @@ class _NirWriter:
 
         Raise `UsageError` if readers would find other edges that close cycles.
         """
-        # A reader finds the edges that close cycles by a search from the input, as they are
-        # written.
+        # A reader finds the edges that close cycles by a search from the input, as they
+        # are written.
         paths = sorted(self._paths, key=lambda path: -path.first_id)
         edges: List[Tuple[str, str]] = []
         for path in paths:
@@ -309,8 +310,8 @@ def _check_cycles(
     entry_time = {name: number for number, name in enumerate(preorder)}
     postorder = networkx.dfs_postorder_nodes(graph, root)
     exit_time = {name: number for number, name in enumerate(postorder)}
-    # An edge closes a cycle if the search enters its target before its source, and leaves
-    # it after it.
+    # An edge closes a cycle if the search enters its target before its source, and
+    # leaves it after it.
     back_edges: Set[Tuple[str, str]] = set()
     for source, target in edges:
         if source not in entry_time:
@@ -406,8 +407,8 @@ def _warning(graph: SynapseGraph, request: Request) -> Optional[str]:
         return None
     reset = "subtract"
     for numbers in subtracting:
-        # A subtrahend above the threshold states that the threshold is subtracted in the
-        # next step, after the decay.
+        # A subtrahend above the threshold states that the threshold is subtracted in
+        # the next step, after the decay.
         if (numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any():
             reset = "subtract_delayed"
     return (
@@ -437,9 +438,9 @@ def _losses_of_converted(graph: SynapseGraph, request: Request) -> List[str]:
     steps = "here each step adds r I once"
     steps += ", and a spike passes all layers in the same step"
     losses = [
-        f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 "
-        "defines IF with reset by subtraction, later versions with reset to v_reset, 0, "
-        "and files cannot express the former",
+        f"reset: the neurons of this network reset by {request.reset}; nir up to "
+        "1.0.1 defines IF with reset by subtraction, later versions with reset to "
+        "v_reset, 0, and files cannot express the former",
         f"time: in NIR dv/dt = r I; {steps}",
     ]
     if graph.integers:
@@ -495,8 +496,9 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
         if None in projection_operations and weights > LARGEST_MATRIX:
             ends = f"{projection.source.name} → {projection.target.name}"
             raise ResourceError(
-                f"{ends} ({projection.rule}) is not a layer of NIR, and as matrix it has "
-                f"{weights:,} weights, more than {LARGEST_MATRIX:,}; use sonata or npz",
+                f"{ends} ({projection.rule}) is not a layer of NIR, and as matrix it "
+                f"has {weights:,} weights, more than {LARGEST_MATRIX:,}; use sonata "
+                "or npz",
             )
     return _warning(graph, request)
 

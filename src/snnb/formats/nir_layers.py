@@ -1,8 +1,8 @@
 """Projections as linear nodes of NIR: convolutions, sums over windows, matrices.
 
-NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a source
-that is only some channels of a layer's input, and depthwise layers become the same
-convolution with taps that are 0.
+NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a
+source that is only some channels of a layer's input, and depthwise layers become the
+same convolution with taps that are 0.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ LARGEST_KERNEL = 1 << 26  # numbers; where zeros make it larger, a matrix is tri
 class Convolution:
     """A convolution over images, as NIR's `Conv2d`; pairs are of rows and columns."""
 
-    # (filters, channels, taps, taps) float32; square, since nir 1.0.8 takes the number of
-    # row taps for both axes
+    # (filters, channels, taps, taps) float32; square, since nir 1.0.8 takes the number
+    # of row taps for both axes
     weight: np.ndarray
     stride: Tuple[int, int]
     padding: Tuple[int, int]
@@ -58,7 +58,8 @@ class LinearLayers(NamedTuple):
 def linear_layers(graph: SynapseGraph) -> LinearLayers:
     """Return the populations that are images, and the operations of each projection.
 
-    A population is an image if all its projections are convolutions or sums over windows.
+    A population is an image if all its projections are convolutions or sums over
+    windows.
     """
     images = {p.name for p in graph.inputs if len(p.shape) == 3}
     operations: List[List[Operation]] = [[None] for _ in graph.projections]
@@ -67,8 +68,8 @@ def linear_layers(graph: SynapseGraph) -> LinearLayers:
         for number, projection in enumerate(graph.projections):
             if projection.target is population:
                 inbound.append((number, projection))
-        # The factor of a pooling is a property of the neuron, which multiplies its entire
-        # input.
+        # The factor of a pooling is a property of the neuron, which multiplies its
+        # entire input.
         has_one_input = len(inbound) == 1 and not population.bias.any()
         for number, projection in inbound:
             if projection.source.name in images and projection.connections:

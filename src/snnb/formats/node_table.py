@@ -75,8 +75,8 @@ def write_node_csv(
     A bias has the digits that read back as the same float64. Of an integer network
     written as integers, the last column is the threshold. Of populations with a neuron
     model, the last columns are its numbers, and the bias that is added from the second
-    time step on. If neurons have names, the last column is `name`. `first_node` is the id
-    in the graph of the node that is 0 in this export.
+    time step on. If neurons have names, the last column is `name`. `first_node` is the
+    id in the graph of the node that is 0 in this export.
     """
     number_names = _names_of_numbers(populations)
     head = [*COLUMNS, *number_names]

@@ -1,9 +1,11 @@
 """`noxim`: the traffic of a mapping as input of Noxim, a simulator of networks on chip.
 
-`traffic.txt` is its traffic table (davidepatti/noxim 4c8e72d, src/GlobalTrafficTable.cpp): a line `src dst pir` for
-each pair of routers, with packets per cycle; lines that begin with % are comments. What a line omits are rate of
-retransmission, which is then `pir`, and times, without which the pair is active in all cycles. Router x, y has the
-number y × width + x (src/Utils.h, `coord2Id`). `mesh.yaml` is the configuration of the mesh.
+`traffic.txt` is its traffic table (davidepatti/noxim 4c8e72d,
+src/GlobalTrafficTable.cpp): a line `src dst pir` for each pair of routers, with packets
+per cycle; lines that begin with % are comments. What a line omits are rate of
+retransmission, which is then `pir`, and times, without which the pair is active in all
+cycles. Router x, y has the number y × width + x (src/Utils.h, `coord2Id`). `mesh.yaml`
+is the configuration of the mesh.
 """
 
 from pathlib import Path
@@ -20,7 +22,8 @@ TABLE, CONFIGURATION = "traffic.txt", "mesh.yaml"
 LEAST_SIDE = (
     2  # routers along x and y (src/ConfigurationManager.cpp, `checkConfiguration`)
 )
-# Keys that Noxim requires; values of its config_examples/default_configMesh.yaml unless a comment says otherwise
+# Keys that Noxim requires; values of its config_examples/default_configMesh.yaml unless
+# a comment says otherwise
 SETTINGS = {
     "topology": "MESH",
     "buffer_depth": 4,
@@ -58,7 +61,8 @@ SETTINGS = {
     "verbose_mode": "VERBOSE_OFF",
     "trace_mode": False,
     "trace_filename": "",
-    "min_packet_size": 2,  # flits: the least that Noxim takes; a spike has an address and no content
+    # Flits: the least that Noxim takes; a spike has an address and no content
+    "min_packet_size": 2,
     "max_packet_size": 2,
     "packet_injection_rate": 0.01,  # replaced by the table
     "probability_of_retransmission": 0.01,
@@ -83,7 +87,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     )
     with (path / TABLE).open("w", encoding="utf-8") as file:
         file.write(
-            f"% mapping {traffic.mapping['stamp']} onto {traffic.mapping['hardware']}\n% src dst pir\n"
+            f"% mapping {traffic.mapping['stamp']} onto "
+            f"{traffic.mapping['hardware']}\n% src dst pir\n"
         )
         file.writelines(
             f"{source} {target} {rate!r}\n" for source, target, rate in rows
@@ -117,8 +122,9 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     if busiest * scale > 1:
         x, y = senders[sent_spikes.argmax()].tolist()
         raise UsageError(
-            f"noxim: router {x}, {y} would send {busiest * scale:.4g} packets per cycle, at most 1 is possible; give "
-            f"--scale (packets per cycle / spikes per time step), at most {_rounded_down(1 / busiest)}"
+            f"noxim: router {x}, {y} would send {busiest * scale:.4g} packets per "
+            "cycle, at most 1 is possible; give --scale (packets per cycle / spikes "
+            f"per time step), at most {_rounded_down(1 / busiest)}"
         )
 
 

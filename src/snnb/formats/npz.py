@@ -1,7 +1,8 @@
 """`npz`: matrices or arrays of numpy.
 
-An export is a directory with a scipy CSR matrix per projection, for `scipy.sparse.load_npz`, and the table of nodes. An
-import reads such a directory, one sparse matrix of scipy, or arrays `source` and `target`.
+An export is a directory with a scipy CSR matrix per projection, for
+`scipy.sparse.load_npz`, and the table of nodes. An import reads such a directory, one
+sparse matrix of scipy, or arrays `source` and `target`.
 """
 
 import zipfile

@@ -1,7 +1,7 @@
 """`parquet`: tables for DuckDB, Spark, Dask, Polars.
 
-An export is a directory of two tables, `edges.parquet` and `nodes.parquet`. An import reads such a directory, with or
-without the table of nodes, or a file of edges.
+An export is a directory of two tables, `edges.parquet` and `nodes.parquet`. An import
+reads such a directory, with or without the table of nodes, or a file of edges.
 """
 
 from contextlib import contextmanager
@@ -261,7 +261,8 @@ def _refuse_long_texts(path: Path, name: str, values: "pyarrow.Array") -> None:
         if longest > 4 * LONGEST_NAME:  # bytes of a character
             raise DamagedError(
                 path,
-                f"{name} has a text of {longest:,} bytes; a name has {LONGEST_NAME} characters at most",
+                f"{name} has a text of {longest:,} bytes; a name has {LONGEST_NAME} "
+                "characters at most",
             )
 
 

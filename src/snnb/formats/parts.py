@@ -1,7 +1,7 @@
 """`parts`: Parquet files by projection for DuckDB, Spark, Dask, Polars, written by threads or by a Dask cluster.
 
-Each file has the edges of a range of sources of a projection. The loops that generate edges and the writer of Arrow
-release the GIL.
+Each file has the edges of a range of sources of a projection. The loops that generate
+edges and the writer of Arrow release the GIL.
 """
 
 import csv
@@ -132,13 +132,13 @@ def _open(common: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     """Open the graph in a worker; raise `InputError` if the worker has other files."""
     if not common.folder.is_dir():
         raise InputError(
-            f"a worker of the cluster cannot access {common.folder.parent.parent}; give --output in a directory that "
-            "all workers share under the same path"
+            f"a worker of the cluster cannot access {common.folder.parent.parent}; "
+            "give --output in a directory that all workers share under the same path"
         )
     if not common.graph.is_file() or sha256_of(common.graph) != common.digest:
         raise InputError(
-            f"a worker of the cluster cannot access {common.graph}; put the run into a directory that all workers "
-            "share under the same path"
+            f"a worker of the cluster cannot access {common.graph}; put the run into "
+            "a directory that all workers share under the same path"
         )
     graph = SynapseGraph.open(common.graph)
     return (

@@ -1,10 +1,12 @@
 """`pynn`: a directory of connection lists for PyNN's `FromFileConnector`, two per projection.
 
-Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
-negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is omitted. With
-the delays, spikes of all paths arrive in the same step (`SynapseGraph.delay_steps`): one time step per layer, more if a
-connection skips layers. A synapse of an average pooling has the weight 1 / (neurons in the window), the mean, whatever
-the pool weight of the graph. `nodes.csv` has the biases, and the numbers of neurons with a model.
+Indices count inside each population. `…_excitatory.txt` holds the weights that are not
+negative, `…_inhibitory.txt` the negative ones with their sign, as PyNN wants them for
+current-based synapses; a list without synapses is omitted. With the delays, spikes of
+all paths arrive in the same step (`SynapseGraph.delay_steps`): one time step per layer,
+more if a connection skips layers. A synapse of an average pooling has the weight 1 /
+(neurons in the window), the mean, whatever the pool weight of the graph. `nodes.csv`
+has the biases, and the numbers of neurons with a model.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Spikes of each neuron of an external graph, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`.
 
-If neurons have names, the file must name them: a list of numbers is refused, since its order is unknown.
+If neurons have names, the file must name them: a list of numbers is refused, since its
+order is unknown.
 """
 
 import csv
@@ -38,7 +39,8 @@ class Rates(NamedTuple):
     notes: Tuple[
         str, ...
     ] = ()  # content that is missing in the file or was not read, a sentence each
-    # (2, spikes) int64: id and time step, from 0, of each spike of a sample, in order of the steps
+    # (2, spikes) int64: id and time step, from 0, of each spike of a sample, in order
+    # of the steps
     times: Optional[np.ndarray] = None
 
 
@@ -47,13 +49,15 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     if graph.named:
         raise DamagedError(
             path,
-            f"has no names, and neurons of this graph have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
+            f"has no names, and neurons of this graph have names; {NAME_VALUE} "
+            f"{next(iter(graph.ids))!r}",
         )
     values = load_array(path)
     if values.dtype.kind not in "iuf" or values.size != graph.nodes:
         raise DamagedError(
             path,
-            f"has {values.size:,} values of {values.dtype}, not {graph.nodes:,} numbers",
+            f"has {values.size:,} values of {values.dtype}, not {graph.nodes:,} "
+            "numbers",
         )
     values = values.ravel()
     bad = np.flatnonzero(~((values >= 0) & (values <= MOST_SPIKES)))
@@ -75,7 +79,8 @@ def refuse_numbers(path: Path, graph: ListedGraph) -> None:
         ]:
             raise DamagedError(
                 path,
-                f"numbers neurons, but neurons of {population.name} have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
+                f"numbers neurons, but neurons of {population.name} have names; "
+                f"{NAME_VALUE} {next(iter(graph.ids))!r}",
             )
 
 
@@ -112,7 +117,8 @@ def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rate
     if len(values) != graph.nodes:
         raise DamagedError(
             path,
-            f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons and inputs",
+            f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons "
+            "and inputs",
         )
     return Rates(np.array(values))
 

@@ -110,7 +110,8 @@ class Request:
     def reset_of(self, population: GraphPopulation) -> str:
         """Return the reset of the neurons of a population, which their model states if they have one.
 
-        It is `zero` for neurons that do not spike, since more simulators have a leaky neuron with this reset.
+        It is `zero` for neurons that do not spike, since more simulators have a leaky
+        neuron with this reset.
         """
         if population.neuron is None:
             return self.reset
@@ -231,7 +232,8 @@ def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
-            f"{graph.path} has no spike counts, which this format requires; simulate first"
+            f"{graph.path} has no spike counts, which this format requires; simulate "
+            "first"
         )
 
 
@@ -246,24 +248,30 @@ class Format:
 
     suffix: str  # default suffix of the file or directory
     write: Callable[[SynapseGraph, Path, Request], None]
-    # Raises an error for a graph or request that the format cannot represent, or returns a warning of lost content
+    # Raises an error for a graph or request that the format cannot represent, or
+    # returns a warning of lost content
     check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
     directory: bool = False  # whether it is a directory of files
     partial: bool = False  # whether it omits a constant input (`SpikingPart`)
-    # Whether a simulator reads it: average poolings have the pool weight `mean` then, which is
-    # 1 / (neurons in the window) for each synapse
+    # Whether a simulator reads it: average poolings have the pool weight `mean` then,
+    # which is 1 / (neurons in the window) for each synapse
     simulates: bool = False
     needs_mapping: bool = False  # whether it is of a mapping
-    input_apart: bool = False  # whether the neurons of the input are numbered separately from the others, both from 0
+    # Whether the neurons of the input are numbered separately from the others, both
+    # from 0
+    input_apart: bool = False
     nodes_file: bool = False  # whether a table of nodes is written to a file next to it
-    has_names: bool = False  # whether it holds the names of neurons, which otherwise a file next to it does
+    # Whether it holds the names of neurons, which otherwise a file next to it does
+    has_names: bool = False
     own_options: Tuple[
         str, ...
-    ] = ()  # options that only some formats have, including this one; others refuse them
+        # Options that only some formats have, including this one; others refuse them
+    ] = ()
     extra_description: Optional[
         Callable[[SynapseGraph, Request], Dict[str, object]]
     ] = None  # entries
-    # Functions that recognise a file or directory, and read it; None if the format is only written
+    # Functions that recognise a file or directory, and read it; None if the format is
+    # only written
     reader: Optional[Tuple[Callable[[Path], bool], Callable[[Path], ListedGraph]]] = (
         None
     )

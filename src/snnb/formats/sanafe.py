@@ -303,7 +303,10 @@ def unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     if "current_leak" in numbers:
         return "a synaptic current"
     if (numbers.get("leak", np.ones(1)) != 1).any():
-        return "a leak: SANA-FE's neuron with a leak, leaky_integrate_fire, rounds potentials to 1/64 in each step"
+        return (
+            "a leak: SANA-FE's neuron with a leak, leaky_integrate_fire, rounds "
+            "potentials to 1/64 in each step"
+        )
     if (numbers.get("gain", np.ones(1)) != 1).any():
         return "a gain other than 1"
     if "subtrahend" not in numbers:
@@ -350,19 +353,22 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if any(population.coding != "current" for population in graph.inputs):
         raise UsageError(
-            "the neurons of a spiking input are not on cores of a mapping; export without --map"
+            "the neurons of a spiking input are not on cores of a mapping; export "
+            "without --map"
         )
     longest = max(graph.delay_steps.values(), default=1) - 1
     if longest > MOST_DELAY:
         raise UsageError(
-            f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map"
+            f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; "
+            "export without --map"
         )
     places = np.stack([on_cores.tile, on_cores.core])
     _, counts = np.unique(places, axis=1, return_counts=True)
     most_neurons = int(counts.max(initial=0))
     if most_neurons > CORE:
         raise UsageError(
-            f"a core has {most_neurons:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware"
+            f"a core has {most_neurons:,} neurons, SANA-FE's have {CORE:,} at most; "
+            "map onto other hardware"
         )
 
 

@@ -73,7 +73,10 @@ BEGINNING = 1 << 16  # bytes of a file by which it is recognised
 LONGEST_SHOWN = 60  # characters of a wrong node in a message
 CORE_UNITS = ("synapse", "dendrite", "soma")  # to which attributes may be restricted
 PLACEMENT_HEADER = "tile core\n"  # of a placement with the numbers of SANA-FE
-UNREAD = "weights of edges and biases of neurons are read; a graph has no thresholds, leaks, resets and delays"
+UNREAD = (
+    "weights of edges and biases of neurons are read; a graph has no thresholds, "
+    "leaks, resets and delays"
+)
 NETLIST = (
     "a netlist of SANA-FE, which snnb no longer reads; give the network in YAML, which "
     "Network.save of SANA-FE writes, or, if snnb exported it, its run"
@@ -160,7 +163,8 @@ class _Hyperedge(_Attributes):
         """Return the weights of a number of edges, or of a kernel: float64 (count,)."""
         if len(self.weight) < count:
             raise ValueError(
-                f"weight has {len(self.weight):,} numbers, not one for each of {count:,}"
+                f"weight has {len(self.weight):,} numbers, not one for each of "
+                f"{count:,}"
             )
         return np.array(self.weight[:count])
 
@@ -460,7 +464,8 @@ def _neurons_of(numbers: str, group: str, size: int) -> slice:
     neurons = _parse_range(numbers) if numbers else range(size)
     if neurons.stop > size:
         raise ValueError(
-            f"there is no neuron {group}.{neurons.stop - 1}; the group has {size:,}, from 0"
+            f"there is no neuron {group}.{neurons.stop - 1}; the group has {size:,}, "
+            "from 0"
         )
     return slice(neurons.start, neurons.stop)
 
@@ -477,7 +482,8 @@ def _id(ids: Ids, name: str, number: Optional[str]) -> int:
     group = _find(ids, name)
     if number is None or int(number) >= len(group):
         raise ValueError(
-            f"there is no neuron {name}.{number or ''}; the group has {len(group):,}, from 0"
+            f"there is no neuron {name}.{number or ''}; the group has {len(group):,}, "
+            "from 0"
         )
     return group[int(number)]
 
@@ -541,7 +547,8 @@ def _sparse_edges(source: range, target: range, sparse: _Sparse) -> Edges:
     sizes = (len(source), len(target))
     if ((pairs < 0) | (pairs >= sizes)).any():
         raise ValueError(
-            f"source_target_pairs are not of groups of {sizes[0]:,} and {sizes[1]:,} neurons"
+            f"source_target_pairs are not of groups of {sizes[0]:,} and {sizes[1]:,} "
+            "neurons"
         )
     weights = sparse.weights(len(pairs))
     return source.start + pairs[:, 0], target.start + pairs[:, 1], weights
@@ -560,7 +567,8 @@ def _convolution_edges(
     sizes = convolution.sizes
     if sizes != (len(source), len(target)) or not all(sizes):
         raise ValueError(
-            f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons, not {len(source):,} to {len(target):,}"
+            f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons, not {len(source):,} "
+            f"to {len(target):,}"
         )
     kernel_shape = (
         convolution.kernel_height,

@@ -482,7 +482,10 @@ def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     if "subtrahend" not in numbers:
         return None
     if (leak < 1).any():
-        return "leak with reset by subtraction, which it subtracts after the leak of the next step"
+        return (
+            "leak with reset by subtraction, which it subtracts after the leak of the "
+            "next step"
+        )
     difference = np.abs(numbers["subtrahend"] - numbers["threshold"])
     rounding = np.spacing(numbers["threshold"].astype(np.float32))
     if (difference > rounding).any():

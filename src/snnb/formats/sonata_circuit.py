@@ -48,7 +48,10 @@ CONFIGS = (CIRCUIT_CONFIG, "config.json")  # names of the configuration in a fol
 LONGEST_PATH = 4096  # characters of a path in a configuration
 EDGE_BYTES = 20  # of an edge on the disk while a graph is written
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
-UNKNOWN_STEPS = "spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps"
+UNKNOWN_STEPS = (
+    "spike_count is of an unknown number of samples and steps: give --rate-samples and "
+    "--rate-steps"
+)
 TypeTable = Dict[int, Dict[str, str]]  # columns by type id, without empty fields
 
 
@@ -131,7 +134,8 @@ class _EdgePopulation(NamedTuple):
         if outside.size:
             raise DamagedError(
                 self.path,
-                f"edges {self.name}: node {numbers[outside[0]]:,} of {len(nodes):,}, from 0",
+                f"edges {self.name}: node {numbers[outside[0]]:,} of {len(nodes):,}, "
+                "from 0",
             )
         return numbers + nodes.start
 
@@ -177,7 +181,8 @@ def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
     highest = int(index.max())
     if highest >= column.size:
         raise ValueError(
-            f"edge_group_index {highest} of {column.name}, which has {column.size} values"
+            f"edge_group_index {highest} of {column.name}, which has {column.size} "
+            "values"
         )
     values = read_rows(column, lowest, highest + 1)
     if values.size == index.size and (np.diff(index) == 1).all():
@@ -392,7 +397,8 @@ def _resolve(name: str, content: JsonValue, config: Path) -> Path:
             if max(len(name), len(variables[key])) > LONGEST_PATH:
                 raise DamagedError(
                     config,
-                    f"its manifest has or makes a path of more than {LONGEST_PATH:,} characters",
+                    f"its manifest has or makes a path of more than {LONGEST_PATH:,} "
+                    "characters",
                 )
     return config.parent / name
 
@@ -440,7 +446,8 @@ def _read_all_nodes(
                 if name in nodes:
                     raise DamagedError(
                         file.path,
-                        f"nodes {name} are in another file too; give each population its own name",
+                        f"nodes {name} are in another file too; give each population "
+                        "its own name",
                     )
                 virtual = name in files.virtual
                 nodes[name] = _read_nodes(
@@ -479,7 +486,8 @@ def _read_nodes(
     if "virtual" in models and len(models) > 1:
         raise DamagedError(
             path,
-            f"nodes {name} are both virtual and not virtual; put them into separate populations",
+            f"nodes {name} are both virtual and not virtual; put them into separate "
+            "populations",
         )
     rows = order
     if "node_group_index" in group:
@@ -636,7 +644,8 @@ def _nodes_of_end(
     if population not in ids:
         raise DamagedError(
             path,
-            f"edges {name}: {end}_node_id is of nodes {population!r}, not of {', '.join(ids)}",
+            f"edges {name}: {end}_node_id is of nodes {population!r}, not of "
+            f"{', '.join(ids)}",
         )
     return ids[population]
 

@@ -1,10 +1,12 @@
 """The two indices of a SONATA edge file: the edges of each node, as ranges of consecutive edge ids.
 
-(SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.)
+(SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational
+Biology 16(2), 2020.)
 
-libsonata's own `write_indices` sorts all edges in memory, 45 bytes per edge. Sorting is not needed here: edges are in
-order of source and then target, so that the edges of a source follow from its degree, and, walking the targets in
-ascending order, a source that comes up for the k-th time does so by its k-th edge.
+libsonata's own `write_indices` sorts all edges in memory, 45 bytes per edge. Sorting is
+not needed here: edges are in order of source and then target, so that the edges of a
+source follow from its degree, and, walking the targets in ascending order, a source
+that comes up for the k-th time does so by its k-th edge.
 """
 
 from typing import Callable, Iterator, Sequence, Tuple
@@ -33,8 +35,8 @@ def write_indices(
 ) -> None:
     """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
 
-    `projections` are in the order of their edges in the edge population `group`. `done` is called with the number of
-    edges whose target is indexed.
+    `projections` are in the order of their edges in the edge population `group`. `done`
+    is called with the number of edges whose target is indexed.
     """
     offsets = np.cumsum(
         [0] + [projection.number_of_edges for projection in projections]

@@ -19,7 +19,10 @@ from snnb.graph.populations import Recording
 from snnb.io.hdf5 import read_rows, reading
 
 UNNAMED = ("node_ids", "gids")  # datasets of spikes of a population without a name
-NO_STEPS = "a report of SONATA does not state the time steps that spikes were counted in: give --rate-steps"
+NO_STEPS = (
+    "a report of SONATA does not state the time steps that spikes were counted in: "
+    "give --rate-steps"
+)
 
 
 def is_report(path: Path) -> bool:
@@ -45,7 +48,8 @@ def read_report(
     ranges = graph.ids_by_population
     if population is not None and population not in ranges:
         raise InputError(
-            f"{path}:{population}: no such population; the graph has {', '.join(ranges)}"
+            f"{path}:{population}: no such population; the graph has "
+            f"{', '.join(ranges)}"
         )
     spikes = np.zeros(graph.nodes, np.int64)
     with reading(path) as file:
@@ -59,7 +63,8 @@ def read_report(
             if name not in ranges:
                 raise DamagedError(
                     path,
-                    f"has spikes of {name!r}, and the populations are {', '.join(ranges)}",
+                    f"has spikes of {name!r}, and the populations are "
+                    f"{', '.join(ranges)}",
                 )
             ids = ranges[name]
             counts = _count_spikes(path, columns[name], name, len(ids))
@@ -121,7 +126,8 @@ def _count_spikes(path: Path, column: h5py.Dataset, name: str, size: int) -> np.
         if outside.size:
             raise DamagedError(
                 path,
-                f"has a spike of node {outside[0]:,} of {name}, which has {size:,}, from 0",
+                f"has a spike of node {outside[0]:,} of {name}, which has {size:,}, "
+                "from 0",
             )
         counts += np.bincount(nodes.astype(np.int64), minlength=size)
     return counts

@@ -1,8 +1,10 @@
 """`spinemap`: the three text files of SpiNeMap and NeuroXplorer.
 
-`connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
-`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: time steps,
-sample k offset by k × the steps of a sample. `nodes.csv` has population, index, bias and spike count of each neuron.
+`connection_info.txt` has a line `source target target …` for each neuron with synapses,
+`weight_info.txt` the line `source weight weight …` in the same order, `spike_info.txt`
+a line `neuron time time …` for each neuron: time steps, sample k offset by k × the
+steps of a sample. `nodes.csv` has population, index, bias and spike count of each
+neuron.
 """
 
 from pathlib import Path
@@ -65,7 +67,8 @@ def _spike_lines(
 ) -> Iterator["pyarrow.Buffer"]:
     """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first_node`.
 
-    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
+    Samples are numbered from the first recorded one, which is 0. A constant input has
+    no spikes.
     """
     spikes, steps = (
         np.empty((0, 3), np.int64),
@@ -113,7 +116,10 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     if request.spike_times is None or not request.spike_times.exists():
         source = "simulate with --record-spikes K and export that graph"
         if "source_sha256" in graph.attributes:
-            source = "give `snnb graph --rates` a spike trace of SANA-FE, or use snn or hmetis"
+            source = (
+                "give `snnb graph --rates` a spike trace of SANA-FE, or use snn or "
+                "hmetis"
+            )
         raise UsageError(f"spinemap requires spike times; {source}")
 
 

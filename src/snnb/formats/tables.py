@@ -1,9 +1,10 @@
 """Graphs from tables of edges.
 
-A table of edges has the columns `source` and `target` in each format, with ids of neurons
-from 0 or names; columns of groups assign the neurons to populations. Names get ids in
-their natural order, population after population, so that the order of the rows has no
-effect; names that are the integers 0 to n - 1 are ids. `named_neurons` does this.
+A table of edges has the columns `source` and `target` in each format, with ids of
+neurons from 0 or names; columns of groups assign the neurons to populations. Names get
+ids in their natural order, population after population, so that the order of the rows
+has no effect; names that are the integers 0 to n - 1 are ids. `named_neurons` does
+this.
 """
 
 from abc import ABC, abstractmethod
@@ -190,8 +191,8 @@ def _notes_of_ids(scan: "_Scan") -> List[str]:
     if not isolated_ids.size:
         return []
     return [
-        f"ids count from 0: {isolated_ids.size:,} of {scan.size:,} neurons have no edge, "
-        f"the first is {isolated_ids[0]:,}"
+        f"ids count from 0: {isolated_ids.size:,} of {scan.size:,} neurons have no "
+        f"edge, the first is {isolated_ids[0]:,}"
     ]
 
 

@@ -23,7 +23,8 @@ from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refus
 from snnb.io.text import Document, write_json
 
 ARCHITECTURE_ENDING = ".yaml"  # of a mapped export
-NAMES_ENDING = ".names.txt"  # names of the neurons if the format has no place for them: line n is node n
+# Names of the neurons if the format has no place for them: line n is node n
+NAMES_ENDING = ".names.txt"
 
 
 class Export(Document):
@@ -48,12 +49,14 @@ def export(
 ) -> Export:
     """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
 
-    `force` replaces a file, or a directory that an export has made. `origin` is the stamp of the graph and the SHA-256
-    of its file; without it, a file without a table of nodes has no description `NAME.json`.
+    `force` replaces a file, or a directory that an export has made. `origin` is the
+    stamp of the graph and the SHA-256 of its file; without it, a file without a table
+    of nodes has no description `NAME.json`.
     """
     if target.name in ("", ".."):
         raise UsageError(
-            f"--output {str(target)!r} is not a file name; give the path of a file or directory"
+            f"--output {str(target)!r} is not a file name; give the path of a file or "
+            "directory"
         )
     exporter = find_format(format)
     refuse_foreign_options(format, request.options)
@@ -96,8 +99,8 @@ def export(
         and any(p.window is not None for p in graph.populations)
     ):
         raise UsageError(
-            f"format {format} cannot state firing windows of populations: use sonata, whose "
-            "description has them, or a network converted with --firing free"
+            f"format {format} cannot state firing windows of populations: use sonata, "
+            "whose description has them, or a network converted with --firing free"
         )
     warning = None if exporter.check is None else exporter.check(graph, request)
     if warning is not None:
@@ -158,5 +161,6 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         ):
             option = option_name(ExportOptions, name)
             raise UsageError(
-                f"{option} applies to --format {', '.join(having)}, not to {format}; omit it"
+                f"{option} applies to --format {', '.join(having)}, not to {format}; "
+                "omit it"
             )

@@ -13,7 +13,8 @@ from snnb.core.errors import DamagedError
 from snnb.core.machine import require_memory
 
 # Of a file of any size: enough for four million neurons without a synapse, a picture of
-# 67 million pixels, or two of the largest matrices that NIR's linear nodes are composed to.
+# 67 million pixels, or two of the largest matrices that NIR's linear nodes are composed
+# to.
 FREE_BYTES = 1 << 28
 # Largest compression ratio of deflate (zlib.net/zlib_tech.html)
 BYTES_PER_BYTE = 1032

@@ -9,7 +9,8 @@ from typing_extensions import get_args
 
 LONGEST_PLACE, LONGEST_FAULT, LONGEST_VALUE = 200, 1000, 60  # characters
 MOST_FAULTS = 30  # faults in a message, at most
-# By pydantic's type of a fault: `{value}` is the value in the document, other names are in the context of the fault.
+# By pydantic's type of a fault: `{value}` is the value in the document, other names are
+# in the context of the fault.
 WORDS = {
     "missing": "missing",
     "invalid_key": "a key that is not text",
@@ -48,8 +49,9 @@ def faults_in_words(
 ) -> str:
     """Return the faults of a document, of type `kind` and content `data`, in one line, each with its place.
 
-    Without `data`, pydantic's names of the members of a union remain in the places. `unknown_text` are words for an unknown
-    key, by default the key that is meant, or all keys of its mapping.
+    Without `data`, pydantic's names of the members of a union remain in the places.
+    `unknown_text` are words for an unknown key, by default the key that is meant, or
+    all keys of its mapping.
     """
     faults: Dict[Place, List[str]] = {}
     for wrong in error.errors(include_url=False):

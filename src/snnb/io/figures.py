@@ -35,13 +35,17 @@ Target = Union[
     Path, BinaryIO
 ]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
 DPI = 120
-PAGE_WIDTH = 5.2  # inches of a figure in a page; on a screen of 400 pixels its text then has nearly its nominal size
-LEGEND_WIDTH = 9.5  # of a figure with a legend beside it: the width of a page of 1,200 pixels is 11.6
+# Inches of a figure in a page; on a screen of 400 pixels its text then has nearly its
+# nominal size
+PAGE_WIDTH = 5.2
+# Of a figure with a legend beside it: the width of a page of 1,200 pixels is 11.6
+LEGEND_WIDTH = 9.5
 TIME_FIELD = {
     ".svg": "Date",
     ".pdf": "CreationDate",
 }  # metadata in which equal figures differ
-# Independent of the user's matplotlibrc; functions that draw a figure are decorated with `styled`.
+# Independent of the user's matplotlibrc; functions that draw a figure are decorated
+# with `styled`.
 STYLE = {
     "axes.axisbelow": True,
     "axes.prop_cycle": cycler(color=HUES),
@@ -141,7 +145,8 @@ def count_decades(axes: Axes, *names: str) -> None:
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
     """Label rows at the left, as many as fit; always the last one.
 
-    The axes have their final height and limits; `middles` are the middles of the rows, float (rows,), ascending.
+    The axes have their final height and limits; `middles` are the middles of the rows,
+    float (rows,), ascending.
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())
@@ -170,8 +175,9 @@ def label_points(
 ) -> None:
     """Name points by labels that do not overlap; a line joins a point and a label farther away.
 
-    A point whose labels would all overlap others, or leave the axes, has none. Limits and scales of the axes are final,
-    and nothing that changes the layout of the figure is drawn later.
+    A point whose labels would all overlap others, or leave the axes, has none. Limits
+    and scales of the axes are final, and nothing that changes the layout of the figure
+    is drawn later.
     """
     axes.figure.tight_layout()
     renderer, size = (

@@ -1,17 +1,19 @@
 """Hash and remove files, describe errors of the file system, and write files atomically.
 
-A target of `atomic_path` appears under its name only when it is complete. It is written in
-a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end. Several
-processes may write next to each other: each has its own directory.
+A target of `atomic_path` appears under its name only when it is complete. It is written
+in a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end.
+Several processes may write next to each other: each has its own directory.
 
 The file `.owner` in the directory is the record that `snnb` made it. The process holds
 flock(2) on it. A directory with this record that is not locked was left by a killed
 process, and the next process that writes the target removes it. A directory without the
-record is never removed, whatever its name, unless it is empty: then nothing can be lost,
-and a process may have been killed before it wrote the record, or after it removed it.
+record is never removed, whatever its name, unless it is empty: then nothing can be
+lost, and a process may have been killed before it wrote the record, or after it removed
+it.
 
-Several files are replaced as one. `.journal.json` lists the names, and the former files are
-moved aside; its removal is the commit. While it exists, the former files are restored.
+Several files are replaced as one. `.journal.json` lists the names, and the former files
+are moved aside; its removal is the commit. While it exists, the former files are
+restored.
 """
 
 import errno
@@ -49,7 +51,10 @@ ADVICE = {
     errno.EISDIR: "is a directory where a file is expected; move it away",
     errno.ENOENT: "no such file or directory; check the path, or give another one",
     errno.EEXIST: "already exists; move it away, or give another path",
-    errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
+    errno.ENOTDIR: (
+        "a part of this path is a file where a directory is expected; move it away or "
+        "give another path"
+    ),
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
     errno.EFBIG: "the file is larger than the limit of this process (`ulimit -f`); raise it",
     errno.EMFILE: TOO_MANY_FILES,
@@ -61,7 +66,8 @@ def refuse_special(path: Path) -> None:
     if not path.is_file() and not path.is_dir() and path.exists():
         raise DamagedError(
             path,
-            "neither a regular file nor a directory; write its content to a file and give that",
+            "neither a regular file nor a directory; write its content to a file and "
+            "give that",
         )
 
 
@@ -75,8 +81,8 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits.
 
     At most the size of the file is read, since files of /proc have no end. Raise
-    `DamagedError` for a pipe, socket or device, and an `OSError` with the path if the file
-    cannot be read.
+    `DamagedError` for a pipe, socket or device, and an `OSError` with the path if the
+    file cannot be read.
     """
     refuse_special(path)
     digest = hashlib.sha256()
@@ -157,7 +163,8 @@ def sync_tree(path: Path) -> None:
 def raise_on_full_disk(directory: Path) -> Iterator[None]:
     """Raise `ResourceError` instead of any error that a full disk causes in a library.
 
-    numpy and HDF5 report an incomplete write without an error number, so the free space is examined too.
+    numpy and HDF5 report an incomplete write without an error number, so the free space
+    is examined too.
     """
     try:
         yield
@@ -180,8 +187,8 @@ def describe_os_error(error: OSError) -> str:
 
 
 PARTIAL = ".partial"
-# In the temporary directory: the record, the names of files that are being replaced, and
-# the directory of their former content
+# In the temporary directory: the record, the names of files that are being replaced,
+# and the directory of their former content
 OWNER, JOURNAL, REPLACED = ".owner", ".journal.json", ".replaced"
 _PARTIAL_NAME = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(PARTIAL)}", re.DOTALL)
 
@@ -196,11 +203,11 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
-    `companions` are further files in the directory of `target`, which the block writes next
-    to the temporary path. `outdated_names` are files there that describe the former target; they
-    are removed on success. After an error all are as before. Raise `UsageError` if `target`
-    exists and `force` is false, if its directory does not exist, or if a pipe, socket or
-    device is in its place.
+    `companions` are further files in the directory of `target`, which the block writes
+    next to the temporary path. `outdated_names` are files there that describe the
+    former target; they are removed on success. After an error all are as before. Raise
+    `UsageError` if `target` exists and `force` is false, if its directory does not
+    exist, or if a pipe, socket or device is in its place.
     """
     refuse_existing(target, force=True)
     is_complete = False
@@ -224,7 +231,9 @@ def atomic_path(
                     or any(map(os.path.lexists, outdated_names))
                 ):
                     _replace_all(scratch, names, [path.name for path in outdated_names])
-                else:  # rename(2) replaces one file without a moment in which it does not exist
+                # Rename(2) replaces one file without a moment in which it does not
+                # exist
+                else:
                     temporary.replace(target)
                 is_complete = True
                 sync_directory(target.parent)
@@ -237,8 +246,8 @@ def atomic_path(
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a file so that at any moment it has either the old or the new content.
 
-    A link at `path` is replaced. An error may also be raised after the new content is in
-    place, if its directory cannot be flushed to the disk.
+    A link at `path` is replaced. An error may also be raised after the new content is
+    in place, if its directory cannot be flushed to the disk.
     """
     with _own_directory(path) as scratch:
         temporary = scratch / path.name
@@ -280,8 +289,8 @@ def _locked(folder: Path) -> Iterator[None]:
 def _own_directory(target: Path) -> Iterator[Path]:
     """Yield a temporary directory of this process next to `target`.
 
-    Directories of killed processes are removed first. What cannot be removed after an error
-    is removed by the next process.
+    Directories of killed processes are removed first. What cannot be removed after an
+    error is removed by the next process.
     """
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
@@ -368,7 +377,8 @@ def _replace_all(
     journal.write_text(json.dumps(existence), encoding="utf-8")
     sync_directory(journal)
     sync_directory(scratch)
-    # A kill in between leaves the data, old or new, without a description until the next command.
+    # A kill in between leaves the data, old or new, without a description until the
+    # next command.
     for name in reversed(
         [name for name, file_existed in existence.items() if file_existed]
     ):
@@ -434,8 +444,8 @@ def refuse_foreign(
 ) -> None:
     """Raise `error` if `path` is a link, or if replacing it would lose a file that `snnb` has not written.
 
-    A file was written by `snnb` if `mark` is in its first 2 KiB, and a directory if it holds only the files `own_names`,
-    paths relative to it.
+    A file was written by `snnb` if `mark` is in its first 2 KiB, and a directory if it
+    holds only the files `own_names`, paths relative to it.
     """
     refuse_link(path, error)
     if not path.exists():
@@ -457,15 +467,16 @@ def refuse_foreign(
             )
         if not is_own:
             raise error(
-                f"{entry} was not written by `snnb` and would be lost; move it away first"
+                f"{entry} was not written by `snnb` and would be lost; move it away "
+                "first"
             )
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
     """Raise `UsageError` if `target` cannot be written.
 
-    That is if it exists and `force` is false, if it is a pipe, socket or device, which is
-    never replaced, or if its directory does not exist.
+    That is if it exists and `force` is false, if it is a pipe, socket or device, which
+    is never replaced, or if its directory does not exist.
     """
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; make it first")
@@ -474,7 +485,8 @@ def refuse_existing(target: Path, *, force: bool) -> None:
     mode = target.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
         raise UsageError(
-            f"{target} is a pipe, socket or device, which is not replaced; give another path"
+            f"{target} is a pipe, socket or device, which is not replaced; give "
+            "another path"
         )
     if not force:
         raise UsageError(

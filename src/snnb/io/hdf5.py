@@ -1,7 +1,8 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes.
 
-Every HDF5 file that a command reads is opened by `open_file`, which refuses data in other files. Its
-arrays are read by `whole` and `read_rows`, which draw from the budget of the opened file.
+Every HDF5 file that a command reads is opened by `open_file`, which refuses data in
+other files. Its arrays are read by `whole` and `read_rows`, which draw from the budget
+of the opened file.
 """
 
 import io
@@ -41,7 +42,8 @@ def open_file(
 ) -> OpenedFile:
     """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive with this `budget`.
 
-    Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to data in another file.
+    Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to
+    data in another file.
     """
     if content is None and not path.exists():
         raise DamagedError(path, "no such file")
@@ -79,7 +81,8 @@ def _file_number(item: Union[h5py.Group, h5py.Dataset]) -> int:
 def _refuse_other_files(file: h5py.File, path: Path) -> None:
     """Raise `DamagedError` for external storage, a virtual dataset or an external link, without opening its file.
 
-    HDF5 would read any file that the user can read. A soft link leads to an object of the same file.
+    HDF5 would read any file that the user can read. A soft link leads to an object of
+    the same file.
     """
 
     def fault_of(name: bytes, link: h5py.h5l.LinkInfo) -> Optional[str]:
@@ -99,13 +102,19 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
             return None
         creation = dataset.get_create_plist()
         if creation.get_external_count():
-            return f"the dataset {where} is stored in {text_of(creation.get_external(0)[0])}"
+            return (
+                f"the dataset {where} is stored in "
+                f"{text_of(creation.get_external(0)[0])}"
+            )
         if creation.get_layout() == h5py.h5d.VIRTUAL:
             sources = [
                 creation.get_virtual_filename(number)
                 for number in range(creation.get_virtual_count())
             ]
-            return f"the dataset {where} is virtual and refers to {text_of(sources[0]) if sources else 'no file'}"
+            return (
+                f"the dataset {where} is virtual and refers to "
+                f"{text_of(sources[0]) if sources else 'no file'}"
+            )
         return None
 
     try:

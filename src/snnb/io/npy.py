@@ -50,8 +50,8 @@ def load_archive(
 ) -> Dict[str, np.ndarray]:
     """Read the arrays `names` (by default all) of an npz file.
 
-    Raise `DamagedError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`,
-    `ResourceError` if an array does not fit into memory.
+    Raise `DamagedError` if the file is not an npz file, is damaged, holds objects, or
+    lacks an array of `must`, `ResourceError` if an array does not fit into memory.
     """
     arrays: Dict[str, np.ndarray] = {}
     with _reading_archive(path) as archive:
@@ -131,7 +131,8 @@ def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DamagedError(
             path,
-            f"{member.filename} is compressed, but not by deflate; pack it with deflate",
+            f"{member.filename} is compressed, but not by deflate; pack it with "
+            "deflate",
         )
 
 
@@ -151,7 +152,8 @@ def _check_sizes(
 def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int, int]:
     """Compare the bytes that the header of an npy file of `size` bytes declares with those after it.
 
-    Return the number of values, and the bytes of one. `name` begins the message, with a space after it.
+    Return the number of values, and the bytes of one. `name` begins the message, with a
+    space after it.
     """
     shape, dtype = read_header(file)
     number, data_bytes = math.prod(shape), size - file.tell()
@@ -163,7 +165,8 @@ def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int,
     ):  # numpy refuses objects
         raise DamagedError(
             path,
-            f"{name}declares {number:,} values of {dtype}, and holds {data_bytes:,} bytes",
+            f"{name}declares {number:,} values of {dtype}, and holds {data_bytes:,} "
+            "bytes",
         )
     return number, item_bytes
 

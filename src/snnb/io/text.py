@@ -54,7 +54,8 @@ LONGEST_NUMBER = 100  # characters of a number of YAML
 MOST_REPEATED = 100_000  # values of YAML that aliases repeat
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")  # tags
-JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
+# Numbers, text, lists and mappings, whose structure is checked where they are used
+JsonValue = Any
 
 
 def read_text(path: Path) -> str:
@@ -75,11 +76,11 @@ def unzipped(path: Path) -> Iterator[IO[bytes]]:
 def read_lines(path: Path) -> List[str]:
     """Read the lines of a text file in UTF-8, without line ends and without blank lines at the end.
 
-    Tabs at the end of a line remain, since they delimit empty cells of a table. The file
-    may be compressed by gzip, whatever its name, and begin with a byte order mark. Line k
-    of the file is element k - 1. Raise `DamagedError` if it is not UTF-8, not complete, or
-    has a line of `LONGEST_LINE` characters, and `ResourceError` if its lines do not fit
-    into memory.
+    Tabs at the end of a line remain, since they delimit empty cells of a table. The
+    file may be compressed by gzip, whatever its name, and begin with a byte order mark.
+    Line k of the file is element k - 1. Raise `DamagedError` if it is not UTF-8, not
+    complete, or has a line of `LONGEST_LINE` characters, and `ResourceError` if its
+    lines do not fit into memory.
     """
     with unzipped(path) as file:
         try:
@@ -128,7 +129,8 @@ def load_json(path: Path) -> JsonValue:
 def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
     """Parse JSON from a file; raise `DamagedError` if it is not valid.
 
-    `which` is a subject and verb that name a part of the file, such as "the attribute x is ".
+    `which` is a subject and verb that name a part of the file, such as "the attribute x
+    is ".
     """
     try:
         return json.loads(text)
@@ -203,7 +205,8 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
                 )
                 raise DamagedError(
                     path,
-                    f"the key {name} is given several times, again in line {line}; keep one",
+                    f"the key {name} is given several times, again in line {line}; "
+                    "keep one",
                 )
             keys.add((key.tag, key.value))
 
@@ -211,7 +214,8 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
 def refuse_deep_yaml(text: str) -> None:
     """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, or its aliases repeat too many values.
 
-    libyaml composes nested values recursively on the stack of C, and a merge (`<<`) copies the values of aliases.
+    libyaml composes nested values recursively on the stack of C, and a merge (`<<`)
+    copies the values of aliases.
     """
     values = n_repeated = 0
     open_nodes: List[

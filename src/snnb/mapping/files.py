@@ -200,7 +200,8 @@ class MappingCost(Cost):
             f"{self.neurons:,} neurons on {cores:,} of the {hardware.cores_text} of "
             f"{hardware.name}, {hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
-            f"no mapping has fewer than {min_cores:,} cores, by the limit of {limit_name}",
+            f"no mapping has fewer than {min_cores:,} cores, by the limit of "
+            f"{limit_name}",
         ]
         n_empty = len(self.per_core["neurons"]) - cores
         if n_empty:

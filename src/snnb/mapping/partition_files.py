@@ -144,7 +144,8 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
         row = int(np.argmax(is_unavailable))
         x, y = place[row]
         raise InputError(
-            f"{path}: line {row + 1:,}: the core at {x} {y} of {hardware.name} is unavailable; choose another position"
+            f"{path}: line {row + 1:,}: the core at {x} {y} of {hardware.name} is "
+            "unavailable; choose another position"
         )
     order = np.argsort(position, kind="stable")
     is_repeated = np.diff(position[order]) == 0

@@ -93,8 +93,10 @@ class RouteCost(Document):
         float,
         Quantity("hops", unit="links", per="sample"),
     ] = Field(
-        description="Σ n(s) · Σ d(s, c) over c in D(s): links crossed if each core is "
-        "sent a separate spike; with `input_ports` also Σ n(i) · Σ d(i, c) over the input",
+        description=(
+            "Σ n(s) · Σ d(s, c) over c in D(s): links crossed if each core is sent a "
+            "separate spike; with `input_ports` also Σ n(i) · Σ d(i, c) over the input"
+        ),
     )
     hops_multicast: Annotated[
         float,
@@ -114,7 +116,10 @@ class RouteCost(Document):
         float,
         Quantity("latency of a spike, mean", prefixed, "ns"),
     ] = Field(
-        description="(d + 1) · router + d · link: mean over the spikes between cores [2, 3], and from ports",
+        description=(
+            "(d + 1) · router + d · link: mean over the spikes between cores [2, 3], "
+            "and from ports"
+        ),
     )
     latency_ns_max: Annotated[
         float,
@@ -167,7 +172,10 @@ class EnergyCost(Document):
         Quantity("energy", prefixed, "pJ", per="sample", short="energy"),
     ] = Field(
         default=None,
-        description="Σ events · their energies; of a description with energies of neurons or messages",
+        description=(
+            "Σ events · their energies; of a description with energies of neurons or "
+            "messages"
+        ),
     )
     network_energy_pj: Annotated[
         Optional[float],

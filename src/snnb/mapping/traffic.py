@@ -65,7 +65,8 @@ class MappableNetwork:
         """Return the network of a graph; without spike counts, raise `UsageError`."""
         if graph.recording is None:
             raise UsageError(
-                f"{graph.path} has no spike counts, which a mapping requires; create the graph of a simulation",
+                f"{graph.path} has no spike counts, which a mapping requires; create "
+                "the graph of a simulation",
             )
         if not graph.number_of_neurons():
             raise UsageError(f"{graph.path} has inputs but no neurons to map")

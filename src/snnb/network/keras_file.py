@@ -87,7 +87,8 @@ def write_model(
     """Write a model as Keras of TensorFlow 2.2 does with `model.save`, without times.
 
     `layers` are in topological order, the input first and the output last. For `levels`
-    see `read_levels`; `with_compilation` adds loss and metrics, as the toolbox has them.
+    see `read_levels`; `with_compilation` adds loss and metrics, as the toolbox has
+    them.
     """
     description = _describe_model(name, layers)
     with writing(path) as file:

@@ -358,9 +358,9 @@ def read_network(path: Path, *, with_training: bool = False) -> Network:
     """Read a parsed model, which Keras wrote with `model.save`, with all its weights.
 
     If the file has the group `spiking`, see `write_spiking`, that network is returned,
-    or with `with_training` the network of the Keras model, which is functional and has one
-    input. Raise `InputError` if the file is missing or damaged, or has a layer of an
-    unknown class, `ResourceError` if the neurons of a layer do not fit into memory.
+    or with `with_training` the network of the Keras model, which is functional and has
+    one input. Raise `InputError` if the file is missing or damaged, or has a layer of
+    an unknown class, `ResourceError` if the neurons of a layer do not fit into memory.
     """
     with reading(path) as file:
         try:

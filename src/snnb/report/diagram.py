@@ -88,7 +88,10 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             for number in (arrow.source, arrow.target)
         )
         if forward == 1:
-            line = f"M{x + BOX / 2:.1f} {y + TALL / 2:.1f}L{u + BOX / 2:.1f} {v - TALL / 2 - 6:.1f}"
+            line = (
+                f"M{x + BOX / 2:.1f} {y + TALL / 2:.1f}L{u + BOX / 2:.1f} "
+                f"{v - TALL / 2 - 6:.1f}"
+            )
             tip = f"M{u + BOX / 2 - 5:.1f} {v - TALL / 2 - 7:.1f}h10l-5 7z"
         else:
             # From side to side; a curve reaches three quarters of the way to its
@@ -109,7 +112,8 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             tip = f"M{u + side * 7:.1f} {v - 11:.1f}v10l{-side * 7} -5z"
         title = escape(
             printable(
-                f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}",
+                f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: "
+                f"{arrow.words}",
             ),
         )
         colour, width = (

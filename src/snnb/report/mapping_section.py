@@ -65,9 +65,11 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
         section = _layers(LayerCost.read(folder / COST), chip, all_mappings, words)
     else:
         words.append(
-            f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores.cores:,} cores of {chip} "
-            f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core shows its "
-            "number of neurons relative to the limit, its colours show its layers.",
+            f"Below, maps/{stamp}: {details.neurons:,} neurons on "
+            f"{details.cores.cores:,} cores of {chip} "
+            f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The "
+            "filled height of a core shows its number of neurons relative to the "
+            "limit, its colours show its layers.",
         )
         costs = Table(("cost", "value", "unit"), rows(details, COSTS), right=(1,))
         section = _neurons(Mapping.open(folder), all_mappings, costs, words)
@@ -197,8 +199,9 @@ def _layers(
         table.append((layer.name, str(layer.core), *numbers))
     paragraphs = [
         *words,
-        f"Below, maps of whole layers onto cores of {chip}: entries in the three memories of a core; "
-        "spikes from and to other cores and synaptic operations per sample.",
+        f"Below, maps of whole layers onto cores of {chip}: entries in the three "
+        "memories of a core; spikes from and to other cores and synaptic operations "
+        "per sample.",
     ]
     tables = [all_mappings, Table(head, table, right=(1, 2, 3, 4, 5, 6, 7))]
     figures = [Figure(embed_figure("layers on cores", plot_layers(cost)))]

@@ -168,8 +168,9 @@ def network_sections(
             ),
             populations,
             (3, 5, 6, 7),
-            f"{graph.number_of_neurons():,} neurons without the input. Rate: spikes per neuron and step. Silent: "
-            "neurons that never spiked. Traffic: spikes per step over all outgoing synapses of the population.",
+            f"{graph.number_of_neurons():,} neurons without the input. Rate: spikes "
+            "per neuron and step. Silent: neurons that never spiked. Traffic: spikes "
+            "per step over all outgoing synapses of the population.",
         ),
         _table(
             "projections",
@@ -179,8 +180,9 @@ def network_sections(
             ),
             projections,
             range(3, 12),
-            f"{graph.number_of_edges():,} synapses. Degrees are means; weights {weights_are}. Zero weights: "
-            "fraction of the kernel's elements; zero edges: fraction of the synapses whose weight or rate is 0.",
+            f"{graph.number_of_edges():,} synapses. Degrees are means; weights "
+            f"{weights_are}. Zero weights: fraction of the kernel's elements; zero "
+            "edges: fraction of the synapses whose weight or rate is 0.",
         ),
         Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
         _traffic(np.concatenate([np.empty(0), *spiking_traffic])),
@@ -189,11 +191,15 @@ def network_sections(
 
 def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:
     words = (
-        "A box is a population of neurons, an arrow a projection. The wider the arrow, the more spikes its synapses "
-        "carry in a time step; a grey arrow carries none. The stronger the colour of a box, the higher its mean rate."
+        "A box is a population of neurons, an arrow a projection. The wider the "
+        "arrow, the more spikes its synapses carry in a time step; a grey arrow "
+        "carries none. The stronger the colour of a box, the higher its mean rate."
     )
     if len(boxes) > MOST_BOXES or len(arrows) > MOST_ROWS:
-        words = f"{len(boxes):,} populations and {len(arrows):,} projections are too many to draw."
+        words = (
+            f"{len(boxes):,} populations and {len(arrows):,} projections are too many "
+            "to draw."
+        )
         return Section("network", "The network", [words])
     return Section("network", "The network", [words], [Figure(diagram(boxes, arrows))])
 
@@ -241,8 +247,9 @@ def _traffic(traffic: np.ndarray) -> Section:
     )
     half, ninety_percent = n_neurons / traffic.size
     words = (
-        f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
-        f"{ninety_percent:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
+        f"Half of the traffic comes from {half:.1%} of the neurons with outgoing "
+        f"synapses, and 90 % of it from {ninety_percent:.1%}. Traffic of a neuron: "
+        "its spikes per step times its out-degree."
     )
     figure = _histogram(traffic, "traffic of a neuron (spikes per step)", "never spike")
     return Section("traffic", "Traffic", [words], [figure])

@@ -46,7 +46,8 @@ def overview_section(
             ),
         )
     words = [
-        f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}.",
+        f"Created {local_time(run.manifest.run.created_utc)} with snnb "
+        f"{run.manifest.run.snnb_version}.",
     ]
     warnings = (
         []

@@ -105,7 +105,8 @@ def simulation_sections(
     ]
     if statistics.classifies and statistics.readout_accuracy is not None:
         summary.append(
-            f"Of the two accuracies, {QUOTED[simulation.record.details.output_coding]}.",
+            "Of the two accuracies, "
+            f"{QUOTED[simulation.record.details.output_coding]}.",
         )
     picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.quoted_confusion
@@ -140,7 +141,8 @@ def simulation_sections(
         ]
         if random and activations:
             about.append(
-                f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.",
+                f"The spikes of {', '.join(random)}, a softmax layer, are drawn at "
+                "random.",
             )
         sections.append(activations_section(rates, activations, about))
     return sections
@@ -178,8 +180,9 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         else "negative values are red"
     )
     words = (
-        f"Sample {first_sample}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
-        f"steps. Rows are positions, row by row of the sensor; {colours}."
+        f"Sample {first_sample}, input {times(sample.shape)}: {entries:,} entries "
+        f"other than 0 in {duration:,} time steps. Rows are positions, row by row of "
+        f"the sensor; {colours}."
     )
     picture = embed_figure(
         f"input of sample {first_sample} by time step",
@@ -216,7 +219,8 @@ def confusion_section(
         plot_confusion(cells, names),
     )
     words = [
-        f"Rows are the classes, columns the predictions of the {predictor} after the last step.",
+        f"Rows are the classes, columns the predictions of the {predictor} after the "
+        "last step.",
     ]
     tables = (
         [Table(("class", "taken for", "samples"), table_rows, right=(2,))]
@@ -248,8 +252,9 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
         for name, values in rates.items()
     ]
     words = (
-        "Neurons (logarithmic) by firing rate in spikes per time step, in the mean over all samples. Silent neurons "
-        "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
+        "Neurons (logarithmic) by firing rate in spikes per time step, in the mean "
+        "over all samples. Silent neurons never spiked, saturated neurons have a rate "
+        "of at least 1: a spike in every time step."
     )
     table = Table(
         ("population", "mean rate", "silent", "saturated"),
@@ -264,9 +269,10 @@ def _operations(statistics: SimulationStatistics) -> Section:
     """Return the section about operations, energies and the metrics of NeuroBench."""
     operations = [(row.title, row.measure) for row in rows(statistics, OPERATIONS)]
     words = (
-        "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a multiply-accumulate and 0.9 pJ an "
-        "addition, without memory accesses, leak, biases and updates of neurons. Updates, sparsities and footprint "
-        "are defined by NeuroBench (Yik et al. 2025)."
+        "Energies are those of the arithmetic in 45 nm (Horowitz 2014), 4.6 pJ a "
+        "multiply-accumulate and 0.9 pJ an addition, without memory accesses, leak, "
+        "biases and updates of neurons. Updates, sparsities and footprint are defined "
+        "by NeuroBench (Yik et al. 2025)."
     )
     return Section(
         "operations",
@@ -291,7 +297,8 @@ def _activations(
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, [
-            "The test set has changed since the simulation, so the activations cannot be computed.",
+            "The test set has changed since the simulation, so the activations cannot "
+            "be computed.",
         ]
     # Activations are quantised and clipped as in training.
     network = read_network(unaltered(run, parsed_path)).as_trained(
@@ -303,8 +310,9 @@ def _activations(
         bounded_output = replace(output, activation="relu", max_value=1.0)
         network = network.with_populations([bounded_output])
         clip_text = (
-            f" Activations of {output.name} are clipped to [0, 1] in sample_operations sample: the "
-            "spikes of an output neuron represent no other values."
+            f" Activations of {output.name} are clipped to [0, 1] in "
+            "sample_operations sample: the spikes of an output neuron represent no "
+            "other values."
         )
     samples = _samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
@@ -316,10 +324,11 @@ def _activations(
         else f"the first {samples:,} of {params.samples:,}"
     )
     return activations, [
-        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
-        f"without spikes, over {selection} simulated samples. Vertical: its firing rate in spikes per step. On the "
-        "grey line both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the "
-        f"neurons of the layer.{clip_text}",
+        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a "
+        f"neuron of the converted network without spikes, over {selection} simulated "
+        "samples. Vertical: its firing rate in spikes per step. On the grey line both "
+        "are equal. The stronger the colour, the more neurons. The correlation is "
+        f"Pearson's over the neurons of the layer.{clip_text}",
     ]
 
 

@@ -121,8 +121,8 @@ def default_parameters(run: RunDirectory) -> ByStage:
 def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
     """Return the parameters of each result that are not equal in all results, in the order of the stages.
 
-    Keys are parameter names, preceded by the stage where several stages have a parameter of that name (`train seed`);
-    a setting of the model is `settings dropout`.
+    Keys are parameter names, preceded by the stage where several stages have a
+    parameter of that name (`train seed`); a setting of the model is `settings dropout`.
     """
     flat: List[Dict[Tuple[str, str], JsonValue]] = []
     for result in results:
@@ -249,11 +249,14 @@ class Compared(Document):
     label: Optional[str]
     differs: Dict[
         str, JsonValue
-    ]  # parameters that are not equal in all simulations; of a single one, not the defaults
+        # Parameters that are not equal in all simulations; of a single one, not the
+        # defaults
+    ]
     statistics: Union[SimulationStatistics, GraphTraffic]
     fidelity: Optional[
         Fidelity
-    ]  # accuracy without spikes after each change by the conversion; None without changes
+        # Accuracy without spikes after each change by the conversion; None without changes
+    ]
     neurons: Annotated[int, NEURONS]
     mappings: List[MappingSummary]
 
@@ -263,7 +266,8 @@ class Compared(Document):
         return values(self)
 
 
-# Rows of the table: of the trained network, below which stand the changes by the conversion, and of the simulation
+# Rows of the table: of the trained network, below which stand the changes by the
+# conversion, and of the simulation
 TRAINED = view(
     "num_samples",
     "ann_accuracy",
@@ -315,10 +319,12 @@ def prefixes(summaries: Sequence[Compared]) -> List[str]:
 def names_apart(summaries: Sequence[Compared]) -> List[str]:
     """Return a distinct name for each simulation: its label, or without a label the differing parameters.
 
-    Equal names are followed by the stamp. With several runs, the name of the run comes first.
+    Equal names are followed by the stamp. With several runs, the name of the run comes
+    first.
     """
     names = [
-        f"{prefix} {summary.label or in_words(summary.differs if len(summaries) > 1 else {})}".strip().rstrip(
+        f"{prefix} "
+        f"{summary.label or in_words(summary.differs if len(summaries) > 1 else {})}".strip().rstrip(
             ":"
         )
         for prefix, summary in zip(prefixes(summaries), summaries)
@@ -332,7 +338,8 @@ def names_apart(summaries: Sequence[Compared]) -> List[str]:
 def compare(places: Sequence[str]) -> List[Compared]:
     """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run.
 
-    In a run that begins with an external graph, the graph takes the place of simulations.
+    In a run that begins with an external graph, the graph takes the place of
+    simulations.
     """
     selected_stamps: Dict[
         Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]

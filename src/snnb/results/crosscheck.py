@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
 ROUNDING = 1e-9  # relative
-# Parts of the energy: events of a description, and components of SANA-FE, which has no energy of routers
+# Parts of the energy: events of a description, and components of SANA-FE, which has no
+# energy of routers
 PARTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "synapses": (("synapse",), ("synapse", "dendrite")),
     "neurons": (("neuron_inactive", "neuron_active", "spike"), ("soma",)),
@@ -91,7 +92,8 @@ class Crosscheck(Document):
     simulator: Simulator
     stamp: str  # stamp of the graph
     samples: int
-    recorded: bool  # whether the spikes of each sample were known, not only their sums over all samples
+    # Whether the spikes of each sample were known, not only their sums over all samples
+    recorded: bool
     populations: Tuple[CountDifference, ...]
     chip: Optional[ChipCheck]  # costs of a mapping
 
@@ -125,19 +127,20 @@ def crosscheck(
     """
     if run.manifest.run.imported:
         raise UsageError(
-            f"{run.path} contains an external graph without neuron model and input, which cannot be simulated; "
-            "crosscheck the graph of a simulation"
+            f"{run.path} contains an external graph without neuron model and input, "
+            "which cannot be simulated; crosscheck the graph of a simulation"
         )
     if map is not None and (simulator != "sanafe" or samples is not None):
         raise UsageError(
-            "--map goes with --with sanafe, and compares all recorded samples; omit --samples"
+            "--map goes with --with sanafe, and compares all recorded samples; omit "
+            "--samples"
         )
     mapping = None if map is None else load_mapping(run, map, graph)
     recorded_steps = None if mapping is None else mapping.cost.recorded
     if mapping is not None and recorded_steps is None:
         raise UsageError(
-            f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
-            "simulate with --record-spikes"
+            f"mapping {map} has no costs of recorded samples: give hardware with "
+            "energies or times of events, and simulate with --record-spikes"
         )
     stamp = chosen_graph(
         run, graph if mapping is None else mapping.cost.graph, say, "crosscheck"
@@ -145,7 +148,8 @@ def crosscheck(
     simulation = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulation is None:
         raise UsageError(
-            f"graph {stamp} has no simulation in this run to compare with; make the graph of one"
+            f"graph {stamp} has no simulation in this run to compare with; make the "
+            "graph of one"
         )
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
@@ -263,12 +267,13 @@ def _expected(
     samples = samples_asked or n_recorded or available
     if samples > available:
         raise UsageError(
-            f"--samples {samples}: the simulation has {available} samples; give at most that many"
+            f"--samples {samples}: the simulation has {available} samples; give at "
+            "most that many"
         )
     if simulation.input == "poisson" and not n_recorded and samples_asked is None:
         raise UsageError(
-            "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples "
-            "again, or simulate with --record-spikes"
+            "the Poisson spikes of the input were not recorded; give --samples N to "
+            "simulate the first N samples again, or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
     counted_from, duration = graph.recording.warm_up, graph.latency
@@ -279,7 +284,8 @@ def _expected(
         times = folder / SPIKE_TIMES
         if single and samples > n_recorded:
             say(
-                f"crosscheck: simulates the first {samples} of {available} samples again, to obtain spike times"
+                f"crosscheck: simulates the first {samples} of {available} samples "
+                "again, to obtain spike times"
             )
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
@@ -317,8 +323,9 @@ def simulate_again(
     assert record is not None
     if record.details.engine == "toolbox":
         raise UsageError(
-            f"--samples {samples}: the engine toolbox does not record spikes of single samples; compare all "
-            f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
+            f"--samples {samples}: the engine toolbox does not record spikes of "
+            f"single samples; compare all {record.params.samples} samples, or "
+            f"simulate with another engine and --record-spikes {samples}"
         )
     alone = {
         "samples": samples,
@@ -361,9 +368,10 @@ def inputs_of(
 ) -> Union[np.ndarray, StepInputs]:
     """Return the input of the first samples of a simulation, given the numbers of samples and time steps as `shape`.
 
-    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes, which are read from `spike_times`,
-    are bool, shape (samples, inputs, steps). Numbers of events and currents of each step are read when they are used.
-    Raise `InputError` if the samples have changed.
+    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes,
+    which are read from `spike_times`, are bool, shape (samples, inputs, steps). Numbers
+    of events and currents of each step are read when they are used. Raise `InputError`
+    if the samples have changed.
     """
     samples, steps = shape
     path = run.path / (simulation.samples_file or SAMPLES[0])
@@ -373,7 +381,8 @@ def inputs_of(
         or simulation.pixel_scale is None
     ):
         raise InputError(
-            f"{path} is not the file that was simulated; prepare the data set as it was then, or simulate again"
+            f"{path} is not the file that was simulated; prepare the data set as it "
+            "was then, or simulate again"
         )
     first_sample = simulation.first_sample
     if simulation.input in ("events", "steps"):
@@ -455,9 +464,11 @@ def refuse_differences(
         figure.name == "axons and links" for figure in differing
     ):
         say(
-            "crosscheck: axons and links differ: SANA-FE treats links between chips as any other"
+            "crosscheck: axons and links differ: SANA-FE treats links between chips "
+            "as any other"
         )
     else:
         raise VerificationError(
-            f"{names} of mapping {check.mapping} differ in SANA-FE, although all spikes are equal; please report it"
+            f"{names} of mapping {check.mapping} differ in SANA-FE, although all "
+            "spikes are equal; please report it"
         )

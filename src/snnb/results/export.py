@@ -43,8 +43,9 @@ def current_graph(
 ) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
-    In a run that begins with an external graph it is that graph. In a run without simulations it is the graph of the
-    weights, or None if that does not exist. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
+    In a run that begins with an external graph it is that graph. In a run without
+    simulations it is the graph of the weights, or None if that does not exist. The run
+    is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
@@ -81,8 +82,9 @@ def export_graph(
 ) -> "Export":
     """Write a graph of the run in another format.
 
-    `graph` is its stamp, or `weights`; by default the graph of the current simulation, made if it is missing. `output`
-    is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
+    `graph` is its stamp, or `weights`; by default the graph of the current simulation,
+    made if it is missing. `output` is outside of runs; by default
+    `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
     from snnb.formats.request import DEFAULTS, Request
@@ -105,7 +107,8 @@ def export_graph(
             raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
         if graph_of_run.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError(
-                "--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it"
+                "--rate-unit: the spikes of the graph are assumed, so there are no "
+                "rates; omit it"
             )
         if graph_of_run.assumed_spikes:
             say(f"export: {ASSUMED}")
@@ -181,8 +184,8 @@ def load_mapping(
         )
     if record.details.mesh is None:
         raise UsageError(
-            f"--map {stamp}: each layer has one core of {record.details.hardware}, which has no mesh; give a mapping "
-            "onto a chip with one"
+            f"--map {stamp}: each layer has one core of {record.details.hardware}, "
+            "which has no mesh; give a mapping onto a chip with one"
         )
     stale = stale_reason(run, record, {})
     if stale is not None:
@@ -190,7 +193,8 @@ def load_mapping(
             ["--run-dir", str(run.path), "--hardware", str(record.params.hardware)]
         )
         raise UpstreamError(
-            f"mapping {stamp} is stale: {stale}; map again with `snnb map {command_options} --graph {record.details.graph}`"
+            f"mapping {stamp} is stale: {stale}; map again with `snnb map "
+            f"{command_options} --graph {record.details.graph}`"
         )
     return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
 
@@ -198,7 +202,8 @@ def load_mapping(
 def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     """Return the neurons of a graph on the cores of an architecture of SANA-FE.
 
-    The neurons that a mapping counts as active in every time step are updated in each, whatever their potential.
+    The neurons that a mapping counts as active in every time step are updated in each,
+    whatever their potential.
     """
     import yaml
 
@@ -213,8 +218,9 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     )
     if fullest > hardware.neurons_per_core:
         raise UsageError(
-            f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, and {hardware.name} takes "
-            f"{hardware.neurons_per_core:,}; give a valid mapping"
+            f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, "
+            f"and {hardware.name} takes {hardware.neurons_per_core:,}; give a valid "
+            "mapping"
         )
     tile, core = address_of(mapping.place, hardware.mesh, hardware.tile or (1, 1))
     return OnCores(

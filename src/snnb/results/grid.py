@@ -13,7 +13,8 @@ from snnb.stages.stage import Given
 from snnb.stages.synonyms import SYNONYMS
 
 GRID_STAGES = ("train", "parse", "simulate")  # stages whose options can be in a grid
-CHIPS = "hardware"  # option of `map` that can be in a grid: each simulation is mapped onto each chip
+# Option of `map` that can be in a grid: each simulation is mapped onto each chip
+CHIPS = "hardware"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Point:
     """A value of each axis."""
 
     values: Dict[str, object]  # by title of the axis
-    given: Given  # all options by stage: of the grid, and options that are equal for all points
+    # All options by stage: of the grid, and options that are equal for all points
+    given: Given
     hardware: Optional[str] = None  # name or file of the chip
 
 
@@ -58,15 +60,16 @@ def axes_of(
 ) -> List[Axis]:
     """Return an axis for each option and its values.
 
-    An option that several stages have is the option of the last one, unless the stage precedes it: `train.seed`. Values
-    may be text. Raise `UsageError` if an option or value is not valid or given twice, or also in `options_given`, outside the
-    grid.
+    An option that several stages have is the option of the last one, unless the stage
+    precedes it: `train.seed`. Values may be text. Raise `UsageError` if an option or
+    value is not valid or given twice, or also in `options_given`, outside the grid.
     """
     axes: List[Axis] = []
     for title, values in grid:
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise UsageError(
-                f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]"
+                f"grid: {title}: {values!r} is not a list of values; give one as in "
+                f"[{values!r}]"
             )
         entries = list(values)
         text = f"{title}={','.join(map(str, entries))}"
@@ -76,12 +79,14 @@ def axes_of(
             for earlier_axis in axes
         ):
             raise UsageError(
-                f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once"
+                f"--grid {text}: {axis.name} is in the grid twice; give all of its "
+                "values at once"
             )
         if axis.name in options_given.get(axis.stage, {}):
             option = option_name(STAGES[axis.stage].kind.params, axis.name)
             raise UsageError(
-                f"--grid {text}: {option} is also given outside the grid; give it in one place"
+                f"--grid {text}: {option} is also given outside the grid; give it in "
+                "one place"
             )
         axes.append(axis)
     if not axes:
@@ -101,13 +106,15 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in GRID_STAGES:
         raise UsageError(
-            f"--grid {text}: the options of {', '.join(GRID_STAGES)} can be in a grid, not options of {before!r}"
+            f"--grid {text}: the options of {', '.join(GRID_STAGES)} can be in a "
+            f"grid, not options of {before!r}"
         )
     stage, name = _option(text, name, (before,) if dot else GRID_STAGES)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
         raise UsageError(
-            f"--grid {text}: {name} does not change the results; give it outside of --grid"
+            f"--grid {text}: {name} does not change the results; give it outside of "
+            "--grid"
         )
     if flag_of(kind, name).repeated:
         raise UsageError(

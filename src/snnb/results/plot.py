@@ -75,7 +75,8 @@ def _training(run: RunDirectory, folder: Path) -> Figure:
     metrics, history = read_training(run, folder.name)
     if not has_history(metrics, history):
         raise InputError(
-            f"{run.path} has no history of a training: the network was trained with another program"
+            f"{run.path} has no history of a training: the network was trained with "
+            "another program"
         )
     return plot_training(metrics, history, run.model)
 
@@ -115,7 +116,8 @@ def _mapping(run: RunDirectory, folder: Path, name: str) -> Figure:
     mapping = Mapping.open(folder)
     if name == "events" and mapping.cost.energy_by_event_pj is None:
         raise InputError(
-            f"{mapping.hardware.name} has no energies of events, so there is nothing to plot"
+            f"{mapping.hardware.name} has no energies of events, so there is nothing "
+            "to plot"
         )
     draw: Callable[[Mapping], Figure] = getattr(plots, f"plot_{name}")
     return draw(mapping)

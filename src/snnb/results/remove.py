@@ -25,7 +25,8 @@ def plan_removal(
 ) -> Removal:
     """Return the results to remove, named by stamp or by directory, such as `graphs/<stamp>`.
 
-    `with_dependents` also removes the results made from them; otherwise raise `UsageError` if there are any.
+    `with_dependents` also removes the results made from them; otherwise raise
+    `UsageError` if there are any.
     """
     records = run.records()
     selected_results = list(
@@ -34,8 +35,9 @@ def plan_removal(
     dependents = _dependents(records, selected_results)
     if dependents and not with_dependents:
         raise UsageError(
-            f"{', '.join(selected_results)}: {', '.join(dependents)} {'was' if len(dependents) == 1 else 'were'} made from it; "
-            "give --with-dependents to remove them too, or remove them first"
+            f"{', '.join(selected_results)}: {', '.join(dependents)} "
+            f"{'was' if len(dependents) == 1 else 'were'} made from it; give "
+            "--with-dependents to remove them too, or remove them first"
         )
     directories = [
         directory
@@ -60,7 +62,8 @@ def carry_out(
 ) -> None:
     """Remove the planned results under the lock of the run; after an error nothing has changed.
 
-    Raise `UsageError` if another process has meanwhile made a result from it, or removed a part of it.
+    Raise `UsageError` if another process has meanwhile made a result from it, or
+    removed a part of it.
     """
     with run.locked(wait=wait, say=say):
         plan_removal(run, removal.removed)
@@ -71,7 +74,8 @@ def carry_out(
 def _directory_named(run: RunDirectory, name: str) -> str:
     """Return the directory of the result that a user names by its stamp or as `graphs/<stamp>`.
 
-    A simulation and the graph made from it have the same stamp, which alone names the simulation.
+    A simulation and the graph made from it have the same stamp, which alone names the
+    simulation.
     """
     records, directory_name = run.records(), name.rstrip("/")
     many = [kind.directory for kind in run.kinds if kind.names is not None]
@@ -85,10 +89,12 @@ def _directory_named(run: RunDirectory, name: str) -> str:
             for word in (kind.name, kind.directory)
         ]:
             raise UsageError(
-                f"{directory_name} is not a result that can be removed from a run; `--force` recreates it"
+                f"{directory_name} is not a result that can be removed from a run; "
+                "`--force` recreates it"
             )
         raise UsageError(
-            f"{directory_name}: not in the run; there are: {', '.join(results) or 'none yet'}"
+            f"{directory_name}: not in the run; there are: "
+            f"{', '.join(results) or 'none yet'}"
         )
     if set(matches[1:]) - set(_dependents(records, matches[:1])):
         raise UsageError(

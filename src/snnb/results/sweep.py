@@ -1,10 +1,12 @@
 """`sweep`: a simulation for each point of a grid of options.
 
-A point is simulated in the run if its training and conversion have the parameters that they have in the run: those
-of the run's options, else the defaults. All other points are simulated in one separate run, `sweep/points`, which has
-a copy of the data set. Its options, its training and its conversion are those of the latest point; the training and
-conversion of every point are kept in a run without a data set, such as `sweep/percentile=99.0`. Results that are up to
-date are not computed again, so an interrupted sweep continues. The options of the run do not change.
+A point is simulated in the run if its training and conversion have the parameters that
+they have in the run: those of the run's options, else the defaults. All other points
+are simulated in one separate run, `sweep/points`, which has a copy of the data set. Its
+options, its training and its conversion are those of the latest point; the training and
+conversion of every point are kept in a run without a data set, such as
+`sweep/percentile=99.0`. Results that are up to date are not computed again, so an
+interrupted sweep continues. The options of the run do not change.
 """
 
 import re
@@ -86,16 +88,19 @@ def sweep(
 
     The options of the run do not change.
 
-    An interrupted sweep continues: a simulation of the present data set and training that has the options of a point
-    is used for it. The table has the rows of all completed points.
+    An interrupted sweep continues: a simulation of the present data set and training
+    that has the options of a point is used for it. The table has the rows of all
+    completed points.
 
-    The run is locked. `options_given` are options by stage that are the same for all points. An option that is not given has
-    the value that the run remembers. The points are returned in the order of the grid; the last axis changes fastest.
+    The run is locked. `options_given` are options by stage that are the same for all
+    points. An option that is not given has the value that the run remembers. The points
+    are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
         raise UsageError(
-            f"{run.path} contains an external graph, but a sweep simulates a network; map the graph onto each chip "
-            "with `snnb map`, and list the mappings with `snnb compare`"
+            f"{run.path} contains an external graph, but a sweep simulates a network; "
+            "map the graph onto each chip with `snnb map`, and list the mappings with "
+            "`snnb compare`"
         )
     points = [
         replace(point, given=options_with_effect(run, point.given))
@@ -113,7 +118,8 @@ def sweep(
     )
     notes: List[
         List[str]
-    ] = []  # by point: messages about options of the run that are not valid with its options
+        # By point: messages about options of the run that are not valid with its options
+    ] = []
     for point in points:
         notes.append([])
         options = merge_with_run(run, point.given, say=notes[-1].append)
@@ -131,7 +137,8 @@ def sweep(
     )
     if difference is not None:
         raise UsageError(
-            f"the points would differ in an option outside the grid ({difference}); give it for all points"
+            f"the points would differ in an option outside the grid ({difference}); "
+            "give it for all points"
         )
     done: List[SweepPoint] = []
     with ExitStack() as stack:
@@ -141,7 +148,8 @@ def sweep(
             )
         for number, point in enumerate(points, 1):
             say(
-                f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
+                f"sweep: {number} of {len(points)}: "
+                f"{in_words(cast('Dict[str, JsonValue]', point.values))}"
             )
             home, result = _simulate_point(run, point, axes, say=say_news, bar=bar)
             stamp = result.directory.name

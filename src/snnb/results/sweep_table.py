@@ -57,7 +57,8 @@ class SweepPoint(Document):
     ran: Optional[bool] = (
         None  # whether the simulation was made now; None: the point is from the table
     )
-    run: str  # run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
+    # Run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
+    run: str
     simulation: str  # stamp
     summary: SimulationSummary
     chip: Optional[ChipCost] = None
@@ -235,7 +236,8 @@ def point_table(points: Sequence[SweepPoint]) -> PointTable:
 def option_titles(points: Sequence[SweepPoint]) -> List[str]:
     """Return the columns of the options of the grid; the chip comes first.
 
-    A chip has its name, unless two values of `hardware` are files of chips with equal names.
+    A chip has its name, unless two values of `hardware` are files of chips with equal
+    names.
     """
     titles = [title for title in points[0].values if title != CHIPS]
     if CHIPS not in points[0].values:

@@ -21,15 +21,17 @@ class Verification(Document):
     problems: List[str]  # files that are missing or changed, one line each
     damaged: List[
         str
-    ]  # stages that these files belong to, in order; for one of several results, its directory
+        # Stages that these files belong to, in order; for one of several results, its
+        # directory
+    ]
     notes: List[str]  # differences that are not damage, one line each
 
 
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash all recorded files and compare.
 
-    A changed or missing file outside the run is only a note, as is the state of a result that is not up to date.
-    `progress` counts bytes.
+    A changed or missing file outside the run is only a note, as is the state of a
+    result that is not up to date. `progress` counts bytes.
     """
     problems: List[str] = []
     notes: List[str] = []

@@ -124,12 +124,14 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
             holder = holder_of(directory)
             if not wait:
                 raise UpstreamError(
-                    f"{directory} is in use by {holder}; wait for it, or omit --no-wait",
+                    f"{directory} is in use by {holder}; wait for it, or omit "
+                    "--no-wait",
                 )
             if _waits_for_this(directory):
                 raise UsageError(
-                    f"{directory} is in use by {holder}, which has started this command: waiting for it would not end; "
-                    "call snnb under `if __name__ == '__main__':` in a script that snnb imports",
+                    f"{directory} is in use by {holder}, which has started this "
+                    "command: waiting for it would not end; call snnb under `if "
+                    "__name__ == '__main__':` in a script that snnb imports",
                 )
             say(f"waiting for {directory}, in use by {holder}")
             while not _acquire(descriptor):
@@ -200,7 +202,8 @@ class RunDirectory:
         """Open an existing run directory; raise `InputError` if it has no valid manifest."""
         if not os.path.lexists(path / manifest.NAME):
             raise InputError(
-                f"{path} is not a run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one",
+                f"{path} is not a run directory: it has no {manifest.NAME}; `snnb run "
+                "--run-dir` makes one",
             )
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
@@ -229,8 +232,9 @@ class RunDirectory:
             ]
             if foreign:
                 raise UsageError(
-                    f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is not a run; "
-                    "give --run-dir a folder that is empty or does not exist",
+                    f"{path} holds {min(foreign)} but no {manifest.NAME}, so it is "
+                    "not a run; give --run-dir a folder that is empty or does not "
+                    "exist",
                 )
             with locked(path, wait=wait, say=say):
                 # Another process may have written it first
@@ -438,7 +442,8 @@ class RunDirectory:
             sibling = place.with_name(prefix + place.name)
             if os.path.lexists(sibling):
                 raise InputError(
-                    f"{sibling} was not written by `snnb` and would be lost; move it away",
+                    f"{sibling} was not written by `snnb` and would be lost; move it "
+                    "away",
                 )
         change = Journal(seal=self._seal(), replaced={relative: place.exists()})
         note = f"{relative} is complete and recorded nevertheless"
@@ -515,12 +520,14 @@ class RunDirectory:
         except UpstreamError:
             holder = holder_of(self.path)
             say(
-                f"{self.path} is in use by {holder}; the output may describe an incomplete stage",
+                f"{self.path} is in use by {holder}; the output may describe an "
+                "incomplete stage",
             )
         except (OSError, InputError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else error
             say(
-                f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})",
+                "a stage was interrupted; the next `snnb` command that may write here "
+                f"restores the run ({reason})",
             )
 
     def recover(self, say: Say = say_nothing) -> None:

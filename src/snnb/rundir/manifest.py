@@ -79,10 +79,12 @@ D = TypeVar("D", bound=Record)
 class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder has one record of its files that are not hidden. `sha256` is the hash of a line `sha256  path`
-    for each file, in the order of the parts of the relative paths; `size_bytes` is the sum of the sizes, and `files`
-    the number of files; `listing` is the hash of names, sizes and modification times. While the listing is the same,
-    no file is read again. A link counts as a file whose content is the path in it.
+    An external folder has one record of its files that are not hidden. `sha256` is the
+    hash of a line `sha256  path` for each file, in the order of the parts of the
+    relative paths; `size_bytes` is the sum of the sizes, and `files` the number of
+    files; `listing` is the hash of names, sizes and modification times. While the
+    listing is the same, no file is read again. A link counts as a file whose content is
+    the path in it.
     """
 
     path: str
@@ -288,7 +290,8 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; {OTHER_VERSION}",
+            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads "
+            f"{SCHEMA_VERSION}; {OTHER_VERSION}",
         )
     kind = manifest_type(kinds)
     try:
@@ -305,7 +308,8 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):
                 raise InputError(
-                    f"{path}: output {file.path[:200]!r} is not in {directory}/; {ADVICE}",
+                    f"{path}: output {file.path[:200]!r} is not in {directory}/; "
+                    f"{ADVICE}",
                 )
     return content
 
@@ -367,7 +371,8 @@ def refuse_unsealed(text: str, path: Path) -> None:
         else "has no checksum in its last line"
     )
     raise InputError(
-        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line `{SEAL}{digest}`",
+        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line "
+        f"`{SEAL}{digest}`",
     )
 
 

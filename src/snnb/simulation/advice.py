@@ -120,9 +120,9 @@ def conversion_fault(
         suspect = f"the conversion or --duration {settings.duration}"
     return [
         f"the accuracy of {spiking:.1%} is chance, and the trained network has "
-        f"{trained_accuracy:.1%} on the same samples: {suspect} is at fault, not the labels; "
-        "`snnb report` shows, under Activation and rate, the first layer whose rates "
-        "do not follow its activations"
+        f"{trained_accuracy:.1%} on the same samples: {suspect} is at fault, not the "
+        "labels; `snnb report` shows, under Activation and rate, the first layer "
+        "whose rates do not follow its activations"
     ]
 
 
@@ -310,8 +310,8 @@ def _conversion_loss(
 ) -> str:
     """Return the beginning of an advice: what the conversion loses without spikes.
 
-    It is a part of `lost` only if both are of the same samples, those from `first_step` on.
-    Empty if the conversion loses less than a point.
+    It is a part of `lost` only if both are of the same samples, those from `first_step`
+    on. Empty if the conversion loses less than a point.
     """
     if fidelity is None or not fidelity.classifies or fidelity.loss < LEAST_LOSS:
         return ""

@@ -72,7 +72,10 @@ class SimulationSettings(Options):
         ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"}),
     ] = Field(
         default="constant",
-        description="Input coding: constant current, Poisson spikes, events, or a current per time step.",
+        description=(
+            "Input coding: constant current, Poisson spikes, events, or a current per "
+            "time step."
+        ),
     )
     input_rate: Annotated[int, Flag(panel=INPUT), ToolboxKey("input", "input_rate")] = (
         Field(
@@ -204,7 +207,8 @@ def refuse_unsuitable(
         refused_kind = next((kind for kind, applies in kinds.items() if applies), None)
         if refused_kind is not None:
             raise InputError(
-                f"the toolbox cannot simulate {refused_kind} network: use --engine tensorflow or event",
+                f"the toolbox cannot simulate {refused_kind} network: use --engine "
+                "tensorflow or event",
             )
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
@@ -215,7 +219,8 @@ def refuse_unsuitable(
         )
     if is_calibrated and settings.initial_potential:
         raise UsageError(
-            "--initial-potential: a calibrated network defines its initial potentials; omit it",
+            "--initial-potential: a calibrated network defines its initial "
+            "potentials; omit it",
         )
     if has_windows and settings.warm_up:
         raise UsageError(

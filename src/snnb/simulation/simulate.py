@@ -84,9 +84,9 @@ def simulate(
     `events` or `steps`. Poisson input and integer networks need pixels in [0, 1]. `y`
     are their class ids, int64 (samples,). `num_classes` is None for a network that
     reproduces its input; `output_scale` is the activation of its output at a rate of 1.
-    The analogue network is `trained_network`, or by default the parsed model, which computes
-    the same unless the conversion replaced max pooling; `fidelity` describes the
-    changes by the conversion. `multiply_accumulates` is the number of those of the
+    The analogue network is `trained_network`, or by default the parsed model, which
+    computes the same unless the conversion replaced max pooling; `fidelity` describes
+    the changes by the conversion. `multiply_accumulates` is the number of those of the
     trained network.
 
     Raise `UsageError` for options that do not suit the network or the engine,

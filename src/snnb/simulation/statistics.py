@@ -119,7 +119,8 @@ class SimulationStatistics(SimulationSummary):
     ] = Field(
         default=None,
         description=(
-            "4.6 pJ · multiply-accumulates of the trained network; not of a network from a NIR file"
+            "4.6 pJ · multiply-accumulates of the trained network; not of a network "
+            "from a NIR file"
         ),
     )
     synapses: Annotated[int, SYNAPSES] = Field(

@@ -61,7 +61,8 @@ class SimulationSummary(Document):
     ] = Field(
         default=None,
         description=(
-            "of the class with the largest accumulated input of the output layer; not of the engine `toolbox`"
+            "of the class with the largest accumulated input of the output layer; not "
+            "of the engine `toolbox`"
         ),
     )
     readout_accuracy_interval_95: Annotated[
@@ -69,7 +70,10 @@ class SimulationSummary(Document):
         Quantity("read-out accuracy, 95 %", percents),
     ] = Field(
         default=None,
-        description="its interval, if the spikes of the output are random, so that it is to be quoted",
+        description=(
+            "its interval, if the spikes of the output are random, so that it is to be "
+            "quoted"
+        ),
     )
     snn_accuracy: Annotated[
         Accuracy,
@@ -82,7 +86,8 @@ class SimulationSummary(Document):
     ] = Field(
         default=None,
         description=(
-            "of the class with most spikes; a sample without output spikes counts as wrong, as in the toolbox"
+            "of the class with most spikes; a sample without output spikes counts as "
+            "wrong, as in the toolbox"
         ),
     )
     snn_accuracy_interval_95: Annotated[
@@ -114,10 +119,16 @@ class SimulationSummary(Document):
         description="steps until a sample has passed all layers",
     )
     interval_steps: Annotated[int, SAMPLE_INTERVAL] = Field(
-        description="steps from one sample to the next; shorter than the latency with separated firing only",
+        description=(
+            "steps from one sample to the next; shorter than the latency with "
+            "separated firing only"
+        ),
     )
     mean_rate: Annotated[float, MEAN_RATE] = Field(
-        description="spikes of all populations but the input ÷ (neurons · counted steps · samples)",
+        description=(
+            "spikes of all populations but the input ÷ (neurons · counted steps · "
+            "samples)"
+        ),
     )
     synaptic_operations_per_sample: Annotated[float, ADDITIONS] = Field(
         description=(

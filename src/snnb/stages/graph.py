@@ -83,23 +83,31 @@ class GraphParams(Options):
     )
     pool_weight: Literal["mean", "one"] = Field(
         default="mean",
-        description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
+        description=(
+            "Weight of an average-pooling synapse: mean (1 / window size, as "
+            "simulated), or one."
+        ),
     )
     from_file: Annotated[
         Optional[Annotated[Path, AfterValidator(_absolute)]],
         Flag(name="--from", metavar="FILE", panel=FOREIGN),
     ] = Field(
         default=None,
-        description="External graph that starts a run (no model): MODEL_graph.h5, instance:NAME (`snnb instances`), "
-        "or a format of docs/graphs-from-elsewhere.md.",
+        description=(
+            "External graph that starts a run (no model): MODEL_graph.h5, "
+            "instance:NAME (`snnb instances`), or a format of "
+            "docs/graphs-from-elsewhere.md."
+        ),
     )
     rates: Annotated[
         Optional[Annotated[Tuple[AbsolutePath, ...], BeforeValidator(_each)]],
         Flag(metavar="FILE[:POPULATION]", repeated=True, panel=FOREIGN),
     ] = Field(
         default=None,
-        description="Spike counts per neuron, or a SONATA spike report; repeatable, counts are summed. Default: the "
-        "counts in the graph file.",
+        description=(
+            "Spike counts per neuron, or a SONATA spike report; repeatable, counts are "
+            "summed. Default: the counts in the graph file."
+        ),
     )
     rate_samples: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
         default=None,
@@ -117,7 +125,10 @@ class GraphParams(Options):
         default=2_000_000,
         ge=0,
         le=2**63 - 1,
-        description="Maximum number of nodes and edges together for which the networkx file is written.",
+        description=(
+            "Maximum number of nodes and edges together for which the networkx file is "
+            "written."
+        ),
     )
 
     @field_validator("weights_only")
@@ -162,7 +173,8 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
     if record is not None and record.params.from_file != path:
         made_of = record.params.from_file or "arrays"
         raise UsageError(
-            f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it",
+            f"{run.path} has the graph of {made_of}; give another --run-dir, or "
+            "--force to replace it",
         )
 
 
@@ -204,7 +216,8 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     path = params.from_file
     if path is None:
         raise UsageError(
-            f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph",
+            f"{run.path} holds a graph that was made of arrays; recreate it with "
+            "Run.from_graph",
         )
     # With --force, the previous graph may be from another file
     run.rename(imported_name(path))
@@ -226,7 +239,8 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
             and params.rate_unit != GraphParams.model_fields["rate_unit"].default
         ):
             raise UsageError(
-                "--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it",
+                "--rate-unit: there are no spikes, so there are no rates; give "
+                "--rates, or omit it",
             )
         output.warnings = list(imported_graph.notes)
         _finish(run, params, output, imported_graph.graph)
@@ -305,8 +319,9 @@ def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     elif params.from_file is not None:
         remedy += "; rates must be in spikes per time step, not Hz"
     return [
-        f"a neuron has {max_rate:,.4g} spikes per time step, more than the possible 1; counts are divided by "
-        f"{recording.num_samples:,} samples × {recording.num_timesteps:,} time steps: {remedy}",
+        f"a neuron has {max_rate:,.4g} spikes per time step, more than the possible "
+        f"1; counts are divided by {recording.num_samples:,} samples × "
+        f"{recording.num_timesteps:,} time steps: {remedy}",
     ]
 
 
@@ -332,9 +347,9 @@ def _finish(
         )
     else:
         output.warnings.append(
-            f"networkx file not written: {size:,} nodes and edges are more than --networkx-limit "
-            f"{params.networkx_limit:,}; "
-            f"open {run.graph_name} with snnb.SynapseGraph, or use snnb export",
+            f"networkx file not written: {size:,} nodes and edges are more than "
+            f"--networkx-limit {params.networkx_limit:,}; open {run.graph_name} with "
+            "snnb.SynapseGraph, or use snnb export",
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
         output.warnings.append(
@@ -375,7 +390,8 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         if run.manifest.run.imported:
             if params.from_file is None and recorded(run, KIND) is None:
                 raise UsageError(
-                    f"{run.path} starts from an external graph; give it with --from FILE",
+                    f"{run.path} starts from an external graph; give it with --from "
+                    "FILE",
                 )
             return params
         if params.weights_only:

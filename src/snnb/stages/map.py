@@ -104,11 +104,17 @@ class MapParams(Options):
         Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)
     ] = Field(
         default=None,
-        description="Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE architecture.",
+        description=(
+            "Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE "
+            "architecture."
+        ),
     )
     unavailable: Annotated[Optional[AbsolutePath], Flag(metavar="FILE")] = Field(
         default=None,
-        description="Cores that hold no neurons: `x y` per line; for a chip that takes layers, a core number.",
+        description=(
+            "Cores that hold no neurons: `x y` per line; for a chip that takes layers, "
+            "a core number."
+        ),
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
         default="auto",
@@ -116,12 +122,18 @@ class MapParams(Options):
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
+        description=(
+            "Quantity to minimise: spikes between cores, mesh hops, energy, or time "
+            "per step."
+        ),
     )
     partition: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
         Field(
             default=None,
-            description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
+            description=(
+                "Partition to evaluate: one core number per neuron and line, or `name "
+                "core` for named neurons."
+            ),
         )
     )
     placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
@@ -132,11 +144,17 @@ class MapParams(Options):
     )
     allow_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
         default=False,
-        description="Accept a --partition that exceeds core limits; the mapping is marked invalid.",
+        description=(
+            "Accept a --partition that exceeds core limits; the mapping is marked "
+            "invalid."
+        ),
     )
     split_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
         default=False,
-        description="Split the overfull cores of --partition; the other cores keep their numbers.",
+        description=(
+            "Split the overfull cores of --partition; the other cores keep their "
+            "numbers."
+        ),
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", one_shot=True)] = Field(
         default=None,
@@ -160,8 +178,8 @@ class MapParams(Options):
 class MapDetails(Record):
     """Recorded result of a mapping: graph, hardware, the chosen method, and the cost.
 
-    The parts of the cost are those of `cost.json`. If cores take whole layers, there are
-    only `cores`, `traffic` and `core_events_peak`.
+    The parts of the cost are those of `cost.json`. If cores take whole layers, there
+    are only `cores`, `traffic` and `core_events_peak`.
     """
 
     graph: str
@@ -219,7 +237,8 @@ def _read_hardware(params: MapParams) -> AnyHardware:
         return hardware
     if not params.unavailable.exists():
         raise InputError(
-            f"{params.unavailable}: no such file; list the unavailable cores, one per line"
+            f"{params.unavailable}: no such file; list the unavailable cores, one per "
+            "line"
         )
     from snnb.mapping.partition_files import without_cores
 
@@ -412,7 +431,8 @@ def _current_notes(network: "SynapseGraph") -> List[str]:
         if projection.source.name in synapses:
             synapses[projection.source.name] += projection.number_of_edges
     return [
-        f"{name} sends currents: the cost excludes {number:,} of {network.number_of_edges():,} synapses"
+        f"{name} sends currents: the cost excludes {number:,} of "
+        f"{network.number_of_edges():,} synapses"
         for name, number in synapses.items()
     ]
 
@@ -425,15 +445,17 @@ def _input_note(network: "MappableNetwork", cost: "MappingCost") -> List[str]:
     spikes = number(cost.traffic.outside_spikes).value
     if cost.input is None:
         return [
-            f"{names}: {spikes} spikes per sample to cores, which connectivity, hops and the energy of routes exclude"
+            f"{names}: {spikes} spikes per sample to cores, which connectivity, hops "
+            "and the energy of routes exclude"
         ]
     ports = len(cost.hardware.input_ports or ())
     hops = number(cost.input.input_hops_unicast).value
     energy = " ".join(prefixed(cost.input.input_route_energy_pj, "pJ"))
     name = "port" if ports == 1 else "ports"
     return [
-        f"{names}: {spikes} spikes per sample enter at {ports:,} {name}, with {hops} hops and {energy} of routes, "
-        "which hops and energy include; connectivity excludes them"
+        f"{names}: {spikes} spikes per sample enter at {ports:,} {name}, with {hops} "
+        f"hops and {energy} of routes, which hops and energy include; connectivity "
+        "excludes them"
     ]
 
 
@@ -449,9 +471,10 @@ def layer_notes(
     """
     if assignment.folded:
         yield (
-            f"{', '.join(assignment.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
-            "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
-            "later layers are those of the simulation"
+            f"{', '.join(assignment.folded)}: pooling neurons of the simulation; "
+            f"{hardware.name} has none and sums their windows on the way to the next "
+            "core, whose weights are divided by the size of a window; spikes of later "
+            "layers are those of the simulation"
         )
     dense = [
         layer.name
@@ -460,8 +483,8 @@ def layer_notes(
     ]
     if dense and network.steps is None:
         yield (
-            f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the Dense layer, so that the "
-            "simulation has no pooling neurons there either"
+            f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the "
+            "Dense layer, so that the simulation has no pooling neurons there either"
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
@@ -469,8 +492,8 @@ def layer_notes(
     yield from currents
     if network.output.activation == "softmax":
         yield (
-            f"{network.output.name}: a softmax, whose spikes are drawn at random in the simulation; the neurons of "
-            f"{hardware.name} integrate and fire"
+            f"{network.output.name}: a softmax, whose spikes are drawn at random in "
+            f"the simulation; the neurons of {hardware.name} integrate and fire"
         )
 
 
@@ -502,8 +525,8 @@ def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
     if not names:
         return []
     return [
-        f"{names}: max pooling follows the largest spike count of its inputs, but neurons "
-        f"of {hardware.name} integrate and fire: `parse --max-pool average`"
+        f"{names}: max pooling follows the largest spike count of its inputs, but "
+        f"neurons of {hardware.name} integrate and fire: `parse --max-pool average`"
     ]
 
 
@@ -532,7 +555,8 @@ class MapStage(Stage[MapParams, MapDetails]):
         stamp = str(params.graph or default)
         if stamp == graph.WEIGHTS:
             raise UsageError(
-                "--graph weights has no spike counts, which a mapping needs; give the graph of a simulation"
+                "--graph weights has no spike counts, which a mapping needs; give the "
+                "graph of a simulation"
             )
         require_result(run, "--graph", stamp, _graphs_with_spikes(run))
         return params.model_copy(update={"graph": stamp})
@@ -562,7 +586,8 @@ class MapStage(Stage[MapParams, MapDetails]):
                 and method == "sequential"
             ):
                 reasons["objective"] = (
-                    "--method sequential has a single mapping; give --method auto, or omit it"
+                    "--method sequential has a single mapping; give --method auto, or "
+                    "omit it"
                 )
             elif (
                 options.get("objective") == "step"
@@ -570,7 +595,8 @@ class MapStage(Stage[MapParams, MapDetails]):
                 and hardware.time_ns is None
             ):
                 reasons["objective"] = (
-                    f"{hardware.name} has no time_ns in its description, which step requires; give another objective"
+                    f"{hardware.name} has no time_ns in its description, which step "
+                    "requires; give another objective"
                 )
             return reasons
         return dict.fromkeys(
@@ -591,8 +617,9 @@ class MapStage(Stage[MapParams, MapDetails]):
         if isinstance(hardware, LayerHardware):
             if run.manifest.run.imported:
                 raise UsageError(
-                    f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph "
-                    "and no network; give a chip with a mesh"
+                    f"--hardware {hardware.name}: takes layers, and {run.path} "
+                    "contains an external graph and no network; give a chip with a "
+                    "mesh"
                 )
             if (
                 planned_run.next is not None
@@ -626,7 +653,8 @@ class MapStage(Stage[MapParams, MapDetails]):
         for path in (params.partition, params.placement):
             if path is not None and not path.exists():
                 raise InputError(
-                    f"{path}: no such file; give the file that the other program has written"
+                    f"{path}: no such file; give the file that the other program has "
+                    "written"
                 )
         if params.graph == graph.WEIGHTS:
             self.resolve(run, map_options)
@@ -641,7 +669,10 @@ class MapStage(Stage[MapParams, MapDetails]):
         ) as synapse_graph:
             recording = synapse_graph.recording
         assert recording is not None  # a mapping needs spikes
-        size = f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
+        size = (
+            f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time "
+            "steps"
+        )
         remaining_stamps = ", ".join(
             name for name in _graphs_with_spikes(run) if name != stamp
         )
@@ -667,7 +698,8 @@ class MapStage(Stage[MapParams, MapDetails]):
         )
         stamp = same or run.new_stamp(KIND.name)
         description = _hardware_of(params)
-        # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
+        # Hashed before they are read: the mapping of a file that is changed meanwhile
+        # is stale.
         files = (
             description_file(description),
             params.unavailable,

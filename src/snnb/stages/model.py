@@ -58,7 +58,8 @@ def identify_model(
         # No name of a model of this package has either
         if "/" in model or Path(model).suffix:
             raise UsageError(
-                f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file",
+                f"--model {model} is not a model file; give FILE.py:FUNCTION, or a "
+                f"{', '.join(READ)} file",
             )
         spec = find(model)
         return spec.name, _dataset_for(model, dataset or spec.dataset), None
@@ -86,8 +87,9 @@ def _dataset_for(model: str, dataset: str) -> str:
     file = model if is_own(model) else str(find(model).file or "")
     if dataset_spec.content != "pictures" and not is_nir(file):
         raise UsageError(
-            f"--dataset {dataset}: {model} takes images and not {dataset_spec.content}; "
-            "give a spiking network with --model FILE.nir, or a data set of images",
+            f"--dataset {dataset}: {model} takes images and not "
+            f"{dataset_spec.content}; give a spiking network with --model FILE.nir, "
+            "or a data set of images",
         )
     return dataset_spec.name
 
@@ -143,8 +145,9 @@ def _recorded_own_model(source: str) -> OwnModel:
         )
     if file.exists() and sha256_of(file) not in known_contents:
         raise InputError(
-            f"{file}, the model of the run, has changed since it was given with --model, "
-            f"and would be executed as Python; review it, then give {option} again",
+            f"{file}, the model of the run, has changed since it was given with "
+            f"--model, and would be executed as Python; review it, then give {option} "
+            "again",
         )
     return own_model(source)
 
@@ -172,7 +175,8 @@ def input_shape(info: RunInfo, given_shape: Optional[Shape]) -> Tuple[Shape, str
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
         raise UsageError(
-            f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3",
+            f"the images of {info.dataset} have no fixed size; prepare them with "
+            "--shape, as in 64x64x3",
         )
     shape = model.input_shape(pictures or (1, 1, 1), dataset_spec.num_classes or 2)
     if given_shape and given_shape != shape:
@@ -182,7 +186,8 @@ def input_shape(info: RunInfo, given_shape: Optional[Shape]) -> Tuple[Shape, str
 
 def _other_shape(shape: Shape, given_shape: Shape) -> InputError:
     return InputError(
-        f"the model takes images of {times(shape)}, not {times(given_shape)}: omit --shape",
+        f"the model takes images of {times(shape)}, not {times(given_shape)}: omit "
+        "--shape",
     )
 
 

@@ -37,10 +37,16 @@ def described_with_repair(error: BaseException) -> str:
                     None,
                 )
                 if directory == CHECKPOINT:
-                    return f"{error}; `snnb train --no-resume {_quoted(folder)}` starts the training from the beginning"
+                    return (
+                        f"{error}; `snnb train --no-resume {_quoted(folder)}` starts "
+                        "the training from the beginning"
+                    )
                 if kind is not None and (kind.names is None or below):
                     with suppress(SnnbError):  # the manifest is not valid
-                        return f"{error}; {repair_command(open_run(folder), kind, below[0] if kind.names else '')}"
+                        return (
+                            f"{error}; "
+                            f"{repair_command(open_run(folder), kind, below[0] if kind.names else '')}"
+                        )
     return str(error)
 
 
@@ -61,7 +67,10 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
             f" --simulation {shlex.quote(name)}",
         )
         return f"`snnb graph {path}{options}` recreates it"
-    return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
+    return (
+        f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run "
+        f"`snnb {kind.name}` again"
+    )
 
 
 def _quoted(path: Path) -> str:
@@ -98,7 +107,8 @@ def open_or_create(
     if graph is not None:
         if model is not None or dataset is not None:
             raise UsageError(
-                "--from: an external graph has no model and no data set; omit --model, --dataset",
+                "--from: an external graph has no model and no data set; omit "
+                "--model, --dataset",
             )
         from snnb.formats.import_graph import find_reader
 
@@ -116,7 +126,8 @@ def open_or_create(
     if model is None:
         if run_dir is None:
             raise UsageError(
-                "give --model NAME (`snnb models` lists them), or --run-dir of a run that exists",
+                "give --model NAME (`snnb models` lists them), or --run-dir of a run "
+                "that exists",
             )
         if os.path.lexists(run_dir / manifest.NAME):
             return open_run(run_dir)
@@ -125,7 +136,8 @@ def open_or_create(
             for directory in (kind.directory for kind in KINDS)
         ):
             raise InputError(
-                f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy",
+                f"{run_dir} holds a run without its {manifest.NAME}; restore that "
+                "from a copy",
             )
         raise UsageError(
             f"{run_dir} is not a run directory; give --model NAME to create a run",

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from snnb.network.network import Network
 
 RESET = (
-    "neurons are reset to v_reset, as in NIR; if the network was trained with reset by subtraction, give "
-    "--nir-reset subtract, or subtract_delayed (the default of snnTorch)"
+    "neurons are reset to v_reset, as in NIR; if the network was trained with reset "
+    "by subtraction, give --nir-reset subtract, or subtract_delayed (the default of "
+    "snnTorch)"
 )
 Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
@@ -261,15 +262,17 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                 )
             if any(low < 0 for low, _ in factors.values()):
                 output.warnings.append(
-                    f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
-                    "negative; give a shorter one, or --integration exponential",
+                    f"{population.name}: --time-step is longer than a time constant, "
+                    "so that its decay factor is negative; give a shorter one, or "
+                    "--integration exponential",
                 )
             threshold = float(np.min(neuron.firing_threshold))
             # The smallest number above a threshold of 0
             if neuron.spikes and threshold <= np.finfo(np.float32).tiny:
                 output.warnings.append(
-                    f"{population.name}: a threshold of {min(threshold, 0):g} is not above 0, the initial potential: "
-                    "neurons spike with little input or none; check v_threshold in the file",
+                    f"{population.name}: a threshold of {min(threshold, 0):g} is not "
+                    "above 0, the initial potential: neurons spike with little input "
+                    "or none; check v_threshold in the file",
                 )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
@@ -328,7 +331,8 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             reasons.pop("firing", None)
             if not train.is_trained_elsewhere(run):
                 reasons["exact_clip"] = (
-                    "a network trained with --activation qcfs always fires at every step where it clips"
+                    "a network trained with --activation qcfs always fires at every "
+                    "step where it clips"
                 )
         return reasons
 
@@ -361,8 +365,9 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                 and not recorded_details(run, prepare.KIND).unit_pixels
             ):
                 raise InputError(
-                    "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: "
-                    "write the arrays with pixels in [0, 1], or omit --weight-bits",
+                    "--weight-bits: an integer network reads pixels from 0 to 1 as "
+                    "integers, and some are outside: write the arrays with pixels in "
+                    "[0, 1], or omit --weight-bits",
                 )
         if planned_run.next != "train":
             return

@@ -111,8 +111,9 @@ def _check_labels(run: RunDirectory, dataset: LoadedDataset) -> None:
         position = int((samples.labels >= outputs).argmax())
         label = samples.labels[position]
         raise InputError(
-            f"y_{part}: label {label} of sample {position} is not from 0 to {outputs - 1:,}: "
-            f"{file} has {outputs:,} outputs; correct the label, or give another model",
+            f"y_{part}: label {label} of sample {position} is not from 0 to "
+            f"{outputs - 1:,}: {file} has {outputs:,} outputs; correct the label, or "
+            "give another model",
         )
 
 
@@ -122,7 +123,8 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
         raise InputError(
-            f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})",
+            f"{purpose} needs training images, and {details.dataset} has none: add "
+            f"them ({layout})",
         )
 
 

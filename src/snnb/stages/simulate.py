@@ -238,7 +238,8 @@ def simulate_samples(
 ) -> "SimulationResult":
     """Simulate the network in the file `parsed_path` on the test samples of a run, and write the results into `target`.
 
-    `trained_network` is the trained network, and `fidelity` has the changes of its conversion.
+    `trained_network` is the trained network, and `fidelity` has the changes of its
+    conversion.
     """
     from snnb.network.event_samples import EventSamples
     from snnb.simulation.operations import multiply_accumulates
@@ -312,7 +313,8 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if samples_left < 1:
             last = available - 1
             raise UsageError(
-                f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}",
+                f"--first {params.first}: the test set has {available}, numbered from "
+                f"0: give at most {last}",
             )
         if params.samples > samples_left:
             after = (
@@ -321,7 +323,8 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 else ""
             )
             raise UsageError(
-                f"--samples {params.samples}: the test set has {available}{after}; give at most that many",
+                f"--samples {params.samples}: the test set has {available}{after}; "
+                "give at most that many",
             )
         return params
 

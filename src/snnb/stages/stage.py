@@ -7,9 +7,9 @@ command.
 
 A result is up to date if (`stale_reason`):
 
-- its recorded parameters are those of the stage now. Options that do not change the result are no parameters;
-- its inputs have the recorded hashes. An input outside the run counts only if it exists on this machine;
-- its outputs have the recorded hashes.
+- its recorded parameters are those of the stage now. Options that do not change the
+result are no parameters; - its inputs have the recorded hashes. An input outside the
+run counts only if it exists on this machine; - its outputs have the recorded hashes.
 
 Other package versions are reported, and make nothing stale. `simulate` always makes a
 new result if it is requested by name (`Stage.always_new`). Of a stage with several
@@ -322,7 +322,8 @@ def require_result(
     """Raise `UsageError` if `option` names a result that is not among the `names` of the run."""
     if name not in names:
         raise UsageError(
-            f"{option} {name}: not in {run.path}; there are: {', '.join(names) or 'none yet'}",
+            f"{option} {name}: not in {run.path}; there are: "
+            f"{', '.join(names) or 'none yet'}",
         )
 
 
@@ -404,6 +405,7 @@ def write_log(
             else []
         ),
         f"parameters  {', '.join(f'{name}={value}' for name, value in params.items())}",
-        f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
+        "versions    "
+        f"{', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
     ]
     path.write_text("\n".join([*head, "", *lines, ""]), encoding="utf-8")

@@ -112,7 +112,10 @@ class TrainParams(TrainingOptions):
         Flag(metavar="TEXT"),
     ] = Field(
         default=None,
-        description="Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
+        description=(
+            "Pixel scaling of a model file: caffe, torch, tf, 0-1, 0-255, or "
+            "mean=0.5,std=0.25."
+        ),
     )
     figures: Figures = None
 
@@ -267,12 +270,18 @@ def _advice(preparation: prepare.PrepareDetails) -> str:
     from snnb.datasets.preparation import dark_pixels
 
     if preparation.floats:
-        return "write the arrays with the values that the model was trained on, or give --pixels"
+        return (
+            "write the arrays with the values that the model was trained on, or give "
+            "--pixels"
+        )
     dark = dark_pixels(
         {"test": (preparation.splits["test"].values or (0.0, preparation.scale))[1]},
         preparation.scale,
     )
-    pixels = "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…)"
+    pixels = (
+        "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or "
+        "mean=…,std=…)"
+    )
     return dark[0] if dark else pixels
 
 
@@ -320,7 +329,10 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
             reasons["levels"] = "only with --activation qcfs"
         return {
             **reasons,
-            "pixels": "only for a trained model in a file; a model to be trained takes pixels in [0, 1]",
+            "pixels": (
+                "only for a trained model in a file; a model to be trained takes "
+                "pixels in [0, 1]"
+            ),
         }
 
     def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
@@ -344,7 +356,8 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 and (run.path / KIND.directory).resolve() in weights.resolve().parents
             ):
                 raise UsageError(
-                    f"--initial-weights {weights}: the training overwrites that file; give a copy of it",
+                    f"--initial-weights {weights}: the training overwrites that file; "
+                    "give a copy of it",
                 )
 
     def execute(

@@ -94,7 +94,8 @@ def train(
     """
     if checkpoint.is_symlink():  # it could lead out of the run
         raise InputError(
-            f"{checkpoint} is a symbolic link, and checkpoints are not written through links; remove it",
+            f"{checkpoint} is a symbolic link, and checkpoints are not written "
+            "through links; remove it",
         )
     classes = training_set.num_classes
     model = _initial_model(build, training_set, options)
@@ -120,13 +121,15 @@ def train(
     steps = math.ceil(len(training_rows) / options.batch_size)
     if options.steps_per_epoch is not None and options.steps_per_epoch > steps:
         warnings.append(
-            f"--steps-per-epoch {options.steps_per_epoch} has no effect: an epoch has {steps} batches",
+            f"--steps-per-epoch {options.steps_per_epoch} has no effect: an epoch has "
+            f"{steps} batches",
         )
     steps = min(steps, options.steps_per_epoch or steps)
     sides = training_set.x.shape[1:3]
     if 0 < options.shift * max(sides) < 1:
         warnings.append(
-            f"--shift {options.shift:g} has no effect: it is less than a pixel of images of {times(sides)}",
+            f"--shift {options.shift:g} has no effect: it is less than a pixel of "
+            f"images of {times(sides)}",
         )
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)
@@ -299,8 +302,8 @@ def _resumed_state(
         )
     if done > epochs_asked:
         raise UsageError(
-            f"the checkpoint holds {done} epochs, more than the {epochs_asked} requested: "
-            "give more --epochs, or --no-resume to train from the beginning",
+            f"the checkpoint holds {done} epochs, more than the {epochs_asked} "
+            "requested: give more --epochs, or --no-resume to train from the beginning",
         )
     return state
 

@@ -43,7 +43,8 @@ def check_model(model: keras.Model, pictures: LabelledPictures) -> None:
         and not isinstance(last, keras.layers.Softmax)
     ):
         raise InputError(
-            f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'",
+            f"layer {last.name}: a classifier must end in softmax to be trained: give "
+            "it activation='softmax'",
         )
 
 
@@ -80,7 +81,8 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise VerificationError(
-                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try a lower --learning-rate",
+                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try "
+                "a lower --learning-rate",
             )
 
 
@@ -124,7 +126,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
                 "average pooling; give weights trained with relu"
             )
         raise InputError(
-            f"--initial-weights: {path} does not have the weights of the model ({reason})",
+            f"--initial-weights: {path} does not have the weights of the model "
+            f"({reason})",
         ) from error
 
 
@@ -141,7 +144,8 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
         ).__module__.startswith(KERAS_MODULES):
             kind = type(layer).__name__
             raise InputError(
-                f"cannot convert this model: layer {layer.name} ({kind}): a custom class: use Keras's own",
+                f"cannot convert this model: layer {layer.name} ({kind}): a custom "
+                "class: use Keras's own",
             )
 
     def arrays_of(name: str) -> List[np.ndarray]:
@@ -161,6 +165,7 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
         raise InputError(f"cannot convert this model: {error}") from error
     if pixels is not None:
         raise InputError(
-            f"cannot convert this model: {pixels.layers}: remove it, pixels are between 0 and 1",
+            f"cannot convert this model: {pixels.layers}: remove it, pixels are "
+            "between 0 and 1",
         )
     return replace(network, levels=levels)

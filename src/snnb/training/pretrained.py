@@ -72,7 +72,8 @@ def verify_onnx(
     largest, alike = compare_outputs(Analogue(network).outputs(x), reference)
     if not alike:
         raise VerificationError(
-            f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}",
+            f"{path}: read as a network whose outputs differ by up to {largest:.3g}; "
+            f"{EXPORT}",
         )
 
 
@@ -129,7 +130,8 @@ def evaluate_pretrained(
     figures, confusion = evaluate(network, test_set, progress)
     if not math.isfinite(figures["loss"]):
         raise InputError(
-            f"the loss of the trained model is {figures['loss']} on the test set: train the model again",
+            f"the loss of the trained model is {figures['loss']} on the test set: "
+            "train the model again",
         )
     metrics = named_metrics(figures, test_set.num_classes)
     document = TrainingMetrics.model_validate(

@@ -97,7 +97,8 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
             layers.append(quantiser)
     if not any(entry["class_name"] == "snnb>QCFS" for entry in layers):
         raise UsageError(
-            "--activation qcfs: the model has no ReLU to replace; train it with --activation relu",
+            "--activation qcfs: the model has no ReLU to replace; train it with "
+            "--activation relu",
         )
     description["config"]["layers"] = layers
     tf.random.set_seed(seed)  # the initial weights of the ReLU network

@@ -59,7 +59,10 @@ class Recipe(Options):
         default=0.0,
         ge=0,
         lt=1,
-        description="Decoupled weight decay: each step multiplies the kernels by 1 - learning rate × weight decay.",
+        description=(
+            "Decoupled weight decay: each step multiplies the kernels by 1 - learning "
+            "rate × weight decay."
+        ),
     )
     flip: Annotated[bool, Flag(panel=OPTIMISATION)] = Field(
         default=False,
@@ -73,7 +76,10 @@ class Recipe(Options):
     )
     early_stopping: Annotated[Optional[Count], Flag(panel=OPTIMISATION)] = Field(
         default=None,
-        description="Epochs without a lower validation loss before training stops; the best weights are restored.",
+        description=(
+            "Epochs without a lower validation loss before training stops; the best "
+            "weights are restored."
+        ),
     )
 
     @field_validator("momentum", "nesterov")
@@ -90,7 +96,8 @@ class Recipe(Options):
             and not others.data.get("momentum", 1)
         ):
             raise ValueError(
-                "has no effect without momentum; omit it or give --momentum, such as 0.9",
+                "has no effect without momentum; omit it or give --momentum, such as "
+                "0.9",
             )
         return value
 

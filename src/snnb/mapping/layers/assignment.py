@@ -148,8 +148,8 @@ def _list_reasons(
 def maximum_matching(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
     """Return a core for each layer, or None: a maximum matching.
 
-    `fits` are the cores that hold each layer, numbers below `cores`. Of several matchings,
-    the first layers have the cores with the lowest numbers.
+    `fits` are the cores that hold each layer, numbers below `cores`. Of several
+    matchings, the first layers have the cores with the lowest numbers.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -49,10 +49,11 @@ class Starts(NamedTuple):
 def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
 
-    The λ − 1 metric of these hyperedges is the cost. A set with many source groups needs a copy of its targets for each
-    of them. If that makes more than `max_exact_pins` pins, it becomes one hyperedge of the targets, and for each source
-    one of two nodes: the source and the middle target. This overestimates the cost of a source on the core of another
-    target.
+    The λ − 1 metric of these hyperedges is the cost. A set with many source groups
+    needs a copy of its targets for each of them. If that makes more than
+    `max_exact_pins` pins, it becomes one hyperedge of the targets, and for each source
+    one of two nodes: the source and the middle target. This overestimates the cost of a
+    source on the core of another target.
     """
     net, limits, settings = problem.net, problem.limits, problem.settings
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
@@ -69,7 +70,8 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
         [middle[owner[pair_sources]], net.source[pair_sources]],
         axis=1,
     ).ravel()
-    # The targets of sets with few source groups, each followed by one of these groups unless it is a target
+    # The targets of sets with few source groups, each followed by one of these groups
+    # unless it is a target
     start, pin = take_sets(net.target_start, net.target, owner[~in_large_set])
     is_target, source = net.source_is_target[~in_large_set], net.source[~in_large_set]
     n_inserted = offsets_of(~is_target)
@@ -120,8 +122,8 @@ def partitions(
 ) -> Iterator[Start]:
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
-    With `improved_partition` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a
-    message for each job that fails.
+    With `improved_partition` (int32, shape (nodes,)), each job improves this partition
+    by a V-cycle. `warn` is called with a message for each job that fails.
     """
     if not jobs:
         return
@@ -172,7 +174,8 @@ def partitions(
                 )
                 memory = "; possibly out of memory" if was_killed else ""
                 warn(
-                    f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}){memory}",
+                    f"Mt-KaHyPar ended without a partition into {blocks:,} cores "
+                    f"({reason}){memory}",
                 )
 
 
@@ -212,8 +215,8 @@ def require() -> None:
     """Raise `InputError` if the package mtkahypar is not installed."""
     if not is_installed():
         raise InputError(
-            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip install mtkahypar; "
-            "--method groups does without it"
+            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip "
+            "install mtkahypar; --method groups does without it"
         )
 
 

@@ -1,8 +1,9 @@
 """A process that partitions a hypergraph by Mt-KaHyPar; `mtkahypar.partitions` starts it.
 
-Mt-KaHyPar holds Python's interpreter lock while it works, and it is deterministic only in a new process with a single
-thread. This process loads it once and forks for each job: a small network has a dozen jobs of a few milliseconds. For
-the same reason it does not import numpy.
+Mt-KaHyPar holds Python's interpreter lock while it works, and it is deterministic only
+in a new process with a single thread. This process loads it once and forks for each
+job: a small network has a dozen jobs of a few milliseconds. For the same reason it does
+not import numpy.
 """
 
 import ctypes
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Dict, NamedTuple, Sequence
 if TYPE_CHECKING:
     import numpy as np
 
-# The preset `quality` with another contraction limit (c-t), in nodes for each block. The file needs all settings of the
-# preset that differ from the library's defaults.
+# The preset `quality` with another contraction limit (c-t), in nodes for each block.
+# The file needs all settings of the preset that differ from the library's defaults.
 SETTINGS = """\
 preset-type=quality
 c-type=multilevel_coarsener
@@ -71,7 +72,8 @@ def _end_with_parent(parent: int) -> None:
 def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     """Write a file for each job, named by its number; print number and exit code when a job has ended.
 
-    A job is `BLOCKS,SEED,PRESET`: `large_k`, `quality`, or the contraction limit of `SETTINGS`.
+    A job is `BLOCKS,SEED,PRESET`: `large_k`, `quality`, or the contraction limit of
+    `SETTINGS`.
     """
     import mtkahypar
 

@@ -17,7 +17,10 @@ from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.refusals import too_few_cores
 from snnb.mapping.traffic import MappableNetwork, TrafficSums
 
-NOT_INSTALLED = "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: pip install mtkahypar"
+NOT_INSTALLED = (
+    "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: "
+    "pip install mtkahypar"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,8 @@ def _lone_neuron_error(
     neuron = int(np.flatnonzero(sums.core == core)[0])
     layer = network.graph.nodes.population(neuron + network.first).name
     return InputError(
-        f"{hardware.name}: layer {layer} has a neuron with {number:,} {name}, and a core takes {limit:,}",
+        f"{hardware.name}: layer {layer} has a neuron with {number:,} {name}, and a "
+        f"core takes {limit:,}",
     )
 
 
