@@ -6,9 +6,8 @@ from torch import nn
 
 dataset = "runs/digits/dataset"
 pixels = np.load(f"{dataset}/x_train.npy") / 16  # of digits, 16 is white
-pictures = torch.tensor(pixels, dtype=torch.float32).permute(
-    0, 3, 1, 2
-)  # channels first
+# Channels first
+pictures = torch.tensor(pixels, dtype=torch.float32).permute(0, 3, 1, 2)
 classes = torch.tensor(np.load(f"{dataset}/y_train.npy"))
 
 torch.manual_seed(0)

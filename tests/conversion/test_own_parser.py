@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.convert import convert, with_averages
-from snnb.conversion.normalise import measure, normalised, scale_factors
+from snnb.conversion.normalise import measure, normalise_weights, scale_factors
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.graph.build import build_graph
@@ -96,7 +96,7 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
     assert factors["00Conv2D_4x4x2"] == pytest.approx(2)
     assert factors[block.name] == pytest.approx(second.max())
     assert set(factors) == {"input", one.name, block.name, output.name}
-    network = normalised(network, factors)
+    network = normalise_weights(network, factors)
     _, block, _ = network.populations
     convolution, shortcut = (projection.kernel for projection in block.projections)
     ratio = 2 / second.max()
@@ -119,7 +119,7 @@ def test_rates_of_a_residual_block_approach_its_activations(clip):
     factors = scale_factors(
         network, measure(network, RAMP, percentile=100, batch_size=2).percentiles
     )
-    network = normalised(network, factors)
+    network = normalise_weights(network, factors)
     *_, block, _ = network.populations
     [activations] = Analogue(network, [block.name]).values(RAMP)
     gain = sum(

@@ -129,14 +129,9 @@ def _words(line):
 
 
 def _written(text):
-    """Return the Python files that a page tells its reader to write, by name."""
-    return dict(
-        re.findall(
-            r"file `(\w+\.py)`(?:(?!```).)*\n```python\n(.*?)^```$",
-            text,
-            re.DOTALL | re.MULTILINE,
-        )
-    )
+    """Return the Python and YAML files that a page tells its reader to write, by name."""
+    file = r"file\s`(\w+\.(?:py|yaml))`(?:(?!```).)*\n```(?:python|yaml)\n(.*?)^```$"
+    return dict(re.findall(file, text, re.DOTALL | re.MULTILINE))
 
 
 def _pictures():
@@ -342,6 +337,7 @@ def test_every_command_of_the_page_is_one(page):
             None,
             *hardware_names(),
             "architecture.yaml",
+            *_written(TEXTS[page]),
         }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from snnb.conversion.normalise import measure, normalised, scale_factors
+from snnb.conversion.normalise import measure, normalise_weights, scale_factors
 from snnb.model_files.keras import keras
 from snnb.network.read_network import read_network, write_parsed
 from tests.conversion.conftest import (
@@ -188,7 +188,7 @@ def test_what_is_composed_computes_what_the_trained_network_does(network):
     ):
         return
     factors = scale_factors(network, activity.percentiles)
-    scaled, scale = normalised(network, factors), factors[network.output.name]
+    scaled, scale = normalise_weights(network, factors), factors[network.output.name]
     assert_computes(scaled, model, x, times=scale, tolerance=1e-3)
     with tempfile.TemporaryDirectory() as folder:
         write_parsed(scaled, path := Path(folder, "net_parsed.h5"), "net_parsed")

@@ -141,7 +141,10 @@ def take_edges(source: np.ndarray, following: np.ndarray) -> np.ndarray:
 def merge_adjacent(
     indptr: np.ndarray, edges: np.ndarray, first_range: np.ndarray
 ) -> int:
-    """Merge ranges of a neuron that follow upon each other, in place; `first_range` receives where each neuron's begin."""
+    """Merge ranges of a neuron that follow upon each other, in place.
+
+    `first_range` receives where the ranges of each neuron begin.
+    """
     n_ranges = 0
     for neuron in range(indptr.size - 1):
         first_range[neuron] = n_ranges
