@@ -1,5 +1,6 @@
 """Section of the page about all simulations of a run, with warnings about what the page shows."""
 
+from itertools import compress
 from typing import Optional, Sequence, Tuple
 
 from snnb.core.formatting import local_time
@@ -30,18 +31,16 @@ def overview_section(
         ]
         for summary, row in zip(simulations, cells)
     ]
-    filled_columns = [
-        column for column in range(len(head)) if any(row[column] for row in rows)
-    ]
+    is_filled = [any(column) for column in zip(*rows)]
     texts = ("simulation", "label", "differs in", "state")
-    shown_head = [head[column] for column in filled_columns]
+    shown_head = [*compress(head, is_filled)]
     right = [place for place, title in enumerate(shown_head) if title not in texts]
     tables = []
     if rows:
         tables.append(
             Table(
                 shown_head,
-                [[row[column] for column in filled_columns] for row in rows],
+                [[*compress(row, is_filled)] for row in rows],
                 right,
             ),
         )

@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
@@ -138,7 +139,7 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
                     )
                 else:
                     flat[-1][stage, name] = value
-    keys = list(dict.fromkeys(key for parameters in flat for key in parameters))
+    keys = list(dict.fromkeys(chain.from_iterable(flat)))
     names = [name for _, name in keys]
     different = []
     for stage, name in keys:
@@ -153,16 +154,15 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
         )
         if len(values) > 1 or is_missing:
             different.append((stage, name))
-    return [
-        {
-            name if names.count(name) == 1 else f"{stage} {name}": parameters[
-                stage, name
-            ]
-            for stage, name in different
-            if (stage, name) in parameters
-        }
-        for parameters in flat
-    ]
+    titles = {}
+    for stage, name in different:
+        is_unique = names.count(name) == 1
+        titles[stage, name] = name if is_unique else f"{stage} {name}"
+    differences: List[Dict[str, JsonValue]] = []
+    for values_of_result in flat:
+        kept_keys = [key for key in different if key in values_of_result]
+        differences.append({titles[key]: values_of_result[key] for key in kept_keys})
+    return differences
 
 
 def in_words(parameters: Mapping[str, JsonValue]) -> str:
@@ -404,14 +404,10 @@ def compared_one(
     """Return the figures of a simulation, and its parameters in `differs` that have a meaning for its network."""
     statistics, counts = simulated_files(run, stamp)
     params = {"parse": record.details.conversion, "simulate": record.params}
-    unused_names = [
-        (stage, name)
-        for stage, options in params.items()
-        for name in inapplicable(run, options)
-    ]
-    names = {
-        text for stage, name in unused_names for text in (name, f"{stage} {name}")
-    }  # as `differing` returns them
+    names = set()  # as `differing` returns them
+    for stage, options in params.items():
+        for name in inapplicable(run, options):
+            names |= {name, f"{stage} {name}"}
     return Compared(
         run=run.path,
         stamp=stamp,

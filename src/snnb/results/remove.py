@@ -1,5 +1,6 @@
 """Remove a simulation, a graph or a mapping from a run."""
 
+from itertools import chain
 from pathlib import Path
 from typing import List, Mapping, Sequence, Set
 
@@ -44,11 +45,8 @@ def plan_removal(
         for directory in records
         if directory in (*selected_results, *dependents)
     ]
-    size = sum(
-        file.size_bytes
-        for directory in directories
-        for file in records[directory].outputs
-    )
+    outputs = [records[directory].outputs for directory in directories]
+    size = sum(file.size_bytes for file in chain.from_iterable(outputs))
     return Removal(
         run_dir=run.path,
         removed=directories,
@@ -82,12 +80,8 @@ def _directory_named(run: RunDirectory, name: str) -> str:
     results = [path for path in records if path.split("/")[0] in many]
     matches = [path for path in results if directory_name in (path, path.split("/")[1])]
     if not matches:
-        if directory_name in [
-            word
-            for kind in run.kinds
-            if kind.names is None
-            for word in (kind.name, kind.directory)
-        ]:
+        single_kinds = [kind for kind in run.kinds if kind.names is None]
+        if any(directory_name in (kind.name, kind.directory) for kind in single_kinds):
             raise UsageError(
                 f"{directory_name} is not a result that can be removed from a run; "
                 "`--force` recreates it"

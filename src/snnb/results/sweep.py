@@ -13,6 +13,7 @@ import re
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import (
     Callable,
@@ -126,13 +127,10 @@ def sweep(
         common_params = simulate.STAGE.resolve(
             run, simulate.STAGE.effective_options(run, options)
         )
-    every_note = [note for notes_of_point in notes for note in notes_of_point]
+    common_notes = set(notes[0]).intersection(*notes[1:])
+    all_notes = chain.from_iterable(notes)
     difference = next(
-        (
-            note
-            for note in every_note
-            if any(note not in notes_of_point for notes_of_point in notes)
-        ),
+        (note for note in all_notes if note not in common_notes),
         None,
     )
     if difference is not None:

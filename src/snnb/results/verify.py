@@ -41,9 +41,9 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         single.get(directory, directory): record
         for directory, record in run.records().items()
     }
-    outputs = [
-        (stage, file) for stage, record in records.items() for file in record.outputs
-    ]
+    outputs = []
+    for stage, record in records.items():
+        outputs += [(stage, file) for file in record.outputs]
     total, done = sum(file.size_bytes for _, file in outputs), 0
     for stage, file in outputs:
         problem = _compare(run.path / file.path, file)

@@ -32,6 +32,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -296,10 +297,10 @@ class RunDirectory:
 
     def outputs(self) -> Dict[str, FileRecord]:
         """Return the records of all files that stages have written, by path."""
+        records = self.records().values()
         return {
             file.path: file
-            for record in self.records().values()
-            for file in record.outputs
+            for file in chain.from_iterable(record.outputs for record in records)
         }
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:

@@ -12,6 +12,7 @@ four digits.
 """
 
 import math
+from itertools import chain
 from typing import Dict, Iterator, List, Mapping
 
 import numpy as np
@@ -115,10 +116,8 @@ def activation_sparsity(
 
 
 def _kernels(network: Network) -> Iterator[np.ndarray]:
-    projections = (
-        projection
-        for population in network.populations
-        for projection in population.projections
+    projections = chain.from_iterable(
+        population.projections for population in network.populations
     )
     return (
         projection.kernel for projection in projections if projection.kernel is not None

@@ -131,10 +131,7 @@ def open_or_create(
             )
         if os.path.lexists(run_dir / manifest.NAME):
             return open_run(run_dir)
-        if any(
-            (run_dir / directory).is_dir()
-            for directory in (kind.directory for kind in KINDS)
-        ):
+        if any((run_dir / kind.directory).is_dir() for kind in KINDS):
             raise InputError(
                 f"{run_dir} holds a run without its {manifest.NAME}; restore that "
                 "from a copy",
