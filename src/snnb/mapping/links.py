@@ -107,14 +107,14 @@ def _line_loads(
     """
     lines, routers = shape
     is_forward = begin < end
-    line = line[is_forward]
-    spikes = spikes[is_forward]
-    first_link = line * routers + begin[is_forward]
-    end_link = line * routers + end[is_forward]
+    line_start = line[is_forward] * routers
+    route_spikes = spikes[is_forward]
+    first_link = line_start + begin[is_forward]
+    end_link = line_start + end[is_forward]
     # The load rises where a route begins, and falls where it ends
     changes = np.bincount(
         np.concatenate([first_link, end_link]),
-        np.concatenate([spikes, -spikes]),
+        np.concatenate([route_spikes, -route_spikes]),
         minlength=lines * routers,
     )
     loads = np.cumsum(changes.reshape(lines, routers), axis=1)[:, :-1]
