@@ -12,7 +12,8 @@ from snnb.stages.all import STAGES
 TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "run_keywords.py"
 HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
 
-Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.
+Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)`
+shows them.
 """
 
 from pathlib import Path

@@ -29,7 +29,8 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
     return update_setup(str(path))
 
 
-FLOAT = {"integer": False, "calibrated": False, "windowed": False, "pruned": False}
+FLOAT = {"integer": False, "is_calibrated": False}
+FLOAT.update(has_windows=False, is_pruned=False)
 
 
 @pytest.mark.toolbox

@@ -204,7 +204,10 @@ def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(made, tmp
         simulate(
             tmp_path / "net_parsed.h5", tmp_path, settings=settings, **given, **options
         ).statistics
-        for options in ({}, {"trained": trained_network(model), "fidelity": fidelity})
+        for options in (
+            {},
+            {"trained_network": trained_network(model), "fidelity": fidelity},
+        )
     ]
     (right, wrong), guesses = (
         (made_of[::-1]),
