@@ -4,12 +4,13 @@ The network, its populations and projections, degrees and traffic.
 """
 
 from dataclasses import replace
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.formatting import times
 from snnb.core.quantities import number
+from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.plots.network import plot_distribution
 from snnb.report.diagram import Arrow, Box, diagram
@@ -19,8 +20,8 @@ from snnb.stages.graph import graph_command, graph_file
 from snnb.stages.stage import unaltered
 
 MOST_BOXES, MOST_ROWS = 300, 1000  # boxes of a diagram, and rows of a table
-# Rows of a table, each with its traffic in spikes per step
-Rows = Sequence[Tuple[float, Sequence[str]]]
+# A row of a table, with its traffic in spikes per step
+Row = Tuple[float, Sequence[str]]
 
 
 def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
@@ -64,6 +65,135 @@ def graph_sections(run: RunDirectory, graph: Optional[str]) -> List[Section]:
     return [replace(network, words=words, key_figures=figures), *graph_parts]
 
 
+class _Degrees(NamedTuple):
+    """Degrees of the neurons of each population, by its name: int64, shape (size,)."""
+
+    outgoing: Dict[str, np.ndarray]
+    incoming: Dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, graph: SynapseGraph) -> "_Degrees":
+        """Sum up the degrees over the projections of a graph."""
+        sizes = {population.name: population.size for population in graph.populations}
+        outgoing = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+        incoming = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+        for projection in graph.projections:
+            outgoing[projection.source.name] += projection.out_degrees
+            incoming[projection.target.name] += projection.in_degrees
+        return cls(outgoing, incoming)
+
+    def traffic(self, population: GraphPopulation) -> np.ndarray:
+        """Return the spikes per step over the synapses of each neuron: float64."""
+        traffic: np.ndarray = population.traffic() * self.outgoing[population.name]
+        return traffic
+
+    def spiking_traffic(self, graph: SynapseGraph) -> np.ndarray:
+        """Return the traffic of all neurons that spike and have outgoing synapses."""
+        parts = [np.empty(0)]
+        for population in graph.populations:
+            is_spiking = population.coding not in (None, "current")
+            if is_spiking and self.outgoing[population.name].any():
+                parts.append(self.traffic(population))
+        return np.concatenate(parts)
+
+    def section(self, graph: SynapseGraph) -> Section:
+        """Return the section with the distributions of the degrees."""
+        # The last population has no outgoing synapses
+        outgoing = [degrees for degrees in self.outgoing.values() if degrees.any()]
+        incoming = [self.incoming[population.name] for population in graph.layers]
+        figures = [
+            _histogram(
+                np.concatenate([np.empty(0), *outgoing]),
+                "out-degree of a neuron",
+                "have no outgoing synapse",
+            ),
+            _histogram(
+                np.concatenate(incoming),
+                "in-degree of a neuron",
+                "have no incoming synapse",
+            ),
+        ]
+        return Section("degrees", "Degrees", ["Both axes are logarithmic."], figures)
+
+
+def _projection_rows(graph: SynapseGraph) -> Tuple[List[Arrow], List[Row]]:
+    """Return the arrow of each projection, and its row with its traffic."""
+    numbers = {p.name: number for number, p in enumerate(graph.populations)}
+    arrows: List[Arrow] = []
+    rows: List[Row] = []
+    for projection, summary in zip(graph.projections, graph.summary()):
+        weights = 0
+        nonzero_weights = 0
+        for connection in projection.connections:
+            if connection.kernel is not None:
+                weights += connection.kernel.size
+                nonzero_weights += int(np.count_nonzero(connection.kernel))
+        traffic = float(projection.source.traffic() @ projection.out_degrees)
+        words = f"{summary.edges:,} synapses, {traffic:,.4g} spikes per step"
+        ends = (numbers[summary.source], numbers[summary.target])
+        arrows.append(Arrow(*ends, traffic, words))
+        zero_edges = summary.zero_edges / summary.edges if summary.edges else None
+        cells = (
+            summary.source,
+            summary.target,
+            summary.rule,
+            f"{summary.edges:,}",
+            f"{summary.out_degree.mean:,.4g}",
+            f"{summary.in_degree.mean:,.4g}",
+            _number(summary.weight.min),
+            _number(summary.weight.mean),
+            _number(summary.weight.max),
+            _share(1 - nonzero_weights / weights if weights else None),
+            _share(zero_edges),
+            _number(traffic),
+        )
+        rows.append((traffic, cells))
+    return arrows, rows
+
+
+def _population_rows(
+    graph: SynapseGraph,
+    degrees: _Degrees,
+) -> Tuple[List[Box], List[Row]]:
+    """Return the box of each population, and its row with its traffic."""
+    rates = {
+        p.name: p.rate
+        for p in graph.populations
+        if p.rate is not None and p.coding != "current"
+    }
+    highest = max((float(rate.mean()) for rate in rates.values()), default=0.0) or 1.0
+    boxes: List[Box] = []
+    rows: List[Row] = []
+    for population in graph.populations:
+        mean: Optional[float] = None
+        silent: Optional[float] = None
+        words = times(population.shape)
+        if population.name in rates:
+            rate = rates[population.name]
+            mean = float(rate.mean())
+            silent = float((rate == 0).mean())
+            words += f", rate {mean:.3g}"
+        boxes.append(Box(population.name, words, (mean or 0.0) / highest))
+        traffic = float(degrees.traffic(population).sum())
+        model: Tuple[str, ...] = ()
+        if graph.neuron_model:
+            neuron = population.neuron
+            model = ("", "") if neuron is None else neuron.describe()
+        cells = (
+            population.name,
+            population.layer,
+            times(population.shape),
+            f"{population.size:,}",
+            population.coding or "",
+            _number(mean),
+            _share(silent),
+            _number(traffic),
+            *model,
+        )
+        rows.append((traffic, cells))
+    return boxes, rows
+
+
 def network_sections(
     graph: SynapseGraph, *, is_imported: bool = False
 ) -> List[Section]:
@@ -73,67 +203,9 @@ def network_sections(
 
     `is_imported`: the graph is external, so that the unit of its weights is unknown.
     """
-    out_degrees = {
-        population.name: np.zeros(population.size, np.int64)
-        for population in graph.populations
-    }
-    in_degrees = {
-        population.name: np.zeros(population.size, np.int64)
-        for population in graph.populations
-    }
-    numbers = {
-        population.name: number for number, population in enumerate(graph.populations)
-    }
-    arrows, projections = [], []
-    for projection, s in zip(graph.projections, graph.summary()):
-        source, target = projection.source.name, projection.target.name
-        out_degrees[source] += projection.out_degrees
-        in_degrees[target] += projection.in_degrees
-        kernels = [
-            connection.kernel
-            for connection in projection.connections
-            if connection.kernel is not None
-        ]
-        weights = sum(kernel.size for kernel in kernels)
-        nonzero = sum(int(np.count_nonzero(kernel)) for kernel in kernels)
-        traffic = float(projection.source.traffic() @ projection.out_degrees)
-        words = f"{s.edges:,} synapses, {traffic:,.4g} spikes per step"
-        arrows.append(Arrow(numbers[source], numbers[target], traffic, words))
-        row = (
-            s.source, s.target, s.rule, f"{s.edges:,}", f"{s.out_degree.mean:,.4g}", f"{s.in_degree.mean:,.4g}",
-            _number(s.weight.min), _number(s.weight.mean), _number(s.weight.max),
-            _share(1 - nonzero / weights if weights else None), _share(s.zero_edges / s.edges if s.edges else None),
-            _number(traffic),
-        )  # fmt: skip
-        projections.append((traffic, row))
-    traffic_by_population = {
-        p.name: p.traffic() * out_degrees[p.name] for p in graph.populations
-    }
-    rates = {
-        p.name: p.rate
-        for p in graph.populations
-        if p.rate is not None and p.coding != "current"
-    }
-    highest = max((float(rate.mean()) for rate in rates.values()), default=0.0) or 1.0
-    boxes, populations = [], []
-    for p in graph.populations:
-        rate, traffic = rates.get(p.name), float(traffic_by_population[p.name].sum())
-        mean = None if rate is None else float(rate.mean())
-        words = times(p.shape) + ("" if mean is None else f", rate {mean:.3g}")
-        boxes.append(Box(p.name, words, (mean or 0.0) / highest))
-        silent = None if rate is None else float((rate == 0).mean())
-        model = (
-            ()
-            if not graph.neuron_model
-            else ("", "")
-            if p.neuron is None
-            else p.neuron.describe()
-        )
-        cells = (
-            p.name, p.layer, times(p.shape), f"{p.size:,}", p.coding or "", _number(mean), _share(silent),
-            _number(traffic), *model,
-        )  # fmt: skip
-        populations.append((traffic, cells))
+    degrees = _Degrees.of(graph)
+    arrows, projections = _projection_rows(graph)
+    boxes, populations = _population_rows(graph, degrees)
     weights_are = "are relative to the threshold"
     if is_imported:
         weights_are = "as in the file"
@@ -141,23 +213,6 @@ def network_sections(
         weights_are = (
             "are those of the trained spiking network, added to the current of a neuron"
         )
-    # The last population has no outgoing synapses, and a constant input does not spike.
-    leaving = [p for p in graph.populations if out_degrees[p.name].any()]
-    spiking_traffic = [
-        traffic_by_population[p.name]
-        for p in leaving
-        if p.coding not in (None, "current")
-    ]
-    all_out_degrees = np.concatenate(
-        [np.empty(0), *(out_degrees[p.name] for p in leaving)]
-    )
-    all_in_degrees = np.concatenate([in_degrees[p.name] for p in graph.layers])
-    degrees = [
-        _histogram(
-            all_out_degrees, "out-degree of a neuron", "have no outgoing synapse"
-        ),
-        _histogram(all_in_degrees, "in-degree of a neuron", "have no incoming synapse"),
-    ]
     return [
         _network(boxes, arrows),
         _table(
@@ -184,8 +239,8 @@ def network_sections(
             f"{weights_are}. Zero weights: fraction of the kernel's elements; zero "
             "edges: fraction of the synapses whose weight or rate is 0.",
         ),
-        Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
-        _traffic(np.concatenate([np.empty(0), *spiking_traffic])),
+        degrees.section(graph),
+        _traffic(degrees.spiking_traffic(graph)),
     ]  # fmt: skip
 
 
@@ -207,7 +262,7 @@ def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:
 def _table(
     key: str,
     head: Sequence[str],
-    rows: Rows,
+    rows: Sequence[Row],
     right: Sequence[int],
     words: str,
 ) -> Section:
