@@ -71,7 +71,9 @@ class TrafficCost(Document):
         float,
         Quantity("external degrees", per="sample"),
     ] = Field(
-        description="Σ n(s) · |D(s)| · (1 + distinct targets of s), without a spiking input [3]",
+        description=(
+            "Σ n(s) · |D(s)| · (1 + distinct targets of s), without a spiking input [3]"
+        ),
     )
     outside_spikes: OutsideSpikes = Field(
         description="Σ n(s) · |D(s)| over the neurons of a spiking input",
@@ -140,7 +142,9 @@ class RouteCost(Document):
         float,
         Quantity("link load, multicast, mean", unit="spikes", per="sample"),
     ] = Field(
-        description="as `link_load_mean`, if a spike to several cores crosses each link once",
+        description=(
+            "as `link_load_mean`, if a spike to several cores crosses each link once"
+        ),
     )
     multicast_link_load_max: Annotated[
         float, Quantity("link load, multicast, maximum", unit="spikes", per="sample")
@@ -226,7 +230,9 @@ class StepCost(Document):
         float,
         Quantity("latency of a sample", prefixed, "ns", short="latency"),
     ] = Field(
-        description="the same, including the steps that spikes take from layer to layer",
+        description=(
+            "the same, including the steps that spikes take from layer to layer"
+        ),
     )
     link_ns: Annotated[
         Optional[float],
@@ -269,7 +275,9 @@ class LayerTraffic(Document):
     """Spikes between cores that each take a layer, and spikes at synapses."""
 
     connectivity: Connectivity = Field(
-        description="spikes between cores: those of a layer once for each core that reads it",
+        description=(
+            "spikes between cores: those of a layer once for each core that reads it"
+        ),
     )
     outside_spikes: OutsideSpikes = Field(description="the same, from a spiking input")
     synaptic_operations: Annotated[

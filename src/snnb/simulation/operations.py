@@ -1,4 +1,6 @@
-"""Operations, energy and size of a network as published: counts of arithmetic, and metrics of NeuroBench.
+"""Operations, energy and size of a network, in the units of publications.
+
+They are counts of arithmetic, and metrics of NeuroBench.
 
 Energies are taken from Horowitz (2014, Computing's energy problem, ISSCC), for 32-bit
 floating point in 45 nm: an addition 0.9 pJ, a multiplication 3.7 pJ. Memory accesses,
@@ -12,7 +14,6 @@ four digits.
 """
 
 import math
-from itertools import chain
 from typing import Dict, Iterator, List, Mapping
 
 import numpy as np
@@ -28,7 +29,10 @@ FLOAT_BYTES = 4
 
 
 def energy_45nm(multiply_accumulates: float, additions: float = 0.0) -> float:
-    """Return the energy of the arithmetic in pJ: 4.6 for each multiply-accumulate, 0.9 for each addition."""
+    """Return the energy of the arithmetic in pJ.
+
+    A multiply-accumulate takes 4.6 pJ, an addition 0.9 pJ.
+    """
     return MULTIPLY_ACCUMULATE_PJ * multiply_accumulates + ADDITION_PJ * additions
 
 
@@ -41,9 +45,9 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
     values: Dict[str, np.ndarray] = {}  # by layer, in its shape: 0, or PADDING
     n_multiplications = 0
     for layer in network.layers:
-        read = [values[name] for name in layer.inputs]
+        inputs = [values[name] for name in layer.inputs]
         if isinstance(layer.layer, Reindexing):
-            values[layer.name] = layer.layer.apply(read)
+            values[layer.name] = layer.layer.apply(inputs)
             continue
         values[layer.name] = np.zeros(layer.shape, np.int8)
         parts: List[Layer] = []
@@ -52,15 +56,18 @@ def multiply_accumulates(network: TrainedNetwork) -> int:
         elif isinstance(layer.layer, Layer) and layer.layer.KERNEL is not None:
             parts = [layer.layer]
         for part in parts:
-            geometry = part.geometry(read[0].shape)
-            is_value = read[0].reshape(geometry.input_volume) != PADDING
+            part_input = inputs[0]
+            geometry = part.geometry(part_input.shape)
+            is_value = part_input.reshape(geometry.input_volume) != PADDING
             n_multiplications += int(geometry.fan_in(is_value).sum())
-            read = [np.zeros(geometry.shape, np.int8)]
+            inputs = [np.zeros(geometry.shape, np.int8)]
     return n_multiplications
 
 
 def footprint(network: Network) -> int:
-    """Return the bytes of the parameters of a network; NeuroBench: all parameters and buffers of the torch module.
+    """Return the bytes of the parameters of a network.
+
+    NeuroBench counts all parameters and buffers of the torch module.
 
     Parameters are weights, including zeros, once for all synapses that share them;
     biases; initial potentials and thresholds of channels; and the numbers of a neuron
@@ -70,12 +77,9 @@ def footprint(network: Network) -> int:
     numbers = 0
     for population in network.populations:
         neuron = {} if population.neuron is None else population.neuron.stored_numbers
-        biases = [
+        arrays = [
             population.bias,
             *(projection.bias for projection in population.projections),
-        ]
-        arrays = [
-            *biases,
             population.initial_potential,
             population.integer_threshold,
             *neuron.values(),
@@ -87,7 +91,9 @@ def footprint(network: Network) -> int:
 
 
 def connection_sparsity(network: Network) -> float:
-    """Return the fraction of the weights that are 0; NeuroBench: of the weights of convolutions and dense layers.
+    """Return the fraction of the weights that are 0.
+
+    NeuroBench counts the weights of convolutions and dense layers.
 
     A weight counts once for all synapses that share it. An average pooling has weights
     after calibration only.
@@ -100,25 +106,25 @@ def connection_sparsity(network: Network) -> float:
 def activation_sparsity(
     network: Network,
     counts: Mapping[str, np.ndarray],
-    possible: int,
+    max_count: int,
 ) -> float:
-    """Return the fraction of activations that are 0, over all neurons that spike, steps and samples.
+    """Return the fraction of activations that are 0.
 
-    The activation of a neuron in a step is its spike. `counts` has the spikes of each
-    neuron, `possible` is their largest possible number. The input is not included.
+    It is over all populations that spike, all steps and all samples. The activation of
+    a neuron in a step is its spike. `counts` has the spikes of each neuron by
+    population, `max_count` is their largest possible number. The input is not included.
     """
-    spiking = [population for population in network.populations if population.spikes]
-    activations = possible * sum(population.size for population in spiking)
-    return 1 - sum(int(counts[population.name].sum()) for population in spiking) / max(
-        1,
-        activations,
-    )
+    populations = [
+        population for population in network.populations if population.spikes
+    ]
+    activations = max_count * sum(population.size for population in populations)
+    spikes = sum(int(counts[population.name].sum()) for population in populations)
+    return 1 - spikes / max(1, activations)
 
 
 def _kernels(network: Network) -> Iterator[np.ndarray]:
-    projections = chain.from_iterable(
-        population.projections for population in network.populations
-    )
-    return (
-        projection.kernel for projection in projections if projection.kernel is not None
-    )
+    """Yield the kernel of each projection that has one."""
+    for population in network.populations:
+        for projection in population.projections:
+            if projection.kernel is not None:
+                yield projection.kernel

@@ -12,7 +12,9 @@ from snnb.core.options import MOST, Count, Flag, Options, Seed
 
 LONGEST_DURATION = 10_000_000
 # Panels of the help
-INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"
+INPUT = "Input and time"
+NEURONS = "Neurons and output"
+RECORDING = "Recording"
 
 # Options of a converted network, which a network from a NIR file defines
 OF_CONVERTED = ("threshold", "reset", "initial_potential", "output")
@@ -24,7 +26,9 @@ Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
 class SimulationSettings(Options):
-    """Settings of a simulation; a time step is 1 ms, or that of a NIR file or of the bins of events.
+    """Settings of a simulation.
+
+    A time step is 1 ms, or the one of a NIR file or of the bins of events.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability pixel *
     input_rate / 1000 in each time step. The threshold is also the amplitude of a spike,
@@ -137,8 +141,8 @@ class SimulationSettings(Options):
 
     @field_validator("warm_up")
     @classmethod
-    def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
-        duration = others.data.get("duration")
+    def _leaves_steps_to_count(cls, warm_up: int, values: ValidationInfo) -> int:
+        duration = values.data.get("duration")
         if duration is not None and warm_up >= duration:
             raise ValueError(
                 f"leaves no step of --duration {duration} to count; reduce it",
@@ -150,9 +154,9 @@ class SimulationSettings(Options):
     def _records_what_is_simulated(
         cls,
         record_spikes: int,
-        others: ValidationInfo,
+        values: ValidationInfo,
     ) -> int:
-        samples = others.data.get("samples")
+        samples = values.data.get("samples")
         if samples is not None and record_spikes > samples:
             raise ValueError(
                 f"only --samples {samples} are simulated; record at most that many",
@@ -164,11 +168,11 @@ class SimulationSettings(Options):
     def _is_an_address(
         cls,
         scheduler: Optional[str],
-        others: ValidationInfo,
+        values: ValidationInfo,
     ) -> Optional[str]:
         if scheduler is None:
             return None
-        if others.data.get("workers", 1) > 1:
+        if values.data.get("workers", 1) > 1:
             raise ValueError("not with --workers: the cluster has its own workers")
         return checked_address(scheduler)
 
@@ -180,9 +184,9 @@ class SimulationSettings(Options):
         "output",
     )
     @classmethod
-    def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
-        valid_values = (cls.model_fields[str(others.field_name)].default, "softmax")
-        if others.data.get("engine") == "toolbox" and value not in valid_values:
+    def _not_in_the_toolbox(cls, value: T, values: ValidationInfo) -> T:
+        valid_values = (cls.model_fields[str(values.field_name)].default, "softmax")
+        if values.data.get("engine") == "toolbox" and value not in valid_values:
             raise ValueError(
                 "not with --engine toolbox; use --engine tensorflow or event",
             )
@@ -197,7 +201,10 @@ def refuse_unsuitable(
     has_windows: bool,
     is_pruned: bool,
 ) -> None:
-    """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not support."""
+    """Raise `UsageError` or `InputError` for settings that are not supported.
+
+    A kind of network, or this machine, may not support them.
+    """
     if settings.engine == "toolbox":
         kinds = {
             "an integer": integer,

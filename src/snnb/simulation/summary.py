@@ -1,4 +1,7 @@
-"""The main quantities of a simulation: part of `sim_accuracies.json`, and of the record in the manifest."""
+"""The main quantities of a simulation.
+
+They are part of `sim_accuracies.json`, and of the record in the manifest.
+"""
 
 from typing import Optional, Tuple
 
@@ -144,7 +147,10 @@ class SimulationSummary(Document):
 
     @property
     def quoted(self) -> Key:
-        """Key of the accuracy or error to quote: of the read-out if the spikes of the output are random."""
+        """Key of the accuracy or error to quote.
+
+        It is the accuracy of the read-out if the spikes of the output are random.
+        """
         if not self.classifies:
             return "snn_mean_squared_error"
         return (

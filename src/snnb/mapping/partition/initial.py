@@ -9,7 +9,13 @@ from snnb.chips.hardware import Hardware, Limits
 from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.partition.contraction import Problem
-from snnb.mapping.partition.mtkahypar import SEED_END, Job, Start, Starts, partitions
+from snnb.mapping.partition.mtkahypar import (
+    SEED_END,
+    PartitionJob,
+    Start,
+    Starts,
+    partitions,
+)
 from snnb.mapping.partition.mtkahypar_process import Hypergraph
 from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.partition.source_lists import SourceLists, Sources
@@ -174,7 +180,7 @@ def initial_partitions(
         Maximum number of jobs of Mt-KaHyPar. With 0 there are no initial partitions.
     """
     core_counts = _list_core_counts(problem, baseline)
-    jobs: List[Job] = []
+    jobs: List[PartitionJob] = []
     if graph is not None:
         jobs = _list_jobs(problem, graph, core_counts)[:max_jobs]
     if max_jobs == 0:
@@ -204,10 +210,10 @@ def _list_jobs(
     problem: Problem,
     graph: Hypergraph,
     core_counts: Sequence[int],
-) -> List[Job]:
+) -> List[PartitionJob]:
     """Return the jobs of Mt-KaHyPar: all numbers of cores, by seed."""
     node_weight = graph.node_weight.sum()
-    jobs: List[Job] = []
+    jobs: List[PartitionJob] = []
     for number in range(problem.settings.seeds_of_mtkahypar):
         seed = (problem.seed + number) % SEED_END
         for cores in core_counts:
@@ -221,7 +227,7 @@ def _compute_starts(
     problem: Problem,
     baseline: np.ndarray,
     graph: Optional[Hypergraph],
-    jobs: Sequence[Job],
+    jobs: Sequence[PartitionJob],
     core_counts: Sequence[int],
 ) -> Iterator[Start]:
     """Yield the partitions of the jobs, or if all fail the sequential partition.

@@ -1,4 +1,7 @@
-"""Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024): initial partitions, and V-cycles that improve a partition."""
+"""Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024).
+
+It computes initial partitions, and improves a partition by V-cycles.
+"""
 
 import importlib.util
 import os
@@ -21,15 +24,16 @@ from snnb.mapping.partition.mtkahypar_process import Hypergraph
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import joined_sets, take_sets
 
-OUT_OF_MEMORY = (
-    "MemoryError",
-    "bad_alloc",
-)  # in the last line of the messages of a process
-LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
-FINENESS = 10_000  # of weights that combine neurons and synapses
+# Words in the last line of the messages of a process
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc")
+# Largest sum of the weights of all hyperedges: Mt-KaHyPar computes with 32 bits
+MAX_SUM_OF_WEIGHTS = 1 << 30
+# Weight of a core's capacity, where the weight of a node combines neurons and synapses
+COMBINED_CAPACITY = 10_000
 SEED_END = 1 << 31
-MESSAGES = "messages.txt"  # of the process that starts a process for each job
-Job = Tuple[int, int]  # blocks, seed
+# File of the messages of the process that starts a process for each job
+MESSAGES = "messages.txt"
+PartitionJob = Tuple[int, int]  # blocks, seed
 
 
 class Start(NamedTuple):
@@ -47,42 +51,33 @@ class Starts(NamedTuple):
 
 
 def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
-    """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
+    """Convert contracted groups to hyperedges.
 
-    The λ − 1 metric of these hyperedges is the cost. A set with many source groups
-    needs a copy of its targets for each of them. If that makes more than
-    `max_exact_pins` pins, it becomes one hyperedge of the targets, and for each source
-    one of two nodes: the source and the middle target. This overestimates the cost of a
-    source on the core of another target.
+    A hyperedge has a source group and the groups that its spikes reach. The λ − 1
+    metric of these hyperedges is the cost. A set with many source groups needs a copy
+    of its targets for each of them. If that makes more than `max_exact_pins` pins, it
+    becomes one hyperedge of the targets, and for each source one of two nodes: the
+    source and the middle target. This overestimates the cost of a source on the core of
+    another target.
     """
-    net, limits, settings = problem.net, problem.limits, problem.settings
-    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
-    owner = np.repeat(np.arange(sources.size), sources)
+    net = problem.net
+    degrees = np.diff(net.target_start)
+    sources = np.diff(net.source_start)
+    owner = np.repeat(np.arange(sources.size), sources)  # set of each source
     is_large_set = (
-        (sources > settings.min_sources_of_set_hyperedge)
+        (sources > problem.settings.min_sources_of_set_hyperedge)
         & (degrees > 2)
         & (degrees @ sources > max_exact_pins)
     )
     in_large_set = is_large_set[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
     pair_sources = np.flatnonzero(in_large_set & (middle[owner] != net.source))
-    pairs = np.stack(
-        [middle[owner[pair_sources]], net.source[pair_sources]],
-        axis=1,
-    ).ravel()
-    # The targets of sets with few source groups, each followed by one of these groups
-    # unless it is a target
-    start, pin = take_sets(net.target_start, net.target, owner[~in_large_set])
-    is_target, source = net.source_is_target[~in_large_set], net.source[~in_large_set]
-    n_inserted = offsets_of(~is_target)
+    pairs = np.stack([middle[owner[pair_sources]], net.source[pair_sources]], axis=1)
     start, pin = joined_sets(
         [
-            (
-                start + n_inserted,
-                np.insert(pin, start[1:][~is_target], source[~is_target]),
-            ),
+            _exact_hyperedges(problem, owner, ~in_large_set),
             take_sets(net.target_start, net.target, np.flatnonzero(is_large_set)),
-            (2 * np.arange(pairs.size // 2 + 1), pairs),
+            (2 * np.arange(len(pairs) + 1), pairs.ravel()),
         ]
     )
     weight = np.concatenate(
@@ -92,17 +87,8 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
             net.source_weight[pair_sources],
         ]
     )
-    scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
-    node_weight, capacity = net.neurons, limits.neurons
-    cores = net.neurons.sum() / limits.neurons, net.synapses.sum() / limits.synapses
-    if (
-        settings.min_ratio_of_ample_memory * cores[1] >= cores[0]
-    ):  # weigh by the scarcer
-        shares = np.maximum(
-            net.neurons / limits.neurons,
-            net.synapses / limits.synapses,
-        )
-        node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
+    scale = min(1.0, MAX_SUM_OF_WEIGHTS / max(float(weight.sum()), 1.0))
+    node_weight, capacity = _node_weights(problem)
     return Hypergraph(
         node_weight=node_weight,
         start=start,
@@ -113,14 +99,51 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     )
 
 
+def _exact_hyperedges(
+    problem: Problem,
+    owner: np.ndarray,
+    is_exact: np.ndarray,
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return a hyperedge for each selected source: its targets, then the source.
+
+    The source is left out if it is a target. `owner`, int64 (sources,), is the set of
+    each source, and `is_exact`, bool (sources,), selects the sources. The result is the
+    offset of each hyperedge (hyperedges + 1,), and the nodes of all hyperedges.
+    """
+    net = problem.net
+    start, pin = take_sets(net.target_start, net.target, owner[is_exact])
+    is_inserted = ~net.source_is_target[is_exact]
+    inserted_sources = net.source[is_exact][is_inserted]
+    pins = np.insert(pin, start[1:][is_inserted], inserted_sources)
+    return start + offsets_of(is_inserted), pins
+
+
+def _node_weights(problem: Problem) -> Tuple[np.ndarray, int]:
+    """Return the weight of each group, int64 (groups,), and the capacity of a core.
+
+    They are neurons, or with scarce memory for synapses the larger share of a core.
+    """
+    net = problem.net
+    limits = problem.limits
+    cores_for_neurons = net.neurons.sum() / limits.neurons
+    cores_for_synapses = net.synapses.sum() / limits.synapses
+    min_ratio = problem.settings.min_ratio_of_ample_memory
+    if min_ratio * cores_for_synapses < cores_for_neurons:
+        return net.neurons, limits.neurons
+    neuron_shares = net.neurons / limits.neurons
+    synapse_shares = net.synapses / limits.synapses
+    shares = np.maximum(neuron_shares, synapse_shares)
+    return np.ceil(shares * COMBINED_CAPACITY).astype(np.int64), COMBINED_CAPACITY
+
+
 def partitions(
     graph: Hypergraph,
-    jobs: Sequence[Job],
+    jobs: Sequence[PartitionJob],
     settings: SearchSettings,
     warn: Say,
     improved_partition: Optional[np.ndarray] = None,
 ) -> Iterator[Start]:
-    """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
+    """Partition a hypergraph for each job; yield the partitions of jobs that succeed.
 
     With `improved_partition` (int32, shape (nodes,)), each job improves this partition
     by a V-cycle. `warn` is called with a message for each job that fails.
@@ -133,21 +156,19 @@ def partitions(
             getattr(graph, name).astype(kind).tofile(folder / name)
         if improved_partition is not None:
             improved_partition.astype(mtkahypar_process.BLOCK).tofile(
-                folder / mtkahypar_process.FIRST,
+                folder / mtkahypar_process.INITIAL_PARTITION,
             )
-        small = graph.node_weight.size <= settings.max_nodes_of_quality
-        preset = "quality" if small else f"{settings.contraction_limit_of_large}"
-        presets = [
-            preset if blocks <= settings.max_blocks_of_quality else "large_k"
-            for blocks, _ in jobs
-        ]
-        texts = [
-            f"{blocks},{seed},{preset}" for (blocks, seed), preset in zip(jobs, presets)
-        ]
-        process = stack.enter_context(_start_process(folder, graph.capacity, texts))
+        is_small = graph.node_weight.size <= settings.max_nodes_of_quality
+        preset = "quality" if is_small else f"{settings.contraction_limit_of_large}"
+        job_texts = []
+        for blocks, seed in jobs:
+            has_many_blocks = blocks > settings.max_blocks_of_quality
+            job_preset = "large_k" if has_many_blocks else preset
+            job_texts.append(f"{blocks},{seed},{job_preset}")
+        process = stack.enter_context(_start_process(folder, graph.capacity, job_texts))
         stack.callback(process.kill)
         assert process.stdout is not None
-        codes: Dict[int, int] = {}  # of the jobs that have ended
+        codes: Dict[int, int] = {}  # exit codes of the jobs that have ended
         for number, (blocks, _) in enumerate(jobs):
             while number not in codes:
                 line = process.stdout.readline().split()
@@ -159,24 +180,27 @@ def partitions(
                 block = np.fromfile(folder / str(number), mtkahypar_process.BLOCK)
                 yield Start(blocks, block)
             else:
-                files = [
-                    path
-                    for path in (folder / f"{number}.txt", folder / MESSAGES)
-                    if path.exists()
-                ]
-                messages = (
-                    files[0].read_text(encoding="utf-8", errors="replace").splitlines()
-                )
-                last = "".join(messages[-1:])
-                reason = f"exit code {codes[number]}" + (last and f", {last}")
-                was_killed = codes[number] == -signal.SIGKILL or any(
-                    name in last for name in OUT_OF_MEMORY
-                )
-                memory = "; possibly out of memory" if was_killed else ""
+                reason = _failure_reason(folder, number, codes[number])
                 warn(
-                    f"Mt-KaHyPar ended without a partition into {blocks:,} cores "
-                    f"({reason}){memory}",
+                    "Mt-KaHyPar ended without a partition into "
+                    f"{blocks:,} cores {reason}",
                 )
+
+
+def _failure_reason(folder: Path, job_number: int, exit_code: int) -> str:
+    """Return the exit code and the last message of a job, as a part of a warning."""
+    paths = [folder / f"{job_number}.txt", folder / MESSAGES]
+    path = next(path for path in paths if path.exists())
+    messages = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    last_message = messages[-1] if messages else ""
+    was_killed = exit_code == -signal.SIGKILL or any(
+        word in last_message for word in OUT_OF_MEMORY
+    )
+    reason = f"exit code {exit_code}"
+    if last_message:
+        reason = f"{reason}, {last_message}"
+    memory = "; possibly out of memory" if was_killed else ""
+    return f"({reason}){memory}"
 
 
 def _start_process(
@@ -184,7 +208,10 @@ def _start_process(
     capacity: int,
     jobs: Sequence[str],
 ) -> "subprocess.Popen[str]":
-    """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
+    """Start the process.
+
+    `multiprocessing` would execute a script without a `__main__` guard again.
+    """
     arguments = (os.getpid(), folder, capacity, *jobs)
     with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
