@@ -1,14 +1,13 @@
 """A manifest only names a model's Python file: it runs when this user has given that path with that content."""
 
-import hashlib
 import os
 import py_compile
 import re
 import shlex
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from snnb.architectures import own_model
 from snnb.core.errors import InputError
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import sealed
-from snnb.stages import model as trust
+from snnb.stages.model import model_of, trust
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 
@@ -27,14 +26,18 @@ EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('ye
 
 
 @pytest.fixture
-def named(run, tmp_path, monkeypatch):
+def named(run, tmp_path):
     """A run whose manifest names a file that leaves a trace when it runs."""
-    monkeypatch.setattr(trust, "_this_process", set())
     (tmp_path / "evil.py").write_text(EVIL)
-    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    manifest["run"]["model_source"] = f"{tmp_path / 'evil.py'}:net"
-    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
+    name_as_model(run, tmp_path / "evil.py")
     return tmp_path
+
+
+def name_as_model(run, file):
+    """Change the manifest of a run to name the function `net` of a file."""
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["run"]["model_source"] = f"{file}:net"
+    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
 
 
 @pytest.mark.parametrize("stage", ["prepare", "train"])
@@ -49,27 +52,27 @@ def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
 @pytest.mark.parametrize("was_given", [False, True])
 def test_a_path_with_a_space_is_quoted_in_the_advice(run, named, was_given):
     file = (named / "evil.py").rename(named / "my net.py")
-    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    manifest["run"]["model_source"] = f"{file}:net"
-    (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
+    name_as_model(run, file)
     if was_given:
-        given(file)
+        give_in_another_process(file)
         file.write_text(f"{EVIL}# changed\n")
     with pytest.raises(InputError) as error:
-        prepared(run)
+        prepare(run)
     advice, _ = re.split(
         " (?:once|again)$", str(error.value).rpartition("then give ")[2]
     )
     assert shlex.split(advice) == ["--model", f"{file}:net"]
 
 
-def given(path):
-    """Give a file with --model, in a process that is over."""
-    trust.trust(path)
-    trust._this_process.clear()
+def give_in_another_process(path):
+    """Give a file with --model, in a process that has ended."""
+    process = get_context("fork").Process(target=trust, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
-def prepared(run):
+def prepare(run):
     Run(path=run.path).prepare(force=True, shape=(8, 8, 1))
 
 
@@ -77,27 +80,28 @@ def prepared(run):
 def test_a_file_given_before_is_run_without_typing_it_again(
     run, named, in_this_process
 ):
-    (trust.trust if in_this_process else given)(named / "evil.py")
+    give = trust if in_this_process else give_in_another_process
+    give(named / "evil.py")
     with suppress(InputError):  # of the model, which is None
-        prepared(run)
+        prepare(run)
     assert (named / "ran").exists()
 
 
 def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named):
     file = named / "evil.py"
     file.write_text("def net(): pass\n")
-    given(file)
+    give_in_another_process(file)
     file.write_text(EVIL)
     for _ in range(2):
         with pytest.raises(
             InputError,
             match=r"evil.py, .* has changed since .* give --model .*evil.py:net again",
         ):
-            prepared(run)
+            prepare(run)
         assert not (named / "ran").exists()
-    given(file)
+    give_in_another_process(file)
     with suppress(InputError):
-        prepared(run)
+        prepare(run)
     assert (named / "ran").exists()
 
 
@@ -114,24 +118,26 @@ def test_bytecode_of_another_source_is_not_run(named):
 
 
 def test_a_file_given_before_that_is_gone_is_named(run, named):
-    given(named / "evil.py")
+    give_in_another_process(named / "evil.py")
     (named / "evil.py").unlink()
     with pytest.raises(InputError, match=r"evil.py does not exist"):
-        prepared(run)
+        prepare(run)
 
 
-def test_files_that_many_give_at_once_are_all_in_the_list(tmp_path, monkeypatch):
+def test_files_that_many_give_at_once_are_all_in_the_list(run, tmp_path):
     """As the jobs of an array do."""
-    files = [tmp_path / f"{number}.py" for number in range(40)]
-    for number, file in enumerate(files):
-        file.write_text(f"number = {number}\n")
-    monkeypatch.setattr(trust, "_this_process", set())
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(given, files))
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    assert [trust._known_contents(file) for file in files] == [
-        {content} for content in contents
-    ]
+    files = [tmp_path / f"{number}.py" for number in range(20)]
+    for file in files:
+        file.write_text("def net(): pass\n")
+    fork = get_context("fork")
+    processes = [fork.Process(target=trust, args=(file,)) for file in files]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    for file in files:
+        name_as_model(run, file)
+        assert model_of(open_run(run.path)).file == file
 
 
 def with_input(run, record):
