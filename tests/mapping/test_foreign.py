@@ -15,9 +15,8 @@ from snnb.mapping.partition_files import (
     read_partition,
     read_placement,
 )
-from snnb.mapping.routes import Area
 from snnb.mapping.traffic import MappableNetwork, count_traffic
-from snnb.plots.mapping import EMPTY, _layers_raster
+from snnb.plots.mapping import EMPTY, plot_mapping
 from tests.mapping.networks import hardware
 
 
@@ -289,7 +288,8 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
     )
     folder = path.parent
     write_mapping(folder, mapped, MappingCost.of(mapped))
-    raster = _layers_raster(Mapping.open(folder), Area(0, 0, 2, 2))
+    (picture,) = plot_mapping(Mapping.open(folder)).axes[0].images
+    raster = picture.get_array()
     assert (raster[len(raster) // 2 :] == EMPTY).all()
 
 
