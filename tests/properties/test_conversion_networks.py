@@ -172,11 +172,25 @@ def test_parsing_and_normalisation_are_those_of_the_toolbox(
     st.floats(0.1, 100),
 )
 def test_percentile_of_the_tail_is_numpys(parts, percentile):
+    check_percentile(parts, percentile)
+
+
+@pytest.mark.parametrize("percentile", [0.1, 50, 99.9, 100])
+def test_percentile_of_more_values_than_the_tail_holds(percentile):
+    random = np.random.default_rng(0)
+    parts = [
+        random.integers(-50, 100, 200_000).astype(np.float32) * random.random()
+        for _ in range(6)
+    ]
+    check_percentile([part.astype(np.float32) for part in parts], percentile)
+
+
+def check_percentile(parts, percentile):
+    """Compare the percentile and the count of negative values with numpy's."""
     values = np.concatenate([np.empty(0, np.float32), *parts])
     tail = Tail(values.size, percentile)
     for part in parts:
         tail.add(part)
-        tail._select()  # as after very many values
     nonzero = values[values != 0]
     expected = np.percentile(nonzero, percentile) if nonzero.size else 1
     # numpy 2 interpolates in float32
