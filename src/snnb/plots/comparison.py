@@ -140,30 +140,20 @@ def plot_sweep(
         lines.names if lines.has_several else [],
     )
     x = _scale_x_axis(plot, lines.x_values)
-    has_numbers = _are_numbers(lines.x_values)
     values = lines.arrange(quality)
-    lower_ends = None
-    upper_ends = None
-    if intervals is not None:
-        lower_ends = lines.arrange(intervals[..., 0])
-        upper_ends = lines.arrange(intervals[..., 1])
+    bars = _error_bars(lines, values, intervals)
     colours = _colours(len(lines.names))
     middle = (len(lines.names) - 1) / 2
     for i, (name, colour) in enumerate(zip(lines.names, colours)):
-        mean = values[i].mean(axis=0)
-        bars = None
-        if lower_ends is not None and upper_ends is not None:
-            lower = lower_ends[i].mean(axis=0)
-            upper = upper_ends[i].mean(axis=0)
-            bars = np.maximum(0, [mean - lower, upper - mean])
         style = {
             "color": colour,
             "marker": "o",
             "markersize": 4,
             "label": plain(name, 60),
-            "linestyle": "-" if has_numbers else "",
+            "linestyle": "-" if _are_numbers(lines.x_values) else "",
         }
-        line = plot.errorbar(x, mean, bars, elinewidth=1, capsize=2.5, **style)
+        mean = values[i].mean(axis=0)
+        line = plot.errorbar(x, mean, bars[i], elinewidth=1, capsize=2.5, **style)
         offset = APART * (i - middle) / POINTS_PER_INCH
         shift = ScaledTranslation(offset, 0, figure.dpi_scale_trans)
         # Not in the call: since matplotlib 3.8 the limits then ignore the points.
@@ -189,6 +179,25 @@ def plot_sweep(
     if lines.has_several:
         _draw_legend(plot, legend_columns)
     return figure
+
+
+def _error_bars(
+    lines: GridLines,
+    values: np.ndarray,
+    intervals: Optional[np.ndarray],
+) -> List[Optional[np.ndarray]]:
+    """Return the lengths of the bars below and above the points of each line.
+
+    They are float64, shape (2, points), or None without intervals; see `plot_sweep`.
+    """
+    if intervals is None:
+        return [None] * len(values)
+    bars: List[Optional[np.ndarray]] = []
+    lower_ends = lines.arrange(intervals[..., 0]).mean(axis=1)
+    upper_ends = lines.arrange(intervals[..., 1]).mean(axis=1)
+    for mean, lower, upper in zip(values.mean(axis=1), lower_ends, upper_ends):
+        bars.append(np.maximum(0, [mean - lower, upper - mean]))
+    return bars
 
 
 def _scale_x_axis(plot: Axes, values: Sequence[Value]) -> np.ndarray:
@@ -280,6 +289,15 @@ def pareto_front(cost: np.ndarray, loss: np.ndarray) -> List[int]:
     return front
 
 
+def _front_candidates(points: Sequence[OnChip]) -> np.ndarray:
+    """Return the indices of the points that may be in the front: int64.
+
+    Points of the network's energy alone may be there only without others.
+    """
+    network_only = np.array([point.network_only for point in points], bool)
+    return np.flatnonzero(network_only if network_only.all() else ~network_only)
+
+
 @styled
 def plot_chips(
     points: Sequence[OnChip],
@@ -298,12 +316,8 @@ def plot_chips(
     figure, plot, legend_columns = _beside_legend(legend_lines)
     energy = np.array([point.energy_pj for point in points])
     quality = np.array([point.quality for point in points])
-    network_only = np.array([point.network_only for point in points], bool)
-    can_be_in_front = ~network_only
-    if network_only.all():
-        can_be_in_front = network_only
-    candidates = np.flatnonzero(can_be_in_front)
     loss = -quality if highest_is_best else quality
+    candidates = _front_candidates(points)
     front = candidates[pareto_front(energy[candidates], loss[candidates])]
     _draw_front(plot, energy[front], quality[front])
     colour_by_chip = {chip: HUES[i % len(HUES)] for i, chip in enumerate(chips)}

@@ -107,72 +107,71 @@ def _neurons(
     costs: Table,
     words: List[str],
 ) -> Section:
-    """Return the section about a mapping of neurons, with the tables of all mappings and of its costs."""
-    from snnb.plots.mapping import (
-        layers_of_cores,
-        plot_events,
-        plot_mapping,
-        plot_traffic,
+    """Return the section about a mapping of neurons.
+
+    It has the tables of all mappings and of the costs of this one.
+    """
+    from snnb.plots.mapping import plot_events, plot_mapping, plot_traffic
+
+    cores = _core_table(mapping)
+    tables = [all_mappings, _limit_table(mapping), costs]
+    folded_tables: Dict[str, Table] = {}
+    if len(cores.rows) <= FEW_CORES:
+        tables.insert(2, cores)
+    else:
+        used_cores = np.count_nonzero(mapping.per_core["neurons"])
+        cores_text = "all cores"
+        if used_cores > MOST_CORES:
+            cores_text = f"the first {MOST_CORES} cores"
+        folded_tables[f"Layers per core, {cores_text}"] = cores
+    pictures = {
+        "layers on the mesh of cores": plot_mapping(mapping),
+        "spikes into, out of and between the cores": plot_traffic(mapping),
+    }
+    if mapping.cost.energy_by_event_pj is not None:
+        pictures["contents, energy and time of the cores"] = plot_events(mapping)
+    return Section(
+        "mapping",
+        "Mapping",
+        words,
+        [Figure(embed_figure(title, plot)) for title, plot in pictures.items()],
+        tables=tables,
+        folded=folded_tables,
     )
 
-    contents = []
+
+def _limit_table(mapping: "Mapping") -> Table:
+    """Return the contents of the cores beside their limits."""
+    rows_of_limits = []
     for name, fill in mapping.cost.fill.items():
-        full = (
-            ("unlimited", "")
-            if fill.limit is None
-            else (f"{fill.limit:,}", f"{fill.share:.0%}")
-        )
-        contents.append(
-            (name.replace("_", " "), f"{fill.mean:,.1f}", f"{fill.max:,}", *full),
-        )
-    limits = Table(
-        ("per core", "mean", "maximum", "limit", "fullest core"),
-        contents,
-        right=(1, 2, 3, 4),
-    )
+        limit = ("unlimited", "")
+        if fill.limit is not None:
+            limit = (f"{fill.limit:,}", f"{fill.share:.0%}")
+        title = name.replace("_", " ")
+        rows_of_limits.append((title, f"{fill.mean:,.1f}", f"{fill.max:,}", *limit))
+    head = ("per core", "mean", "maximum", "limit", "fullest core")
+    return Table(head, rows_of_limits, right=(1, 2, 3, 4))
+
+
+def _core_table(mapping: "Mapping") -> Table:
+    """Return place, contents and layers of the first cores that have neurons."""
+    from snnb.plots.mapping import layers_of_cores
+
     layers = list(mapping.cost.layers)
     members = layers_of_cores(mapping)
     used_cores = np.flatnonzero(mapping.per_core["neurons"]).tolist()
     core_rows = []
     for core in used_cores[:MOST_CORES]:
         x, y = mapping.place_of(core)
-        numbers = (f"{mapping.per_core[name][core]:,}" for name in CONTENTS)
-        held = members[core]
-        names = ", ".join(
-            f"{layers[layer]} ({count:,})"
-            for layer, count in zip(held.indices, held.data)
-        )
-        core_rows.append((str(core), f"{x}, {y}", *numbers, names))
-    cores = Table(
-        ("core", "x, y", *CONTENTS, "layers (neurons)"),
-        core_rows,
-        right=(0, 2, 3, 4),
-    )
-    few = len(core_rows) <= FEW_CORES
-    cores_text = (
-        f"the first {MOST_CORES} cores" if len(used_cores) > MOST_CORES else "all cores"
-    )
-    tables = [all_mappings, limits, *([cores] if few else []), costs]
-    folded_tables = {} if few else {f"Layers per core, {cores_text}": cores}
-    figures = [
-        Figure(embed_figure("layers on the mesh of cores", plot_mapping(mapping))),
-        Figure(
-            embed_figure(
-                "spikes into, out of and between the cores", plot_traffic(mapping)
-            ),
-        ),
-    ]
-    if mapping.cost.energy_by_event_pj is not None:
-        figures.append(
-            Figure(
-                embed_figure(
-                    "contents, energy and time of the cores", plot_events(mapping)
-                ),
-            ),
-        )
-    return Section(
-        "mapping", "Mapping", words, figures, tables=tables, folded=folded_tables
-    )
+        numbers = [f"{mapping.per_core[name][core]:,}" for name in CONTENTS]
+        neurons_by_layer = members[core]
+        layer_texts = [
+            f"{layers[layer]} ({neurons:,})"
+            for layer, neurons in zip(neurons_by_layer.indices, neurons_by_layer.data)
+        ]
+        core_rows.append((str(core), f"{x}, {y}", *numbers, ", ".join(layer_texts)))
+    head = ("core", "x, y", *CONTENTS, "layers (neurons)")
+    return Table(head, core_rows, right=(0, 2, 3, 4))
 
 
 def _layers(

@@ -94,46 +94,14 @@ def simulation_sections(
     params = simulation.record.params
     steps = params.duration - params.warm_up
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
-    label = "accuracy" if statistics.classifies else "mean squared error"
-    latency = statistics.latency_steps
-    between = statistics.interval_steps
-    took = f"{params.samples:,} samples of {latency:,} time steps"
-    took += f", one every {between:,} time steps" if between != latency else ""
-    summary = [
-        f"{took}, input {params.input}.",
-        *_changes(simulation.record.details.fidelity),
-    ]
-    if statistics.classifies and statistics.readout_accuracy is not None:
-        summary.append(
-            "Of the two accuracies, "
-            f"{QUOTED[simulation.record.details.output_coding]}.",
-        )
-    picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
+    sections = [*_input(run, simulation), _accuracy_section(simulation, statistics)]
     confusion = statistics.quoted_confusion
-    predictor = "spiking network" if confusion is statistics.confusion else "read-out"
-    key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
-    accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
-    table = Table(("", ""), accuracies, right=(1,))
-    sections = [
-        *_input(run, simulation),
-        Section(
-            "accuracy",
-            f"{label.capitalize()} over time",
-            summary,
-            [Figure(picture)],
-            tables=[table],
-            key_figures=key_figures,
-        ),
-        *(
-            []
-            if confusion is None
-            else [
-                confusion_section(confusion, list(statistics.class_counts), predictor),
-            ]
-        ),
-        rates_section(rates),
-        _operations(statistics),
-    ]
+    if confusion is not None:
+        is_of_network = confusion is statistics.confusion
+        predictor = "spiking network" if is_of_network else "read-out"
+        classes = list(statistics.class_counts)
+        sections.append(confusion_section(confusion, classes, predictor))
+    sections += [rates_section(rates), _operations(statistics)]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
         random = [
@@ -146,6 +114,37 @@ def simulation_sections(
             )
         sections.append(activations_section(rates, activations, about))
     return sections
+
+
+def _accuracy_section(
+    simulation: Simulation,
+    statistics: SimulationStatistics,
+) -> Section:
+    """Return the section about the accuracy or error over time."""
+    params = simulation.record.params
+    label = "accuracy" if statistics.classifies else "mean squared error"
+    latency = statistics.latency_steps
+    between = statistics.interval_steps
+    took = f"{params.samples:,} samples of {latency:,} time steps"
+    took += f", one every {between:,} time steps" if between != latency else ""
+    words = [
+        f"{took}, input {params.input}.",
+        *_changes(simulation.record.details.fidelity),
+    ]
+    if statistics.classifies and statistics.readout_accuracy is not None:
+        quoted_kind = QUOTED[simulation.record.details.output_coding]
+        words.append(f"Of the two accuracies, {quoted_kind}.")
+    picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
+    key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
+    accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
+    return Section(
+        "accuracy",
+        f"{label.capitalize()} over time",
+        words,
+        [Figure(picture)],
+        tables=[Table(("", ""), accuracies, right=(1,))],
+        key_figures=key_figures,
+    )
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
