@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import scipy
-from snnb.crosscheck.check import Expected, check
+from snnb.crosscheck.check import Expectation, check
 from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.counts import count_differences, within_rounding
 from snnb.crosscheck.exported import (
@@ -126,7 +126,7 @@ def test_shifted_spikes_are_no_error(deep):
     compared = check(
         network,
         scipy.build(network),
-        Expected(STEPS, 0, pixels, spikes),
+        Expectation(STEPS, 0, pixels, spikes),
         name="scipy",
         batch_size=3,
         say=said.append,
@@ -155,7 +155,7 @@ def test_one_synapse_altered_in_any_layer(deep, population):
         check(
             other,
             scipy.build(other),
-            Expected(STEPS, 0, pixels, spikes),
+            Expectation(STEPS, 0, pixels, spikes),
             name="scipy",
             batch_size=4,
         )
@@ -172,7 +172,7 @@ def test_a_simulator_that_errs_is_named(deep):
         check(
             network,
             scipy.build(other),
-            Expected(STEPS, 0, pixels, spikes),
+            Expectation(STEPS, 0, pixels, spikes),
             name="scipy",
             batch_size=4,
         )
@@ -185,7 +185,7 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
         p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0)
         for p in network.simulated_populations
     }
-    expected, said = Expected(STEPS, 10, pixels, sums=sums), []
+    expected, said = Expectation(STEPS, 10, pixels, sums=sums), []
     compared = check(
         network,
         scipy.build(network),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.io.text import Document
 from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
@@ -116,9 +116,9 @@ def _build(
         return build(spec.name, input_shape, num_classes, **settings)
     except ValueError as error:
         raise UsageError(
-            f"{spec.name} cannot be built for images of {times(input_shape)}, because "
-            "a layer would have an empty output; prepare larger images (--shape), "
-            f"such as {times(spec.input_shape)}",
+            f"{spec.name} cannot be built for images of {format_shape(input_shape)}, "
+            "because a layer would have an empty output; prepare larger images (--shape), "
+            f"such as {format_shape(spec.input_shape)}",
         ) from error
 
 

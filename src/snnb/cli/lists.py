@@ -11,7 +11,7 @@ from snnb.cli import output
 from snnb.cli.parameters import beginning
 from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 
 if TYPE_CHECKING:
     from snnb.chips.hardware import HardwareRow, LayerHardware
@@ -40,7 +40,9 @@ def models(
     rows = [["model", "data set", "input", "neurons", "synapses"]]
     for entry in entries:
         sizes = [f"{entry.neurons:,}", f"{entry.synapses:,}"]
-        rows.append([entry.name, entry.dataset, times(entry.input_shape), *sizes])
+        rows.append(
+            [entry.name, entry.dataset, format_shape(entry.input_shape), *sizes]
+        )
     output.current.result(table_lines(rows, right=(3, 4), drop=(2, 1)), entries)
 
 
@@ -72,7 +74,7 @@ def datasets(
         availability = "downloads" if entry.download else "needs --source"
         if entry.path is not None:
             availability = "yes"
-        shape = "of the model" if entry.shape is None else times(entry.shape)
+        shape = "of the model" if entry.shape is None else format_shape(entry.shape)
         classes = str(entry.num_classes or "")
         rows.append([entry.name, shape, classes, availability, entry.title])
     lines = table_lines(rows, right=(2,), drop=(2,), shorten=(4,))
@@ -139,7 +141,7 @@ def _chip_lines(chips: "Sequence[HardwareRow]") -> List[str]:
         energy = chip.energy_pj
         energies = [energy.router, energy.link, energy.link_x, energy.link_y]
         energy_text = "/".join(f"{value:g}" for value in energies if value is not None)
-        rows.append([chip.name, times(chip.mesh), *cells, energy_text])
+        rows.append([chip.name, format_shape(chip.mesh), *cells, energy_text])
     return table_lines(rows, right=(2, 3, 4, 5), drop=(1,))
 
 

@@ -9,7 +9,7 @@ def local_time(utc: str) -> str:
     return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def times(shape: Sequence[int]) -> str:
+def format_shape(shape: Sequence[int]) -> str:
     """Return the sides of a shape as `28×28×1`."""
     return "×".join(map(str, shape))
 

@@ -70,7 +70,7 @@ class Inputs(Protocol):
 
 
 @dataclass(frozen=True)
-class Expected:
+class Expectation:
     """Inputs and spikes of a simulation; either `spikes` or `sums` are given."""
 
     steps: int  # time steps of a sample
@@ -108,7 +108,7 @@ def samples_per_batch(network: ExportedNetwork, simulator: str) -> int:
 def check(
     network: ExportedNetwork,
     simulate: Simulate,
-    expectation: Expected,
+    expectation: Expectation,
     *,
     name: str,
     batch_size: int = 1,
@@ -123,7 +123,7 @@ def check(
         The network that is simulated.
     simulate : Simulate
         Function of the simulator.
-    expectation : Expected
+    expectation : Expectation
         Inputs and spikes of the simulation to compare with.
     name : str
         Name of the simulator, for messages.
@@ -189,7 +189,7 @@ def _report(differences: List[CountDifference], reason: str, say: Say) -> None:
 
 def _simulate_batches(
     simulate: Simulate,
-    expectation: Expected,
+    expectation: Expectation,
     batch_size: int,
     progress: Progress,
 ) -> Iterator[_Batch]:
@@ -231,7 +231,7 @@ def _refuse_differences(differences: List[CountDifference], name: str) -> None:
 def _compare_spikes(
     network: ExportedNetwork,
     batches: Iterator[_Batch],
-    expectation: Expected,
+    expectation: Expectation,
     recorded_spikes: Spikes,
     name: str,
 ) -> List[CountDifference]:

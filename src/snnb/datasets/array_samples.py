@@ -10,7 +10,7 @@ from typing import Dict, Optional, Tuple, Union
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.datasets.definition import ImageShape
 
 MOST_CLASSES = 1 << 16  # of a data set whose number of classes follows from its labels
@@ -31,7 +31,7 @@ class ArraySamples:
         image_shape = (self.images.shape[1], self.images.shape[2], self.images.shape[3])
         if shape == image_shape:
             return
-        have, want = times(image_shape), times(shape)
+        have, want = format_shape(image_shape), format_shape(shape)
         if image_shape[2] != shape[2] == image_shape[0]:
             raise InputError(
                 f"the images are {have}, the model takes {want}: of channels first, "

@@ -6,7 +6,7 @@ from typing import Callable, ClassVar, Optional, Sequence
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.datasets.definition import ImageShape
 from snnb.network.event_samples import Steps
 
@@ -56,8 +56,8 @@ class EventRecordings:
             n for n in shape if n > 1
         ]:
             raise InputError(
-                f"the events are of a sensor of {times(self.sensor)}, the model takes "
-                f"{times(shape)}: choose another model.",
+                f"the events are of a sensor of {format_shape(self.sensor)}, the model "
+                f"takes {format_shape(shape)}: choose another model.",
             )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:

@@ -23,7 +23,7 @@ from typing import (
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.core.progress import Progress, silent
 from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import data_directory, find_dataset
@@ -582,7 +582,7 @@ class _Tally:
             consequence = "each becomes one time step; check that times are in µs"
             warnings.append(f"{share} are {fault}: {consequence}")
         if self.outside:
-            sensor = times(settings.shape[:2])
+            sensor = format_shape(settings.shape[:2])
             fault = f"{self.outside:,} events are outside the sensor of {sensor}"
             warnings.append(f"{fault} and ignored; {self.inside:,} are counted")
         if self.late:

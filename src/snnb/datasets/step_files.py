@@ -12,7 +12,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.datasets.array_samples import MOST_CLASSES, class_numbers
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_array
@@ -77,8 +77,8 @@ class StepSamples:
             return
         if not flat and sample_shape != [channels, height, width]:
             raise InputError(
-                f"{self.path} has {times(sample_shape)} values in each step, the "
-                f"model takes {times(shape)}: choose another model.",
+                f"{self.path} has {format_shape(sample_shape)} values in each step, "
+                f"the model takes {format_shape(shape)}: choose another model.",
             )
         order_text = (
             "flat vectors, whose order is not known" if flat else "channels first"

@@ -33,8 +33,9 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import channel_medians
 
 LARGEST_MATRIX = 1 << 28  # numbers: a GiB
-Node = object  # of the library, which has no types
-Chain = Dict[str, Node]  # nodes from a source to its target in order, by what they do
+LibraryNode = object  # of the library, which has no types
+# Nodes from a source to its target in order, by what they do
+Chain = Dict[str, LibraryNode]
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -86,7 +87,7 @@ class _NirWriter:
     """
 
     def __init__(self, nir: ModuleType, graph: SynapseGraph, request: Request) -> None:
-        self.nodes: Dict[str, Node] = {}
+        self.nodes: Dict[str, LibraryNode] = {}
         self._nir = nir
         self._graph = graph
         self._request = request
@@ -267,7 +268,9 @@ class _NirWriter:
         target = self._names[projection.target.name]
         self._paths.append(_Path([source, *nodes, target], projection.target.first))
 
-    def _neurons(self, population: GraphPopulation, resistance: np.ndarray) -> Node:
+    def _neurons(
+        self, population: GraphPopulation, resistance: np.ndarray
+    ) -> LibraryNode:
         """Return the node of the neurons of a population."""
         order = _channels_first_order(population)
         if population.neuron is not None:
@@ -328,7 +331,7 @@ def _model_neurons(
     nir: ModuleType,
     numbers: Mapping[str, np.ndarray],
     resistance: np.ndarray,
-) -> Node:
+) -> LibraryNode:
     """Return the node of neurons with a model, whose time step is 1.
 
     `_check` refuses properties that NIR does not have.

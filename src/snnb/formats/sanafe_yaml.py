@@ -81,7 +81,7 @@ NETLIST = (
     "a netlist of SANA-FE, which snnb no longer reads; give the network in YAML, which "
     "Network.save of SANA-FE writes, or, if snnb exported it, its run"
 )
-Node = Any  # text, a list of nodes, or a dictionary of nodes by text
+YamlValue = Any  # text, a list of nodes, or a dictionary of nodes by text
 Ids = Mapping[str, range]  # of the neurons of each group
 Side = Annotated[int, Field(gt=0, lt=2**31)]
 Item = TypeVar("Item")
@@ -97,11 +97,11 @@ class _Attributes(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _merge(cls, node: Node) -> Dict[str, Node]:
+    def _merge(cls, node: YamlValue) -> Dict[str, YamlValue]:
         return _merge_attributes(node)
 
 
-def _merge_attributes(node: Node) -> Dict[str, Node]:
+def _merge_attributes(node: YamlValue) -> Dict[str, YamlValue]:
     """Return the attributes of a node, those of units included, in one dictionary.
 
     `[bias: 1, soma: {leak: 2}]` gives {"bias": "1", "leak": "2"}.
@@ -109,7 +109,7 @@ def _merge_attributes(node: Node) -> Dict[str, Node]:
     parts = [node] if node else []
     if isinstance(node, list):
         parts = node
-    attributes: Dict[str, Node] = {}
+    attributes: Dict[str, YamlValue] = {}
     for part in parts:
         if not isinstance(part, dict):
             raise ValueError(f"{_shorten(part)} is not a mapping of attributes")
@@ -125,9 +125,9 @@ class _NeuronAttributes(_Attributes):
     """Attributes of neurons."""
 
     bias: Optional[float] = None
-    spikes: Node = None  # this and the following are of the model `input`
-    poisson: Node = None
-    rate: Node = None
+    spikes: YamlValue = None  # this and the following are of the model `input`
+    poisson: YamlValue = None
+    rate: YamlValue = None
 
     @property
     def is_input(self) -> bool:
@@ -214,7 +214,7 @@ class _Group(BaseModel):
 
     @field_validator("neurons", mode="before")
     @classmethod
-    def _allow_numbers(cls, node: Node) -> Node:
+    def _allow_numbers(cls, node: YamlValue) -> YamlValue:
         if not isinstance(node, list):
             return node
         return [{item: {}} if isinstance(item, str) else item for item in node]
@@ -228,7 +228,7 @@ class _Network(BaseModel):
     """
 
     groups: List[_Group]
-    edges: List[Dict[str, Node]] = []  # attributes by address
+    edges: List[Dict[str, YamlValue]] = []  # attributes by address
 
 
 class _File(BaseModel):
@@ -362,7 +362,7 @@ def _load(path: Path) -> _File:
             raise DamagedError(path, _fault(error)) from None
 
 
-def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
+def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> YamlValue:
     """Return the node that begins with an event, and take its other events.
 
     PyYAML's own nodes take several times the memory.
@@ -373,7 +373,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
     if isinstance(event, SequenceStartEvent):
         return [_node(item, events) for item in items]
     if isinstance(event, MappingStartEvent):
-        mapping: Dict[str, Node] = {}
+        mapping: Dict[str, YamlValue] = {}
         for key in items:
             name = str(_node(key, events))
             if name in mapping:
@@ -402,7 +402,7 @@ def _faults_at(path: Path, place: str) -> Iterator[None]:
         raise DamagedError(path, f"{place}: {_fault(error)}") from None
 
 
-def _shorten(node: Node) -> str:
+def _shorten(node: YamlValue) -> str:
     """Return a node as text of a limited length."""
     text = repr(node)
     if len(text) <= LONGEST_SHOWN:
@@ -488,7 +488,9 @@ def _id(ids: Ids, name: str, number: Optional[str]) -> int:
     return group[int(number)]
 
 
-def _read_edges(path: Path, edges: List[Dict[str, Node]], ids: Ids) -> Iterator[Edges]:
+def _read_edges(
+    path: Path, edges: List[Dict[str, YamlValue]], ids: Ids
+) -> Iterator[Edges]:
     """Yield the edges, `BATCH` of those between neurons at a time."""
     rows: List[Tuple[int, int, float]] = []  # edges between neurons
     address = ""
@@ -527,7 +529,7 @@ def _columns(rows: Sequence[Tuple[int, int, float]]) -> Edges:
     )
 
 
-def _hyperedge(source: range, target: range, attributes: Node) -> Iterator[Edges]:
+def _hyperedge(source: range, target: range, attributes: YamlValue) -> Iterator[Edges]:
     """Yield the edges between two groups, whose neurons have these ids."""
     kind = _Hyperedge.model_validate(attributes)
     if kind.type == "sparse":

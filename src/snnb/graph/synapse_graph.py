@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.core.machine import require_memory
 from snnb.graph.connection import (
     Connection,
@@ -233,7 +233,7 @@ class SynapseGraph:
             (
                 population.name,
                 population.layer,
-                times(population.shape),
+                format_shape(population.shape),
                 f"{population.size:,}",
             )
             for population in self.populations

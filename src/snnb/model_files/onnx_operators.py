@@ -35,7 +35,7 @@ Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height an
 NO_PADS = ((0, 0), (0, 0))
 
 
-class Windows(NamedTuple):
+class PoolingWindows(NamedTuple):
     """How the windows of a pooling slide over a picture."""
 
     size: Tuple[int, int]  # taps of rows and columns
@@ -165,7 +165,7 @@ def _average_pooling(call: OperatorCall) -> OnnxValue:
     return _add_pooling(call, "AveragePooling2D", value, windows, pads, keras_pads)
 
 
-def _pooling_windows(node: OnnxNode, value: OnnxValue) -> Windows:
+def _pooling_windows(node: OnnxNode, value: OnnxValue) -> PoolingWindows:
     """Return the windows of a pooling."""
     size = node.get("kernel_shape", ())
     strides = _pair(node, "strides")
@@ -175,10 +175,10 @@ def _pooling_windows(node: OnnxNode, value: OnnxValue) -> Windows:
         fault = "it is not a plain pooling of images"
         raise NotReadError(f"{fault}: it has dilations, or outputs indices")
     same = _same_pads(value, size, strides, dilations)
-    return Windows((size[0], size[1]), strides, same)
+    return PoolingWindows((size[0], size[1]), strides, same)
 
 
-def _pooling_pads(node: OnnxNode, value: OnnxValue, windows: Windows) -> Pads:
+def _pooling_pads(node: OnnxNode, value: OnnxValue, windows: PoolingWindows) -> Pads:
     """Return the padding of a pooling, with the rows and columns of its `ceil_mode`."""
     pads = _read_pads(node, windows.same)
     if not node.get("ceil_mode", 0):
@@ -191,7 +191,7 @@ def _pooling_pads(node: OnnxNode, value: OnnxValue, windows: Windows) -> Pads:
 def _complete_windows(
     length: int,
     pads: Tuple[int, int],
-    windows: Windows,
+    windows: PoolingWindows,
     axis: int,
 ) -> Tuple[int, int]:
     """Return the padding that completes the last window, which `ceil_mode` keeps."""
@@ -207,7 +207,7 @@ def _complete_windows(
     return before, max(last_start + taps - length - before, after)
 
 
-def _is_identity(windows: Windows, pads: Pads) -> bool:
+def _is_identity(windows: PoolingWindows, pads: Pads) -> bool:
     """Whether the windows of a pooling are the pixels."""
     return windows.size == (1, 1) and windows.strides == (1, 1) and pads == NO_PADS
 
@@ -216,7 +216,7 @@ def _add_pooling(
     call: OperatorCall,
     kind: str,
     value: OnnxValue,
-    windows: Windows,
+    windows: PoolingWindows,
     pads: Pads,
     keras_pads: Optional[Pads],
 ) -> OnnxValue:

@@ -8,7 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.core.quantities import number
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
@@ -167,7 +167,7 @@ def _population_rows(
     for population in graph.populations:
         mean: Optional[float] = None
         silent: Optional[float] = None
-        words = times(population.shape)
+        words = format_shape(population.shape)
         if population.name in rates:
             rate = rates[population.name]
             mean = float(rate.mean())
@@ -182,7 +182,7 @@ def _population_rows(
         cells = (
             population.name,
             population.layer,
-            times(population.shape),
+            format_shape(population.shape),
             f"{population.size:,}",
             population.coding or "",
             _number(mean),

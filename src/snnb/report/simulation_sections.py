@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.core.progress import Progress
 from snnb.core.quantities import rows, view
 from snnb.forward.analogue import mean_activations
@@ -179,8 +179,8 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         else "negative values are red"
     )
     words = (
-        f"Sample {first_sample}, input {times(sample.shape)}: {entries:,} entries "
-        f"other than 0 in {duration:,} time steps. Rows are positions, row by row of "
+        f"Sample {first_sample}, input {format_shape(sample.shape)}: {entries:,} "
+        f"entries other than 0 in {duration:,} time steps. Rows are positions, row by row of "
         f"the sensor; {colours}."
     )
     picture = embed_figure(

@@ -11,7 +11,12 @@ from typing_extensions import Literal
 
 from snnb.core.errors import InputError, UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.check import Expected, check, require_memory_of, samples_per_batch
+from snnb.crosscheck.check import (
+    Expectation,
+    check,
+    require_memory_of,
+    samples_per_batch,
+)
 from snnb.crosscheck.counts import CountDifference
 from snnb.crosscheck.exported import (
     ExportedNetwork,
@@ -223,7 +228,7 @@ def _on_chip(
     graph: SynapseGraph,
     mapping: "Mapping",
     request: Request,
-    expectation: Expected,
+    expectation: Expectation,
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
     from snnb.crosscheck.sanafe_chip import build_chip
@@ -260,7 +265,7 @@ def _expected(
     samples_asked: Optional[int],
     say: Say,
     progress: Progress,
-) -> Expected:
+) -> Expectation:
     """Return the spikes of each sample, from recorded or repeated simulations, or the spike counts of all samples."""
     assert graph.recording is not None
     available, n_recorded = graph.recording.num_samples, simulation.recorded_samples
@@ -300,10 +305,10 @@ def _expected(
                 )
                 rows = rows - [simulation.first_sample, 0, 0]
                 spikes[population.name] = in_order(rows[rows[:, 0] < samples])
-            return Expected(duration, counted_from, inputs, spikes)
+            return Expectation(duration, counted_from, inputs, spikes)
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
-    return Expected(
+    return Expectation(
         duration,
         counted_from,
         inputs,

@@ -20,7 +20,7 @@ LABELS = {  # of the axis, by the quantity to quote
 }
 
 
-class Quality(NamedTuple):
+class QuotedQuality(NamedTuple):
     """Accuracy or mean squared error to quote of a point, and that of the trained network."""
 
     value: float
@@ -28,14 +28,14 @@ class Quality(NamedTuple):
     trained: Optional[float]
 
 
-def quality_of(point: SweepPoint) -> Quality:
+def quality_of(point: SweepPoint) -> QuotedQuality:
     """Return the accuracy or the error to quote of a point."""
     summary = point.summary
     value = getattr(summary, summary.quoted)
     if summary.classifies:
         interval = getattr(summary, f"{summary.quoted}_interval_95")
-        return Quality(value, interval, summary.ann_accuracy)
-    return Quality(value, None, summary.ann_mean_squared_error)
+        return QuotedQuality(value, interval, summary.ann_accuracy)
+    return QuotedQuality(value, None, summary.ann_mean_squared_error)
 
 
 def plot_points(

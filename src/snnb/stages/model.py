@@ -18,7 +18,7 @@ import platformdirs
 from snnb.architectures import ModelSpec, OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.datasets.catalogue import find_dataset
 from snnb.io.files import sha256_of
 from snnb.model_files.kinds import READ, is_model_file, is_nir
@@ -186,8 +186,8 @@ def input_shape(info: RunInfo, given_shape: Optional[Shape]) -> Tuple[Shape, str
 
 def _other_shape(shape: Shape, given_shape: Shape) -> InputError:
     return InputError(
-        f"the model takes images of {times(shape)}, not {times(given_shape)}: omit "
-        "--shape",
+        f"the model takes images of {format_shape(shape)}, "
+        f"not {format_shape(given_shape)}: omit --shape",
     )
 
 

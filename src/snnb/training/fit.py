@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.core.errors import DamagedError, InputError, UsageError
-from snnb.core.formatting import times
+from snnb.core.formatting import format_shape
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.npy import load_archive
@@ -129,7 +129,7 @@ def train(
     if 0 < options.shift * max(sides) < 1:
         warnings.append(
             f"--shift {options.shift:g} has no effect: it is less than a pixel of "
-            f"images of {times(sides)}",
+            f"images of {format_shape(sides)}",
         )
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)

@@ -164,7 +164,7 @@ class Refined(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _RefinementJob:
     """The refinement of one partition, which a thread runs."""
 
     problem: Problem
@@ -262,7 +262,13 @@ def refine(
         seed += settings.starts_annealed_per_round
         cost_before = _least_cost(valid)
         annealings = [
-            _Job(problem, partition.core, partition.cores, seed + number, trials)
+            _RefinementJob(
+                problem,
+                partition.core,
+                partition.cores,
+                seed + number,
+                trials,
+            )
             for number, partition in enumerate(best_candidates)
         ]
         results = list(_run_in_parallel(annealings))
@@ -285,10 +291,12 @@ def refine(
     return min(valid, key=lambda partition: partition.cost).core
 
 
-def _list_descents(problem: Problem, starts: Iterable[Start]) -> Iterator[_Job]:
+def _list_descents(
+    problem: Problem, starts: Iterable[Start]
+) -> Iterator[_RefinementJob]:
     """Yield the job to descend from each initial partition."""
     for start in starts:
-        yield _Job(problem, start.core, start.cores, problem.seed, trials=0)
+        yield _RefinementJob(problem, start.core, start.cores, problem.seed, trials=0)
 
 
 def _least_cost(partitions: Iterable[Refined]) -> float:
@@ -296,7 +304,7 @@ def _least_cost(partitions: Iterable[Refined]) -> float:
     return min((partition.cost for partition in partitions), default=np.inf)
 
 
-def _run_in_parallel(jobs: Iterable[_Job]) -> Iterator[Refined]:
+def _run_in_parallel(jobs: Iterable[_RefinementJob]) -> Iterator[Refined]:
     """Yield results in the order of the jobs.
 
     As many jobs run at a time as there are processors.

@@ -58,7 +58,7 @@ GROUP_BYTES = 1 << 20
 RANDOM_NUMBERS = 1_000_000  # of Poisson input, drawn together
 
 
-class Steps(NamedTuple):
+class ChunkSteps(NamedTuple):
     """Consecutive time steps of a chunk."""
 
     chunk_start: int  # first step of the chunk
@@ -145,12 +145,14 @@ class EventEngine:
         first_of_group = first_sample + part.start
         return SampleGroup(self._event_network, group_samples, first_of_group, state)
 
-    def _list_chunks(self) -> Iterator[Steps]:
+    def _list_chunks(self) -> Iterator[ChunkSteps]:
         """Yield the chunks of steps; the step after the warm-up begins one."""
         bounds = sorted({0, self._settings.warm_up, self._settings.duration})
         for begin, end in zip(bounds, bounds[1:]):
             for start in range(begin, end, self._event_network.train_steps):
-                yield Steps(start, 0, min(self._event_network.train_steps, end - start))
+                yield ChunkSteps(
+                    start, 0, min(self._event_network.train_steps, end - start)
+                )
 
     def _collect(
         self,
@@ -282,7 +284,9 @@ class SampleGroup:
         for population in network.populations:
             self.recorded_rows[population.name] = []
 
-    def simulate(self, chunk: Steps, output: np.ndarray, readout: np.ndarray) -> None:
+    def simulate(
+        self, chunk: ChunkSteps, output: np.ndarray, readout: np.ndarray
+    ) -> None:
         """Simulate a chunk, all of its steps.
 
         Write the spikes of the output layer, bool (samples, steps, units), and the
@@ -311,7 +315,7 @@ class SampleGroup:
     def _simulate_stepwise(
         self,
         volumes: List[Volume],
-        chunk: Steps,
+        chunk: ChunkSteps,
         spikes: Dict[str, np.ndarray],
         readout: np.ndarray,
     ) -> None:
@@ -329,7 +333,7 @@ class SampleGroup:
                 volume.size,
             )
         for step in range(chunk.number):
-            steps = Steps(chunk.chunk_start, step, step + 1)
+            steps = ChunkSteps(chunk.chunk_start, step, step + 1)
             for volume in volumes:
                 bits = self._compute_spikes(volume, steps, spikes, readout)
                 assert bits is not None
@@ -338,7 +342,7 @@ class SampleGroup:
     def _simulate_volume(
         self,
         volume: Volume,
-        chunk: Steps,
+        chunk: ChunkSteps,
         spikes: Dict[str, np.ndarray],
         readout: np.ndarray,
     ) -> None:
@@ -353,7 +357,7 @@ class SampleGroup:
     def _compute_spikes(
         self,
         volume: Volume,
-        steps: Steps,
+        steps: ChunkSteps,
         spikes: Dict[str, np.ndarray],
         readout: np.ndarray,
     ) -> Optional[np.ndarray]:
@@ -372,7 +376,7 @@ class SampleGroup:
     def _simulate_population(
         self,
         population: Population,
-        steps: Steps,
+        steps: ChunkSteps,
         spikes: Dict[str, np.ndarray],
         readout: np.ndarray,
     ) -> np.ndarray:
@@ -416,7 +420,7 @@ class SampleGroup:
     def _read_spikes(
         self,
         source: Source,
-        steps: Steps,
+        steps: ChunkSteps,
         spikes: Dict[str, np.ndarray],
     ) -> np.ndarray:
         """Return the spikes of a source that arrive in some steps."""
@@ -436,7 +440,9 @@ class SampleGroup:
         new_spikes = spikes[name][:, new_slice]
         return np.concatenate([history[:, old_slice], new_spikes], axis=1)
 
-    def _read_input(self, projection: InputProjection, steps: Steps) -> InputEntries:
+    def _read_input(
+        self, projection: InputProjection, steps: ChunkSteps
+    ) -> InputEntries:
         """Return the input that arrives at a projection in some steps."""
         assert isinstance(self._x, InputSteps)
         first_step = steps.first_step - projection.source.delay
@@ -449,7 +455,7 @@ class SampleGroup:
             arrivals=projection.table.arrivals,
         )
 
-    def _draw_input(self, steps: Steps) -> np.ndarray:
+    def _draw_input(self, steps: ChunkSteps) -> np.ndarray:
         """Draw the spikes of Poisson input in some steps, and count them."""
         assert isinstance(self._x, np.ndarray)
         rate = self._event_network.settings.input_rate
@@ -470,7 +476,7 @@ class SampleGroup:
     def _renumber(
         self,
         volume: Reindexed,
-        steps: Steps,
+        steps: ChunkSteps,
         spikes: Dict[str, np.ndarray],
     ) -> Optional[np.ndarray]:
         """Return the spikes of a volume without neurons: those of its inputs, moved.
@@ -500,7 +506,9 @@ class SampleGroup:
                 renumber_spikes(source_bits, table, bits, spike_list)
         return bits
 
-    def _count_late_spikes(self, chunk: Steps, spikes: Dict[str, np.ndarray]) -> None:
+    def _count_late_spikes(
+        self, chunk: ChunkSteps, spikes: Dict[str, np.ndarray]
+    ) -> None:
         """Count the spikes of a chunk that are in one of the last two quarters."""
         settings = self._event_network.settings
         quarter_bounds = [*late_quarters(settings.duration), settings.duration]
