@@ -10,6 +10,7 @@ from typing import (
     List,
     Literal,
     Mapping,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
     from snnb.mapping.layers.assignment import LayerAssignment
+    from snnb.mapping.map_network import MappedNetwork
+    from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
     from snnb.mapping.traffic import MappableNetwork
     from snnb.network.network import Network
 
@@ -331,83 +334,131 @@ def _map_neurons(
     figures: str,
     progress: Progress,
 ) -> List[str]:
-    """Map the neurons of a graph; write the files of the mapping and the figures, and return the lines of the log."""
+    """Map the neurons of a graph, and return the lines of the log.
+
+    The files of the mapping, the figures, the details and the warnings are the output.
+    """
     from snnb.io.figures import save
     from snnb.mapping.files import MappingCost, write_mapping
+    from snnb.mapping.traffic import MappableNetwork
+    from snnb.plots.mapping import mapping_figures
+
+    start_time = time.monotonic()
+    network = MappableNetwork.of(synapse_graph)
+    mapped_network = _place_neurons(network, params, hardware, progress)
+    recording = _RecordedCosts()
+    if spike_times is not None:
+        recording = _cost_recording(mapped_network, spike_times, progress)
+    cost = MappingCost.of(
+        mapped_network,
+        model=run.model,
+        graph=str(params.graph),
+        objective=params.objective if params.partition is None else "spikes",
+        seed=params.seed,
+        by_step=recording.loads,
+        recorded_steps=recording.steps,
+        seconds=round(time.monotonic() - start_time, 3),
+    )
+    mapping = write_mapping(output.directory, mapped_network, cost, recording.messages)
+    for name, plot in mapping_figures(mapping):
+        save(plot, output.directory / f"{name}.{figures}")
+    notes = _neuron_notes(run, params, network, cost)
+    output.warnings = [*mapped_network.warnings, *notes]
+    output.details = _neuron_details(cost)
+    lines = [*cost.log_lines(mapped_network.warnings), *notes]
+    if cost.by_step is None and not run.manifest.run.imported:
+        lines.append(UNKNOWN)
+    return lines
+
+
+def _place_neurons(
+    network: "MappableNetwork",
+    params: MapParams,
+    hardware: Hardware,
+    progress: Progress,
+) -> "MappedNetwork":
+    """Map a network by a method, or take the partition of a file."""
     from snnb.mapping.map_network import cost_partition, map_network
+
+    if params.partition is None:
+        return map_network(
+            network,
+            hardware,
+            method=params.method,
+            objective=params.objective,
+            seed=params.seed,
+            progress=progress,
+        )
+    return cost_partition(
+        network,
+        hardware,
+        params.partition,
+        params.placement,
+        allow_overfull=params.allow_overfull,
+        split_overfull=params.split_overfull,
+        seed=params.seed,
+        progress=progress,
+    )
+
+
+class _RecordedCosts(NamedTuple):
+    """Costs over time of recorded samples; all None: no spike times were recorded."""
+
+    loads: "Optional[StepLoads]" = None
+    steps: "Optional[RecordedSteps]" = None  # None too if events have no figures
+    messages: "Optional[Messages]" = None
+
+
+def _cost_recording(
+    mapped_network: "MappedNetwork",
+    spike_times: Path,
+    progress: Progress,
+) -> _RecordedCosts:
+    """Compute the costs over time of the samples with recorded spikes."""
     from snnb.mapping.time_costs import (
         recorded_messages,
         recorded_steps,
         spikes_on_chip,
         step_loads,
     )
-    from snnb.mapping.traffic import MappableNetwork
-    from snnb.plots.mapping import mapping_figures
 
-    began, stamp, is_imported = (
-        time.monotonic(),
-        str(params.graph),
-        bool(run.manifest.run.imported),
-    )
-    method, objective, seed = params.method, params.objective, params.seed
-    network = MappableNetwork.of(synapse_graph)
-    if params.partition is None:
-        mapped_network = map_network(
-            network,
-            hardware,
-            method=method,
-            objective=objective,
-            seed=seed,
-            progress=progress,
-        )
-    else:
-        mapped_network = cost_partition(
-            network,
-            hardware,
-            params.partition,
-            params.placement,
-            allow_overfull=params.allow_overfull,
-            split_overfull=params.split_overfull,
-            seed=seed,
-            progress=progress,
-        )
-    loads = steps = messages = None
-    if spike_times is not None:
-        on_chip = spikes_on_chip(network, spike_times)
-        loads, messages = (
-            step_loads(mapped_network, on_chip, progress),
-            recorded_messages(mapped_network, on_chip),
-        )
-        if hardware.counts_events:
-            steps = recorded_steps(mapped_network, on_chip, progress)
-    cost = MappingCost.of(
-        mapped_network,
-        model=run.model,
-        graph=stamp,
-        objective=objective if params.partition is None else "spikes",
-        seed=seed,
-        by_step=loads,
-        recorded_steps=steps,
-        seconds=round(time.monotonic() - began, 3),
-    )
-    mapping = write_mapping(output.directory, mapped_network, cost, messages)
-    for plot, figure in mapping_figures(mapping):
-        save(figure, output.directory / f"{plot}.{figures}")
-    notes = [graph.ASSUMED] if cost.assumed_spikes else []
-    external = recorded(run, graph.KIND, stamp) if is_imported else None
-    notes += (
-        [] if external is None else graph.rate_warnings(synapse_graph, external.params)
-    )
-    notes += [*_current_notes(synapse_graph), *_input_note(network, cost)]
-    notes += [
-        *_weight_note(run, synapse_graph, hardware),
-        *_pooling_note(synapse_graph, hardware),
-    ]
-    output.warnings = [*mapped_network.warnings, *notes]
-    output.details = MapDetails(
-        graph=stamp,
-        hardware=hardware.name,
-        mesh=list(hardware.mesh),
+    on_chip = spikes_on_chip(mapped_network.network, spike_times)
+    loads = step_loads(mapped_network, on_chip, progress)
+    messages = recorded_messages(mapped_network, on_chip)
+    if not mapped_network.hardware.counts_events:
+        return _RecordedCosts(loads, None, messages)
+    steps = recorded_steps(mapped_network, on_chip, progress)
+    return _RecordedCosts(loads, steps, messages)
+
+
+def _neuron_notes(
+    run: RunDirectory,
+    params: MapParams,
+    network: "MappableNetwork",
+    cost: "MappingCost",
+) -> List[str]:
+    """Return notes about what the cost assumes, excludes or cannot know."""
+    synapse_graph = network.graph
+    notes: List[str] = []
+    if cost.assumed_spikes:
+        notes.append(graph.ASSUMED)
+    if run.manifest.run.imported:
+        external = recorded(run, graph.KIND, str(params.graph))
+        if external is not None:
+            notes += graph.rate_warnings(synapse_graph, external.params)
+    notes += _current_notes(synapse_graph)
+    notes += _input_note(network, cost)
+    notes += _weight_note(run, synapse_graph, cost.hardware)
+    notes += _pooling_note(synapse_graph, cost.hardware)
+    return notes
+
+
+def _neuron_details(cost: "MappingCost") -> MapDetails:
+    """Return the details of a mapping of neurons."""
+    return MapDetails(
+        graph=cost.graph,
+        hardware=cost.hardware.name,
+        mesh=list(cost.hardware.mesh),
         method=cost.method,
         neurons=cost.neurons,
         overfull_cores=len(cost.overfull_cores),
@@ -418,10 +469,8 @@ def _map_neurons(
         input=cost.input,
         step=cost.step,
         sequential=cost.sequential,
-        link_load_peak=None if loads is None else loads.link_load_peak,
+        link_load_peak=None if cost.by_step is None else cost.by_step.link_load_peak,
     )
-    unknown_lines = [UNKNOWN] if loads is None and not is_imported else []
-    return [*cost.log_lines(mapped_network.warnings), *notes, *unknown_lines]
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:
@@ -534,6 +583,16 @@ def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
     """Return the note about floating-point weights on a chip whose weights have a number of bits."""
     remedy = f": `parse --weight-bits {bits}`" if with_remedy else ""
     return f"floating-point weights; {chip} has {bits} bits{remedy}"
+
+
+def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:
+    """Return the stamp of the latest mapping with the same parameters, or None."""
+    mappings = run.records_of(KIND.name)
+    values = params.model_dump()
+    for name in run.latest_first(KIND.name):
+        if mappings[name].params.model_dump() == values:
+            return name
+    return None
 
 
 class MapStage(Stage[MapParams, MapDetails]):
@@ -683,25 +742,18 @@ class MapStage(Stage[MapParams, MapDetails]):
     def execute(
         self, run: RunDirectory, params: MapParams, progress: Progress = silent
     ) -> str:
-        """Map and write a directory in `maps/`, in place of a mapping with the same parameters if there is one."""
+        """Map and write a directory in `maps/`.
+
+        It takes the place of a mapping with the same parameters, if there is one.
+        """
         from snnb.graph.synapse_graph import SynapseGraph
 
-        mappings = run.records_of(KIND.name)
-        values = params.model_dump()
-        same = next(
-            (
-                name
-                for name in run.latest_first(KIND.name)
-                if mappings[name].params.model_dump() == values
-            ),
-            None,
-        )
-        stamp = same or run.new_stamp(KIND.name)
-        description = _hardware_of(params)
+        same_mapping = _find_same(run, params)
+        stamp = same_mapping or run.new_stamp(KIND.name)
         # Hashed before they are read: the mapping of a file that is changed meanwhile
         # is stale.
         files = (
-            description_file(description),
+            description_file(_hardware_of(params)),
             params.unavailable,
             params.partition,
             params.placement,
@@ -709,25 +761,22 @@ class MapStage(Stage[MapParams, MapDetails]):
         external = external_records(filter(None, files))
         hardware = _read_hardware(params)
         takes_layers = isinstance(hardware, LayerHardware)
-        figures = figure_format(
-            params.figures,
-            recorded(run, KIND, same),
-            "layers" if takes_layers else "traffic",
-        )
+        earlier_params = recorded(run, KIND, same_mapping)
+        subject = "layers" if takes_layers else "traffic"
+        figures = figure_format(params.figures, earlier_params, subject)
         graph_name = str(params.graph)
+        inputs = [graph.graph_file(run, graph_name)]
+        times: Optional[Path] = None
         spike_times = graph.spike_times_of(run, graph_name)
-        parsed_path = _parsed_file(run, graph_name) if takes_layers else None
-        inputs = [
-            path
-            for path in (graph.graph_file(run, graph_name), spike_times, parsed_path)
-            if path is not None
-        ]
-        times = None if spike_times is None else run.path / spike_times
+        if spike_times is not None:
+            inputs.append(spike_times)
+            times = run.path / spike_times
+        if takes_layers:
+            inputs.append(_parsed_file(run, graph_name))
+        graph_path = run.path / inputs[0]
         with run.stage(
             "map", params, inputs=inputs, name=stamp
-        ) as output, SynapseGraph.open(
-            run.path / inputs[0], checked=True
-        ) as synapse_graph:
+        ) as output, SynapseGraph.open(graph_path, checked=True) as synapse_graph:
             output.external = external
             if isinstance(hardware, LayerHardware):
                 lines = _map_layers(
@@ -744,13 +793,8 @@ class MapStage(Stage[MapParams, MapDetails]):
                     figures,
                     progress,
                 )
-            write_log(
-                output.directory / "log.txt",
-                run,
-                shown_params(run, params),
-                lines,
-                with_date=False,
-            )
+            log = output.directory / "log.txt"
+            write_log(log, run, shown_params(run, params), lines, with_date=False)
         return stamp
 
 
