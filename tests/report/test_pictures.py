@@ -8,9 +8,12 @@ import pytest
 
 from snnb.forward import analogue
 from snnb.forward.analogue import mean_activations
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.read_network import read_network
 from snnb.report import network_sections, simulation_sections
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
+from snnb.report.write_report import write_report
+from snnb.stages.open_run import open_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -133,16 +136,24 @@ def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped(
     assert texts[2] == "\\x1b[31m\\u202e"
 
 
-def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch):
-    monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
-    rows = [
-        (traffic, (str(number),))
-        for number, traffic in enumerate([0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0])
-    ]
-    (table,) = network_sections._table(
-        "populations", ("population",), rows, (), ""
-    ).tables
-    assert [row for (row,) in table.rows] == ["0", "4", "6"]
+def population_rows(graph):
+    """Return the rows of the table of populations."""
+    sections = network_sections.network_sections(graph)
+    (populations,) = [part for part in sections if part.key == "populations"]
+    return populations.tables[0].rows
+
+
+def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(
+    recorded, monkeypatch
+):
+    (path,) = recorded.path.glob("graphs/*/mini_network_graph.h5")
+    with SynapseGraph.open(path) as graph:
+        all_rows = population_rows(graph)
+        monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
+        busiest_rows = population_rows(graph)
+    traffic = [float(row[-1]) for row in all_rows]
+    assert traffic[2] > traffic[3] > traffic[1] > max(traffic[0], traffic[4])
+    assert busiest_rows == all_rows[1:4]
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(
@@ -154,11 +165,18 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
     monkeypatch.setattr(analogue, "choose_batch_size", lambda elements: 2)
     for name, values in mean_activations(network, x, 16.0).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("operations_of_samples", "extra_operations", "selection"),
+    [(7, 1, "the first 7 of 60"), (60, 0, "all"), (0, 1, "the first 1 of 60")],
+)
+def test_a_report_states_for_how_many_samples_it_has_activations(
+    run, document, monkeypatch, operations_of_samples, extra_operations, selection
+):
+    network = read_network(run.path / "parse" / "mini_network_parsed.h5")
     synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())
-    for operations, samples, expected in (
-        (synapses * 7 + 1, 100, 7),
-        (synapses * 7, 5, 5),
-        (1, 5, 1),
-    ):
-        monkeypatch.setattr(simulation_sections, "MOST_OPERATIONS", operations)
-        assert simulation_sections._samples_within(network, samples) == expected
+    operations = synapses * operations_of_samples + extra_operations
+    monkeypatch.setattr(simulation_sections, "MOST_OPERATIONS", operations)
+    page = document(write_report(open_run(run.path)).read_text())
+    assert f"over {selection} simulated samples" in page.text("activations")
