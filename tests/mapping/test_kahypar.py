@@ -1,9 +1,13 @@
 """Mt-KaHyPar in separate processes: results, failures, the end of the parent process."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from snnb.mapping.partition.mtkahypar import partitions
@@ -19,17 +23,30 @@ TRIANGLES = Hypergraph(
     weight=np.array([5, 5, 5, 5, 5, 5, 1]),
     capacity=3,
 )
-CHILD = """
-import os, sys, time
-from snnb.mapping.partition.mtkahypar_process import _end_with_parent
-_end_with_parent(os.getppid())
-print("ready", flush=True)
-time.sleep(600)
-"""
+# A process that ends while two jobs of minutes run
 PARENT = """
-import os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
-child.stdout.readline()
+import os, threading, time
+import numpy as np
+import psutil
+from snnb.mapping.partition.mtkahypar import partitions
+from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.settings import SearchSettings
+
+def partition():
+    hypergraph = Hypergraph(
+        node_weight=np.ones(50_000, np.int64),
+        start=np.arange(0, 800_001, 4),
+        pin=np.random.default_rng(0).integers(0, 50_000, 800_000).astype(np.int32),
+        weight=np.ones(200_000, np.int64),
+        capacity=100,
+    )
+    list(partitions(hypergraph, [(1000, 0), (1000, 1)], SearchSettings(), print))
+
+threading.Thread(target=partition, daemon=True).start()
+# The process of the library, and a process for each of two jobs
+while len(psutil.Process().children(recursive=True)) < 3:
+    time.sleep(0.01)
+print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
 os._exit(130)
 """
 
@@ -137,12 +154,29 @@ def test_the_end_of_the_process_is_a_warning_for_each_job(tmp_path, monkeypatch)
     assert [warning.endswith(expected) for warning in warnings] == [True, True]
 
 
-def test_a_process_ends_when_its_parent_has_ended():
-    """Both write to one pipe, whose end is read when the last of them has ended."""
+def test_processes_end_when_their_parent_has_ended():
     done = subprocess.run(
-        [sys.executable, "-c", PARENT, CHILD],
-        stderr=subprocess.PIPE,
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (130, b"")
+    assert done.returncode == 130
+    process_ids = [int(word) for word in done.stdout.split()]
+    assert len(process_ids) == 3
+    deadline = time.monotonic() + 10
+    while any(map(is_running, process_ids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    survivors = list(filter(is_running, process_ids))
+    for process_id in survivors:
+        os.kill(process_id, signal.SIGKILL)
+    assert survivors == []
+
+
+def is_running(process_id):
+    """Whether a process exists and has not ended."""
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
