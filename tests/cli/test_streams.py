@@ -190,24 +190,28 @@ from snnb.cli.app import app
 app()
 """
 MT_KAHYPAR = """
-import tempfile, time
-from pathlib import Path
+import threading, time
 import numpy as np
 import psutil
-from snnb.mapping.partition import mtkahypar, mtkahypar_process
+from snnb.mapping.partition.mtkahypar import partitions
+from snnb.mapping.partition.mtkahypar_process import Hypergraph
+from snnb.mapping.partition.settings import SearchSettings
 
-def work():
-    random, folder = np.random.default_rng(0), Path(tempfile.mkdtemp())
-    graph = mtkahypar_process.Hypergraph(
-        np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
-        np.ones(200_000, np.int64), 100)
-    for name in mtkahypar_process.ARRAYS:
-        getattr(graph, name).tofile(folder / name)
-    child = mtkahypar._start_process(folder, graph.capacity, ["1000,0,10", "1000,1,10"])
-    while len(psutil.Process(child.pid).children()) < 2:
+def report_jobs():
+    while len(psutil.Process().children(recursive=True)) < 3:
         time.sleep(0.01)
     print("ready", flush=True)
-    child.wait()
+
+def work():
+    hypergraph = Hypergraph(
+        node_weight=np.ones(50_000, np.int64),
+        start=np.arange(0, 800_001, 4),
+        pin=np.random.default_rng(0).integers(0, 50_000, 800_000).astype(np.int32),
+        weight=np.ones(200_000, np.int64),
+        capacity=100,
+    )
+    threading.Thread(target=report_jobs, daemon=True).start()
+    list(partitions(hypergraph, [(1000, 0), (1000, 1)], SearchSettings(), print))
 """
 IMPORTS = """
 import sys, time
