@@ -328,8 +328,7 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path):
     network = _placed(
         keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path
     )
-    settings = SearchSettings(max_pins_after_groups=0)  # as if it were large
-    found = partition(network, hardware(320, mesh=(8, 8)), settings=settings)
+    found = partition(network, hardware(320, mesh=(8, 8)))
     by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(
         np.int32
     )
