@@ -25,6 +25,22 @@ def core_traffic(graph: Graph, core: np.ndarray) -> csr_matrix:
     return total / graph.samples
 
 
+def input_spikes(graph: Graph, core: np.ndarray) -> np.ndarray:
+    """Count the spikes per sample of the input to each core: float64, (cores,).
+
+    A spike counts once for each core that holds a target of its input neuron.
+    """
+    cores = int(core.max()) + 1
+    core_of = np.append(np.full(graph.placed, -1), core)
+    total = np.zeros(cores)
+    for source, target, _ in graph.edges():
+        is_input = source < graph.placed
+        pairs = np.unique(source[is_input] * cores + core_of[target[is_input]])
+        source, to = np.divmod(pairs, cores)
+        total += np.bincount(to, graph.counts[source], cores)
+    return total / graph.samples
+
+
 def hops_of(traffic: csr_matrix, place: np.ndarray, chip: Dict[str, Any]) -> float:
     """Return `hops_unicast` of cores at `place` (int64, shape (cores, 2)): Σ spikes × distance of their routers."""
     router, between = place // chip.get("tile", (1, 1)), traffic.tocoo()

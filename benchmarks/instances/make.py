@@ -33,6 +33,9 @@ SMALL = ("neurons_128", "axons_128", "loihi_eighth")
 WIDE = ("neurons_128", "axons_128_wide", "loihi_eighth_wide")
 WIDE_LARGE = ("neurons_1024", "axons_1024_wide", "loihi_mesh_wide")
 LARGE = ("neurons_1024", "axons_1024", "loihi_mesh")
+# Where spikes enter at a port, and cores are unavailable
+SMALLEST_PORTS = ("axons_32_ports",)
+SMALL_PORTS = ("axons_128_ports",)
 CALIBRATED = "--calibrate 16"
 # A model in a file is taken as a classifier. The autoencoder is a model of the package that starts with the recorded
 # weights and is trained with a learning rate that is 0 as float32, so that they stay.
@@ -47,7 +50,7 @@ class Recipe:
     model: str  # model of the package, or file in `networks/`
     dataset: str
     options: str = ""  # of `snnb run`
-    constraints: Tuple[str, str, str] = SMALL
+    constraints: Tuple[str, ...] = SMALL
     licence: str = "MIT"  # of the network
     version: str = "2026.1"
 
@@ -60,17 +63,31 @@ RECIPES = {
         options="--samples 360",
         constraints=SMALLEST,
     ),
+    "mini_poisson": Recipe(
+        "The network of mini_network with a Poisson input.",
+        "mini_network.h5",
+        "digits",
+        options="--samples 360 --input poisson",
+        constraints=SMALLEST_PORTS,
+    ),
     "spiking_digits": Recipe(
         "Recurrent network of leaky neurons, 64 - 32 - 10, trained with surrogate gradients (snnTorch).",
         "spiking_digits",
         "digit_events",
-        constraints=SMALLEST,
+        constraints=SMALLEST + SMALLEST_PORTS,
     ),
     "lenet_t100": Recipe(
         "LeNet-5 with ReLU and average pooling, as parsed: 100 steps.",
         "lenet_mnist.h5",
         "mnist",
         options="--samples 1000",
+    ),
+    "lenet_poisson": Recipe(
+        "The network of lenet_t100 with a Poisson input.",
+        "lenet_mnist.h5",
+        "mnist",
+        options="--samples 1000 --input poisson",
+        constraints=SMALL_PORTS,
     ),
     "lenet_t16": Recipe(
         "LeNet-5 with ReLU and average pooling, calibrated for 16 steps with separated firing, weights of 6 bits.",

@@ -117,6 +117,7 @@ def solve(name: str, given: argparse.Namespace) -> None:
                 record = {key: row[key] for key in ("method", "seed", "program")}
                 cost = {key: row[key] for key in FIGURES if row[key] is not None}
                 document = {**record, "commit": commit(), "cost": cost}
+                stored.parent.mkdir(exist_ok=True)
                 stored.write_text(
                     json.dumps(document, indent=1) + "\n", encoding="utf-8"
                 )
