@@ -116,7 +116,7 @@ class MappingCost(Cost):
         by_step: Optional[StepLoads] = None,
         recorded_steps: Optional[RecordedSteps] = None,
     ) -> "MappingCost":
-        """Return the cost of a mapped_network network."""
+        """Return the cost of a mapped network."""
         cost = mapped_network.cost
         network = mapped_network.network
         hardware = mapped_network.hardware

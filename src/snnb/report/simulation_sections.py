@@ -239,7 +239,7 @@ def confusion_section(
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
     """Return the section about firing rates.
 
-    `rates` are spikes per time step of sample_operations neuron, by population.
+    `rates` are spikes per time step of each neuron, by population.
     """
     table_rows = [
         (
@@ -310,7 +310,7 @@ def _activations(
         network = network.with_populations([bounded_output])
         clip_text = (
             f" Activations of {output.name} are clipped to [0, 1] in "
-            "sample_operations sample: the spikes of an output neuron represent no "
+            "each sample: the spikes of an output neuron represent no "
             "other values."
         )
     samples = _samples_within(network, params.samples)
@@ -344,7 +344,7 @@ def activations_section(
     activations: Mapping[str, np.ndarray],
     words: List[str],
 ) -> Section:
-    """Return the section of activation against firing rate, with a small figure for sample_operations population.
+    """Return the section of activation against firing rate, with a small figure for each population.
 
     `rates` and `activations` have equal shapes; the latter are empty if they cannot be
     computed.

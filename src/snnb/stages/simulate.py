@@ -3,7 +3,7 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional, Sequence
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -278,6 +278,77 @@ def simulate_samples(
     )
 
 
+HISTORY = (
+    "training_history.csv",
+    "training_metrics.json",
+    *(f"training_plot{ending}" for ending in FIGURE_ENDINGS),
+)
+
+
+def _batch_size(params: SimulateParams) -> int:
+    """Return the largest batch size that divides the number of samples.
+
+    The toolbox drops an incomplete batch.
+    """
+    largest = min(params.batch_size, params.samples)
+    return max(n for n in range(1, largest + 1) if params.samples % n == 0)
+
+
+def _copy_files(
+    run: RunDirectory,
+    networks: Sequence[str],
+    directory: Path,
+    params: SimulateParams,
+) -> None:
+    """Copy the networks of a run and the history of its training.
+
+    `networks` are paths in the run; the second is the parsed network, which is copied
+    so that the toolbox reads it.
+    """
+    parsed_path = run.path / networks[1]
+    paths = [run.path / path for path in networks]
+    for name in HISTORY:
+        path = run.path / "train" / name
+        if path.exists():
+            paths.append(path)
+    for path in paths:
+        if path == parsed_path and not train.is_spiking(run):
+            copy_for_toolbox(path, directory / path.name, _batch_size(params))
+        else:
+            shutil.copyfile(path, directory / path.name)
+
+
+def _let_output_spike(run: RunDirectory, path: Path, params: SimulateParams) -> None:
+    """Replace a softmax output in a file by one that spikes."""
+    from snnb.conversion.rewriting import spiking_output
+    from snnb.network.read_network import read_network, write_spiking
+
+    network = read_network(path)
+    if network.output.activation == "softmax":
+        pictures = prepare.normalisation_set(run)
+        write_spiking(spiking_output(network, pictures, params.duration), path)
+
+
+def _write_toolbox_files(
+    run: RunDirectory,
+    params: SimulateParams,
+    result: "SimulationResult",
+    directory: Path,
+) -> None:
+    """Write the configuration with which the toolbox repeats a simulation."""
+    conversion = recorded(run, parse.KIND)
+    assert conversion is not None
+    toolbox_params = params.changed(batch_size=_batch_size(params))
+    parameters = configuration(run.model, [conversion.params, toolbox_params])
+    if params.first:
+        samples = f"range({params.first}, {params.first + params.samples})"
+        parameters.set("simulation", "sample_idxs_to_test", samples)
+    write_changes(parameters, directory / "config")
+    settings = _own_settings(run, params, result)
+    parameters["snnb"] = {name: str(value) for name, value in settings.items()}
+    write_all(parameters, directory / ".config")
+
+
 class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     """Simulate the converted network on test samples and count its spikes."""
 
@@ -418,66 +489,30 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     ) -> str:
         """Simulate and write a new directory in `simulations/`."""
         from snnb.model_files.read_model import read_trained
-        from snnb.network.read_network import read_network, write_spiking
 
         progress(0, params.samples)
-        training, conversion = run.record_of("train"), recorded(run, parse.KIND)
+        training = run.record_of("train")
+        conversion = recorded(run, parse.KIND)
         assert training is not None
         assert conversion is not None
         stamp = run.new_stamp(KIND.name)
-        spiking = train.is_spiking(run)
+        is_spiking = train.is_spiking(run)
         networks = [train.trained_file(run), parsed_file(run)]
-        if not spiking:
+        if not is_spiking:
             networks.append("parse/scale_factors.json")
         data = [prepare.samples_file(run), "dataset/y_test.npy"]
         if params.output == "spikes":
             data.append("dataset/x_norm.npz")
-        history = (
-            "training_history.csv",
-            "training_metrics.json",
-            *(f"training_plot{end}" for end in FIGURE_ENDINGS),
-        )
-        parsed_path, network_paths = (
-            run.path / networks[1],
-            [run.path / path for path in networks],
-        )
-        network_paths += [
-            run.path / "train" / name
-            for name in history
-            if (run.path / "train" / name).exists()
-        ]
-        # The toolbox drops an incomplete batch.
-        batch = max(
-            n
-            for n in range(1, min(params.batch_size, params.samples) + 1)
-            if params.samples % n == 0
-        )
-        with run.stage(
-            "simulate",
-            params,
-            inputs=[*networks, *data],
-            name=stamp,
-        ) as output:
-            for path in network_paths:
-                if path == parsed_path and not spiking:
-                    copy_for_toolbox(path, output.directory / path.name, batch)
-                else:
-                    shutil.copyfile(path, output.directory / path.name)
-            simulated_path = parsed_path
+        inputs = [*networks, *data]
+        with run.stage("simulate", params, inputs=inputs, name=stamp) as output:
+            _copy_files(run, networks, output.directory, params)
+            simulated_path = run.path / networks[1]
             if params.output == "spikes":
-                from snnb.conversion.rewriting import spiking_output
-
-                simulated_path = output.directory / parsed_path.name
-                network = read_network(simulated_path)
-                if network.output.activation == "softmax":
-                    write_spiking(
-                        spiking_output(
-                            network,
-                            prepare.normalisation_set(run),
-                            params.duration,
-                        ),
-                        simulated_path,
-                    )
+                simulated_path = output.directory / simulated_path.name
+                _let_output_spike(run, simulated_path, params)
+            trained_network = None
+            if not is_spiking:
+                trained_network = read_trained(run.path / networks[0])
             figures = figure_format(
                 params.figures,
                 recorded(run, KIND),
@@ -489,28 +524,12 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 output.directory,
                 params,
                 progress,
-                trained_network=None
-                if spiking
-                else read_trained(run.path / networks[0]),
+                trained_network=trained_network,
                 fidelity=conversion.details.fidelity,
             )
             _save_plots(result, output.directory, figures)
-            if not spiking:  # which the toolbox cannot simulate
-                parameters = configuration(
-                    run.model,
-                    [conversion.params, params.changed(batch_size=batch)],
-                )
-                if params.first:
-                    samples_text = (
-                        f"range({params.first}, {params.first + params.samples})"
-                    )
-                    parameters.set("simulation", "sample_idxs_to_test", samples_text)
-                write_changes(parameters, output.directory / "config")
-                parameters["snnb"] = {
-                    name: str(value)
-                    for name, value in _own_settings(run, params, result).items()
-                }
-                write_all(parameters, output.directory / ".config")
+            if not is_spiking:  # which the toolbox cannot simulate
+                _write_toolbox_files(run, params, result, output.directory)
             write_log(
                 output.directory / "log.txt",
                 run,
