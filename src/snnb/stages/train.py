@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     ClassVar,
     Dict,
@@ -11,7 +12,9 @@ from typing import (
     List,
     Literal,
     Mapping,
+    NamedTuple,
     Optional,
+    Sequence,
     Tuple,
     Union,
     cast,
@@ -56,6 +59,8 @@ from snnb.training.history import TestAccuracy, TestError, TestLoss
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from snnb.model_files.keras import keras
     from snnb.training.batches import LabelledPictures
 
@@ -285,6 +290,88 @@ def _advice(preparation: prepare.PrepareDetails) -> str:
     return dark[0] if dark else pixels
 
 
+def _copy_spiking(run: RunDirectory, model: Model, params: TrainParams) -> None:
+    """Write `train/` of a network from a NIR file: only its file."""
+    assert model.file is not None
+    with run.stage("train", params, inputs=[]) as output:
+        if run.manifest.run.model_source is not None:
+            output.external = [file_record(model.file)]
+        shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
+        output.details = TrainDetails(epochs_run=0)
+
+
+class _TrainingResult(NamedTuple):
+    """What the stage records of a training, or of the test of a trained model."""
+
+    metrics: Mapping[str, Any]
+    confusion: "Optional[np.ndarray]"  # int64 (classes, classes); None: no classifier
+    epochs: int
+    warnings: Sequence[str]
+
+
+def _evaluate_pretrained(
+    run: RunDirectory,
+    model: Model,
+    params: TrainParams,
+    directory: Path,
+    notes: Dict[str, None],
+    progress: Progress,
+) -> _TrainingResult:
+    """Read a trained model, verify and test it, and write it as HDF5.
+
+    The reader adds its notes to `notes`.
+    """
+    import numpy as np
+
+    from snnb.forward.analogue import VERIFIED_SAMPLES
+    from snnb.model_files.keras_files import write_keras_h5
+    from snnb.model_files.read_model import read_model
+    from snnb.training.pretrained import evaluate_pretrained, verify_onnx
+
+    assert model.file is not None
+    test_set = _labelled_pictures(run, "test")
+    pixels = pixels_of(run, params)
+    network = read_model(model.file, notes.setdefault, pixels)
+    if model.file.suffix.lower() == ".onnx":
+        pictures = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32)
+        scaled_pictures = pictures / np.float32(test_set.scale)
+        verify_onnx(model.file, network, pixels, scaled_pictures)
+    metrics, confusion = evaluate_pretrained(network, test_set, directory, progress)
+    write_keras_h5(network, directory / f"{run.model}.h5", run.model)
+    return _TrainingResult(metrics, confusion, 0, [])
+
+
+def _train_model(
+    run: RunDirectory,
+    model: Model,
+    params: TrainParams,
+    directory: Path,
+    progress: Progress,
+) -> _TrainingResult:
+    """Train a model with Keras, and write it with a figure of the training."""
+    from snnb.io.figures import save
+    from snnb.plots.training import plot_training
+    from snnb.training import fit
+
+    test_set = _labelled_pictures(run, "test")
+    result = fit.train(
+        builder(run, model, params),
+        _labelled_pictures(run, "train"),
+        test_set,
+        params,
+        model_file=directory / f"{run.model}.h5",
+        checkpoint=run.path / CHECKPOINT,
+        resume=params.resume,
+        progress=progress,
+    )
+    earlier_params = recorded(run, KIND)
+    figures = figure_format(params.figures, earlier_params, "training_plot")
+    figure = plot_training(result.document, result.history, run.model)
+    save(figure, directory / f"training_plot.{figures}")
+    epochs = len(result.history)
+    return _TrainingResult(result.metrics, result.confusion, epochs, result.warnings)
+
+
 class TrainStage(Stage[TrainParams, TrainDetails]):
     """Train the Keras network, or evaluate a model that is already trained."""
 
@@ -373,99 +460,40 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         """
         model = model_of(run)
         if is_spiking(run):
-            assert model.file is not None
-            with run.stage("train", params, inputs=[]) as output:
-                output.external = (
-                    []
-                    if run.manifest.run.model_source is None
-                    else [file_record(model.file)]
-                )
-                shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
-                output.details = TrainDetails(epochs_run=0)
+            _copy_spiking(run, model, params)
             return
         from snnb.model_files.read_model import files_of
         from snnb.simulation.accuracy import chance_warning
 
         notes: Dict[str, None] = {}  # in order; a model may be built more than once
-        parts = [
-            part
-            for part in ("train", "test")
-            if part in recorded_details(run, prepare.KIND).splits
-        ]
-        with run.stage(
-            "train",
-            params,
-            inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"],
-        ) as output:
-            test_set = _labelled_pictures(run, "test")
-            target = output.directory / f"{run.model}.h5"
+        preparation = recorded_details(run, prepare.KIND)
+        inputs: List[str] = []
+        for part in ("train", "test"):
+            if part in preparation.splits:
+                inputs += [f"dataset/x_{part}.npy", f"dataset/y_{part}.npy"]
+        with run.stage("train", params, inputs=inputs) as output:
             files: List[Path] = []
             if model.file is not None and run.manifest.run.model_source is not None:
                 files += files_of(model.file)  # a file of this package is not an input
-            files += [] if params.initial_weights is None else [params.initial_weights]
+            if params.initial_weights is not None:
+                files.append(params.initial_weights)
             output.external = [file_record(file) for file in files]
             if model.trained:
-                import numpy as np
-
-                from snnb.forward.analogue import VERIFIED_SAMPLES
-                from snnb.model_files.keras_files import write_keras_h5
-                from snnb.model_files.read_model import read_model
-                from snnb.training.pretrained import evaluate_pretrained, verify_onnx
-
-                assert model.file is not None
-                pixels = pixels_of(run, params)
-                network = read_model(model.file, notes.setdefault, pixels)
-                if model.file.suffix.lower() == ".onnx":
-                    x = np.asarray(
-                        test_set.x[:VERIFIED_SAMPLES],
-                        np.float32,
-                    ) / np.float32(test_set.scale)
-                    verify_onnx(model.file, network, pixels, x)
-                metrics, confusion = evaluate_pretrained(
-                    network,
-                    test_set,
-                    output.directory,
-                    progress,
+                result = _evaluate_pretrained(
+                    run, model, params, output.directory, notes, progress
                 )
-                write_keras_h5(network, target, run.model)
-                epochs_run, warnings = 0, []
             else:
-                from snnb.io.figures import save
-                from snnb.plots.training import plot_training
-                from snnb.training import fit
-
-                result = fit.train(
-                    builder(run, model, params),
-                    _labelled_pictures(run, "train"),
-                    test_set,
-                    params,
-                    model_file=target,
-                    checkpoint=run.path / CHECKPOINT,
-                    resume=params.resume,
-                    progress=progress,
-                )
-                metrics, confusion = result.metrics, result.confusion
-                epochs_run, warnings = len(result.history), result.warnings
-                figures = figure_format(
-                    params.figures,
-                    recorded(run, KIND),
-                    "training_plot",
-                )
-                figure = plot_training(result.document, result.history, run.model)
-                save(figure, output.directory / f"training_plot.{figures}")
-            output.warnings += [*notes, *warnings]
-            if confusion is not None:
-                preparation = recorded_details(run, prepare.KIND)
-                warning = chance_warning(
-                    confusion,
-                    preparation.class_names,
-                    _advice(preparation) if model.trained else None,
-                )
+                result = _train_model(run, model, params, output.directory, progress)
+            output.warnings += [*notes, *result.warnings]
+            if result.confusion is not None:
+                advice = _advice(preparation) if model.trained else None
+                classes = preparation.class_names
+                warning = chance_warning(result.confusion, classes, advice)
                 output.warnings += [] if warning is None else [warning]
             output.details = TrainDetails(
-                epochs_run=epochs_run,
+                epochs_run=result.epochs,
                 default_settings=dict(model.settings),
-                **metrics,
+                **result.metrics,
             )
         shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
