@@ -9,7 +9,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -112,71 +112,80 @@ def fetch(folder: Path, progress: Progress) -> None:
 
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
-    warnings: List[str] = []
     if where.is_file():
-        keys = ("x_train", "y_train", "x_test", "y_test")
-        with advising(ADVICE):
-            archive = load_archive(where, must=keys)
-        arrays: Dict[str, np.ndarray] = {
-            name: archive[key] for name, key in zip(FILES, keys)
-        }
-        read_from = dict.fromkeys(arrays, where)
+        arrays = _read_npz(where)
+        paths = dict.fromkeys(arrays, where)
+        warnings: List[str] = []
+        version = f"keras' {NPZ}"
     else:
-        read_from = {
-            name: path
-            for name in FILES
-            for path in [_on_disk(where, name)]
-            if path is not None
-        }
-        read = {name: read_idx(path) for name, path in read_from.items()}
-        arrays = {name: array for name, (array, _) in read.items()}
-        other_files = [
-            read_from[name].name
-            for name, (_, sha256) in read.items()
-            if sha256 != FILES[name].sha256
-        ]
-        if other_files:
-            warnings.append(
-                "not the official MNIST files, by their SHA-256: "
-                f"{', '.join(other_files)}",
-            )
-
-    samples = []
-    for part in ("train", "t10k"):
-        x, y = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = arrays[x], arrays[y]
-        if (
-            images.ndim != 3
-            or images.shape[1:] != (28, 28)
-            or images.dtype.name != "uint8"
-        ):
-            raise InputError(
-                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, "
-                "not MNIST's uint8 of 28×28.",
-            )
-        if labels.shape != (len(images),):
-            raise InputError(
-                f"{read_from[y]} holds {labels.size} labels for the {len(images)} "
-                f"images of {read_from[x].name}.",
-            )
-        samples.append(
-            ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]),
-        )
-    train, test = samples
-    version = (
-        "unofficial files"
-        if warnings
-        else (f"keras' {NPZ}" if where.is_file() else SPEC.version)
-    )
-    sources = [*dict.fromkeys(read_from.values())]
+        paths = _find_files(where)
+        arrays, warnings = _read_files(paths)
+        version = "unofficial files" if warnings else SPEC.version
     return LoadedDataset(
         list(SPEC.class_names or ()),
-        train,
-        test,
+        _samples("train", arrays, paths),
+        _samples("t10k", arrays, paths),
         version,
-        sources,
+        [*dict.fromkeys(paths.values())],
         warnings,
     )
+
+
+def _read_npz(path: Path) -> Dict[str, np.ndarray]:
+    """Read the archive of Keras: arrays by the names of the original files."""
+    keys = ("x_train", "y_train", "x_test", "y_test")
+    with advising(ADVICE):
+        archive = load_archive(path, must=keys)
+    return {name: archive[key] for name, key in zip(FILES, keys)}
+
+
+def _find_files(folder: Path) -> Dict[str, Path]:
+    """Return the original files that a folder has, by name."""
+    paths: Dict[str, Path] = {}
+    for name in FILES:
+        path = _on_disk(folder, name)
+        if path is not None:
+            paths[name] = path
+    return paths
+
+
+def _read_files(paths: Mapping[str, Path]) -> Tuple[Dict[str, np.ndarray], List[str]]:
+    """Read the original files; return arrays by name, and warnings about other content."""
+    arrays: Dict[str, np.ndarray] = {}
+    other_files: List[str] = []
+    for name, path in paths.items():
+        arrays[name], sha256 = read_idx(path)
+        if sha256 != FILES[name].sha256:
+            other_files.append(path.name)
+    if not other_files:
+        return arrays, []
+    names = ", ".join(other_files)
+    return arrays, [f"not the official MNIST files, by their SHA-256: {names}"]
+
+
+def _samples(
+    part: str,
+    arrays: Mapping[str, np.ndarray],
+    paths: Mapping[str, Path],
+) -> ArraySamples:
+    """Return the samples of `train` or `t10k`; check shapes and types."""
+    image_file = f"{part}-images-idx3-ubyte"
+    label_file = f"{part}-labels-idx1-ubyte"
+    images = arrays[image_file]
+    labels = arrays[label_file]
+    has_shape = images.ndim == 3 and images.shape[1:] == (28, 28)
+    if not has_shape or images.dtype.name != "uint8":
+        raise InputError(
+            f"{paths[image_file]}: {images.dtype} images of shape {images.shape[1:]}, "
+            "not MNIST's uint8 of 28×28.",
+        )
+    if labels.shape != (len(images),):
+        raise InputError(
+            f"{paths[label_file]} holds {labels.size} labels for the {len(images)} "
+            f"images of {paths[image_file].name}.",
+        )
+    classes = class_numbers(labels, 10, paths[label_file])
+    return ArraySamples(classes, images[..., None])
 
 
 def read_idx(path: Path) -> Tuple[np.ndarray, str]:

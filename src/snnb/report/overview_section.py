@@ -1,13 +1,13 @@
 """Section of the page about all simulations of a run, with warnings about what the page shows."""
 
 from itertools import compress
-from typing import Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from snnb.core.formatting import local_time
 from snnb.report.page import Section, Table
 from snnb.results.compare import Simulation, simulation_table
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.plan import state_of_stages
+from snnb.stages.plan import StageState, state_of_stages
 
 
 def overview_section(
@@ -21,40 +21,39 @@ def overview_section(
     It warns if the graph or the mapping that is shown is stale.
     """
     states = {state.name: state for state in state_of_stages(run)}
-    head, cells = simulation_table(simulations)
-    head = [*head, "state"]
-    rows = [
-        [
-            summary.stamp + (" (this page)" if summary is simulation else ""),
-            *row[1:],
-            states[run.directory_of("simulate", summary.stamp)].in_words,
-        ]
-        for summary, row in zip(simulations, cells)
-    ]
-    is_filled = [any(column) for column in zip(*rows)]
-    texts = ("simulation", "label", "differs in", "state")
-    shown_head = [*compress(head, is_filled)]
-    right = [place for place, title in enumerate(shown_head) if title not in texts]
     tables = []
-    if rows:
-        tables.append(
-            Table(
-                shown_head,
-                [[*compress(row, is_filled)] for row in rows],
-                right,
-            ),
-        )
+    if simulations:
+        tables.append(_simulation_table(run, simulations, simulation, states))
     words = [
         f"Created {local_time(run.manifest.run.created_utc)} with snnb "
         f"{run.manifest.run.snnb_version}.",
     ]
-    warnings = (
-        []
-        if simulation is None
-        else [f"Warning: {warning}." for warning in simulation.record.warnings]
-    )
+    if simulation is not None:
+        for warning in simulation.record.warnings:
+            words.append(f"Warning: {warning}.")
     for stage, name in zip(("graph", "map"), stamps_shown):
-        state = None if name is None else states[run.directory_of(stage, name)]
-        if state is not None and state.reason is not None:
-            warnings.append(f"Warning: {state.name} is {state.in_words}.")
-    return Section("overview", "The run", [*words, *warnings], tables=tables)
+        if name is not None:
+            state = states[run.directory_of(stage, name)]
+            if state.reason is not None:
+                words.append(f"Warning: {state.name} is {state.in_words}.")
+    return Section("overview", "The run", words, tables=tables)
+
+
+def _simulation_table(
+    run: RunDirectory,
+    simulations: Sequence[Simulation],
+    simulation: Optional[Simulation],
+    states: Mapping[str, StageState],
+) -> Table:
+    """Return a row for each simulation, without empty columns; mark the one shown."""
+    head, cells = simulation_table(simulations)
+    rows = []
+    for summary, row in zip(simulations, cells):
+        mark = " (this page)" if summary is simulation else ""
+        state = states[run.directory_of("simulate", summary.stamp)]
+        rows.append([summary.stamp + mark, *row[1:], state.in_words])
+    is_filled = [any(column) for column in zip(*rows)]
+    filled_head = [*compress([*head, "state"], is_filled)]
+    texts = ("simulation", "label", "differs in", "state")
+    right = [place for place, title in enumerate(filled_head) if title not in texts]
+    return Table(filled_head, [[*compress(row, is_filled)] for row in rows], right)

@@ -761,9 +761,9 @@ class MapStage(Stage[MapParams, MapDetails]):
         external = external_records(filter(None, files))
         hardware = _read_hardware(params)
         takes_layers = isinstance(hardware, LayerHardware)
-        earlier_params = recorded(run, KIND, same_mapping)
+        earlier_record = recorded(run, KIND, same_mapping)
         subject = "layers" if takes_layers else "traffic"
-        figures = figure_format(params.figures, earlier_params, subject)
+        figures = figure_format(params.figures, earlier_record, subject)
         graph_name = str(params.graph)
         inputs = [graph.graph_file(run, graph_name)]
         times: Optional[Path] = None

@@ -510,9 +510,6 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             if params.output == "spikes":
                 simulated_path = output.directory / simulated_path.name
                 _let_output_spike(run, simulated_path, params)
-            trained_network = None
-            if not is_spiking:
-                trained_network = read_trained(run.path / networks[0])
             figures = figure_format(
                 params.figures,
                 recorded(run, KIND),
@@ -524,7 +521,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 output.directory,
                 params,
                 progress,
-                trained_network=trained_network,
+                # Not held here: it may be large, and is not needed for the figures
+                trained_network=None
+                if is_spiking
+                else read_trained(run.path / networks[0]),
                 fidelity=conversion.details.fidelity,
             )
             _save_plots(result, output.directory, figures)

@@ -364,8 +364,8 @@ def _train_model(
         resume=params.resume,
         progress=progress,
     )
-    earlier_params = recorded(run, KIND)
-    figures = figure_format(params.figures, earlier_params, "training_plot")
+    earlier_record = recorded(run, KIND)
+    figures = figure_format(params.figures, earlier_record, "training_plot")
     figure = plot_training(result.document, result.history, run.model)
     save(figure, directory / f"training_plot.{figures}")
     epochs = len(result.history)
