@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snnb.network.geometry import Shape, window_zeros
 from snnb.network.layers import (
-    AveragePooling2D,
     Concatenate,
     Conv2D,
+    Convolution2D,
     Cropping2D,
     Dense,
     DepthwiseConv2D,
@@ -23,6 +23,7 @@ from snnb.network.layers import (
     Layer,
     MaxPooling2D,
     Permute,
+    Pooling2D,
     Reindexing,
     Reshape,
     Scale,
@@ -144,7 +145,7 @@ class OnnxGraph:
         It reads a `value` of the shape `shape`, without the axis of samples. `kernel`
         has the shape of the layer's kernel in a file, `bias` the shape (channels,).
         """
-        if isinstance(layer, (AveragePooling2D, MaxPooling2D)):
+        if isinstance(layer, Pooling2D):
             return self._add_pooling(layer, value, shape)
         assert kernel is not None
         if isinstance(layer, Dense):
@@ -168,7 +169,7 @@ class OnnxGraph:
 
     def _add_convolution(
         self,
-        layer: Union[Conv2D, DepthwiseConv2D],
+        layer: Convolution2D,
         value: str,
         shape: Shape,
         weights: np.ndarray,
@@ -199,7 +200,7 @@ class OnnxGraph:
 
     def _add_pooling(
         self,
-        layer: Union[AveragePooling2D, MaxPooling2D],
+        layer: Pooling2D,
         value: str,
         shape: Shape,
     ) -> str:

@@ -12,9 +12,8 @@ from snnb.chips.hardware import MEMORIES, CoreMemory, LayerLimits
 from snnb.mapping.layers.core_layer import CoreLayer, Fault
 from snnb.network.layers import (
     AveragePooling2D,
-    Conv2D,
+    Convolution2D,
     Dense,
-    DepthwiseConv2D,
     Layer,
     MaxPooling2D,
 )
@@ -33,7 +32,7 @@ def find_kind_faults(
         yield Fault("max pooling", text)
     elif isinstance(layer, AveragePooling2D):
         yield _pooling_fault(network, population, layer, limits)
-    elif not isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)):
+    elif not isinstance(layer, (Convolution2D, Dense)):
         text = f"the kind {layer.kind}, which is no convolution and no dense layer"
         yield Fault("kind", text)
     elif not isinstance(layer, Dense) and layer.dilation_rate != (1, 1):

@@ -23,11 +23,11 @@ from snnb.network.geometry import window_padding
 from snnb.network.layers import (
     AveragePooling2D,
     Concatenate,
-    Conv2D,
+    Convolution2D,
     Dense,
     DepthwiseConv2D,
     Flatten,
-    MaxPooling2D,
+    Pooling2D,
     Reshape,
     ZeroPadding2D,
 )
@@ -257,7 +257,7 @@ def _form_side(
     """
     layer = projection.layer
     size = term.shape[axis]
-    if isinstance(layer, (Conv2D, DepthwiseConv2D)):
+    if isinstance(layer, Convolution2D):
         taps = layer.kernel_size[axis]
         stride = layer.strides[axis]
         padding_before, _ = window_padding(
@@ -268,7 +268,7 @@ def _form_side(
             layer.padding,
         )
         return _Side(size, outputs, taps, stride, padding_before + term.before[axis])
-    if isinstance(layer, (AveragePooling2D, MaxPooling2D)):
+    if isinstance(layer, Pooling2D):
         return _Side(size, outputs, layer.pool_size[axis], layer.strides[axis], 0)
     return _Side(size, outputs, taps=size if reads_all else 1, stride=1, before=0)
 
