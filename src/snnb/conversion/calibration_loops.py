@@ -7,7 +7,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.core.compiled import compiled
+from snnb.core.compiled import compiled, inlined
 
 
 @compiled
@@ -84,6 +84,21 @@ def balanced_bias(
     return (low + high) / np.float32(2)
 
 
+@inlined
+def integrate_and_fire(
+    potential: np.float32,
+    current: np.float32,
+) -> Tuple[np.float32, np.bool_]:
+    """Return the potential of a neuron after a time step, and whether it spikes.
+
+    It has no leak, and is reset by subtraction. The numbers are float32, in units of
+    the threshold.
+    """
+    sum_of_inputs = potential + current
+    fires = sum_of_inputs >= 1
+    return sum_of_inputs - np.float32(fires), fires
+
+
 @compiled
 def firing_errors(
     currents: np.ndarray,
@@ -124,10 +139,9 @@ def firing_errors(
             spikes[:] = np.float32(0)
             for step in range(len(weights)):
                 for k in range(size):
-                    sum_of_inputs = potential[k] + (inputs[step, k] + shift[k])
-                    fires = np.float32(sum_of_inputs >= 1)
-                    potential[k] = sum_of_inputs - fires
-                    spikes[k] += fires
+                    current = inputs[step, k] + shift[k]
+                    potential[k], fires = integrate_and_fire(potential[k], current)
+                    spikes[k] += np.float32(fires)
                 if weights[step] > 0:
                     for k in range(size):
                         rate_unit = scale[k] / np.float32(step + 1)
@@ -157,7 +171,6 @@ def fire(
         for row in range(currents.shape[1]):
             for channel in range(currents.shape[2]):
                 current = currents[step, row, channel] + bias[channel]
-                sum_of_inputs = potential[row, channel] + current
-                fires = sum_of_inputs >= 1
+                value, fires = integrate_and_fire(potential[row, channel], current)
                 spikes[step, row, channel] = fires
-                potential[row, channel] = sum_of_inputs - np.float32(fires)
+                potential[row, channel] = value
