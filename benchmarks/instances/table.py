@@ -82,6 +82,7 @@ def with_tables(page: str, instances: List[Row], rows: List[Row]) -> str:
     tables = {
         "instances": instance_table(instances),
         "ratios": ratio_table(rows),
+        "ports": port_table(rows),
     }
     for name, lines in tables.items():
         begin, end = (
@@ -244,6 +245,8 @@ def ratio_table(rows: List[Row]) -> List[str]:
     ]
     lines.append("|---|---|---:|" + "---:|" * len(METHODS))
     for (instance, constraints), by_method in by_case(rows).items():
+        if "input_ports" in read_constraints(constraints):
+            continue  # no peer has ports: see `port_table`
         baseline = by_method["sequential"]["connectivity"]
         best = min(
             row["connectivity"]
@@ -269,6 +272,28 @@ def ratio_table(rows: List[Row]) -> List[str]:
             text = f"**{text}**" if row["connectivity"] == best else text
             cells.append(text if mapped == SEEDS else f"{text} ({mapped})")
         lines.append(f"| `{instance}` | {constraints} | {' | '.join(cells)} |")
+    return lines
+
+
+def port_table(rows: List[Row]) -> List[str]:
+    """Return the hops of each case with input ports: placed for them, and without."""
+    lines = [
+        "| instance | constraints | cores | connectivity | hops, placed without ports | "
+        "hops, placed with ports | ratio |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for (instance, constraints), by_method in by_case(rows).items():
+        if "input_ports" not in read_constraints(constraints):
+            continue
+        stored = json.loads(result_of(instance, constraints).read_text("utf-8"))
+        hops = stored["placements"]
+        ratio = hops["snnb"] / hops["without_ports"]
+        best = best_of(by_method)
+        lines.append(
+            f"| `{instance}` | {constraints} | {best['cores']} | "
+            f"{best['connectivity']:,.0f} | {hops['without_ports']:,.0f} | "
+            f"{hops['snnb']:,.0f} | {ratio:.3f} |"
+        )
     return lines
 
 

@@ -21,7 +21,7 @@ from tests.graph.networks import graph_of
 from tests.graph.test_pruned import pruned_network, without_zeros
 from tests.mapping.networks import NETWORKS, make_graph
 from tests.mapping.test_cost import random_mapping
-from tests.mapping.test_events import full_chip
+from tests.mapping.test_events import ENERGY, full_chip
 from tests.network.test_recurrent import recurrent
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "instances"
@@ -141,6 +141,35 @@ def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
         core, place = random_mapping(network, random, cores, hardware.mesh)
         compared(graph, hardware, core, place, chip)
         compared(graph, hardware, np.sort(core), place, chip)
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [[(7, 2)], [(0, 0), (7, 7)], [(x, y) for x in range(8) for y in (0, 7)]],
+    ids=["one", "two", "two edges"],
+)
+@pytest.mark.parametrize("tile", [None, (2, 2)])
+def test_messages_from_ports(graph, ports, tile):
+    energy = {**ENERGY, "between_chips": 50.0}
+    hardware = full_chip(tile=tile, chip=(4, 4), energy_pj=energy, input_ports=ports)
+    chip = hardware.model_dump(mode="json", exclude_none=True)
+    network = MappableNetwork.of(graph)
+    core, place = random_mapping(network, np.random.default_rng(1), 4, (8, 8))
+    compared(graph, hardware, core, place, chip)
+
+
+def test_unavailable_cores_are_violations(tmp_path):
+    hardware = full_chip(mesh=(2, 2), tile=None, chip=None, unavailable=[(0, 1)])
+    chip = hardware.model_dump(mode="json", exclude_none=True)
+    with make_graph(NETWORKS["chained"](), tmp_path) as graph:
+        opened = grade.Graph(graph.path)
+        neurons = MappableNetwork.of(graph).neurons
+    core = np.arange(neurons) % 3
+    place = np.array([(0, 0), (0, 1), (1, 1)])
+    _, _, violations = grade.grade(opened, chip, core, place)
+    assert violations[0] == "core 1 is at [0, 1], which is unavailable"
+    _, _, violations = grade.grade(opened, chip, np.arange(neurons) % 4)
+    assert violations == ["core 3 is not one of the 3, which are numbered from 0"]
 
 
 def test_other_keys_of_a_description(graph):
@@ -289,7 +318,7 @@ def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys)
         "sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"]
     )
     assert grade.main() == 2
-    message = "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_t100,"
+    message = "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_poisson,"
     assert message in capsys.readouterr().err
 
 

@@ -227,7 +227,7 @@ REFUSED = {
             "--from instance:netwrk --run-dir new",
             2,
             "instance:netwrk: no such",
-            "mini_network, spiking_digits, ",
+            "mini_network, mini_poisson, ",
         ),
         ("--from net.py --run-dir new", 3, "net.py", "csv"),
         ("--from pictures --run-dir new", 3, "pictures", "sonata"),
