@@ -285,7 +285,8 @@ def port_table(rows: List[Row]) -> List[str]:
     for (instance, constraints), by_method in by_case(rows).items():
         if "input_ports" not in read_constraints(constraints):
             continue
-        stored = json.loads(result_of(instance, constraints).read_text("utf-8"))
+        result = result_of(instance, constraints)
+        stored = json.loads(result.read_text(encoding="utf-8"))
         hops = stored["placements"]
         ratio = hops["snnb"] / hops["without_ports"]
         best = best_of(by_method)
