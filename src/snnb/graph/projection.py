@@ -83,7 +83,7 @@ class GraphProjection:
     def delay(self) -> int:
         """Time steps from a spike to its arrival, 0 for the same step.
 
-        The source is a later population only with a delay.
+        The source is a later population only with a delay. Listed edges have none.
         """
         return self.connections[0].delay if self.connections else 0
 
@@ -281,7 +281,8 @@ class KernelProjection(GraphProjection):
     def _sum_equal(self, key: np.ndarray, weight: np.ndarray) -> Neighbours:
         """Return the distinct keys, ascending, and the sum of the weights of each.
 
-        For max pooling the weight is 1 instead of the sum.
+        For max pooling, whose weights are 1, the weight of repeated keys is 1 too
+        instead of the sum.
         """
         order = np.argsort(key, kind="stable")  # linear in time for a few sorted runs
         key = key[order]

@@ -382,7 +382,10 @@ class SynapseGraph:
         return self.edges_of(node).target.astype(np.int64)
 
     def predecessors(self, node: int) -> np.ndarray:
-        """Return the ids (int64, ascending) of the sources of `node`."""
+        """Return the ids of the sources of `node`: int64, ordered by projection.
+
+        They ascend in each projection. A source with several delays is there for each.
+        """
         return self.edges_of(node, "in").source.astype(np.int64)
 
     def edges_of(self, node: int, direction: str = "out") -> EdgeBatch:
@@ -716,6 +719,7 @@ def read_connections(
                 unit = None
                 threshold = target.integer_threshold
                 if integers and kernel is not None and threshold is not None:
+                    # A network of integers has one input, population 0
                     pixel = 1 if source else np.float32(file.attrs["pixel"])
                     unit = threshold / pixel
                     if geometry.pairing == "diagonal":

@@ -224,7 +224,7 @@ SOURCES = 1 << 18  # number of repeated sources in a batch, to limit the memory
 
 
 class Reading(NamedTuple):
-    """The sources of a projection onto a population."""
+    """What one connection onto a population reads."""
 
     # int64, shape `geometry.input_volume`: neuron at each position of the input; -1
     # where there is none
@@ -283,7 +283,7 @@ def count_synapses(readings: Sequence[Reading], first_id: int, sources: int) -> 
     All connections of the same two neurons are one synapse. The outputs that a source
     reaches are listed only if the source occurs several times, in one input or in
     several. `readings` has at least one element; its ids are `first_id` to `first_id +
-    sources - 1`.
+    sources - 1`, or -1 at positions without a source.
     """
     occurrences = []
     for ids, geometry in readings:

@@ -54,7 +54,8 @@ def run_job(
 
     `x` are images of stored values (samples, height, width, channels), or samples that
     change from step to step; `y` are class ids, int64 (samples,). `progress` is called
-    with the number of samples done and the accuracy, or error, so far.
+    with the samples done, all samples, and the accuracy or error so far as text, which
+    is empty before the first block has ended.
     """
     settings = job.settings
     report = _ProgressReport(job, progress)

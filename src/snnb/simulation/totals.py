@@ -21,7 +21,8 @@ class QualitySums(NamedTuple):
     have their defaults.
     """
 
-    by_step: np.ndarray  # of the spiking network after each step: (steps,)
+    # Of the spiking network after each step: int64, or float64 for errors, (steps,)
+    by_step: np.ndarray
     ann: Optional[float]  # None if there is no analogue network
     # Of the accumulated input of the output layer; None if the engine provides none
     readout: Optional[float]
@@ -54,8 +55,8 @@ class Totals(NamedTuple):
 def add_sums(left: S, right: S) -> S:
     """Add numbers, arrays or lists, and dictionaries and named tuples of these.
 
-    A key that only one of two dictionaries has keeps its value. None plus any sum is
-    None.
+    Lists are concatenated, in the order of the blocks. A key that only one of two
+    dictionaries has keeps its value. None plus any sum is None.
     """
     sums: Any = None
     if isinstance(left, dict) and isinstance(right, dict):

@@ -55,7 +55,7 @@ from snnb.simulation.settings import SimulationSettings
 
 # Intended seconds of a call, for progress.
 CALL_SECONDS = 0.5
-# Most bytes of the Poisson input and the recorded spikes of the steps of a call.
+# Most bytes of an input that changes, and of the recorded spikes, of the steps of a call
 CALL_BYTES = 64_000_000
 
 Arrays = Dict[str, np.ndarray]
@@ -100,7 +100,8 @@ class Activity(NamedTuple):
 class TensorFlowEngine:
     """Counts spikes as the toolbox does, on a CPU or a GPU.
 
-    The counts are identical to the toolbox's in every layer but the random softmax one.
+    The counts of a converted network that the toolbox can simulate are identical to the
+    toolbox's in every layer but the random softmax one.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
@@ -220,8 +221,8 @@ class TensorFlowEngine:
 class NetworkSimulator:
     """Simulates the volumes of a network, one time step after the other.
 
-    A spike reaches the last layer in the step in which it is sent. All samples of a
-    batch, `batch` of them, are simulated together.
+    A spike passes all projections without a delay in the step in which it is sent. All
+    samples of a batch, `batch` of them, are simulated together.
     """
 
     def __init__(

@@ -39,7 +39,9 @@ class StepResult(NamedTuple):
     state: Tensors
     spikes: tf.Tensor  # 0 or 1
     values: tf.Tensor  # what the population passes on: its spikes times their amplitude
-    current: tf.Tensor  # total input current; 0 if the population has no membrane
+    # Total input current, or the synaptic current if the neurons have one; 0 if the
+    # population has no membrane
+    current: tf.Tensor
 
 
 class PopulationSimulator(Protocol):
@@ -118,7 +120,8 @@ class ConvertedNeurons:
     of the values of each of its inputs so far, (samples, *input.shape).
 
     With firing windows (`Network.separated`), a bias acts in the window before the
-    population fires, and spikes outside the window of the population are suppressed.
+    population fires, and spikes outside the window of the population are suppressed. A
+    random output, which is drawn from its softmax, has no window.
     """
 
     def __init__(
