@@ -354,6 +354,16 @@ def test_differences_are_errors_unless_they_are_explained():
         "s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]])
     )
     refuse_differences(same, recorded, spikes_differ=False, say=said.append)
+    untimed = compare_costs(
+        "s",
+        "c",
+        recorded.model_copy(update={"step_ns": None}),
+        ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]),
+    )
+    assert (untimed.steps, "mean step" in {one.name for one in untimed.figures}) == (
+        0,
+        False,
+    )
     slower = compare_costs(
         "s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]])
     )

@@ -103,9 +103,11 @@ def _costs(chip: "ChipCheck") -> List[str]:
             row.append(difference if metric.differing else "equal")
         rows.append(row)
     rows.append(["mean step, detailed", "ns", "", f"{chip.detailed_ns:,.6g}", ""])
-    equal_steps = chip.steps - chip.differing_steps
-    note = f"{equal_steps:,} of {chip.steps:,} step times are equal"
-    return [*table_lines(rows, right=(2, 3, 4)), note]
+    lines = table_lines(rows, right=(2, 3, 4))
+    if chip.steps:
+        equal_steps = chip.steps - chip.differing_steps
+        lines.append(f"{equal_steps:,} of {chip.steps:,} step times are equal")
+    return lines
 
 
 def _agreement(check: "Crosscheck") -> str:

@@ -85,7 +85,8 @@ class ChipCheck(Document):
     mapping: str  # stamp
     hardware: str
     figures: List[ChipFigure]  # energies of a sample, and the mean time of a step
-    steps: int  # number of time steps of all recorded samples
+    # Number of time steps of all recorded samples; 0 if their times are not compared
+    steps: int
     differing_steps: int  # number of steps whose times differ
     detailed_ns: float  # mean time of a step in SANA-FE's model `detailed`
 
@@ -432,11 +433,9 @@ def compare_costs(
                 name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)
             )
         )
-    cost_ns, sanafe_ns, differing = (
-        np.array(recorded_steps.step_ns or [], float),
-        np.array(trace.step_ns),
-        0,
-    )
+    cost_ns = np.array(recorded_steps.step_ns or [], float)
+    sanafe_ns = np.array(trace.step_ns)
+    differing = 0
     if cost_ns.size:
         differing = int(
             np.count_nonzero(~np.isclose(cost_ns, sanafe_ns, rtol=ROUNDING, atol=0))
@@ -449,7 +448,7 @@ def compare_costs(
         mapping=stamp,
         hardware=hardware,
         figures=figures,
-        steps=sanafe_ns.size,
+        steps=cost_ns.size,
         differing_steps=differing,
         detailed_ns=float(np.mean(trace.detailed_ns)),
     )
