@@ -176,6 +176,18 @@ def test_cores_are_near_the_port_wherever_it_is(port):
     assert alone.tolist() == [list(port)]
 
 
+def test_cores_that_only_read_the_input_are_nearest_to_the_port_by_their_spikes():
+    chip = full_chip(mesh=(8, 8), tile=None, chip=None, input_ports=[(7, 7)])
+    input_spikes = np.arange(20.0)
+    found = place(csr_matrix((20, 20)), chip, input_spikes=input_spikes, hops=True)
+    hops = np.abs(found - (7, 7)).sum(axis=1)
+    everywhere = sorted(7 - x + 7 - y for x, y in EVERYWHERE)
+    fewest = np.sort(input_spikes)[::-1] @ everywhere[:20]
+    assert input_spikes @ hops == pytest.approx(fewest)
+    silent = place(csr_matrix((20, 20)), chip, input_spikes=np.zeros(20))
+    assert len(np.unique(silent, axis=0)) == 20
+
+
 def test_unavailable_cores_are_left_free_on_several_chips():
     lost = [(x, y) for x in range(3) for y in range(2)][:4]
     chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2), unavailable=lost)

@@ -398,10 +398,10 @@ def _find_eigenvectors(
     """Return two eigenvectors of the normalised Laplacian: float64, shape (cores,).
 
     The second and the third bring partners together (Hall, 1970). None if there are few
-    cores, or ARPACK does not converge; the snake then remains.
+    cores, no spikes between cores, or ARPACK does not converge.
     """
     cores = links.indptr.size - 1
-    if cores < settings.min_cores_for_eigenvectors:
+    if cores < settings.min_cores_for_eigenvectors or links.partner.size == 0:
         return None
     from scipy.sparse.linalg import ArpackError, eigsh
 
