@@ -19,10 +19,12 @@ from rich.console import Console
 
 from snnb import Run
 from snnb.cli import output, progress_display, sweep, tables
+from snnb.cli.doctor import NO_TOOLBOX
 from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
 from snnb.results.sweep_table import ChipCost, SweepPoint, point_table
+from snnb.rundir.manifest import current_environment
 from snnb.simulation.summary import SimulationSummary
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
@@ -216,6 +218,17 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
         line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")
     ] == ["kernel, neurons 16,384/32,768/65,536; biases 1,024"]
     assert "…" not in "".join(lines)
+
+
+def test_doctor_says_that_the_toolbox_is_not_installed(capsys, monkeypatch):
+    without_gpu = SimpleNamespace(
+        config=SimpleNamespace(list_physical_devices=lambda kind: [])
+    )
+    monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
+    environment = current_environment().model_copy(update={"snntoolbox": None})
+    monkeypatch.setattr("snnb.rundir.manifest.current_environment", lambda: environment)
+    (line,) = [line for line in printed(capsys, "doctor") if "snntoolbox" in line]
+    assert NO_TOOLBOX[:20] in line
 
 
 @pytest.mark.parametrize(

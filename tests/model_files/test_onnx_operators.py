@@ -242,7 +242,7 @@ def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name
     expected = keras.models.load_model(str(tmp_path / "net.h5"), compile=False).predict(
         x
     )
-    np.testing.assert_allclose(outputs(network, x), expected, atol=1e-5)
+    np.testing.assert_allclose(outputs(network, x), expected, rtol=1e-6, atol=1e-5)
 
 
 def test_a_model_with_channels_last_moves_them_itself(tmp_path):

@@ -72,7 +72,9 @@ def doctor() -> None:
     except Exception as error:  # any fault of the installation is shown
         imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
-    versions = current_environment().model_dump(exclude={"device"})
+    # Not `model_dump`, which omits what is not installed
+    versions = dict(current_environment())
+    del versions["device"]
     info = Machine(
         **versions,
         tensorflow_imports=imports,
