@@ -43,36 +43,58 @@ OTHERS = 3
 def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron with targets; see `Format`."""
     part = SpikingPart.of(graph, request)
-    rate = np.concatenate(
-        [population.traffic() for population in part.populations]
-    ) * request.rate_scale(graph)
-    degrees = (
-        out_degrees(part.projections, population) for population in part.populations
-    )
+    spikes = np.concatenate([population.traffic() for population in part.populations])
+    rate = spikes * request.rate_scale(graph)
+    hyperedges = 0
+    for population in part.populations:
+        degrees = out_degrees(part.projections, population)
+        hyperedges += int(np.count_nonzero(degrees))
     counter = request.counter(part.edges)
     with path.open("wb") as file:
-        hyperedges = sum(int(np.count_nonzero(degree)) for degree in degrees)
         file.write(np.array([part.nodes, hyperedges], NUMBER).data)
         for node, indptr, target, _ in part.rows(BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
             rows_with_edges, starts = nonempty_rows(indptr)
-            source, number = node[rows_with_edges], np.diff(starts)
-            header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
-            words = [*header, source, rate[source].astype("<f4").view(NUMBER)]
-            places = np.stack([starts[:-1]] * (len(words) - 1) + [starts[1:]], axis=1)
-            file.write(
-                np.insert(
-                    target.astype(NUMBER),
-                    places.ravel(),
-                    np.stack(words, axis=1).ravel(),
-                ).data
-            )
+            source = node[rows_with_edges]
+            file.write(_hyperedges(name, source, rate[source], starts, target).data)
             counter.add(target.size)
 
 
+def _hyperedges(
+    name: Name,
+    source: np.ndarray,
+    rate: np.ndarray,
+    starts: np.ndarray,
+    target: np.ndarray,
+) -> np.ndarray:
+    """Return the words of the hyperedges of some sources: uint32, shape (words,).
+
+    The targets of source k are `target[starts[k] : starts[k + 1]]`. In `snn`, source 5
+    with the targets 7 and 9 gives the words 2, 5, 7, 9 and the rate.
+    """
+    targets = np.diff(starts)
+    words_before = [targets, source]
+    if name == "axh":
+        pins = targets + 1
+        sources = np.ones_like(targets)
+        words_before = [pins, sources, source]
+    weight = rate.astype("<f4").view(NUMBER)
+    words = np.stack([*words_before, weight], axis=1)
+    # Where in `target` the words are inserted: all but the weight before the targets
+    places = [starts[:-1]] * len(words_before) + [starts[1:]]
+    return np.insert(
+        target.astype(NUMBER),
+        np.stack(places, axis=1).ravel(),
+        words.ravel(),
+    )
+
+
 def read(name: Name, path: Path) -> ListedGraph:
-    """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
+    """Read a hypergraph of AxonCUDA.
+
+    A hyperedge weighs the spikes per time step of its source.
+    """
     size = path.stat().st_size
     if size < 8:
         raise DamagedError(
@@ -81,7 +103,35 @@ def read(name: Name, path: Path) -> ListedGraph:
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
     Budget(path).draw(nodes, "neurons", NEURON_BYTES)
-    ends = [2]  # the first word of each hyperedge, and the end of the last
+    offset = _find_hyperedges(path, words, hyperedges, size)
+    if name == "axh":
+        _check_single_sources(path, words, offset[:-1])
+    source = words[offset[:-1] + HEADER[name]].astype(np.int64)
+    rate = words[offset[1:] - 1].view("<f4")
+    _check_ids(path, source, nodes)
+    spikes = _spikes_of_neurons(path, source, rate, nodes)
+    description = description_of(path, name, nodes)
+    scale = 1.0 if description is None else description.rate_scale
+    edges = _edges(HEADER[name], path, words, offset, nodes)
+    return hypergraph_of(
+        path,
+        description,
+        nodes,
+        edges,
+        spikes.astype(np.float64) / scale,
+        per_step=True,
+    )
+
+
+def _find_hyperedges(
+    path: Path, words: np.ndarray, hyperedges: int, size: int
+) -> np.ndarray:
+    """Return where each hyperedge begins, and the end of the last.
+
+    Indices of words: int64, shape (hyperedges + 1,). Raise `DamagedError` if they do
+    not fill the file of `size` bytes.
+    """
+    ends = [2]
     while len(ends) <= hyperedges and ends[-1] + OTHERS <= words.size:
         ends.append(ends[-1] + int(words[ends[-1]]) + OTHERS)
     if len(ends) <= hyperedges or ends[-1] > words.size:
@@ -97,52 +147,56 @@ def read(name: Name, path: Path) -> ListedGraph:
             f"its header states {hyperedges:,} hyperedges, which end at byte "
             f"{4 * offset[-1]:,} of {size:,}",
         )
-    if name == "axh":
-        pins, sources = words[offset[:-1]], words[offset[:-1] + 1]
-        bad_hyperedges = np.flatnonzero((sources != 1) | (pins == 0))
-        if bad_hyperedges.size:
-            counts = (
-                f"{pins[bad_hyperedges[0]]:,} pins and {sources[bad_hyperedges[0]]:,} "
-                "sources"
-            )
-            raise DamagedError(
-                path,
-                f"hyperedge {bad_hyperedges[0]:,} has {counts}; give hyperedges of "
-                "one source",
-            )
-    source, rate = (
-        words[offset[:-1] + HEADER[name]].astype(np.int64),
-        words[offset[1:] - 1].view("<f4"),
-    )
-    _check_ids(path, source, nodes)
+    return offset
+
+
+def _check_single_sources(
+    path: Path, words: np.ndarray, first_word: np.ndarray
+) -> None:
+    """Raise `DamagedError` for a hyperedge of `axh` without exactly one source.
+
+    `first_word` is where each hyperedge begins in the words of the file.
+    """
+    pins = words[first_word]
+    sources = words[first_word + 1]
+    bad_hyperedges = np.flatnonzero((sources != 1) | (pins == 0))
+    if bad_hyperedges.size:
+        hyperedge = bad_hyperedges[0]
+        raise DamagedError(
+            path,
+            f"hyperedge {hyperedge:,} has {pins[hyperedge]:,} pins and "
+            f"{sources[hyperedge]:,} sources; give hyperedges of one source",
+        )
+
+
+def _spikes_of_neurons(
+    path: Path, source: np.ndarray, rate: np.ndarray, nodes: int
+) -> np.ndarray:
+    """Return the spikes per time step of each neuron: float32, shape (nodes,).
+
+    `rate` is the weight of each hyperedge. Raise `DamagedError` for a weight that is no
+    rate, and for two hyperedges of a neuron that differ in weight.
+    """
     spikes = np.zeros(nodes, np.float32)
     spikes[source] = rate
-    wrong = np.flatnonzero(~((rate >= 0) & np.isfinite(rate)))
-    if wrong.size:
+    bad_hyperedges = np.flatnonzero(~((rate >= 0) & np.isfinite(rate)))
+    if bad_hyperedges.size:
+        hyperedge = bad_hyperedges[0]
         raise DamagedError(
             path,
-            f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; "
+            f"the hyperedge of neuron {source[hyperedge]:,} weighs {rate[hyperedge]}; "
             "give spikes per time step",
         )
-    bad_hyperedges = np.flatnonzero(spikes[source] != rate)
-    if bad_hyperedges.size:
-        node, weight = source[bad_hyperedges[0]], rate[bad_hyperedges[0]]
+    different_hyperedges = np.flatnonzero(spikes[source] != rate)
+    if different_hyperedges.size:
+        hyperedge = different_hyperedges[0]
+        node = source[hyperedge]
         raise DamagedError(
             path,
-            f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; "
-            "give both its spikes per time step",
+            f"two hyperedges of neuron {node:,} weigh {rate[hyperedge]} and "
+            f"{spikes[node]}; give both its spikes per time step",
         )
-    description = description_of(path, name, nodes)
-    scale = 1.0 if description is None else description.rate_scale
-    edges = _edges(HEADER[name], path, words, offset, nodes)
-    return hypergraph_of(
-        path,
-        description,
-        nodes,
-        edges,
-        spikes.astype(np.float64) / scale,
-        per_step=True,
-    )
+    return spikes
 
 
 def _edges(

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Set
 
 import h5py
 import numpy as np
@@ -107,12 +107,28 @@ def open_checked(path: Path) -> SynapseGraph:
 
 
 def _check(graph: SynapseGraph) -> None:
-    """Raise `DamagedError` if populations, spikes or listed edges of a file contradict each other."""
+    """Raise `DamagedError` if the content of a file is not valid.
+
+    Populations, spikes and listed edges must not contradict each other.
+    """
     if not graph.layers:
         raise DamagedError(
             graph.path, "inputs: all populations are inputs, and none is left to place"
         )
-    first_node, names = 0, set()
+    _check_populations(graph)
+    fault = fault_of_names(graph.populations)
+    if fault is not None:
+        raise DamagedError(graph.path, f"names: {fault}")
+    if graph.recording is not None:
+        _check_recording(graph, graph.recording)
+    _check_projections(graph)
+    _check_layers(graph)
+
+
+def _check_populations(graph: SynapseGraph) -> None:
+    """Check names, shapes, first ids and spikes of the populations."""
+    first_node = 0
+    names: Set[str] = set()
     for number, population in enumerate(graph.populations):
         place = f"populations/{number:04d}"
         if not is_name(population.name) or population.name in names:
@@ -121,52 +137,59 @@ def _check(graph: SynapseGraph) -> None:
                 f"{place}: the name {population.name!r} is not valid or occurs twice",
             )
         names.add(population.name)
-        if (
-            not population.shape
-            or min(population.shape) < 1
-            or population.first != first_node
-        ):
-            raise DamagedError(
-                graph.path,
-                f"{place}: shape {population.shape} and first_id "
-                f"{population.first:,}; first_id must be {first_node:,}, the number "
-                "of neurons before, and the shape positive numbers",
-            )
-        if graph.recording is not None:
-            counts = np.asarray(population.spike_count)
-            if (
-                population.coding not in CODINGS
-                or counts.shape != population.shape
-                or counts.dtype.kind not in "iuf"
-            ):
-                raise DamagedError(
-                    graph.path,
-                    f"{place}: coding {population.coding!r} and spike_count of shape "
-                    f"{counts.shape}; the coding must be one of {', '.join(CODINGS)}, "
-                    f"and the shape {population.shape}",
-                )
-            if not (np.isfinite(counts) & (counts >= 0)).all():
-                raise DamagedError(
-                    graph.path,
-                    f"{place}: spike_count has numbers that are negative or not finite",
-                )
+        fault = _fault_of_shape(population, first_node)
+        if fault is None and graph.recording is not None:
+            fault = _fault_of_spikes(population)
+        if fault is not None:
+            raise DamagedError(graph.path, f"{place}: {fault}")
         first_node += population.size
-    fault = fault_of_names(graph.populations)
-    if fault is not None:
-        raise DamagedError(graph.path, f"names: {fault}")
-    if graph.recording is not None:
-        try:
-            check_spikes(
-                np.asarray(population.spike_count) for population in graph.populations
-            )
-        except InputError as error:
-            raise DamagedError(graph.path, str(error)) from None
-    if graph.recording is not None and not (
-        graph.recording.steps > 0 and graph.recording.dt_ms > 0
+
+
+def _fault_of_shape(population: GraphPopulation, first_node: int) -> Optional[str]:
+    """Return the fault of shape or first id of a population; None if both are valid."""
+    shape = population.shape
+    if shape and min(shape) >= 1 and population.first == first_node:
+        return None
+    return (
+        f"shape {shape} and first_id {population.first:,}; first_id must be "
+        f"{first_node:,}, the number of neurons before, and the shape positive numbers"
+    )
+
+
+def _fault_of_spikes(population: GraphPopulation) -> Optional[str]:
+    """Return the fault of coding or spikes of a population; None if both are valid."""
+    counts = np.asarray(population.spike_count)
+    if (
+        population.coding not in CODINGS
+        or counts.shape != population.shape
+        or counts.dtype.kind not in "iuf"
     ):
+        return (
+            f"coding {population.coding!r} and spike_count of shape {counts.shape}; "
+            f"the coding must be one of {', '.join(CODINGS)}, and the shape "
+            f"{population.shape}"
+        )
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        return "spike_count has numbers that are negative or not finite"
+    return None
+
+
+def _check_recording(graph: SynapseGraph, recording: Recording) -> None:
+    """Check the number of spikes, and the time in which they were counted."""
+    try:
+        check_spikes(
+            np.asarray(population.spike_count) for population in graph.populations
+        )
+    except InputError as error:
+        raise DamagedError(graph.path, str(error)) from None
+    if recording.steps <= 0 or recording.dt_ms <= 0:
         raise DamagedError(
             graph.path, "num_samples, num_timesteps and dt_ms are not positive"
         )
+
+
+def _check_projections(graph: SynapseGraph) -> None:
+    """Check order and targets of the projections, and the edges of those with lists."""
     order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]
     if any(below >= above for below, above in zip(order, order[1:])):
         raise DamagedError(
@@ -184,6 +207,10 @@ def _check(graph: SynapseGraph) -> None:
             fault = _fault_of(projection)
             if fault is not None:
                 raise DamagedError(graph.path, f"{list_name(number)}: {fault}")
+
+
+def _check_layers(graph: SynapseGraph) -> None:
+    """Check that the arrays of connections are those of the layers that they name."""
     with reading(graph.path) as file:
         for number, population in enumerate(graph.populations):
             sources = [

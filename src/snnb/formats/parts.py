@@ -41,34 +41,44 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the parts, their index and the nodes; see `Format`."""
     path.mkdir()
     write_nodes(graph, path, request)
-    parts: List[Part] = []
-    for number, projection in enumerate(graph.projections):
-        name = file_name(number, projection)
-        for k, (start, stop) in enumerate(
-            ranges(projection.out_degrees, PART, projection.source.size)
-        ):
-            edges = int(projection.out_degrees[start:stop].sum())
-            parts.append(Part(f"{name}_{k:04d}.parquet", number, start, stop, edges))
+    parts = _list_parts(graph)
     counter = request.counter(graph.number_of_edges())
     largest_first = sorted(parts, key=lambda part: -part.edges)
     if request.options.scheduler is None:
-        written = _write_with_threads(
-            graph, path, largest_first, request, request.options.workers or processors()
-        )
+        threads = request.options.workers or processors()
+        edge_counts = _write_with_threads(graph, path, largest_first, request, threads)
     else:
-        written = _write_on_cluster(graph, path, largest_first, request)
-    for edges in written:
+        edge_counts = _write_on_cluster(graph, path, largest_first, request)
+    for edges in edge_counts:
         counter.add(edges)
-    with (path / INDEX).open("w", newline="", encoding="utf-8") as file:
+    _write_index(path / INDEX, graph, parts)
+
+
+def _list_parts(graph: SynapseGraph) -> List[Part]:
+    """Return the parts of each projection, about `PART` edges each."""
+    parts: List[Part] = []
+    for number, projection in enumerate(graph.projections):
+        name = file_name(number, projection)
+        sources = ranges(projection.out_degrees, PART, projection.source.size)
+        for k, (start, stop) in enumerate(sources):
+            edges = int(projection.out_degrees[start:stop].sum())
+            parts.append(Part(f"{name}_{k:04d}.parquet", number, start, stop, edges))
+    return parts
+
+
+def _write_index(path: Path, graph: SynapseGraph, parts: Sequence[Part]) -> None:
+    """Write a CSV file with a row of the columns `COLUMNS` for each part."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         for part in parts:
-            source, target = (
-                graph.projections[part.projection].source,
-                graph.projections[part.projection].target,
+            source = graph.projections[part.projection].source
+            target = graph.projections[part.projection].target
+            first_id = source.first + part.start
+            last_id = source.first + part.stop - 1
+            rows.writerow(
+                [part.name, source.name, target.name, part.edges, first_id, last_id]
             )
-            ids = source.first + part.start, source.first + part.stop - 1
-            rows.writerow([part.name, source.name, target.name, part.edges, *ids])
 
 
 def _write_with_threads(

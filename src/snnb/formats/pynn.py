@@ -10,48 +10,69 @@ has the biases, and the numbers of neurons with a model.
 """
 
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
+
+import numpy as np
 
 from snnb.formats.description import only_described, refuse_fast_cycles
 from snnb.formats.node_table import NODES_FILE, write_node_csv
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
 from snnb.formats.text_lines import lines, texts
+from snnb.graph.connection import EdgeBatch
+from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+
+if TYPE_CHECKING:
+    import pyarrow
 
 HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph, with lists of the connections of each projection; see `Format`."""
+    """Write the graph: lists of the connections of each projection; see `Format`."""
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
+    exact = request.options.exact
     write_node_csv(path / NODES_FILE, graph.populations)
-    step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
-    delays = graph.delay_steps
+    step_ms = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
+    delay_steps = graph.delay_steps
     for number, projection in enumerate(graph.projections):
-        firsts = projection.source.first, projection.target.first
+        delay_ms = step_ms * delay_steps[projection]
         name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
-            for file in (excitatory, inhibitory):
-                file.write(HEADER)
+            excitatory.write(HEADER)
+            inhibitory.write(HEADER)
             for batch in projection.edge_batches(TEXT_BATCH):
-                negative = batch.weight < 0
-                for file, which in ((excitatory, ~negative), (inhibitory, negative)):
-                    i, j = (
-                        texts(batch.source[which] - firsts[0]),
-                        texts(batch.target[which] - firsts[1]),
-                    )
-                    weight = texts(batch.weight[which], request.options.exact)
-                    file.write(
-                        lines(i, " ", j, " ", weight, f" {step * delays[projection]}")
-                    )
+                is_inhibitory = batch.weight < 0
+                excitatory.write(
+                    _connections(projection, batch, ~is_inhibitory, delay_ms, exact)
+                )
+                inhibitory.write(
+                    _connections(projection, batch, is_inhibitory, delay_ms, exact)
+                )
                 counter.add(batch.source.size)
-        for empty in lists:
-            if empty.stat().st_size == len(
-                HEADER
-            ):  # PyNN cannot read a list without lines
-                empty.unlink()
+        for file in lists:
+            # PyNN cannot read a list without lines
+            if file.stat().st_size == len(HEADER):
+                file.unlink()
+
+
+def _connections(
+    projection: GraphProjection,
+    batch: EdgeBatch,
+    is_listed: np.ndarray,
+    delay_ms: float,
+    exact: bool,
+) -> "pyarrow.Buffer":
+    """Return a line for each edge of a batch where `is_listed`.
+
+    It has the indices of both neurons in their populations, weight and delay.
+    """
+    source = batch.source[is_listed] - projection.source.first
+    target = batch.target[is_listed] - projection.target.first
+    weight = texts(batch.weight[is_listed], exact)
+    return lines(texts(source), " ", texts(target), " ", weight, f" {delay_ms}")
 
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:

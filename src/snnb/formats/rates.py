@@ -6,7 +6,7 @@ order is unknown.
 
 import csv
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -130,15 +130,12 @@ def _read_csv(
     graph: ListedGraph,
     recording: Recording,
 ) -> Rates:
-    header = [
-        name.strip().lower()
-        for name in next(csv.reader(lines[:1], delimiter=delimiter))
-    ]
-    neuron, value = (
-        next((name for name in names if name in header), None)
-        for names in (IDS, (*SPIKES, *RATES))
-    )
-    if neuron is None or value is None:
+    """Read the lines of a CSV file, of which the first names the columns."""
+    first_row = next(csv.reader(lines[:1], delimiter=delimiter))
+    header = [name.strip().lower() for name in first_row]
+    neuron_column = _find_column(header, IDS)
+    value_column = _find_column(header, (*SPIKES, *RATES))
+    if neuron_column is None or value_column is None:
         raise DamagedError(
             path, "line 1: name the columns: id (or neuron) and spikes (or rate)"
         )
@@ -147,8 +144,9 @@ def _read_csv(
         raise DamagedError(
             path, f"line 1: has the columns {' and '.join(values)}; give one of them"
         )
-    scale = recording.steps if value in RATES else 1
-    spikes, ids = np.full(graph.nodes, np.nan), graph.ids
+    scale = recording.steps if header[value_column] in RATES else 1
+    spikes = np.full(graph.nodes, np.nan)
+    ids = graph.ids
     rows = csv.reader(lines[1:], delimiter=delimiter)
     for row in rows:
         number = rows.line_num + 1
@@ -159,24 +157,42 @@ def _read_csv(
                 path,
                 f"line {number}: has {len(row)} fields, the header has {len(header)}",
             )
-        text = row[header.index(neuron)].strip()
-        is_id = text.isdecimal() and len(text) <= MOST_DIGITS and not graph.named
-        node = ids.get(text, int(text) if is_id else -1)
-        if not 0 <= node < graph.nodes:
-            has_names = (
-                f"; its neurons have names such as {next(iter(ids))!r}"
-                if graph.named
-                else ""
-            )
-            raise DamagedError(
-                path, f"line {number}: the graph has no neuron {text[:40]!r}{has_names}"
-            )
+        text = row[neuron_column].strip()
+        node = _find_neuron(text, ids, graph)
+        if node is None:
+            fault = f"the graph has no neuron {text[:40]!r}"
+            if graph.named:
+                fault += f"; its neurons have names such as {next(iter(ids))!r}"
+            raise DamagedError(path, f"line {number}: {fault}")
         if not np.isnan(spikes[node]):
             raise DamagedError(
                 path, f"line {number}: neuron {text[:40]} has a value before"
             )
-        spikes[node] = scale * _number(path, number, row[header.index(value)])
+        spikes[node] = scale * _number(path, number, row[value_column])
     return _complete(path, spikes, graph)
+
+
+def _find_column(header: Sequence[str], names: Sequence[str]) -> Optional[int]:
+    """Return the index of the column with the first of `names` that occurs, or None."""
+    for name in names:
+        if name in header:
+            return header.index(name)
+    return None
+
+
+def _find_neuron(
+    text: str, ids: Mapping[str, int], graph: ListedGraph
+) -> Optional[int]:
+    """Return the id of a neuron by its name, or its number if neurons have no names.
+
+    None if there is no such neuron.
+    """
+    node = ids.get(text)
+    if node is None:
+        if graph.named or not text.isdecimal() or len(text) > MOST_DIGITS:
+            return None
+        node = int(text)
+    return node if 0 <= node < graph.nodes else None
 
 
 def _complete(path: Path, spikes: np.ndarray, graph: ListedGraph) -> Rates:

@@ -33,45 +33,61 @@ def write_indices(
     projections: Sequence[GraphProjection],
     done: Callable[[int], None],
 ) -> None:
-    """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
+    """Write the indices of sources and of targets, under libsonata's and bmtk's names.
 
-    `projections` are in the order of their edges in the edge population `group`. `done`
-    is called with the number of edges whose target is indexed.
+    They are `indices/source_to_target` and `indices/target_to_source`. `projections`
+    are in the order of their edges in the edge population `group`. `done` is called
+    with the number of edges whose target is indexed.
     """
-    offsets = np.cumsum(
-        [0] + [projection.number_of_edges for projection in projections]
-    ).tolist()
-    kinds = (
-        ("source_to_target", sources, _by_source),
-        ("target_to_source", targets, _by_target),
-    )
-    for name, populations, lists in kinds:
-        index, nodes = (
-            group.create_group(f"indices/{name}"),
-            sum(population.size for population in populations),
-        )
-        node_ranges = index.create_dataset(
+    sizes = [projection.number_of_edges for projection in projections]
+    offsets = np.cumsum([0, *sizes]).tolist()
+    index = _Index(group, "source_to_target", sources)
+    for population in sources:
+        for indptr, edges in _by_source(population, projections, offsets):
+            index.append(indptr, edges)
+    index = _Index(group, "target_to_source", targets)
+    for population in targets:
+        for indptr, edges in _by_target(population, projections, offsets):
+            index.append(indptr, edges)
+            done(int(indptr[-1]))
+
+
+class _Index:
+    """An index of an edge file, to which neurons are appended in order of their ids."""
+
+    def __init__(
+        self, group: h5py.Group, name: str, populations: Sequence[GraphPopulation]
+    ) -> None:
+        """Create `indices/NAME` in `group`, for the nodes of `populations`."""
+        nodes = sum(population.size for population in populations)
+        index = group.create_group(f"indices/{name}")
+        self._node_ranges = index.create_dataset(
             "node_id_to_ranges", (nodes, 2), np.uint64, track_times=False
         )
-        index["node_id_to_range"] = node_ranges  # bmtk's name for it, a hard link
-        range_edges = index.create_dataset(
+        # bmtk's name for it, a hard link
+        index["node_id_to_range"] = self._node_ranges
+        self._range_edges = index.create_dataset(
             "range_to_edge_id", (0, 2), np.uint64, maxshape=(None, 2), track_times=False
         )
-        node = written = 0
-        for population in populations:
-            for indptr, edges in lists(population, projections, offsets):
-                neurons = indptr.size - 1
-                first_range = np.empty(neurons + 1, np.int64)
-                n_ranges = merge_adjacent(indptr, edges, first_range)
-                first_range += written
-                node_ranges[node : node + neurons] = np.stack(
-                    [first_range[:-1], first_range[1:]], axis=1
-                ).astype(np.uint64)
-                range_edges.resize(written + n_ranges, axis=0)
-                range_edges[written:] = edges[:n_ranges]
-                node, written = node + neurons, written + n_ranges
-                if lists is _by_target:
-                    done(int(indptr[-1]))
+        self._nodes = 0  # appended so far, as the ranges
+        self._ranges = 0
+
+    def append(self, indptr: np.ndarray, edges: np.ndarray) -> None:
+        """Append neurons with their edges.
+
+        `edges[indptr[k] : indptr[k + 1]]` are the ranges [from, to) of the k-th. Ranges
+        of a neuron that follow upon each other are merged, in `edges`.
+        """
+        first_range = np.empty(indptr.size, np.int64)
+        n_ranges = merge_adjacent(indptr, edges, first_range)
+        first_range += self._ranges
+        node_ranges = np.stack([first_range[:-1], first_range[1:]], axis=1)
+        end_node = self._nodes + indptr.size - 1
+        self._node_ranges[self._nodes : end_node] = node_ranges.astype(np.uint64)
+        self._range_edges.resize(self._ranges + n_ranges, axis=0)
+        self._range_edges[self._ranges :] = edges[:n_ranges]
+        self._nodes = end_node
+        self._ranges += n_ranges
 
 
 def _by_source(
