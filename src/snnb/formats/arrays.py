@@ -3,6 +3,7 @@
 import hashlib
 from typing import (
     TYPE_CHECKING,
+    Hashable,
     List,
     Mapping,
     NamedTuple,
@@ -45,23 +46,17 @@ class EdgeArrays(NamedTuple):
 
 
 def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
-    """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`.
+    """Return the edges of a sparse matrix or of a `networkx.DiGraph`.
 
-    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`,
-    all or none. Nodes that are the integers 0 to n - 1, also as text and in any order,
-    are ids; others are names, in the order of the nodes.
+    The rows of a matrix are sources. An edge of networkx has the attribute `weight`, by
+    default 1; nodes have `spikes`, all or none. Nodes that are the integers 0 to n - 1,
+    also as text and in any order, are ids; others are names, in the order of the nodes.
     """
     import networkx
     from scipy.sparse import issparse
 
     if issparse(graph):
-        matrix = graph.tocoo()
-        if matrix.shape[0] != matrix.shape[1]:
-            raise UsageError(
-                f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a "
-                "square one",
-            )
-        return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
+        return _arrays_of_matrix(graph)
     if isinstance(graph, networkx.Graph) and not graph.is_directed():
         raise UsageError(
             "from_graph: the graph is undirected; graph.to_directed() has a synapse "
@@ -73,31 +68,88 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
             "give a file, a sparse matrix of scipy, a networkx.DiGraph, or source and "
             "target"
         )
+    return _arrays_of_networkx(graph)
+
+
+def _arrays_of_matrix(graph: "spmatrix") -> EdgeArrays:
+    matrix = graph.tocoo()
+    if matrix.shape[0] != matrix.shape[1]:
+        raise UsageError(
+            f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square "
+            "one",
+        )
+    return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
+
+
+def _arrays_of_networkx(graph: "networkx.DiGraph") -> EdgeArrays:
     nodes = list(graph)
     are_ids = set(map(str, nodes)) == set(map(str, range(len(nodes))))
     if are_ids:
         nodes.sort(key=int)
+    spikes = _spikes_of_nodes(graph, nodes)
     ids = {node: number for number, node in enumerate(nodes)}
-    spikes_by_node = dict(graph.nodes(data="spikes"))
-    all_spikes = [spikes_by_node[node] for node in nodes]
-    spikes = [count for count in all_spikes if count is not None]
-    if spikes and len(spikes) < len(ids):
-        nodes_without = f"{len(ids) - len(spikes):,} of {len(ids):,} nodes"
-        raise UsageError(f"{nodes_without} have no attribute spikes; give it to all")
     edges = list(graph.edges(data="weight", default=1.0))
     weights = [weight for _, _, weight in edges]
     attribute_names = set()
     for _, _, attributes in graph.edges(data=True):
         attribute_names.update(attributes)
     return EdgeArrays(
-        np.array([ids[source] for source, _, _ in edges], int),
-        np.array([ids[target] for _, target, _ in edges], int),
-        np.array(weights) if edges else np.empty(0, int),
-        spikes or None,
-        len(ids),
-        None if are_ids else list(map(str, nodes)),
-        unread_note(attribute_names),
+        source=np.array([ids[source] for source, _, _ in edges], int),
+        target=np.array([ids[target] for _, target, _ in edges], int),
+        weight=np.array(weights) if edges else np.empty(0, int),
+        spikes=spikes,
+        neurons=len(nodes),
+        names=None if are_ids else list(map(str, nodes)),
+        notes=unread_note(attribute_names),
     )
+
+
+def _spikes_of_nodes(
+    graph: "networkx.DiGraph",
+    nodes: Sequence[Hashable],
+) -> Optional[List[float]]:
+    """Return the attribute `spikes` of each node; None if no node has it."""
+    spikes_by_node = dict(graph.nodes(data="spikes"))
+    all_spikes = [spikes_by_node[node] for node in nodes]
+    spikes = [count for count in all_spikes if count is not None]
+    if spikes and len(spikes) < len(nodes):
+        nodes_without = f"{len(nodes) - len(spikes):,} of {len(nodes):,} nodes"
+        raise UsageError(f"{nodes_without} have no attribute spikes; give it to all")
+    return spikes or None
+
+
+class _Arrays(NamedTuple):
+    """Edges of a graph, and spikes of its neurons, as arrays of numpy."""
+
+    source: np.ndarray  # int64 (edges,)
+    target: np.ndarray  # int64 (edges,)
+    weight: np.ndarray  # (edges,) numbers
+    spikes: Optional[np.ndarray]  # (neurons,) numbers
+
+    @staticmethod
+    def of(edges: EdgeArrays) -> "_Arrays":
+        """Convert what was given; raise `UsageError` for other types or lengths."""
+        source = _ids("source", edges.source)
+        target = _ids("target", edges.target)
+        weight = np.ones(source.size, np.float32)
+        if edges.weight is not None:
+            weight = _numbers("weight", edges.weight)
+        if not source.size == target.size == weight.size:
+            sizes = f"{source.size:,}, {target.size:,} and {weight.size:,} values"
+            fault = f"source, target and weight have {sizes}"
+            raise UsageError(f"{fault}; give one of each for an edge")
+        spikes = None if edges.spikes is None else _numbers("spikes", edges.spikes)
+        return _Arrays(source, target, weight, spikes)
+
+    def sort(self, order: np.ndarray) -> "_Arrays":
+        """Return the same graph with neuron `order[i]` as neuron i."""
+        new_id = np.argsort(order)
+        return _Arrays(
+            source=new_id[self.source],
+            target=new_id[self.target],
+            weight=self.weight,
+            spikes=None if self.spikes is None else self.spikes[order],
+        )
 
 
 def listed(
@@ -118,72 +170,59 @@ def listed(
     inputs : int
         Number of populations, from the first on, that are inputs.
     """
-    source = _ids("source", edges.source)
-    target = _ids("target", edges.target)
-    weight = np.ones(source.size, np.float32)
-    if edges.weight is not None:
-        weight = _numbers("weight", edges.weight)
-    if not source.size == target.size == weight.size:
-        sizes = f"{source.size:,}, {target.size:,} and {weight.size:,} values"
-        fault = f"source, target and weight have {sizes}"
-        raise UsageError(f"{fault}; give one of each for an edge")
-    spikes = None if edges.spikes is None else _numbers("spikes", edges.spikes)
+    arrays = _Arrays.of(edges)
     if populations is None:
-        populations = {
-            "neurons": _number_of_neurons(edges.neurons, spikes, source, target),
-        }
+        populations = {"neurons": _number_of_neurons(edges.neurons, arrays)}
     shapes = {name: _shape(size) for name, size in populations.items()}
     sizes_of_shapes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()]
     ends = np.cumsum(sizes_of_shapes)
     _check_size("the graph", edges.neurons, ends[-1])
-    _check_size("spikes", None if spikes is None else spikes.size, ends[-1])
-    for ids in (source, target):
-        outside_ids = ids[(ids < 0) | (ids >= ends[-1])]
-        if outside_ids.size:
-            neurons = f"the neurons are 0 to {ends[-1] - 1:,}"
-            raise InputError(f"an edge names neuron {outside_ids[0]:,}, and {neurons}")
+    if arrays.spikes is not None:
+        _check_size("spikes", arrays.spikes.size, ends[-1])
+    _check_ids(arrays.source, ends[-1])
+    _check_ids(arrays.target, ends[-1])
     if not 0 <= inputs < len(shapes):
         fault = f"of {len(shapes)} populations at least one is not an input"
         raise UsageError(f"inputs={inputs}: {fault}")
-    names = None if edges.names is None else as_names(edges.names)
-    if names is not None:
-        order = _order_of_names(names, [*shapes.values()], ends)
-        id_of_node = np.argsort(order)
-        source = id_of_node[source]
-        target = id_of_node[target]
-        names = names[order]
-        if spikes is not None:
-            spikes = spikes[order]
+    names = None
     names_by_population: List[Optional[np.ndarray]] = [None] * len(shapes)
-    if names is not None:
-        names_by_population = [*np.split(names, ends[:-1])]
+    if edges.names is not None:
+        unsorted_names = as_names(edges.names)
+        order = _order_of_names(unsorted_names, [*shapes.values()], ends)
+        arrays = arrays.sort(order)
+        sorted_names = unsorted_names[order]
+        names = sorted_names
+        names_by_population = [*np.split(sorted_names, ends[:-1])]
     listed_populations: List[ListedPopulation] = []
     for (name, shape), labels in zip(shapes.items(), names_by_population):
         listed_populations.append(ListedPopulation(name, shape, names=labels))
-    arrays = (source, target, weight)
-    graph = ListedGraph(listed_populations, [arrays], inputs, notes=edges.notes)
-    if spikes is None:
-        return graph, _digest_of(shapes, inputs, names, arrays)
-    digest = _digest_of(shapes, inputs, names, (*arrays, spikes))
-    return graph.with_spikes(spikes), digest
+    edge_list = (arrays.source, arrays.target, arrays.weight)
+    graph = ListedGraph(listed_populations, [edge_list], inputs, notes=edges.notes)
+    if arrays.spikes is not None:
+        graph = graph.with_spikes(arrays.spikes)
+    return graph, _digest_of(shapes, inputs, names, arrays)
 
 
-def _number_of_neurons(
-    stated_number: Optional[int],
-    spikes: Optional[np.ndarray],
-    source: np.ndarray,
-    target: np.ndarray,
-) -> int:
+def _number_of_neurons(stated_number: Optional[int], arrays: _Arrays) -> int:
     """Return the stated number, the number of spike counts, or the largest id and 1."""
     neurons = stated_number
-    if neurons is None and spikes is not None:
-        neurons = spikes.size
+    if neurons is None and arrays.spikes is not None:
+        neurons = arrays.spikes.size
     if neurons is None:
-        largest_ids = [int(ids.max()) for ids in (source, target) if ids.size]
+        ends = (arrays.source, arrays.target)
+        largest_ids = [int(ids.max()) for ids in ends if ids.size]
         neurons = 1 + max(largest_ids, default=-1)
     if not neurons:
         raise UsageError("from_graph: the graph has no neurons")
     return neurons
+
+
+def _check_ids(ids: np.ndarray, neurons: int) -> None:
+    """Raise `InputError` for an id that is not below the number of neurons."""
+    outside_ids = ids[(ids < 0) | (ids >= neurons)]
+    if outside_ids.size:
+        fault = f"an edge names neuron {outside_ids[0]:,}"
+        raise InputError(f"{fault}, and the neurons are 0 to {neurons - 1:,}")
 
 
 def _check_size(name: str, size: Optional[int], neurons: int) -> None:
@@ -214,7 +253,7 @@ def _digest_of(
     shapes: Mapping[str, Tuple[int, ...]],
     inputs: int,
     names: Optional[np.ndarray],
-    arrays: Sequence[np.ndarray],
+    arrays: _Arrays,
 ) -> str:
     """Return the SHA-256 of the content of a graph."""
     content = repr((shapes, inputs))
@@ -222,6 +261,8 @@ def _digest_of(
         content = repr((shapes, inputs, names.tolist()))
     digest = hashlib.sha256(content.encode())
     for array in arrays:
+        if array is None:
+            continue
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

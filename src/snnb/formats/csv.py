@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -70,14 +70,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     exact = request.options.exact
     counter = request.counter(graph.number_of_edges())
     scale = request.rate_scale(graph)
-    with ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(path.open("wb"))
-        if path.suffix == ".gz":
-            gzip_file = stack.enter_context(gzip.GzipFile("", "wb", 1, file, 0))
-            file = cast(BinaryIO, gzip_file)
+    with _open_output(path) as file:
         file.write(HEADER)
         for projection in graph.projections:
-            source, target = projection.source, projection.target
+            source = projection.source
+            target = projection.target
             source_names = pyarrow.array(_names(source))
             target_names = pyarrow.array(_names(target))
             rates = [""] * source.size
@@ -96,6 +93,17 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 )
                 file.write(rows)
                 counter.add(batch.source.size)
+
+
+@contextmanager
+def _open_output(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write; `.gz` is compressed."""
+    with path.open("wb") as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with gzip.GzipFile("", "wb", 1, file, 0) as gzip_file:
+            yield cast(BinaryIO, gzip_file)
 
 
 def _names(population: GraphPopulation) -> List[str]:

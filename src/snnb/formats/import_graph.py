@@ -123,35 +123,16 @@ def import_graph(
     if reader is None:
         return _import_file(path, target, rate_files, samples, steps, hashes_before)
     external = _read_external(reader, path)
-    stated_recording = external.recording or Recording(1, 1, 0, DT_MS)
-    has_spikes = any(p.spikes is not None for p in external.populations)
-    if not rate_files and not has_spikes:
-        stated_recording = Recording(
-            1, 1, 0, stated_recording.dt_ms
-        )  # each neuron counts as one spike
-        refuse_without_spikes(samples, steps)
-    recording = _recording(stated_recording, samples, steps)
-    files = [*(external.files or (path,))]
-    notes = [*external.notes]
-    spike_times = None
-    if rate_files:
-        read_rates = _read_rates(rate_files, external, recording)
-        recording = _recording(read_rates.recording or recording, samples, steps)
-        external = external.with_spikes(read_rates.spikes)
-        spike_times = read_rates.times
-        files += [file.path for file in rate_files]
-        notes += read_rates.notes
-    elif external.per_step:
-        populations = [_with_counts(p, recording) for p in external.populations]
-        external = replace(external, populations=populations)
+    content = _read_spikes(external, rate_files, samples, steps)
+    files = [*(external.files or (path,)), *(file.path for file in rate_files)]
     hashes = {file: hashes_before.get(file) or sha256_of(file) for file in files}
-    edges = _CountedEdges(external.edges)
+    edges = _CountedEdges(content.graph.edges)
     with edges:
         try:
             graph = write_listed(
-                replace(external, edges=edges),
+                replace(content.graph, edges=edges),
                 target,
-                recording,
+                content.recording,
                 _digest_of([*hashes.values()]),
                 progress,
             )
@@ -161,11 +142,50 @@ def import_graph(
             raise DamagedError(path, str(error)) from None
     for name, text in external.text_files.items():
         (target.parent / name).write_text(text, encoding="utf-8")
-    if spike_times is not None:
-        spike_table = _spike_times_of(graph, spike_times, recording)
+    if content.spike_times is not None:
+        spike_table = _spike_times_of(graph, content.spike_times, content.recording)
         spike_table.write(target.with_name(SPIKE_TIMES), with_compression=True)
-    notes += merged_note(edges.count, graph.number_of_edges())
-    return Imported(graph, hashes, tuple(notes))
+    merged = merged_note(edges.count, graph.number_of_edges())
+    return Imported(graph, hashes, (*external.notes, *content.notes, *merged))
+
+
+class _Content(NamedTuple):
+    """An external graph with its spikes."""
+
+    graph: ListedGraph
+    recording: Recording  # samples and steps that the spikes were counted in
+    spike_times: Optional[np.ndarray] = None  # see `Rates`
+    notes: Tuple[str, ...] = ()  # about the files of spikes
+
+
+def _read_spikes(
+    external: ListedGraph,
+    rate_files: Sequence[RateFile],
+    samples: Optional[int],
+    steps: Optional[int],
+) -> _Content:
+    """Return a graph with the spikes of files; without files, with its own spikes.
+
+    Each neuron of a graph without spikes counts as one spike.
+    """
+    stated_recording = external.recording or Recording(1, 1, 0, DT_MS)
+    has_spikes = any(p.spikes is not None for p in external.populations)
+    if not rate_files and not has_spikes:
+        stated_recording = Recording(1, 1, 0, stated_recording.dt_ms)
+        refuse_without_spikes(samples, steps)
+    recording = _recording(stated_recording, samples, steps)
+    if rate_files:
+        rates = _read_rates(rate_files, external, recording)
+        return _Content(
+            graph=external.with_spikes(rates.spikes),
+            recording=_recording(rates.recording or recording, samples, steps),
+            spike_times=rates.times,
+            notes=rates.notes,
+        )
+    if not external.per_step:
+        return _Content(external, recording)
+    populations = [_with_counts(p, recording) for p in external.populations]
+    return _Content(replace(external, populations=populations), recording)
 
 
 class _CountedEdges:

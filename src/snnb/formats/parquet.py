@@ -132,7 +132,6 @@ def read(path: Path) -> ListedGraph:
 
     An export has the format `parquet` or `parts`.
     """
-    import pyarrow
     from pyarrow import parquet
 
     if path.name == "edges.parquet" and (path.parent / "nodes.parquet").is_file():
@@ -156,21 +155,32 @@ def read(path: Path) -> ListedGraph:
         schema = parquet.read_schema(str(edge_files[0]))
     for file in edge_files:
         _check_size(file)
-    columns = columns_of(edge_files[0], schema.names)
-    text_types = (pyarrow.string(), pyarrow.large_string())
-    texts = [name for name in columns.values() if schema.field(name).type in text_types]
-    end_types = [schema.field(columns[end]).type for end in ("source", "target")]
-    has_ids = all(map(_is_numeric, end_types))
-    has_names = "source_group" in columns or not has_ids
-    graph = graph_of_table(
-        _ParquetTable(path, columns, has_names, edge_files, texts),
-        nodes,
-    )
+    graph = graph_of_table(_table_of(path, edge_files, schema), nodes)
     return replace(
         graph,
         files=(*edge_files, *node_files),
         notes=(*graph.notes, *unread_note(schema.names)),
     )
+
+
+def _table_of(
+    path: Path,
+    files: Sequence[Path],
+    schema: "pyarrow.Schema",
+) -> "_ParquetTable":
+    """Return the table of edges in files of one schema.
+
+    Ends of edges that are no numbers are names of neurons.
+    """
+    import pyarrow
+
+    columns = columns_of(files[0], schema.names)
+    text_types = (pyarrow.string(), pyarrow.large_string())
+    texts = [name for name in columns.values() if schema.field(name).type in text_types]
+    end_types = [schema.field(columns[end]).type for end in ("source", "target")]
+    has_ids = all(map(_is_numeric, end_types))
+    has_names = "source_group" in columns or not has_ids
+    return _ParquetTable(path, columns, has_names, files, texts)
 
 
 def _check_size(path: Path) -> None:

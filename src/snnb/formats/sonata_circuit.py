@@ -495,15 +495,30 @@ def _read_nodes(
     # Names of nodes of other programs need not differ.
     columns = _node_columns(attributes, rows, has_names=bool(originals))
     population = _listed_population(name, columns, size, originals)
-    by_type = []
+    by_type = _populations_of_types(columns, type_ids, types, originals)
+    return _NodePopulation(virtual or models == {"virtual"}, population, by_type)
+
+
+def _populations_of_types(
+    columns: _NodeColumns,
+    type_ids: np.ndarray,
+    types: TypeTable,
+    originals: Mapping[str, ListedPopulation],
+) -> List[ListedPopulation]:
+    """Return a population for each type of nodes, named by its `pop_name`.
+
+    There are none if a type has no name, or if its nodes do not follow each other.
+    """
     starts = _run_starts(type_ids)
     titles = [types.get(int(type_ids[k]), {}).get("pop_name", "") for k in starts]
     is_consecutive = len(starts) == len(np.unique(type_ids))
-    if is_consecutive and all(titles):
-        for title, start, stop in zip(titles, starts, [*starts[1:], size]):
-            part = columns.rows(slice(start, stop))
-            by_type.append(_listed_population(title, part, stop - start, originals))
-    return _NodePopulation(virtual or models == {"virtual"}, population, by_type)
+    if not is_consecutive or not all(titles):
+        return []
+    populations = []
+    for title, start, stop in zip(titles, starts, [*starts[1:], type_ids.size]):
+        part = columns.rows(slice(start, stop))
+        populations.append(_listed_population(title, part, stop - start, originals))
+    return populations
 
 
 def _row_of_each_node(path: Path, name: str, group: h5py.Group) -> np.ndarray:

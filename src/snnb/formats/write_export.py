@@ -1,7 +1,7 @@
 """Write a graph in the format of another program."""
 
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import List, Mapping, NamedTuple, Optional
 
 from snnb.core.errors import UsageError
 from snnb.core.options import option_name
@@ -47,11 +47,12 @@ def export(
     origin: Optional[Mapping[str, str]] = None,
     say: Say = say_nothing,
 ) -> Export:
-    """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
+    """Write the graph in the format of another program.
 
-    `force` replaces a file, or a directory that an export has made. `origin` is the
-    stamp of the graph and the SHA-256 of its file; without it, a file without a table
-    of nodes has no description `NAME.json`.
+    The file or directory `target` appears when it is complete. `force` replaces a file,
+    or a directory that an export has made. `origin` is the stamp of the graph and the
+    SHA-256 of its file; without it, a file without a table of nodes has no description
+    `NAME.json`.
     """
     if target.name in ("", ".."):
         raise UsageError(
@@ -66,60 +67,37 @@ def export(
     has_labels = graph.names is not None and not (
         exporter.directory or exporter.nodes_file or exporter.has_names
     )
-    siblings = {
-        description_path(
-            target
-        ): has_node_table,  # the first: it lets `--force` replace the others
-        sibling(target, NODES_ENDING): exporter.nodes_file,
-        sibling(target, ARCHITECTURE_ENDING): request.on_cores is not None,
-        sibling(target, NAMES_ENDING): has_labels,
-    }
-    written = [path for path, is_written in siblings.items() if is_written]
-    is_exported = find_description(description_path(target)) is not None
-    content = find_description(target / DESCRIPTION)
-    refuse_link(target)
-    if target.is_dir():
-        refuse_foreign(
-            target, () if content is None else (*(content.files or ()), DESCRIPTION)
-        )
-    for path in () if is_exported else written:
-        refuse_foreign(path)
-    outdated_files = [
-        path
-        for path in siblings
-        if is_exported and target.exists() and path not in written
-    ]
-    if request.options.integers:
-        graph = graph.with_integers()
-    if exporter.simulates:
-        graph = graph.with_pool_weight("mean")
-    if (
-        exporter.simulates
-        and format != "sonata"
-        and any(p.window is not None for p in graph.populations)
-    ):
-        raise UsageError(
-            f"format {format} cannot state firing windows of populations: use sonata, "
-            "whose description has them, or a network converted with --firing free"
-        )
+    files = _find_files_beside(
+        target,
+        {
+            # The first: it lets `--force` replace the others
+            description_path(target): has_node_table,
+            sibling(target, NODES_ENDING): exporter.nodes_file,
+            sibling(target, ARCHITECTURE_ENDING): request.on_cores is not None,
+            sibling(target, NAMES_ENDING): has_labels,
+        },
+    )
+    graph = _adapt_graph(graph, format, exporter, request)
     warning = None if exporter.check is None else exporter.check(graph, request)
     if warning is not None:
         say(f"export: {warning}")
     description = describe(graph, format, exporter, request, origin)
     atomic = atomic_path(
-        target, force=force, companions=written, outdated_names=outdated_files
+        target,
+        force=force,
+        companions=files.to_write,
+        outdated_names=files.outdated,
     )
     with atomic as temporary, raise_on_full_disk(temporary.parent):
         exporter.write(graph, temporary, request)
         if exporter.directory:
-            files = sorted(entry.name for entry in temporary.iterdir())
-            write_json(temporary / DESCRIPTION, {**description, "files": files})
+            names = sorted(entry.name for entry in temporary.iterdir())
+            write_json(temporary / DESCRIPTION, {**description, "files": names})
         if exporter.nodes_file:
             write_node_csv(sibling(temporary, NODES_ENDING), graph.populations)
         if request.on_cores is not None:
-            architecture = request.on_cores.architecture
             sibling(temporary, ARCHITECTURE_ENDING).write_text(
-                architecture, encoding="utf-8"
+                request.on_cores.architecture, encoding="utf-8"
             )
         if has_labels:
             part = exporter.part_of(graph, request)
@@ -129,14 +107,65 @@ def export(
             )
         if has_node_table:
             write_json(description_path(temporary), description)
-    size_bytes = sum(
-        path.stat().st_size
-        for path in (target.iterdir() if exporter.directory else [target])
-    )
-    stamp, edges = (origin or {}).get("stamp"), description["edges"]
+    paths = target.iterdir() if exporter.directory else [target]
     return Export(
-        path=target, graph=stamp, edges=edges, size_bytes=size_bytes, format=format
+        path=target,
+        graph=(origin or {}).get("stamp"),
+        edges=description["edges"],
+        size_bytes=sum(path.stat().st_size for path in paths),
+        format=format,
     )
+
+
+class _FilesBeside(NamedTuple):
+    """The files beside an export, of which the first is its description."""
+
+    to_write: List[Path]
+    outdated: List[Path]  # of the export that is replaced
+
+
+def _find_files_beside(target: Path, siblings: Mapping[Path, bool]) -> _FilesBeside:
+    """Return which files beside an export are written, and which become outdated.
+
+    `siblings` are all files that may be there, and whether this export writes them.
+    Raise an error if one of them, or `target`, was not made by an export.
+    """
+    to_write = [path for path, is_written in siblings.items() if is_written]
+    is_exported = find_description(description_path(target)) is not None
+    content = find_description(target / DESCRIPTION)
+    refuse_link(target)
+    if target.is_dir():
+        refuse_foreign(
+            target, () if content is None else (*(content.files or ()), DESCRIPTION)
+        )
+    if not is_exported:
+        for path in to_write:
+            refuse_foreign(path)
+    outdated: List[Path] = []
+    if is_exported and target.exists():
+        outdated = [path for path in siblings if path not in to_write]
+    return _FilesBeside(to_write, outdated)
+
+
+def _adapt_graph(
+    graph: SynapseGraph, format: str, exporter: Format, request: Request
+) -> SynapseGraph:
+    """Return the graph with the weights that a format states.
+
+    Raise `UsageError` if populations have firing windows, which a program that
+    simulates the graph needs and the format cannot state.
+    """
+    if request.options.integers:
+        graph = graph.with_integers()
+    if not exporter.simulates:
+        return graph
+    graph = graph.with_pool_weight("mean")
+    if format != "sonata" and any(p.window is not None for p in graph.populations):
+        raise UsageError(
+            f"format {format} cannot state firing windows of populations: use sonata, "
+            "whose description has them, or a network converted with --firing free"
+        )
+    return graph
 
 
 def find_format(name: str) -> Format:
