@@ -7,13 +7,14 @@ of its synapses, as in SANA-FE (SLAM-Lab/SANA-FE 2.1.1, src/chip.cpp:
 `pipeline_process_axon_out`, `process_message`). Energies are events × figures. The time
 of a step is that of SANA-FE's timing model `simple` (src/schedule.cpp,
 `schedule_messages_timestep_simple`): a core updates its neurons, whose spikes and sent
-messages take time, and processes received messages at the same time; the core with the
-largest of both ends the step. If spikes take a link for a time, the step is at least as
-long as the spikes over its busiest link take, so that it is the longest of its parts as
-in arXiv 2601.10035.
+messages take time, and processes received messages at the same time. The step lasts as
+long as the longer of both on the core where it is largest. If spikes take a link for a
+time, the step is at least as long as the spikes over its busiest link take, so that it
+is the longest of its parts as in arXiv 2601.10035. The time of the barrier at the end
+of a step is added.
 """
 
-from typing import Dict, List, Literal, Optional, Tuple
+from typing import Dict, List, Literal, NamedTuple, Optional, Tuple
 
 import numpy as np
 from pydantic import PlainSerializer, PlainValidator
@@ -48,7 +49,7 @@ from snnb.mapping.traffic import (
 )
 from snnb.network.geometry import PADDING
 
-EDGES = 1 << 20  # of a batch
+EDGES = 1 << 20  # synapses of a batch, where they are listed
 UNEVEN = ("synaptic_operations", "spikes_in", "spikes_out")  # in `Cost.max_over_mean`
 
 
@@ -152,22 +153,17 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         counts = event_counts(events, updates * interval, hardware, routes)
         by_event = energies(counts, hardware.energy_pj)
         by_part = _sum_parts(by_event)
-        if hardware.time_ns is not None:
-            times = hardware.time_ns
-            step_events = events / interval
-            core_ns = core_times(step_events, updates, times)[0]
-            per_core["step_ns"] = core_ns
-            end = barrier(sums, hardware, place)
-            bound = _core_bound(step_events[:, 0], updates, times)
-            longest_ns = float(core_ns.max(initial=0.0))
+        times = hardware.time_ns
+        if times is not None:
             loads = multicast if times.routing == "multicast" else unicast
-            link_bound = _link_bound(loads, routes, interval, times)
-            if link_bound is not None and link_bound.ns > longest_ns:
-                bound = link_bound
-                longest_ns = link_bound.ns
-            if end > bound.ns:
-                bound = StepBound(by="barrier", ns=end)
-            step = _step_cost(network, longest_ns + end, bound, link_bound)
+            step_times = _StepTimes(
+                core_ns=core_times(events / interval, updates, times)[0],
+                core_bound=_core_bound(events[:, 0] / interval, updates, times),
+                link_bound=_link_bound(loads, routes, interval, times),
+                barrier_ns=barrier(sums, hardware, place),
+            )
+            per_core["step_ns"] = step_times.core_ns
+            step = _step_cost(network, step_times)
     return Cost(
         cores=_core_cost(sums, hardware, place),
         traffic=_traffic_cost(sums, hardware, routes),
@@ -197,13 +193,15 @@ def _sum_parts(by_event: Dict[str, float]) -> Dict[str, float]:
 
 
 def _core_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> CoreCost:
+    """Return what the neurons of the cores share, see `CoreCost`."""
     neurons, axons, synapses = sums.contents
     is_used = neurons > 0
     chips = np.unique(hardware.chip_of(place)[is_used], axis=0)
     has_axons = axons > 0
     reuse = synapses[has_axons] / axons[has_axons]
-    sources = np.bincount(sums.core, sums.network.fan_in, sums.cores)[is_used]
-    overlap = sources / np.maximum(1, axons[is_used])
+    # Pairs of a source of spikes and a target on each core
+    pairs = np.bincount(sums.core, sums.network.fan_in, sums.cores)[is_used]
+    overlap = pairs / np.maximum(1, axons[is_used])
     log_overlap = np.log(overlap[overlap > 0])
     return CoreCost(
         cores=int(np.count_nonzero(neurons)),
@@ -215,6 +213,7 @@ def _core_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Core
 
 
 def _traffic_cost(sums: TrafficSums, hardware: Hardware, routes: Routes) -> TrafficCost:
+    """Return the spikes between cores and between chips, see `TrafficCost`."""
     between_chips: Optional[float] = None
     if hardware.chip is not None:
         between_chips = float(routes.spikes @ routes.borders.any(axis=0))
@@ -233,7 +232,11 @@ def _route_cost(
     unicast: np.ndarray,
     multicast: np.ndarray,
 ) -> RouteCost:
-    """Return the cost of routes; `unicast` and `multicast` are loads of links."""
+    """Return the cost of routes.
+
+    `unicast` and `multicast` (float64, shape (links,)) are the loads of the links of
+    the area of the routes, in the order of `LinkLoads.all`.
+    """
     spikes = routes.spikes
     latency_ns = hardware.latency.sum_routes(routes.hops, routes.borders)
     mean_latency = 0.0
@@ -269,9 +272,10 @@ def _input_cost(
     spikes = routes.spikes[part]
     hops = routes.hops[:, part]
     energy = hardware.energy_pj.sum_routes(hops, routes.borders[:, part])
-    input_alone = np.zeros_like(sums.network.spikes)
-    input_alone[: sums.network.first] = sums.network.spikes[: sums.network.first]
-    loads = multicast_loads(sums, input_alone, hardware, place, routes.area)
+    n_inputs = sums.network.first
+    spikes_without_neurons = sums.network.spikes.copy()
+    spikes_without_neurons[n_inputs:] = 0
+    loads = multicast_loads(sums, spikes_without_neurons, hardware, place, routes.area)
     return InputCost(
         input_hops_unicast=float(spikes @ hops.sum(axis=0)),
         input_hops_multicast=float(loads.all.sum()),
@@ -285,7 +289,12 @@ def _energy_cost(
     routes: Routes,
     by_event: Optional[Dict[str, float]],
 ) -> EnergyCost:
-    """Return the energy of a sample, given the energy in pJ of each kind of event."""
+    """Return the energy of a sample.
+
+    `by_event` is the energy in pJ of each kind of event, None if they are not counted.
+    If the description has energies of routes and synapses only, these are summed up
+    without it.
+    """
     energy = hardware.energy_pj
     if by_event is not None and hardware.events:
         picojoules = sum(by_event.values())
@@ -304,16 +313,29 @@ def _energy_cost(
     return EnergyCost(network_energy_pj=picojoules)
 
 
-def _step_cost(
-    network: MappableNetwork,
-    step_ns: float,
-    bound: StepBound,
-    link_bound: Optional[StepBound],
-) -> StepCost:
-    """Return the times of a step and of a sample; `link_bound`: see `_link_bound`."""
+class _StepTimes(NamedTuple):
+    """Times of a step with the mean number of events."""
+
+    core_ns: np.ndarray  # (cores,) float64: time that each core takes
+    core_bound: StepBound  # largest part of the time of the busiest core
+    link_bound: Optional[StepBound]  # busiest link; None: see `_link_bound`
+    barrier_ns: float  # end of the step, which is added to the rest
+
+
+def _step_cost(network: MappableNetwork, times: _StepTimes) -> StepCost:
+    """Return the times of a step and of a sample."""
     recording = network.graph.recording
     assert recording is not None  # a mapping needs spikes
     sample_steps = recording.warm_up + network.graph.interval
+    busy_ns = float(times.core_ns.max(initial=0.0))
+    bound = times.core_bound
+    link_bound = times.link_bound
+    if link_bound is not None and link_bound.ns > busy_ns:
+        busy_ns = link_bound.ns
+        bound = link_bound
+    if times.barrier_ns > bound.ns:
+        bound = StepBound(by="barrier", ns=times.barrier_ns)
+    step_ns = busy_ns + times.barrier_ns
     return StepCost(
         step_ns=step_ns,
         sample_ns=sample_steps * step_ns,
@@ -331,7 +353,8 @@ def _max_over_mean(
 
     Parameters
     ----------
-    link_loads : loads of the links in use, of `links` of the mesh
+    link_loads : loads of the links of the area of the routes
+    links : number of links of the mesh, over which the mean is taken
     core_loads : loads of the cores with neurons
     """
     sizes = dict.fromkeys(link_loads, links)
@@ -400,7 +423,8 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
 
     They are spikes of the neurons of the core, messages that these send, messages that
     the core receives (including those from a spiking input), and synaptic operations:
-    spikes at the synapses onto its neurons. `spikes` (float64, shape (rows, nodes)) are
+    spikes at the synapses onto its neurons. Messages to the core of the neuron itself
+    count for both, unlike in `TrafficSums.matrix`. `spikes` (float64, shape (rows, nodes)) are
     those of each node of the graph in a time step, or in several.
     """
     network = sums.network
@@ -430,7 +454,10 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
 
 
 def updated_neurons(sums: TrafficSums) -> np.ndarray:
-    """Count active and inactive neurons of each core: int64, shape (2, cores)."""
+    """Count active and inactive neurons of each core: int64, shape (2, cores).
+
+    Each is updated once in every time step.
+    """
     is_active = active_neurons(sums.network)
     active = np.bincount(sums.core[is_active], minlength=sums.cores)
     inactive = np.bincount(sums.core[~is_active], minlength=sums.cores)
@@ -577,7 +604,8 @@ def _times_by_part(
 ) -> Tuple[Dict[Part, np.ndarray], Dict[Part, np.ndarray]]:
     """Return the times in ns of the neuron updates and of the received messages.
 
-    A core does both at the same time.
+    A core does both at the same time; each is the sum of its parts. A part has the
+    shape of the events without their first axis.
     """
     spikes, out, into, operations = events
     active, inactive = updates
@@ -595,7 +623,7 @@ def _times_by_part(
 
 
 def _core_bound(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> StepBound:
-    """Return what takes longest in the busiest core.
+    """Return the part that takes longest in the busiest core.
 
     `events` (float64, shape (4, cores)) are the events of a step.
     """
