@@ -141,16 +141,17 @@ class Messages(NamedTuple):
     """Packets that cores send over the mesh in recorded samples: `messages.npz`.
 
     A spike of a placed neuron is one packet to all other cores with a target of it;
-    without any, there is none. Packets are in the order of sample, step and source
-    core.
+    without any, there is none. Spikes of an input are no packets. Packets are in the
+    order of sample, step and source core.
     """
 
     sample: np.ndarray  # (packets,) int32: index of the test sample
     step: np.ndarray  # (packets,) int32: step on the chip, see `RecordedSteps`
     source: np.ndarray  # (packets,) int32: core
     indptr: np.ndarray  # (packets + 1,) int64: offset of the targets of each packet
-    targets: np.ndarray  # int32: cores, ascending
-    samples: np.ndarray  # (samples,) int32: all recorded ones
+    targets: np.ndarray  # int32: cores, ascending within a packet
+    # (samples,) int32: indices of the recorded samples, also of those without a packet
+    samples: np.ndarray
     steps: np.ndarray  # () int64: steps of each sample
 
 
@@ -160,14 +161,15 @@ TARGET_BYTES = 100  # of a packet and of each of its targets, while they are lis
 def recorded_messages(mapped_network: MappedNetwork, recording: SpikeTimes) -> Messages:
     """List the packets of recorded samples; `recording` is as from `spikes_on_chip`."""
     sums = mapped_network.partition.best
-    columns = [np.empty((0, 3), np.int64)]  # sample, step and source core of each spike
+    # Tables of the spikes of a population: sample, step and source core
+    tables = [np.empty((0, 3), np.int64)]
     is_target = [csr_matrix((0, sums.cores), dtype=np.int8)]
     for population, source_core, sets in sums.placed_sets():
         spikes = recording.spikes[population.name].T.astype(np.int64)
         sample, neuron, step = spikes
-        columns.append(np.stack([sample, step, source_core[neuron]], axis=1))
+        tables.append(np.stack([sample, step, source_core[neuron]], axis=1))
         is_target.append(_find_target_cores(neuron, source_core, sets, sums.cores))
-    packets = np.concatenate(columns)
+    packets = np.concatenate(tables)
     targets = vstack(is_target, "csr")
     order = np.lexsort(packets.T[::-1])
     n_targets = np.diff(targets.indptr)
@@ -219,7 +221,7 @@ def _find_target_cores(
     return csr_matrix((ones, (spike, target_core)), (neuron.size, cores))
 
 
-VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
+VALUES = 1 << 23  # numbers of spikes, of a node in a step, in memory at a time
 
 
 class RecordedSteps(Document):
@@ -230,7 +232,7 @@ class RecordedSteps(Document):
     """
 
     samples: List[int]  # indices of the test samples
-    events: Dict[str, float]  # per sample
+    events: Dict[str, float]  # per sample, by the keys of a hardware description
     energy_by_event_pj: Dict[str, float]  # per sample
     # Of each sample and step; None if the hardware has no times
     step_ns: Optional[List[List[float]]] = None
@@ -301,11 +303,7 @@ def recorded_steps(
         counts = spikes.count(begin, end)
         events = core_events(sums, counts)
         if hardware.time_ns is not None:
-            core_ns = core_times(events, updates, hardware.time_ns)
-            longest = core_ns.max(axis=1, initial=0.0)
-            if hardware.time_ns.link_spike is not None:
-                longest = np.maximum(longest, _link_times(mapped_network, counts))
-            step_ns[begin:end] = longest + barrier(sums, hardware, mapped_network.place)
+            step_ns[begin:end] = _step_times(mapped_network, counts, events, updates)
         total_events += events.sum(axis=1, keepdims=True)
         total_spikes += counts.sum(axis=0)
         progress(end, n_steps)
@@ -326,6 +324,31 @@ def recorded_steps(
     )
 
 
+def _step_times(
+    mapped_network: MappedNetwork,
+    counts: np.ndarray,
+    events: np.ndarray,
+    updates: np.ndarray,
+) -> np.ndarray:
+    """Return the time in ns of each step: float64, shape (steps,).
+
+    Parameters
+    ----------
+    counts : (steps, nodes) float64 array
+        Spikes of each node in each step.
+    events, updates : as from `core_events`, with a row for each step, and
+        `updated_neurons`
+    """
+    hardware = mapped_network.hardware
+    assert hardware.time_ns is not None
+    core_ns = core_times(events, updates, hardware.time_ns)
+    busy_ns = core_ns.max(axis=1, initial=0.0)
+    if hardware.time_ns.link_spike is not None:
+        busy_ns = np.maximum(busy_ns, _link_times(mapped_network, counts))
+    sums = mapped_network.partition.best
+    return busy_ns + barrier(sums, hardware, mapped_network.place)
+
+
 def _link_times(mapped_network: MappedNetwork, counts: np.ndarray) -> np.ndarray:
     """Return the time in ns that spikes take the busiest link: float64, shape (steps,).
 
@@ -338,9 +361,10 @@ def _link_times(mapped_network: MappedNetwork, counts: np.ndarray) -> np.ndarray
     largest_loads = np.zeros(len(counts))
     for step, spikes in enumerate(counts):
         routes = _find_routes(mapped_network, spikes)
-        loads = link_loads(routes, routes.area)
         if hardware.time_ns.routing == "multicast":
             place = mapped_network.place
             loads = multicast_loads(sums, spikes, hardware, place, routes.area)
+        else:
+            loads = link_loads(routes, routes.area)
         largest_loads[step] = loads.all.max(initial=0.0)
     return largest_loads * hardware.time_ns.link_spike
