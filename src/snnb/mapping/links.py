@@ -74,7 +74,7 @@ def link_loads(
     area : Area
         Routers whose links are counted; the routes do not leave it.
     part : slice
-        The routes that are counted.
+        Which of the routes are counted, by default all.
     """
     require_memory(
         ROUTER_BYTES * area.width * area.height,
@@ -100,10 +100,11 @@ def _line_loads(
     spikes: np.ndarray,
     shape: Tuple[int, int],
 ) -> np.ndarray:
-    """Add spikes to the links of their line from `begin` to `end` if begin < end.
+    """Sum up spikes on the links of lines of routers: float64 (lines, routers − 1).
 
-    `shape` has the number of lines and the routers of a line; return float64, shape
-    (lines, routers − 1).
+    Route n goes along `line[n]` from router `begin[n]` to `end[n]`. Only routes towards
+    larger numbers count: exchange the ends for the others. `shape` has the number of
+    lines, which are rows or columns of an area, and the routers of a line.
     """
     lines, routers = shape
     is_forward = begin < end
@@ -122,17 +123,19 @@ def _line_loads(
 
 
 class _Trees(NamedTuple):
-    """Spikes from a router to several cores.
+    """Trees of routes: each is the union of the routes of spikes to several cores.
 
-    Spikes n are sent to the cores `label[start[cores[n]]:start[cores[n] + 1]]`.
+    Tree n leads to the cores `label[start[set[n]]:start[set[n] + 1]]`.
     """
 
-    spikes: np.ndarray  # (trees,) float64
-    x: np.ndarray  # (trees,) int32: router where they begin
-    y: np.ndarray  # (trees,) int32
-    cores: np.ndarray  # (trees,) int64: index in `start`
-    start: np.ndarray  # (sets + 1,) int64
-    label: np.ndarray  # int32
+    spikes: np.ndarray  # (trees,) float64: that cross each link of the tree
+    # (trees,) int32: the router where a tree begins, from the corner of an area
+    x: np.ndarray
+    y: np.ndarray
+    set: np.ndarray  # (trees,) int64: the set of cores that a tree leads to
+    # The sets, as in `TargetSets`: (sets + 1,) int64, and int32
+    start: np.ndarray
+    label: np.ndarray
 
 
 def multicast_loads(
@@ -181,7 +184,10 @@ def _list_trees(
     place: np.ndarray,
     area: Area,
 ) -> Iterator[_Trees]:
-    """Yield the spikes of each source population: of an input only with ports."""
+    """Yield the trees of each source population; of an input only with ports.
+
+    A spike of an input has a tree from each port by which it enters.
+    """
     x, y = _routers_in(area, hardware.router_of(place))
     for population, source_core, sets in sums.placed_sets():
         senders = join_senders(source_core, spikes[nodes_of(population)], sets)
@@ -189,7 +195,7 @@ def _list_trees(
             spikes=senders.spikes,
             x=x[senders.core],
             y=y[senders.core],
-            cores=senders.set,
+            set=senders.set,
             start=sets.start,
             label=sets.label,
         )
@@ -205,7 +211,7 @@ def _list_trees(
             spikes=set_spikes[set_number],
             x=port_x[port],
             y=port_y[port],
-            cores=np.arange(port.size),
+            set=np.arange(port.size),
             start=start,
             label=label,
         )
@@ -251,16 +257,17 @@ def _add_trees(
     Parameters
     ----------
     x, y : (cores,) int32 array
-        Routers of the cores.
+        Routers of the cores, from the corner of the area.
     buffer : (3, columns) int64 array
-        −1 everywhere.
+        The lowest and highest row of a tree in each column, and the columns that it
+        uses. The lowest row is −1, before and after, for no row.
     loads : (4, rows, columns) float64 array
         Of the links right, left, up and down, by their end of smaller x or y; updated.
     """
     for n in range(trees.spikes.size):
         if trees.spikes[n] != 0:
-            start = trees.start[trees.cores[n]]
-            end = trees.start[trees.cores[n] + 1]
+            start = trees.start[trees.set[n]]
+            end = trees.start[trees.set[n] + 1]
             cores = trees.label[start:end]
             _add_tree(
                 trees.spikes[n], trees.x[n], trees.y[n], x, y, cores, buffer, loads
@@ -322,15 +329,14 @@ def write_links(path: Path, routes: Routes, multicast: LinkLoads) -> None:
     multicast; with routes of an input, their part of the unicast spikes.
     """
     unicast = link_loads(routes, routes.area)
-    columns = {"unicast": unicast.all, "multicast": multicast.all}
+    loads_by_column = {"unicast": unicast.all, "multicast": multicast.all}
     if routes.has_ports:
-        columns["input"] = link_loads(routes, routes.area, routes.of_input).all
+        loads_by_column["input"] = link_loads(routes, routes.area, routes.of_input).all
     links = list_links(routes.area)
-    order = np.lexsort(links.T[::-1])
-    order = order[multicast.all[order] > 0]
-    rows = zip(
-        links[order].tolist(), *(load[order].tolist() for load in columns.values())
-    )
-    lines = [",".join(["x", "y", "to_x", "to_y", *columns])]
-    lines += [",".join([*map(str, ends), *map(repr, loads)]) for ends, *loads in rows]
+    by_position = np.lexsort(links.T[::-1])
+    used_links = by_position[multicast.all[by_position] > 0]
+    columns = [loads[used_links].tolist() for loads in loads_by_column.values()]
+    lines = [",".join(["x", "y", "to_x", "to_y", *loads_by_column])]
+    for ends, *spikes in zip(links[used_links].tolist(), *columns):
+        lines.append(",".join([*map(str, ends), *map(repr, spikes)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
