@@ -38,7 +38,7 @@ class Area(NamedTuple):
 
 
 class NearestPorts(NamedTuple):
-    """The nearest port of each router of an area."""
+    """The nearest port of each router of an area, by x and y from its corner."""
 
     port: np.ndarray  # (width, height) int64: index in the list of ports
     hops: np.ndarray  # (width, height) int64: links between the port and the router
@@ -56,7 +56,7 @@ def nearest_ports(ports: np.ndarray, area: Area) -> NearestPorts:
     ports : (ports, 2) int64 array
         Routers of the ports; at least one, anywhere on the mesh.
     """
-    # A key orders pairs of hops and port; a hop more adds `len(ports)`
+    # A key, hops · len(ports) + port, orders by hops first: a link adds `len(ports)`
     corner = np.array([area.x, area.y])
     sides = np.array([area.width, area.height])
     inside = np.clip(ports - corner, 0, sides - 1)
@@ -65,7 +65,7 @@ def nearest_ports(ports: np.ndarray, area: Area) -> NearestPorts:
     largest_key = np.iinfo(np.int64).max // 2
     key = np.full(tuple(sides), largest_key, np.int64)
     np.minimum.at(key, tuple(inside.T), hops_to_area * n_ports + np.arange(n_ports))
-    for axis in (0, 1):
+    for axis in (0, 1):  # from each router to its neighbours, forth and back
         key = _sweep(key, axis, n_ports)
         key = np.flip(_sweep(np.flip(key, axis), axis, n_ports), axis)
     hops, port = np.divmod(key, n_ports)
@@ -109,7 +109,8 @@ class Routes:
     begin: np.ndarray  # (routes, 2) int64: x and y of the router where it begins
     end: np.ndarray  # (routes, 2) int64: x and y of the router where it ends
     hops: np.ndarray  # (2, routes) int64: links along x and y
-    borders: np.ndarray  # (2, routes) int64: links along x and y to another chip
+    # (2, routes) int64: those of the hops that lead to another chip
+    borders: np.ndarray
     between_cores: int  # number of routes between cores
     area: Area  # of the routers of all cores, and of the ports in use
     has_ports: bool  # whether the input takes routes
