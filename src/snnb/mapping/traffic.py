@@ -574,7 +574,7 @@ class TrafficSums:
     # (cores, cores) float64: spikes per sample from core (row) to other core (column),
     # once for each core reached
     matrix: csr_matrix
-    # See `Cost`; `outside` is its `outside_spikes`.
+    # See `TrafficCost`; `outside` is its `outside_spikes`
     connectivity: float
     cut: float
     outside: float
@@ -810,7 +810,10 @@ def spikes_between(
 
 
 class Senders(NamedTuple):
-    """Neurons of the same core and set as one, by core."""
+    """Neurons of the same core and set as one, by core.
+
+    A core and set may occur more than once, see `join_senders`.
+    """
 
     core: np.ndarray  # int32
     set: np.ndarray  # int64: index in `TargetSets`
