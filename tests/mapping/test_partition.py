@@ -8,7 +8,7 @@ import pytest
 from snnb.chips.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
-from snnb.mapping.limits import least_cores
+from snnb.mapping.limits import least_cores, shared_entries
 from snnb.mapping.partition.contraction import contract
 from snnb.mapping.partition.mtkahypar import partitions
 from snnb.mapping.partition.partition import partition
@@ -290,6 +290,21 @@ def test_each_core_of_a_dense_layer_holds_the_weights_of_its_neurons(tmp_path):
     bounds = least_cores(network, chip)
     assert bounds["memory_bits"] == -(-(12 * 24 + 24 * 3) // 48)
     assert bounds["axons_out"] == -(-24 * 6 // 10)
+
+
+def test_connections_of_the_same_two_neurons_are_one_entry(tmp_path):
+    """A dense layer reads each source twice; a core that holds all entries is enough."""
+    source = LAYERS.Input((3,), name="input")
+    tensor = LAYERS.Dense(24, activation="relu", name="00Dense_24")(source)
+    twice = LAYERS.Concatenate(name="01Concatenate_48")([tensor, tensor])
+    model = keras.Model(source, LAYERS.Dense(12, name="02Dense_12")(twice))
+    network = _with_distinct_weights(model, tmp_path)
+    one_core = count_traffic(network, np.zeros(network.neurons, np.int32), 1)
+    entries = int(shared_entries(one_core)[0])
+    assert entries == 3 * 24 + 24 * 12
+    memory = SynapseMemory(bits_per_core=10 * entries, weight_bits=10, sharing="kernel")
+    chip = hardware(100, 100).model_copy(update={"synapse_memory": memory})
+    assert least_cores(network, chip)["memory_bits"] == 1
 
 
 def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):

@@ -23,9 +23,9 @@ def overfull_cores(
     contents: Mapping[str, np.ndarray],
     hardware: Hardware,
 ) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit.
+    """Return the cores that exceed each limit, by the names of `contents`.
 
-    `contents` of each core have the names of `Limits`.
+    `contents` are arrays of shape (cores,), by some of the names of `Limits`.
     """
     limits = Limits.of(hardware)
     overfull: Dict[str, np.ndarray] = {}
@@ -61,11 +61,11 @@ def describe_exceeded_limits(
 def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]:
     """Return why no mapping can fit the network on the hardware, or None.
 
-    The bounds are those of a single neuron, and `least_cores`; a network that keeps
-    them may still not fit.
+    It is a neuron that alone exceeds a limit, or `least_cores` of which there are not
+    as many. A network without an obstacle may still not fit.
     """
     limits = Limits.of(hardware)
-    for what, numbers, limit, name in (
+    for content, numbers, limit, name in (
         ("sources of spikes", network.fan_in, limits.axons, "axons"),
         ("synapses", network.in_degrees, limits.synapses, "synapses"),
     ):
@@ -75,11 +75,11 @@ def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]
             node = neuron + network.first
             layer = network.graph.nodes.population(node).name
             return (
-                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, "
+                f"layer {layer} has a neuron with {numbers[neuron]:,} {content}, "
                 f"{excess:,} more than the {limit:,} {name} of a core"
             )
     bounds = least_cores(network, hardware)
-    name = max(bounds, key=bounds.__getitem__)
+    name = max(bounds, key=lambda name: bounds[name])
     if bounds[name] > hardware.cores:
         requirement = f"requires at least {bounds[name]:,}, by the limit of {name}"
         return f"has {hardware.cores_text}, but the network {requirement}"
@@ -104,27 +104,39 @@ def least_cores(network: MappableNetwork, hardware: Hardware) -> Dict[str, int]:
     }
     if memory is not None and memory.sharing == "kernel":
         entries = 0
+        # Only kernels whose weights all differ, as equal weights can be one entry
         for population, connections in network.distinct_kernels:
-            # Equal weights can be one entry
+            filter_entries = _count_least_entries(connections)
             filters = connections[0].geometry.filters
-            neuron_entries = _count_least_entries(connections)
             positions = population.size // filters
             least_copies = _divide_up(positions, limits.neurons)
-            entries += filters * neuron_entries * least_copies
-            filters_per_core = memory.entries // max(neuron_entries, 1)
-            cores = _divide_up(filters, max(filters_per_core, 1))
-            for connection in connections:
-                if connection.source in network.populations:
-                    part = network.part(connection.source)
-                    min_reached_cores = np.where(connection.out_degrees > 0, cores, 0)
-                    target_cores[part] = np.maximum(
-                        target_cores[part], min_reached_cores
-                    )
+            entries += filters * filter_entries * least_copies
+            filters_per_core = max(memory.entries // max(filter_entries, 1), 1)
+            cores = _divide_up(filters, filters_per_core)
+            _raise_target_cores(network, connections, cores, target_cores)
         bounds["memory_bits"] = _divide_up(entries, memory.entries)
     axons = int(target_cores.sum())
     bounds["axons"] = _divide_up(axons, limits.axons)
     bounds["axons_out"] = _divide_up(axons, limits.axons_out)
     return bounds
+
+
+def _raise_target_cores(
+    network: MappableNetwork,
+    connections: Sequence[Connection],
+    cores: int,
+    target_cores: np.ndarray,
+) -> None:
+    """Raise `target_cores` of the sources of connections to at least `cores`.
+
+    `target_cores`, int64, shape (neurons,), are those of each placed neuron; updated.
+    Sources that are not placed, or have no target, are left out.
+    """
+    for connection in connections:
+        if connection.source in network.populations:
+            source_cores = target_cores[network.part(connection.source)]
+            has_target = connection.out_degrees > 0
+            source_cores[has_target] = np.maximum(source_cores[has_target], cores)
 
 
 N = TypeVar("N", int, np.ndarray)
@@ -136,16 +148,20 @@ def _divide_up(number: N, divisor: int) -> N:
 
 
 def _count_least_entries(connections: Sequence[Connection]) -> int:
-    """Count the synapses of the neuron with the fewest, of one filter."""
-    n_synapses: List[np.ndarray] = []  # of each position
+    """Return the number of entries that a core with neurons of a filter holds at least.
+
+    They are the synapses of the neuron of the filter that has the fewest, by its
+    position; filters do not differ.
+    """
+    synapses_at: List[np.ndarray] = []  # each position, of each connection
     for connection in connections:
         fan_in = connection.geometry.fan_in(connection.ids != PADDING)
-        n_synapses.append(fan_in[:, :, 0])
-    return int(np.sum(n_synapses, axis=0).min())
+        synapses_at.append(fan_in[:, :, 0])
+    return int(np.sum(synapses_at, axis=0).min())
 
 
 def filling_limit(sums: TrafficSums, hardware: Hardware) -> str:
-    """Describe the limit that the cores with neurons exhaust most in the mean."""
+    """Describe the limit of which the cores with neurons use most in the mean."""
     contents = dict(zip(Limits._fields, sums.contents))
     if hardware.axons_out_per_core is not None:
         contents["axons_out"] = sums.axons_out
@@ -162,7 +178,7 @@ def memory_bits(sums: TrafficSums, memory: SynapseMemory) -> np.ndarray:
     """Return the bits of the synapses of each core: int64, shape (cores,).
 
     An entry of a list has weight and index. The list of a source has an entry for each
-    of its synapses onto neurons of the core. With `sharing: kernel`, sources have one
+    of its synapses onto neurons of the core, also if the source is an input. With `sharing: kernel`, sources have one
     list if theirs are equal up to a shift: the same weights in the order of the
     targets' ids, for the same differences of the targets' local indices (ranks by id in
     the core).
@@ -186,9 +202,12 @@ class _SourceRange(NamedTuple):
 
 
 class _Lists(NamedTuple):
-    """Distinct lists of synapses of one source onto one core."""
+    """Lists of synapses, each of one source onto one core.
 
-    hash: np.ndarray  # (lists,) int64, ascending
+    They are distinct, with ascending hashes, where `_unite_lists` returns them.
+    """
+
+    hash: np.ndarray  # (lists,) int64
     content: np.ndarray  # (lists,) int64: core · 2^32 + number of synapses
 
 
@@ -211,7 +230,8 @@ def shared_entries(
         for new_lists in pool.map(hasher.hash, _list_source_ranges(sums, is_counted)):
             waiting.append(new_lists)
             n_waiting = sum(part.hash.size for part in waiting)
-            if n_waiting > max(lists.hash.size, EDGES):  # most are duplicates
+            # Seldom, since sorting takes time; yet most lists are duplicates
+            if n_waiting > max(lists.hash.size, EDGES):
                 lists = _unite_lists([lists, *waiting])
                 waiting = []
     lists = _unite_lists([lists, *waiting])
@@ -224,7 +244,10 @@ def _list_source_ranges(
     sums: TrafficSums,
     is_counted: np.ndarray,
 ) -> List[_SourceRange]:
-    """Return ranges of all neurons that have synapses onto cores that are counted."""
+    """Divide the nodes of the graph, each with projections onto cores that are counted.
+
+    A range of a population that has no such projection has none.
+    """
     network = sums.network
     source_ranges: List[_SourceRange] = []
     for population in network.graph.populations:
@@ -234,7 +257,7 @@ def _list_source_ranges(
             if is_counted[sums.core[network.part(projection.target)]].any()
         ]
         for projection in projections:
-            # Cached properties are not computed by several threads at once
+            # Compute its cached properties now: several threads would compute them
             projection.edges_of(0, 1)
         degrees = out_degrees(projections, population)
         for start, stop in ranges(degrees, EDGES):
@@ -254,7 +277,7 @@ class _ListHasher:
         self._neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
 
     def hash(self, source_range: _SourceRange) -> _Lists:
-        """Return the distinct lists of a range of sources."""
+        """Return the distinct lists of a range of sources onto cores that are counted."""
         indptr, target, weight = targets(*source_range)
         lists = np.empty((target.size, 2), np.int64)
         number = _hash_lists(
@@ -334,11 +357,12 @@ def synapse_loads(
     network: MappableNetwork,
     hardware: Hardware,
 ) -> Tuple[np.ndarray, int]:
-    """Return the synapse load of each neuron, and the capacity of a core.
+    """Return the synapse load of each neuron, and the capacity of a core for loads.
 
     Loads (int64, shape (neurons,)) are the synapses of a neuron, or if only shared
-    lists are limited, entries of the memory. These are an estimate: the neurons of a
-    core that has neurons of one population only share its entries equally.
+    lists are limited, entries of the memory. These are an estimate: each population is
+    divided evenly among as few cores as its neurons need, and the neurons of a core
+    share the entries of its lists equally.
     """
     limits = Limits.of(hardware)
     memory = hardware.synapse_memory

@@ -136,13 +136,14 @@ class MappableNetwork:
     def distinct_kernels(self) -> List[Tuple[GraphPopulation, List[Connection]]]:
         """Populations onto which all weights of shared kernels differ.
 
-        Each is with the connections that have these kernels.
+        Each is with the connections that have these kernels. Merged projections are
+        left out: several connections of two neurons are one synapse.
         """
         result = []
         for population in self.populations:
             connections: List[Connection] = []
             for projection in self.projections_to(population):
-                if not projection.enumerated:
+                if not projection.merged:
                     connections += projection.connections
             connections = [c for c in connections if c.geometry.pairing == "dense"]
             kernels = [c.kernel.ravel() for c in connections if c.kernel is not None]
