@@ -2,7 +2,7 @@
 
 The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment
 problem. The distance is that of coordinates along x and y, which increase at borders of
-tiles, and by more at borders of chips. It is solved heuristically: initial placements
+tiles, and at borders of chips by what a link between chips takes. It is solved heuristically: initial placements
 in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
 1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
 positions as in VPR (Betz and Rose, FPL 1997); and a descent.
@@ -69,7 +69,7 @@ class Board(NamedTuple):
 class _SwapEffort(NamedTuple):
     """How many swaps the search tries."""
 
-    rounds: int
+    rounds: int  # of an annealing and a descent, each from the best placement
     swaps: int  # in the annealing of a round
     passes: int  # at most, in the descent of a round
 
@@ -168,7 +168,7 @@ class _Part(NamedTuple):
 
     width: int
     height: int
-    rows: int  # that the initial placement fills
+    rows: int  # that the initial placement fills first
 
 
 def _choose_part(
@@ -176,9 +176,10 @@ def _choose_part(
     hardware: Hardware,
     settings: SearchSettings,
 ) -> _Part:
-    """Choose a corner of the mesh, a little wider than the cores need.
+    """Choose a corner of the mesh, a little wider and higher than the cores need.
 
-    With input ports it is the entire mesh, as cores may be best anywhere.
+    It grows until it has a position for each core besides unavailable ones. With input
+    ports it is the entire mesh, as cores may be best anywhere.
     """
     positions = cores  # of the part, without the spare ones
     while True:
@@ -241,9 +242,9 @@ def _new_board(
 ) -> Board:
     """Place the cores on a part of the mesh, in the order of their numbers.
 
-    They are in a snake: up the first column, down the second, and so on. Where
-    unavailable positions make it longer, it continues in the spare columns, and then in
-    the spare rows.
+    They are in a snake: up the first column, down the second, and so on, in the first
+    `part.rows` rows. Where unavailable positions make it longer, it continues in the
+    spare columns, and then in the spare rows.
     """
     require_memory(
         POSITION_BYTES * part.width * part.height,
@@ -298,12 +299,12 @@ def _largest_sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
 def _coordinates(axis: int, side: int, hardware: Hardware, hops: bool) -> np.ndarray:
     """Return coordinates of positions along an axis: float64, shape (side,).
 
-    They are the energy, or with `hops` the links, of the route from position 0. The
-    unit of energy is that of a link along x (along y, if that is 0) and its router, so
-    coordinates count links if all take the same.
+    They are the energy, or with `hops` the links, of the route from position 0; links
+    too if routes take no energy. The unit of energy is that of a link along x (along y,
+    if that is 0) and its router, so coordinates count links if all take the same.
     """
     energy = hardware.energy_pj
-    one_link = np.eye(2, dtype=np.int64)
+    one_link = np.eye(2, dtype=np.int64)  # two routes: of a link along x, along y
     no_borders = np.zeros((2, 2))
     energy_x, energy_y = energy.sum_routes(
         one_link,
@@ -343,7 +344,10 @@ def _initial_placements(
     snake: np.ndarray,
     settings: SearchSettings,
 ) -> Iterator[np.ndarray]:
-    """Yield placements, (cores, 2), on the positions of the snake, and near ports."""
+    """Yield placements, (cores, 2), on the positions of the snake, and near ports.
+
+    The snake itself is not one of them.
+    """
     yield from _place_by_eigenvectors(links, snake, settings)
     if board.input_spikes.size > 0:
         positions = _nearest_positions(board)
@@ -379,14 +383,17 @@ def _place_by_eigenvectors(
         return
     by_position = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
     column_start = np.flatnonzero(np.diff(by_position[:, 0], prepend=-1))
-    first_vector, second_vector = vectors
-    for columns, rows in ((second_vector, first_vector), (first_vector, second_vector)):
-        core_order = np.argsort(columns, kind="stable")
+    second_vector, third_vector = vectors
+    for by_column, by_row in (
+        (second_vector, third_vector),
+        (third_vector, second_vector),
+    ):
+        core_order = np.argsort(by_column, kind="stable")
         placement = np.empty_like(positions)
         column_cores = np.split(core_order, column_start[1:])
         column_positions = np.split(by_position, column_start[1:])
         for members, places in zip(column_cores, column_positions):
-            row_order = np.argsort(rows[members], kind="stable")
+            row_order = np.argsort(by_row[members], kind="stable")
             placement[members[row_order]] = places
         yield placement
 
@@ -395,10 +402,12 @@ def _find_eigenvectors(
     links: Links,
     settings: SearchSettings,
 ) -> Optional[Tuple[np.ndarray, np.ndarray]]:
-    """Return two eigenvectors of the normalised Laplacian: float64, shape (cores,).
+    """Return two eigenvectors of the Laplacian L = D − A: float64, shape (cores,).
 
-    The second and the third bring partners together (Hall, 1970). None if there are few
-    cores, no spikes between cores, or ARPACK does not converge.
+    A are the spikes between cores, and D is the diagonal of their sums. Of the vectors
+    with L v = λ D v, the second and the third, by their λ, bring partners together
+    (Hall, 1970); the first is constant. None if there are few cores, no spikes between
+    cores, or ARPACK does not converge.
     """
     cores = links.indptr.size - 1
     if cores < settings.min_cores_for_eigenvectors or links.partner.size == 0:
@@ -408,13 +417,15 @@ def _find_eigenvectors(
     matrix = csr_matrix((links.spikes, links.partner, links.indptr), (cores, cores))
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
-    laplacian = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
+    # The symmetric matrix I + D^−½ A D^−½ has the eigenvalues 2 − λ and the eigenvectors
+    # D^½ v, where D is not 0: its largest ones are those of the least λ
+    shifted_laplacian = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
     products = PRODUCTS_OF_ITERATION * matrix.nnz
     iterations = max(2, int(settings.max_products_for_eigenvectors / products))
     try:
-        _, vectors = eigsh(
-            laplacian,
+        _, vectors = eigsh(  # by ascending eigenvalue: the first is the last
+            shifted_laplacian,
             k=3,
             which="LA",
             v0=start,
@@ -423,7 +434,7 @@ def _find_eigenvectors(
         )
     except ArpackError:
         return None
-    return vectors[:, 0] / root, vectors[:, 1] / root
+    return vectors[:, 1] / root, vectors[:, 0] / root
 
 
 def _anneal(
@@ -433,11 +444,14 @@ def _anneal(
     swaps: int,
     settings: SearchSettings,
 ) -> Iterator[int]:
-    """Anneal with swaps of decreasing distance; yield each step of the temperature."""
+    """Anneal with swaps of decreasing distance; yield each step of the temperature.
+
+    It begins at a multiple of the mean increase of the cost by swaps of neighbours.
+    """
     steps = settings.temperature_steps
     probe_board = Board(*(array.copy() for array in board))
-    _, increase = anneal_swaps(links, probe_board, random, 0.0, 1, settings.probes)
-    temperature = settings.hottest_swap * (increase / settings.probes)
+    _, increases = anneal_swaps(links, probe_board, random, 0.0, 1, settings.probes)
+    temperature = settings.hottest_swap * (increases / settings.probes)
     cooling = (settings.coldest_swap / settings.hottest_swap) ** (1 / steps)
     longest_side = max(board.core.shape)
     for step in range(steps):
@@ -561,7 +575,8 @@ def anneal_swaps(
     random : (1,) uint64 array
         State of the random numbers, not 0; updated.
     reach : int
-        Largest distance of a swap along an axis, in positions.
+        Largest distance along an axis, in positions, of the new position of a core from
+        its own, or from that of one of its partners.
 
     Returns
     -------
@@ -659,10 +674,11 @@ def _swap_with_best(
 
 @inlined
 def _median(position: np.ndarray, links: Links, core: int, weight: np.ndarray) -> int:
-    """Return the coordinate with the least sum of spikes × distance to the partners.
+    """Return the position with the least sum of spikes × distance to the partners.
 
-    `position`, int32, shape (cores,), are the positions along one axis; `weight`,
-    float64, shape (positions,), is a buffer.
+    It is along one axis, in positions, not in coordinates. `position`, int32, shape
+    (cores,), has those of the cores; `weight`, float64, shape (positions,), is a
+    buffer.
     """
     weight[:] = 0
     for k in range(links.indptr[core], links.indptr[core + 1]):
