@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 from snnb.chips.hardware import Limits
 from snnb.core.compiled import compiled
@@ -26,11 +26,11 @@ class Contracted(NamedTuple):
 
     Its cost equals that of the neurons if a mapping does not divide a group.
 
-    Sources that reach the same groups form a *set*. A set has target groups, a number
-    of sources (the axons that it needs on each core that it reaches), and for each
-    group the spikes of those sources that are its members. Let group 0 be the neurons 0
-    and 1, which send 5 and 3 spikes to group 1, and group 1 be neuron 2, which sends 4
-    spikes to both groups:
+    Sources of a population that reach the same groups form a *set*. A set has target
+    groups, a number of sources (the axons that it needs on each core that it reaches),
+    and for each group the spikes of those sources that are its members. Let group 0 be
+    the neurons 0 and 1, which send 5 and 3 spikes to group 1, and group 1 be neuron 2,
+    which sends 4 spikes to both groups:
 
         set   axons   total   target groups   source groups, spikes
         0         2       8   1               0, 8
@@ -44,7 +44,8 @@ class Contracted(NamedTuple):
     # (groups,) int64: synapses onto them, or their entries of a limited memory
     synapses: np.ndarray
     axons: np.ndarray  # (sets,) int64: number of sources of each set
-    # (sets,) int64: spikes of the placed sources of a set, over all samples
+    # (sets,) int64: spikes of the placed sources of a set, over all samples; see
+    # `MappableNetwork.counts`
     total: np.ndarray
     # The groups that each set reaches: int64 (sets + 1,), int32
     target_start: np.ndarray
@@ -110,7 +111,10 @@ def mark_targets(
 
 
 class _Members(NamedTuple):
-    """Placed neurons that spike, and the sets that they are sources of: int64."""
+    """Placed neurons that spike, with the sets that they are sources of.
+
+    The columns are int64, shape (neurons that spike and reach a group,).
+    """
 
     set: np.ndarray
     group: np.ndarray
@@ -132,34 +136,17 @@ def contract(
     loads : (neurons,) int64 array
         The synapse loads, see `limits.synapse_loads`.
     """
-    sets = 0
-    axons = [np.empty(0, np.int64)]
-    target_groups: List[Sets] = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
-    empty = np.empty(0, np.int64)
-    member_tables = [_Members(empty, empty, empty)]
-    for population in network.sources:
-        projections = network.projections_from(population)
-        if not projections:
-            continue
-        by_source = target_sets(projections, group, groups, network.first)
-        distinct_sets, set_of = _join_equal_sets(by_source)
-        n_sets = distinct_sets[0].size - 1
-        target_groups.append(distinct_sets)
-        axons.append(np.bincount(set_of[set_of >= 0], minlength=n_sets))
-        if population.first >= network.first:
-            members = _list_members(network, population, set_of, group)
-            member_tables.append(members._replace(set=sets + members.set))
-        sets += n_sets
-    target_start, target = joined_sets(target_groups)
-    members = _Members(*map(np.concatenate, zip(*member_tables)))
+    sets = _list_sets(network, group, groups)
+    members = sets.members
     by_set = csr_matrix(
         (members.spikes, (members.set, members.group)),
-        shape=(sets, groups),
+        shape=(sets.axons.size, groups),
     )
     source_start = by_set.indptr.astype(np.int64)
     source = by_set.indices
     is_target = np.empty(source.size, np.bool_)
     mark = np.full(groups, -1, np.int32)
+    target_start, target = sets.targets
     mark_targets(source_start, source, target_start, target, mark, is_target)
     by_group = by_set.tocsc()
     target_by_group = _by_column(
@@ -172,7 +159,7 @@ def contract(
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
         synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
-        axons=np.concatenate(axons),
+        axons=sets.axons,
         total=np.asarray(by_set.sum(axis=1)).ravel(),
         target_start=target_start,
         target=target,
@@ -189,13 +176,55 @@ def contract(
     )
 
 
+class _ContractedSets(NamedTuple):
+    """The sets of a network of groups, see `Contracted`, and their sources."""
+
+    axons: np.ndarray  # (sets,) int64: number of sources of each set
+    targets: Sets  # the groups that each set reaches
+    members: _Members
+
+
+def _list_sets(
+    network: MappableNetwork,
+    group: np.ndarray,
+    groups: int,
+) -> _ContractedSets:
+    """List the sets of all source populations; `group` and `groups`: see `contract`."""
+    sets = 0
+    axons = [np.empty(0, np.int64)]
+    targets: List[Sets] = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
+    empty = np.empty(0, np.int64)
+    member_tables = [_Members(empty, empty, empty)]
+    for population in network.sources:
+        projections = network.projections_from(population)
+        if not projections:
+            continue
+        by_source = target_sets(projections, group, groups, network.first)
+        distinct_sets, set_of = _join_equal_sets(by_source)
+        n_sets = distinct_sets[0].size - 1
+        targets.append(distinct_sets)
+        axons.append(np.bincount(set_of[set_of >= 0], minlength=n_sets))
+        if population.first >= network.first:
+            members = _list_members(network, population, set_of, group)
+            member_tables.append(members._replace(set=sets + members.set))
+        sets += n_sets
+    return _ContractedSets(
+        axons=np.concatenate(axons),
+        targets=joined_sets(targets),
+        members=_Members(*map(np.concatenate, zip(*member_tables))),
+    )
+
+
 def _by_column(
     data: np.ndarray,
     column: np.ndarray,
     row_start: np.ndarray,
     columns: int,
-) -> csr_matrix:
-    """Return elements that are given by row (in CSR form) by column (in CSC form)."""
+) -> csc_matrix:
+    """Return elements that are given by row (in CSR form) by column (in CSC form).
+
+    Row r has the elements `row_start[r]` to before `row_start[r + 1]`.
+    """
     rows = row_start.size - 1
     return csr_matrix((data, column, row_start), shape=(rows, columns)).tocsc()
 
@@ -205,7 +234,8 @@ def _join_equal_sets(sets: TargetSets) -> Tuple[Sets, np.ndarray]:
 
     Return the distinct sets in the order in which they occur, and the new set of each
     neuron, int64, −1 if it reaches nothing. Sets are compared with their order:
-    neighbouring positions reach the same groups in the same order. The sets (3, 4), (),
+    neighbouring positions reach the same groups in the same order. Sets that differ by
+    their order only stay apart, which changes no cost. The sets (3, 4), (),
     (5,) and (3, 4) become (3, 4) and (5,), with the numbers 0, −1, 1 and 0.
     """
     numbers: Dict[bytes, int] = {}  # of the distinct sets, by their content
