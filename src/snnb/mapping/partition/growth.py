@@ -29,8 +29,11 @@ from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, nodes_of
 
 
-class Edges(NamedTuple):
-    """Synapses in CSR form, by source and by target."""
+class Hyperedges(NamedTuple):
+    """The hyperedges of a network, one for each node, by source and by target.
+
+    They are synapses over which spikes are sent, in CSR form.
+    """
 
     # Node s sends spikes to `target[out_start[s] : out_start[s + 1]]`: int64 (nodes +
     # 1,); int32, numbers of placed neurons, ascending
@@ -40,6 +43,8 @@ class Edges(NamedTuple):
     # (neurons + 1,); int64, ids of nodes
     in_start: np.ndarray
     source: np.ndarray
+    weight: np.ndarray  # (nodes,) float64: weight of the spikes of each node
+    first_neuron: int  # id of the first placed neuron; its number is 0
 
 
 class Bounds(NamedTuple):
@@ -49,24 +54,25 @@ class Bounds(NamedTuple):
     axons: int
     synapses: int
     refusals: int  # neurons in a row that exceed a limit; then a core is full
-    targets: int  # a source with more targets attracts none of them
+    targets: int  # a node with more targets attracts none of its hyperedge
 
 
 class GrowthState(NamedTuple):
     """What is known of each neuron and node during the growth.
 
-    "Has" and "attracts" are said of a core by its number; −1: of none.
+    A core has the hyperedges of its neurons and of their sources. Cores are stated by
+    their numbers; −1: no core.
     """
 
     total: np.ndarray  # (neurons,) float64: weight of the hyperedges of a neuron
-    # (neurons,) float64: share of this weight in hyperedges that `part_core` has
+    # (neurons,) float64: share of this weight in hyperedges that `part_core` has, and
+    # that attract, see `Bounds`
     part: np.ndarray
     part_core: np.ndarray  # (neurons,) int32: the core that `part` is about
     # (neurons,) int32: number of neurons that were placed when `part` last grew
     grown_after: np.ndarray
     axon_core: np.ndarray  # (nodes,) int32: last core that has an axon for a node
-    # (nodes,) int32: last core to which the hyperedge of a node attracts its targets
-    attraction_core: np.ndarray
+    hyperedge_core: np.ndarray  # (nodes,) int32: last core that has a node's hyperedge
     grown_neurons: np.ndarray  # (neurons,) int32: buffer for neurons whose parts grow
 
     @classmethod
@@ -78,7 +84,7 @@ class GrowthState(NamedTuple):
             part_core=np.full(neurons, -1, np.int32),
             grown_after=np.zeros(neurons, np.int32),
             axon_core=np.full(nodes, -1, np.int32),
-            attraction_core=np.full(nodes, -1, np.int32),
+            hyperedge_core=np.full(nodes, -1, np.int32),
             grown_neurons=np.empty(neurons, np.int32),
         )
 
@@ -112,14 +118,13 @@ def grow_cores(
         targets=settings.max_targets_that_attract,
     )
     core = np.full(network.neurons, -1, np.int32)
-    edges = _list_edges(network)
     state = GrowthState.empty(network.neurons, weight.size)
-    _grow(bounds, edges, network.first, weight, loads, state, core)
+    _grow(bounds, _list_hyperedges(network, weight), loads, state, core)
     return core
 
 
-def _list_edges(network: MappableNetwork) -> Edges:
-    """List the edges over which spikes are sent."""
+def _list_hyperedges(network: MappableNetwork, weight: np.ndarray) -> Hyperedges:
+    """List the hyperedges; `weight`, float64, shape (nodes,), is that of each node."""
     projections = network.graph.projections
     spiking = [p for p in projections if p.source in network.sources]
     source_lists = []
@@ -133,26 +138,23 @@ def _list_edges(network: MappableNetwork) -> Edges:
     shape = network.neurons, network.graph.number_of_nodes()
     by_target = csr_matrix((np.ones(source.size, bool), source, in_start), shape)
     by_source = by_target.tocsc()
-    return Edges(
+    return Hyperedges(
         out_start=by_source.indptr.astype(np.int64),
         target=by_source.indices,
         in_start=in_start,
         source=source,
+        weight=weight,
+        first_neuron=network.first,
     )
 
 
 @inner
-def _sum_weights(
-    edges: Edges,
-    first_neuron: int,
-    weight: np.ndarray,
-    total: np.ndarray,
-) -> None:
+def _sum_weights(edges: Hyperedges, total: np.ndarray) -> None:
     """Write the weight of the hyperedges of each neuron into `total`."""
-    for v in range(total.size):
-        total[v] = weight[first_neuron + v]
-        for k in range(edges.in_start[v], edges.in_start[v + 1]):
-            total[v] += weight[edges.source[k]]
+    for neuron in range(total.size):
+        total[neuron] = edges.weight[edges.first_neuron + neuron]
+        for k in range(edges.in_start[neuron], edges.in_start[neuron + 1]):
+            total[neuron] += edges.weight[edges.source[k]]
 
 
 @inlined
@@ -180,12 +182,43 @@ def _attract(
     return count
 
 
+@inlined
+def _add_hyperedge(
+    node: int,
+    current: int,
+    n_placed: int,
+    max_targets: int,
+    edges: Hyperedges,
+    state: GrowthState,
+    core: np.ndarray,
+    count: int,
+) -> int:
+    """Give the core `current` the hyperedge of a node; it attracts its other neurons.
+
+    Append them to the `count` first of `grown_neurons`; return the new number.
+    """
+    state.hyperedge_core[node] = current
+    begin = edges.out_start[node]
+    end = edges.out_start[node + 1]
+    if end - begin > max_targets:
+        return count
+    weight = edges.weight[node]
+    own_neuron = node - edges.first_neuron  # negative: the node is an input
+    if own_neuron >= 0 and core[own_neuron] < 0:
+        part = weight / state.total[own_neuron]
+        count = _attract(state, own_neuron, part, current, n_placed, count)
+    for k in range(begin, end):
+        target = edges.target[k]
+        if core[target] < 0:
+            part = weight / state.total[target]
+            count = _attract(state, target, part, current, n_placed, count)
+    return count
+
+
 @compiled
 def _grow(
     bounds: Bounds,
-    edges: Edges,
-    first_neuron: int,
-    weight: np.ndarray,
+    edges: Hyperedges,
     loads: np.ndarray,
     state: GrowthState,
     core: np.ndarray,
@@ -196,12 +229,8 @@ def _grow(
     ----------
     bounds : Bounds
         Limits of a core.
-    edges : Edges
+    edges : Hyperedges
         Synapses over which spikes are sent.
-    first_neuron : int
-        Id of the first placed neuron.
-    weight : (nodes,) float64 array
-        Weight of the spikes of each node.
     loads : (neurons,) int64 array
         Synapse loads.
     state : GrowthState
@@ -209,8 +238,7 @@ def _grow(
     core : (neurons,) int32 array
         Output, with −1 for each neuron.
     """
-    neurons = core.size
-    _sum_weights(edges, first_neuron, weight, state.total)
+    _sum_weights(edges, state.total)
     # Negated parts and neurons, the largest part first. A neuron whose part has grown
     # has entries of its former parts too, which are dropped when they become first.
     heap = [(0.0, np.int64(0)) for _ in range(0)]
@@ -222,26 +250,26 @@ def _grow(
     refusals = 0  # in a row
     seed_neuron = -1  # the first refused neuron, which begins the next core
     n_placed = 0
-    while n_placed < neurons:
+    while n_placed < core.size:
         if heap:
-            v = int(heappop(heap)[1])
+            neuron = int(heappop(heap)[1])
             while heap and heap[0][0] != -state.part[heap[0][1]]:
                 heappop(heap)
         elif seed_neuron >= 0 and load_neurons == 0:
-            v = seed_neuron
+            neuron = seed_neuron
         else:
             while core[next_neuron] >= 0:
                 next_neuron += 1
-            v = next_neuron
+            neuron = next_neuron
         new_axons = 0
-        for k in range(edges.in_start[v], edges.in_start[v + 1]):
+        for k in range(edges.in_start[neuron], edges.in_start[neuron + 1]):
             new_axons += state.axon_core[edges.source[k]] != current
         is_full = load_neurons == bounds.neurons
         exceeds_axons = load_axons + new_axons > bounds.axons
-        exceeds_synapses = load_synapses + loads[v] > bounds.synapses
+        exceeds_synapses = load_synapses + loads[neuron] > bounds.synapses
         if load_neurons > 0 and (is_full or exceeds_axons or exceeds_synapses):
             if refusals == 0:
-                seed_neuron = v
+                seed_neuron = neuron
             refusals += 1
             if is_full or refusals >= bounds.refusals or not heap:
                 current += 1
@@ -251,32 +279,25 @@ def _grow(
                 load_axons = 0
                 load_synapses = 0
             continue
-        core[v] = current
+        core[neuron] = current
         n_placed += 1
         refusals = 0
         seed_neuron = -1
         load_neurons += 1
         load_axons += new_axons
-        load_synapses += loads[v]
-        # The core now has the hyperedges of the neuron and of its sources
-        count = 0
-        for k in range(edges.in_start[v] - 1, edges.in_start[v + 1]):
-            if k < edges.in_start[v]:
-                source = first_neuron + v
-            else:
-                source = edges.source[k]
-                state.axon_core[source] = current
-            if state.attraction_core[source] == current:
-                continue
-            state.attraction_core[source] = current
-            begin = edges.out_start[source]
-            end = edges.out_start[source + 1]
-            if end - begin > bounds.targets:
-                continue
-            for t in range(begin - 1, end):
-                member = source - first_neuron if t < begin else edges.target[t]
-                if member >= 0 and core[member] < 0:
-                    part = weight[source] / state.total[member]
-                    count = _attract(state, member, part, current, n_placed, count)
-        for neuron in state.grown_neurons[:count]:
-            heappush(heap, (-state.part[neuron], np.int64(neuron)))
+        load_synapses += loads[neuron]
+        count = 0  # of the neurons whose parts have grown
+        node = edges.first_neuron + neuron
+        if state.hyperedge_core[node] != current:
+            count = _add_hyperedge(
+                node, current, n_placed, bounds.targets, edges, state, core, count
+            )
+        for k in range(edges.in_start[neuron], edges.in_start[neuron + 1]):
+            source = edges.source[k]
+            state.axon_core[source] = current
+            if state.hyperedge_core[source] != current:
+                count = _add_hyperedge(
+                    source, current, n_placed, bounds.targets, edges, state, core, count
+                )
+        for grown_neuron in state.grown_neurons[:count]:
+            heappush(heap, (-state.part[grown_neuron], np.int64(grown_neuron)))
