@@ -1,7 +1,8 @@
 """The phases of the search, in the order of docs/mapping.md.
 
-A phase coarsens the network in its own way, and partitions and refines the result.
-`list_phases` has the order in which `partition` runs them; no network has all.
+A phase coarsens the network in its own way, and partitions and refines the result; the
+last ones take single neurons. `list_phases` has the order in which `partition` runs
+them; no network has all.
 """
 
 from abc import ABC, abstractmethod
@@ -60,7 +61,10 @@ class Phase(ABC):
 
 
 class GroupPhase(Phase):
-    """A phase that moves groups of neurons between cores."""
+    """A phase that moves groups of neurons between cores.
+
+    `Growth` has no groups: it shares `_descend_by_neurons`.
+    """
 
     method = "groups"
 
@@ -95,7 +99,8 @@ class GroupPhase(Phase):
     ) -> Cores:
         """Return the core of each group: int32, shape (groups,); None if none is valid.
 
-        `start`, of the same type and shape, is refined if Mt-KaHyPar has no partition.
+        `start`, of the same type and shape, is refined where Mt-KaHyPar is not used or
+        returns no partition.
         """
         settings = self.task.settings
         graph: Optional[Hypergraph] = None
@@ -107,7 +112,10 @@ class GroupPhase(Phase):
         return refine(problem, starts, self.results.best_cost, progress, max_visits)
 
     def _descend_by_neurons(self, core: np.ndarray) -> np.ndarray:
-        """Move single neurons if there are few; both arrays are int32, (neurons,)."""
+        """Move single neurons if the network is small enough for that.
+
+        `core` and the result are the core of each neuron: int32, shape (neurons,).
+        """
         task = self.task
         if task.single_neurons is None:
             return core
@@ -160,7 +168,7 @@ class Patches(GroupPhase):
         self.same_grid = same_grid
 
     def applies(self) -> bool:
-        """Whether synapse memory is shared, and kernels have most of their weights."""
+        """Whether memory is shared, and neurons are not partitioned from scratch."""
         task = self.task
         if task.starts_from_scratch or not task.lists_are_shared:
             return False
@@ -173,7 +181,7 @@ class Patches(GroupPhase):
         if np.array_equal(patch_of_neuron, self.results.last_patches):
             return []
         self.results.last_patches = patch_of_neuron
-        # The entries of a patch are the load of its first neuron
+        # The load of the first neuron of a patch is the entries of the patch
         loads = np.zeros(task.network.neurons, np.int64)
         _, first_neuron = np.unique(patch_of_neuron, return_index=True)
         traffic = count_traffic(task.network, patch_of_neuron, patches)
@@ -273,10 +281,10 @@ class NeuronPhase(Phase):
     ) -> Cores:
         """Return the best partition that Mt-KaHyPar finds and moves improve.
 
-        Mt-KaHyPar partitions from scratch if `best` is None or the hypergraph has at
-        most `max_pins` pins. It then improves the best partition, which can be `best`,
-        by a V-cycle, if the hypergraph represents cost and limits. The partitions
-        (int32, shape (neurons,)) keep the limits; None if none does.
+        Mt-KaHyPar partitions from scratch if `best` is None, the task says so, or the
+        hypergraph has at most `max_pins` pins. It then improves the best partition,
+        which can be `best`, by a V-cycle, if the hypergraph represents cost and limits.
+        The partitions (int32, shape (neurons,)) keep the limits; None if none does.
         """
         task = self.task
         settings = task.settings
@@ -309,7 +317,10 @@ class NeuronPhase(Phase):
 
 
 class VCycleWithoutMemory(NeuronPhase):
-    """Improve the partition of `GroupsWithoutMemory` on single neurons by a V-cycle."""
+    """Improve the last valid partition on single neurons by a V-cycle.
+
+    It is that of `GroupsWithoutMemory`, unless this found none.
+    """
 
     def applies(self) -> bool:
         """Whether memory is shared and ample, and Mt-KaHyPar takes the neurons."""
@@ -320,7 +331,7 @@ class VCycleWithoutMemory(NeuronPhase):
         return is_without_memory and task.partitions_groups
 
     def is_promising(self) -> bool:
-        """Whether the last valid partition costs hardly more than the best."""
+        """Whether the last valid partition, repaired, costs hardly more than the best."""
         if not self.results.valid:
             return False
         last_cost = self.results.valid[-1].connectivity * self.task.cost_scale
@@ -346,7 +357,10 @@ class SingleNeurons(NeuronPhase):
         return self.task.partitions_single_neurons
 
     def is_promising(self) -> bool:
-        """Whether memory is not scarce; `hypergraph` has no other phase."""
+        """Whether memory is not scarce, or `estimates_help`.
+
+        The method `hypergraph` has no other phase.
+        """
         task = self.task
         if task.method == "hypergraph" or not task.lists_are_shared:
             return True
@@ -368,7 +382,10 @@ class SingleNeurons(NeuronPhase):
 
 
 def estimates_help(task: SearchTask, results: PartitionsFound) -> bool:
-    """Whether to limit estimated memory: of small networks, or without a mapping."""
+    """Whether to limit estimated memory: of small networks, or without a result.
+
+    There is none if no phase has found a valid partition.
+    """
     is_small = task.network.neurons <= task.settings.max_neurons_for_memory_estimate
     return is_small or results.has_only_baseline
 

@@ -170,8 +170,8 @@ class PartitionsFound:
         baseline = task.baseline
         is_valid = baseline.cores <= task.hardware.cores
         self.valid: List[TrafficSums] = [baseline] if is_valid else []
-        # (neurons,) int32: the core of each neuron in the last valid partition, before
-        # it was repaired
+        # (neurons,) int32: the core of each neuron in the last valid partition of a
+        # phase, before it was repaired; at first in the baseline, which may not be valid
         self.last_unrepaired = baseline.core
         # (neurons,) int32: the patch of each neuron in the last phase with patches
         self.last_patches = np.empty(0, np.int32)
