@@ -186,28 +186,21 @@ class _Cutter:
             if population in joined_populations:
                 continue
             volume = _volume(network, population)
-            rows, columns, filters = volume
             chunks = self.chunks[population.name]
-            pooling = self.joined_poolings.get(population.name)
-            has_one_grid = len({chunk.grid for chunk in chunks}) == 1
-            first_number = next_number
+            numbers, patches = _number_chunks(chunks, volume)
+            neurons = group[network.part(population)].reshape(volume)
             first_channel = 0
-            for index, chunk in enumerate(chunks):
-                patch, patches = patch_positions(volume, chunk.grid)
-                number = next_number + patch
-                if has_one_grid:
-                    number = first_number + patch * len(chunks) + index
-                next_number += patches
+            for chunk, chunk_numbers in zip(chunks, numbers):
                 channels = slice(first_channel, first_channel + chunk.channels)
+                neurons[:, :, channels] = next_number + chunk_numbers[:, :, np.newaxis]
                 first_channel += chunk.channels
-                neurons = group[network.part(population)].reshape(-1, filters)
-                neurons[:, channels] = number[:, np.newaxis]
-                if pooling is not None:
-                    row = find_first_inputs(pooling.geometry.rows)
-                    column = find_first_inputs(pooling.geometry.columns)
-                    pooling_number = number.reshape(rows, columns)[row][:, column]
-                    neurons = group[network.part(pooling.target)].reshape(-1, filters)
-                    neurons[:, channels] = pooling_number.reshape(-1, 1)
+            pooling = self.joined_poolings.get(population.name)
+            if pooling is not None:
+                row = find_first_inputs(pooling.geometry.rows)
+                column = find_first_inputs(pooling.geometry.columns)
+                pooling_neurons = neurons[row][:, column]
+                group[network.part(pooling.target)] = pooling_neurons.ravel()
+            next_number += patches
         return group, next_number
 
     def _list_grids(
@@ -284,6 +277,27 @@ class _Cutter:
         by_position = reached_patches.reshape(_volume(self._network, population))
         most_reached: np.ndarray = by_position.max(axis=2).astype(np.int64)
         return most_reached
+
+
+def _number_chunks(
+    chunks: Sequence[Chunk],
+    volume: Volume,
+) -> Tuple[List[np.ndarray], int]:
+    """Assign numbers from 0 to the patches of a population.
+
+    Return the patch of each position, int64 (rows, columns), for each chunk, and the
+    number of patches. For the order see `_Cutter.number_patches`.
+    """
+    rows, columns, _ = volume
+    has_one_grid = len({chunk.grid for chunk in chunks}) == 1
+    numbers: List[np.ndarray] = []
+    next_number = 0
+    for index, chunk in enumerate(chunks):
+        patch, patches = patch_positions(volume, chunk.grid)
+        number = patch * len(chunks) + index if has_one_grid else next_number + patch
+        numbers.append(number.reshape(rows, columns))
+        next_number += patches
+    return numbers, next_number
 
 
 def _patches_from_positions(
@@ -372,7 +386,8 @@ def find_best_chunks(candidates: Sequence[GridCandidate], filters: int) -> Chunk
     """Divide `filters` channels into the chunks that receive the fewest spikes.
 
     By dynamic programming: the fewest spikes of n channels are those of a chunk that is
-    as large as its grid allows, and the fewest of the other channels.
+    as large as its grid allows, and the fewest of the other channels. The chunks of a
+    grid are then made equally large, which does not change their spikes.
     """
     max_channels = np.array([candidate.max_channels for candidate in candidates])
     per_chunk = np.array([candidate.spikes_per_chunk for candidate in candidates])
@@ -386,19 +401,17 @@ def find_best_chunks(candidates: Sequence[GridCandidate], filters: int) -> Chunk
         spikes = spikes_before + per_chunk + per_channel * chunk_channels
         last_candidate[channels] = np.argmin(spikes)
         fewest_spikes[channels] = spikes[last_candidate[channels]]
-    # By candidate: the channels and the number of its chunks
-    channels_of: Dict[int, int] = {}
-    chunks_of: Dict[int, int] = {}
+    # By candidate, from the last chunk to the first: the channels of its chunks
+    chunk_sizes: Dict[int, List[int]] = {}
     channels_left = filters
     while channels_left > 0:
         index = int(last_candidate[channels_left])
         chunk_size = min(int(max_channels[index]), channels_left)
-        channels_of[index] = channels_of.get(index, 0) + chunk_size
-        chunks_of[index] = chunks_of.get(index, 0) + 1
+        chunk_sizes.setdefault(index, []).append(chunk_size)
         channels_left -= chunk_size
     chunks: List[Chunk] = []
-    for index, channels in channels_of.items():
-        for size in _divide_evenly(channels, chunks_of[index]):
+    for index, sizes in chunk_sizes.items():
+        for size in _divide_evenly(sum(sizes), len(sizes)):
             chunks.append(Chunk(candidates[index].grid, size))
     return ChunkChoice(chunks, float(fewest_spikes[filters]))
 
