@@ -6,7 +6,7 @@ The best partitions are annealed in rounds.
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Deque, Iterable, Iterator, List, NamedTuple, Optional
+from typing import Deque, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -204,11 +204,14 @@ class _Effort(NamedTuple):
     """How many annealings there are, and how long."""
 
     trials: int  # of each annealing
-    rounds: int
+    rounds: int  # 0 if there are many groups
 
     @classmethod
     def of(cls, problem: Problem, max_visits: int) -> "_Effort":
-        """Return the effort for annealings that visit about `max_visits` groups."""
+        """Return the effort for at most about `max_visits` neighbouring groups.
+
+        They are those that the annealings of a partition in all rounds visit.
+        """
         net = problem.net
         settings = problem.settings
         target_groups = np.diff(net.target_start)
@@ -233,62 +236,80 @@ def refine(
 ) -> Cores:
     """Improve initial partitions; return the best one within the limits.
 
-    A descent begins at each. The best are then annealed in rounds, unless even these
-    cost much more than `best_known_cost`; of many groups only if no partition within
-    the limits was found. The rounds end when all annealings of one lead to the best
-    cost. An annealing visits at most about `max_visits` neighbouring groups.
+    A descent begins at each; `_anneal_in_rounds` continues with the best. An annealing
+    visits at most about `max_visits` neighbouring groups.
 
     The result is the core of each group: int32, shape (groups,).
     """
     settings = problem.settings
-    trials, rounds_left = _Effort.of(problem, max_visits)
-    total = starts.number + settings.starts_annealed_per_round * rounds_left + 1
+    effort = _Effort.of(problem, max_visits)
+    annealings = settings.starts_annealed_per_round * effort.rounds
+    total = starts.number + annealings + 1
     refinements: List[Refined] = []
     for partition in _run_in_parallel(_list_descents(problem, starts.partitions)):
         refinements.append(partition)
         progress(min(len(refinements), total), total)
-    done = len(refinements)
+    descents = list(refinements)
+    for results in _anneal_in_rounds(problem, descents, effort, best_known_cost):
+        refinements += results
+        progress(min(len(refinements), total), total)
+    progress(total, total)
     valid = [partition for partition in refinements if partition.legal]
+    if not valid:
+        return None
+    return min(valid, key=lambda partition: partition.cost).core
+
+
+def _anneal_in_rounds(
+    problem: Problem,
+    descents: Sequence[Refined],
+    effort: _Effort,
+    best_known_cost: float,
+) -> Iterator[List[Refined]]:
+    """Anneal the best partitions and their results; yield the results of each round.
+
+    Partitions that cost much more than `best_known_cost` are not annealed. The rounds
+    end when all annealings of one lead to the best cost, or when there were as many as
+    the effort has; then, and at once with many groups, more partitions are annealed
+    only while none is within the limits and one costs less than `best_known_cost`.
+    """
+    settings = problem.settings
     max_cost = settings.max_cost_ratio_to_anneal * best_known_cost
+    candidates = [p for p in descents if p.cores > 1 and p.cost <= max_cost]
+    least_cost = _least_valid_cost(descents)
+    rounds_left = effort.rounds
     seed = problem.seed
-    candidates = [p for p in refinements if p.cores > 1 and p.cost <= max_cost]
     while candidates:
         if rounds_left <= 0:
             least_candidate_cost = min(partition.cost for partition in candidates)
-            if valid or least_candidate_cost >= best_known_cost:
-                break
+            if least_cost < np.inf or least_candidate_cost >= best_known_cost:
+                return
         candidates.sort(key=lambda partition: partition.penalised)
         best_candidates = candidates[: settings.starts_annealed_per_round]
         seed += settings.starts_annealed_per_round
-        cost_before = _least_cost(valid)
         annealings = [
             _RefinementJob(
                 problem,
                 partition.core,
                 partition.cores,
                 seed + number,
-                trials,
+                effort.trials,
             )
             for number, partition in enumerate(best_candidates)
         ]
         results = list(_run_in_parallel(annealings))
-        valid += [partition for partition in results if partition.legal]
+        yield results
         rounds_left -= 1
         candidates = candidates[len(best_candidates) :]
         if rounds_left > 0:
             candidates += results
-        done += len(results)
-        progress(min(done, total), total)
-        cost = _least_cost(valid)
-        all_lead_to_best = all(p.legal and p.cost == cost for p in results)
+        cost_before = least_cost
+        least_cost = min(cost_before, _least_valid_cost(results))
+        all_lead_to_best = all(p.legal and p.cost == least_cost for p in results)
         if len(best_candidates) > 1 and all_lead_to_best:
-            break
-        if cost >= cost_before:  # without success a round counts twice
+            return
+        if least_cost >= cost_before:  # without success a round counts twice
             rounds_left -= 1
-    progress(total, total)
-    if not valid:
-        return None
-    return min(valid, key=lambda partition: partition.cost).core
 
 
 def _list_descents(
@@ -299,9 +320,10 @@ def _list_descents(
         yield _RefinementJob(problem, start.core, start.cores, problem.seed, trials=0)
 
 
-def _least_cost(partitions: Iterable[Refined]) -> float:
-    """Return the least cost of some partitions, infinite if there is none."""
-    return min((partition.cost for partition in partitions), default=np.inf)
+def _least_valid_cost(partitions: Iterable[Refined]) -> float:
+    """Return the least cost of partitions within the limits, infinite without any."""
+    costs = (partition.cost for partition in partitions if partition.legal)
+    return min(costs, default=np.inf)
 
 
 def _run_in_parallel(jobs: Iterable[_RefinementJob]) -> Iterator[Refined]:
