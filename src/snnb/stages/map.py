@@ -1,4 +1,7 @@
-"""Stage `map`: assign the neurons of a graph, or the layers of its network, to cores of a chip; compute the cost."""
+"""Stage `map`: assign the neurons of a graph to cores of a chip, and compute the cost.
+
+On a chip with a core for each layer, the layers of the graph's network are assigned.
+"""
 
 import os
 import time
@@ -63,6 +66,7 @@ from snnb.stages.stage import (
 from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
+    from snnb.graph.projection import GraphProjection
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
     from snnb.mapping.layers.assignment import LayerAssignment
@@ -71,7 +75,7 @@ if TYPE_CHECKING:
     from snnb.mapping.traffic import MappableNetwork
     from snnb.network.network import Network
 
-# Options without effect on a chip that takes whole layers
+# Options without effect on a chip with a core for each layer
 NO_EFFECT_ON_LAYERS = (
     "method",
     "objective",
@@ -142,7 +146,9 @@ class MapParams(Options):
     placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
         Field(
             default=None,
-            description="Core positions for --partition: `x y` per line. Default: computed.",
+            description=(
+                "Core positions for --partition: `x y` per line. Default: computed."
+            ),
         )
     )
     allow_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
@@ -161,7 +167,9 @@ class MapParams(Options):
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", one_shot=True)] = Field(
         default=None,
-        description="Stamp of the graph to map. Default: the graph of the current simulation.",
+        description=(
+            "Stamp of the graph to map. Default: the graph of the current simulation."
+        ),
     )
     seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
@@ -181,13 +189,13 @@ class MapParams(Options):
 class MapDetails(Record):
     """Recorded result of a mapping: graph, hardware, the chosen method, and the cost.
 
-    The parts of the cost are those of `cost.json`. If cores take whole layers, there
-    are only `cores`, `traffic` and `core_events_peak`.
+    The parts of the cost are those of `cost.json`. If each layer has a core, they are
+    only `cores`, `traffic` and `core_events_peak`, which neurons on a mesh do not have.
     """
 
     graph: str
     hardware: str
-    mesh: Optional[List[int]]  # None: the cores take whole layers
+    mesh: Optional[List[int]]  # None: each layer has a core
     method: str
     neurons: int
     overfull_cores: int
@@ -198,7 +206,7 @@ class MapDetails(Record):
     input: Optional[InputCost] = None  # None: no input ports
     step: Optional[StepCost] = None
     sequential: Optional[Baseline] = None
-    # None: no spike times were recorded
+    # None: no spike times were recorded, or the chip is of the other kind
     link_load_peak: Annotated[Optional[float], LINK_LOAD_PEAK] = None
     core_events_peak: Annotated[Optional[int], CORE_EVENTS_PEAK] = None
 
@@ -222,10 +230,12 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _graphs_with_spikes(run: RunDirectory) -> List[str]:
+    """Return the stamps of the graphs that can be mapped."""
     return [name for name in run.records_of(graph.KIND.name) if name != graph.WEIGHTS]
 
 
 def _hardware_of(params: MapParams) -> str:
+    """Return the name or the file of the hardware; raise `UsageError` without one."""
     if params.hardware is None:
         raise UsageError(
             f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file"
@@ -249,16 +259,23 @@ def _read_hardware(params: MapParams) -> AnyHardware:
 
 
 def _parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
-    """Return the path of the parsed network in the simulation of a graph, or without a graph in `parse/`."""
-    return simulate.parsed_file(
-        run, None if stamp is None else graph.simulation_of(run, stamp)
-    )
+    """Return the path of the parsed network in the run.
+
+    It is that of the simulation of the graph `stamp`, or without a stamp in `parse/`.
+    """
+    if stamp is None:
+        return simulate.parsed_file(run, None)
+    return simulate.parsed_file(run, graph.simulation_of(run, stamp))
 
 
-def _assigned(
+def _assign_layers(
     run: RunDirectory, hardware: LayerHardware, stamp: Optional[str]
 ) -> "Tuple[Network, LayerAssignment]":
-    """Return the network of a graph and the cores of its layers; for `stamp` see `_parsed_file`."""
+    """Return the network of a graph and the cores of its layers.
+
+    For `stamp` see `_parsed_file`. If the layers do not fit, the assignment has the
+    reason.
+    """
     from snnb.mapping.layers.assignment import assign_layers
     from snnb.network.read_network import read_network
 
@@ -275,25 +292,27 @@ def _map_layers(
     output: StageOutput,
     figures: str,
 ) -> List[str]:
-    """Map the layers of a graph's network; write `cost.json` and the figure, and return the lines of the log."""
+    """Map the layers of a graph's network, and return the lines of the log.
+
+    `cost.json`, the figure, the details and the warnings are the output. Raise
+    `InputError` if the layers do not fit.
+    """
     from snnb.io.figures import save
     from snnb.mapping.layers.layer_cost import COST, LayerCost
     from snnb.mapping.traffic import MappableNetwork
     from snnb.plots.mapping import plot_layers
 
     stamp = str(params.graph)
-    network, assignment = _assigned(run, hardware, stamp)
+    network, assignment = _assign_layers(run, hardware, stamp)
     if assignment.reason is not None:
         raise InputError(assignment.reason)
     mappable = MappableNetwork.of(synapse_graph)
+    spikes = {source.name: mappable.spikes_of(source) for source in mappable.sources}
     cost = LayerCost.of(
         network,
         hardware,
         assignment,
-        {
-            population.name: mappable.spikes_of(population)
-            for population in mappable.sources
-        },
+        spikes,
         model=run.model,
         graph=stamp,
         samples=mappable.samples,
@@ -301,9 +320,8 @@ def _map_layers(
     )
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    output.warnings = [
-        *layer_notes(network, hardware, assignment, _current_notes(synapse_graph))
-    ]
+    current_notes = _current_notes(synapse_graph)
+    output.warnings = list(layer_notes(network, hardware, assignment, current_notes))
     busiest = cost.busiest_core
     output.details = MapDetails(
         graph=stamp,
@@ -316,12 +334,10 @@ def _map_layers(
         traffic=cost.traffic,
         core_events_peak=None if busiest is None else busiest.core_events_peak,
     )
-    return [
-        *cost.log_lines(assignment),
-        "",
-        *output.warnings,
-        *([UNKNOWN] if cost.busiest_core is None else []),
-    ]
+    lines = [*cost.log_lines(assignment), "", *output.warnings]
+    if busiest is None:
+        lines.append(UNKNOWN)
+    return lines
 
 
 def _map_neurons(
@@ -474,20 +490,23 @@ def _neuron_details(cost: "MappingCost") -> MapDetails:
 
 
 def _current_notes(network: "SynapseGraph") -> List[str]:
-    """Return a note about each input that carries currents, whose synapses the cost of a mapping excludes."""
+    """Return a note about each input that sends currents.
+
+    The cost of a mapping excludes its synapses, although they take synapse memory.
+    """
     synapses = {p.name: 0 for p in network.inputs if p.coding == "current"}
     for projection in network.projections:
         if projection.source.name in synapses:
             synapses[projection.source.name] += projection.number_of_edges
     return [
-        f"{name} sends currents: the cost excludes {number:,} of "
+        f"{name} sends currents: the cost excludes {n_synapses:,} of "
         f"{network.number_of_edges():,} synapses"
-        for name, number in synapses.items()
+        for name, n_synapses in synapses.items()
     ]
 
 
 def _input_note(network: "MappableNetwork", cost: "MappingCost") -> List[str]:
-    """Return a note about the spikes of a spiking input, and the cost of their routes."""
+    """Return a note about the spikes of an input, and the cost of their routes."""
     if not cost.traffic.outside_spikes:
         return []
     names = ", ".join(p.name for p in network.sources if p.first < network.first)
@@ -525,15 +544,15 @@ def layer_notes(
             "core, whose weights are divided by the size of a window; spikes of later "
             "layers are those of the simulation"
         )
-    dense = [
+    pooled_dense_layers = [
         layer.name
         for layer in assignment.layers
         if layer.kernel_size == layer.input and layer.terms[0].pooling > 1
     ]
-    if dense and network.steps is None:
+    if pooled_dense_layers and network.steps is None:
         yield (
-            f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the "
-            "Dense layer, so that the simulation has no pooling neurons there either"
+            f"{', '.join(pooled_dense_layers)}: `parse --calibrate` composes the "
+            "pooling with the Dense layer, so that the simulation has no pooling neurons there either"
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
@@ -549,25 +568,28 @@ def layer_notes(
 def _weight_note(
     run: RunDirectory, network: "SynapseGraph", hardware: Hardware
 ) -> List[str]:
-    """Return a note if weights are floating-point numbers, but synapses of the chip have a limited number of bits."""
-    if hardware.synapse_memory is None or "weight_bits" in network.attributes:
+    """Return a note if weights are fractions, but the chip has a number of bits.
+
+    The chip states it with its synapse memory. Integers are not compared with it.
+    """
+    memory = hardware.synapse_memory
+    if memory is None or "weight_bits" in network.attributes:
         return []
-    if not any(
-        (batch.weight % 1).any()
-        for p in network.projections
-        for batch in p.edge_batches()
-    ):
+    if not any(map(_has_fractions, network.projections)):
         return []
     is_converted = not run.manifest.run.imported and not is_spiking(run)
     return [
-        _precision_note(
-            hardware.name, hardware.synapse_memory.weight_bits, with_remedy=is_converted
-        )
+        _precision_note(hardware.name, memory.weight_bits, with_remedy=is_converted)
     ]
 
 
+def _has_fractions(projection: "GraphProjection") -> bool:
+    """Whether a weight of the projection is not an integer."""
+    return any((batch.weight % 1).any() for batch in projection.edge_batches())
+
+
 def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
-    """Return a note about max poolings, whose rule the neurons of a chip do not have."""
+    """Return a note about max poolings, whose rule neurons of a chip do not have."""
     from snnb.formats.description import max_poolings
 
     names = ", ".join(max_poolings(network))
@@ -580,7 +602,7 @@ def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
 
 
 def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
-    """Return the note about floating-point weights on a chip whose weights have a number of bits."""
+    """Return the note about floating-point weights on a chip with weights of `bits`."""
     remedy = f": `parse --weight-bits {bits}`" if with_remedy else ""
     return f"floating-point weights; {chip} has {bits} bits{remedy}"
 
@@ -596,7 +618,7 @@ def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:
 
 
 class MapStage(Stage[MapParams, MapDetails]):
-    """Assign the neurons of a graph, or the layers of its network, to cores of a chip; compute the cost."""
+    """Assign a graph to the cores of a chip, and compute the cost."""
 
     kind = KIND
     source = "graph"
@@ -605,12 +627,17 @@ class MapStage(Stage[MapParams, MapDetails]):
     described_by: ClassVar[Mapping[str, Sequence[str]]] = {"hardware": ("unavailable",)}
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> MapParams:
-        """Return the parameters; the default of `graph` is the graph of the simulation in force."""
+        """Return the parameters, after reading the hardware description.
+
+        The default of `graph` is the graph of the simulation in force, or the graph of
+        an imported run.
+        """
         params = resolve_params(KIND, options)
         _read_hardware(params)
-        default = (
-            graph.IMPORTED if run.manifest.run.imported else simulate.in_force(run)
-        )
+        if run.manifest.run.imported:
+            default: Optional[str] = graph.IMPORTED
+        else:
+            default = simulate.in_force(run)
         stamp = str(params.graph or default)
         if stamp == graph.WEIGHTS:
             raise UsageError(
@@ -623,85 +650,53 @@ class MapStage(Stage[MapParams, MapDetails]):
     def without_effect(
         self, run: RunDirectory, options_given: Given
     ) -> Mapping[str, str]:
-        """Return, by name, why options have no effect with the options of all stages."""
-        options, description = (
-            options_given.get(KIND.name, {}),
-            option_value(KIND, options_given, "hardware"),
-        )
-        hardware = None if description is None else read_hardware(str(description))
+        """Return, by name, why options have no effect, also those that are not given."""
+        name = option_value(KIND, options_given, "hardware")
+        hardware = None if name is None else read_hardware(str(name))
         if isinstance(hardware, LayerHardware):
             return dict.fromkeys(
                 NO_EFFECT_ON_LAYERS,
-                f"no effect on {description}, where each layer has one core",
+                f"no effect on {name}, where each layer has one core",
             )
-        if options.get("partition") is None:
-            reasons = dict.fromkeys(
-                ("placement", "allow_overfull", "split_overfull"),
-                "only with --partition",
+        options = options_given.get(KIND.name, {})
+        if options.get("partition") is not None:
+            return dict.fromkeys(
+                ("method", "objective"),
+                "selects among computed partitions; omit it with --partition",
             )
-            method = option_value(KIND, options_given, "method")
-            if (
-                options.get("objective") in ("energy", "step")
-                and method == "sequential"
-            ):
-                reasons["objective"] = (
-                    "--method sequential has a single mapping; give --method auto, or "
-                    "omit it"
-                )
-            elif (
-                options.get("objective") == "step"
-                and hardware is not None
-                and hardware.time_ns is None
-            ):
-                reasons["objective"] = (
-                    f"{hardware.name} has no time_ns in its description, which step "
-                    "requires; give another objective"
-                )
-            return reasons
-        return dict.fromkeys(
-            ("method", "objective"),
-            "selects among computed partitions; omit it with --partition",
+        reasons = dict.fromkeys(
+            ("placement", "allow_overfull", "split_overfull"),
+            "only with --partition",
         )
+        objective = options.get("objective")
+        method = option_value(KIND, options_given, "method")
+        if objective in ("energy", "step") and method == "sequential":
+            reasons["objective"] = (
+                "--method sequential has a single mapping; give --method auto, or omit "
+                "it"
+            )
+        elif objective == "step" and hardware and hardware.time_ns is None:
+            reasons["objective"] = (
+                f"{hardware.name} has no time_ns in its description, which step "
+                "requires; give another objective"
+            )
+        return reasons
 
     def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
-        """Check the options and the files that they name before earlier stages run."""
-        if (
-            planned_run.next not in (None, simulate.KIND.name, KIND.name)
-            or KIND.name not in planned_run.stages
-        ):
+        """Check the options and the files that they name before earlier stages run.
+
+        The layers of a network are assigned as soon as it is parsed: a network that
+        does not fit is not simulated.
+        """
+        is_planned = KIND.name in planned_run.stages
+        stages_before_check = (None, simulate.KIND.name, KIND.name)
+        if not is_planned or planned_run.next not in stages_before_check:
             return
         map_options = planned_run.given.get(KIND.name, {})
         params = resolve_params(KIND, map_options)
         hardware = _read_hardware(params)
         if isinstance(hardware, LayerHardware):
-            if run.manifest.run.imported:
-                raise UsageError(
-                    f"--hardware {hardware.name}: takes layers, and {run.path} "
-                    "contains an external graph and no network; give a chip with a "
-                    "mesh"
-                )
-            if (
-                planned_run.next is not None
-            ):  # the network exists; if it does not fit, it is not simulated
-                from snnb.mapping.layers.assignment import text_table
-
-                _, assignment = _assigned(
-                    run,
-                    hardware,
-                    self.resolve(run, map_options).graph
-                    if planned_run.next == KIND.name
-                    else None,
-                )
-                if assignment.reason is not None:
-                    planned_run.say(
-                        "\n".join(
-                            [
-                                f"layers on {hardware.name}",
-                                *text_table(assignment.rows()),
-                            ]
-                        )
-                    )
-                    raise InputError(assignment.reason)
+            self._check_layers(run, planned_run, hardware)
             return
         if planned_run.next is not None:
             return
@@ -718,33 +713,56 @@ class MapStage(Stage[MapParams, MapDetails]):
         if params.graph == graph.WEIGHTS:
             self.resolve(run, map_options)
 
+    def _check_layers(
+        self, run: RunDirectory, planned_run: PlannedRun, hardware: LayerHardware
+    ) -> None:
+        """Raise an error if the run has no layers, or they do not fit on the cores."""
+        if run.manifest.run.imported:
+            raise UsageError(
+                f"--hardware {hardware.name}: takes layers, and {run.path} "
+                "contains an external graph and no network; give a chip with a "
+                "mesh"
+            )
+        if planned_run.next is None:  # the network may not be parsed yet
+            return
+        from snnb.mapping.layers.assignment import text_table
+
+        stamp: Optional[str] = None
+        if planned_run.next == KIND.name:
+            map_options = planned_run.given.get(KIND.name, {})
+            stamp = self.resolve(run, map_options).graph
+        _, assignment = _assign_layers(run, hardware, stamp)
+        if assignment.reason is not None:
+            table = text_table(assignment.rows())
+            planned_run.say("\n".join([f"layers on {hardware.name}", *table]))
+            raise InputError(assignment.reason)
+
     def announcement(self, run: RunDirectory, params: MapParams) -> str:
         """Return the name and the size of the graph, and the names of other graphs."""
         from snnb.graph.synapse_graph import SynapseGraph
 
         stamp = str(params.graph)
-        with SynapseGraph.open(
-            run.path / graph.graph_file(run, stamp), checked=True
-        ) as synapse_graph:
+        path = run.path / graph.graph_file(run, stamp)
+        with SynapseGraph.open(path, checked=True) as synapse_graph:
             recording = synapse_graph.recording
         assert recording is not None  # a mapping needs spikes
         size = (
             f"{recording.num_samples:,} samples of {recording.num_timesteps:,} time "
             "steps"
         )
-        remaining_stamps = ", ".join(
-            name for name in _graphs_with_spikes(run) if name != stamp
-        )
-        return f"graph {stamp}, {size}" + (
-            f"; others, for --graph: {remaining_stamps}" if remaining_stamps else ""
-        )
+        message = f"graph {stamp}, {size}"
+        other_stamps = [name for name in _graphs_with_spikes(run) if name != stamp]
+        if other_stamps:
+            message += f"; others, for --graph: {', '.join(other_stamps)}"
+        return message
 
     def execute(
         self, run: RunDirectory, params: MapParams, progress: Progress = silent
     ) -> str:
-        """Map and write a directory in `maps/`.
+        """Map and write a directory in `maps/`; return its stamp.
 
-        It takes the place of a mapping with the same parameters, if there is one.
+        It takes the place of a mapping with the same parameters, if there is one. The
+        default of the format of figures is that of this mapping, or of the latest one.
         """
         from snnb.graph.synapse_graph import SynapseGraph
 
