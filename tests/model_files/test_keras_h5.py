@@ -39,10 +39,11 @@ def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
 
 
 REFUSED = {
-    "a grouped convolution": (
+    "groups that the weights do not have": (
         setting("project", groups=2),
-        r"layer project \(Conv2D\): groups 2: grouped",
+        "layer project needs weights of the shapes 1×1×3×6, 6, but",
     ),
+    "groups that do not fit": (setting("project", groups=4), "into 4 groups"),
     "a key of the future": (
         setting("stem", gating="soft"),
         r"layer stem \(Conv2D\): gating soft: snnb does not know",

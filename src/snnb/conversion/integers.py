@@ -131,8 +131,9 @@ def _rows(population: Population, sources: Sequence[np.ndarray]) -> List[np.ndar
     """
     rows = []
     for projection, source in zip(population.projections, sources):
-        weights = np.asarray(projection.kernel, np.float64) * source[:, np.newaxis]
-        rows.append(weights.reshape(-1, population.shape[-1]))
+        weights = projection.weights().astype(np.float64) * source[:, np.newaxis]
+        kernel = projection.layer.store_weights(weights, projection.geometry)
+        rows.append(kernel.reshape(-1, population.shape[-1]))
     return rows
 
 
@@ -167,10 +168,9 @@ def round_weights(
     projections = []
     for projection, source, step in zip(population.projections, sources, steps):
         factor = _factor(projection, source, factors / step)
-        weights = np.asarray(projection.kernel, np.float64) * factor
+        weights = projection.weights().astype(np.float64) * factor
         integers = np.clip(np.rint(weights), -limit, limit)
-        kernel = (integers / factor).astype(np.float32)
-        projections.append(replace(projection, kernel=kernel))
+        projections.append(projection.replace_weights(integers / factor))
     return replace(population, projections=tuple(projections))
 
 
@@ -179,9 +179,11 @@ def _factor(
     source: np.ndarray,
     factors: np.ndarray,
 ) -> np.ndarray:
-    if projection.geometry.pairing == "diagonal":
-        factors = factors.reshape(projection.geometry.channels, -1)
-    return source[:, np.newaxis] * factors
+    """Return the factor of each weight from its unit to integers.
+
+    `source` are the factors of the channels, `factors` those of the filters.
+    """
+    return source[:, np.newaxis] * projection.geometry.spread_filters(factors)
 
 
 def integer_network(network: Network, settings: ConversionSettings) -> Network:
@@ -280,8 +282,8 @@ def _round_to_integers(
     for projection, source in zip(population.projections, sources):
         if projection.kernel is not None:
             factor = _factor(projection, source, threshold)
-            weights = np.rint(np.asarray(projection.kernel, np.float64) * factor)
-            projection = replace(projection, kernel=weights.astype(np.float32))
+            weights = np.rint(projection.weights().astype(np.float64) * factor)
+            projection = projection.replace_weights(weights)
         projections.append(projection)
     bias = np.zeros(1) if population.bias is None else population.bias * threshold
     initial = population.initial_potential

@@ -9,7 +9,7 @@ from typing import List
 
 import numpy as np
 
-from snnb.network.geometry import Shape
+from snnb.network.geometry import Shape, weights_by_channel, weights_by_filter
 from snnb.network.window_kernels import (
     Pair,
     WindowKernel,
@@ -42,6 +42,7 @@ class Kernel:
     # Rows of zeros above its input, and columns left of it; the sizes give the others
     before: Pair = (0, 0)
     padding: str = "valid"
+    groups: int = 1  # of a `Conv2D`
 
     @property
     def is_diagonal(self) -> bool:
@@ -57,11 +58,12 @@ class Kernel:
         leading_axes = (1,) * (4 - self.weights.ndim)
         weights = self.weights.reshape(leading_axes + self.weights.shape)
         return WindowKernel(
-            weights,
+            weights_by_channel(weights, self.groups),
             self.is_diagonal,
             self.strides,
             self.dilation,
             self.before,
+            self.groups,
         )
 
     @property
@@ -99,6 +101,13 @@ class Kernel:
             factors = factors.reshape(self.weights.shape[-2:])
         return replace(self, weights=(self.weights * factors).astype(np.float32))
 
+    def scale_inputs(self, factors: np.ndarray) -> "Kernel":
+        """Multiply the input channels by factors of shape `(channels,)`."""
+        # The axis before the last one is that of the input's channels, for all kinds
+        weights = weights_by_channel(self.weights, self.groups) * factors[:, np.newaxis]
+        weights = weights_by_filter(weights, self.groups)
+        return replace(self, weights=weights.astype(np.float32))
+
     def apply_to_constant(self, values: np.ndarray) -> np.ndarray:
         """Apply it to an image of equal pixels.
 
@@ -112,7 +121,7 @@ class Kernel:
         tap_sums = weights.sum(axis=(0, 1))
         if self.is_diagonal:
             return np.asarray((tap_sums * values[:, np.newaxis]).ravel())
-        return np.asarray(values @ tap_sums)
+        return _multiply_groups(values, tap_sums, self.groups)
 
     def apply_to_image(self, values: np.ndarray, target: Shape) -> np.ndarray:
         """Apply a convolution, or an identity, with its padding to an image.
@@ -135,8 +144,23 @@ class Kernel:
             if self.is_diagonal:
                 result += (pixels[..., np.newaxis] * weights).reshape(target)
             else:
-                result += pixels @ weights
+                result += _multiply_groups(pixels, weights, self.groups)
         return result
+
+
+def _multiply_groups(
+    values: np.ndarray,
+    weights: np.ndarray,
+    groups: int,
+) -> np.ndarray:
+    """Return the sums of values (..., channels) by each filter: (..., filters).
+
+    `weights` is a tap, in Keras's shape (channels of a group, filters).
+    """
+    group_values = np.split(values, groups, axis=-1)
+    group_weights = np.split(weights, groups, axis=-1)
+    sums = [part @ weight for part, weight in zip(group_values, group_weights)]
+    return np.concatenate(sums, axis=-1)
 
 
 def compose(
@@ -157,10 +181,7 @@ def compose(
         scaled_kernel = first_kernel.scale(second_kernel.weights)
         return replace(scaled_kernel, position=position)
     if first_kernel.kind == IDENTITY:
-        # The axis before the last one is that of the input's channels, for all kinds
-        factors = first_kernel.weights[:, np.newaxis]
-        weights = (second_kernel.weights * factors).astype(np.float32)
-        return replace(second_kernel, weights=weights)
+        return second_kernel.scale_inputs(first_kernel.weights)
     kinds = {first_kernel.kind, second_kernel.kind}
     if kinds == {"Dense"}:
         weights = first_kernel.weights.astype(np.float64)
@@ -178,11 +199,12 @@ def compose(
     )
     return Kernel(
         "DepthwiseConv2D" if window.is_diagonal else "Conv2D",
-        window.weights.astype(np.float32),
+        weights_by_filter(window.weights, window.groups).astype(np.float32),
         position,
         window.strides,
         window.dilations,
         window.before,
+        groups=window.groups,
     )
 
 

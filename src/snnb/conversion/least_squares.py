@@ -24,8 +24,12 @@ BLOCK = 1024  # rows in float64 at a time
 
 
 def is_fitted(projection: Projection) -> bool:
-    """Whether a regression changes the kernel: that of a Dense or Conv2D layer."""
-    return isinstance(projection.layer, (Conv2D, Dense))
+    """Whether a regression changes the kernel: that of a Dense or Conv2D layer.
+
+    All channels of the population read the same inputs, unlike those of groups.
+    """
+    is_weighted = isinstance(projection.layer, (Conv2D, Dense))
+    return is_weighted and projection.geometry.pairing == "dense"
 
 
 def weights_of_channel(population: Population) -> int:

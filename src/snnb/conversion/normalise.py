@@ -242,7 +242,6 @@ def _scale_projection(
     scale = neuron_scales[0]
     if (neuron_scales == scale).all():
         return replace(projection, kernel=kernel * np.float32(scale) / factor)
-    # Along the presynaptic axis of (inputs, units) or (height, width, channels,
-    # filters)
+    # Along the presynaptic axis, the last but one
     ratios = (np.abs(scales) / factor).astype(np.float32)
-    return replace(projection, kernel=kernel * ratios[:, np.newaxis])
+    return projection.replace_weights(projection.weights() * ratios[:, np.newaxis])

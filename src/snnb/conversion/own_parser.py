@@ -245,6 +245,7 @@ class _Parser:
         current = self._affine(inputs[0])
         weights = layer.weights["kernel"]
         kernel = self._convolution(kind, "Conv2D", weights, inputs[0].shape)
+        kernel = replace(kernel, groups=kind.groups)
         return self._weigh(kind, layer, current, kernel)
 
     @_convert.register

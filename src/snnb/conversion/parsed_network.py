@@ -244,6 +244,7 @@ class NetworkBuilder:
         source = term.source
         filters = kernel.weights.shape[-1]
         config.update(units=filters, filters=filters, depth_multiplier=filters)
+        config.update(groups=kernel.groups)
         if kernel.kind != "Dense":
             padding = _keras_padding(kernel, source.shape, shape)
             if padding is None:

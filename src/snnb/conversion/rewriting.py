@@ -316,10 +316,9 @@ def _rescale(
         if np.array_equal(sender_scale, scale):
             return projection
         projection = average_kernel(projection)
-    kernel = np.asarray(projection.kernel, np.float64) * sender_scale[:, np.newaxis]
-    if projection.geometry.pairing == "diagonal":
-        scale = scale.reshape(kernel.shape[-2:])
-    return replace(projection, kernel=(kernel / scale).astype(np.float32))
+    weights = projection.weights().astype(np.float64) * sender_scale[:, np.newaxis]
+    filter_scale = projection.geometry.spread_filters(scale)
+    return projection.replace_weights(weights / filter_scale)
 
 
 def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:

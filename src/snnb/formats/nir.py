@@ -225,7 +225,7 @@ class _NirWriter:
             stride=np.array(operation.stride),
             padding=np.array(operation.padding),
             dilation=np.array(operation.dilation),
-            groups=1,
+            groups=operation.groups,
             bias=channel_bias.astype(np.float32),
         )
         if target.name in self._images:

@@ -2,7 +2,8 @@
 
 NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a
 source that is only some channels of a layer's input, and depthwise layers become the
-same convolution with taps that are 0.
+same convolution with taps that are 0. A grouped convolution keeps its groups unless its
+source is only some channels.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.network.geometry import Axis
+from snnb.network.geometry import Axis, weights_by_filter
 from snnb.network.layers import AveragePooling2D, Conv2D, DepthwiseConv2D
 
 MOST_ZERO_TAPS = 64  # around a kernel; usual paddings need fewer
@@ -24,12 +25,13 @@ LARGEST_KERNEL = 1 << 26  # numbers; where zeros make it larger, a matrix is tri
 class Convolution:
     """A convolution over images, as NIR's `Conv2d`; pairs are of rows and columns."""
 
-    # (filters, channels, taps, taps) float32; square, since nir 1.0.8 takes the number
-    # of row taps for both axes
+    # (filters, channels of a group, taps, taps) float32; square, since nir 1.0.8 takes
+    # the number of row taps for both axes
     weight: np.ndarray
     stride: Tuple[int, int]
     padding: Tuple[int, int]
     dilation: Tuple[int, int]
+    groups: int
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,11 @@ def convolution_of(connection: Connection) -> Optional[Convolution]:
         return None
     block = _source_block(connection)
     channels = connection.source.shape[-1]
-    filters = connection.geometry.filters
-    if block is None or filters * channels * max(taps) ** 2 > LARGEST_KERNEL:
+    geometry = connection.geometry
+    filters = geometry.filters
+    groups = geometry.groups if channels == geometry.channels else 1
+    group_channels = channels // groups
+    if block is None or filters * group_channels * max(taps) ** 2 > LARGEST_KERNEL:
         return None
     for size in range(max(taps), max(taps) + MOST_ZERO_TAPS):
         square = (size, size)
@@ -149,15 +154,20 @@ def convolution_of(connection: Connection) -> Optional[Convolution]:
             continue
         rows = slice(row_fit.zero_taps, row_fit.zero_taps + taps[0])
         columns = slice(column_fit.zero_taps, column_fit.zero_taps + taps[1])
-        weight = np.zeros((filters, channels, size, size), np.float32)
-        weight[:, :, rows, columns] = _kernel(connection, block.first_channel, channels)
+        weight = np.zeros((filters, group_channels, size, size), np.float32)
+        if groups > 1:
+            kernel = weights_by_filter(np.asarray(connection.kernel), groups)
+            weight[:, :, rows, columns] = kernel.transpose(3, 2, 0, 1)
+        else:
+            kernel = _kernel(connection, block.first_channel, channels)
+            weight[:, :, rows, columns] = kernel
         padding = (row_fit.padding, column_fit.padding)
-        return Convolution(weight, layer.strides, padding, dilation)
+        return Convolution(weight, layer.strides, padding, dilation, groups)
     return None
 
 
 def _kernel(connection: Connection, first_channel: int, channels: int) -> np.ndarray:
-    """Return the weights of some channels of a layer's input.
+    """Return the weights of some channels of a layer's input, as one group.
 
     They are float32 of shape (filters, channels, row taps, column taps).
     """
@@ -170,7 +180,8 @@ def _kernel(connection: Connection, first_channel: int, channels: int) -> np.nda
     kernel = np.zeros((geometry.filters, channels, *taps), np.float32)
     for channel, multiple in np.ndindex(channels, geometry.multiplier):
         input_channel = first_channel + channel
-        number = input_channel * geometry.multiplier + multiple
+        part = input_channel // geometry.channels_read
+        number = part * geometry.multiplier + multiple
         if connection.kernel is None:
             kernel[number, channel] = connection.scale[0, 0]
         else:

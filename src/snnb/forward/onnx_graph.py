@@ -159,7 +159,8 @@ class OnnxGraph:
             return self.add_node("Mul", [value, factors])
         if isinstance(layer, Conv2D):
             weights = kernel.transpose(3, 2, 0, 1)
-            return self._add_convolution(layer, value, shape, weights, 1, bias)
+            groups = layer.groups
+            return self._add_convolution(layer, value, shape, weights, groups, bias)
         if isinstance(layer, DepthwiseConv2D):
             kernel_size = kernel.shape[:2]
             weights = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel_size)

@@ -220,10 +220,7 @@ def _write_connections(
         if projection.kernel is not None:
             weights = projection.weights()
             if population.integer_threshold is not None:
-                unit = units.weight
-                if geometry.pairing == "diagonal":
-                    unit = unit.reshape(weights.shape[2:])
-                weights = weights / unit
+                weights = weights / geometry.spread_filters(units.weight)
             write_array(group, "kernel", weights)
         senders.update((source, projection.delay) for source in sources)
     return sorted(senders)

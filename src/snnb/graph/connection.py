@@ -107,8 +107,8 @@ class Connection:
     target: GraphPopulation
     layer: Layer
     geometry: Geometry
-    # `kernel`: the weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]);
-    # `one`: 1; `mean`: 1 / (taps in the window)
+    # `kernel`: the weight is kernel[i, j, k, f mod m], where m is the number of filters
+    # that a channel meets; `one`: 1; `mean`: 1 / (taps in the window)
     weighting: str
     parallel: bool  # whether a neuron is at several positions of the layer's input
     first_id: int  # id of the node at the first position if ids are consecutive
@@ -233,17 +233,16 @@ class Connection:
         row, column = divmod(output, geometry.columns.outputs)
         row_triples = np.flatnonzero(geometry.rows.output == row)
         column_triples = np.flatnonzero(geometry.columns.output == column)
-        channels = slice(None)
-        if geometry.pairing == "diagonal":
-            channel, in_output = divmod(in_output, geometry.multiplier)
-            channels = slice(channel, channel + 1)
+        part, filter_of_part = divmod(in_output, geometry.multiplier)
+        first_channel = part * geometry.channels_read
+        channels = slice(first_channel, first_channel + geometry.channels_read)
         input_rows = geometry.rows.input[row_triples][:, None]
         input_columns = geometry.columns.input[column_triples]
         sources = self.ids[input_rows, input_columns, channels]
         if self.kernel is not None:
             row_taps = geometry.rows.tap[row_triples][:, None]
             column_taps = geometry.columns.tap[column_triples][None, :]
-            weights = self.kernel[row_taps, column_taps, channels, in_output]
+            weights = self.kernel[row_taps, column_taps, channels, filter_of_part]
         else:
             weights = np.full(sources.shape, self.scale[row, column])
         is_source = sources != PADDING
@@ -277,8 +276,16 @@ class Connection:
             geometry.columns.input[column_order],
         )
         filters = 1 if by_position else geometry.filters
-        multiplier = 0 if geometry.pairing == "dense" else geometry.multiplier
-        list_sources(self.ids, inputs, filters, multiplier, start, stop, ids)
+        list_sources(
+            self.ids,
+            inputs,
+            filters,
+            geometry.multiplier,
+            geometry.channels_read,
+            start,
+            stop,
+            ids,
+        )
         return ids
 
     @cached_property
@@ -301,7 +308,7 @@ class Connection:
             columns=geometry.columns.outputs,
             filters=geometry.filters,
             multiplier=geometry.multiplier,
-            step=0 if geometry.pairing == "dense" else geometry.multiplier,
+            channels_read=geometry.channels_read,
             column_taps=geometry.columns.taps,
             position=np.empty(0, np.int64),
             row_start=geometry.rows.starts(),

@@ -20,9 +20,9 @@ class Stream(NamedTuple):
     channels: int
     columns: int
     filters: int
-    # Number of filters that a channel meets, of which the first is channel × `step`
+    # Number of filters that a channel meets, and of channels that meet the same filters
     multiplier: int
-    step: int
+    channels_read: int
     column_taps: int  # kernel columns
     # int64, shape (sources,): flat position of each source in the layer's input, -1 for
     # none
@@ -65,6 +65,8 @@ def fill(
     written = 0
     channels = stream.channels
     n_filters = stream.multiplier
+    channels_read = stream.channels_read
+    step = 1 if channels_read == 1 else 0  # from one source's target to the next one's
     kernel = stream.kernel
     scale = stream.scale
     while start < stream.position.size:
@@ -75,6 +77,7 @@ def fill(
         channel = position % channels
         column = position // channels % stream.width
         row = position // (channels * stream.width)
+        first_filter = channel // channels_read * n_filters
         row_from = stream.row_start[row]
         row_to = stream.row_start[row + 1]
         column_from = stream.column_start[column]
@@ -82,7 +85,10 @@ def fill(
         taps = (row_to - row_from) * (column_to - column_from)
         run = 1  # number of sources with the same taps
         if n_filters == 1:  # as in poolings: the next channels of this position
-            longest = min(channels - channel, stream.position.size - start)
+            # These have consecutive targets, or all the same ones.
+            same = channels_read - channel % channels_read
+            longest = channels - channel if channels_read == 1 else same
+            longest = min(longest, stream.position.size - start)
             while run < longest and stream.position[start + run] == position + run:
                 run += 1
         run = min(run, (source.size - written) // max(1, taps * n_filters))
@@ -95,7 +101,7 @@ def fill(
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
                 position_target = stream.first_target + output * stream.filters
-                tap_target = position_target + channel * stream.step
+                tap_target = position_target + first_filter
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
                 if n_filters == 1:
                     rates = rate[start:]
@@ -107,7 +113,7 @@ def fill(
                     for k in range(run):
                         edge_weight = scale[output] if scale.size else elements[k]
                         sources[k] = node + k
-                        targets[k] = tap_target + k * stream.step
+                        targets[k] = tap_target + k * step
                         weights[k] = edge_weight
                         edges[k] = rates[k] * edge_weight
                     written += 1
@@ -147,6 +153,7 @@ def list_sources(
     inputs: Inputs,
     filters: int,
     multiplier: int,
+    channels_read: int,
     start: int,
     stop: int,
     source: np.ndarray,
@@ -154,7 +161,8 @@ def list_sources(
     """Write the ids of the sources of some targets, target after target.
 
     The targets are `start` to `stop - 1` by index. `ids` has the neuron at each
-    position of the input, `multiplier` is 0 for a dense pairing.
+    position of the input. Of the `filters` of a position, each `multiplier` ones read
+    the same `channels_read` channels.
     """
     written = 0
     columns = inputs.column_start.size - 1
@@ -163,11 +171,8 @@ def list_sources(
         in_output = target % filters
         row = output // columns
         column = output % columns
-        channel_from = 0
-        channel_to = ids.shape[2]
-        if multiplier:
-            channel_from = in_output // multiplier
-            channel_to = channel_from + 1
+        channel_from = in_output // multiplier * channels_read
+        channel_to = channel_from + channels_read
         for i in range(inputs.row_start[row], inputs.row_start[row + 1]):
             input_row = inputs.row_input[i]
             for j in range(

@@ -721,9 +721,7 @@ def read_connections(
                 if integers and kernel is not None and threshold is not None:
                     # A network of integers has one input, population 0
                     pixel = 1 if source else np.float32(file.attrs["pixel"])
-                    unit = threshold / pixel
-                    if geometry.pairing == "diagonal":
-                        unit = unit.reshape(geometry.kernel_shape[2:])
+                    unit = geometry.spread_filters(threshold / pixel)
                 connection = Connection(
                     source=populations[source],
                     target=target,

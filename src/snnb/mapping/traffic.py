@@ -5,7 +5,8 @@ geometry, without a list of edges. A connection has *units* of sources with the 
 targets. With `dense` pairing, each channel is connected to each filter, so a unit is an
 input position: its sources reach all filters at the output positions of its windows.
 With `diagonal` pairing (pooling, depthwise convolution) a unit is a channel of an input
-position. Let a kernel of 3 taps slide over 4 positions, with padding at both ends:
+position, and with `grouped` pairing a group of its channels. Let a kernel of 3 taps
+slide over 4 positions, with padding at both ends:
 
     output position    0    1    2    3
     labels             7    7    7 8  9     (of all filters at the position)
@@ -388,13 +389,8 @@ def _sets_by_unit(
     target = connection.target
     target_start = target.first - first_neuron
     target_label = label[target_start : target_start + target.size]
-    if geometry.pairing == "diagonal":
-        channels = geometry.channels
-        filters = geometry.multiplier  # that read a channel
-    else:
-        channels = 1  # all channels of a position are a unit
-        filters = geometry.filters
-    filter_start = np.arange(0, target_label.size + 1, filters)
+    parts = geometry.parts  # units of a position
+    filter_start = np.arange(0, target_label.size + 1, geometry.multiplier)
     neuron = np.arange(target_label.size)
     output_sets = _distinct_labels(filter_start, neuron, target_label, labels)
     windows = Windows(
@@ -405,11 +401,11 @@ def _sets_by_unit(
     )
     return _collect_labels(
         labels,
-        geometry.rows.size * geometry.columns.size * channels,
+        geometry.rows.size * geometry.columns.size * parts,
         _unite_windows,
         windows,
         geometry.columns.outputs,
-        channels,
+        parts,
         *output_sets,
     )
 
@@ -436,8 +432,7 @@ def _collect_labels(
 
 def _unit_size(connection: Connection) -> int:
     """Return the number of consecutive input elements of a unit."""
-    geometry = connection.geometry
-    return geometry.channels if geometry.pairing == "dense" else 1
+    return connection.geometry.channels_read
 
 
 def _list_units(connections: Sequence[Connection]) -> Sets:
@@ -491,7 +486,7 @@ class Windows(NamedTuple):
 def _unite_windows(
     windows: Windows,
     columns: int,
-    channels: int,
+    parts: int,
     output_start: np.ndarray,
     output_label: np.ndarray,
     seen: np.ndarray,
@@ -500,15 +495,15 @@ def _unite_windows(
 ) -> int:
     """Unite the labels of the output positions whose windows contain an input position.
 
-    There is a set for each input position and channel.
+    There is a set for each input position and part of its channels.
 
     Parameters
     ----------
-    columns, channels : int
-        Numbers of columns of output positions, and of channels.
+    columns, parts : int
+        Numbers of columns of output positions, and of parts of the channels.
     output_start, output_label : int64, int32 array
-        Channel c of the output position p has the labels `output_start[n]` to before
-        `output_start[n + 1]` of `output_label`, where n is p × `channels` + c.
+        Part c of the output position p has the labels `output_start[n]` to before
+        `output_start[n + 1]` of `output_label`, where n is p × `parts` + c.
     seen, start, label : see `_collect_labels`
     """
     count = np.int64(0)
@@ -519,13 +514,13 @@ def _unite_windows(
         for column in range(windows.column_start.size - 1):
             first_column = windows.column_start[column]
             end_column = windows.column_start[column + 1]
-            for channel in range(channels):
+            for part in range(parts):
                 start[unit] = count
                 for i in range(first_row, end_row):
                     row_position = windows.row_output[i] * columns
                     for j in range(first_column, end_column):
                         position = row_position + windows.column_output[j]
-                        n = position * channels + channel
+                        n = position * parts + part
                         for k in range(output_start[n], output_start[n + 1]):
                             count = _append_label(
                                 output_label[k],

@@ -25,8 +25,19 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.network.geometry import Shape, window_zeros
-from snnb.network.layers import BatchNormalization, Convolution2D
+from snnb.network.geometry import (
+    Shape,
+    weights_by_channel,
+    weights_by_filter,
+    window_zeros,
+)
+from snnb.network.layers import (
+    BatchNormalization,
+    Conv2D,
+    Convolution2D,
+    DepthwiseConv2D,
+    KerasLayer,
+)
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 Weights = Dict[str, np.ndarray]  # float64, by Keras's name
@@ -260,7 +271,7 @@ def _fold(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
 
     The change of `pixels` has a number for each channel.
     """
-    if pixels.reversed and layer.kind in ("DepthwiseConv2D", "BatchNormalization"):
+    if pixels.reversed and _separates_channels(layer.layer):
         raise InputError(
             f"{origin}: layer {layer.label} processes channels separately, so they "
             "cannot be reordered: begin with a convolution over all channels",
@@ -276,7 +287,10 @@ def _fold(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
             raise InputError(f"{fault} has a variance too small to be scaled")
     else:
         bias = weights.pop("bias", np.zeros(1))
-        sums = _FOLDS[layer.kind](weights, pixels)
+        if isinstance(kind, Conv2D) and kind.groups > 1:
+            sums = _fold_into_groups(weights, pixels, kind.groups)
+        else:
+            sums = _FOLDS[layer.kind](weights, pixels)
         weights["bias"] = bias + sums
         kind = kind.model_copy(update={"use_bias": True})
     float32_weights: Weights = {}
@@ -289,6 +303,13 @@ def _fold(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
                 "when the pixel scaling is folded into it",
             )
     return replace(layer, layer=kind, weights=float32_weights)
+
+
+def _separates_channels(layer: KerasLayer) -> bool:
+    """Whether an output of a layer reads some channels of its input only."""
+    if isinstance(layer, Conv2D):
+        return layer.groups > 1
+    return isinstance(layer, (DepthwiseConv2D, BatchNormalization))
 
 
 def _fold_into_normalisation(
@@ -330,6 +351,18 @@ def _fold_into_dense(weights: Weights, pixels: Pixels) -> np.ndarray:
 def _fold_into_convolution(weights: Weights, pixels: Pixels) -> np.ndarray:
     """Change the kernel of a convolution; return the sums that its bias gets."""
     return _fold_into_kernel(weights, "kernel", pixels).sum(0)
+
+
+def _fold_into_groups(weights: Weights, pixels: Pixels, groups: int) -> np.ndarray:
+    """Change the kernel of a grouped convolution; see `_fold_into_convolution`.
+
+    The channels are not reordered.
+    """
+    kernel = weights_by_channel(weights["kernel"], groups)
+    scaled_kernel = kernel * pixels.factor[:, np.newaxis]
+    weights["kernel"] = weights_by_filter(scaled_kernel, groups)
+    sums = kernel.sum((0, 1)) * pixels.shift[:, np.newaxis]
+    return sums.reshape(groups, -1, sums.shape[-1]).sum(axis=1).ravel()
 
 
 def _fold_into_depthwise(weights: Weights, pixels: Pixels) -> np.ndarray:

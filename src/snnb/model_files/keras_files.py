@@ -98,7 +98,7 @@ WITHOUT_EFFECT: Dict[str, JsonValue] = {
     "interpolation": "nearest",
 }
 REFUSED = {
-    "groups": "grouped convolutions cannot be converted",
+    "groups": "only a Conv2D has groups",
     "negative_slope": "a spike rate is never negative",
     "threshold": "a spike rate cannot represent it",
 }
@@ -820,7 +820,7 @@ def _drop_settings(config: KerasObject, kind: str) -> None:
     Raise `NotReadError` if one of them changes the output.
     """
     settings = set(config) - set(KERAS_KINDS[kind].model_fields)
-    if "groups" in config:
+    if "groups" in config and kind != "Conv2D":
         settings.add("groups")
     for key in sorted(settings):
         value = config.pop(key)

@@ -15,12 +15,13 @@ import numpy as np
 
 from snnb.core.machine import require_memory
 from snnb.model_files.nir_file import IDENTITY, NirNode, describe_shape
-from snnb.network.geometry import Shape
+from snnb.network.geometry import Shape, weights_by_channel
 from snnb.network.window_kernels import (
     Pair,
     WindowKernel,
     compose_kernels,
     composed_shape,
+    fill_between_parts,
     is_exact_at_borders,
 )
 
@@ -88,7 +89,8 @@ class WindowMap(LinearMap):
                 products = part[:, :, np.newaxis] * factors
                 sums += products.reshape(sums.shape)
             else:
-                sums += np.einsum("nkhw,kf->nfhw", part, weights, optimize=True)
+                matrix = fill_between_parts(weights, kernel.groups)
+                sums += np.einsum("nkhw,kf->nfhw", part, matrix, optimize=True)
         return sums
 
 
@@ -201,9 +203,14 @@ def _read_convolution(node: NirNode, shape: Shape) -> LinearNode:
         weight = weight.reshape(groups, filters // groups, *weight.shape[2:])
         kernel = weight.transpose(2, 3, 0, 1)
     else:
-        kernel = _join_groups(weight, groups, node)
+        kernel = weights_by_channel(weight.transpose(2, 3, 1, 0), groups)
     bias = node.broadcast("bias", (filters,)) if "bias" in node.parameters else None
-    sliding = WindowKernel(kernel, is_diagonal, dilations=dilations)
+    sliding = WindowKernel(
+        kernel,
+        is_diagonal,
+        dilations=dilations,
+        groups=1 if is_diagonal else groups,
+    )
     return _slide(node, shape, sliding, axes, bias)
 
 
@@ -272,22 +279,6 @@ def _slide(
     target = (kernel.filters, *outputs)
     window = WindowMap(volume_of(shape), target, kernel, used)
     return LinearNode(window, output_shape, bias)
-
-
-def _join_groups(weight: np.ndarray, groups: int, node: NirNode) -> np.ndarray:
-    """Return the kernel of a convolution in groups, with zeros between groups.
-
-    `weight` is (filters, channels of a group, rows, columns), the kernel (rows,
-    columns, channels, filters).
-    """
-    filters, channels, rows, columns = weight.shape
-    subject = f"weights of the groups of {node.title}"
-    node.budget.draw(groups * weight.size, subject, WEIGHT_BYTES)
-    kernel = np.zeros((rows, columns, groups, channels, groups, filters // groups))
-    group_weights = weight.reshape(groups, filters // groups, channels, rows, columns)
-    group = np.arange(groups)
-    kernel[:, :, group, :, group] = group_weights.transpose(0, 3, 4, 2, 1)
-    return kernel.reshape(rows, columns, groups * channels, filters)
 
 
 def _read_padding(node: NirNode, kernel: WindowKernel, axes: int) -> List[Pair]:
@@ -404,8 +395,9 @@ def _scale_filters(
     if factor is None:
         return None
     node.budget.draw(kernel.weights.size, f"weights of {node.title}", WEIGHT_BYTES)
-    filters_shape = kernel.weights.shape[2:] if kernel.is_diagonal else (-1,)
-    weights = kernel.weights * factor.reshape(filters_shape)
+    part_factors = factor.reshape(kernel.parts, -1)
+    channels_read = kernel.weights.shape[2] // kernel.parts
+    weights = kernel.weights * np.repeat(part_factors, channels_read, axis=0)
     return replace(first_map, kernel=replace(kernel, weights=weights))
 
 

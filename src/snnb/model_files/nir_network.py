@@ -36,7 +36,7 @@ from snnb.model_files.nir_paths import (
     PathTerm,
     sample_shape,
 )
-from snnb.network.geometry import Shape
+from snnb.network.geometry import Shape, weights_by_filter
 from snnb.network.layers import (
     Conv2D,
     Convolution2D,
@@ -293,9 +293,11 @@ class _Builder:
             "kernel_size": kernel.size,
             "strides": kernel.strides,
             "dilation_rate": kernel.dilations,
+            "groups": kernel.groups,
         }
         kind: Type[Convolution2D] = DepthwiseConv2D if kernel.is_diagonal else Conv2D
-        return _Connection(volume, kind, config, kernel.weights)
+        weights = weights_by_filter(kernel.weights, kernel.groups)
+        return _Connection(volume, kind, config, weights)
 
     def _read(self, source: str, *layers: Reindexing) -> Volume:
         """Return the volume that layers make of a node's neurons.

@@ -81,7 +81,7 @@ def _read_pads(node: OnnxNode, same: Pads) -> Pads:
 
 
 def _convolution(call: OperatorCall) -> OnnxValue:
-    """Conv with one group, or with one for each channel."""
+    """Conv; with a group for each channel, it is a depthwise convolution."""
     node = call.node
     value = call.picture
     weights = call.constant(1, "kernel").astype(np.float32)
@@ -102,13 +102,13 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     same = _same_pads(value, size, strides, dilations)
     pads = _read_pads(node, same)
     padded_value, padding = _apply_pads(call, value, pads, same)
-    if groups == 1:
+    if filters % groups:
+        fault = f"its {filters} filters are not divisible"
+        raise NotReadError(f"{fault} into {groups} groups")
+    if groups == 1 or channels > 1:
         kind = "Conv2D"
         kernel = weights.transpose(2, 3, 1, 0)
-        channel_settings = {"filters": filters}
-    elif channels != 1 or filters % groups:
-        fault = f"it has {groups} groups of {channels} channels"
-        raise NotReadError(f"{fault}; only one, or one per channel, is read")
+        channel_settings = {"filters": filters, "groups": groups}
     elif strides[0] != strides[1]:
         fault = "it has one group per channel and unequal strides"
         raise NotReadError(f"{fault}, which are not supported together")

@@ -154,10 +154,12 @@ class Geometry:
     columns: Axis
     channels: int  # length of the last axis of the input volume
     filters: int  # length of the last axis of the output volume
-    # "dense": every channel k meets every filter f. "diagonal": channel k meets the
-    # filters k·m to k·m + m − 1, where m = filters / channels
+    # Which channels meet which filters. "dense": all meet all. "grouped": both are
+    # divided into `groups` parts, and part g of the channels meets part g of the
+    # filters. "diagonal": each channel is such a part
     pairing: str
     shape: Shape  # the output volume in the layer's own shape
+    groups: int = 1  # parts of a "grouped" pairing, at least 2
 
     @property
     def input_volume(self) -> Tuple[int, int, int]:
@@ -170,11 +172,21 @@ class Geometry:
         return self.rows.outputs, self.columns.outputs, self.filters
 
     @property
+    def parts(self) -> int:
+        """Number of parts of channels, each of which meets its own filters."""
+        if self.pairing == "diagonal":
+            return self.channels
+        return self.groups
+
+    @property
+    def channels_read(self) -> int:
+        """Number of channels that one filter meets."""
+        return self.channels // self.parts
+
+    @property
     def multiplier(self) -> int:
         """Number of filters that one channel meets."""
-        if self.pairing == "dense":
-            return self.filters
-        return self.filters // self.channels
+        return self.filters // self.parts
 
     @property
     def kernel_shape(self) -> Tuple[int, int, int, int]:
@@ -183,6 +195,18 @@ class Geometry:
         Row taps, column taps, channels, filters of a channel.
         """
         return self.rows.taps, self.columns.taps, self.channels, self.multiplier
+
+    def spread_filters(self, values: np.ndarray) -> np.ndarray:
+        """Return values of filters for each channel, and the filters that it meets.
+
+        `values` has the shape (filters,), the result (channels, multiplier), or (1,
+        filters) if all channels meet all filters. Four channels and six filters in two
+        groups, with the values a to f, give a b c, a b c, d e f, d e f.
+        """
+        part_values = values.reshape(self.parts, self.multiplier)
+        if self.pairing != "grouped":
+            return part_values
+        return np.repeat(part_values, self.channels_read, axis=0)
 
     def fan_out(self) -> np.ndarray:
         """Count the connections that leave an input of each position.
@@ -206,11 +230,11 @@ class Geometry:
 
         `values` has the shape (..., *input_volume), the sums (..., *output_volume).
         """
-        if self.pairing == "dense":
-            values = values.sum(axis=-1, keepdims=True)
+        part_shape = (*values.shape[:-1], self.parts, self.channels_read)
+        values = values.reshape(part_shape).sum(axis=-1)
         column_sums = self.columns.sums(values, values.ndim - 2)
         sums = self.rows.sums(column_sums, values.ndim - 3)
-        return np.repeat(sums, self.filters // values.shape[-1], axis=-1)
+        return np.repeat(sums, self.multiplier, axis=-1)
 
     def taps(self) -> np.ndarray:
         """Count the taps of each output position that lie inside the input.
@@ -218,6 +242,27 @@ class Geometry:
         int64, shape (rows, columns).
         """
         return np.multiply.outer(self.rows.fan_in(), self.columns.fan_in())
+
+
+def weights_by_channel(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """Return the weights of a grouped convolution by channel.
+
+    `kernel` has Keras's shape (..., channels of a group, filters), where the first
+    filters are those of group 0. The result has the shape (..., channels, filters of a
+    group). Two channels and two filters in two groups, a b, give a, b.
+    """
+    *taps, channels_read, filters = kernel.shape
+    shape = (*taps, channels_read, groups, filters // groups)
+    by_group = np.moveaxis(kernel.reshape(shape), -2, -3)
+    return by_group.reshape(*taps, groups * channels_read, filters // groups)
+
+
+def weights_by_filter(weights: np.ndarray, groups: int) -> np.ndarray:
+    """Return the kernel, in Keras's shape, that `weights_by_channel` was made from."""
+    *taps, channels, multiplier = weights.shape
+    shape = (*taps, groups, channels // groups, multiplier)
+    by_filter = np.moveaxis(weights.reshape(shape), -3, -2)
+    return by_filter.reshape(*taps, channels // groups, groups * multiplier)
 
 
 SOURCES = 1 << 18  # number of repeated sources in a batch, to limit the memory
@@ -363,7 +408,7 @@ def _add_repeated(
 
     `is_counted` (bool, shape (sources,)) is True for these sources; `occurrences` has
     all of their positions. A connection is a pair of source and output position if the
-    source meets all filters, and a pair of source and target if it meets some.
+    source meets all filters, and pairs of source and target if it meets some.
     """
     filters = occurrences[0].geometry.filters
     targets = degrees.into.size
@@ -384,7 +429,7 @@ def _add_repeated(
     single_pairs = [np.empty(0, np.int64)]  # source × targets + target
     for occurrence in occurrences:
         geometry = occurrence.geometry
-        if geometry.pairing != "diagonal":
+        if geometry.pairing == "dense":
             continue
         reached_outputs = occurrence.reached_outputs()
         source = occurrence.source[reached_outputs.occurrence]
@@ -393,7 +438,8 @@ def _add_repeated(
         output = reached_outputs.output[is_new]
         position = occurrence.position[reached_outputs.occurrence[is_new]]
         channel = position % geometry.channels
-        first_target = output * filters + channel * geometry.multiplier
+        part = channel // geometry.channels_read
+        first_target = output * filters + part * geometry.multiplier
         first_pair = source * targets + first_target
         single_pairs.append(
             np.add.outer(first_pair, np.arange(geometry.multiplier)).ravel(),

@@ -21,7 +21,14 @@ from typing import (
 )
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 from typing_extensions import Annotated, Literal
 
 from snnb.core.errors import InputError
@@ -31,6 +38,8 @@ from snnb.network.geometry import (
     Geometry,
     Shape,
     identity_axis,
+    weights_by_channel,
+    weights_by_filter,
     window_axis,
 )
 
@@ -38,6 +47,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
 Pair = Tuple[Count, Count]
 Kind = TypeVar("Kind", bound="KerasLayer")
+JsonObject = Dict[str, object]
 
 
 class KerasLayer(BaseModel):
@@ -119,6 +129,14 @@ class Layer(KerasLayer):
         """Return the shape of the array of weights in a file."""
         return geometry.kernel_shape[-self.KERNEL_AXES :]
 
+    def read_weights(self, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """Return weights in the shape `geometry.kernel_shape`, given those in a file."""
+        return kernel.reshape(geometry.kernel_shape)
+
+    def store_weights(self, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """Return weights as they are in a file, in the shape `kernel_shape`."""
+        return weights.reshape(self.kernel_shape(geometry))
+
 
 class Weighted(Layer):
     """A layer with a kernel and an optional bias."""
@@ -181,7 +199,6 @@ class Convolution2D(Weighted):
     strides: Pair = (1, 1)
     dilation_rate: Pair = (1, 1)
     padding: Literal["valid", "same"] = "valid"
-    groups: Literal[1] = Field(1, exclude=True)
 
     def _windows(self, shape: Shape) -> Tuple[Axis, Axis, int]:
         return _windows(
@@ -194,14 +211,46 @@ class Convolution2D(Weighted):
 
 
 class Conv2D(Convolution2D):
-    """A convolution: kernel (height, width, channels, filters)."""
+    """A convolution: kernel (height, width, channels, filters).
+
+    In `groups` groups, part g of the filters reads part g of the channels; the kernel
+    has the channels of one group.
+    """
 
     filters: Count
+    groups: Count = 1
+
+    @model_serializer(mode="wrap")
+    def _omit_one_group(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
+        """Leave out one group, which older files do not state."""
+        settings: JsonObject = serialize(self)
+        if self.groups == 1:
+            settings.pop("groups", None)
+        return settings
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
         rows, columns, channels = self._windows(shape)
-        return _image(rows, columns, channels, self.filters, "dense")
+        if channels % self.groups or self.filters % self.groups:
+            fault = f"{channels} channels and {self.filters} filters"
+            raise ValueError(f"{fault} are not divisible into {self.groups} groups")
+        geometry = _image(rows, columns, channels, self.filters, "dense")
+        if self.groups == 1:
+            return geometry
+        return replace(geometry, pairing="grouped", groups=self.groups)
+
+    def kernel_shape(self, geometry: Geometry) -> Shape:
+        """See `Layer`."""
+        taps = geometry.kernel_shape[:2]
+        return (*taps, geometry.channels_read, geometry.filters)
+
+    def read_weights(self, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """See `Layer`."""
+        return weights_by_channel(kernel, self.groups)
+
+    def store_weights(self, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """See `Layer`."""
+        return weights_by_filter(weights, self.groups)
 
 
 class DepthwiseConv2D(Convolution2D):
@@ -213,6 +262,7 @@ class DepthwiseConv2D(Convolution2D):
     KERNEL: ClassVar[Optional[str]] = "depthwise_kernel"
 
     depth_multiplier: Count = 1
+    groups: Literal[1] = Field(1, exclude=True)
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
@@ -288,7 +338,7 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 
 REFUSED = {
     "data_format": "build the model with channels last",
-    "groups": "grouped convolutions are not supported",
+    "groups": "only a Conv2D has groups",
 }
 
 
@@ -447,6 +497,7 @@ class SeparableConv2D(Convolution2D):
 
     filters: Count
     depth_multiplier: Count = 1
+    groups: Literal[1] = Field(1, exclude=True)
 
     def depthwise(self) -> DepthwiseConv2D:
         """Return its first convolution, without a bias."""

@@ -77,8 +77,8 @@ class Projection:
     input: str  # name of the volume
     layer: Layer
     geometry: Geometry
-    # float32, `geometry.kernel_shape` in the order of the file: weights in units of the
-    # threshold; None if they follow from the layer kind
+    # float32, in shape and order of the file: weights in units of the threshold; None
+    # if they follow from the layer kind
     kernel: Optional[np.ndarray] = None
     # Time steps from a spike to its arrival. With a delay the volume may be a later
     # one, or the population's own: a cycle has a delay somewhere
@@ -95,7 +95,12 @@ class Projection:
     def weights(self) -> np.ndarray:
         """Return the weights: float32, shape `geometry.kernel_shape`."""
         assert self.kernel is not None
-        return self.kernel.reshape(self.geometry.kernel_shape)
+        return self.layer.read_weights(self.kernel, self.geometry)
+
+    def replace_weights(self, weights: np.ndarray) -> "Projection":
+        """Return the projection with other weights, in the shape of `weights()`."""
+        kernel = self.layer.store_weights(weights, self.geometry)
+        return replace(self, kernel=kernel.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

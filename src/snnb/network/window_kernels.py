@@ -7,8 +7,9 @@ and 2 taps without dilation and a stride of 2, these are 0 1 2 for j = 0 and 2 3
 j = 1: the composed kernel has 5 taps, and tap 2 has the sum of two products.
 """
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -19,13 +20,14 @@ Pair = Tuple[int, int]  # of rows and columns
 class WindowKernel:
     """The weights of a window, and how it slides over an image."""
 
-    # (row taps, column taps, channels, filters), or, if `is_diagonal`, (row taps,
-    # column taps, channels, filters of a channel): each channel has its own filters
+    # (row taps, column taps, channels, filters that a channel meets)
     weights: np.ndarray
-    is_diagonal: bool
+    is_diagonal: bool  # whether each channel has its own filters
     strides: Pair = (1, 1)
     dilations: Pair = (1, 1)
     before: Pair = (0, 0)  # zeros before the first row and the first column
+    # Groups of channels, each with its own filters; 1 if `is_diagonal`
+    groups: int = 1
 
     @property
     def size(self) -> Pair:
@@ -34,10 +36,16 @@ class WindowKernel:
         return rows, columns
 
     @property
+    def parts(self) -> int:
+        """Number of parts of the channels, each of which has its own filters."""
+        channels: int = self.weights.shape[2]
+        return channels if self.is_diagonal else self.groups
+
+    @property
     def filters(self) -> int:
         """Number of channels of the output."""
-        channels, filters = self.weights.shape[2:]
-        return channels * filters if self.is_diagonal else filters
+        multiplier: int = self.weights.shape[3]
+        return self.parts * multiplier
 
     def span(self, axis: int) -> int:
         """Return the number of positions from the first to the last tap."""
@@ -86,15 +94,21 @@ def place_taps(
     return TapPlaces(offsets // dilation, dilation)
 
 
+def composed_parts(first_kernel: WindowKernel, second_kernel: WindowKernel) -> int:
+    """Return the number of parts of two kernels in sequence.
+
+    Each part consists of parts of both kernels.
+    """
+    return math.gcd(first_kernel.parts, second_kernel.parts)
+
+
 def composed_shape(
     first_kernel: WindowKernel,
     second_kernel: WindowKernel,
 ) -> Tuple[int, int, int, int]:
     """Return the shape of the weights of two kernels in sequence."""
-    channels, filters = first_kernel.weights.shape[2:]
-    outputs = second_kernel.filters
-    if first_kernel.is_diagonal and second_kernel.is_diagonal:
-        outputs = filters * second_kernel.weights.shape[3]
+    channels = first_kernel.weights.shape[2]
+    outputs = second_kernel.filters // composed_parts(first_kernel, second_kernel)
     row_taps = place_taps(first_kernel, second_kernel, 0).taps
     column_taps = place_taps(first_kernel, second_kernel, 1).taps
     return row_taps, column_taps, channels, outputs
@@ -130,7 +144,8 @@ def compose_kernels(
 ) -> WindowKernel:
     """Return the kernel that equals two in sequence, with float64 weights.
 
-    It is diagonal if both are. `is_exact_at_borders` states whether the result also
+    It is diagonal if both are, or if the second one has as many groups as the first one
+    has channels. `is_exact_at_borders` states whether the result also
     holds where the second kernel reads zeros around its input.
     """
     rows = place_taps(first_kernel, second_kernel, 0)
@@ -140,9 +155,13 @@ def compose_kernels(
         taps = np.ix_(rows.places[row], columns.places[column])
         weights[taps] += _compose_tap(first_kernel, second_kernel, row, column)
     row_stride, column_stride = first_kernel.strides
+    parts = composed_parts(first_kernel, second_kernel)
+    has_groups = second_kernel.is_diagonal or second_kernel.groups > 1
+    has_own_filters = parts == first_kernel.weights.shape[2]
+    is_diagonal = first_kernel.is_diagonal and has_groups and has_own_filters
     return WindowKernel(
         weights,
-        first_kernel.is_diagonal and second_kernel.is_diagonal,
+        is_diagonal,
         strides=(
             row_stride * second_kernel.strides[0],
             column_stride * second_kernel.strides[1],
@@ -152,6 +171,7 @@ def compose_kernels(
             first_kernel.before[0] + second_kernel.before[0] * row_stride,
             first_kernel.before[1] + second_kernel.before[1] * column_stride,
         ),
+        groups=1 if is_diagonal else parts,
     )
 
 
@@ -163,11 +183,24 @@ def _compose_tap(
 ) -> np.ndarray:
     """Return the weights of a kernel followed by one tap of the second.
 
-    They are float64, (row taps, column taps, channels, outputs).
+    They are float64, (row taps, column taps, channels, outputs of a channel).
     """
     weights = first_kernel.weights.astype(np.float64, copy=False)
     tap = second_kernel.weights[row, column].astype(np.float64, copy=False)
     channels, filters = weights.shape[2:]
+    if max(first_kernel.groups, second_kernel.groups) > 1:
+        parts = composed_parts(first_kernel, second_kernel)
+        first_parts = np.split(weights, parts, axis=2)
+        second_parts = np.split(tap, parts, axis=0)
+        part_products: List[np.ndarray] = []
+        for first_part, second_part in zip(first_parts, second_parts):
+            first_matrix = fill_between_parts(first_part, first_kernel.parts // parts)
+            second_matrix = fill_between_parts(
+                second_part,
+                second_kernel.parts // parts,
+            )
+            part_products.append(first_matrix @ second_matrix)
+        return np.concatenate(part_products, axis=2)
     if first_kernel.is_diagonal:
         tap = tap.reshape(channels, filters, -1)
     if second_kernel.is_diagonal:
@@ -176,3 +209,22 @@ def _compose_tap(
     if first_kernel.is_diagonal:
         return np.einsum("hwcm,cmg->hwcg", weights, tap)
     return np.asarray(weights @ tap)
+
+
+def fill_between_parts(weights: np.ndarray, parts: int) -> np.ndarray:
+    """Return weights between all channels and all filters, 0 between parts.
+
+    `weights` has the shape (..., channels, filters that a channel meets), the result
+    (..., channels, filters). The weights a, b of two channels in two parts give
+
+        a 0
+        0 b
+    """
+    *taps, channels, multiplier = weights.shape
+    filled = np.zeros((*taps, channels, parts * multiplier), weights.dtype)
+    channels_read = channels // parts
+    for part in range(parts):
+        rows = slice(part * channels_read, (part + 1) * channels_read)
+        columns = slice(part * multiplier, (part + 1) * multiplier)
+        filled[..., rows, columns] = weights[..., rows, :]
+    return filled

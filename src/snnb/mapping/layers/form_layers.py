@@ -3,7 +3,7 @@
 A core has one kernel, which reads the maps of all its sources one after the other along
 the channels, pads on both sides alike, and is square. What a network has in another
 form is filled up with weights of 0: a kernel padded on one side, the other channels of
-a depthwise convolution, a smaller kernel of a sum.
+a depthwise or a grouped convolution, a smaller kernel of a sum.
 """
 
 from contextlib import suppress

@@ -124,7 +124,7 @@ def _thin_grid(
         outgoing += projection.connections
     if len(population.shape) != 3:
         return None
-    if any(connection.geometry.pairing == "dense" for connection in incoming):
+    if any(connection.geometry.pairing != "diagonal" for connection in incoming):
         return None
     if incoming:
         if all(connection.source.name in thin_grids for connection in incoming):

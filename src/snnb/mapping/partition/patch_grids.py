@@ -187,7 +187,7 @@ def _measure_patch(
         row = patch_input.rows[row_count]
         column = patch_input.columns[column_count]
         is_dense = geometry.pairing == "dense"  # all channels share the sources
-        channels_read = geometry.channels if is_dense else 1
+        channels_read = geometry.channels_read
         entries += row.entries * column.entries * channels_read
         sent_spikes = patch_input.spikes
         if sent_spikes is None:
@@ -198,6 +198,12 @@ def _measure_patch(
         if is_dense:
             shared_axons += sources
             spikes_per_chunk += received_spikes
+        elif geometry.pairing == "grouped":
+            # Two groups at the ends of a chunk may be shared with other chunks
+            shared_axons += sources
+            axons += -(-sources // geometry.multiplier)
+            spikes_per_chunk += received_spikes / geometry.groups
+            spikes += received_spikes
         else:
             axons += sources
             spikes += received_spikes

@@ -23,7 +23,7 @@ from snnb.mapping.partition.patch_grids import (
 )
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork
-from snnb.network.geometry import PADDING
+from snnb.network.geometry import PADDING, Geometry
 
 Volume = Tuple[int, int, int]  # rows, columns and channels of a population
 
@@ -311,6 +311,8 @@ def _patches_from_positions(
     geometry = connection.geometry
     if not chunks:
         return np.ones((geometry.rows.size, geometry.columns.size), np.int64)
+    if geometry.pairing == "grouped":
+        return _patches_of_groups(geometry, chunks)
     chunk_counts = Counter(chunk.grid for chunk in chunks)
     patches_by_grid = []
     for row_count, column_count in chunk_counts:
@@ -320,6 +322,29 @@ def _patches_from_positions(
     if geometry.pairing == "dense":  # each channel reaches all chunks
         return np.tensordot(list(chunk_counts.values()), np.array(patches_by_grid), 1)
     return np.max(patches_by_grid, axis=0)  # each channel reaches one chunk
+
+
+def _patches_of_groups(geometry: Geometry, chunks: Sequence[Chunk]) -> np.ndarray:
+    """Return the most patches that a channel reaches by a grouped convolution.
+
+    See `_patches_from_positions`. A channel reaches the chunks with filters of its
+    group.
+    """
+    first_filter = np.arange(geometry.groups) * geometry.multiplier
+    end_filter = first_filter + geometry.multiplier
+    shape = (geometry.groups, geometry.rows.size, geometry.columns.size)
+    group_patches = np.zeros(shape, np.int64)
+    chunk_start = 0
+    for chunk in chunks:
+        chunk_end = chunk_start + chunk.channels
+        row_count, column_count = chunk.grid
+        rows = divide_outputs(geometry.rows, row_count)
+        columns = divide_outputs(geometry.columns, column_count)
+        is_reached = (first_filter < chunk_end) & (end_filter > chunk_start)
+        group_patches[is_reached] += np.outer(rows.reached, columns.reached)
+        chunk_start = chunk_end
+    most_patches: np.ndarray = group_patches.max(axis=0)
+    return most_patches
 
 
 def _volume(network: MappableNetwork, population: GraphPopulation) -> Volume:
@@ -365,7 +390,7 @@ def _has_separate_windows(connection: Connection) -> bool:
     """Whether each source has at most one target, and the input is the source."""
     geometry = connection.geometry
     source = connection.source
-    if geometry.pairing == "dense" or geometry.multiplier != 1:
+    if geometry.pairing != "diagonal" or geometry.multiplier != 1:
         return False
     for axis in (geometry.rows, geometry.columns):
         if np.unique(axis.input).size != axis.input.size:

@@ -42,7 +42,7 @@ class SourceLists:
         read all channels.
     neuron_counts : (neurons,) int64 array
         Number of further sources of a neuron: those over listed edges, and over kernels
-        that read one channel.
+        that read some channels.
     """
 
     def __init__(self, network: MappableNetwork, population: GraphPopulation) -> None:

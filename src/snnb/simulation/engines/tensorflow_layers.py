@@ -44,7 +44,13 @@ def scale(layer: Scale, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 # TensorFlow does not support all strides with dilations: such a convolution is computed
 # with strides of 1 and subsampled.
 def convolve(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Return a convolution."""
+    """Return a convolution, of each group for itself."""
+    if layer.groups > 1:
+        images = tf.split(x, layer.groups, axis=-1)
+        kernels = tf.split(kernel, layer.groups, axis=-1)
+        one_group = layer.model_copy(update={"groups": 1})
+        pairs = zip(images, kernels)
+        return tf.concat([convolve(one_group, *pair) for pair in pairs], axis=-1)
     rows, columns = layer.strides
     padding = layer.padding.upper()
     dilations = layer.dilation_rate

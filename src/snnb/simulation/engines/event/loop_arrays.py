@@ -118,6 +118,7 @@ class Neurons(NamedTuple):
 class WindowTable(NamedTuple):
     """What each window reads, of projections with many filters that read all channels.
 
+    Of a grouped convolution, windows are the parts of windows: see `projection_tables`.
     A row of weights belongs to a tap and a channel; it has the weights of all filters.
     The rows are divided into blocks that fit into the cache. A range is what a window
     reads in a block: units next to each other, whose rows of weights are next to each
@@ -143,6 +144,7 @@ class WindowTable(NamedTuple):
 class RunTable(NamedTuple):
     """Where the spikes of each position arrive, of projections that read all channels.
 
+    Of a grouped convolution, positions are the parts of positions.
     It is for few filters. A run is windows next to each other that have a position in
     common. `projection_tables` has a picture.
     """

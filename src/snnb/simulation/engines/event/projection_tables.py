@@ -9,6 +9,12 @@ row by row. A dense layer is an image of one position, with one window of one ta
 A *triple* is a position, a window and a tap, where the window has this tap on this
 position. All tables list the triples of a projection.
 
+The channels of a position and the filters of a window are divided into *parts*: the
+filters of a part read the channels of the part of the same number. A dense layer and
+most convolutions have one part, a grouped convolution one for each group. The tables by
+window and by position treat a part of a position as a position, and a part of a window
+as a window. The examples have one part.
+
 The example is an image of one row with 4 positions, on which a kernel of 3 taps moves
 by one position, with padding at both ends. The digits are the taps:
 
@@ -41,7 +47,7 @@ row_shift. In the example, with one channel and blocks of two rows:
 Window 1 reads by block 0, with the taps 0 and 1, the positions 0 and 1, and by block 1,
 with tap 2, position 2. Window 3 reads nothing by block 1.
 
-**By position, for filters that read all channels** (`list_runs`). A column of the
+**By position, for filters that read all channels of a part** (`list_runs`). A column of the
 example is where the spikes of a position arrive. A *run* is windows next to each other,
 whose currents are next to each other. The taps of a run are its *pattern*. The weights
 of each pattern are stored in the order of its windows, so that a spike adds one stretch
@@ -55,7 +61,7 @@ of weights to one stretch of currents. In the example, with one filter:
 
 Positions 1 and 2 have the same pattern, whose weights are stored once. A position has
 several runs if its windows are in several rows, or not next to each other, as with a
-dilated kernel.
+dilated kernel, or if there are several parts, whose currents lie between them.
 
 **By position, for filters that read one channel** (`list_arrivals`,
 `list_pooling_windows`). These list the triples one by one, sorted by position. An
@@ -74,7 +80,7 @@ from typing import Any, List, NamedTuple, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
 
-from snnb.network.geometry import PADDING, Axis, Geometry
+from snnb.network.geometry import PADDING, Geometry
 from snnb.network.network import Projection
 from snnb.simulation.engines.engine import Real
 from snnb.simulation.engines.event.loop_arrays import (
@@ -194,7 +200,7 @@ def make_table(
         return fill_form(list_arrivals(geometry, weights))
     is_convolution = geometry.rows.outputs * geometry.columns.outputs > 1
     limit = MAX_RUN_FILTERS if is_convolution else MAX_RUN_DENSE_UNITS
-    if geometry.filters <= limit:
+    if geometry.multiplier <= limit:
         return fill_form(list_runs(geometry, weights))
     return fill_form(list_windows(geometry, weights))
 
@@ -244,12 +250,13 @@ def scale_weights(projection: Projection, amplitude: "np.floating[Any]") -> np.n
 
 
 def list_windows(geometry: Geometry, weights: np.ndarray) -> WindowTable:
-    """List what windows read: by block, window and unit. Filters read all channels.
+    """List what windows read: by block, window and unit.
 
+    A part of a window is a window here; they are numbered by part, then by window.
     `weights` has the shape `geometry.kernel_shape`.
     """
     rows = geometry.rows.taps * geometry.columns.taps * geometry.channels
-    filters = round_up(geometry.filters, VECTOR_SIZE)
+    filters = round_up(geometry.multiplier, VECTOR_SIZE)
     layout = _divide_into_blocks(geometry, weights.itemsize)
     pieces = _list_pieces(geometry, layout)
     # A piece continues the range of the piece before it if its unit is the next one,
@@ -263,16 +270,22 @@ def list_windows(geometry: Geometry, weights: np.ndarray) -> WindowTable:
     )
     first_pieces = take_rows(pieces, start[:-1])
     last_pieces = take_rows(pieces, start[1:] - 1)
-    windows = geometry.rows.outputs * geometry.columns.outputs
+    part_windows = geometry.rows.outputs * geometry.columns.outputs
+    windows = geometry.parts * part_windows
+    part, window = np.divmod(np.arange(windows), part_windows)
+    target = window * geometry.filters + part * geometry.multiplier
     blocks = geometry.rows.taps * layout.blocks_per_kernel_row * layout.slices
     window_of_block = first_pieces.block * windows + first_pieces.window
     return WindowTable(
-        weights=_store_groups(weights.reshape(rows, geometry.filters), GROUP_WIDTHS),
+        weights=_store_groups(
+            weights.reshape(rows, geometry.multiplier),
+            GROUP_WIDTHS,
+        ),
         unit_start=_list_unit_starts(geometry, layout),
         range_start=find_group_starts(window_of_block, blocks * windows).astype(
             np.int32,
         ),
-        target=(np.arange(windows) * geometry.filters).astype(np.int32),
+        target=target.astype(np.int32),
         first_unit=first_pieces.unit.astype(np.int32),
         end_unit=(last_pieces.unit + 1).astype(np.int32),
         row_shift=first_pieces.row_shift.astype(np.int32),
@@ -283,7 +296,7 @@ def list_windows(geometry: Geometry, weights: np.ndarray) -> WindowTable:
 
 def _divide_into_blocks(geometry: Geometry, weight_bytes: int) -> BlockLayout:
     """Choose blocks whose weights, for the widest group, take at most `BLOCK_BYTES`."""
-    channels = geometry.channels
+    channels = geometry.channels_read
     max_rows = max(1, BLOCK_BYTES // (GROUP_WIDTHS[0] * weight_bytes))
     slices = divide_up(channels, max_rows)
     taps = max(1, min(max_rows // channels, geometry.columns.taps))
@@ -297,24 +310,31 @@ def _divide_into_blocks(geometry: Geometry, weight_bytes: int) -> BlockLayout:
 
 def _list_unit_starts(geometry: Geometry, layout: BlockLayout) -> np.ndarray:
     """Return the first neuron of each unit, and the number of neurons: (units + 1,)."""
-    positions = geometry.rows.size * geometry.columns.size
-    position_start = np.arange(positions) * geometry.channels
+    positions = geometry.rows.size * geometry.columns.size * geometry.parts
+    position_start = np.arange(positions) * geometry.channels_read
     unit_start = np.add.outer(position_start, layout.slice_start[:-1])
-    return np.append(unit_start, positions * geometry.channels)
+    return np.append(unit_start, positions * geometry.channels_read)
 
 
 def _list_pieces(geometry: Geometry, layout: BlockLayout) -> Pieces:
-    """Make a piece of each triple and slice; sort by block, window and unit."""
+    """Make a piece of each triple, part and slice; sort by block, window and unit.
+
+    See `list_windows` for the numbers of windows.
+    """
     triples = list_triples(geometry)
     row_tap, column_tap = np.divmod(triples.tap, geometry.columns.taps)
     tap_block = row_tap * layout.blocks_per_kernel_row + column_tap // layout.taps
     row_shift = (triples.tap - triples.position) * geometry.channels
-    slice_ = np.arange(layout.slices)
+    slices = layout.slices
+    # The slices of all parts of a position, one after the other
+    part, slice_ = np.divmod(np.arange(geometry.parts * slices), slices)
+    windows = geometry.rows.outputs * geometry.columns.outputs
+    first_unit = triples.position * geometry.parts * slices
     pieces = Pieces(
-        block=np.add.outer(tap_block * layout.slices, slice_).ravel(),
-        window=np.repeat(triples.window, layout.slices),
-        unit=np.add.outer(triples.position * layout.slices, slice_).ravel(),
-        row_shift=np.repeat(row_shift, layout.slices),
+        block=np.add.outer(tap_block * slices, slice_).ravel(),
+        window=np.add.outer(triples.window, part * windows).ravel(),
+        unit=np.add.outer(first_unit, part * slices + slice_).ravel(),
+        row_shift=np.repeat(row_shift, geometry.parts * slices),
     )
     return take_rows(pieces, np.lexsort((pieces.unit, pieces.window, pieces.block)))
 
@@ -351,18 +371,19 @@ def divide_filters(filters: int, widths: Sequence[int]) -> List[Tuple[int, int]]
 
 
 def list_runs(geometry: Geometry, weights: np.ndarray) -> RunTable:
-    """List where spikes arrive: by position and target. Filters read all channels.
+    """List where spikes arrive: by position and target.
 
-    `weights` has the shape `geometry.kernel_shape`.
+    A part of a position is a position here. `weights` has the shape
+    `geometry.kernel_shape`.
     """
-    positions = geometry.rows.size * geometry.columns.size
-    line_runs, patterns = _list_line_runs(geometry.columns)
+    positions = geometry.rows.size * geometry.columns.size * geometry.parts
+    line_runs, patterns = _list_line_runs(geometry)
     layout = _lay_out_patterns(geometry, patterns)
     runs = _cut_runs(_list_image_runs(geometry, line_runs, layout))
     runs = take_rows(runs, np.lexsort((runs.target, runs.position)))
     return RunTable(
         weights=_store_patterns(geometry, weights, patterns, layout),
-        position_start=np.arange(positions + 1) * geometry.channels,
+        position_start=np.arange(positions + 1) * geometry.channels_read,
         run_start=find_group_starts(runs.position, positions).astype(np.int32),
         target=runs.target.astype(np.int32),
         weight_start=runs.weight_start,
@@ -371,9 +392,15 @@ def list_runs(geometry: Geometry, weights: np.ndarray) -> RunTable:
     )
 
 
-def _list_line_runs(columns: Axis) -> Tuple[LineRuns, List[Pattern]]:
-    """List the runs along a row of the image, and the patterns that occur in them."""
+def _list_line_runs(geometry: Geometry) -> Tuple[LineRuns, List[Pattern]]:
+    """List the runs along a row of the image, and the patterns that occur in them.
+
+    With several parts, windows of the same part are not next to each other.
+    """
+    columns = geometry.columns
     continues_run = (np.diff(columns.input) == 0) & (np.diff(columns.output) == 1)
+    if geometry.parts > 1:
+        continues_run[:] = False
     start = find_stretch_starts(continues_run, len(columns.input))
     run_patterns: List[Pattern] = []
     for begin, end in zip(start[:-1], start[1:]):
@@ -391,7 +418,7 @@ def _list_line_runs(columns: Axis) -> Tuple[LineRuns, List[Pattern]]:
 def _lay_out_patterns(geometry: Geometry, patterns: List[Pattern]) -> PatternLayout:
     """Decide where the weights of each pattern are stored: one after the other."""
     taps = np.array([len(pattern) for pattern in patterns], np.int64)
-    vectors = divide_up(taps * geometry.filters, VECTOR_SIZE)
+    vectors = divide_up(taps * geometry.multiplier, VECTOR_SIZE)
     size = vectors * VECTOR_SIZE * geometry.channels
     return PatternLayout(
         vectors=vectors,
@@ -408,7 +435,7 @@ def _store_patterns(
 ) -> np.ndarray:
     """Store the weights as the layout states; the result is flat and aligned."""
     channels = geometry.channels
-    filters = geometry.filters
+    filters = geometry.multiplier
     kernel_rows = geometry.rows.taps
     pattern_weights = zeros((kernel_rows, layout.kernel_row_size), weights.dtype.type)
     for pattern, vectors, start in zip(patterns, layout.vectors, layout.start):
@@ -426,7 +453,10 @@ def _list_image_runs(
     line_runs: LineRuns,
     layout: PatternLayout,
 ) -> ImageRuns:
-    """Combine each triple of the rows with each run along a row; runs may be long."""
+    """Combine each triple of the rows with each run along a row, for each part.
+
+    Runs may be long.
+    """
     rows = geometry.rows
     columns = geometry.columns
     position = np.add.outer(rows.input * columns.size, line_runs.position).ravel()
@@ -436,13 +466,16 @@ def _list_image_runs(
     vectors = np.tile(layout.vectors[line_runs.pattern], len(rows.input))
     weight_stride = vectors * VECTOR_SIZE
     first_neuron = position * geometry.channels
+    parts = geometry.parts
+    part = np.arange(parts)
+    first_target = window * geometry.filters
     return ImageRuns(
-        position=position,
-        target=window * geometry.filters,
+        position=np.add.outer(position * parts, part).ravel(),
+        target=np.add.outer(first_target, part * geometry.multiplier).ravel(),
         # So that the weights of neuron i begin at weight_start + i × weight_stride
-        weight_start=start - first_neuron * weight_stride,
-        weight_stride=weight_stride,
-        vectors=vectors,
+        weight_start=np.repeat(start - first_neuron * weight_stride, parts),
+        weight_stride=np.repeat(weight_stride, parts),
+        vectors=np.repeat(vectors, parts),
     )
 
 

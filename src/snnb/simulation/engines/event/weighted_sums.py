@@ -1,5 +1,7 @@
 """Currents of values that all neurons have at once: constant input, spike counts."""
 
+import math
+from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Set, Union
 
 import numpy as np
@@ -11,6 +13,7 @@ from snnb.simulation.engines.engine import Real
 from snnb.simulation.engines.event import compiled_loops
 from snnb.simulation.engines.event.loop_arrays import (
     WORD_SIZE,
+    DenseTapTable,
     round_up,
     zeros,
 )
@@ -51,7 +54,50 @@ class ChannelSum:
         self._loop(values, self.taps, currents)
 
 
-ProjectionSum = Union[DenseSum, ChannelSum]
+class GroupedSum:
+    """Adds the currents of a grouped convolution of values, group by group."""
+
+    def __init__(self, projection: Projection, weights: np.ndarray) -> None:
+        """Prepare the projection; `weights` has the shape `geometry.kernel_shape`."""
+        self.source = projection.input
+        self._geometry = projection.geometry
+        group_geometry = replace(
+            self._geometry,
+            pairing="dense",
+            channels=self._geometry.channels_read,
+            filters=self._geometry.multiplier,
+            groups=1,
+        )
+        self._taps: List[DenseTapTable] = []
+        for group_weights in np.split(weights, self._geometry.groups, axis=2):
+            self._taps.append(list_dense_taps(group_geometry, group_weights))
+        self._loop = typed_once(compiled_loops.add_dense_values)
+
+    def add_currents(self, values: np.ndarray, currents: np.ndarray) -> None:
+        """Add to `currents` those of `values`, of the volume `source`."""
+        rows, columns, channels = self._geometry.input_volume
+        inputs = rows * columns * channels
+        outputs = math.prod(self._geometry.output_volume)
+        channels_read = self._geometry.channels_read
+        multiplier = self._geometry.multiplier
+        samples = len(values)
+        image_shape = (samples, -1, self._geometry.groups, channels_read)
+        images = values[:, :inputs].reshape(image_shape)
+        maps_shape = (samples, -1, self._geometry.groups, multiplier)
+        maps = currents[:, :outputs].reshape(maps_shape)
+        group_size = outputs // self._geometry.groups
+        group_currents = zeros((samples, group_size + WORD_SIZE), currents.dtype.type)
+        for group, taps in enumerate(self._taps):
+            group_values = np.ascontiguousarray(images[:, :, group])
+            group_maps = maps[:, :, group]
+            group_currents[:, :group_size] = group_maps.reshape(samples, group_size)
+            self._loop(group_values.reshape(samples, -1), taps, group_currents)
+            sums = group_currents[:, :group_size].reshape(group_maps.shape)
+            maps[:, :, group] = sums
+        currents[:, :outputs] = maps.reshape(samples, outputs)
+
+
+ProjectionSum = Union[DenseSum, GroupedSum, ChannelSum]
 
 
 class WeightedSums:
@@ -87,6 +133,8 @@ class WeightedSums:
             weights = projection.weights().astype(self._real)
         if geometry.pairing == "diagonal":
             return ChannelSum(projection, weights)
+        if geometry.pairing == "grouped":
+            return GroupedSum(projection, weights)
         return DenseSum(projection, weights)
 
     def sum_currents(
@@ -124,6 +172,7 @@ class WeightedSums:
         """
         (projection_sum,) = self._sums[population.name]
         inputs = self._read_values(projection_sum.source, values, samples)
+        assert isinstance(projection_sum, ChannelSum)
         taps = projection_sum.taps
         windows = len(taps.first_input)
         channel = np.arange(taps.filters)
