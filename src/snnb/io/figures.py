@@ -3,7 +3,7 @@
 import itertools
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, List, Sequence, Union
+from typing import BinaryIO, List, Optional, Sequence, Union
 
 import matplotlib
 import matplotlib.figure
@@ -11,9 +11,9 @@ import matplotlib.style
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import LogFormatter
 from matplotlib.transforms import Bbox
 
@@ -173,45 +173,57 @@ def label_points(
     names: Sequence[str],
     colours: Sequence[str],
 ) -> None:
-    """Name points by labels that do not overlap; a line joins a point and a label farther away.
+    """Name points by labels that do not overlap.
 
-    A point whose labels would all overlap others, or leave the axes, has none. Limits
-    and scales of the axes are final, and nothing that changes the layout of the figure
-    is drawn later.
+    A line joins a point and a label farther away. A point whose labels would all
+    overlap others, or leave the axes, has none. Limits and scales of the axes are
+    final, and nothing that changes the layout of the figure is drawn later.
     """
     axes.figure.tight_layout()
-    renderer, size = (
-        FigureCanvasAgg(axes.figure).get_renderer(),
-        axes.figure.dpi * MARKER / 72,
-    )
-    inside = axes.get_window_extent(renderer)
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    marker_size = axes.figure.dpi * MARKER / 72
     places = axes.transData.transform(np.stack([x, y], axis=1)) if len(names) else []
-    label_boxes = [
-        Bbox.from_bounds(*(place - size / 2), size, size) for place in places
-    ]
+    boxes = []  # of the markers, and of the labels so far
+    for place in places:
+        corner = place - marker_size / 2
+        boxes.append(Bbox.from_bounds(*corner, marker_size, marker_size))
     line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": MARKER / 2}
     style = {"fontsize": "x-small", "verticalalignment": "center", "in_layout": False}
-    above = [LINE * (row + 0.5) for row in range(ROWS)]
     for name, where, colour in zip(names, zip(x, y), colours):
-        arrow = {**line, "color": colour}
         label = axes.annotate(
             name,
             where,
             (0, 0),
             color=colour,
             textcoords="offset points",
-            arrowprops=arrow,
+            arrowprops={**line, "color": colour},
             **style,
         )
-        for height, sign, side in itertools.product(above, (1, -1), (1, -1)):
-            label.set_position((side * MARKER, sign * height))
-            label.set_horizontalalignment("left" if side > 0 else "right")
-            label.update_positions(renderer)
-            box = Text.get_window_extent(label, renderer)
-            within = all(inside.contains(*corner) for corner in box.corners())
-            if within and not any(box.overlaps(label_box) for label_box in label_boxes):
-                label.arrow_patch.set_visible(height > LINE)
-                label_boxes.append(box)
-                break
-        else:
+        box = _place_label(label, boxes, renderer)
+        if box is None:
             label.remove()
+        else:
+            boxes.append(box)
+
+
+def _place_label(
+    label: Annotation,
+    boxes: Sequence[Bbox],
+    renderer: RendererAgg,
+) -> Optional[Bbox]:
+    """Move a label to the nearest place beside its point where it overlaps no box.
+
+    Return its own box; None if there is no such place inside the axes.
+    """
+    axes_box = label.axes.get_window_extent(renderer)
+    heights = [LINE * (row + 0.5) for row in range(ROWS)]
+    for height, sign, side in itertools.product(heights, (1, -1), (1, -1)):
+        label.set_position((side * MARKER, sign * height))
+        label.set_horizontalalignment("left" if side > 0 else "right")
+        label.update_positions(renderer)
+        box = Text.get_window_extent(label, renderer)
+        is_inside = all(axes_box.contains(*corner) for corner in box.corners())
+        if is_inside and not any(box.overlaps(other_box) for other_box in boxes):
+            label.arrow_patch.set_visible(height > LINE)
+            return box
+    return None

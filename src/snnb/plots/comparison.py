@@ -12,6 +12,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.transforms import ScaledTranslation
 
 from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, styled
@@ -144,21 +145,21 @@ def plot_sweep(
     bars = _error_bars(lines, values, intervals)
     colours = _colours(len(lines.names))
     middle = (len(lines.names) - 1) / 2
+    line_style = "-" if _are_numbers(lines.x_values) else ""
+    style = {"marker": "o", "markersize": 4, "linestyle": line_style}
     for i, (name, colour) in enumerate(zip(lines.names, colours)):
-        style = {
-            "color": colour,
-            "marker": "o",
-            "markersize": 4,
-            "label": plain(name, 60),
-            "linestyle": "-" if _are_numbers(lines.x_values) else "",
-        }
         mean = values[i].mean(axis=0)
-        line = plot.errorbar(x, mean, bars[i], elinewidth=1, capsize=2.5, **style)
-        offset = APART * (i - middle) / POINTS_PER_INCH
-        shift = ScaledTranslation(offset, 0, figure.dpi_scale_trans)
-        # Not in the call: since matplotlib 3.8 the limits then ignore the points.
-        for artist in line.get_children():
-            artist.set_transform(plot.transData + shift)
+        line = plot.errorbar(
+            x,
+            mean,
+            bars[i],
+            elinewidth=1,
+            capsize=2.5,
+            color=colour,
+            label=plain(name, 60),
+            **style,
+        )
+        _shift(line, plot, APART * (i - middle))
         if lines.has_seeds:
             low = values[i].min(axis=0)
             high = values[i].max(axis=0)
@@ -179,6 +180,16 @@ def plot_sweep(
     if lines.has_several:
         _draw_legend(plot, legend_columns)
     return figure
+
+
+def _shift(line: ErrorbarContainer, plot: Axes, points: float) -> None:
+    """Move a line with its markers and bars to the right by a number of points."""
+    dpi_scale = plot.figure.dpi_scale_trans
+    shift = ScaledTranslation(points / POINTS_PER_INCH, 0, dpi_scale)
+    # Not in the call of `errorbar`: since matplotlib 3.8 the limits then ignore the
+    # points.
+    for artist in line.get_children():
+        artist.set_transform(plot.transData + shift)
 
 
 def _error_bars(
@@ -323,13 +334,16 @@ def plot_chips(
     colour_by_chip = {chip: HUES[i % len(HUES)] for i, chip in enumerate(chips)}
     for chip, colour in colour_by_chip.items():
         on_chip = [i for i, point in enumerate(points) if point.chip == chip]
-        chip_label = plain(chip)
-        fill = "full"
-        if points[on_chip[0]].network_only:
-            chip_label += " (network only)"
-            fill = "none"
-        style = {"color": colour, "markersize": 5, "fillstyle": fill}
-        plot.plot(energy[on_chip], quality[on_chip], "o", label=chip_label, **style)
+        is_hollow = points[on_chip[0]].network_only
+        plot.plot(
+            energy[on_chip],
+            quality[on_chip],
+            "o",
+            label=plain(chip) + (" (network only)" if is_hollow else ""),
+            color=colour,
+            markersize=5,
+            fillstyle="none" if is_hollow else "full",
+        )
     if points and energy.min() > 0:
         plot.set_xscale("log")
     _label_axes(plot, "energy per sample (pJ)", label, legend_columns)

@@ -84,27 +84,37 @@ def plot_mapping(mapping: Mapping) -> Figure:
     axes, legend = figure.subplots(2, 1, gridspec_kw=ratios)
     _show(axes, _layers_raster(mapping, view), view)
     if _pixels(view) >= LAYERS_PIXELS:
-        columns = view.x + np.arange(view.width + 1) - 0.5
-        rows = view.y + np.arange(view.height + 1) - 0.5
-        axes.vlines(columns, rows[0], rows[-1], color="white", linewidth=1)
-        axes.hlines(rows, columns[0], columns[-1], color="white", linewidth=1)
+        _draw_borders(axes, view)
     title = _title("layers", mapping, view, "cores", mapping.hardware.mesh)
     axes.set_title(title)
     unavailable = np.array(mapping.hardware.unavailable or (), np.int64).reshape(-1, 2)
     _mark(axes, view, ports, PORT, "input port")
     _mark(axes, view, unavailable, LOST_CORE, "unavailable core")
     _show_marks(axes)
-    colours = layer_colours(len(names))[:, None]
-    extent = (0, 1, len(names) - 0.5, -0.5)
+    _draw_layers(legend, len(names), legend_height)
+    figure.tight_layout()  # gives the legend its height
+    label_rows(legend, np.arange(len(names)), names)
+    return figure
+
+
+def _draw_borders(axes: Axes, view: Area) -> None:
+    """Draw lines between the cores."""
+    columns = view.x + np.arange(view.width + 1) - 0.5
+    rows = view.y + np.arange(view.height + 1) - 0.5
+    axes.vlines(columns, rows[0], rows[-1], color="white", linewidth=1)
+    axes.hlines(rows, columns[0], columns[-1], color="white", linewidth=1)
+
+
+def _draw_layers(legend: Axes, layers: int, height: float) -> None:
+    """Draw the colours of layers below each other, as a bar of a height in inches."""
+    colours = layer_colours(layers)[:, None]
+    extent = (0, 1, layers - 0.5, -0.5)
     legend.imshow(colours, aspect="auto", extent=extent)
-    legend.set_box_aspect(legend_height / BAR)
+    legend.set_box_aspect(height / BAR)
     legend.set_anchor("W")
     legend.yaxis.tick_right()
     legend.spines[:].set_visible(False)
     legend.set_xticks([])
-    figure.tight_layout()  # gives the legend its height
-    label_rows(legend, np.arange(len(names)), names)
-    return figure
 
 
 @styled
@@ -121,11 +131,11 @@ def plot_traffic(mapping: Mapping) -> Figure:
     loads = _loads(mapping, view)
     core_scale = _scale(loads.cores)
     link_scale = _scale(np.append(loads.across, loads.along))
-    raster, margin = _lattice(loads, core_scale, link_scale)
     heights = (_height(view), 0.1, 0.1)
     figure = Figure(figsize=(WIDTH, sum(heights) + 2.2))
     ratios = {"height_ratios": heights}
     axes, upper, lower = figure.subplots(3, 1, gridspec_kw=ratios)
+    raster, margin = _lattice(loads, core_scale, link_scale)
     _show(axes, raster, view, margin)
     nodes = "cores"
     core_label = "into and out of a core"
@@ -134,15 +144,20 @@ def plot_traffic(mapping: Mapping) -> Figure:
         core_label = "into and out of the cores of a tile"
     axes.set_title(_title("spikes a sample", mapping, view, nodes, hardware.routers))
     _mark(axes, view, ports, PORT, "input port")
-    step = mapping.cost.step
-    if step is not None and step.busiest_link is not None:
-        x, y = zip(*step.busiest_link)
-        axes.plot(x, y, color=BUSIEST, linewidth=2, marker=".", label="busiest link")
+    _draw_busiest_link(axes, mapping)
     _show_marks(axes)
     _draw_scale(figure, upper, ScalarMappable(core_scale, LOADS), core_label)
     link_colours = ScalarMappable(link_scale, LINKS)
     _draw_scale(figure, lower, link_colours, "over a link, both ways")
     return figure
+
+
+def _draw_busiest_link(axes: Axes, mapping: Mapping) -> None:
+    """Draw the busiest link of a time step as a line, if it is known."""
+    step = mapping.cost.step
+    if step is not None and step.busiest_link is not None:
+        x, y = zip(*step.busiest_link)
+        axes.plot(x, y, color=BUSIEST, linewidth=2, marker=".", label="busiest link")
 
 
 def _scale(loads: np.ndarray) -> Normalize:
@@ -221,19 +236,9 @@ def plot_layers(cost: LayerCost) -> Figure:
     layers = cost.layers
     labels = [plain(f"{layer.name}, core {layer.core}") for layer in layers]
     rows = np.arange(len(labels))
-    cores = cost.hardware.cores
     figure = Figure(figsize=(7, (1.2 + 0.3 * len(labels)) * 3))
     memory, spikes, operations = figure.subplots(3, 1)
-    for number, name in enumerate(MEMORIES):
-        percent = []
-        for layer in layers:
-            capacity = getattr(cores[layer.core], name)
-            percent.append(100 * getattr(layer, name) / capacity)
-        memory.barh(rows + (number - 1) * 0.27, percent, 0.25, label=name)
-    memory.axvline(100, color="grey", linewidth=0.8)
-    title = f"memory of the cores of {cost.hardware.name}"
-    memory.set(title=title, xlabel="% of the core")
-    memory.legend()
+    _draw_memories(memory, cost)
     spikes_in = [layer.spikes_in for layer in layers]
     spikes_out = [layer.spikes_out for layer in layers]
     spikes.barh(rows - 0.2, spikes_in, 0.35, label="received")
@@ -248,6 +253,21 @@ def plot_layers(cost: LayerCost) -> Figure:
         axes.invert_yaxis()
     figure.tight_layout()
     return figure
+
+
+def _draw_memories(axes: Axes, cost: LayerCost) -> None:
+    """Draw a bar for each layer and memory: its share of the memory of the core."""
+    rows = np.arange(len(cost.layers))
+    for number, name in enumerate(MEMORIES):
+        percent = []
+        for layer in cost.layers:
+            capacity = getattr(cost.hardware.cores[layer.core], name)
+            percent.append(100 * getattr(layer, name) / capacity)
+        axes.barh(rows + (number - 1) * 0.27, percent, 0.25, label=name)
+    axes.axvline(100, color="grey", linewidth=0.8)
+    title = f"memory of the cores of {cost.hardware.name}"
+    axes.set(title=title, xlabel="% of the core")
+    axes.legend()
 
 
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> Area:

@@ -39,13 +39,7 @@ def plot_confusion(cells: Sequence[Cell], names: Sequence[str]) -> Figure:
     classes = len(names)
     classes_per_pixel = max(1, -(-classes // MOST_PIXELS))
     pixels = max(1, -(-classes // classes_per_pixel))
-    # Correct and wrong guesses; the last column has the guesses of `NO_SPIKE`.
-    counts = np.zeros((2, pixels, pixels + 1))
-    for true_class, guess, samples in cells:
-        is_wrong = int(true_class != guess)
-        row = true_class // classes_per_pixel
-        column = pixels if guess == NO_SPIKE else guess // classes_per_pixel
-        counts[is_wrong, row, column] += samples
+    counts = _count_guesses(cells, pixels, classes_per_pixel)
     figure = Figure(figsize=(5.2, 4.8))
     axes = figure.subplots()
     height = pixels * classes_per_pixel
@@ -64,6 +58,22 @@ def plot_confusion(cells: Sequence[Cell], names: Sequence[str]) -> Figure:
     axes.set_xlabel("prediction (last column: no spike)")
     axes.set_ylabel("class")
     return figure
+
+
+def _count_guesses(
+    cells: Sequence[Cell], pixels: int, classes_per_pixel: int
+) -> np.ndarray:
+    """Return the numbers of correct and of wrong guesses in each pixel.
+
+    Float, shape (2, pixels, pixels + 1); the last column has the guesses of `NO_SPIKE`.
+    """
+    counts = np.zeros((2, pixels, pixels + 1))
+    for true_class, guess, samples in cells:
+        is_wrong = int(true_class != guess)
+        row = true_class // classes_per_pixel
+        column = pixels if guess == NO_SPIKE else guess // classes_per_pixel
+        counts[is_wrong, row, column] += samples
+    return counts
 
 
 def _write_counts(
@@ -126,6 +136,28 @@ def plot_input(sample: InputSteps, duration: int) -> Figure:
     positions = math.prod(sample.shape) // polarities
     rows = min(positions, MOST_PIXELS)
     columns = min(duration, MOST_PIXELS)
+    counts = _sum_input(sample, duration, polarities, (rows, columns))
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    extent = (0, duration, positions, 0)
+    axes.imshow(_raster(counts), extent=extent, aspect="auto", interpolation="none")
+    axes.set_xlabel("time step")
+    axes.set_ylabel("position")
+    return figure
+
+
+def _sum_input(
+    sample: InputSteps,
+    duration: int,
+    polarities: int,
+    shape: Tuple[int, int],
+) -> np.ndarray:
+    """Return the sums of absolute values in each pixel, float (2, rows, columns).
+
+    First those in blue, then those in red. `shape` are the rows and columns.
+    """
+    rows, columns = shape
+    positions = math.prod(sample.shape) // polarities
     in_figure = sample.step < duration
     step = sample.step[in_figure].astype(np.float64)
     neuron = sample.neuron[in_figure].astype(np.float64)
@@ -134,15 +166,9 @@ def plot_input(sample: InputSteps, duration: int) -> Figure:
     row = neuron // polarities * rows // positions
     column = step * columns // duration
     place = (is_red.astype(int), row.astype(int), column.astype(int))
-    counts = np.zeros((2, rows, columns))
-    np.add.at(counts, place, np.abs(value))
-    figure = Figure(figsize=(6, 4))
-    axes = figure.subplots()
-    extent = (0, duration, positions, 0)
-    axes.imshow(_raster(counts), extent=extent, aspect="auto", interpolation="none")
-    axes.set_xlabel("time step")
-    axes.set_ylabel("position")
-    return figure
+    sums = np.zeros((2, rows, columns))
+    np.add.at(sums, place, np.abs(value))
+    return sums
 
 
 def _raster(counts: np.ndarray) -> np.ndarray:

@@ -150,11 +150,8 @@ def plot_raster(
     middles: List[float] = []
     labels: List[str] = []
     for volume in volumes:
-        _, neuron, step = sample_spikes[volume.name].T
         stride = -(-volume.size // rows_per_volume)
-        in_raster = neuron % stride == 0
-        row = bottom + neuron[in_raster] // stride
-        axes.plot(step[in_raster], row, "s", markersize=1.5, markeredgewidth=0)
+        _draw_spikes(axes, sample_spikes[volume.name], bottom, stride)
         height = -(-volume.size // stride)
         middles.append(bottom + height / 2)
         label = volume.name
@@ -167,3 +164,14 @@ def plot_raster(
     axes.set_xlabel("time step")
     label_rows(axes, np.array(middles), labels)
     return figure
+
+
+def _draw_spikes(axes: Axes, table: np.ndarray, bottom: int, stride: int) -> None:
+    """Draw the spikes of one in `stride` neurons, from the row `bottom` upward.
+
+    `table` has rows of sample, neuron, step.
+    """
+    _, neuron, step = table.T
+    in_raster = neuron % stride == 0
+    row = bottom + neuron[in_raster] // stride
+    axes.plot(step[in_raster], row, "s", markersize=1.5, markeredgewidth=0)
