@@ -8,7 +8,7 @@ The training set may be missing.
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
@@ -68,67 +68,74 @@ def load(place: Path) -> LoadedDataset:
         if missing_names:
             raise DamagedError(place, f"has no array {missing_names[0]}")
     has_training_set = "x_train" in arrays
-    names = [name for name in ("x_train", "x_test") if name in arrays]
-    floats = arrays["x_test"].dtype.kind == "f"
-    if not all(
-        arrays[name].dtype.kind == "f" if floats else arrays[name].dtype == np.uint8
-        for name in names
-    ):
-        raise InputError(
-            f"{place}: "
-            f"{' and '.join(f'{name} is {arrays[name].dtype}' for name in names)}: "
-            "write uint8, where 255 is a pixel of 1, or float32, which the model "
-            "reads as it is.",
-        )
+    _check_types(place, arrays)
+    image_shape = arrays["x_train" if has_training_set else "x_test"].shape[1:]
     parts: Dict[str, ArraySamples] = {}
     for part in ("train", "test") if has_training_set else ("test",):
-        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if (
-            images.ndim not in (3, 4)
-            or images.shape[1:]
-            != arrays["x_train" if has_training_set else "x_test"].shape[1:]
-        ):
-            raise InputError(
-                f"{place}: x_{part} has the shape {images.shape}; write (samples, "
-                "height, width, channels), or without channels for grey images, with "
-                "the same size in both parts.",
-            )
-        if (
-            labels.dtype.kind not in "iu"
-            or labels.size != len(images)
-            or labels.shape[1:] not in ((), (1,))
-        ):
-            raise InputError(
-                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write "
-                f"one integer for each of the {len(images)} samples of x_{part}.",
-            )
-        classes = (
-            np.unique(arrays["y_train"]).size
-            if has_training_set
-            else min(1 + int(labels.max(initial=0)), MOST_CLASSES)
-        )
-        remedy = (
-            f"y_train has {classes} classes"
-            if has_training_set
-            else f"at most {MOST_CLASSES:,} classes are possible"
-        )
+        images = arrays[f"x_{part}"]
+        labels = arrays[f"y_{part}"]
+        _check_shapes(place, part, images, labels, image_shape)
+        if has_training_set:
+            classes = np.unique(arrays["y_train"]).size
+            remedy = f"y_train has {classes} classes"
+        else:
+            classes = min(1 + int(labels.max(initial=0)), MOST_CLASSES)
+            remedy = f"at most {MOST_CLASSES:,} classes are possible"
         numbers = class_numbers(labels.ravel(), classes, f"{place}: y_{part}", remedy)
         parts[part] = ArraySamples(
             numbers,
             images if images.ndim == 4 else images[..., np.newaxis],
         )
-    names = [str(number) for number in range(classes)]
     # Without a training set the folder, so that one that is added makes the prepared
     # arrays stale.
     sources = _files(place) if has_training_set else [place]
     return LoadedDataset(
-        names,
+        [str(number) for number in range(classes)],
         parts.get("train"),
         parts["test"],
         SPEC.version,
         sources,
-        dtype="float32" if floats else "uint8",
+        dtype="float32" if arrays["x_test"].dtype.kind == "f" else "uint8",
     )
+
+
+def _check_types(place: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise `InputError` unless the images of both parts are uint8, or of floats."""
+    names = [name for name in ("x_train", "x_test") if name in arrays]
+    dtypes = [arrays[name].dtype for name in names]
+    are_floats = all(dtype.kind == "f" for dtype in dtypes)
+    are_bytes = all(dtype == np.uint8 for dtype in dtypes)
+    if not are_floats and not are_bytes:
+        types = [f"{name} is {dtype}" for name, dtype in zip(names, dtypes)]
+        raise InputError(
+            f"{place}: {' and '.join(types)}: write uint8, where 255 is a pixel of 1, "
+            "or float32, which the model reads as it is.",
+        )
+
+
+def _check_shapes(
+    place: Path,
+    part: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    image_shape: Tuple[int, ...],
+) -> None:
+    """Raise `InputError` unless a part has images of a shape, with a label for each."""
+    if images.ndim not in (3, 4) or images.shape[1:] != image_shape:
+        raise InputError(
+            f"{place}: x_{part} has the shape {images.shape}; write (samples, "
+            "height, width, channels), or without channels for grey images, with "
+            "the same size in both parts.",
+        )
+    if (
+        labels.dtype.kind not in "iu"
+        or labels.size != len(images)
+        or labels.shape[1:] not in ((), (1,))
+    ):
+        raise InputError(
+            f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write "
+            f"one integer for each of the {len(images)} samples of x_{part}.",
+        )
 
 
 def _missing(names: Set[str]) -> List[str]:

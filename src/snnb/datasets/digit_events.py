@@ -52,19 +52,9 @@ class MovingDigits:
         The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12
         ticks, drawn for each digit.
         """
-        ticks = int(self._random(position).integers(TICKS[0], TICKS[1] + 1))
-        path = [np.array(CORNERS[0])[np.newaxis] * UNIT]
-        for start, end in zip(np.array(CORNERS), np.array(CORNERS[1:])):
-            path.append(
-                start * UNIT
-                + np.arange(1, ticks + 1)[:, np.newaxis]
-                * (end - start)
-                * UNIT
-                // ticks,
-            )
-        (row, column), (row_part, column_part) = (
-            part.T for part in np.divmod(np.concatenate(path), UNIT)
-        )
+        place = self._path(position)
+        row, column = (place // UNIT).T
+        row_part, column_part = (place % UNIT).T
         margin = max(max(corner) for corner in CORNERS) + 1
         image = np.pad(self.images[position].astype(np.int64), margin)
         seen = np.zeros((len(row), *SENSOR[:2]), np.int64)
@@ -75,6 +65,19 @@ class MovingDigits:
                 weight = (row_weight * column_weight)[:, np.newaxis, np.newaxis]
                 seen += weight * image[rows[:, :, np.newaxis], columns[:, np.newaxis]]
         return seen
+
+    def _path(self, position: int) -> np.ndarray:
+        """Return where the sensor looks at the end of each tick, in UNITs of a pixel.
+
+        Row and column, int64 (ticks + 1, 2), the first before the first tick.
+        """
+        ticks = int(self._random(position).integers(TICKS[0], TICKS[1] + 1))
+        tick = np.arange(1, ticks + 1)[:, np.newaxis]
+        corners = np.array(CORNERS) * UNIT
+        path = [corners[:1]]
+        for start, end in zip(corners, corners[1:]):
+            path.append(start + tick * (end - start) // ticks)
+        return np.concatenate(path)
 
     def events(self, position: int) -> Events:
         """Return the events of a digit, each at a random time of the tick in which it arises."""

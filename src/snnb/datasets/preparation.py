@@ -347,6 +347,17 @@ def _write_pictures(
     images_path = target / "x_test.npy"
     _write_scaled(test_path, images_path, test_positions, scale, counter, "test")
     _write_one_hot(target / "y_test.npz", labels["test"], len(data.class_names))
+    splits = _describe_splits(labels, values, data, settings)
+    return Contents(labels, splits, [*warnings, *_pixel_warnings(values, scale)])
+
+
+def _describe_splits(
+    labels: Mapping[str, np.ndarray],
+    values: Mapping[str, Range],
+    data: LoadedDataset,
+    settings: PreparationSettings,
+) -> Dict[str, PreparedSplit]:
+    """Return the description of each part, with the range of its values if known."""
     splits = {}
     for part, part_labels in labels.items():
         dtype = "float32" if part == "norm" else data.dtype
@@ -354,7 +365,7 @@ def _write_pictures(
         if part in values:
             split = split.model_copy(update={"values": values[part]})
         splits[part] = split
-    return Contents(labels, splits, [*warnings, *_pixel_warnings(values, scale)])
+    return splits
 
 
 class Images(NamedTuple):
