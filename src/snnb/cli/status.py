@@ -92,17 +92,23 @@ def mapping_lines(mappings: "Sequence[MappingSummary]") -> List[str]:
     ratio = head.index(MAPPINGS["connectivity_ratio"].column_head)
     quantities = range(len(head) - len(MAPPINGS), len(head))
     lines = table_lines(rows, right=quantities, drop=(ratio,), shorten=(1,))
-    head_line = lines[0]
-    row_lines = lines[1 : 1 + len(by_graph)]
-    omission_lines = lines[1 + len(by_graph) :]
     notes = wrap(legend(by_graph, MAPPINGS), page_width())
     if len(graphs) == 1:
-        graph_note = f"all of graph {graphs[0]}"
-        return ["", *lines, graph_note, *notes]
-    lines_by_graph: List[str] = []
-    for mapping, line in zip(by_graph, row_lines):
+        return ["", *lines, f"all of graph {graphs[0]}", *notes]
+    return ["", *_insert_titles(lines, by_graph), *notes]
+
+
+def _insert_titles(
+    lines: Sequence[str], mappings: "Sequence[MappingSummary]"
+) -> List[str]:
+    """Return the lines of a table with a title before the first mapping of each graph.
+
+    The table has a head, a line for each mapping, and lines about columns left out.
+    """
+    titled_lines = [lines[0]]
+    for mapping, line in zip(mappings, lines[1:]):
         title = f"graph {mapping.details.graph}"
-        if title not in lines_by_graph:
-            lines_by_graph.append(title)
-        lines_by_graph.append(line)
-    return ["", head_line, *lines_by_graph, *omission_lines, *notes]
+        if title not in titled_lines:
+            titled_lines.append(title)
+        titled_lines.append(line)
+    return [*titled_lines, *lines[1 + len(mappings) :]]

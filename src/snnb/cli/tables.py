@@ -200,11 +200,7 @@ def block_lines(
     remaining_columns = [i for i in value_columns if i not in equal]
     lines: List[str] = []
     while remaining_columns:
-        block = list(key_columns)
-        for column in remaining_columns:
-            block_width = _line_width([widths[i] for i in (*block, column)])
-            if block == key_columns or block_width <= room:
-                block.append(column)
+        block = _fill_block(key_columns, remaining_columns, widths, room)
         remaining_columns = [i for i in remaining_columns if i not in block]
         if lines:
             lines.append("")
@@ -217,3 +213,21 @@ def block_lines(
         values = ", ".join(f"{titles[i]} {body[0][i]}" for i in constant_columns)
         lines += wrap(f"the same in all rows: {values}", room)
     return lines + _omission_lines([titles[i] for i in omitted_columns])
+
+
+def _fill_block(
+    key_columns: Sequence[int],
+    columns: Sequence[int],
+    widths: Sequence[int],
+    room: int,
+) -> List[int]:
+    """Return the columns of a block: the keys, and of `columns` those that still fit.
+
+    It has one of `columns` even if that does not fit.
+    """
+    block = list(key_columns)
+    for column in columns:
+        block_width = _line_width([widths[i] for i in (*block, column)])
+        if block == key_columns or block_width <= room:
+            block.append(column)
+    return block

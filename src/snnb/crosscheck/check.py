@@ -256,26 +256,9 @@ def _compare_spikes(
             counts = counts_of(rows, batch.size, size, counted_from)
             batch_counts[population].append(counts)
         if not _are_equal(spikes, expected_spikes):
-            trains = {"the simulation": expected_spikes, name: spikes}
-            for program, program_spikes in trains.items():
-                wrong = first_inconsistent(
-                    network,
-                    batch.inputs,
-                    program_spikes,
-                    expectation.steps,
-                )
-                if wrong is not None:
-                    counts = batch_counts[wrong.population][-1]
-                    rows = expected_spikes[wrong.population]
-                    size = sizes[wrong.population]
-                    recorded_counts = counts_of(rows, batch.size, size, counted_from)
-                    is_different = counts != recorded_counts
-                    raise VerificationError(
-                        f"{wrong.population} differs in {name}: "
-                        f"{np.count_nonzero(is_different):,} of {counts.size:,} pairs "
-                        f"of sample and neuron; in {program}, "
-                        f"{_explain(wrong, batch.samples.start)}. {ALTERED}"
-                    )
+            _refuse_wrong_spikes(
+                network, batch, expectation, spikes, expected_spikes, name
+            )
     samples = len(expectation.inputs)
     simulator_counts = {}
     simulation_counts = {}
@@ -284,6 +267,40 @@ def _compare_spikes(
         simulator_counts[population] = np.concatenate(batch_counts[population])
         simulation_counts[population] = counts_of(rows, samples, size, counted_from)
     return count_differences(simulator_counts, simulation_counts, samples)
+
+
+def _refuse_wrong_spikes(
+    network: ExportedNetwork,
+    batch: _Batch,
+    expectation: Expectation,
+    spikes: Spikes,
+    expected_spikes: Spikes,
+    name: str,
+) -> None:
+    """Raise `VerificationError` for a spike that does not follow from the weights.
+
+    `expected_spikes` are those of the simulation, `spikes` those of the simulator
+    `name`.
+    """
+    trains = {"the simulation": expected_spikes, name: spikes}
+    for program, program_spikes in trains.items():
+        wrong = first_inconsistent(
+            network, batch.inputs, program_spikes, expectation.steps
+        )
+        if wrong is None:
+            continue
+        population = wrong.population
+        size = network.population(population).size
+        counts, expected_counts = (
+            counts_of(rows[population], batch.size, size, expectation.counted_from)
+            for rows in (spikes, expected_spikes)
+        )
+        differences = np.count_nonzero(counts != expected_counts)
+        raise VerificationError(
+            f"{population} differs in {name}: {differences:,} of {counts.size:,} pairs "
+            f"of sample and neuron; in {program}, "
+            f"{_explain(wrong, batch.samples.start)}. {ALTERED}"
+        )
 
 
 def _cut(rows: np.ndarray, samples: slice) -> np.ndarray:

@@ -445,8 +445,6 @@ def read_projections(
 
     `amplitudes` are those of a spike, or of a current of 1, by population.
     """
-    from scipy.sparse import coo_matrix
-
     populations = {p["name"]: p for p in description["populations"]}
     projections: Dict[int, ExportedProjection] = {}
     with reading(path) as file:
@@ -458,18 +456,31 @@ def read_projections(
                 source = populations[properties["source"]]
                 target = populations[properties["target"]]
                 columns = _EdgeColumns.read(edges, rows)
-                weights = columns.weight * amplitudes[source["name"]]
-                target_numbers = columns.target - target["first_id"]
-                source_numbers = columns.source - source["first_id"]
-                matrix = coo_matrix(
-                    (weights, (target_numbers, source_numbers)),
-                    shape=(target["size"], source["size"]),
-                )
+                amplitude = amplitudes[source["name"]]
                 projections[number] = ExportedProjection(
                     source=source["name"],
                     target=target["name"],
-                    weights=matrix.tocsr(),
+                    weights=_matrix_of(columns, source, target, amplitude),
                     delay_steps=properties["delay_steps"],
                     delay=properties.get("delay", 0),
                 )
     return [projections[number] for number in sorted(projections)]
+
+
+def _matrix_of(
+    columns: _EdgeColumns,
+    source: Mapping[str, JsonValue],
+    target: Mapping[str, JsonValue],
+    amplitude: float,
+) -> "csr_matrix":
+    """Return the weights times `amplitude`, by target and source."""
+    from scipy.sparse import coo_matrix
+
+    weights = columns.weight * amplitude
+    target_numbers = columns.target - target["first_id"]
+    source_numbers = columns.source - source["first_id"]
+    matrix = coo_matrix(
+        (weights, (target_numbers, source_numbers)),
+        shape=(target["size"], source["size"]),
+    )
+    return matrix.tocsr()

@@ -81,15 +81,7 @@ def simulation_sections(
     Accuracy, confusions, rates, activations.
     """
     if simulation is None:
-        conversion_record = recorded(run, parse.KIND)
-        changes = (
-            []
-            if conversion_record is None
-            else _changes(conversion_record.details.fidelity)
-        )
-        command = shlex.join(["snnb", "simulate", "--run-dir", str(run.path)])
-        words = [f"None yet: `{command}` makes it.", *changes]
-        return [Section("accuracy", "Simulation", words)]
+        return [_section_without_simulation(run)]
     statistics, counts = simulated_files(run, simulation.stamp)
     params = simulation.record.params
     steps = params.duration - params.warm_up
@@ -104,16 +96,30 @@ def simulation_sections(
     sections += [rates_section(rates), _operations(statistics)]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
-        random = [
-            name for name, coding in statistics.coding.items() if coding == "random"
-        ]
-        if random and activations:
-            about.append(
-                f"The spikes of {', '.join(random)}, a softmax layer, are drawn at "
-                "random.",
-            )
+        if activations:
+            about += _note_on_random_spikes(statistics)
         sections.append(activations_section(rates, activations, about))
     return sections
+
+
+def _section_without_simulation(run: RunDirectory) -> Section:
+    """Return a section with the command to simulate, and changes by the conversion."""
+    words = []
+    command = shlex.join(["snnb", "simulate", "--run-dir", str(run.path)])
+    words.append(f"None yet: `{command}` makes it.")
+    conversion_record = recorded(run, parse.KIND)
+    if conversion_record is not None:
+        words += _changes(conversion_record.details.fidelity)
+    return Section("accuracy", "Simulation", words)
+
+
+def _note_on_random_spikes(statistics: SimulationStatistics) -> List[str]:
+    """Return a sentence that names the softmax layers, whose spikes are drawn."""
+    names = [name for name, coding in statistics.coding.items() if coding == "random"]
+    if not names:
+        return []
+    layers = ", ".join(names)
+    return [f"The spikes of {layers}, a softmax layer, are drawn at random."]
 
 
 def _accuracy_section(

@@ -120,49 +120,47 @@ def default_parameters(run: RunDirectory) -> ByStage:
 
 
 def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
-    """Return the parameters of each result that are not equal in all results, in the order of the stages.
+    """Return the parameters of each result that are not equal in all results.
 
-    Keys are parameter names, preceded by the stage where several stages have a
-    parameter of that name (`train seed`); a setting of the model is `settings dropout`.
+    They are in the order of the stages. Keys are parameter names, preceded by the stage
+    where several stages have a parameter of that name (`train seed`); a setting of the
+    model is `settings dropout`.
     """
-    flat: List[Dict[Tuple[str, str], JsonValue]] = []
-    for result in results:
-        flat.append({})
-        for stage, parameters in result.items():
-            for name, value in parameters.items():
-                if isinstance(value, dict):
-                    flat[-1].update(
-                        {
-                            (stage, f"{name} {key}"): option_value
-                            for key, option_value in value.items()
-                        }
-                    )
-                else:
-                    flat[-1][stage, name] = value
-    keys = list(dict.fromkeys(chain.from_iterable(flat)))
+    flat_results = [_flatten(result) for result in results]
+    keys = list(dict.fromkeys(chain.from_iterable(flat_results)))
     names = [name for _, name in keys]
-    different = []
+    titles = {}  # of the keys of parameters that differ
     for stage, name in keys:
-        values = {
-            json.dumps(parameters[stage, name])
-            for parameters in flat
-            if (stage, name) in parameters
-        }
-        is_missing = any(
-            (stage, name) not in parameters and stage in result
-            for parameters, result in zip(flat, results)
-        )
+        values = set()
+        is_missing = False
+        for parameters, result in zip(flat_results, results):
+            if (stage, name) in parameters:
+                values.add(json.dumps(parameters[stage, name]))
+            elif stage in result:
+                is_missing = True
         if len(values) > 1 or is_missing:
-            different.append((stage, name))
-    titles = {}
-    for stage, name in different:
-        is_unique = names.count(name) == 1
-        titles[stage, name] = name if is_unique else f"{stage} {name}"
+            is_unique = names.count(name) == 1
+            titles[stage, name] = name if is_unique else f"{stage} {name}"
     differences: List[Dict[str, JsonValue]] = []
-    for values_of_result in flat:
-        kept_keys = [key for key in different if key in values_of_result]
-        differences.append({titles[key]: values_of_result[key] for key in kept_keys})
+    for parameters in flat_results:
+        differences.append({})
+        for key, title in titles.items():
+            if key in parameters:
+                differences[-1][title] = parameters[key]
     return differences
+
+
+def _flatten(result: ByStage) -> Dict[Tuple[str, str], JsonValue]:
+    """Return parameters by stage and name; settings of a model have a key each."""
+    flat: Dict[Tuple[str, str], JsonValue] = {}
+    for stage, parameters in result.items():
+        for name, value in parameters.items():
+            if isinstance(value, dict):
+                for key, setting in value.items():
+                    flat[stage, f"{name} {key}"] = setting
+            else:
+                flat[stage, name] = value
+    return flat
 
 
 def in_words(parameters: Mapping[str, JsonValue]) -> str:

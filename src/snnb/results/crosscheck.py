@@ -142,8 +142,7 @@ def crosscheck(
             "--samples"
         )
     mapping = None if map is None else load_mapping(run, map, graph)
-    recorded_steps = None if mapping is None else mapping.cost.recorded
-    if mapping is not None and recorded_steps is None:
+    if mapping is not None and mapping.cost.recorded is None:
         raise UsageError(
             f"mapping {map} has no costs of recorded samples: give hardware with "
             "energies or times of events, and simulate with --record-spikes"
@@ -161,10 +160,8 @@ def crosscheck(
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
         require_memory_of(opened, simulator)
-        expectation, digest = (
-            _expected(run, stamp, simulation, opened, samples, say, progress),
-            sha256_of(path),
-        )
+        expectation = _expected(run, stamp, simulation, opened, samples, say, progress)
+        digest = sha256_of(path)
         network = exported_network(opened, simulation)
         if mapping is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(
@@ -186,13 +183,12 @@ def crosscheck(
         say(
             f"crosscheck: the spikes of {', '.join(random)} are random and not compared"
         )
-    batch_size = samples_per_batch(network, simulator)
     populations = check(
         network,
         simulate,
         expectation,
         name=simulator,
-        batch_size=batch_size,
+        batch_size=samples_per_batch(network, simulator),
         say=say,
         progress=progress,
     )
@@ -202,17 +198,9 @@ def crosscheck(
             f"the spikes agree, but {path} has been modified; {repair}"
         )
     chip = None
-    if mapping is not None and recorded_steps is not None and trace is not None:
-        times = mapping.hardware.time_ns
-        if times is not None and times.link_spike is not None:
-            say("crosscheck: SANA-FE has no times of links: steps are not compared")
-            recorded_steps = recorded_steps.model_copy(update={"step_ns": None})
-        chip = compare_costs(
-            mapping.path.name, mapping.hardware.name, recorded_steps, trace
-        )
-        refuse_differences(
-            chip, recorded_steps, any(one.differing for one in populations), say
-        )
+    if mapping is not None and trace is not None:
+        spikes_differ = any(population.differing for population in populations)
+        chip = _check_costs(mapping, trace, spikes_differ, say)
     return Crosscheck(
         passed=True,
         simulator=simulator,
@@ -222,6 +210,23 @@ def crosscheck(
         populations=populations,
         chip=chip,
     )
+
+
+def _check_costs(
+    mapping: "Mapping", trace: ChipTrace, spikes_differ: bool, say: Say
+) -> ChipCheck:
+    """Compare the costs of the recorded samples; raise an error where they differ."""
+    recorded_steps = mapping.cost.recorded
+    assert recorded_steps is not None  # `crosscheck` refuses other mappings
+    times = mapping.hardware.time_ns
+    if times is not None and times.link_spike is not None:
+        say("crosscheck: SANA-FE has no times of links: steps are not compared")
+        recorded_steps = recorded_steps.model_copy(update={"step_ns": None})
+    chip = compare_costs(
+        mapping.path.name, mapping.hardware.name, recorded_steps, trace
+    )
+    refuse_differences(chip, recorded_steps, spikes_differ, say)
+    return chip
 
 
 def _on_chip(
@@ -269,7 +274,8 @@ def _expected(
 ) -> Expectation:
     """Return the spikes of each sample, from recorded or repeated simulations, or the spike counts of all samples."""
     assert graph.recording is not None
-    available, n_recorded = graph.recording.num_samples, simulation.recorded_samples
+    available = graph.recording.num_samples
+    n_recorded = simulation.recorded_samples
     samples = samples_asked or n_recorded or available
     if samples > available:
         raise UsageError(
@@ -282,7 +288,8 @@ def _expected(
             "simulate the first N samples again, or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
-    counted_from, duration = graph.recording.warm_up, graph.latency
+    counted_from = graph.recording.warm_up
+    duration = graph.latency
     single = (
         samples <= n_recorded or samples < available or simulation.input == "poisson"
     )
@@ -297,15 +304,7 @@ def _expected(
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
         inputs = inputs_of(run, times, simulation, graph.inputs[0], (samples, duration))
         if single:
-            spikes, read = {}, read_spikes(times.parent)
-            for population in graph.populations:  # a constant input has no spikes
-                rows = (
-                    read[population.name]
-                    if population.coding != "current"
-                    else np.empty((0, 3), np.int64)
-                )
-                rows = rows - [simulation.first_sample, 0, 0]
-                spikes[population.name] = in_order(rows[rows[:, 0] < samples])
+            spikes = _spikes_of(times.parent, graph, simulation.first_sample, samples)
             return Expectation(duration, counted_from, inputs, spikes)
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
@@ -315,6 +314,25 @@ def _expected(
         inputs,
         sums={name: sums[name].ravel() for name in names},
     )
+
+
+def _spikes_of(
+    folder: Path, graph: SynapseGraph, first_sample: int, samples: int
+) -> Dict[str, np.ndarray]:
+    """Read the spikes of some samples, by population: rows of sample, neuron, step.
+
+    The samples are numbered from 0.
+    """
+    recorded_spikes = read_spikes(folder)
+    spikes = {}
+    for population in graph.populations:
+        rows = np.empty((0, 3), np.int64)
+        if population.coding != "current":  # a constant input has no spikes
+            rows = recorded_spikes[population.name]
+        numbered_rows = rows - [first_sample, 0, 0]
+        is_compared = numbered_rows[:, 0] < samples
+        spikes[population.name] = in_order(numbered_rows[is_compared])
+    return spikes
 
 
 def simulate_again(

@@ -59,6 +59,7 @@ from snnb.stages.carry_out import (
 )
 from snnb.stages.plan import UP_TO_DATE, check_options
 from snnb.stages.run_options import merge_with_run, options_with_effect
+from snnb.stages.simulate import SimulateParams
 from snnb.stages.stage import Given, StageResult
 
 FIGURE = "sweep.png"
@@ -117,27 +118,7 @@ def sweep(
     bring_up_to_date(
         run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar
     )
-    notes: List[
-        List[str]
-        # By point: messages about options of the run that are not valid with its options
-    ] = []
-    for point in points:
-        notes.append([])
-        options = merge_with_run(run, point.given, say=notes[-1].append)
-        common_params = simulate.STAGE.resolve(
-            run, simulate.STAGE.effective_options(run, options)
-        )
-    common_notes = set(notes[0]).intersection(*notes[1:])
-    all_notes = chain.from_iterable(notes)
-    difference = next(
-        (note for note in all_notes if note not in common_notes),
-        None,
-    )
-    if difference is not None:
-        raise UsageError(
-            f"the points would differ in an option outside the grid ({difference}); "
-            "give it for all points"
-        )
+    common_params = _params_of(run, points)
     done: List[SweepPoint] = []
     with ExitStack() as stack:
         if (common_params.workers, common_params.scheduler) != (1, None):
@@ -169,6 +150,29 @@ def sweep(
             write_table(run.path / TABLE, [axis.title for axis in axes], done)
     _draw(run, axes, done)
     return done
+
+
+def _params_of(run: RunDirectory, points: Sequence[Point]) -> SimulateParams:
+    """Return the parameters of the last point; outside the grid they are those of all.
+
+    Raise `UsageError` if an option of the run is valid at some points only.
+    """
+    # By point: messages about options of the run that are not valid with its options
+    notes: List[List[str]] = []
+    for point in points:
+        notes.append([])
+        options = merge_with_run(run, point.given, say=notes[-1].append)
+        params = simulate.STAGE.resolve(
+            run, simulate.STAGE.effective_options(run, options)
+        )
+    common_notes = set(notes[0]).intersection(*notes[1:])
+    for note in chain.from_iterable(notes):
+        if note not in common_notes:
+            raise UsageError(
+                f"the points would differ in an option outside the grid ({note}); "
+                "give it for all points"
+            )
+    return params
 
 
 def points_of_sweep(run: RunDirectory) -> List[SweepPoint]:
