@@ -10,7 +10,7 @@ ignores. It is read again unless the architecture was changed.
 
 import re
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from snnb.chips.hardware import LARGEST_LIMIT, Hardware, RouteFigures
 from snnb.core.errors import InputError
@@ -225,10 +225,7 @@ def _describe(architecture: Section, source: str) -> Dict[str, object]:
     core, cores = _only_entry(tile["core"])
     attributes = architecture["attributes"]
     units = {name: _first_entry(core[name])["attributes"] for name in UNITS}
-    tile_height = isqrt(cores)
-    while cores % tile_height:
-        tile_height -= 1
-    tile_width = cores // tile_height
+    tile_width, tile_height = _tile_size(cores)
     # Columns and rows of tiles; tile n is at x = n // height
     columns = -(-tiles // max(attributes["height"], 1))
     rows = int(attributes["height"])
@@ -240,16 +237,7 @@ def _describe(architecture: Section, source: str) -> Dict[str, object]:
     latencies = _Costs("latency", 1e9, tile["attributes"], units)
     energy_pj = energies.describe(position)
     time_ns: Dict[str, object] = {**latencies.describe(position)}
-    sync = attributes.get("latency_sync", 0.0)
-    if isinstance(sync, list):
-        sync = dict(enumerate(sync))
-    if isinstance(sync, dict):
-        barrier: Dict[int, float] = {}
-        for tiles_in_use, seconds in sync.items():
-            barrier[int(tiles_in_use)] = _round_digits(float(seconds) * 1e9)
-        time_ns["barrier"] = barrier
-    else:
-        time_ns["barrier"] = _round_digits(float(sync) * 1e9)
+    time_ns["barrier"] = _barrier_ns(attributes.get("latency_sync", 0.0))
     return {
         "name": re.sub(r"[^A-Za-z0-9_.-]", "_", str(architecture["name"]))[:60],
         "mesh": [columns * tile_width, rows * tile_height],
@@ -261,6 +249,31 @@ def _describe(architecture: Section, source: str) -> Dict[str, object]:
         "source": source,
         "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), source),
     }
+
+
+def _tile_size(cores: int) -> Tuple[int, int]:
+    """Return width and height of a tile, as close to a square as its cores allow."""
+    height = isqrt(cores)
+    while cores % height:
+        height -= 1
+    return cores // height, height
+
+
+def _barrier_ns(
+    sync: Union[float, List[float], Dict[int, float]],
+) -> Union[float, Dict[int, float]]:
+    """Return the latency of the barrier in ns, one or by number of tiles in use.
+
+    `sync` is `latency_sync` in s, which may be a list, a mapping or a number.
+    """
+    if isinstance(sync, list):
+        sync = dict(enumerate(sync))
+    if not isinstance(sync, dict):
+        return _round_digits(float(sync) * 1e9)
+    barrier: Dict[int, float] = {}
+    for tiles_in_use, seconds in sync.items():
+        barrier[int(tiles_in_use)] = _round_digits(float(seconds) * 1e9)
+    return barrier
 
 
 def _first_entry(section: Any) -> Section:

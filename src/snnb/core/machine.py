@@ -11,7 +11,16 @@ import math
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
+from typing import (
+    TYPE_CHECKING,
+    BinaryIO,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Sequence,
+    Tuple,
+)
 
 from snnb.core.errors import FULL, ResourceError
 
@@ -128,33 +137,49 @@ def mapped_zeros(
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """Yield the directories of this process's cgroups that may limit a controller, and of their parents."""
+    """Yield the directories of cgroups that may limit a controller.
+
+    They are those of the cgroups of this process, and of their parents.
+    """
     paths: Dict[str, str] = {}  # by controller, which is empty for version 2
     for line in _lines(PROCESS / "cgroup"):
         _, controllers, path = line.split(":", 2)
         paths.update(dict.fromkeys(controllers.split(","), path))
-    for line in _lines(PROCESS / "mountinfo"):  # proc(5)
-        mount, _, system = line.partition(" - ")
-        root, place = (word.replace(r"\040", " ") for word in mount.split()[3:5])
-        kind, options = system.split()[0], system.split()[-1].split(",")
-        if kind != "cgroup2" and not (kind == "cgroup" and controller in options):
+    for line in _lines(PROCESS / "mountinfo"):
+        mount = _Mount.parse(line)
+        if mount.kind == "cgroup2":
+            path = paths.get("", "/")
+        elif mount.kind == "cgroup" and controller in mount.options:
+            path = paths.get(controller, "/")
+        else:
             continue
         try:
-            inner = PurePosixPath(
-                paths.get("" if kind == "cgroup2" else controller, "/"),
-            ).relative_to(root)
-        except (
-            ValueError
-        ):  # of another cgroup namespace; the mount's root is all that is visible
+            inner = PurePosixPath(path).relative_to(mount.root)
+        except ValueError:
+            # Of another cgroup namespace; the mount's root is all that is visible
             inner = PurePosixPath()
-        mount_point = Path(place)
-        group = mount_point if ".." in inner.parts else mount_point / inner
+        group = mount.point if ".." in inner.parts else mount.point / inner
         yield group
-        yield from (
-            parent
-            for parent in group.parents
-            if mount_point == parent or mount_point in parent.parents
-        )
+        for parent in group.parents:
+            if mount.point == parent or mount.point in parent.parents:
+                yield parent
+
+
+class _Mount(NamedTuple):
+    """A mounted file system."""
+
+    root: str  # the directory of the file system that is mounted
+    point: Path  # where
+    kind: str  # type of the file system, such as `cgroup2`
+    options: Sequence[str]  # of the file system; controllers of a `cgroup`
+
+    @staticmethod
+    def parse(line: str) -> "_Mount":
+        """Read a line of /proc/self/mountinfo, see proc(5)."""
+        mount, _, system = line.partition(" - ")
+        root, place = (word.replace(r"\040", " ") for word in mount.split()[3:5])
+        words = system.split()
+        return _Mount(root, Path(place), words[0], words[-1].split(","))
 
 
 def _lines(path: Path) -> List[str]:

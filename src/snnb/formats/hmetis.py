@@ -16,7 +16,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
 from snnb.formats.hypergraph import description_of, hypergraph_of
-from snnb.formats.metis import count_scale, scale_weights
+from snnb.formats.metis import count_scale, metadata_line, scale_weights
 from snnb.formats.request import (
     TEXT_BATCH,
     Format,
@@ -42,11 +42,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     degrees, weights, scale = _weights(part, request)
     counter = request.counter(part.edges)
     with path.open("wb") as file:
-        entries = [f"{name} {value}" for name, value in graph.describe().items()]
-        metadata = "; ".join(entries)
         file.write(
             f"% hyperedge weight max(1, round({scale!r} x spike count of the "
-            f"source)); {metadata}\n".encode(),
+            f"source)); {metadata_line(graph)}\n".encode(),
         )
         file.write(f"{np.count_nonzero(degrees)} {part.nodes} 11\n".encode())
         for node, indptr, target, _ in part.rows(TEXT_BATCH):

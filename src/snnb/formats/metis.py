@@ -42,14 +42,18 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         edges = sum(batch.neighbour.size for batch in neighbours) // 2
     counter = request.counter(2 * edges)
     rule = f"max(1, round({scale!r} x spikes per time step of the source))"
-    metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
     with path.open("wb") as file:
-        file.write(f"% edge weight {rule}; {metadata}\n".encode())
+        file.write(f"% edge weight {rule}; {metadata_line(graph)}\n".encode())
         file.write(f"{part.nodes} {edges} 001\n".encode())
         for indptr, neighbour, weight in _neighbours(part, weights):
             pairs = np.stack([neighbour + 1, weight], axis=1).ravel()
             file.write(lines(rows(2 * indptr, texts(pairs))))
             counter.add(neighbour.size)
+
+
+def metadata_line(graph: SynapseGraph) -> str:
+    """Return the metadata of a graph in a line: `name value; name value`."""
+    return "; ".join(f"{name} {value}" for name, value in graph.describe().items())
 
 
 def _weights(

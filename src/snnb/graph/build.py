@@ -113,12 +113,7 @@ def _write_populations(
         group.attrs["shape"] = np.array(volume.shape, np.int64)
         group.attrs["first_id"] = int(first_ids[number])
         if counts is not None:
-            is_input = volume.name == INPUT
-            default_coding = "current" if is_input else "spikes"
-            group.attrs["coding"] = coding.get(volume.name, default_coding)
-            kind = np.float64 if is_input else np.int64  # a current, or spikes
-            values = counts[volume.name].astype(kind, copy=False)
-            write_array(group, "spike_count", values)
+            _write_counts(group, volume.name, counts[volume.name], coding)
         if isinstance(volume, Population):
             units = network.units(volume)
             _write_potentials(group, volume, units)
@@ -138,6 +133,20 @@ def _write_populations(
     if table[:, 2].any():
         write_array(file, "delays", np.ascontiguousarray(table[:, 2]))
     progress(total, total)
+
+
+def _write_counts(
+    group: h5py.Group,
+    name: str,
+    counts: np.ndarray,
+    coding: Mapping[str, str],
+) -> None:
+    """Write the spike counts of a population as int64, a current as float64."""
+    is_input = name == INPUT
+    default_coding = "current" if is_input else "spikes"
+    group.attrs["coding"] = coding.get(name, default_coding)
+    kind = np.float64 if is_input else np.int64
+    write_array(group, "spike_count", counts.astype(kind, copy=False))
 
 
 def _write_potentials(group: h5py.Group, population: Population, units: Units) -> None:

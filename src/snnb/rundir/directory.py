@@ -365,22 +365,19 @@ class RunDirectory:
         inputs: Sequence[str],
         name: Optional[str] = None,
     ) -> Iterator[StageOutput]:
-        """Run the block as a stage, whose result replaces the earlier one on success; after an error nothing changes.
+        """Run the block as a stage, whose result replaces the earlier one on success.
 
-        `inputs` are paths relative to the run directory; `name` is the name of one of
-        several results. Raise `DamagedError` if an input that a stage has written does
-        not have its recorded hash.
+        After an error nothing changes. `inputs` are paths relative to the run
+        directory; `name` is the name of one of several results. Raise `DamagedError` if
+        an input that a stage has written does not have its recorded hash.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
         self._refuse_foreign_files(relative)
-        input_records = [self.hashes.read(path) for path in inputs]
-        written = self.outputs()
-        for read in input_records:
-            if written.get(read.path, read) != read:
-                raise DamagedError(self.path / read.path, "not as it was written")
+        input_records = self._read_inputs(inputs)
         target = place.with_name(INCOMPLETE + place.name)
-        start_time, clock = now_utc(), time.monotonic()
+        start_time = now_utc()
+        clock = time.monotonic()
         reset_peak_memory()
         output = StageOutput(target)
         with self._replacing(stage, name):
@@ -398,12 +395,8 @@ class RunDirectory:
                 peak_rss_bytes=peak_memory(),
             )
             _swap(target, place)
-            command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             record = self.kind(stage).record_type(
-                command=[
-                    argument.encode("utf-8", "backslashreplace").decode()
-                    for argument in command
-                ],
+                command=_command_of_process(),
                 params=params,
                 inputs=[*input_records, *output.external],
                 outputs=[self.hashes.read(f"{relative}/{file}") for file in files],
@@ -414,6 +407,15 @@ class RunDirectory:
             )
             self._save_record(stage, name, record)
         self.hashes.save()
+
+    def _read_inputs(self, paths: Sequence[str]) -> List[FileRecord]:
+        """Hash inputs of a stage; raise `DamagedError` if one is not as recorded."""
+        input_records = [self.hashes.read(path) for path in paths]
+        written = self.outputs()
+        for record in input_records:
+            if written.get(record.path, record) != record:
+                raise DamagedError(self.path / record.path, "not as it was written")
+        return input_records
 
     def take(self, stage: str, other: "RunDirectory") -> None:
         """Copy the single result of a stage of another run unless it is equal; after an error nothing has changed."""
@@ -627,6 +629,14 @@ class RunDirectory:
 def _without_results(info: RunInfo, kinds: Kinds) -> Manifest:
     """Return the manifest of a run without results and options."""
     return manifest_type(kinds).model_validate({"run": {**dict(info), "options": {}}})
+
+
+def _command_of_process() -> List[str]:
+    """Return the arguments of this process; bytes that are not UTF-8 are escaped."""
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return [
+        argument.encode("utf-8", "backslashreplace").decode() for argument in command
+    ]
 
 
 def _swap(incomplete: Path, place: Path) -> None:
