@@ -93,19 +93,13 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
             f"{name} spans {length:,} bins of {bin_us} µs, more than "
             f"{LONGEST_SAMPLE:,}: its times must be in µs; or give a larger --bin-us.",
         )
-    x, y = events.x, events.y
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    inside = _are_inside(events, shape, name)
     outside = int((~inside).sum())
-    if outside > MOST_OUTSIDE * inside.size:
-        raise InputError(
-            f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of "
-            f"{height}×{width} (the first at row {y[~inside][0]}, column "
-            f"{x[~inside][0]}): it is of another sensor.",
-        )
     step = (events.time - first_us) // bin_us
     is_counted = inside & (step < length)
     channel = (events.polarity[is_counted] > 0).astype(np.int64) if channels == 2 else 0
-    neuron = (y[is_counted] * width + x[is_counted]) * channels + channel
+    pixel = events.y[is_counted] * width + events.x[is_counted]
+    neuron = pixel * channels + channel
     size = height * width * channels
     keys, counts = np.unique(step[is_counted] * size + neuron, return_counts=True)
     late = int((inside & (step >= length)).sum())
@@ -119,3 +113,22 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
         first_us,
         last_us - first_us < bin_us,
     )
+
+
+def _are_inside(events: Events, shape: ImageShape, name: str) -> np.ndarray:
+    """Return which events of the recording `name` are in the sensor, bool (events,).
+
+    Raise `InputError` if most are outside.
+    """
+    height, width, _ = shape
+    x = events.x
+    y = events.y
+    are_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    outside = np.flatnonzero(~are_inside)
+    if outside.size > MOST_OUTSIDE * are_inside.size:
+        raise InputError(
+            f"{name}: {outside.size:,} of {are_inside.size:,} events are outside the "
+            f"sensor of {height}×{width} (the first at row {y[outside[0]]}, column "
+            f"{x[outside[0]]}): it is of another sensor.",
+        )
+    return are_inside

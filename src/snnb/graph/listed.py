@@ -445,13 +445,25 @@ def _write_lists(
             for name, values in (("target", rows.target), ("weight", rows.weight)):
                 group.create_dataset(name, shape, values.dtype, track_times=False)
             writers[target] = _ListWriter(group, first_ids[source], sizes[source])
-        for ids, ends, weights in rows.parts(first_ids[source], sizes[source]):
-            numbers = np.searchsorted(first_ids, ends, side="right") - 1
-            for target, writer in writers.items():
-                part = np.flatnonzero(numbers == target)
-                writer.append(ids[part], ends[part], weights[part])
+        _append_edges(writers, rows.parts(first_ids[source], sizes[source]), first_ids)
         for writer in writers.values():
             writer.finish()
+
+
+def _append_edges(
+    writers: Mapping[int, "_ListWriter"],
+    edges: Iterable[Edges],
+    first_ids: Sequence[int],
+) -> None:
+    """Append each edge to the list of the population that it leads to.
+
+    `writers` are by number of the population, `first_ids` the first id of each.
+    """
+    for source, target, weight in edges:
+        numbers = np.searchsorted(first_ids, target, side="right") - 1
+        for number, writer in writers.items():
+            part = np.flatnonzero(numbers == number)
+            writer.append(source[part], target[part], weight[part])
 
 
 def _count_edges(rows: _Rows, first_ids: Sequence[int]) -> Dict[Tuple[int, int], int]:

@@ -1,13 +1,13 @@
 """`verify`: compare the hashes of all files with those in the manifest."""
 
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.io.text import Document
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import FileRecord, changed, is_on_this_machine
+from snnb.rundir.manifest import AnyRecord, FileRecord, changed, is_on_this_machine
 from snnb.stages.open_run import repair_command
 from snnb.stages.plan import state_of_stages
 
@@ -34,7 +34,6 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     result that is not up to date. `progress` counts bytes.
     """
     problems: List[str] = []
-    notes: List[str] = []
     damaged_paths: Dict[str, None] = {}  # in order
     single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
     records = {
@@ -52,11 +51,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
             damaged_paths.setdefault(stage)
         done += file.size_bytes
         progress(done, total, file.path)
-    for stage, record in records.items():
-        for file in record.inputs:
-            difference = _outside(file) if file.external else ""
-            if difference:
-                notes.append(f"{stage}: {file.path} (outside the run) {difference}")
+    notes = _notes_on_inputs(records)
     for state in state_of_stages(run):
         if (
             state.record is not None
@@ -72,6 +67,20 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         damaged=list(damaged_paths),
         notes=notes,
     )
+
+
+def _notes_on_inputs(records: Mapping[str, AnyRecord]) -> List[str]:
+    """Return a note on each input outside the run that is changed or missing.
+
+    `records` are by name of the result.
+    """
+    notes = []
+    for stage, record in records.items():
+        for file in record.inputs:
+            difference = _outside(file) if file.external else ""
+            if difference:
+                notes.append(f"{stage}: {file.path} (outside the run) {difference}")
+    return notes
 
 
 def repairs(run: RunDirectory, damaged_paths: Sequence[str]) -> List[str]:
