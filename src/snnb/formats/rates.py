@@ -147,6 +147,7 @@ def _read_csv(
     scale = recording.steps if header[value_column] in RATES else 1
     spikes = np.full(graph.nodes, np.nan)
     ids = graph.ids
+    has_names = graph.named
     rows = csv.reader(lines[1:], delimiter=delimiter)
     for row in rows:
         number = rows.line_num + 1
@@ -158,10 +159,10 @@ def _read_csv(
                 f"line {number}: has {len(row)} fields, the header has {len(header)}",
             )
         text = row[neuron_column].strip()
-        node = _find_neuron(text, ids, graph)
+        node = _find_neuron(text, ids, graph.nodes, has_names)
         if node is None:
             fault = f"the graph has no neuron {text[:40]!r}"
-            if graph.named:
+            if has_names:
                 fault += f"; its neurons have names such as {next(iter(ids))!r}"
             raise DamagedError(path, f"line {number}: {fault}")
         if not np.isnan(spikes[node]):
@@ -181,7 +182,7 @@ def _find_column(header: Sequence[str], names: Sequence[str]) -> Optional[int]:
 
 
 def _find_neuron(
-    text: str, ids: Mapping[str, int], graph: ListedGraph
+    text: str, ids: Mapping[str, int], nodes: int, has_names: bool
 ) -> Optional[int]:
     """Return the id of a neuron by its name, or its number if neurons have no names.
 
@@ -189,10 +190,10 @@ def _find_neuron(
     """
     node = ids.get(text)
     if node is None:
-        if graph.named or not text.isdecimal() or len(text) > MOST_DIGITS:
+        if has_names or not text.isdecimal() or len(text) > MOST_DIGITS:
             return None
         node = int(text)
-    return node if 0 <= node < graph.nodes else None
+    return node if 0 <= node < nodes else None
 
 
 def _complete(path: Path, spikes: np.ndarray, graph: ListedGraph) -> Rates:
