@@ -91,7 +91,7 @@ def test_nir_keeps_the_groups(grouped, tmp_path):
     path = export(graph, "nir", tmp_path / "net.nir", Request()).path
     written = read(path)
     groups = [n.groups for n in written.nodes.values() if isinstance(n, nir.Conv2d)]
-    assert sorted(groups) == [2, 2, 3, 4, 12]
+    assert sorted(groups) == [2, 2, 3, 4, 12, 12, 18]
     network = read_nir(path, NirSettings(time_step=1.0, nir_reset="subtract"))
     with graph_of(network, tmp_path / "read") as graph_read:
         assert len(graph_read.projections) == len(graph.projections)

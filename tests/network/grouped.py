@@ -8,11 +8,13 @@ from tests.network.convolutions import convolution_matrix
 
 SHAPE = (5, 6, 4)
 # Filters, groups, and the other settings of each convolution. The layers have few and
-# many filters a group, and as many groups as channels.
+# many filters a group, as many filters as channels, and as many groups as channels.
 LAYERS = {
     "few": (6, 2, {"kernel_size": (3, 3)}),
     "strided": (12, 3, {"kernel_size": (3, 2), "strides": (2, 1)}),
     "single": (12, 12, {"kernel_size": (3, 3), "dilation_rate": (1, 2)}),
+    "many": (72, 12, {"kernel_size": (1, 1)}),
+    "small": (72, 18, {"kernel_size": (3, 3)}),
     "narrowing": (4, 4, {"kernel_size": (1, 1)}),
     "wide": (200, 2, {"kernel_size": (3, 3), "padding": "valid"}),
 }
@@ -50,10 +52,10 @@ def grouped_network():
         matrices[name] = (matrix, np.resize(bias, np.prod(shape)))
         source = name
     flat = StoredLayer("flat", "Flatten", {}, (source,), {})
-    kernel = random.choice([-2, -1, 0, 1, 2], (np.prod(shape), 3)).astype(np.float32)
+    kernel = random.choice([-2, -1, 0, 1, 2], (np.prod(shape), 8)).astype(np.float32)
     kernel /= 8
-    arrays = {"kernel": kernel, "bias": np.zeros(3, np.float32)}
-    config = {"units": 3, "activation": "relu"}
+    arrays = {"kernel": kernel, "bias": np.zeros(8, np.float32)}
+    config = {"units": 8, "activation": "relu"}
     stored += [flat, StoredLayer("out", "Dense", config, ("flat",), arrays)]
-    matrices["out"] = (kernel.astype(float), np.zeros(3))
+    matrices["out"] = (kernel.astype(float), np.zeros(8))
     return assemble(stored), matrices

@@ -16,8 +16,8 @@ which stays in registers while weights are added (see `vectors`). The form of a 
   of some steps are computed.
 - `RunTable`, for few filters: the weights of a position's spikes in all windows of a
   run are added together.
-- `ArrivalTable`, where a filter reads one channel: the currents of 64 neurons are
-  updated together, and the bits of a word select which of them change.
+- `ArrivalTable`, where a filter reads one or few channels: the currents of 64 neurons
+  are updated together, and the bits of a word select which of them change.
 
 Constant input, and the spike counts of separated firing, are values of all neurons at
 once: `add_dense_values` and `add_channel_values` multiply weights by them, window by
@@ -618,9 +618,13 @@ def _add_position_arrivals(
 ) -> None:
     """Add the currents of the spikes of a step by arrivals of positions.
 
-    The channels of a position are added 64 at a time, or 32 if no more are left.
+    The filters of a position are added 64 at a time, or 32 if no more are left. The
+    first channel of each group is added to all filters of its group, then the second.
     """
     channels = arrivals.channels
+    group_size = arrivals.group_size
+    first_of_groups = _mark_multiples(group_size)
+    filters_of_group = ALL_BITS >> np.uint64(WORD_SIZE - group_size)
     for position in range(arrivals.arrival_start.size - 1):
         for channel in range(0, channels, WORD_SIZE):
             channels_left = channels - channel
@@ -628,20 +632,39 @@ def _add_position_arrivals(
             first_neuron = position * channels + channel
             end_neuron = first_neuron + min(WORD_SIZE, channels_left)
             channel_bits = _cut_bits(bits, first_neuron, end_neuron)
-            if channel_bits:
-                begin = element(arrivals.arrival_start, position)
-                end = element(arrivals.arrival_start, position + 1)
+            if not channel_bits:
+                continue
+            begin = element(arrivals.arrival_start, position)
+            end = element(arrivals.arrival_start, position + 1)
+            for k in range(group_size):
+                filter_bits = channel_bits
+                if group_size > 1:
+                    spikes = (channel_bits >> np.uint64(k)) & first_of_groups
+                    # Each of these bits is moved to all filters of its group
+                    filter_bits = spikes * filters_of_group
+                    if not filter_bits:
+                        continue
+                first_weight = k * channels + channel
                 for i in range(begin, end):
                     target = current_start + element(arrivals.target, i) + channel
-                    weight = element(arrivals.weight_start, i) + channel
+                    weight = element(arrivals.weight_start, i) + first_weight
                     _add_selected(
-                        channel_bits,
+                        filter_bits,
                         currents,
                         target,
                         arrivals.weights,
                         weight,
                         vectors,
                     )
+
+
+@inner
+def _mark_multiples(divisor: int) -> np.uint64:
+    """Return a word whose bits at the multiples of a number are 1: 32 gives 2³² + 1."""
+    word = np.uint64(0)
+    for bit in range(0, WORD_SIZE, divisor):
+        word |= np.uint64(1) << np.uint64(bit)
+    return word
 
 
 @inner

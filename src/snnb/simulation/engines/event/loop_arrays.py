@@ -169,18 +169,23 @@ SAME_NEURON = 3  # neuron i adds weight i to the current of neuron i
 
 
 class ArrivalTable(NamedTuple):
-    """Where the spikes of each position or neuron arrive; a filter reads one channel.
+    """Where the spikes of each position or neuron arrive; a filter reads few channels.
 
-    An arrival is a window in which the position is, or one neuron of this window.
+    An arrival is a window in which the position is, or one neuron of this window. In
+    the layout `BY_POSITION`, there are as many filters as channels. Each group of
+    `group_size` filters reads the channels of the same numbers. In the other layouts, a
+    filter reads one channel.
     """
 
     layout: int  # see above; the other columns state what is empty then
-    weights: np.ndarray  # numbers, flat: by tap and filter, and `WORD_SIZE` more
+    # Numbers, flat: by tap, channel of the group, and filter, and `WORD_SIZE` more
+    weights: np.ndarray
     # int32 (positions or neurons, + 1): arrivals of each; of two layouts only
     arrival_start: np.ndarray
     target: np.ndarray  # int32 (arrivals,): neuron of the window
     weight_start: np.ndarray  # int32 (arrivals,): index of the weight of this neuron
     channels: int  # of a position
+    group_size: int  # a divisor of `WORD_SIZE`
 
 
 # Forms of a `ProjectionTable`

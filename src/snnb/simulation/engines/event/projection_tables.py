@@ -47,8 +47,8 @@ row_shift. In the example, with one channel and blocks of two rows:
 Window 1 reads by block 0, with the taps 0 and 1, the positions 0 and 1, and by block 1,
 with tap 2, position 2. Window 3 reads nothing by block 1.
 
-**By position, for filters that read all channels of a part** (`list_runs`). A column of the
-example is where the spikes of a position arrive. A *run* is windows next to each other,
+**By position, for filters that read all channels of a part** (`list_runs`). A column of
+the example is where the spikes of a position arrive. A *run* is windows next to each other,
 whose currents are next to each other. The taps of a run are its *pattern*. The weights
 of each pattern are stored in the order of its windows, so that a spike adds one stretch
 of weights to one stretch of currents. In the example, with one filter:
@@ -63,8 +63,8 @@ Positions 1 and 2 have the same pattern, whose weights are stored once. A positi
 several runs if its windows are in several rows, or not next to each other, as with a
 dilated kernel, or if there are several parts, whose currents lie between them.
 
-**By position, for filters that read one channel** (`list_arrivals`,
-`list_pooling_windows`). These list the triples one by one, sorted by position. An
+**By position, for filters that read one or few channels** (`list_arrivals`,
+`list_group_arrivals`, `list_pooling_windows`). These list the triples one by one, sorted by position. An
 *arrival* is a triple of which only the first neuron of the window and the first weight
 of the tap are stored.
 
@@ -80,7 +80,7 @@ from typing import Any, List, NamedTuple, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
 
-from snnb.network.geometry import PADDING, Geometry
+from snnb.network.geometry import PADDING, Geometry, weights_by_filter
 from snnb.network.network import Projection
 from snnb.simulation.engines.engine import Real
 from snnb.simulation.engines.event.loop_arrays import (
@@ -110,6 +110,8 @@ from snnb.simulation.engines.event.loop_arrays import (
 # units of a dense layer.
 MAX_RUN_FILTERS = 63
 MAX_RUN_DENSE_UNITS = 96
+# Groups with at most as many channels are added together, 64 filters at a time
+MAX_GROUP_SIZE = 8
 BLOCK_BYTES = 128 << 10  # of a block of weights, which fits into the second-level cache
 
 Table = TypeVar("Table", bound="NamedTuple")
@@ -198,6 +200,8 @@ def make_table(
     weights = scale_weights(projection, amplitude)
     if geometry.pairing == "diagonal":  # each filter reads one channel
         return fill_form(list_arrivals(geometry, weights))
+    if has_small_groups(geometry):
+        return fill_form(list_group_arrivals(geometry, weights))
     is_convolution = geometry.rows.outputs * geometry.columns.outputs > 1
     limit = MAX_RUN_FILTERS if is_convolution else MAX_RUN_DENSE_UNITS
     if geometry.multiplier <= limit:
@@ -218,7 +222,7 @@ def make_silent_table(real: Real) -> ProjectionTable:
     """Return the table of a projection that reads no neurons."""
     weights = np.zeros(WORD_SIZE, real)
     empty = np.zeros(0, np.int32)
-    return fill_form(ArrivalTable(SAME_NEURON, weights, empty, empty, empty, 0))
+    return fill_form(ArrivalTable(SAME_NEURON, weights, empty, empty, empty, 0, 1))
 
 
 def fill_form(form: Union[WindowTable, RunTable, ArrivalTable]) -> ProjectionTable:
@@ -228,7 +232,7 @@ def fill_form(form: Union[WindowTable, RunTable, ArrivalTable]) -> ProjectionTab
     int64 = np.zeros(0, np.int64)
     windows = WindowTable(weights, int64, int32, int32, int32, int32, int32, 0, 0)
     runs = RunTable(weights, int64, int32, int32, int64, int32, int32)
-    arrivals = ArrivalTable(BY_NEURON, weights, int32, int32, int32, 0)
+    arrivals = ArrivalTable(BY_NEURON, weights, int32, int32, int32, 0, 1)
     if isinstance(form, WindowTable):
         return ProjectionTable(WINDOW_FORM, form, runs, arrivals)
     if isinstance(form, RunTable):
@@ -512,10 +516,38 @@ def list_arrivals(geometry: Geometry, weights: np.ndarray) -> ArrivalTable:
     if np.array_equal(table.target, np.arange(places) * table.channels):
         weight = np.add.outer(table.weight_start, np.arange(table.channels))
         neuron_weights = _append_word(table.weights[weight.ravel()])
-        return ArrivalTable(SAME_NEURON, neuron_weights, empty, empty, empty, 1)
+        return ArrivalTable(SAME_NEURON, neuron_weights, empty, empty, empty, 1, 1)
     if table.layout == BY_NEURON:
         return table._replace(layout=ONE_ARRIVAL, arrival_start=empty)
     return table
+
+
+def has_small_groups(geometry: Geometry) -> bool:
+    """Whether `list_group_arrivals` is the fastest table of a projection."""
+    group_size = geometry.channels_read
+    return (
+        geometry.pairing == "grouped"
+        and geometry.multiplier == group_size
+        and WORD_SIZE % group_size == 0
+        and group_size <= MAX_GROUP_SIZE
+        and geometry.channels >= WORD_SIZE // 2
+    )
+
+
+def list_group_arrivals(geometry: Geometry, weights: np.ndarray) -> ArrivalTable:
+    """List where the spikes of each position arrive, of groups of few channels.
+
+    `weights` has the shape `geometry.kernel_shape`; see `has_small_groups`.
+    """
+    table = _list_position_arrivals(
+        geometry,
+        weights_by_filter(weights, geometry.groups),
+    )
+    weight_start = table.weight_start * np.int32(geometry.channels_read)
+    return table._replace(
+        weight_start=weight_start,
+        group_size=geometry.channels_read,
+    )
 
 
 def list_neuron_arrivals(geometry: Geometry, weights: np.ndarray) -> ArrivalTable:
@@ -570,6 +602,7 @@ def _store_arrivals(
         target=arrivals.target.astype(np.int32),
         weight_start=arrivals.weight_start.astype(np.int32),
         channels=channels,
+        group_size=1,
     )
 
 
