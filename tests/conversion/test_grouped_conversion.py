@@ -8,6 +8,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.conversion.normalise import measure, normalise_weights, scale_factors
 from snnb.conversion.own_parser import parse_own
+from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
 from snnb.network.read_network import read_network, write_spiking
@@ -148,6 +149,14 @@ def test_branches_with_other_scales_are_normalised(tmp_path):
         expected = factors[source.name] / factors[third.name]
         np.testing.assert_allclose(ratio[:, :, channels], expected, rtol=1e-5)
     assert_same_outputs(network, path, x)
+
+
+def test_the_parser_of_the_toolbox_refuses_groups(tmp_path):
+    from snnb.conversion.toolbox import convert_with_toolbox
+
+    trained = read_model(resnext(tmp_path / "net.onnx"), len)
+    with pytest.raises(InputError, match="groups: use --parser own"):
+        convert_with_toolbox(trained, pictures(), ConversionSettings())
 
 
 WAYS = [

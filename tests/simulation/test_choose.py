@@ -88,6 +88,20 @@ def test_the_toolbox_cannot_add():
     assert choose_engine(network, SETTINGS)[0] == "event"
 
 
+def test_the_toolbox_has_no_groups():
+    arrays = {
+        "kernel": np.zeros((1, 1, 1, 6), np.float32),
+        "bias": np.zeros(6, np.float32),
+    }
+    config = {"filters": 6, "kernel_size": [1, 1], "groups": 3}
+    network = _made(StoredLayer("grouped", "Conv2D", config, ("input",), arrays))
+    with pytest.raises(
+        InputError, match="layer grouped: the toolbox has no convolutions with groups"
+    ):
+        choose_engine(network, SETTINGS.changed(engine="toolbox"))
+    assert choose_engine(network, SETTINGS)[0] == "event"
+
+
 def _refusal(folder, outputs, inputs):
     with pytest.raises(InputError) as refused:
         check_supported(network_of(Model(inputs, outputs), folder))

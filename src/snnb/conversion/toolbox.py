@@ -23,7 +23,7 @@ from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue
 from snnb.io.text import load_json
 from snnb.model_files.keras import keras
 from snnb.model_files.keras_files import write_keras_h5
-from snnb.network.layers import ReLU
+from snnb.network.layers import Conv2D, ReLU
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
@@ -57,6 +57,10 @@ def convert_with_toolbox(
             fault = "the toolbox ignores it: use --parser own"
             raise InputError(f"{layer.label}: {setting}: {fault}")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
+    for layer in trained_network.layers:
+        if isinstance(layer.layer, Conv2D) and layer.layer.groups > 1:
+            fault = "the toolbox has no convolutions with groups"
+            raise InputError(f"layer {layer.label}: {fault}: use --parser own")
     averages = settings.max_pool == "average" and trained_network.has("MaxPooling2D")
     verified_samples = x_norm[:VERIFIED_SAMPLES]
     reference = Analogue(

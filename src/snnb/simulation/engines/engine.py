@@ -22,7 +22,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
+from snnb.network.layers import Conv2D, DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import (
     ACTIVATIONS,
     MEMBRANE,
@@ -421,6 +421,8 @@ def _find_toolbox_obstacle(population: Population) -> Optional[str]:
     layer = population.only.layer
     if isinstance(layer, MaxPooling2D):
         return "replaces max pooling by average pooling"
+    if isinstance(layer, Conv2D) and layer.groups > 1:
+        return "has no convolutions with groups"
     if not isinstance(layer, DepthwiseConv2D):
         return None
     if layer.dilation_rate != (1, 1) and layer.padding == "valid":
