@@ -135,6 +135,42 @@ MODELS = {
         ],
         {"w": numbers(4, 3, 3, 3), "g": numbers(6, 2, 2, 3), "b": numbers(6)},
     ),
+    "transposed": (
+        [
+            node(
+                "ConvTranspose", "x,w,b", **ROUND, strides=[2, 2], output_padding=[1, 1]
+            )
+        ],
+        {"w": numbers(3, 5, 3, 3), "b": numbers(5)},
+    ),
+    "transposed as same": (
+        [node("ConvTranspose", "x,w", **ROUND, strides=[2, 2])],
+        {"w": numbers(3, 5, 4, 4)},
+    ),
+    "transposed as valid": (
+        [node("ConvTranspose", "x,w", strides=[3, 2], output_padding=[2, 0])],
+        {"w": numbers(3, 5, 1, 4)},
+    ),
+    "transposed dilated": (
+        [
+            node(
+                "ConvTranspose",
+                "x,w",
+                pads=[3, 0, 1, 2],
+                strides=[2, 1],
+                dilations=[1, 2],
+            )
+        ],
+        {"w": numbers(3, 2, 4, 3)},
+    ),
+    "transposed grouped": (
+        [
+            node("Conv", "x,v", "t"),
+            node("Relu", "t", "u"),
+            node("ConvTranspose", "u,w,b", group=2, strides=[2, 2]),
+        ],
+        {"v": numbers(4, 3, 3, 3), "w": numbers(4, 3, 2, 3), "b": numbers(6)},
+    ),
     "Clip": ([node("Clip", "x,low,high")], BOUNDS),
     "Clip open": ([node("Clip", "x,low")], BOUNDS),
     "MaxPool same": ([node("MaxPool", kernel_shape=[3, 3], **ROUND)], {}),
@@ -233,7 +269,8 @@ def test_an_operator_computes_what_onnxruntime_does(tmp_path, nodes, constants):
     compare(written(tmp_path / "net.onnx", nodes, **constants), (3, 9, 8))
 
 
-FAST = ["depthwise twice", "BatchNormalization", "Unsqueeze"]
+NOT_KERAS = ["transposed", "transposed dilated", "transposed grouped"]
+FAST = ["transposed as same", "depthwise twice", "BatchNormalization", "Unsqueeze"]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +280,8 @@ FAST = ["depthwise twice", "BatchNormalization", "Unsqueeze"]
 def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name):
     from snnb.model_files.keras import NEWER, keras
 
+    if name in NOT_KERAS:
+        pytest.skip("Keras has no such layer")
     if name == "grouped" and not NEWER:
         pytest.skip("TensorFlow 2.2 has no grouped convolutions")
     nodes, constants = MODELS[name]
@@ -320,6 +359,21 @@ REFUSED = {
         [node("Conv", "x,w", group=3)],
         {"w": numbers(3, 3, 3, 3)},
         "does not fit 3 channels in 3 groups",
+    ),
+    "transposed groups": (
+        [node("ConvTranspose", "x,w", group=2)],
+        {"w": numbers(3, 3, 3, 3)},
+        "does not fit 3 channels in 2 groups",
+    ),
+    "transposed without pads": (
+        [node("ConvTranspose", "x,w", auto_pad="SAME_UPPER")],
+        {"w": numbers(3, 3, 3, 3)},
+        "instead of its pads",
+    ),
+    "transposed output_padding": (
+        [node("ConvTranspose", "x,w", output_padding=[2, 1])],
+        {"w": numbers(3, 3, 3, 3)},
+        "does not fit strides",
     ),
     "strides and holes": (
         [node("Conv", "x,w", strides=[2, 2], dilations=[2, 2])],

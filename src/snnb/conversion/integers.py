@@ -132,8 +132,7 @@ def _rows(population: Population, sources: Sequence[np.ndarray]) -> List[np.ndar
     rows = []
     for projection, source in zip(population.projections, sources):
         weights = projection.weights().astype(np.float64) * source[:, np.newaxis]
-        kernel = projection.layer.store_weights(weights, projection.geometry)
-        rows.append(kernel.reshape(-1, population.shape[-1]))
+        rows.append(projection.geometry.weights_of_filters(weights))
     return rows
 
 

@@ -5,11 +5,12 @@ included.
 """
 
 from dataclasses import dataclass, replace
-from typing import List
+from typing import List, Optional
 
 import numpy as np
 
 from snnb.network.geometry import Shape, weights_by_channel, weights_by_filter
+from snnb.network.layers import Conv2DTranspose
 from snnb.network.window_kernels import (
     Pair,
     WindowKernel,
@@ -32,7 +33,8 @@ class Kernel:
 
     # A Keras class, or `identity`, which multiplies each channel by a number
     kind: str
-    # float32, in Keras's shape; of `identity`, `(channels,)`
+    # float32, in Keras's shape; of `identity`, `(channels,)`; of a `Conv2DTranspose` in
+    # that of a `Conv2D`
     weights: np.ndarray
     # Index of its layer in the trained model, for the order and the names of the parsed
     # layers
@@ -42,7 +44,9 @@ class Kernel:
     # Rows of zeros above its input, and columns left of it; the sizes give the others
     before: Pair = (0, 0)
     padding: str = "valid"
-    groups: int = 1  # of a `Conv2D`
+    groups: int = 1  # of a `Conv2D` or `Conv2DTranspose`
+    # The layer of a `Conv2DTranspose`, which has its other settings
+    transposed: Optional[Conv2DTranspose] = None
 
     @property
     def is_diagonal(self) -> bool:
@@ -91,8 +95,11 @@ class Kernel:
     def pads(self, source: Shape, target: Shape) -> bool:
         """Return whether it reads zeros around an input of the shape `source`.
 
-        `target` is the shape of its output.
+        `target` is the shape of its output. A transposed convolution does: windows at
+        its borders are incomplete, and with strides others may be too.
         """
+        if self.transposed is not None:
+            return True
         return len(target) == 3 and any(map(any, self.zeros_around(source, target)))
 
     def scale(self, factors: np.ndarray) -> "Kernel":
@@ -131,6 +138,8 @@ class Kernel:
         """
         if self.kind == IDENTITY:
             return np.asarray(self.weights * values)
+        if self.transposed is not None:
+            return self._apply_transposed(values, self.transposed)
         values = np.pad(values, [*self.zeros_around(values.shape, target), (0, 0)])
         result = np.zeros(target)
         rows, columns = target[:2]
@@ -145,6 +154,22 @@ class Kernel:
                 result += (pixels[..., np.newaxis] * weights).reshape(target)
             else:
                 result += _multiply_groups(pixels, weights, self.groups)
+        return result
+
+    def _apply_transposed(
+        self,
+        values: np.ndarray,
+        layer: Conv2DTranspose,
+    ) -> np.ndarray:
+        """See `apply_to_image`."""
+        geometry = layer.geometry(values.shape)
+        result = np.zeros(geometry.shape)
+        for row, output_row, row_tap in geometry.rows.triples():
+            for column, output_column, column_tap in geometry.columns.triples():
+                weights = self.weights[row_tap, column_tap].astype(np.float64)
+                pixel = values[row, column]
+                sums = _multiply_groups(pixel, weights, self.groups)
+                result[output_row, output_column] += sums
         return result
 
 
@@ -182,6 +207,12 @@ def compose(
         return replace(scaled_kernel, position=position)
     if first_kernel.kind == IDENTITY:
         return second_kernel.scale_inputs(first_kernel.weights)
+    for kernel in (first_kernel, second_kernel):
+        if kernel.transposed is not None:
+            fault = "follows a transposed convolution without activation"
+            if kernel is second_kernel:
+                fault = "is a transposed convolution after a layer without activation"
+            raise NotComposableError(f"{fault}: {ADVICE}")
     kinds = {first_kernel.kind, second_kernel.kind}
     if kinds == {"Dense"}:
         weights = first_kernel.weights.astype(np.float64)

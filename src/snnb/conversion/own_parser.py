@@ -30,7 +30,7 @@ from snnb.conversion.parsed_values import (
 )
 from snnb.core.errors import InputError
 from snnb.model_files.kinds import Reason, joined
-from snnb.network.geometry import Shape, window_zeros
+from snnb.network.geometry import Shape, weights_by_filter, window_zeros
 from snnb.network.layers import (
     Activation,
     Add,
@@ -38,6 +38,7 @@ from snnb.network.layers import (
     BatchNormalization,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Convolution2D,
     Dense,
     DepthwiseConv2D,
@@ -246,6 +247,25 @@ class _Parser:
         weights = layer.weights["kernel"]
         kernel = self._convolution(kind, "Conv2D", weights, inputs[0].shape)
         kernel = replace(kernel, groups=kind.groups)
+        return self._weigh(kind, layer, current, kernel)
+
+    @_convert.register
+    def _convert_transposed(
+        self,
+        kind: Conv2DTranspose,
+        layer: TrainedLayer,
+        inputs: List[Value],
+    ) -> Value:
+        current = self._affine(inputs[0])
+        geometry = kind.geometry(inputs[0].shape)
+        weights = kind.read_weights(layer.weights["kernel"], geometry)
+        kernel = Kernel(
+            "Conv2DTranspose",
+            weights_by_filter(weights, kind.groups),
+            self._position,
+            groups=kind.groups,
+            transposed=kind,
+        )
         return self._weigh(kind, layer, current, kernel)
 
     @_convert.register

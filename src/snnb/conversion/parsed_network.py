@@ -10,7 +10,7 @@ import numpy as np
 from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError
 from snnb.conversion.parsed_values import Affine, Deferred, Term
 from snnb.core.machine import require_memory
-from snnb.network.geometry import Shape, window_padding
+from snnb.network.geometry import Shape, weights_by_channel, window_padding
 from snnb.network.layers import (
     LAYER_KINDS,
     Flatten,
@@ -245,7 +245,9 @@ class NetworkBuilder:
         filters = kernel.weights.shape[-1]
         config.update(units=filters, filters=filters, depth_multiplier=filters)
         config.update(groups=kernel.groups)
-        if kernel.kind != "Dense":
+        if kernel.transposed is not None:
+            config = {**kernel.transposed.model_dump(), **config}
+        elif kernel.kind != "Dense":
             padding = _keras_padding(kernel, source.shape, shape)
             if padding is None:
                 source = self._pad(source, kernel, shape)
@@ -257,7 +259,9 @@ class NetworkBuilder:
             )
         layer = LAYER_KINDS[kernel.kind].model_validate(config)
         geometry = layer.geometry(source.shape)
-        return Projection(source.name, layer, geometry, kernel.weights)
+        weights = weights_by_channel(kernel.weights, kernel.groups)
+        stored_weights = layer.store_weights(weights, geometry)
+        return Projection(source.name, layer, geometry, stored_weights)
 
     def _pad(self, source: Volume, kernel: Kernel, shape: Shape) -> Volume:
         """Add the zero padding of a volume that a kernel reads, and return it.

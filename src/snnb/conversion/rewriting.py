@@ -386,9 +386,9 @@ def centred_output(network: Network) -> Network:
         if projection.kernel is None or projection.geometry.pairing != "dense":
             need = "spikes instead of a softmax need a Dense or Conv2D layer"
             raise InputError(f"layer {output.name}: {need}")
-        kernel = np.asarray(projection.kernel, np.float64)
-        kernel = kernel - kernel.mean(axis=-1, keepdims=True)
-        projections.append(replace(projection, kernel=kernel.astype(np.float32)))
+        weights = projection.weights().astype(np.float64)
+        weights = weights - weights.mean(axis=-1, keepdims=True)
+        projections.append(projection.replace_weights(weights))
     assert output.bias is not None  # it has a kernel
     linear_output = replace(
         output,

@@ -23,7 +23,7 @@ from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue
 from snnb.io.text import load_json
 from snnb.model_files.keras import keras
 from snnb.model_files.keras_files import write_keras_h5
-from snnb.network.layers import Conv2D, ReLU
+from snnb.network.layers import Conv2D, Conv2DTranspose, ReLU
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
@@ -58,8 +58,11 @@ def convert_with_toolbox(
             raise InputError(f"{layer.label}: {setting}: {fault}")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     for layer in trained_network.layers:
-        if isinstance(layer.layer, Conv2D) and layer.layer.groups > 1:
-            fault = "the toolbox has no convolutions with groups"
+        kind = layer.layer
+        has_groups = isinstance(kind, Conv2D) and kind.groups > 1
+        if has_groups or isinstance(kind, Conv2DTranspose):
+            what = "convolutions with groups" if has_groups else f"{kind.kind}"
+            fault = f"the toolbox has no {what}"
             raise InputError(f"layer {layer.label}: {fault}: use --parser own")
     averages = settings.max_pool == "average" and trained_network.has("MaxPooling2D")
     verified_samples = x_norm[:VERIFIED_SAMPLES]

@@ -15,6 +15,7 @@ from snnb.network.geometry import Shape, window_zeros
 from snnb.network.layers import (
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Convolution2D,
     Cropping2D,
     Dense,
@@ -166,7 +167,37 @@ class OnnxGraph:
             weights = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel_size)
             groups = shape[-1]
             return self._add_convolution(layer, value, shape, weights, groups, bias)
+        if isinstance(layer, Conv2DTranspose):
+            weights = kernel.transpose(3, 2, 0, 1)
+            return self._add_transposed(layer, value, shape, weights, bias)
         raise TypeError(f"no rule for {layer.kind}")
+
+    def _add_transposed(
+        self,
+        layer: Conv2DTranspose,
+        value: str,
+        shape: Shape,
+        weights: np.ndarray,
+        bias: Optional[np.ndarray],
+    ) -> str:
+        """Add a transposed convolution; `weights` are in ONNX's order of axes."""
+        (top, bottom), (left_columns, right_columns) = layer.cut_margins(shape)
+        pads = (top, max(bottom, 0)), (left_columns, max(right_columns, 0))
+        output_padding = [max(-bottom, 0), max(-right_columns, 0)]
+        operands: List[Operand] = [self._move_channels_first(value), weights]
+        if bias is not None:
+            operands.append(bias)
+        sums = self.add_node(
+            "ConvTranspose",
+            operands,
+            kernel_shape=list(layer.kernel_size),
+            strides=list(layer.strides),
+            dilations=list(layer.dilation_rate),
+            pads=_order_pads(pads),
+            output_padding=output_padding,
+            group=layer.groups,
+        )
+        return self._move_channels_last(sums)
 
     def _add_convolution(
         self,

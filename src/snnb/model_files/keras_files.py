@@ -820,6 +820,8 @@ def _drop_settings(config: KerasObject, kind: str) -> None:
     Raise `NotReadError` if one of them changes the output.
     """
     settings = set(config) - set(KERAS_KINDS[kind].model_fields)
+    if kind == "Conv2DTranspose" and "cropping" in config:
+        settings.add("cropping")  # of snnb, not of Keras
     if "groups" in config and kind != "Conv2D":
         settings.add("groups")
     for key in sorted(settings):

@@ -5,7 +5,7 @@ returns its output. It raises `NotReadError` for what no layer computes.
 """
 
 import math
-from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from snnb.model_files.onnx_values import (
     to_keras_order,
 )
 from snnb.network.geometry import window_zeros
+from snnb.network.layers import Conv2DTranspose, configured
 from snnb.network.trained import TrainedLayer
 
 CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
@@ -130,6 +131,62 @@ def _convolution(call: OperatorCall) -> OnnxValue:
         **channel_settings,
     )
     return OnnxValue(layer, "NCHW")
+
+
+def _transposed_convolution(call: OperatorCall) -> OnnxValue:
+    """ConvTranspose; its pads are rows and columns that are cut from the output."""
+    node = call.node
+    value = call.picture
+    weights = call.constant(1, "kernel").astype(np.float32)
+    bias = call.optional_constant(2, "bias")
+    if weights.ndim != 4:
+        raise NotReadError(f"it has a kernel of shape {weights.shape}")
+    channels, multiplier, *size = weights.shape
+    strides = _pair(node, "strides")
+    dilations = _pair(node, "dilations")
+    groups = node.get("group", 1)
+    has_size = node.get("kernel_shape", tuple(size)) == tuple(size)
+    fits = channels == value.lengths["C"] and channels % groups == 0
+    if not has_size or not fits:
+        fault = f"its kernel {weights.shape} does not fit {value.lengths['C']} channels"
+        raise NotReadError(f"{fault} in {groups} groups")
+    automatic = node.get("auto_pad", "NOTSET")
+    has_output_shape = any(node.get("output_shape", (0,)))
+    if automatic not in ("NOTSET", "VALID") or has_output_shape:
+        fault = "it states its output_shape or auto_pad instead of its pads"
+        raise NotReadError(f"{fault}: export the model with pads")
+    pads = _read_pads(node, NO_PADS)
+    output_padding = node.get("output_padding", (0, 0))
+    if len(output_padding) != 2 or min(output_padding) < 0:
+        fault = f"its output_padding is {output_padding}"
+        raise NotReadError(f"{fault}, not two numbers from 0 on")
+    kernel = weights.transpose(2, 3, 1, 0)
+    settings: Dict[str, object] = {
+        "use_bias": bias is not None,
+        "kernel_size": tuple(size),
+        "strides": strides,
+        "dilation_rate": dilations,
+        "filters": multiplier * groups,
+        "groups": groups,
+    }
+    picture_shape = (value.lengths["H"], value.lengths["W"], channels)
+    margins = [
+        (before, after - added) for (before, after), added in zip(pads, output_padding)
+    ]
+    padding: Dict[str, object] = {"output_padding": output_padding, "cropping": pads}
+    for keras_padding in ("same", "valid"):
+        keras_settings = {**settings, "padding": keras_padding}
+        layer = configured(Conv2DTranspose, keras_settings, node.name)
+        if list(layer.cut_margins(picture_shape)) == margins:
+            padding = {"padding": keras_padding}
+    transposed = call.add(
+        "Conv2DTranspose",
+        [value],
+        [kernel] if bias is None else [kernel, bias],
+        **settings,
+        **padding,
+    )
+    return OnnxValue(transposed, "NCHW")
 
 
 def _max_pooling(call: OperatorCall) -> OnnxValue:
@@ -705,6 +762,7 @@ OPERATORS: Mapping[str, OperatorReader] = {
     "Clip": _clip,
     "Concat": _concatenation,
     "Conv": _convolution,
+    "ConvTranspose": _transposed_convolution,
     "Div": _divide,
     "Dropout": _identity,
     "Flatten": _flattening,

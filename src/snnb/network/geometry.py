@@ -10,7 +10,7 @@ list.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class Axis:
         Int64, shape (size + 1,).
         """
         return np.searchsorted(self.input, np.arange(self.size + 1))
+
+    def triples(self) -> Iterator[Tuple[int, int, int]]:
+        """Yield each input, with an output and the tap by which they meet."""
+        yield from zip(self.input.tolist(), self.output.tolist(), self.tap.tolist())
 
     def by_output(self) -> Tuple[np.ndarray, np.ndarray]:
         """Return the order of the triples by output, then input, and outputs' starts.
@@ -140,6 +144,54 @@ def window_axis(
     return Axis(size, outputs, kernel, position[order], output[order], tap[order])
 
 
+def transposed_length(
+    size: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    padding: str,
+    output_padding: Optional[int],
+) -> int:
+    """Return the number of outputs of a transposed convolution along an axis.
+
+    It is that of Keras (`deconv_output_length`).
+    """
+    reach = (kernel - 1) * dilation + 1
+    if output_padding is not None:
+        cut = 2 * (reach // 2) if padding == "same" else 0
+        return (size - 1) * stride + reach - cut + output_padding
+    if padding == "same":
+        return size * stride
+    return size * stride + max(reach - stride, 0)
+
+
+def transposed_axis(
+    size: int,
+    outputs: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    before: int,
+) -> Axis:
+    """Slide a window along the outputs; exchange the ends of the triples.
+
+    An input of a transposed convolution meets the outputs that its window would read.
+    Window 0 begins `before` positions before the first output. Taps are counted from
+    the end of the window, so that those of an output rise with the inputs that it
+    reads, as in a convolution.
+    """
+    require_memory(
+        TAP_BYTES * size * kernel,
+        f"the {size * kernel:,} taps of {size:,} windows",
+    )
+    window = np.repeat(np.arange(size), kernel)
+    tap = np.tile(np.arange(kernel), size)
+    position = window * stride - before + tap * dilation
+    inside = np.flatnonzero((position >= 0) & (position < outputs))
+    tap_from_end = kernel - 1 - tap[inside]
+    return Axis(size, outputs, kernel, window[inside], position[inside], tap_from_end)
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Which neurons of an input volume meet which neurons of the output volume.
@@ -207,6 +259,13 @@ class Geometry:
         if self.pairing != "grouped":
             return part_values
         return np.repeat(part_values, self.channels_read, axis=0)
+
+    def weights_of_filters(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights, in the shape `kernel_shape`, by filter.
+
+        The result has the shape (weights of a filter, filters).
+        """
+        return weights_by_filter(weights, self.parts).reshape(-1, self.filters)
 
     def fan_out(self) -> np.ndarray:
         """Count the connections that leave an input of each position.

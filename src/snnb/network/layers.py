@@ -38,14 +38,20 @@ from snnb.network.geometry import (
     Geometry,
     Shape,
     identity_axis,
+    transposed_axis,
+    transposed_length,
     weights_by_channel,
     weights_by_filter,
     window_axis,
+    window_padding,
 )
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
 Pair = Tuple[Count, Count]
+# Numbers of rows before and after an image, and of columns
+Margins = Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+NO_MARGINS: Margins = ((0, 0), (0, 0))
 Kind = TypeVar("Kind", bound="KerasLayer")
 JsonObject = Dict[str, object]
 
@@ -231,13 +237,8 @@ class Conv2D(Convolution2D):
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
         rows, columns, channels = self._windows(shape)
-        if channels % self.groups or self.filters % self.groups:
-            fault = f"{channels} channels and {self.filters} filters"
-            raise ValueError(f"{fault} are not divisible into {self.groups} groups")
-        geometry = _image(rows, columns, channels, self.filters, "dense")
-        if self.groups == 1:
-            return geometry
-        return replace(geometry, pairing="grouped", groups=self.groups)
+        _check_groups(channels, self.filters, self.groups)
+        return _image(rows, columns, channels, self.filters, "dense", self.groups)
 
     def kernel_shape(self, geometry: Geometry) -> Shape:
         """See `Layer`."""
@@ -269,6 +270,92 @@ class DepthwiseConv2D(Convolution2D):
         rows, columns, channels = self._windows(shape)
         filters = channels * self.depth_multiplier
         return _image(rows, columns, channels, filters, "diagonal")
+
+
+class Conv2DTranspose(Weighted):
+    """A transposed convolution: an input meets the outputs that a window would read.
+
+    The kernel has the shape (height, width, filters of a group, channels). Keras does
+    not have `cropping`, the rows and columns that are cut from the output (before and
+    after), and `groups`, which are those of `Conv2D`.
+    """
+
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    dilation_rate: Pair = (1, 1)
+    padding: Literal["valid", "same"] = "valid"
+    output_padding: Optional[Tuple[Length, Length]] = None
+    filters: Count
+    cropping: Margins = NO_MARGINS
+    groups: Count = 1
+
+    @model_serializer(mode="wrap")
+    def _omit_defaults(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
+        """Leave out what Keras does not have, if it has no effect."""
+        settings: JsonObject = serialize(self)
+        if self.groups == 1:
+            settings.pop("groups", None)
+        if self.cropping == NO_MARGINS:
+            settings.pop("cropping", None)
+        return settings
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        height, width, channels = _axes(shape, 3)
+        _check_groups(channels, self.filters, self.groups)
+        rows = self._axis(height, 0)
+        columns = self._axis(width, 1)
+        return _image(rows, columns, channels, self.filters, "dense", self.groups)
+
+    def cut_margins(self, shape: Shape) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+        """Return how much smaller the output is than what all windows of an input meet.
+
+        The numbers are of rows before and after, and of columns. A negative one after
+        means that no window meets the last positions.
+        """
+        rows = self._cut_margin(shape[0], 0)
+        columns = self._cut_margin(shape[1], 1)
+        return rows, columns
+
+    def _axis(self, size: int, axis: int) -> Axis:
+        """Connect the positions of rows (0) or columns (1)."""
+        window = (self.kernel_size[axis], self.strides[axis], self.dilation_rate[axis])
+        before, after = self._cut_margin(size, axis)
+        outputs = max(self._reach(size, axis) - before - after, 0)
+        return transposed_axis(size, outputs, *window, before)
+
+    def _reach(self, size: int, axis: int) -> int:
+        """Return the number of positions from the first to the last window's end."""
+        reach = (self.kernel_size[axis] - 1) * self.dilation_rate[axis] + 1
+        return (size - 1) * self.strides[axis] + reach
+
+    def _cut_margin(self, size: int, axis: int) -> Tuple[int, int]:
+        """Return the numbers of rows (0) or columns (1) of `cut_margins`."""
+        window = (self.kernel_size[axis], self.strides[axis], self.dilation_rate[axis])
+        output_padding = None
+        if self.output_padding is not None:
+            output_padding = self.output_padding[axis]
+        length = transposed_length(size, *window, self.padding, output_padding)
+        before, windows = window_padding(length, *window, self.padding)
+        if windows != size:
+            fault = f"output_padding {self.output_padding} does not fit"
+            raise ValueError(f"{fault} strides {self.strides} and the kernel")
+        after = self._reach(size, axis) - length - before
+        cut_before, cut_after = self.cropping[axis]
+        return before + cut_before, after + cut_after
+
+    def kernel_shape(self, geometry: Geometry) -> Shape:
+        """See `Layer`."""
+        row_taps, column_taps, channels, multiplier = geometry.kernel_shape
+        return row_taps, column_taps, multiplier, channels
+
+    def read_weights(self, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """See `Layer`: the taps are counted from the end (`transposed_axis`)."""
+        return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+
+    def store_weights(self, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """See `Layer`."""
+        return weights[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
 class Pooling2D(Layer):
@@ -313,7 +400,10 @@ class MaxPooling2D(Pooling2D):
     rule: Literal["largest_count", "leading_input"] = "largest_count"
 
 
-_KINDS = (Dense, Scale, Conv2D, DepthwiseConv2D, AveragePooling2D, MaxPooling2D)
+_KINDS = (
+    *(Dense, Scale, Conv2D, Conv2DTranspose, DepthwiseConv2D),
+    *(AveragePooling2D, MaxPooling2D),
+)
 LAYER_KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
@@ -338,7 +428,7 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 
 REFUSED = {
     "data_format": "build the model with channels last",
-    "groups": "only a Conv2D has groups",
+    "groups": "only convolutions and transposed ones have groups",
 }
 
 
@@ -368,10 +458,19 @@ def _image(
     channels: int,
     filters: int,
     pairing: str,
+    groups: int = 1,
 ) -> Geometry:
     """Return the geometry of windows over an image."""
     shape = (rows.outputs, columns.outputs, filters)
-    return Geometry(rows, columns, channels, filters, pairing, shape)
+    pairing = "grouped" if groups > 1 else pairing
+    return Geometry(rows, columns, channels, filters, pairing, shape, groups)
+
+
+def _check_groups(channels: int, filters: int, groups: int) -> None:
+    """Raise `ValueError` unless groups of equal sizes are possible."""
+    if channels % groups or filters % groups:
+        fault = f"{channels} channels and {filters} filters"
+        raise ValueError(f"{fault} are not divisible into {groups} groups")
 
 
 class Reindexing(KerasLayer):
@@ -453,7 +552,7 @@ class Concatenate(Reindexing):
 class ZeroPadding2D(Reindexing):
     """`padding` = ((top, bottom), (left, right)) padding rows and columns."""
 
-    padding: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+    padding: Margins
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`; no array is made, which may be larger than memory."""
@@ -468,7 +567,7 @@ class ZeroPadding2D(Reindexing):
 class Cropping2D(Reindexing):
     """Remove `cropping` = ((top, bottom), (left, right)) rows and columns."""
 
-    cropping: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+    cropping: Margins
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
@@ -583,7 +682,7 @@ class Add(KerasLayer):
 
 
 _CONVERTED = (
-    *(InputLayer, Dense, Conv2D, DepthwiseConv2D, SeparableConv2D),
+    *(InputLayer, Dense, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D),
     *(AveragePooling2D, MaxPooling2D, GlobalAveragePooling2D),
     *(Flatten, Reshape, Concatenate, ZeroPadding2D),
     *(Activation, ReLU, BatchNormalization, Add),

@@ -22,7 +22,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import Conv2D, DepthwiseConv2D, MaxPooling2D
+from snnb.network.layers import Conv2D, Conv2DTranspose, DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import (
     ACTIVATIONS,
     MEMBRANE,
@@ -295,8 +295,8 @@ def _bound_sums(
         if projection.kernel is None:  # a maximum, of sums over the time
             increase += amplitude * duration
             continue
-        kernel = np.asarray(projection.kernel, np.float64)
-        weights = kernel.reshape(-1, channels) * amplitude
+        kernel = projection.weights().astype(np.float64)
+        weights = projection.geometry.weights_of_filters(kernel) * amplitude
         increase += np.maximum(weights, 0).sum(axis=0)
         decrease += np.maximum(-weights, 0).sum(axis=0)
     if population.bias is not None:
@@ -419,6 +419,8 @@ def _find_toolbox_obstacle(population: Population) -> Optional[str]:
     if population.max_value is not None:
         return f"has no relu clipped at {population.max_value:g}"
     layer = population.only.layer
+    if isinstance(layer, Conv2DTranspose):
+        return "has no transposed convolutions"
     if isinstance(layer, MaxPooling2D):
         return "replaces max pooling by average pooling"
     if isinstance(layer, Conv2D) and layer.groups > 1:

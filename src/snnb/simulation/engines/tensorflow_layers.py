@@ -13,6 +13,7 @@ from snnb.network.layers import (
     AveragePooling2D,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Cropping2D,
     Dense,
     DepthwiseConv2D,
@@ -60,6 +61,53 @@ def convolve(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
 
 
+def convolve_transposed(
+    layer: Conv2DTranspose,
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+) -> tf.Tensor:
+    """Return a transposed convolution, of each group for itself.
+
+    TensorFlow does not support dilations on processors: the kernel gets taps of 0.
+    """
+    if layer.groups > 1:
+        images = tf.split(x, layer.groups, axis=-1)
+        kernels = tf.split(kernel, layer.groups, axis=-1)
+        filters = layer.filters // layer.groups
+        one_group = layer.model_copy(update={"groups": 1, "filters": filters})
+        pairs = zip(images, kernels)
+        sums = [convolve_transposed(one_group, *pair) for pair in pairs]
+        return tf.concat(sums, axis=-1)
+    shape = tuple(x.shape[1:])
+    rows, columns = layer.kernel_size
+    row_rate, column_rate = layer.dilation_rate
+    taps = ((rows - 1) * row_rate + 1, (columns - 1) * column_rate + 1)
+    places = tf.stack(
+        tf.meshgrid(
+            tf.range(rows) * row_rate,
+            tf.range(columns) * column_rate,
+            indexing="ij",
+        ),
+        axis=-1,
+    )
+    dilated_kernel = tf.scatter_nd(places, kernel, (*taps, *kernel.shape[2:]))
+    height = (shape[0] - 1) * layer.strides[0] + taps[0]
+    width = (shape[1] - 1) * layer.strides[1] + taps[1]
+    output_shape = (tf.shape(x)[0], height, width, layer.filters)
+    windows: tf.Tensor = tf.nn.conv2d_transpose(
+        x,
+        dilated_kernel,
+        output_shape,
+        layer.strides,
+        "VALID",
+    )
+    (top, bottom), (left_columns, right_columns) = layer.cut_margins(shape)
+    zeros = [(0, 0), (0, max(-bottom, 0)), (0, max(-right_columns, 0)), (0, 0)]
+    end_row = height - max(bottom, 0)
+    end_column = width - max(right_columns, 0)
+    return tf.pad(windows[:, top:end_row, left_columns:end_column], zeros)
+
+
 def convolve_depthwise(
     layer: DepthwiseConv2D,
     x: tf.Tensor,
@@ -95,6 +143,7 @@ CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
     Dense: multiply_dense,
     Scale: scale,
     Conv2D: convolve,
+    Conv2DTranspose: convolve_transposed,
     DepthwiseConv2D: convolve_depthwise,
     AveragePooling2D: average,
 }
