@@ -1,6 +1,5 @@
 """Parts of several networks, and the networks of tensorflow.keras.applications."""
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
 from snnb.architectures.registry import InputShape
@@ -13,11 +12,10 @@ if TYPE_CHECKING:
 def convolutions(
     filters: Sequence[int],
     padding: str = "valid",
-    dropout: Sequence[float] = (),
 ) -> List["keras.layers.Layer"]:
-    """Return convolutions of 5×5, each followed by an average pooling of 2×2 and, where its rate is not 0, dropout."""
+    """Return convolutions of 5×5, each followed by an average pooling of 2×2."""
     layers = []
-    for i, (features, rate) in enumerate(zip_longest(filters, dropout), 1):
+    for i, features in enumerate(filters, 1):
         layers.append(
             keras.layers.Conv2D(
                 features,
@@ -28,8 +26,6 @@ def convolutions(
             ),
         )
         layers.append(keras.layers.AveragePooling2D(2, name=f"pool_{i}"))
-        if rate:
-            layers.append(keras.layers.Dropout(rate, name=f"dropout_{i}"))
     return layers
 
 
@@ -58,9 +54,18 @@ def classifier(
     )
 
 
-def rectified(x: "Tensor", name: str, epsilon: float = 1e-3) -> "Tensor":
+def rectified(
+    x: "Tensor",
+    name: str,
+    epsilon: float = 1e-3,
+    momentum: float = 0.99,
+) -> "Tensor":
     """Add a batch normalisation `name`_bn and a ReLU `name`_relu."""
-    batch_norm = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+    batch_norm = keras.layers.BatchNormalization(
+        epsilon=epsilon,
+        momentum=momentum,
+        name=f"{name}_bn",
+    )(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(batch_norm)
 
 

@@ -1,5 +1,6 @@
 """Plain convolutional networks: alternating convolutions and poolings, then dense layers."""
 
+from itertools import zip_longest
 from typing import List, Tuple
 
 from snnb.architectures.blocks import classifier, convolutions
@@ -134,13 +135,33 @@ def _cnn_catsvsdogs(
     dropout: Tuple[float, ...] = (0.2, 0.2, 0.3, 0.3),
     units: int = 128,
 ) -> "keras.Model":
-    return classifier(
-        name,
-        input_shape,
-        convolutions(filters, "same", dropout),
-        [units],
-        num_classes,
-    )
+    """Build four convolutions with pooling and dropout, and two dense layers.
+
+    Without the batch normalisation of the hidden layers, training on few hundred
+    pictures ends with the same output for all of them.
+    """
+    layers = [keras.Input(input_shape, name="input")]
+    for i, (features, rate) in enumerate(zip_longest(filters, dropout), 1):
+        convolution = keras.layers.Conv2D(
+            features,
+            5,
+            padding="same",
+            use_bias=False,
+            name=f"conv_{i}",
+        )
+        layers += _normalised(convolution, momentum=0.9)
+        layers.append(keras.layers.AveragePooling2D(2, name=f"pool_{i}"))
+        if rate:
+            layers.append(keras.layers.Dropout(rate, name=f"dropout_{i}"))
+    layers += [
+        keras.layers.Flatten(name="flatten"),
+        *_normalised(
+            keras.layers.Dense(units, use_bias=False, name="dense_1"),
+            momentum=0.9,
+        ),
+        keras.layers.Dense(num_classes, activation="softmax", name="output"),
+    ]
+    return keras.Sequential(layers, name=name)
 
 
 @architecture(
@@ -216,11 +237,17 @@ def _rueckauer(
     return keras.Sequential(layers, name=name)
 
 
-def _normalised(layer: "keras.layers.Layer") -> List["keras.layers.Layer"]:
-    # The toolbox fuses a batch normalisation into the weights before it only when the
-    # activation comes after both.
+def _normalised(
+    layer: "keras.layers.Layer",
+    momentum: float = 0.99,
+) -> List["keras.layers.Layer"]:
+    """Return a layer, its batch normalisation and a ReLU.
+
+    The toolbox fuses a batch normalisation into the weights before it only when the
+    activation comes after both.
+    """
     return [
         layer,
-        keras.layers.BatchNormalization(name=f"{layer.name}_bn"),
+        keras.layers.BatchNormalization(momentum=momentum, name=f"{layer.name}_bn"),
         keras.layers.Activation("relu", name=f"{layer.name}_relu"),
     ]

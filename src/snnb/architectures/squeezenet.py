@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import Recipe
@@ -77,15 +78,7 @@ def _squeezenet(
     package adds a dense classifier.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = keras.layers.Conv2D(
-        64,
-        3,
-        strides=2,
-        padding="same",
-        activation="relu",
-        kernel_initializer="he_normal",
-        name="conv_1",
-    )(inputs)
+    x = _convolution(inputs, 64, 3, "conv_1", strides=2)
     x = keras.layers.AveragePooling2D(3, strides=2, name="pool_1")(x)
     x = _fire(_fire(x, 16, "fire_2"), 16, "fire_3")
     x = keras.layers.AveragePooling2D(3, strides=2, name="pool_3")(x)
@@ -94,13 +87,7 @@ def _squeezenet(
     x = _fire(_fire(x, 48, "fire_6"), 48, "fire_7")
     x = _fire(_fire(x, 64, "fire_8"), 64, "fire_9")
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    x = keras.layers.Conv2D(
-        num_classes,
-        1,
-        activation="relu",
-        kernel_initializer="he_normal",
-        name="conv_10",
-    )(x)
+    x = _convolution(x, num_classes, 1, "conv_10")
     x = keras.layers.AveragePooling2D(x.shape[1:3], name="global_average")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     outputs = keras.layers.Dense(
@@ -114,20 +101,27 @@ def _squeezenet(
 
 def _fire(x: Any, squeeze: int, name: str) -> Any:
     """Add a fire module: 1×1 kernels to few channels, then parallel 1×1 and 3×3 kernels, concatenated."""
-
-    def convolution(filters: int, size: int, part: str) -> keras.layers.Conv2D:
-        return keras.layers.Conv2D(
-            filters,
-            size,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=f"{name}_{part}",
-        )
-
-    squeeze_output = convolution(squeeze, 1, "squeeze")(x)
+    squeeze_output = _convolution(x, squeeze, 1, f"{name}_squeeze")
     expand_outputs = [
-        convolution(4 * squeeze, 1, "expand_1x1")(squeeze_output),
-        convolution(4 * squeeze, 3, "expand_3x3")(squeeze_output),
+        _convolution(squeeze_output, 4 * squeeze, 1, f"{name}_expand_1x1"),
+        _convolution(squeeze_output, 4 * squeeze, 3, f"{name}_expand_3x3"),
     ]
     return keras.layers.Concatenate(name=f"{name}_concatenate")(expand_outputs)
+
+
+def _convolution(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
+    """Add a convolution with `size` × `size` kernels, a batch normalisation and a ReLU.
+
+    Without the normalisation, average poolings leave maps that are nearly equal for
+    all pictures, and training stays at chance.
+    """
+    x = keras.layers.Conv2D(
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return rectified(x, name, momentum=0.9)
