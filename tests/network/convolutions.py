@@ -36,3 +36,24 @@ def _places(length, taps, stride, rate, same):
         return 0, (length - reach) // stride + 1
     outputs = -(-length // stride)
     return max((outputs - 1) * stride + reach - length, 0) // 2, outputs
+
+
+def transposed_matrix(kernel, shape, groups, strides, rates, before, output_size):
+    """Return the weights (inputs, outputs) of a transposed convolution.
+
+    `kernel` is (rows, columns, filters of a group, channels), as in Keras. Tap 0 of the
+    first input meets the position -`before`.
+    """
+    height, width, channels = shape
+    row_taps, column_taps, multiplier, _ = kernel.shape
+    matrix = np.zeros((*shape, *output_size, multiplier * groups))
+    for y, x, k in np.ndindex(height, width, channels):
+        group = k // (channels // groups)
+        for i, j, m in np.ndindex(row_taps, column_taps, multiplier):
+            row = y * strides[0] + i * rates[0] - before[0]
+            column = x * strides[1] + j * rates[1] - before[1]
+            if 0 <= row < output_size[0] and 0 <= column < output_size[1]:
+                f = group * multiplier + m
+                matrix[y, x, k, row, column, f] = kernel[i, j, m, k]
+    output_shape = (*output_size, multiplier * groups)
+    return matrix.reshape(np.prod(shape), np.prod(output_shape)), output_shape

@@ -6,6 +6,7 @@ and shift some spikes.
 
 from typing import Callable, Mapping, Optional, Sequence, Type
 
+import numpy as np
 import tensorflow as tf
 
 from snnb.network.geometry import Shape
@@ -82,14 +83,8 @@ def convolve_transposed(
     rows, columns = layer.kernel_size
     row_rate, column_rate = layer.dilation_rate
     taps = ((rows - 1) * row_rate + 1, (columns - 1) * column_rate + 1)
-    places = tf.stack(
-        tf.meshgrid(
-            tf.range(rows) * row_rate,
-            tf.range(columns) * column_rate,
-            indexing="ij",
-        ),
-        axis=-1,
-    )
+    tap_numbers = np.moveaxis(np.indices((rows, columns)), 0, -1)
+    places = tap_numbers * layer.dilation_rate
     dilated_kernel = tf.scatter_nd(places, kernel, (*taps, *kernel.shape[2:]))
     height = (shape[0] - 1) * layer.strides[0] + taps[0]
     width = (shape[1] - 1) * layer.strides[1] + taps[1]

@@ -1,8 +1,10 @@
-"""Grouped convolutions in both engines, against neurons stepped with matrices.
+"""Grouped and transposed convolutions in both engines, against neurons stepped with matrices.
 
-The matrices are made by the definition of a grouped convolution. Weights are whole
+The matrices are made by the definitions of these convolutions. Weights are whole
 eighths and pixels whole sixteenths, so that float32 adds them exactly in any order.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +14,16 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.network.grouped import SHAPE, grouped_network
+from tests.network.convolution_networks import NETWORKS
 from tests.simulation.alike import run_engine
+from tests.simulation.test_several_projections import _in_stated_order
 
 SAMPLES, STEPS = 7, 30
 
 
-def pictures():
-    sixteenths = np.random.default_rng(2).integers(0, 17, (SAMPLES, *SHAPE))
+def pictures(network):
+    shape = (SAMPLES, *network.input.shape)
+    sixteenths = np.random.default_rng(2).integers(0, 17, shape)
     return (sixteenths / 16).astype(np.float32)
 
 
@@ -44,14 +48,15 @@ def assert_counts(result, expected):
         np.testing.assert_array_equal(found, counts, err_msg=name)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
 @pytest.mark.parametrize("coding", ["constant", "poisson"])
-def test_engines_count_as_neurons_stepped_with_matrices(engine, coding):
-    network, matrices = grouped_network()
+def test_engines_count_as_neurons_stepped_with_matrices(name, engine, coding):
+    network, matrices = NETWORKS[name]()
     settings = SimulationSettings(
         samples=SAMPLES, duration=STEPS, input=coding, input_rate=500, seed=3
     )
-    x = pictures()
+    x = pictures(network)
     frames = [x.astype(np.float64)] * STEPS
     if coding == "poisson":
         streams = Streams(settings.seed, range(SAMPLES), INPUT)
@@ -60,11 +65,12 @@ def test_engines_count_as_neurons_stepped_with_matrices(engine, coding):
     assert_counts(run_engine(engine, network, settings, x), expected)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("engine", [SeparatedEngine, TensorFlowEngine])
-def test_separated_firing_sums_what_all_steps_send(engine):
-    network, matrices = grouped_network()
+def test_separated_firing_sums_what_all_steps_send(name, engine):
+    network, matrices = NETWORKS[name]()
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
-    x = pictures()
+    x = pictures(network)
     result = run_engine(engine, network.separated(STEPS), settings, x)
     values = x.reshape(SAMPLES, -1) * STEPS
     expected = {}
@@ -72,3 +78,34 @@ def test_separated_firing_sums_what_all_steps_send(engine):
         values = np.clip(np.floor(values @ weights + bias * STEPS), 0, STEPS)
         expected[name] = values
     assert_counts(result, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sums_have_the_bits_of_the_stated_order(name):
+    """Weights that are rounded, so that another order would give other sums."""
+    network, matrices = NETWORKS[name]()
+    factor = np.float32(0.3)
+    populations = []
+    for population in network.populations:
+        weights = population.only.weights() * factor
+        projection = population.only.replace_weights(weights)
+        populations.append(replace(population, projections=(projection,)))
+    network = network.with_populations(populations)
+    steps = 5
+    settings = SimulationSettings(samples=SAMPLES, duration=steps)
+    x = pictures(network) / np.float32(1.3)
+    result = run_engine(EventEngine, network, settings, x)
+    potential = dict.fromkeys(matrices, np.float32(0))
+    counts = dict.fromkeys(matrices, 0)
+    for _ in range(steps):
+        active = x.reshape(SAMPLES, -1)
+        for population, (matrix, bias) in matrices.items():
+            weights = matrix.astype(np.float32) * factor
+            current = _in_stated_order([("", weights, bias)], {"": active}) + bias
+            potential[population] = potential[population] + current
+            active = (potential[population] >= 1).astype(np.float32)
+            potential[population] = potential[population] - active
+            counts[population] = counts[population] + active
+    for population, expected in counts.items():
+        found = result.counts[population].reshape(SAMPLES, -1)
+        np.testing.assert_array_equal(found, expected, err_msg=population)
