@@ -1,4 +1,6 @@
-"""Grouped convolutions are composed, normalised and rounded like other ones."""
+"""Grouped and transposed convolutions are converted like other ones."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +12,14 @@ from snnb.conversion.normalise import measure, normalise_weights, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
+from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_model
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import read_network, write_parsed, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from tests.conversion.conftest import slow_except
+from tests.conversion.conftest import assert_computes, set_random_weights, slow_except
 from tests.model_files.test_onnx_operators import node, onnxruntime_outputs, written
 from tests.properties.test_integer_networks import SAMPLES, STEPS, _step_by_graph
 from tests.simulation.alike import run_engine
@@ -52,6 +55,13 @@ class Builder:
         operands = [self.weights(*shape), self.weights(filters)]
         pads = [pads] * 4
         self.add("Conv", *operands, group=groups, pads=pads, **attributes)
+        self.channels = filters
+
+    def transpose(self, filters, groups, size, pads=0, **attributes):
+        shape = (self.channels, filters // groups, size, size)
+        operands = [self.weights(*shape), self.weights(filters)]
+        pads = [pads] * 4
+        self.add("ConvTranspose", *operands, group=groups, pads=pads, **attributes)
         self.channels = filters
 
     def normalise(self):
@@ -125,6 +135,90 @@ def resnext(path):
     return builder.classify(path)
 
 
+def decoder(path):
+    """Transposed convolutions with normalisations before and after them."""
+    builder = Builder(np.random.default_rng(6))
+    builder.convolve(8, 2, 3, pads=1, strides=[2, 2])
+    builder.add("Relu")
+    builder.normalise()
+    builder.transpose(8, 1, 3, pads=1, strides=[2, 2], output_padding=[1, 1])
+    builder.normalise()
+    builder.add("Relu")
+    builder.transpose(6, 2, 4, strides=[3, 3])
+    return builder.classify(path)
+
+
+SETTINGS = [
+    {"kernel_size": 3, "strides": 2, "padding": "same"},
+    {"kernel_size": (2, 4), "strides": (3, 2), "padding": "same"},
+    {"kernel_size": (1, 3), "strides": (2, 2), "padding": "valid"},
+    {"kernel_size": (4, 3), "strides": (3, 2), "output_padding": (2, 1)},
+    {
+        "kernel_size": (5, 3),
+        "strides": 2,
+        "padding": "same",
+        "output_padding": (0, 1),
+    },
+    {"kernel_size": (2, 3), "dilation_rate": 2, "padding": "valid"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_layers_of_keras(settings, tmp_path):
+    layers = keras.layers
+    stack = [
+        layers.Conv2DTranspose(4, **settings, input_shape=(4, 5, 3)),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Conv2DTranspose(2, activation="relu", **settings),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = keras.Sequential(stack)
+    random = np.random.default_rng(2)
+    set_random_weights(model, random)
+    x = random.random((5, 4, 5, 3)).astype(np.float32)
+    model.save(str(tmp_path / "net.h5"))
+    trained = read_model(tmp_path / "net.h5", len)
+    network = parse_own(trained)
+    assert_computes(network, model, x)
+    path = tmp_path / "net_parsed.h5"
+    write_parsed(network, path, "net")
+    assert_computes(read_network(path), keras.models.load_model(str(path)), x)
+
+
+def test_normalisations_around_a_transposed_convolution(tmp_path):
+    """What one before it adds differs between positions of the output."""
+    path = decoder(tmp_path / "net.onnx")
+    network = parse_own(read_model(path, len))
+    kinds = [population.kind for population in network.populations]
+    pooled = ["AveragePooling2D", "Dense"]
+    assert kinds == ["Conv2D", "Conv2DTranspose", "Conv2DTranspose", *pooled]
+    assert network.populations[1].bias.ndim == 3
+    assert_same_outputs(network, path, pictures())
+    write_parsed(network, tmp_path / "net_parsed.h5", "net")
+    assert_same_outputs(read_network(tmp_path / "net_parsed.h5"), path, pictures())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_transposed_convolution_without_activation(is_first, tmp_path):
+    builder = Builder(np.random.default_rng(6))
+    if is_first:
+        builder.transpose(5, 1, 3)
+        builder.convolve(6, 1, 3)
+        message = "follows a transposed convolution without activation: insert a relu"
+    else:
+        builder.convolve(6, 2, 3)
+        builder.transpose(5, 1, 3)
+        message = "is a transposed convolution after a layer without activation"
+    path = builder.classify(tmp_path / "net.onnx")
+    trained = read_model(path, len)
+    with pytest.raises(InputError, match=message):
+        parse_own(trained)
+    network = parse_own(trained, rectify_linear=True)
+    assert_same_outputs(network, path, pictures())
+
+
 def test_branches_with_other_scales_are_normalised(tmp_path):
     builder = Builder(np.random.default_rng(1))
     builder.convolve(4, 1, 3)
@@ -157,6 +251,10 @@ def test_the_parser_of_the_toolbox_refuses_groups(tmp_path):
     trained = read_model(resnext(tmp_path / "net.onnx"), len)
     with pytest.raises(InputError, match="groups: use --parser own"):
         convert_with_toolbox(trained, pictures(), ConversionSettings())
+    trained = read_model(decoder(tmp_path / "net.onnx"), len)
+    trained = replace(trained, layers=trained.layers[3:])
+    with pytest.raises(InputError, match="Conv2DTranspose: use --parser own"):
+        convert_with_toolbox(trained, pictures(), ConversionSettings())
 
 
 WAYS = [
@@ -168,8 +266,11 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("scale_per", ["channel", "layer"])
-def test_integers_of_all_engines_and_the_graph_are_the_same(way, scale_per, tmp_path):
-    path = resnext(tmp_path / "net.onnx")
+@pytest.mark.parametrize("build", [resnext, decoder])
+def test_integers_of_all_engines_and_the_graph_are_the_same(
+    build, scale_per, way, tmp_path
+):
+    path = build(tmp_path / "net.onnx")
     network = parse_own(read_model(path, len))
     random = np.random.default_rng(3)
     shape = (40, *network.input.shape)
@@ -182,7 +283,9 @@ def test_integers_of_all_engines_and_the_graph_are_the_same(way, scale_per, tmp_
     parsed = tmp_path / "net_parsed.h5"
     write_spiking(network, parsed)
     network = read_network(parsed)
-    assert [p.only.layer.groups for p in network.populations[:3]] == [2, 1, 4]
+    kinds = {population.kind for population in network.populations}
+    groups = [p.only.layer.groups for p in network.populations[:3]]
+    assert groups == ([2, 1, 2] if "Conv2DTranspose" in kinds else [2, 1, 4])
     for population in network.populations:
         for projection in population.projections:
             kernel = projection.kernel
