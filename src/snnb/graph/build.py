@@ -169,6 +169,8 @@ def _write_biases(group: h5py.Group, population: Population, units: Units) -> No
     if population.neuron is not None:
         neuron = group.create_group("neuron")
         neuron.attrs["spikes"] = population.neuron.spikes
+        if population.neuron.fixed_point:
+            neuron.attrs["fixed_point"] = True
         for name, values in population.neuron.stored_numbers.items():
             write_array(neuron, name, values)
 

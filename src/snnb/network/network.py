@@ -126,7 +126,7 @@ class Population(Volume):
     # weights, biases and initial potentials are integers too; None: 1, which weights,
     # biases and initial potentials are normalised to
     integer_threshold: Optional[np.ndarray] = None
-    # Of a network from a NIR file. None in a converted network, whose
+    # Of a network from a NIR or lava-dl file. None in a converted network, whose
     # integrate-and-fire neurons have the threshold and initial potential above, and
     # settings of the simulation
     neuron: Optional[Neuron] = None
@@ -268,8 +268,18 @@ class Network:
 
     @property
     def trained_spiking(self) -> bool:
-        """Whether the network is from a NIR file, with neuron models."""
+        """Whether the network is from a NIR or lava-dl file, with neuron models."""
         return self.output.neuron is not None
+
+    @property
+    def fixed_point(self) -> bool:
+        """Whether its neurons are fixed-point neurons, see `Neuron`."""
+        return self.output.neuron is not None and self.output.neuron.fixed_point
+
+    @property
+    def rounds_pixels(self) -> bool:
+        """Whether it reads pixels as integers: a converted integer network."""
+        return self.weight_bits is not None and not self.trained_spiking
 
     @property
     def windowed(self) -> bool:

@@ -13,6 +13,13 @@ from snnb.network.geometry import Shape
 
 Numbers = Union[float, np.ndarray]
 
+# Of fixed-point neurons: steps of a unit of potentials and currents,
+FRACTION = 64
+# largest synaptic current: 24 bits, of which 6 are the fraction,
+CURRENT_LIMIT = 2.0**17
+# and largest sum of weights in a step, in 24 bits without a fraction
+SUM_LIMIT = 2.0**23
+
 
 @dataclass(frozen=True, eq=False)
 class Neuron:
@@ -30,6 +37,17 @@ class Neuron:
     That is i ← κ i + g_i x and v ← λ v + g i + c, in the form whose rounding error does
     not grow when λ is close to 1. Engines compute it in float32 in exactly this order,
     with 1 - λ and 1 - κ rounded to float32 once.
+
+    Neurons of Lava and Loihi 2 (`fixed_point`) compute with fixed-point numbers, whose
+    unit 1 has `FRACTION` steps. With z(y), y rounded towards 0 to such a step:
+
+        x = Σ over projections of ⌊sum of weights⌋, rounded towards 0, in 24 bits
+        i ← z(κ i) + g_i x;  beyond ±`CURRENT_LIMIT` it wraps around once
+        v ← z(λ v) + g i + c, limited to ±(`CURRENT_LIMIT` - 1 / `FRACTION`)
+        spike where v ≥ θ; there v ← reset
+
+    They have a synaptic current and a reset, λ and κ are multiples of 2⁻¹², the gains
+    are 1, and c and θ multiples of a step: then float64 holds all numbers exactly.
 
     Each number is converted to float64, and broadcasts to the shape of the population:
     a number, one for each channel (the last axis), or one for each neuron.
@@ -49,6 +67,7 @@ class Neuron:
     # False: a leaky integrator, which is read by its potential; threshold and reset do
     # not act
     spikes: bool = True
+    fixed_point: bool = False
 
     def __post_init__(self) -> None:
         for field in FIELDS.values():
@@ -62,10 +81,11 @@ class Neuron:
         numbers: Mapping[str, Numbers],
         *,
         spikes: bool = True,
+        fixed_point: bool = False,
     ) -> "Neuron":
         """Make a neuron model from numbers by their names in files."""
         parameters = {FIELDS[name]: values for name, values in numbers.items()}
-        return cls(spikes=spikes, **parameters)
+        return cls(spikes=spikes, fixed_point=fixed_point, **parameters)
 
     @property
     def stored_numbers(self) -> Dict[str, np.ndarray]:
@@ -97,6 +117,8 @@ class Neuron:
         if not self.spikes:
             return "", ""
         threshold = _range(self.firing_threshold)
+        if self.fixed_point:
+            threshold = f"above {_range(self.firing_threshold - 1 / FRACTION)}"
         if self.reset is not None:
             return threshold, f"to {_range(self.reset)}"
         return threshold, f"by subtraction of {_range(self._subtrahend_or_threshold)}"
@@ -133,7 +155,11 @@ class Neuron:
 
 
 # Field of each number by its name in files
-FIELDS = {field.name: field.name for field in fields(Neuron) if field.name != "spikes"}
+FIELDS = {
+    field.name: field.name
+    for field in fields(Neuron)
+    if field.name not in ("spikes", "fixed_point")
+}
 FIELDS = {"threshold": FIELDS.pop("firing_threshold"), **FIELDS}
 
 

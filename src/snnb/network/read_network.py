@@ -12,7 +12,7 @@ reads; its datasets are the arrays (kernel, bias, initial_potential, threshold).
 has a number for each channel, or for each neuron. The configuration of a delayed
 projection also has `delay`, in time steps, and `input_shape`, since it may read a later
 layer; its bias is the dataset `delayed_bias`. The configuration of a population with a
-neuron model has `spikes`; the numbers of the model (`snnb.network.neuron.Neuron`) are
+neuron model has `spikes`, and `fixed_point` if it is true; the numbers of the model (`snnb.network.neuron.Neuron`) are
 the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
@@ -189,7 +189,11 @@ def _set_neuron_properties(entry: StoredLayer, population: Population) -> Popula
             key = f"{NEURON_PREFIX}{name}"
             if key in entry.arrays:
                 numbers[name] = entry.arrays[key]
-        neuron = Neuron.from_numbers(numbers, spikes=bool(entry.config["spikes"]))
+        neuron = Neuron.from_numbers(
+            numbers,
+            spikes=bool(entry.config["spikes"]),
+            fixed_point=bool(entry.config.get("fixed_point", False)),
+        )
         neuron.check(population.shape)
     return replace(
         population,
@@ -239,6 +243,8 @@ def _add_neuron_properties(layer: StoredLayer, population: Population) -> Stored
         config["window"] = population.window
     if population.neuron is not None:
         config["spikes"] = population.neuron.spikes
+        if population.neuron.fixed_point:
+            config["fixed_point"] = True
         for name, numbers in population.neuron.stored_numbers.items():
             arrays[f"{NEURON_PREFIX}{name}"] = numbers
     return layer._replace(arrays=arrays, config=config)

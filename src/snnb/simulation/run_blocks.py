@@ -124,7 +124,7 @@ class BlockSimulator:
         job = self._job
         pixels = job.pixels(images)
         engine_input = pixels
-        if job.network.weight_bits is not None and job.settings.input == "constant":
+        if job.network.rounds_pixels and job.settings.input == "constant":
             engine_input = np.rint(pixels * np.float32(job.network.pixel))
         scorer: Scorer
         if job.classifies:

@@ -197,7 +197,7 @@ def _check(
         )
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: an autoencoder has no classes; omit it")
-    if network.weight_bits is not None and not _has_pixels(x, scale, network.pixel):
+    if network.rounds_pixels and not _has_pixels(x, scale, network.pixel):
         values = f"integers of 0 to {network.pixel}"
         raise InputError(
             f"the network reads {values}, not value / {scale:g}: parse again",

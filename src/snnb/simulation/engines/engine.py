@@ -22,7 +22,13 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import Conv2D, Conv2DTranspose, DepthwiseConv2D, MaxPooling2D
+from snnb.network.layers import (
+    Conv2D,
+    Conv2DTranspose,
+    DepthwiseConv2D,
+    MaxPooling2D,
+    Scale,
+)
 from snnb.network.network import (
     ACTIVATIONS,
     MEMBRANE,
@@ -254,10 +260,12 @@ Real = Type["np.floating[Any]"]
 def number_type(network: Network, settings: SimulationSettings) -> Real:
     """Return float32, or float64 for an integer network with large sums.
 
-    Sums in float32 may then not be exact.
+    Sums in float32 may then not be exact. Fixed-point neurons need float64.
 
     Raise `InputError` if they may not be exact in float64 either.
     """
+    if network.fixed_point:
+        return np.float64
     if network.weight_bits is None:
         return np.float32
     bounds = []
@@ -335,11 +343,13 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
             raise InputError(f"{fault}: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
+    if network.fixed_point:
+        _check_fixed_point(network, settings)
     if settings.input in CHANGING_INPUTS:
         kind = None
         if network.windowed:
             kind = "a network with firing windows"
-        elif network.weight_bits is not None:
+        elif network.rounds_pixels:
             kind = "an integer network"
         if kind is not None:
             raise InputError(f"{kind} reads images, not --input {settings.input}")
@@ -356,6 +366,24 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "fastest engine"
+
+
+def _check_fixed_point(network: Network, settings: SimulationSettings) -> None:
+    """Raise `InputError` for an engine without fixed-point neurons, or a wrong input.
+
+    A layer that has the pixels as its bias reads constant input, another layer spikes.
+    """
+    if settings.engine == "tensorflow":
+        fault = "the engine tensorflow has no fixed-point neurons (float64)"
+        raise InputError(f"{fault}: use --engine event")
+    first_population = network.populations[0]
+    reads_pixels = isinstance(first_population.projections[0].layer, Scale)
+    if reads_pixels and settings.input != "constant":
+        fault = f"layer {first_population.name} has the pixels as its bias"
+        raise InputError(f"{fault}: use --input constant and a data set of images")
+    if settings.input == "constant" and not reads_pixels:
+        fault = f"layer {first_population.name} reads spikes, not pixels"
+        raise InputError(f"{fault}: use --input poisson, or a data set of events")
 
 
 def find_event_obstacle(

@@ -708,7 +708,7 @@ def _add_selected(
 
 
 @inner
-def _add_entries(
+def add_entries(
     currents: np.ndarray,
     stride: int,
     entries: InputEntries,
@@ -865,6 +865,26 @@ def _add_products(
     store(currents, targets[3], sums_3)
 
 
+@inner
+def add_spikes(
+    bits: np.ndarray,
+    currents: np.ndarray,
+    stride: int,
+    table: ProjectionTable,
+    spike_list: np.ndarray,
+) -> None:
+    """Add the currents of the spikes of some steps, uint64 (steps, words).
+
+    `spike_list` is a buffer for the spikes of all steps.
+    """
+    if table.form == WINDOW_FORM:
+        _add_windows(bits, currents, stride, table.windows, spike_list)
+    elif table.form == RUN_FORM:
+        _add_runs(bits, currents, stride, table.runs, spike_list)
+    else:
+        _add_arrivals(bits, currents, stride, table.arrivals, spike_list)
+
+
 # Populations
 
 
@@ -923,22 +943,10 @@ def simulate_weighted(
                     for i in range(len(inputs)):
                         if inputs[i].step_start.shape[1]:
                             entry_start = inputs[i].step_start[sample, start : end + 1]
-                            _add_entries(currents, size, inputs[i], entry_start)
+                            add_entries(currents, size, inputs[i], entry_start)
                 for i in range(len(tables)):
                     spikes = sources[i][sample, start:end]
-                    table = tables[i]
-                    if table.form == WINDOW_FORM:
-                        _add_windows(spikes, currents, size, table.windows, spike_list)
-                    elif table.form == RUN_FORM:
-                        _add_runs(spikes, currents, size, table.runs, spike_list)
-                    else:
-                        _add_arrivals(
-                            spikes,
-                            currents,
-                            size,
-                            table.arrivals,
-                            spike_list,
-                        )
+                    add_spikes(spikes, currents, size, tables[i], spike_list)
                 if divisors.size:
                     for step in range(steps):
                         for neuron in range(0, size, WORD_SIZE):

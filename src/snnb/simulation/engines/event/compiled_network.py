@@ -36,7 +36,7 @@ from snnb.simulation.engines.engine import (
     number_type,
     spike_amplitudes,
 )
-from snnb.simulation.engines.event import compiled_loops
+from snnb.simulation.engines.event import compiled_loops, fixed_point_loops
 from snnb.simulation.engines.event.loop_arrays import (
     SPARE_ENTRIES,
     WORD_SIZE,
@@ -170,8 +170,8 @@ class WeightedSimulator:
         # It takes at least one input if any population of the network reads one.
         self._no_inputs = (make_empty_entries(real),) if changing_volumes else None
         self._changes = bool(projections or self.input_projections)
-        self._divisors = fill_up(list_divisors(population, real))
-        self._divisors[population.size :] = 1
+        divisors = fill_up(list_divisors(population, real))
+        divisors[population.size :] = 1
         self._neurons = round_up(population.size)
         self._largest_source = find_largest_source(network, self.sources)
         weight_bytes = sum(table.windows.weights.nbytes for table in self._tables)
@@ -180,6 +180,11 @@ class WeightedSimulator:
         self._chunk_steps = max(1, currents_bytes // step_bytes)
         self._buffers = buffers
         self._loop = typed_once(compiled_loops.simulate_weighted)
+        # What the loop does with the sums of weights
+        self._operation: Union[np.ndarray, bool] = divisors
+        if is_fixed_point(population):
+            self._loop = typed_once(fixed_point_loops.simulate_fixed_point)
+            self._operation = sums_have_fractions(population)
 
     def simulate(
         self,
@@ -214,7 +219,7 @@ class WeightedSimulator:
             inputs or self._no_inputs,
             neurons,
             bits,
-            self._divisors,
+            self._operation,
             self._buffers.currents(currents_size),
             self._buffers.spike_list((chunk_steps + 1) * list_size),
         )
@@ -452,12 +457,16 @@ class EventNetwork:
         numbers = dynamics(population)
         return parameters._replace(
             below_threshold=np.nextafter(threshold, self.real(-np.inf)),
-            decay=fill_up(numbers.decay.ravel()),
-            gain=fill_up(numbers.gain.ravel()),
-            offset=fill_up(numbers.offset.ravel()),
-            current_decay=fill_up(numbers.current_decay.ravel()),
-            current_gain=fill_up(numbers.current_gain.ravel()),
+            decay=self._fill_up(numbers.decay),
+            gain=self._fill_up(numbers.gain),
+            offset=self._fill_up(numbers.offset),
+            current_decay=self._fill_up(numbers.current_decay),
+            current_gain=self._fill_up(numbers.current_gain),
         )
+
+    def _fill_up(self, values: np.ndarray) -> np.ndarray:
+        """Return numbers of all neurons of a population, flat and filled up."""
+        return fill_up(values.ravel().astype(self.real))
 
     def _make_state(self, population: Population) -> NeuronState:
         neuron = neuron_of(population, self.settings)
@@ -517,10 +526,14 @@ class EventNetwork:
         """
         pixels = np.array(x.reshape(len(x), -1), self.real)
         values = {self.network.input.name: pixels}
-        return {
-            population.name: self._constant_sums.sum_currents(population, values)
-            for population in self._constant_sums.populations
-        }
+        currents: Dict[str, np.ndarray] = {}
+        for population in self._constant_sums.populations:
+            current = self._constant_sums.sum_currents(population, values)
+            if is_fixed_point(population):
+                bias = self.state.neurons[population.name].parameters.bias
+                current[:, : bias.size] = np.trunc(current[:, : bias.size] + bias)
+            currents[population.name] = current
+        return currents
 
 
 def make_component(volumes: List[Volume]) -> Component:
@@ -533,6 +546,19 @@ def make_component(volumes: List[Volume]) -> Component:
             if reads_component or volume.later_bias is not None:
                 is_stepwise = True
     return Component(volumes, is_stepwise)
+
+
+def is_fixed_point(population: Population) -> bool:
+    """Whether a population has fixed-point neurons."""
+    return population.neuron is not None and population.neuron.fixed_point
+
+
+def sums_have_fractions(population: Population) -> bool:
+    """Whether a weight of a population of several projections is not whole."""
+    projections = population.projections
+    if len(projections) == 1:
+        return False
+    return any((np.asarray(p.kernel) % 1).any() for p in projections)
 
 
 def is_max_pooling(population: Population) -> bool:

@@ -140,19 +140,29 @@ _define_operation(operator.mul, "fmul")
 _define_operation(operator.truediv, "fdiv")
 
 
-def _multiply_add(builder, a, b, c):  # type: ignore[no-untyped-def]
-    """Return a × b + c, rounded once, of LLVM numbers or of LLVM vectors.
+def _call(builder, operation, numbers):  # type: ignore[no-untyped-def]
+    """Return what LLVM's intrinsic `operation` makes of numbers, or of vectors.
 
-    A processor without the instruction computes the same, by a function.
+    They have one type. A processor without the instruction computes the same, by a
+    function.
     """
-    is_vector = isinstance(a.type, ir.VectorType)
-    real = a.type.element if is_vector else a.type
+    llvm_type = numbers[0].type
+    is_vector = isinstance(llvm_type, ir.VectorType)
+    real = llvm_type.element if is_vector else llvm_type
     vector_name = f"v{VECTOR_SIZE}" if is_vector else ""
     real_name = "f64" if isinstance(real, ir.DoubleType) else "f32"
-    name = f"llvm.fma.{vector_name}{real_name}"
-    function_type = ir.FunctionType(a.type, [a.type] * 3)
+    name = f"llvm.{operation}.{vector_name}{real_name}"
+    function_type = ir.FunctionType(llvm_type, [llvm_type] * len(numbers))
     function = cgutils.get_or_insert_function(builder.module, function_type, name)
-    return builder.call(function, [a, b, c])
+    return builder.call(function, numbers)
+
+
+def _repeat(builder, number, llvm_vector):  # type: ignore[no-untyped-def]
+    """Return an LLVM vector with one LLVM number in all places."""
+    no_elements = ir.Constant(llvm_vector, ir.Undefined)
+    first_element = builder.insert_element(no_elements, number, _INT32(0))
+    zero_indices = ir.Constant(ir.VectorType(_INT32, VECTOR_SIZE), None)
+    return builder.shuffle_vector(first_element, no_elements, zero_indices)
 
 
 @intrinsic
@@ -162,7 +172,7 @@ def multiply_add(typing, a, b, c):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         factor = context.cast(builder, args[0], a, c)
         other_factor = context.cast(builder, args[1], b, c)
-        return _multiply_add(builder, factor, other_factor, args[2])
+        return _call(builder, "fma", [factor, other_factor, args[2]])
 
     return c(a, b, c), generate
 
@@ -173,17 +183,105 @@ def add_scaled(typing, sums, vectors, factor):  # type: ignore[no-untyped-def]
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         number = context.cast(builder, args[2], factor, vectors.real)
-        no_elements = ir.Constant(vectors.llvm_vector, ir.Undefined)
-        first_element = builder.insert_element(no_elements, number, _INT32(0))
-        zero_indices = ir.Constant(ir.VectorType(_INT32, VECTOR_SIZE), None)
-        factors = builder.shuffle_vector(first_element, no_elements, zero_indices)
+        factors = _repeat(builder, number, vectors.llvm_vector)
         pairs = zip(_split(builder, args[0]), _split(builder, args[1]))
         results = []
         for vector_sums, vector in pairs:
-            results.append(_multiply_add(builder, vector, factors, vector_sums))
+            results.append(_call(builder, "fma", [vector, factors, vector_sums]))
         return _join(builder, results)
 
     return vectors(vectors, vectors, factor), generate
+
+
+@intrinsic
+def round_down(typing, vectors):  # type: ignore[no-untyped-def]
+    """Return the largest whole numbers that are not above the numbers of `vectors`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        split_vectors = _split(builder, args[0])
+        return _join(builder, [_call(builder, "floor", [v]) for v in split_vectors])
+
+    return vectors(vectors), generate
+
+
+@intrinsic
+def truncate(typing, vectors, fraction):  # type: ignore[no-untyped-def]
+    """Return `vectors` rounded towards 0 to multiples of 1 / `fraction`, a power of 2."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        number = context.cast(builder, args[1], fraction, vectors.real)
+        fractions = _repeat(builder, number, vectors.llvm_vector)
+        one = ir.Constant(number.type, 1.0)
+        step = builder.fdiv(one, number)
+        steps = _repeat(builder, step, vectors.llvm_vector)
+        results = []
+        for vector in _split(builder, args[0]):
+            whole = _call(builder, "trunc", [builder.fmul(vector, fractions)])
+            results.append(builder.fmul(whole, steps))
+        return _join(builder, results)
+
+    return vectors(vectors, fraction), generate
+
+
+@intrinsic
+def wrap_once(typing, vectors, limit):  # type: ignore[no-untyped-def]
+    """Return `vectors` less 2 `limit` above `limit`, and plus it up to -`limit`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        number = context.cast(builder, args[1], limit, vectors.real)
+        limits = _repeat(builder, number, vectors.llvm_vector)
+        range_lengths = builder.fadd(limits, limits)
+        results = []
+        for vector in _split(builder, args[0]):
+            is_above = builder.fcmp_ordered(">", vector, limits)
+            is_below = builder.fcmp_ordered("<=", vector, builder.fneg(limits))
+            decreased = builder.fsub(vector, range_lengths)
+            increased = builder.fadd(vector, range_lengths)
+            wrapped = builder.select(is_below, increased, vector)
+            results.append(builder.select(is_above, decreased, wrapped))
+        return _join(builder, results)
+
+    return vectors(vectors, limit), generate
+
+
+@intrinsic
+def wrap(typing, vectors, limit):  # type: ignore[no-untyped-def]
+    """Return the numbers from -`limit` to before `limit` that `vectors` are congruent to.
+
+    The modulus is 2 `limit`, a power of 2.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        number = context.cast(builder, args[1], limit, vectors.real)
+        limits = _repeat(builder, number, vectors.llvm_vector)
+        range_lengths = builder.fadd(limits, limits)
+        results = []
+        for vector in _split(builder, args[0]):
+            ratios = builder.fdiv(builder.fadd(vector, limits), range_lengths)
+            turns = _call(builder, "floor", [ratios])
+            excess = builder.fmul(turns, range_lengths)
+            results.append(builder.fsub(vector, excess))
+        return _join(builder, results)
+
+    return vectors(vectors, limit), generate
+
+
+@intrinsic
+def clip(typing, vectors, limit):  # type: ignore[no-untyped-def]
+    """Return the nearest numbers to those of `vectors` from -`limit` to `limit`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        number = context.cast(builder, args[1], limit, vectors.real)
+        limits = _repeat(builder, number, vectors.llvm_vector)
+        results = []
+        for vector in _split(builder, args[0]):
+            is_above = builder.fcmp_ordered(">", vector, limits)
+            is_below = builder.fcmp_ordered("<", vector, builder.fneg(limits))
+            upper = builder.select(is_above, limits, vector)
+            results.append(builder.select(is_below, builder.fneg(limits), upper))
+        return _join(builder, results)
+
+    return vectors(vectors, limit), generate
 
 
 @intrinsic

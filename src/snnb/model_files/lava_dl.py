@@ -1,0 +1,440 @@
+"""Make a network of a file of lava-dl, with the fixed-point neurons of Lava.
+
+lava-dl is channels first; populations are (row, column, channel). In Lava each layer is
+a time step behind the one before it. Here all layers compute the same step: a sample
+from zero state is what Lava gives with a reset interval of the length of the sample,
+read i steps later in layer i.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple, Type
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.model_files.kinds import NotReadError
+from snnb.model_files.lava_file import (
+    CONVOLUTION,
+    FLATTEN,
+    FULL_DECAY,
+    INPUT,
+    LavaLayer,
+    read_layers,
+)
+from snnb.model_files.lava_weights import STORED_BITS, store_weights
+from snnb.network.geometry import Shape
+from snnb.network.layers import (
+    Conv2D,
+    Convolution2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Reindexing,
+    Scale,
+    ZeroPadding2D,
+    configured,
+)
+from snnb.network.network import (
+    DROPPED,
+    Network,
+    Population,
+    Projection,
+    Reindexed,
+    Volume,
+)
+from snnb.network.network import INPUT as INPUT_VOLUME
+from snnb.network.neuron import FRACTION, SUM_LIMIT, Neuron
+
+LONGEST_DELAY = 62  # time steps; Lava takes longer ones as this
+
+ChannelsFirst = Tuple[int, int, int]
+
+
+class LavaNetwork(NamedTuple):
+    """A network of a file, and what Lava makes of its weights."""
+
+    network: Network
+    exponents: Dict[str, int]  # of the weights of dense layers, by population
+    notes: List[str]  # a sentence for each layer whose numbers are not the file's
+
+
+def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> LavaNetwork:
+    """Read a file of lava-dl as a network.
+
+    `samples` is the shape (height, width, channels) of samples, see `input_shape`.
+    Raise `InputError` if the file cannot be read; the message names the layer.
+    """
+    try:
+        layers = read_layers(path)
+        return _Builder(layers, _sample_shape(layers, samples)).network()
+    except NotReadError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def input_shape(path: Path, samples: Optional[Shape] = None) -> Tuple[int, int, int]:
+    """Return the shape (height, width, channels) of the samples of a file of lava-dl.
+
+    A network whose input is a vector takes samples of any shape with as many elements,
+    in the order channels first; by default (1, 1, units). A network that begins with a
+    convolution, without an input layer, takes samples of each shape that leads to the
+    output of the convolution; by default of the smallest.
+    """
+    try:
+        return _sample_shape(read_layers(path), samples)
+    except NotReadError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _sample_shape(
+    layers: List[LavaLayer],
+    samples: Optional[Shape],
+) -> Tuple[int, int, int]:
+    first_layer = layers[0]
+    if first_layer.kind == FLATTEN:
+        raise first_layer.refuse("is the first layer: the shape of samples is unknown")
+    if first_layer.kind == CONVOLUTION:
+        return _convolved_shape(first_layer, samples)
+    shape = first_layer.shape
+    if first_layer.kind != INPUT:
+        assert first_layer.weight is not None
+        shape = (first_layer.weight.shape[1],)
+    channels, height, width = _volume_of(shape)
+    if len(shape) == 1 and samples is not None and math.prod(samples) == channels:
+        height, width, channels = samples
+    return height, width, channels
+
+
+def _convolved_shape(
+    layer: LavaLayer,
+    samples: Optional[Shape],
+) -> Tuple[int, int, int]:
+    """Return the shape of samples that a first layer, a convolution, reads."""
+    assert layer.weight is not None
+    channels = layer.weight.shape[1] * layer.groups
+    lengths = []
+    for axis in (0, 1):
+        span = layer.dilation[axis] * (layer.weight.shape[2 + axis] - 1) + 1
+        windows_span = (layer.shape[1 + axis] - 1) * layer.stride[axis] + span
+        lengths.append(max(1, windows_span - 2 * layer.padding[axis]))
+    if samples is not None:
+        height, width, sample_channels = samples
+        fits = sample_channels == channels and all(
+            0 <= length - lengths[axis] < layer.stride[axis]
+            for axis, length in enumerate((height, width))
+        )
+        if fits:
+            return height, width, channels
+    return lengths[0], lengths[1], channels
+
+
+def _volume_of(shape: Shape) -> ChannelsFirst:
+    """Return a shape of the file as (channels, height, width)."""
+    channels, height, width = (*shape, 1, 1)[:3]
+    return channels, height, width
+
+
+def _rows_first(values: np.ndarray) -> np.ndarray:
+    """Move the channels of an array (channels, rows, columns) to the end."""
+    return values.transpose(1, 2, 0)
+
+
+class _Builder:
+    """Makes the volumes of a network of layers in a file, one after the other."""
+
+    def __init__(self, layers: List[LavaLayer], samples: Tuple[int, int, int]) -> None:
+        self._layers = layers
+        height, width, channels = samples
+        # The volume that the next layer reads, and its shape in the file's order
+        self._volume: Volume = Volume(INPUT_VOLUME, samples)
+        self._layout: ChannelsFirst = (channels, height, width)
+        first_layer = layers[0]
+        reads_vector = first_layer.kind != CONVOLUTION and len(first_layer.shape) == 1
+        self._is_flat = reads_vector
+        self._volumes: List[Volume] = [self._volume]
+        self._exponents: Dict[str, int] = {}
+        self._notes: List[str] = []
+        self._weight_bits = STORED_BITS
+
+    def network(self) -> LavaNetwork:
+        """Return the network; its output is the last population."""
+        for layer in self._layers:
+            if layer.kind == INPUT:
+                self._add_input(layer)
+            elif layer.kind == FLATTEN:
+                self._is_flat = True
+            elif layer.kind == CONVOLUTION:
+                self._add_convolution(layer)
+            else:
+                self._add_dense(layer)
+            self._note_truncation(layer)
+        populations = [v for v in self._volumes if isinstance(v, Population)]
+        if not populations:
+            raise NotReadError("has no layer with neurons")
+        has_zeros = any(map(_has_zeros, populations))
+        network = Network(
+            tuple(self._volumes),
+            weight_bits=self._weight_bits,
+            zeros=DROPPED if has_zeros else None,
+        )
+        return LavaNetwork(network, self._exponents, self._notes)
+
+    def _add_input(self, layer: LavaLayer) -> None:
+        """Add the neurons of an input, whose bias is 2 w pixel - w + b."""
+        if layer.number:
+            raise layer.refuse("is not the first layer")
+        if layer.neuron is None:
+            return
+        assert layer.weight is not None
+        scale = configured(Scale, {}, layer.name)
+        geometry = scale.geometry(self._volume.shape)
+        channels = (self._volume.shape[-1],)
+        kernel = self._channels(layer, "weight", 2 * layer.weight, channels)
+        bias = self._channels(layer, "bias", layer.bias - layer.weight, channels)
+        projection = Projection(
+            self._volume.name,
+            scale,
+            geometry,
+            kernel.reshape(scale.kernel_shape(geometry)),
+        )
+        self._add_population(layer, self._volume.shape, [projection], bias)
+
+    def _add_convolution(self, layer: LavaLayer) -> None:
+        weight = layer.weight
+        assert weight is not None
+        if self._is_flat:
+            raise layer.refuse("follows a dense layer or flatten: it reads images")
+        channels = self._layout[0]
+        if weight.shape[1] * layer.groups != channels or weight.shape[0] % layer.groups:
+            fault = f"has weights of shape {weight.shape} in {layer.groups} groups"
+            raise layer.refuse(f"{fault}, and reads {channels} channels")
+        self._add_padding(layer)
+        kind, config = _convolution_config(layer, channels)
+        convolution = configured(kind, config, layer.name)
+        geometry = convolution.geometry(self._volume.shape)
+        filters, height, width = _volume_of(layer.shape)
+        if geometry.shape != (height, width, filters):
+            fault = f"has the output {layer.shape}, not (channels, height, width)"
+            computed_shape = (geometry.shape[2], *geometry.shape[:2])
+            raise layer.refuse(f"{fault} = {computed_shape} of its weights and input")
+        # From (filter, channel of the group, row, column) to Keras's order
+        kernel = weight.transpose(2, 3, 1, 0)
+        if kind is DepthwiseConv2D:
+            multiplier = filters // channels
+            kernel = kernel.reshape(*kernel.shape[:2], channels, multiplier)
+        largest = int(np.abs(weight).max())
+        self._weight_bits = max(self._weight_bits, largest.bit_length() + 1)
+        projection = Projection(
+            self._volume.name,
+            convolution,
+            geometry,
+            kernel.reshape(convolution.kernel_shape(geometry)).astype(np.float32),
+        )
+        self._layout = (filters, height, width)
+        self._add_population(layer, geometry.shape, [projection])
+
+    def _add_padding(self, layer: LavaLayer) -> None:
+        """Pad the volume that a convolution reads."""
+        if any(layer.padding):
+            rows, columns = layer.padding
+            padding = ((rows, rows), (columns, columns))
+            self._follow(configured(ZeroPadding2D, {"padding": padding}, layer.name))
+
+    def _add_dense(self, layer: LavaLayer) -> None:
+        weight = layer.weight
+        assert weight is not None
+        if not self._is_flat and self._layout[1:] != (1, 1):
+            raise layer.refuse("follows an image without flatten")
+        units, inputs = weight.shape
+        if inputs != self._volume.size:
+            fault = f"has weights for {inputs} inputs"
+            raise layer.refuse(f"{fault}, and reads {self._volume.size}")
+        arrays = [weight]
+        if layer.recurrent_weight is not None:
+            arrays.append(layer.recurrent_weight)
+        stored = store_weights(arrays)
+        if stored is None:
+            lowest = min(array.min() for array in arrays)
+            highest = max(array.max() for array in arrays)
+            fault = f"has weights from {lowest} to {highest}"
+            raise layer.refuse(f"{fault}, which Lava cannot store in 8 bits")
+        sums = sum(np.abs(array).sum(axis=1) for array in stored.arrays)
+        if np.max(sums) >= SUM_LIMIT:
+            raise layer.refuse("has sums of weights beyond 24 bits")
+        self._exponents[layer.name] = stored.exponent
+        if stored.changed_values:
+            count = sum(array.size for array in arrays)
+            self._notes.append(
+                f"{layer.name}: {stored.changed_values:,} of {count:,} weights are "
+                f"stored as other numbers (8 bits, exponent {stored.exponent})"
+            )
+        if len(self._volume.shape) > 1:
+            self._follow(Flatten())
+        places = np.arange(inputs).reshape(self._layout)
+        file_order = _rows_first(places).ravel()
+        weights = stored.arrays[0][:, file_order]
+        delays = np.broadcast_to(layer.delay, weight.shape)[:, file_order]
+        projections = self._dense_projections(layer, weights, delays)
+        if layer.recurrent_weight is not None:
+            source = Volume(layer.name, (units,))
+            recurrent = _dense_projection(source, layer, stored.arrays[1], delay=1)
+            projections.append(recurrent)
+        self._layout = (units, 1, 1)
+        self._is_flat = True
+        self._add_population(layer, (units,), projections)
+
+    def _dense_projections(
+        self,
+        layer: LavaLayer,
+        weights: np.ndarray,
+        delays: np.ndarray,
+    ) -> List[Projection]:
+        """Return a projection for each delay: weights and delays (units, inputs)."""
+        if delays.max() > LONGEST_DELAY:
+            self._notes.append(
+                f"{layer.name}: delays beyond {LONGEST_DELAY} time steps, the longest "
+                f"of Lava, are {LONGEST_DELAY}"
+            )
+            delays = np.minimum(delays, LONGEST_DELAY)
+        projections = []
+        for delay in np.unique(delays[weights != 0]).tolist():
+            delayed_weights = np.where(delays == delay, weights, 0)
+            projection = _dense_projection(self._volume, layer, delayed_weights, delay)
+            projections.append(projection)
+        if not projections:  # all weights that are stored are 0
+            projections.append(_dense_projection(self._volume, layer, weights, 0))
+        return projections
+
+    def _add_population(
+        self,
+        layer: LavaLayer,
+        shape: Shape,
+        projections: List[Projection],
+        bias: Optional[np.ndarray] = None,
+    ) -> None:
+        """Add the neurons of a layer; the next layer reads them.
+
+        `bias` is added to the current of the input; other biases are the offset of the
+        neurons.
+        """
+        neuron = self._neuron(layer, shape)
+        if bias is not None:  # pixels are no synaptic current, and do not decay
+            neuron = replace(neuron, current_leak=np.zeros(()), offset=np.zeros(()))
+        population = Population(
+            layer.name,
+            shape,
+            projections[0].layer.kind if len(projections) == 1 else "Add",
+            tuple(projections),
+            np.zeros(shape[-1], np.float32) if bias is None else bias,
+            "linear",
+            neuron=neuron,
+        )
+        try:
+            neuron.check(shape)
+        except ValueError as error:
+            raise layer.refuse(f"has parameters that do not fit: {error}") from None
+        self._volumes.append(population)
+        self._volume = population
+
+    def _neuron(self, layer: LavaLayer, shape: Shape) -> Neuron:
+        """Return the neurons of a layer; without any, its potential is read."""
+        offset = self._numbers(layer.bias, shape)
+        if layer.neuron is None:
+            return Neuron(
+                firing_threshold=1.0,
+                leak=0.0,
+                offset=offset,
+                current_leak=1.0,
+                reset=0.0,
+                spikes=False,
+                fixed_point=True,
+            )
+        kept_voltage = FULL_DECAY - layer.neuron.voltage_decay
+        kept_current = FULL_DECAY - layer.neuron.current_decay
+        return Neuron(
+            # Above the threshold, that is, from the next step of a potential on
+            firing_threshold=self._numbers(layer.neuron.threshold, shape)
+            + 1 / FRACTION,
+            leak=self._numbers(kept_voltage, shape) / FULL_DECAY,
+            offset=offset,
+            current_leak=self._numbers(kept_current, shape) / FULL_DECAY,
+            reset=0.0,
+            fixed_point=True,
+        )
+
+    def _numbers(self, values: np.ndarray, shape: Shape) -> np.ndarray:
+        """Return parameters of a population of a shape: one, or one for each channel.
+
+        Those of a vector are put into the order of the picture that the samples are.
+        """
+        if values.size == math.prod(shape) and len(shape) > 1:
+            return _rows_first(values.reshape(self._layout)).reshape(shape)
+        return values
+
+    def _channels(
+        self,
+        layer: LavaLayer,
+        name: str,
+        values: np.ndarray,
+        channels: Shape,
+    ) -> np.ndarray:
+        """Return numbers of the channels of an input: float32 (channels,)."""
+        if values.size not in (1, *channels):
+            fault = f"has {values.size} numbers as {name}"
+            raise layer.refuse(f"{fault}: one, or one for each channel, is read")
+        return np.resize(values, channels).astype(np.float32)
+
+    def _follow(self, layer: Reindexing) -> None:
+        """Add the volume of a layer without neurons; the next layer reads it."""
+        shape = layer.output_shape([self._volume.shape])
+        name = f"{self._volume.name}:{layer.kind}"
+        self._volume = Reindexed(name, shape, layer, (self._volume.name,))
+        self._volumes.append(self._volume)
+
+    def _note_truncation(self, layer: LavaLayer) -> None:
+        if layer.truncated_values:
+            self._notes.append(
+                f"{layer.name}: {layer.truncated_values:,} weights and biases are not "
+                "whole numbers; Lava truncates them"
+            )
+
+
+def _convolution_config(
+    layer: LavaLayer,
+    channels: int,
+) -> Tuple[Type[Convolution2D], Dict[str, object]]:
+    """Return the class and the configuration of a convolution of some channels."""
+    assert layer.weight is not None
+    filters = layer.weight.shape[0]
+    config: Dict[str, object] = {
+        "kernel_size": layer.weight.shape[2:],
+        "strides": layer.stride,
+        "dilation_rate": layer.dilation,
+    }
+    if layer.groups == channels > 1:
+        config["depth_multiplier"] = filters // channels
+        return DepthwiseConv2D, config
+    config["filters"] = filters
+    if layer.groups > 1:
+        config["groups"] = layer.groups
+    return Conv2D, config
+
+
+def _dense_projection(
+    source: Volume,
+    layer: LavaLayer,
+    weights: np.ndarray,
+    delay: int,
+) -> Projection:
+    """Return the projection of a matrix (units, inputs) of weights."""
+    dense = configured(Dense, {"units": len(weights)}, layer.name)
+    geometry = dense.geometry(source.shape)
+    kernel = np.ascontiguousarray(weights.T, np.float32)
+    return Projection(source.name, dense, geometry, kernel, delay)
+
+
+def _has_zeros(population: Population) -> bool:
+    """Whether a weight of a population is 0."""
+    kernels = [np.asarray(projection.kernel) for projection in population.projections]
+    return any(not kernel.all() for kernel in kernels)

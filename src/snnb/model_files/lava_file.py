@@ -1,0 +1,313 @@
+"""Read the layers in a file that lava-dl exports (`.net`, HDF5).
+
+lava-dl (github.com/lava-nc/lava-dl) trains networks for Loihi 2; `export_hdf5` writes a
+group for each layer, `/layer/0`, `/layer/1` …. Arrays are channels first, and kernels
+are those of PyTorch. Everything that is not read is refused here, by name.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Mapping, Optional, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.io.hdf5 import budget_of, reading, text_of, whole
+from snnb.model_files.kinds import NotReadError
+from snnb.network.geometry import Shape
+
+INPUT = "input"
+CONVOLUTION = "conv"
+FLATTEN = "flatten"
+DENSE = "dense"
+RECURRENT = "dense_rec"
+KINDS = (INPUT, CONVOLUTION, FLATTEN, DENSE, RECURRENT)
+NEURON_KINDS = ("CUBA", "LOIHI")  # two names of one model
+FULL_DECAY = 4096  # of which a decay is a share: all of a current or a potential
+LARGEST_BIAS = 2**15 - 1  # 16 bits with the sign
+LARGEST_THRESHOLD = 2**17
+LARGEST_WEIGHT = 2**24  # of a convolution, up to which float32 holds whole numbers
+
+
+@dataclass(frozen=True, eq=False)
+class LavaNeuron:
+    """The parameters of the neurons of a layer, whole numbers as in the file.
+
+    Each is int64 (), or one for each channel.
+    """
+
+    current_decay: np.ndarray  # iDecay, from 0 to `FULL_DECAY`
+    voltage_decay: np.ndarray  # vDecay, likewise
+    threshold: np.ndarray  # vThMant
+
+
+@dataclass(frozen=True, eq=False)
+class LavaLayer:
+    """A layer in a file, or the part of it that is a number or an array."""
+
+    number: int  # in the file
+    kind: str  # one of `KINDS`
+    shape: Shape  # of its output: (channels, height, width) or (units,); () if unknown
+    # int64; None without weights. Of an input: what a pixel is multiplied by, () or
+    # (channels,). Of a convolution: (filters, channels of a group, height, width). Of a
+    # dense layer: (units, inputs)
+    weight: Optional[np.ndarray]
+    recurrent_weight: Optional[np.ndarray]  # int64 (units, units), of a dense_rec
+    bias: np.ndarray  # int64, () or one for each channel
+    # int64: time steps of a dense layer, (), (units, 1), (1, inputs) or (units, inputs)
+    delay: np.ndarray
+    neuron: Optional[LavaNeuron]
+    stride: Tuple[int, int] = (1, 1)  # rows and columns, as the next two
+    padding: Tuple[int, int] = (0, 0)
+    dilation: Tuple[int, int] = (1, 1)
+    groups: int = 1
+    # Number of weights and biases in the file that are not whole, and are truncated
+    truncated_values: int = 0
+
+    @property
+    def name(self) -> str:
+        """Type and number: `conv1`."""
+        return f"{self.kind}{self.number}"
+
+    def refuse(self, fault: str) -> NotReadError:
+        """Return an error that names the layer."""
+        return NotReadError(f"layer {self.number} ({self.kind}) {fault}")
+
+
+def read_layers(path: Path) -> List[LavaLayer]:
+    """Return the layers in a file, in order.
+
+    Raise `NotReadError` for a layer that is not read, `DamagedError` if the file is not
+    HDF5.
+    """
+    with reading(path) as file:
+        group = file.get("layer")
+        if not isinstance(group, h5py.Group):
+            raise NotReadError("has no group layer, as lava-dl writes it")
+        numbers = sorted(int(name) for name in group if name.isdigit())
+        if not numbers or numbers != list(range(len(group))):
+            listing = ", ".join(sorted(group)[:5]) or "none"
+            raise NotReadError(f"has layers {listing}: they must be 0, 1, 2 …")
+        budget_of(group).draw_steps(len(numbers), "layers")
+        return [_LayerReader(group[str(number)], number).read() for number in numbers]
+
+
+class _LayerReader:
+    """Reads the group of one layer."""
+
+    def __init__(self, group: h5py.Group, number: int) -> None:
+        self._group = group
+        self._number = number
+        self._kind = self._text(group, "type")
+        self._truncated_values = 0
+
+    def read(self) -> LavaLayer:
+        """Return the layer."""
+        kind = self._kind
+        if kind not in KINDS:
+            listing = ", ".join(KINDS)
+            raise self._refuse(f"has a type that is not read; these are: {listing}")
+        if kind == FLATTEN:
+            return self._layer((), None)
+        neuron = self._neuron()
+        if kind == CONVOLUTION:
+            return self._convolution(neuron)
+        if kind == INPUT:
+            return self._input(neuron)
+        return self._dense(neuron)
+
+    def _layer(
+        self,
+        shape: Shape,
+        neuron: Optional[LavaNeuron],
+        weight: Optional[np.ndarray] = None,
+        recurrent_weight: Optional[np.ndarray] = None,
+        delay: Optional[np.ndarray] = None,
+    ) -> LavaLayer:
+        return LavaLayer(
+            number=self._number,
+            kind=self._kind,
+            shape=shape,
+            weight=weight,
+            recurrent_weight=recurrent_weight,
+            bias=self._bias(),
+            delay=np.zeros((), np.int64) if delay is None else delay,
+            neuron=neuron,
+            stride=self._pair("stride", 1),
+            padding=self._pair("padding", 0),
+            dilation=self._pair("dilation", 1),
+            groups=self._pair("groups", 1)[0],
+            truncated_values=self._truncated_values,
+        )
+
+    def _input(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
+        shape = self._shape()
+        if neuron is None:
+            return self._layer(shape, None)
+        weight = self._integers("weight")
+        if weight is None or "bias" not in self._group:
+            fault = "has a neuron, but no weight and bias for the pixels"
+            raise self._refuse(fault)
+        layer = self._layer(shape, neuron, weight)
+        largest = int(np.max(np.abs(weight)) + np.max(np.abs(layer.bias)))
+        if largest > LARGEST_BIAS:
+            fault = f"makes biases of up to {largest:,} of pixels"
+            raise self._refuse(f"{fault}: Lava stores 16 bits")
+        return layer
+
+    def _convolution(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
+        if neuron is None:
+            raise self._refuse("has no neuron")
+        if "delay" in self._group:
+            raise self._refuse("has delays, which Lava ignores in a convolution")
+        weight = self._weights("weight")
+        if weight.ndim == 5 and weight.shape[-1] == 1:
+            weight = weight[..., 0]
+        if weight.ndim != 4:
+            fault = f"has weights of shape {weight.shape}"
+            raise self._refuse(f"{fault}: filters, channels, height and width are read")
+        if np.abs(weight).max(initial=0) > LARGEST_WEIGHT:
+            raise self._refuse(f"has weights beyond {LARGEST_WEIGHT:,}")
+        return self._layer(self._shape(), neuron, weight)
+
+    def _dense(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
+        units = int(np.prod(self._shape()))
+        weight = self._weights("weight")
+        if weight.size % units:
+            fault = f"has {weight.size} weights for {units} units"
+            raise self._refuse(fault)
+        weight = weight.reshape(units, -1)
+        if self._kind == DENSE:
+            delay = self._delays(*weight.shape)
+            return self._layer((units,), neuron, weight, delay=delay)
+        if neuron is None:
+            raise self._refuse("has no neuron")
+        if "delay" in self._group:
+            fault = "has delays, of which Lava loses the weights' exponent"
+            raise self._refuse(fault)
+        recurrent_weight = self._weights("weight_rec")
+        if recurrent_weight.size != units * units:
+            fault = f"has {recurrent_weight.size} recurrent weights"
+            raise self._refuse(f"{fault}, not {units} × {units}")
+        square = recurrent_weight.reshape(units, units)
+        return self._layer((units,), neuron, weight, square)
+
+    def _neuron(self) -> Optional[LavaNeuron]:
+        """Return the parameters of the neurons; None without the group `neuron`."""
+        if "neuron" not in self._group:
+            return None
+        group = self._group["neuron"]
+        kind = self._text(group, "type")
+        if kind not in NEURON_KINDS:
+            listing = " and ".join(NEURON_KINDS)
+            raise self._refuse(f"has neurons of type {kind}; {listing} are read")
+        if "gradedSpike" in group and np.any(whole(group["gradedSpike"])):
+            raise self._refuse("has graded spikes; spikes of 1 are read")
+        if "refDelay" in group and np.any(whole(group["refDelay"]) != 1):
+            raise self._refuse("has a refDelay other than 1")
+        return LavaNeuron(
+            current_decay=self._parameter(group, "iDecay", 0, FULL_DECAY),
+            voltage_decay=self._parameter(group, "vDecay", 0, FULL_DECAY),
+            threshold=self._parameter(group, "vThMant", 0, LARGEST_THRESHOLD),
+        )
+
+    def _parameter(
+        self,
+        group: h5py.Group,
+        name: str,
+        lowest: int,
+        highest: int,
+    ) -> np.ndarray:
+        """Return a parameter of the neurons, int64 () or (channels,)."""
+        if name not in group:
+            raise self._refuse(f"has neurons without {name}")
+        values = np.asarray(whole(group[name]))
+        is_inside = (values >= lowest) & (values <= highest)
+        if not values.size or not is_inside.all() or (values % 1).any():
+            fault = f"has {name} other than whole numbers"
+            raise self._refuse(f"{fault} from {lowest} to {highest:,}")
+        numbers = values.ravel().astype(np.int64)
+        return numbers[0] if numbers.size == 1 else numbers
+
+    def _shape(self) -> Shape:
+        if "shape" not in self._group:
+            raise self._refuse("has no shape")
+        lengths = np.atleast_1d(whole(self._group["shape"])).astype(int).tolist()
+        if not 1 <= len(lengths) <= 3 or min(lengths) < 1:
+            raise self._refuse(f"has the shape {tuple(lengths)}")
+        if len(lengths) == 2:
+            raise self._refuse(f"has the shape {tuple(lengths)}: 1 or 3 axes are read")
+        return tuple(lengths)
+
+    def _weights(self, name: str) -> np.ndarray:
+        """Return an array of weights, int64; raise `NotReadError` if there is none."""
+        weights = self._integers(name)
+        if weights is None or not weights.size:
+            raise self._refuse(f"has no {name}")
+        return weights
+
+    def _bias(self) -> np.ndarray:
+        """Return the biases: int64, () or one for each channel."""
+        bias = self._integers("bias")
+        if bias is None:
+            return np.zeros((), np.int64)
+        if np.abs(bias).max(initial=0) > LARGEST_BIAS:
+            raise self._refuse(f"has biases beyond {LARGEST_BIAS:,}, of 16 bits")
+        numbers = bias.ravel()
+        return numbers[0] if numbers.size == 1 else numbers
+
+    def _integers(self, name: str) -> Optional[np.ndarray]:
+        """Return an array truncated to whole numbers, int64; None without it."""
+        if name not in self._group:
+            return None
+        dataset = self._group[name]
+        if isinstance(dataset, h5py.Group):
+            raise self._refuse(f"has a complex {name}")
+        values = np.asarray(whole(dataset))
+        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+            raise self._refuse(f"has {name} with values that are not numbers")
+        whole_values = np.trunc(values)
+        self._truncated_values += int((whole_values != values).sum())
+        return whole_values.astype(np.int64)
+
+    def _delays(self, units: int, inputs: int) -> np.ndarray:
+        """Return the delays of a dense layer, see `LavaLayer`.
+
+        As many delays as units are those of its outputs, also if it has as many inputs.
+        """
+        if "delay" not in self._group:
+            return np.zeros((), np.int64)
+        values = np.asarray(whole(self._group["delay"]))
+        if values.size and np.min(values) < 0:
+            raise self._refuse("has negative delays")
+        delay = values.astype(np.int64)
+        if delay.size == 1:
+            return delay.reshape(())
+        if delay.ndim == 1 and delay.size == units:
+            return delay.reshape(units, 1)
+        if delay.ndim == 1 and delay.size == inputs:
+            return delay.reshape(1, inputs)
+        if delay.shape != (units, inputs):
+            fault = f"has delays of shape {delay.shape}"
+            raise self._refuse(f"{fault} for {units} units and {inputs} inputs")
+        return delay
+
+    def _pair(self, name: str, default: int) -> Tuple[int, int]:
+        """Return whole numbers for rows and columns."""
+        if name not in self._group:
+            return default, default
+        values = np.asarray(whole(self._group[name])).ravel()
+        if values.size not in (1, 2) or np.any(values % 1) or np.any(values < 0):
+            raise self._refuse(f"has {name} {values.tolist()}")
+        rows, columns = np.resize(values, 2).astype(int).tolist()
+        return rows, columns
+
+    def _text(self, group: h5py.Group, name: str) -> str:
+        if name not in group:
+            raise self._refuse(f"has no {name}")
+        return text_of(np.asarray(whole(group[name])).ravel()[0])
+
+    def _refuse(self, fault: str) -> NotReadError:
+        kind = getattr(self, "_kind", "")
+        title = f"layer {self._number} ({kind})" if kind else f"layer {self._number}"
+        return NotReadError(f"{title} {fault}")
