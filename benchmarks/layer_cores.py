@@ -21,7 +21,7 @@ from snnb.core.errors import SnnbError
 from snnb.core.progress import say_nothing
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.model_files.keras import keras
-from snnb.model_files.kinds import is_nir
+from snnb.model_files.kinds import is_spiking_file
 from snnb.model_files.read_model import read_model
 from snnb.training.keras_model import trained_network
 
@@ -36,7 +36,7 @@ def reason(name: str, hardware: LayerHardware) -> str:
     if side is not None and max(spec.input_shape[:2]) > side:
         size = " × ".join(map(str, spec.input_shape[:2]))
         return f"no: an input of {size}, {max(spec.input_shape[:2]) - side} more than {side} × {side}"
-    if spec.file is not None and is_nir(spec.file.name):
+    if spec.file is not None and is_spiking_file(spec.file.name):
         from snnb.model_files.kinds import NirSettings
         from snnb.model_files.nir_network import read_nir
 

@@ -19,7 +19,7 @@ from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import say_nothing
 from snnb.io.files import refuse_special
 from snnb.model_files import lazy_keras as keras
-from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
+from snnb.model_files.kinds import is_model_file, is_spiking_file, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 # In the environment: the file that this process, or one that has started it, executes
@@ -79,8 +79,8 @@ class OwnModel:
         """
         if self.takes_shape:
             return picture_shape
-        if is_nir(self.path.name):
-            from snnb.model_files.nir_network import input_shape
+        if is_spiking_file(self.path.name):
+            from snnb.model_files.spiking_files import input_shape
 
             return input_shape(self.path, picture_shape)
         if self.build is None:

@@ -12,7 +12,6 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
-    Tuple,
 )
 
 from snnb.cli import output
@@ -38,6 +37,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.documents import RunDocument, StagesDocument
+from snnb.stages.parse import ParseDetails
 from snnb.stages.open_run import described_with_repair, open_or_create
 from snnb.stages.stage import StageResult
 
@@ -211,25 +211,29 @@ def _detail_lines(result: StageResult) -> List[str]:
     return lines
 
 
-MOST_DECAYS = 2  # decay factors of a population: of membrane potential and current
-
-
 def _decay(result: StageResult) -> List[str]:
-    """Return a line for each population of a network from a NIR file.
+    """Return a line for each population of a spiking network.
 
-    It has the decay factors of the population in a time step.
+    It has the decay factors of the population in a time step, and of fixed-point
+    neurons the threshold and the exponent of the weights.
     """
-    decay: Mapping[str, Mapping[str, Tuple[float, float]]]
-    decay = getattr(result.record.details, "decay", {})
+    details = result.record.details
+    if not isinstance(details, ParseDetails):
+        return []
     rows = []
-    for population, factors in decay.items():
+    for population, factors in details.decay.items():
         cells = [f"decay of {population}"]
         for name, (low, high) in factors.items():
             text = f"{name} {low:.6g}"
             cells.append(f"{text} to {high:.6g}" if high > low else text)
-        padding = [""] * (1 + MOST_DECAYS - len(cells))
-        rows.append([*cells, *padding])
-    return table_lines(rows, head=False)
+        if population in details.thresholds:
+            cells.append(f"threshold {details.thresholds[population]}")
+        if population in details.exponents:
+            cells.append(f"weights / 2^{details.exponents[population]}")
+        rows.append(cells)
+    columns = max(map(len, rows), default=0)
+    padded_rows = [row + [""] * (columns - len(row)) for row in rows]
+    return table_lines(padded_rows, head=False)
 
 
 def _report(run: RunDirectory) -> Optional[Path]:

@@ -28,6 +28,7 @@ def build(network: ExportedNetwork) -> Simulate:
     except ImportError as error:
         remedy = how_to_install("crosscheck")
         raise UsageError(f"--with brian2 needs Brian2: {remedy}") from error
+    network.refuse_fixed_point("brian2")
     network.refuse_late("brian2")
     brian2.prefs.codegen.target = "numpy"  # it needs no compiler
     brian2.prefs.core.default_float_dtype = np.float64

@@ -94,6 +94,9 @@ class ExportedPopulation:
         Added from the second step on: float64 (size,).
     counts_largest : bool
         Whether it is a max pooling, which has no membrane, see `largest_counts`.
+    fixed_point : bool
+        Whether the neurons compute with fixed-point numbers; the description of the
+        export states how. The gains are 1.
     """
 
     name: str
@@ -107,6 +110,7 @@ class ExportedPopulation:
     window: Optional[Tuple[int, int]] = None
     later_bias: Optional[np.ndarray] = None
     counts_largest: bool = False
+    fixed_point: bool = False
 
     @property
     def steps(self) -> int:
@@ -120,7 +124,8 @@ class ExportedPopulation:
     def bias_and_current(self, step: int, current: np.ndarray) -> np.ndarray:
         """Return the sum of the biases and a constant `current` in a step.
 
-        It is float64 (size, samples). With a window, the bias acts in the steps before
+        It is float64 (size, samples). The current of fixed-point neurons includes the
+        bias. With a window, the bias acts in the steps before
         it, as many as it has, and a constant input in as many steps from the first.
         """
         has_bias = True
@@ -130,7 +135,7 @@ class ExportedPopulation:
             has_bias = begin - self.steps <= step < begin
             has_current = step < self.steps
         x = np.zeros_like(current)
-        if has_bias:
+        if has_bias and not self.fixed_point:
             x += self.bias[:, None]
         if step and self.later_bias is not None:
             x += self.later_bias[:, None]
@@ -150,12 +155,36 @@ class ExportedPopulation:
         a model without one.
         """
         numbers = self.numbers
+        if self.fixed_point:
+            self._integrate_fixed_point(membrane, current, x)
+            return
         if "current_leak" in numbers:
             current_decay = 1 - numbers["current_leak"]
             current += numbers["current_gain"] * x - current_decay * current
             x = current
         decay = 1 - numbers["leak"]
         membrane += numbers["gain"] * x + numbers["offset"] - decay * membrane
+
+    def _integrate_fixed_point(
+        self,
+        membrane: np.ndarray,
+        current: np.ndarray,
+        x: np.ndarray,
+    ) -> None:
+        """See `integrate`; whole numbers of the smallest step are computed with."""
+        numbers = self.numbers
+        unit = 64
+        wrapped = (x.astype(np.int64) + 2**23) % 2**24 - 2**23
+        kept_current = np.trunc(numbers["current_leak"] * current * unit)
+        sums = kept_current.astype(np.int64) + unit * wrapped
+        sums = np.where(sums > 2**23, sums - 2**24, sums)
+        sums = np.where(sums <= -(2**23), sums + 2**24, sums)
+        offset = (numbers["offset"] * unit).astype(np.int64)
+        kept_potential = np.trunc(numbers["leak"] * membrane * unit)
+        potential = kept_potential.astype(np.int64) + sums + offset
+        limit = 2**23 - 1
+        current[:] = sums / unit
+        membrane[:] = np.clip(potential, -limit, limit) / unit
 
     def reset(self, membrane: np.ndarray, spiking: np.ndarray) -> None:
         """Reset the membrane potential of the neurons that spike, in place."""
@@ -262,6 +291,8 @@ class ExportedNetwork:
             pixels = np.rint(scaled_pixels).astype(np.float64)
         for projection in self._input_projections(population.name):
             current += projection.weights @ pixels
+        if population.fixed_point:  # the bias is rounded with it
+            return np.trunc(current + population.bias[:, None])
         return current
 
     def changing_current(
@@ -281,6 +312,12 @@ class ExportedNetwork:
             delay = projection.delay
             current[delay:-1] += contribution[: steps - delay]
         return current
+
+    def refuse_fixed_point(self, simulator: str) -> None:
+        """Raise `UsageError` for fixed-point neurons, which a simulator does not have."""
+        if any(population.fixed_point for population in self.populations):
+            fault = f"--with {simulator} has no neurons with fixed-point numbers"
+            raise UsageError(f"{fault}; compare with --with scipy")
 
     def refuse_late(self, simulator: str) -> None:
         """Raise `UsageError` if a cycle needs a synapse without delay.
@@ -397,6 +434,7 @@ def _population(
         window=window,
         later_bias=later_bias,
         counts_largest=counts_largest,
+        fixed_point=neuron.fixed_point,
     )
 
 
@@ -408,7 +446,8 @@ def _neuron(
     if "neuron" in properties:
         numbers = {"threshold": np.inf, **properties["neuron"]}
         spikes = numbers.pop("spikes")
-        return Neuron.from_numbers(numbers, spikes=spikes)
+        fixed_point = numbers.pop("fixed_point", False)
+        return Neuron.from_numbers(numbers, spikes=spikes, fixed_point=fixed_point)
     return Neuron(
         properties.get("threshold", defaults.get("threshold", 1)),
         reset=0.0 if defaults["reset"] == "zero" else None,

@@ -134,6 +134,7 @@ def import_sanafe(network: ExportedNetwork) -> ModuleType:
         raise UsageError(
             "--with sanafe has no firing windows; give --with brian2 or scipy",
         )
+    network.refuse_fixed_point("sanafe")
     for population in network.populations:
         if population.counts_largest:
             raise UsageError(

@@ -91,7 +91,8 @@ class _Simulator:
         for projection in self._inbound[name]:
             if step >= projection.delay:
                 sent_in = (step - projection.delay) % self._buffer_steps
-                x += projection.weights @ state.spikes[projection.source, sent_in]
+                sums = projection.weights @ state.spikes[projection.source, sent_in]
+                x += np.floor(sums) if population.fixed_point else sums
         population.integrate(potential, state.synaptic_current[name], x)
         threshold = population.threshold[:, None]
         is_spike = (potential >= threshold) & population.fires(step)

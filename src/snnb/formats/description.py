@@ -29,6 +29,7 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
 from snnb.network.layers import MaxPooling2D
+from snnb.network.neuron import CURRENT_LIMIT, FRACTION, SUM_LIMIT
 from snnb.version import __version__
 
 SCHEMA = 2
@@ -60,6 +61,29 @@ NEURON_MODEL = {
     "reset": "v = reset, or v = v - subtrahend",
     "bias_unit": CURRENT_UNIT,
     "order": f"{ORDER}; delay of a projection in time steps",
+}
+FIXED_POINT_MODEL = {
+    **NEURON_MODEL,
+    "model": (
+        "leaky integrate and fire with fixed-point numbers, as in Lava and on Loihi 2; "
+        "populations have the numbers of their neurons"
+    ),
+    "rounding": (
+        f"z(y): y rounded towards 0 to a multiple of 1/{FRACTION}; all numbers are "
+        "exact in float64"
+    ),
+    "input": (
+        "x: the sum of the weights of each projection, rounded down; of a constant "
+        "input, the sum of weight × pixel and the bias, rounded towards 0. It wraps "
+        f"around to at least -{SUM_LIMIT:.0f} and less than {SUM_LIMIT:.0f}"
+    ),
+    "current": (
+        f"i = z(current_leak i) + x; minus {2 * CURRENT_LIMIT:.0f} above "
+        f"{CURRENT_LIMIT:.0f}, plus it at -{CURRENT_LIMIT:.0f} and below"
+    ),
+    "potential": (
+        f"v = z(leak v) + i + offset, limited to ±({CURRENT_LIMIT:.0f} - 1/{FRACTION})"
+    ),
 }
 MAX_POOLING = {  # by the rule that is the weighting of its projections
     "largest_count": (
@@ -120,7 +144,7 @@ def describe(
     neuron = _describe_converted_neurons(graph, request)
     if graph.neuron_model:
         weight_unit = CURRENT_UNIT
-        neuron = NEURON_MODEL
+        neuron = FIXED_POINT_MODEL if graph.fixed_point else NEURON_MODEL
     description["nodes"] = part.nodes
     description["edges"] = part.edges
     description["weight_unit"] = weight_unit
@@ -222,6 +246,8 @@ def _describe_population(
         # Each is one number, one for each channel or each neuron.
         stated_numbers = {"subtrahend": neuron.after, **neuron.stored_numbers}
         numbers: Dict[str, JsonValue] = {"spikes": neuron.spikes}
+        if neuron.fixed_point:
+            numbers["fixed_point"] = True
         for name in neuron.numbers(population.shape):
             numbers[name] = stated_numbers[name].tolist()
         properties["neuron"] = numbers
@@ -280,10 +306,13 @@ def max_poolings(graph: SynapseGraph) -> List[str]:
 
 
 def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
-    """Return the warning that neurons of a program do not have the rule of max pooling.
+    """Return the warning that a program does not have the neurons of a graph.
 
-    Return None for a graph without max pooling.
+    They are max poolings, or have fixed-point numbers; return None for other neurons.
     """
+    if graph.fixed_point:
+        rounding = "which the description states as neuron"
+        return f"{program} has no neurons with fixed-point numbers, {rounding}"
     names = ", ".join(max_poolings(graph))
     if not names:
         return None
@@ -306,6 +335,8 @@ def unsupported_property(
     later_bias = population.later_bias
     if later_bias is not None and later_bias.any() and not has_later_bias:
         return "later_bias, a bias that begins in the second step"
+    if population.neuron.fixed_point:
+        return "fixed-point numbers, which are rounded and wrap around in each step"
     return rule(population.neuron.numbers(population.shape))
 
 

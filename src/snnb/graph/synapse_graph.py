@@ -264,6 +264,12 @@ class SynapseGraph:
         """Whether populations have a neuron model, as in a network from a NIR file."""
         return any(population.neuron is not None for population in self.layers)
 
+    @property
+    def fixed_point(self) -> bool:
+        """Whether populations have fixed-point neurons, see `Neuron`."""
+        models = [population.neuron for population in self.layers]
+        return any(model is not None and model.fixed_point for model in models)
+
     @cached_property
     def names(self) -> Optional[List[str]]:
         """Name of each neuron by id; None without names.

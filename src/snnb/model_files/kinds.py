@@ -14,8 +14,10 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError
 from snnb.core.options import Flag, Options
 
-NIR = ".nir"  # of trained spiking networks
-READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
+# Trained spiking networks
+NIR = ".nir"
+LAVA_DL = ".net"
+READ = (".h5", ".hdf5", ".keras", ".onnx", NIR, LAVA_DL)
 RESAVE = "save the model again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
@@ -93,9 +95,9 @@ def is_model_file(text: str) -> bool:
     return (Path(text) / "saved_model.pb").is_file()
 
 
-def is_nir(text: str) -> bool:
-    """Return whether a file name is that of a NIR file."""
-    return text.lower().endswith(NIR)
+def is_spiking_file(text: str) -> bool:
+    """Return whether a file name is that of a trained spiking network."""
+    return text.lower().endswith((NIR, LAVA_DL))
 
 
 def refuse_other_kinds(path: Path) -> None:

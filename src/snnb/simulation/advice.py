@@ -28,6 +28,7 @@ CALIBRATION = "(parse --calibrate, or train --levels)"
 MORE_CALIBRATED_STEPS = f"calibrate for more time steps {CALIBRATION}"
 # What to do about a layer that never spikes, by the origin of the network's thresholds
 SILENCE_REMEDIES = {
+    "lava-dl": "check the pixels, or --bin-us of events",
     "nir": "check --time-step and --nir-reset, and --bin-us of events",
     "calibrated": f"{MORE_CALIBRATED_STEPS}, or parse with a lower --percentile",
     "normalised": "simulate longer (--duration), or parse with a lower --percentile",
@@ -174,7 +175,9 @@ def silent_layers(statistics: SimulationStatistics, network: Network) -> List[st
     if len(silent) > FEW:
         extremes = f"first {silent[0]} and last {silent[-1]}"
         findings = [f"{len(silent)} layers, {extremes}, never spike"]
-    if network.trained_spiking:
+    if network.fixed_point:
+        remedy = SILENCE_REMEDIES["lava-dl"]
+    elif network.trained_spiking:
         remedy = SILENCE_REMEDIES["nir"]
     elif network.steps is not None:
         remedy = SILENCE_REMEDIES["calibrated"]

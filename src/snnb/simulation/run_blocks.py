@@ -9,6 +9,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Union
 import numpy as np
 
 from snnb.cluster.connect import connected, results
+from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.forward.analogue import Analogue, choose_batch_size
@@ -146,6 +147,8 @@ class BlockSimulator:
         """
         settings = self._job.settings
         assert self._job.classifies
+        if self._job.network.fixed_point:
+            _require_spikes(steps, self._sample_number(block))
         scorer = self._classification(block)
         counted = self._count_spikes(block, steps, scorer, tick)
         totals = self._totals(counted, len(steps), scorer, None)
@@ -318,6 +321,23 @@ def _run_on_workers(
         blocks = _load_blocks(sample_ranges, x, y)
         simulate = BlockSimulator.simulate
         yield from results(client, BlockSimulator, simulate, job, blocks)
+
+
+def _require_spikes(steps: InputSteps, first_sample: int) -> None:
+    """Raise `InputError` for an input other than 0 or 1 in a step.
+
+    `first_sample` is the number of the first sample.
+    """
+    wrong = np.flatnonzero(steps.value != 1)
+    if not wrong.size:
+        return
+    entry = wrong[0]
+    sample = first_sample + int(steps.sample[entry])
+    raise InputError(
+        f"sample {sample} has the input {steps.value[entry]:g} in step "
+        f"{steps.step[entry]}, and a network of lava-dl reads spikes, 0 or 1: prepare "
+        "events with --binary, or write 0 and 1"
+    )
 
 
 def _load_blocks(

@@ -21,7 +21,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import format_shape
 from snnb.datasets.catalogue import find_dataset
 from snnb.io.files import sha256_of
-from snnb.model_files.kinds import READ, is_model_file, is_nir
+from snnb.model_files.kinds import READ, is_model_file, is_spiking_file
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
 from snnb.training.recipe import Recipe
@@ -85,10 +85,11 @@ def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
     dataset_spec = find_dataset(dataset).spec
     file = model if is_own(model) else str(find(model).file or "")
-    if dataset_spec.content != "pictures" and not is_nir(file):
+    if dataset_spec.content != "pictures" and not is_spiking_file(file):
         raise UsageError(
             f"--dataset {dataset}: {model} takes images and not "
-            f"{dataset_spec.content}; give a spiking network with --model FILE.nir, "
+            f"{dataset_spec.content}; give a spiking network with --model FILE.nir or "
+            "FILE.net, "
             "or a data set of images",
         )
     return dataset_spec.name

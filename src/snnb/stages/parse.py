@@ -15,7 +15,7 @@ from snnb.core.options import option_name
 from snnb.core.progress import Progress, say_nothing, silent
 from snnb.core.quantities import Quantity, view
 from snnb.io.text import write_json
-from snnb.model_files.kinds import NirSettings
+from snnb.model_files.kinds import LAVA_DL, NirSettings
 from snnb.network.fidelity import Fidelity
 from snnb.network.quantities import LATENCY, NEURONS, SAMPLE_INTERVAL, SYNAPSES
 from snnb.rundir.directory import RunDirectory
@@ -40,6 +40,7 @@ RESET = (
     "by subtraction, give --nir-reset subtract, or subtract_delayed (the default of "
     "snnTorch)"
 )
+ONLY_NIR = "only for a network in a NIR file"
 Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
 NEEDED = {
@@ -62,9 +63,10 @@ class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
     `fidelity` has the accuracy after each change of the function of the network by the
-    conversion. A network from a NIR file is not converted. `decay` has its smallest and
-    largest decay factors in a time step, by population: of the membrane potential and,
-    if there is one, of the synaptic current.
+    conversion. A spiking network is not converted. `decay` has its smallest and largest
+    decay factors in a time step, by population: of the membrane potential and, if there
+    is one, of the synaptic current. Of fixed-point neurons, `thresholds` has the
+    threshold as text, and `exponents` the exponent of the stored weights.
     """
 
     parser: str
@@ -80,13 +82,15 @@ class ParseDetails(Record):
     # Of a calibrated network
     latency_steps: Annotated[Optional[int], LATENCY] = None
     interval_steps: Annotated[Optional[int], SAMPLE_INTERVAL] = None
-    # Of a network from a NIR file
+    # Of a spiking network
     neurons: Annotated[Optional[int], NEURONS] = None
     synapses: Annotated[Optional[int], SYNAPSES] = None
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
+    thresholds: Dict[str, str] = Field(default_factory=dict)
+    exponents: Dict[str, int] = Field(default_factory=dict)
 
 
 SUMMARY = view(
@@ -235,12 +239,14 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     import numpy as np
 
     from snnb.graph.build import build_graph
-    from snnb.model_files.nir_network import read_nir
+    from snnb.model_files.spiking_files import read_spiking
     from snnb.network.read_network import write_spiking
 
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
-        network = read_nir(run.path / train.trained_file(run), params, samples)
+        model = read_spiking(run.path / train.trained_file(run), params, samples)
+        network = model.network
+        output.warnings += model.notes
         write_spiking(network, parsed_path := output.directory / run.parsed_name)
         # In a network with weights of 0, `fan_out` counts each weight of two neurons
         # that several paths connect.
@@ -249,12 +255,15 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         ) as scratch, build_graph(parsed_path, Path(scratch) / "graph.h5") as graph:
             synapses = graph.number_of_edges()
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
+        thresholds: Dict[str, str] = {}
         for population in network.populations:
             neuron = population.neuron
             assert neuron is not None
             factors = decay[population.name] = {
                 "potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak))),
             }
+            if neuron.fixed_point and neuron.spikes:
+                thresholds[population.name], _ = neuron.describe()
             if neuron.current_leak is not None:
                 factors["current"] = (
                     float(np.min(neuron.current_leak)),
@@ -274,13 +283,20 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                     "above 0, the initial potential: neurons spike with little input "
                     "or none; check v_threshold in the file",
                 )
-        if params.nir_reset == "value" and run.manifest.run.model_source is not None:
+        is_nir = not network.fixed_point
+        if (
+            is_nir
+            and params.nir_reset == "value"
+            and run.manifest.run.model_source is not None
+        ):
             output.warnings.append(RESET)
         output.details = ParseDetails(
-            parser="nir",
+            parser="nir" if is_nir else "lava-dl",
             neurons=network.neurons,
             synapses=synapses,
             decay=decay,
+            thresholds=thresholds,
+            exponents=model.exponents,
         )
 
 
@@ -309,7 +325,10 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         if train.is_spiking(run):
             name = run.manifest.run.model_source or run.model
             reason = f"{name} is a spiking network, which is not converted; omit it"
-            return dict.fromkeys(ConversionSettings.model_fields, reason)
+            reasons = dict.fromkeys(ConversionSettings.model_fields, reason)
+            if train.trained_file(run).endswith(LAVA_DL):
+                reasons.update(dict.fromkeys(NirSettings.model_fields, ONLY_NIR))
+            return reasons
         reasons = {
             name: f"only with {option_name(ParseParams, needed_option)}"
             for name, needed_option in NEEDED.items()
@@ -318,7 +337,7 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         if option_value(KIND, options_given, "firing") == "free":
             reasons.setdefault("spike_weight", "only with --firing separated")
         reasons.update(
-            dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"),
+            dict.fromkeys(NirSettings.model_fields, ONLY_NIR),
         )
         if option_value(KIND, options_given, "parser") == "toolbox":
             reasons.update(
@@ -348,11 +367,11 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             and "parse" in planned_run.stages
             and planned_run.next in ("prepare", "train")
         ):
-            from snnb.model_files.nir_network import read_nir
+            from snnb.model_files.spiking_files import read_spiking
 
             file = model_file(run.manifest.run)
             assert file is not None
-            read_nir(file, params)
+            read_spiking(file, params)
         if train.is_spiking(run):
             return
         if "parse" in planned_run.stages and planned_run.next in ("train", "parse"):

@@ -12,7 +12,7 @@ from snnb.core.quantities import Quantity, view
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
-from snnb.model_files.kinds import is_nir
+from snnb.model_files.kinds import is_spiking_file
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
 from snnb.stages.model import Shape, input_shape, model_file, model_of, packaged
@@ -100,7 +100,7 @@ def _check_labels(run: RunDirectory, dataset: LoadedDataset) -> None:
     Spiking networks are not checked here: `simulate` does it.
     """
     file = model_file(run.manifest.run)
-    if file is None or is_nir(str(file)):
+    if file is None or is_spiking_file(str(file)):
         return
     from snnb.model_files.read_model import read_model
 
@@ -214,7 +214,7 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
             return dict.fromkeys(names, "an external graph has no data set; omit it")
         dataset = find_dataset(run.manifest.run.dataset)
         reasons = {}
-        if is_nir(str(model_file(run.manifest.run) or "")):
+        if is_spiking_file(str(model_file(run.manifest.run) or "")):
             reasons["norm_samples"] = "a spiking network is not normalised; omit it"
             if dataset.official_order:
                 reasons["seed"] = f"nothing in {dataset.spec.name} is random; omit it"

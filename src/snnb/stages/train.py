@@ -38,7 +38,7 @@ from snnb.core.options import (
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
 from snnb.io.text import JsonValue
-from snnb.model_files.kinds import NIR, is_nir
+from snnb.model_files.kinds import is_spiking_file
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, file_record, is_on_this_machine
@@ -161,13 +161,16 @@ def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
 
 
 def is_spiking(run: RunDirectory) -> bool:
-    """Whether the model is a spiking network, in a NIR file."""
-    return is_nir(str(model_file(run.manifest.run) or ""))
+    """Whether the model is a spiking network, in a file of NIR or lava-dl."""
+    return is_spiking_file(str(model_file(run.manifest.run) or ""))
 
 
 def trained_file(run: RunDirectory) -> str:
     """Return the path of the trained model in the run."""
-    return f"train/{run.model}{NIR if is_spiking(run) else '.h5'}"
+    ending = ".h5"
+    if is_spiking(run):
+        ending = Path(str(model_file(run.manifest.run))).suffix.lower()
+    return f"train/{run.model}{ending}"
 
 
 def is_quantised(run: RunDirectory, options_given: Given) -> bool:
@@ -291,12 +294,13 @@ def _advice(preparation: prepare.PrepareDetails) -> str:
 
 
 def _copy_spiking(run: RunDirectory, model: Model, params: TrainParams) -> None:
-    """Write `train/` of a network from a NIR file: only its file."""
+    """Write `train/` of a spiking network: only its file."""
     assert model.file is not None
     with run.stage("train", params, inputs=[]) as output:
         if run.manifest.run.model_source is not None:
             output.external = [file_record(model.file)]
-        shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
+        name = Path(trained_file(run)).name
+        shutil.copyfile(model.file, output.directory / name)
         output.details = TrainDetails(epochs_run=0)
 
 
@@ -453,7 +457,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         params: TrainParams,
         progress: Progress = silent,
     ) -> None:
-        """Train and write `train/`; of a network from a NIR file, only its file.
+        """Train and write `train/`; of a spiking network, only its file.
 
         If `resume` is None, an interrupted training continues only if its checkpoint
         was made with these parameters.

@@ -1,0 +1,184 @@
+"""Fixed-point neurons: spikes of Lava, random networks, and closed forms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.model_files.lava_dl import read_lava_dl
+from tests.simulation import lava_reference as reference
+from tests.simulation.compare_lava import (
+    compare_lava,
+    compare_sample,
+    rows_first,
+    simulate,
+)
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "lava"
+FILES = sorted(FIXTURES.glob("*.npz"))
+
+
+def read_fixture(file):
+    """Return the network and the arrays of a file of spikes."""
+    data = dict(np.load(str(file)))
+    x = data["image"] if "image" in data else data["x"]
+    shape = (x.shape[1], x.shape[2], x.shape[0]) if x.ndim >= 3 else None
+    network = read_lava_dl(FIXTURES / f"{file.name.split('.')[0]}.net", shape).network
+    return network, data
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_spikes_are_those_of_lava(file):
+    network, data = read_fixture(file)
+    compare = compare_sample if ".sample." in file.name else compare_lava
+    result = compare(network, data)
+    assert result.differences == 0
+    assert result.spikes > 0
+
+
+def random_pair(seed, tmp_path, steps=40):
+    """Return the spikes of a random network, of the engine and of the reference."""
+    random = np.random.default_rng(seed)
+    layers = reference.random_network(random)
+    path = tmp_path / "random.net"
+    reference.write(path, layers)
+    first_layer = layers[0]
+    if first_layer.kind == "input" and first_layer.neuron is not None:
+        x = random.random(first_layer.shape).astype(np.float32)
+        network = read_lava_dl(path).network
+        ours = simulate(network, np.moveaxis(x, 0, 2), steps)
+    else:
+        shape = first_layer.shape
+        if first_layer.kind != "input":
+            shape = (first_layer.weight.shape[1],)
+        x = random.random((*shape, steps)) < random.uniform(0.05, 0.6)
+        network = read_lava_dl(path).network
+        ours = simulate(network, rows_first(x).reshape(*network.input.shape, -1), steps)
+    wanted = []
+    for spikes in reference.simulate(layers, x, steps):
+        wanted.append(rows_first(spikes).reshape(-1, steps))
+    return list(ours.values()), wanted
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 112))],
+)
+def test_random_networks_are_those_of_whole_numbers(seed, tmp_path):
+    ours, wanted = random_pair(seed, tmp_path)
+    for our_spikes, reference_spikes in zip(ours, wanted):
+        np.testing.assert_array_equal(our_spikes, reference_spikes)
+
+
+def test_random_networks_spike(tmp_path):
+    silent_networks = 0
+    for seed in range(12):
+        _, wanted = random_pair(seed, tmp_path)
+        silent_networks += not all(spikes.any() for spikes in wanted)
+    assert silent_networks <= 6
+
+
+def one_neuron(tmp_path, inputs, steps, **changes):
+    """Return the spikes of one neuron: weights, decays, threshold, bias.
+
+    Input i spikes in step i.
+    """
+    numbers = {
+        "weight": [[100]],
+        "iDecay": 4096,
+        "vDecay": 0,
+        "vThMant": 100,
+        "bias": 0,
+        **changes,
+    }
+    neuron = {name: np.array([numbers[name]]) for name in ("iDecay", "vDecay", "vThMant")}
+    layer = reference.Layer(
+        "dense",
+        (1,),
+        np.array(numbers["weight"]),
+        bias=np.array([numbers["bias"]]),
+        delay=numbers.get("delay"),
+        neuron={"type": np.array([b"CUBA"]), **neuron},
+    )
+    path = tmp_path / "one.net"
+    reference.write(path, [layer])
+    network = read_lava_dl(path).network
+    x = np.asarray(inputs).reshape(1, 1, -1, steps)
+    [spikes] = simulate(network, x, steps).values()
+    return np.flatnonzero(spikes[0]).tolist()
+
+
+def test_a_potential_equal_to_the_threshold_is_no_spike(tmp_path):
+    spiking = one_neuron(tmp_path, [[1, 1, 1, 1]], 4, weight=[[50]], vThMant=100)
+    assert spiking == [2]  # 50, 100, 150
+
+
+def test_decay_rounds_towards_zero(tmp_path):
+    """A potential of -1/64 decays to 0, by floor it would stay.
+
+    One step of -1 (weight -1, decay 4095 of 4096 in the current) is followed by the
+    bias; the sums of the 20 steps differ by the rounding.
+    """
+    x = [[1] + 39 * [0]]
+    spiking = one_neuron(
+        tmp_path, x, 40, weight=[[-1]], vDecay=4095, iDecay=1, bias=1, vThMant=0
+    )
+    # i = -64, then z(-64 · 4095 / 4096) = -63 each step; v = z(v / 4096) + i + 64
+    expected = []
+    current = 0
+    potential = 0
+    for step in range(40):
+        current = -((-current * 4095) // 4096) - (64 if step == 0 else 0)
+        potential = (potential >> 12 if potential > 0 else 0) + current + 64
+        if potential > 0:
+            expected.append(step)
+            potential = 0
+    assert spiking == expected
+    assert 0 < len(expected) < 40
+
+
+def test_a_synaptic_current_wraps_around(tmp_path):
+    """64 · 255 · 515 = 8,404,800 is above 2²³: the current becomes negative."""
+    inputs = np.ones((515, 1), int)
+    weight = np.full((1, 515), 255)
+    assert one_neuron(tmp_path, inputs, 1, weight=weight) == []
+    assert one_neuron(tmp_path, inputs[:514], 1, weight=weight[:, :514]) == [0]
+
+
+def test_a_potential_is_limited_to_24_bits(tmp_path):
+    """After 300 steps at the lower limit, as many positive steps reach the threshold.
+
+    Each step adds -255 or 255: the limit -131,072 is reached after 514 steps of -255.
+    """
+    down = 600
+    x = np.zeros((2, 1200), int)
+    x[0, :down] = 1
+    x[1, down:] = 1
+    spiking = one_neuron(tmp_path, x, 1200, weight=[[-127, 127]], vThMant=0, bias=-200)
+    # -327 a step: the limit after 401 steps; then -73 a step
+    assert spiking == []
+    spiking = one_neuron(tmp_path, x, 1200, weight=[[-254, 254]], vThMant=0, bias=-10)
+    # -264 and 244 a step: limited after 497 steps, 538 steps of 244 above 0
+    assert spiking[0] == down + 538 - 1
+
+
+def test_weights_are_those_that_8_bits_hold(tmp_path):
+    """-101 to 100 with odd ones take 8 bits with the sign: exponent 1, all even / 2.
+
+    -255 and 101 do not fit beside each other: the exponent is 0, and nothing is lost;
+    0 to -64 with odd ones are doubled to -128, cut to 127 / 2.
+    """
+    from snnb.model_files.lava_weights import store_weights
+
+    stored = store_weights([np.array([[-64, -63, 0]])])
+    exponent, [numbers] = reference.stored_by_lava([np.array([[-64, -63, 0]])])
+    np.testing.assert_array_equal(stored.arrays[0], numbers / 2**exponent)
+    assert stored.changed_values == (numbers != np.array([[-64, -63, 0]]) * 2**exponent).sum()
+
+
+@pytest.mark.parametrize("delay", [0, 1, 5, 62, 63])
+def test_a_spike_arrives_after_its_delay(tmp_path, delay):
+    x = np.zeros((1, 70), int)
+    x[0, 3] = 1
+    spiking = one_neuron(tmp_path, x, 70, vThMant=50, delay=np.array([delay]))
+    assert spiking == [3 + min(delay, 62)]
