@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.model_files.lava_dl import read_lava_dl
+from snnb.model_files.lava_weights import store_weights
 from tests.simulation import lava_reference as reference
 from tests.simulation.compare_lava import (
     compare_lava,
@@ -114,27 +115,16 @@ def test_a_potential_equal_to_the_threshold_is_no_spike(tmp_path):
 
 
 def test_decay_rounds_towards_zero(tmp_path):
-    """A potential of -1/64 decays to 0, by floor it would stay.
+    """A current of -3 decays by 1/64 or more each step until it is 0; by floor, it stays.
 
-    One step of -1 (weight -1, decay 4095 of 4096 in the current) is followed by the
-    bias; the sums of the 20 steps differ by the rounding.
+    Its 4095 / 4096 are rounded: -192, -191, -190 … of 1/64. With the bias 3, each step
+    but the first adds a positive number to a potential that keeps nothing.
     """
     x = [[1] + 39 * [0]]
     spiking = one_neuron(
-        tmp_path, x, 40, weight=[[-1]], vDecay=4095, iDecay=1, bias=1, vThMant=0
+        tmp_path, x, 40, weight=[[-3]], vDecay=4096, iDecay=1, bias=3, vThMant=0
     )
-    # i = -64, then z(-64 · 4095 / 4096) = -63 each step; v = z(v / 4096) + i + 64
-    expected = []
-    current = 0
-    potential = 0
-    for step in range(40):
-        current = -((-current * 4095) // 4096) - (64 if step == 0 else 0)
-        potential = (potential >> 12 if potential > 0 else 0) + current + 64
-        if potential > 0:
-            expected.append(step)
-            potential = 0
-    assert spiking == expected
-    assert 0 < len(expected) < 40
+    assert spiking == list(range(1, 40))
 
 
 def test_a_synaptic_current_wraps_around(tmp_path):
@@ -162,18 +152,29 @@ def test_a_potential_is_limited_to_24_bits(tmp_path):
     assert spiking[0] == down + 538 - 1
 
 
-def test_weights_are_those_that_8_bits_hold(tmp_path):
-    """-101 to 100 with odd ones take 8 bits with the sign: exponent 1, all even / 2.
-
-    -255 and 101 do not fit beside each other: the exponent is 0, and nothing is lost;
-    0 to -64 with odd ones are doubled to -128, cut to 127 / 2.
-    """
-    from snnb.model_files.lava_weights import store_weights
-
-    stored = store_weights([np.array([[-64, -63, 0]])])
-    exponent, [numbers] = reference.stored_by_lava([np.array([[-64, -63, 0]])])
-    np.testing.assert_array_equal(stored.arrays[0], numbers / 2**exponent)
-    assert stored.changed_values == (numbers != np.array([[-64, -63, 0]]) * 2**exponent).sum()
+@pytest.mark.parametrize(
+    ("weights", "exponent", "stored"),
+    [
+        # Both signs: -128 to 127, times 2 for the sign
+        ([-101, 100], 1, [-101, 100]),
+        ([-50, 27], 2, [-50, 27]),
+        # Clipped to -256 to 254
+        ([-300, 300, 101], 0, [-256, 254, 101]),
+        # One sign: 255 fits, 256 not
+        ([1, 255], 0, [1, 255]),
+        ([-256, -2], 0, [-254, -2]),
+        # The least is a power of 2: 128 becomes 127, half a step less
+        ([-64, -63, 0], 2, [-63.5, -63, 0]),
+        ([-1], 8, [0]),
+    ],
+)
+def test_weights_are_those_that_lava_stores(weights, exponent, stored):
+    """Values by hand from the rules of netx and of Lava's weight utilities."""
+    result = store_weights([np.array([weights])])
+    assert result.exponent == exponent
+    assert result.arrays[0].tolist() == [stored]
+    changed = sum(a != b for a, b in zip(weights, stored))
+    assert result.changed_values == changed
 
 
 @pytest.mark.parametrize("delay", [0, 1, 5, 62, 63])

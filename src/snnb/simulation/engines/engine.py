@@ -238,8 +238,10 @@ def spike_amplitudes(
 ) -> Dict[str, Set[float]]:
     """Return the amplitudes of the spikes that each volume passes on, by its name.
 
-    Constant input has no spikes.
+    Constant input has no spikes, and other input has some if it is Poisson input, or
+    read by fixed-point neurons.
     """
+    reads_spikes = network.fixed_point and settings.input in CHANGING_INPUTS
     amplitudes: Dict[str, Set[float]] = {}
     for volume in network.volumes:
         if isinstance(volume, Population):
@@ -247,7 +249,7 @@ def spike_amplitudes(
         elif isinstance(volume, Reindexed):
             inputs = [amplitudes[name] for name in volume.inputs]
             amplitudes[volume.name] = set().union(*inputs)
-        elif settings.input == "poisson":
+        elif settings.input == "poisson" or reads_spikes:
             amplitudes[volume.name] = {float(network.pixel)}
         else:
             amplitudes[volume.name] = set()

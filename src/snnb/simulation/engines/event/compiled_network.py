@@ -71,6 +71,8 @@ CURRENTS_BYTES = 256 << 10
 # If the weights take more than this multiple of them, more steps are computed together:
 # weights that do not fit into the cache are read from memory once for all of them.
 WEIGHTS_PER_CURRENTS = 8
+# Tables of a population that are compiled separately, see `can_merge`
+MOST_TABLES = 2
 NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
 
@@ -164,8 +166,14 @@ class WeightedSimulator:
             for p in population.projections
             if p.input in changing_volumes
         )
+        self._merged_neurons: Optional[np.ndarray] = None
+        if can_merge(population, projections):
+            merged = merge_projections(network, projections)
+            self._merged_neurons = merged.neurons
+            self._tables = (make_table(merged.projection, projections[0].amplitude),)
+        else:
+            self._tables = tuple(make_table(*p) for p in projections)
         # The loop takes at least one table.
-        self._tables = tuple(make_table(*p) for p in projections)
         self._tables = self._tables or (make_silent_table(real),)
         # It takes at least one input if any population of the network reads one.
         self._no_inputs = (make_empty_entries(real),) if changing_volumes else None
@@ -174,6 +182,8 @@ class WeightedSimulator:
         divisors[population.size :] = 1
         self._neurons = round_up(population.size)
         self._largest_source = find_largest_source(network, self.sources)
+        if self._merged_neurons is not None:
+            self._largest_source = self._merged_neurons.size * WORD_SIZE
         weight_bytes = sum(table.windows.weights.nbytes for table in self._tables)
         currents_bytes = max(CURRENTS_BYTES, weight_bytes // WEIGHTS_PER_CURRENTS)
         step_bytes = self._neurons * np.dtype(real).itemsize
@@ -210,6 +220,8 @@ class WeightedSimulator:
         samples, steps, _ = bits.shape
         if not sources:
             sources = [np.zeros((samples, steps, 0), np.uint64)]
+        if self._merged_neurons is not None:
+            sources = [np.concatenate(sources, axis=2) & self._merged_neurons]
         chunk_steps = min(self._chunk_steps, steps)
         currents_size = chunk_steps * self._neurons + WORD_SIZE if self._changes else 0
         list_size = self._largest_source + SPARE_ENTRIES
@@ -316,6 +328,53 @@ def list_spike_projections(
     ]
 
 
+class MergedProjections(NamedTuple):
+    """Dense projections as one, which reads their sources one after the other.
+
+    Each source is filled up to whole words.
+    """
+
+    projection: Projection
+    # uint64 (words,): bits of the neurons of the sources with a weight other than 0
+    neurons: np.ndarray
+
+
+def can_merge(population: Population, projections: List[SpikeProjection]) -> bool:
+    """Whether the projections of a population become one table.
+
+    The loops are compiled for each number of tables, which takes the longer the more
+    there are: as many as a dense layer has delays. The order of the sums is the same.
+    """
+    if len(projections) <= MOST_TABLES or sums_have_fractions(population):
+        return False
+    amplitudes = {projection.amplitude for projection in projections}
+    is_dense = all(p.projection.layer.kind == "Dense" for p in projections)
+    return is_dense and len(population.shape) == 1 and len(amplitudes) == 1
+
+
+def merge_projections(
+    network: Network,
+    projections: List[SpikeProjection],
+) -> MergedProjections:
+    """Merge the projections of a population, see `can_merge`."""
+    kernels = []
+    for projection, _ in projections:
+        weights = np.asarray(projection.kernel)
+        rows = round_up(network.volume(projection.input).size)
+        kernel = np.zeros((rows, weights.shape[-1]), np.float32)
+        kernel[: len(weights)] = weights
+        kernels.append(kernel)
+    merged_kernel = np.concatenate(kernels)
+    has_weights = merged_kernel.any(axis=1)
+    octets = np.packbits(has_weights, bitorder="little")
+    layer = projections[0].projection.layer
+    geometry = layer.geometry((len(merged_kernel),))
+    return MergedProjections(
+        projection=Projection("", layer, geometry, merged_kernel),
+        neurons=octets.view("<u8").astype(np.uint64),
+    )
+
+
 def find_largest_source(network: Network, sources: Sequence[Source]) -> int:
     """Return the number of neurons of the largest volume among sources, at least 1."""
     return max((network.volume(source.volume).size for source in sources), default=1)
@@ -399,7 +458,7 @@ class EventNetwork:
 
     def _find_input_places(self) -> Dict[str, Optional[np.ndarray]]:
         places: Dict[str, Optional[np.ndarray]] = {}
-        if self.settings.input in CHANGING_INPUTS:
+        if self.settings.input in CHANGING_INPUTS and not self.network.fixed_point:
             places[self.network.input.name] = None
         for volume in self.network.volumes:
             if isinstance(volume, Reindexed):

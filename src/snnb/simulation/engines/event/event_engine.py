@@ -371,6 +371,8 @@ class SampleGroup:
             return self._renumber(volume, steps, spikes)
         if self._event_network.settings.input == "poisson":
             return self._draw_input(steps)
+        if self._event_network.network.fixed_point and isinstance(self._x, InputSteps):
+            return self._pack_input(self._x, steps)
         return None
 
     def _simulate_population(
@@ -454,6 +456,17 @@ class SampleGroup:
             runs=projection.table.runs,
             arrivals=projection.table.arrivals,
         )
+
+    def _pack_input(self, x: InputSteps, steps: ChunkSteps) -> np.ndarray:
+        """Return the input in some steps, each entry of which is a spike."""
+        network = self._event_network.network
+        frames = x.frames(steps.first_step, steps.first_step + steps.number)
+        samples, count, *_ = frames.shape
+        words = count_words(network.input.size)
+        is_spike = np.zeros((samples, count, words * WORD_SIZE), np.bool_)
+        is_spike[:, :, : network.input.size] = frames.reshape(samples, count, -1)
+        octets = np.packbits(is_spike, axis=-1, bitorder="little")
+        return octets.view("<u8").astype(np.uint64)
 
     def _draw_input(self, steps: ChunkSteps) -> np.ndarray:
         """Draw the spikes of Poisson input in some steps, and count them."""
