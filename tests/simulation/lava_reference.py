@@ -280,6 +280,8 @@ def _random_dense(random, inputs: int, *, is_last: bool) -> Layer:
     bias = random.integers(-30, 60, units) if random.random() < 0.6 else None
     if not is_recurrent:
         return Layer("dense", (units,), weight, None, bias, delay, neuron)
+    # Both matrices have both signs: else Lava stores one of them in 9 bits, wrongly
+    weight = random.integers(-100, 101, (units, inputs))
     recurrent = random.integers(-32, 33, (units, units))
     return Layer("dense_rec", (units,), weight, recurrent, bias, None, neuron)
 
