@@ -179,7 +179,10 @@ def main(folder: Path) -> int:
     """Compare all networks of a folder; return the number of differences."""
     differences = 0
     for path in sorted(folder.glob("*.net")):
-        for ending, compare in ((".npz", compare_lava), (".sample.npz", compare_sample)):
+        for ending, compare in (
+            (".npz", compare_lava),
+            (".sample.npz", compare_sample),
+        ):
             file = path.with_suffix(ending)
             if not file.exists():
                 continue

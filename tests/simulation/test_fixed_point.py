@@ -92,7 +92,9 @@ def one_neuron(tmp_path, inputs, steps, **changes):
         "bias": 0,
         **changes,
     }
-    neuron = {name: np.array([numbers[name]]) for name in ("iDecay", "vDecay", "vThMant")}
+    neuron = {
+        name: np.array([numbers[name]]) for name in ("iDecay", "vDecay", "vThMant")
+    }
     layer = reference.Layer(
         "dense",
         (1,),

@@ -37,8 +37,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.documents import RunDocument, StagesDocument
-from snnb.stages.parse import ParseDetails
 from snnb.stages.open_run import described_with_repair, open_or_create
+from snnb.stages.parse import ParseDetails
 from snnb.stages.stage import StageResult
 
 # Options of `prepare` that every stage has: `prepare` may have to run first.

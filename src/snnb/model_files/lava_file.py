@@ -7,7 +7,7 @@ are those of PyTorch. Everything that is not read is refused here, by name.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import h5py
 import numpy as np

@@ -167,6 +167,7 @@ class WeightedSimulator:
             if p.input in changing_volumes
         )
         self._merged_neurons: Optional[np.ndarray] = None
+        self._tables: Tuple[ProjectionTable, ...]
         if can_merge(population, projections):
             merged = merge_projections(network, projections)
             self._merged_neurons = merged.neurons

@@ -83,7 +83,9 @@ def simulate_fixed_point(
                         _round_sums_down(currents, steps * size)
             total = currents if changes else constant_current
             stride = size if changes else 0
-            _simulate_neurons(neurons, sample, total, stride, steps, start, bits[sample])
+            _simulate_neurons(
+                neurons, sample, total, stride, steps, start, bits[sample]
+            )
         add_spike_counts(neurons.state.spike_counts[sample], bits[sample])
 
 
