@@ -1,6 +1,7 @@
 """Accuracy and cost of converted networks: measure them, and write the tables of docs/results.md and docs/models.md.
 
-    python benchmarks/results.py RUN … --pictures {original,JPEG,MNIST} [--test RUN] [--trained TEXT]
+    python benchmarks/results.py RUN … --pictures {original,JPEG,fruits,cats,MNIST} [--test RUN]
+        [--trained TEXT]
         [--methods calibrated,free,free8,V0=0,V0=0.5,8bits,4bits] [--samples N]
     python benchmarks/results.py [--check]
 
@@ -8,8 +9,9 @@ RUN is a run directory with a trained network, which is parsed if it is not yet.
 those of the run --test; --pictures is their name in the tables. --trained says how the network was trained if `snnb
 train` did not train it. `calibrated` has separated firing, `free` free firing; `free8` is calibrated for 8 steps with
 free firing, and runs longer. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file
-are not measured again. Without RUN, only the pages and figures are written; with --check, the pages are compared with
-the records instead, and nothing is computed.
+are not measured again. Of a mapped run, docs/courses.csv records command, time and memory of its stages. Without RUN,
+only the pages and figures are written; with --check, the pages are compared with the records instead, and nothing is
+computed.
 """
 
 import argparse
@@ -45,7 +47,16 @@ ROWS, PAGE, MODELS = DOCS / "results.csv", DOCS / "results.md", DOCS / "models.m
 PEERS = (
     DOCS / "spikingjelly.csv"
 )  # written by benchmarks/peers/spikingjelly_converter.py
-PICTURES = {"original": "original", "JPEG": "JPEG copy", "MNIST": "MNIST"}
+COURSES = DOCS / "courses.csv"
+PICTURES = {
+    "original": "original",
+    "JPEG": "JPEG copy",
+    "fruits": "fruits of 12 classes",
+    "cats": "cats and dogs",
+    "MNIST": "MNIST",
+}
+# Training pictures of the whole data sets, without a tenth for validation
+WHOLE = {"JPEG": 45_000, "fruits": 60_923, "cats": 18_000, "MNIST": 54_000}
 CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time steps
 STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
 BITS = {"8bits": 8, "4bits": 4}
@@ -64,6 +75,7 @@ STEPS = {
     **dict.fromkeys(BITS, INTEGER_STEPS),
 }
 METHODS = list(STEPS)
+STAGES = ["prepare", "train", "parse", "simulate", "graph", "map"]
 BLOCK = 100  # pictures simulated at a time
 
 
@@ -104,6 +116,29 @@ class Row:
         return 100 * loss, 196 * sqrt(variance)
 
 
+@dataclass(frozen=True)
+class Course:
+    """A run from the pictures to the cores: its command, and what its stages cost.
+
+    `seconds` and `gib`, wall time and peak memory, are of prepare, train, parse,
+    simulate, graph and map, with slashes between.
+    """
+
+    network: str
+    command: str  # that trained it
+    training_pictures: int
+    epochs: int
+    samples: int  # that are simulated
+    duration: int  # in time steps
+    neurons: int
+    synapses: int
+    hardware: str
+    cores: int
+    connectivity: float  # spikes between cores per picture
+    seconds: str
+    gib: str
+
+
 def main() -> None:
     """Measure rows, and write or check the pages."""
     parser = argparse.ArgumentParser(
@@ -125,6 +160,7 @@ def main() -> None:
             rows[row.key] = row
             print(row, flush=True)
             write_rows(rows.values())
+        record_course(path)
     pages = {
         page: written(page.read_text(encoding="utf-8"), list(rows.values()))
         for page, written in WRITTEN.items()
@@ -159,6 +195,54 @@ def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
             for row in csv.DictReader(file)
         ]
     return {row.key: row for row in rows}
+
+
+def read_courses() -> Dict[str, Course]:
+    """Return the recorded courses by network."""
+    if not COURSES.exists():
+        return {}
+    with COURSES.open(newline="", encoding="utf-8") as file:
+        courses = [
+            Course(*(field.type(row[field.name]) for field in fields(Course)))
+            for row in csv.DictReader(file)
+        ]
+    return {course.network: course for course in courses}
+
+
+def record_course(path: Path) -> None:
+    """Record the course of a run in docs/courses.csv if the run is mapped."""
+    from snnb.stages.open_run import open_run
+
+    run = open_run(path)
+    if not (run.path / "maps").exists():
+        return
+    records = [run.record_of(stage) for stage in STAGES]
+    _, train, _, simulate, graph, mapping = records
+    timings = [record.timing for record in records]
+    seconds = [f"{timing.wall_s:,.0f}" for timing in timings]
+    gib = [f"{timing.peak_rss_bytes / 2**30:.1f}" for timing in timings]
+    courses = read_courses()
+    courses[run.model] = Course(
+        network=run.model,
+        command=" ".join(train.command),
+        training_pictures=training_pictures(run),
+        epochs=train.details.epochs_run,
+        samples=simulate.details.summary.num_samples,
+        duration=simulate.params.duration,
+        neurons=graph.details.neurons,
+        synapses=graph.details.synapses,
+        hardware=mapping.params.hardware,
+        cores=mapping.details.cores.cores,
+        connectivity=mapping.details.traffic.connectivity,
+        seconds=" / ".join(seconds),
+        gib=" / ".join(gib),
+    )
+    with COURSES.open("w", newline="", encoding="utf-8") as file:
+        names = [field.name for field in fields(Course)]
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        by_synapses = sorted(courses.values(), key=lambda course: course.synapses)
+        writer.writerows(map(asdict, by_synapses))
 
 
 def write_rows(rows: Iterable[Row]) -> None:
@@ -268,19 +352,23 @@ def measured(
                 steps,
                 *shares,
                 *costs,
-                round(time.process_time() - began),
+                float(round(time.process_time() - began)),
             )
 
 
 def recipe(run: "RunDirectory") -> str:
     """Return how `snnb train` trained the network of a run."""
-    record, split = (
-        run.record_of("train"),
-        run.record_of("prepare").details.splits["train"],
-    )
-    pictures = round(split.shape[0] * (1 - record.params.validation_split))
+    record = run.record_of("train")
+    epochs = f"{record.details.epochs_run} epochs"
     versions = f"TensorFlow {record.environment.tensorflow}"
-    return f"{record.details.epochs_run} epochs, {pictures:,} pictures, {versions}"
+    return f"{epochs}, {training_pictures(run):,} pictures, {versions}"
+
+
+def training_pictures(run: "RunDirectory") -> int:
+    """Return the number of pictures that a run was trained on, without those for validation."""
+    split = run.record_of("prepare").details.splits["train"]
+    share = 1 - run.record_of("train").params.validation_split
+    return round(split.shape[0] * share)
 
 
 def classified(
@@ -372,14 +460,23 @@ def with_tables(text: str, rows: Sequence[Row]) -> str:
 
 
 def with_accuracies(text: str, rows: Sequence[Row]) -> str:
-    """Return docs/models.md with the accuracies of the records in the last column of its first table."""
-    found = {
-        row.network: f"{100 * row.ann:.1f} %"
-        for row in rows
-        if row.pictures != "original"
-    }
-    line = re.compile(r"^(\| `(\w+)` \|.* \| )(not trained|[\d.]+ %) \|$", re.MULTILINE)
-    return line.sub(lambda match: f"{match[1]}{found.get(match[2], match[3])} |", text)
+    """Return docs/models.md with the accuracies of the records in the last column of its first table.
+
+    In brackets: the number of training pictures, if they are not the whole data set.
+    """
+    cells = {}
+    for row in rows:
+        if row.pictures == "original":
+            continue
+        count = re.search(r"([\d,]+) pictures", row.trained)
+        cells[row.network] = f"{100 * row.ann:.1f} %"
+        if count and int(count[1].replace(",", "")) < WHOLE[row.pictures]:
+            cells[row.network] += f" ({count[1]})"
+    line = re.compile(
+        r"^(\| `(\w+)` \|.* \| )(not trained|[\d.]+ %(?: \([\d,]+\))?) \|$",
+        re.MULTILINE,
+    )
+    return line.sub(lambda match: f"{match[1]}{cells.get(match[2], match[3])} |", text)
 
 
 Cells = List[str]
@@ -770,6 +867,39 @@ def peer_table(_: Found) -> List[str]:
     return markdown(table)
 
 
+def course_table(_: Found) -> List[str]:
+    """Return the table of the runs from the pictures to the cores."""
+    table = [
+        [
+            "command",
+            "training pictures",
+            "epochs",
+            "simulated",
+            "neurons",
+            "synapses",
+            "cores",
+            "spikes between cores",
+            "seconds",
+            "GiB",
+        ]
+    ]
+    for course in read_courses().values():
+        cells = [
+            f"`{course.command}`",
+            f"{course.training_pictures:,}",
+            f"{course.epochs}",
+            f"{course.samples} × {course.duration} steps",
+            f"{course.neurons:,}",
+            f"{course.synapses:,}",
+            f"{course.cores:,} of `{course.hardware}`",
+            quantity(course.connectivity),
+            course.seconds,
+            course.gib,
+        ]
+        table.append(cells)
+    return markdown(table)
+
+
 def draw(found: Found) -> None:
     """Draw the accuracy over latency and over operations: of the published ResNet-20, and of all networks."""
     import matplotlib
@@ -848,6 +978,7 @@ SECTIONS: Dict[str, Callable[[Found], List[str]]] = {
     "integers": integer_table,
     "networks as parsed": parsed_table,
     "published": published_table,
+    "courses": course_table,
     "hours": hours,
 }
 WRITTEN = {PAGE: with_tables, MODELS: with_accuracies}
