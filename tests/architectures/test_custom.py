@@ -30,11 +30,11 @@ def write(tmp_path):
 
 
 def test_a_function_is_given_shape_and_classes_and_its_settings(write):
-    own = own_model(f"{write(BRANCHED)}:branched")
-    assert own.name == "mine_branched"
-    assert dict(own.settings) == {"filters": 3, "rates": (0.1, 0.2)}
-    assert own.input_shape((9, 8, 3), 5) == (9, 8, 3)
-    model = own.build(input_shape=(9, 8, 3), num_classes=5, filters=4)
+    own_values = own_model(f"{write(BRANCHED)}:branched")
+    assert own_values.name == "mine_branched"
+    assert dict(own_values.settings) == {"filters": 3, "rates": (0.1, 0.2)}
+    assert own_values.input_shape((9, 8, 3), 5) == (9, 8, 3)
+    model = own_values.build(input_shape=(9, 8, 3), num_classes=5, filters=4)
     assert (model.input_shape, model.output_shape) == ((None, 9, 8, 3), (None, 5))
     assert model.layers[1].filters == 4
 
@@ -67,13 +67,13 @@ def test_a_file_that_starts_snnb_when_it_is_imported_is_refused(write, start):
         [sys.executable, str(path)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    expected = f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`"
-    assert f"snnb.core.errors.UsageError: {expected}" in done.stderr.splitlines()
+    expected_text = f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`"
+    assert f"snnb.core.errors.UsageError: {expected_text}" in done.stderr.splitlines()
     assert done.stderr.count("in <module>") <= 4
-    guarded = write("def net():\n    pass\n", "guarded.py")
+    guarded_path = write("def net():\n    pass\n", "guarded.py")
     assert (
-        own_model(f"{guarded}:net").function
-        == own_model(f"{guarded}:net").function
+        own_model(f"{guarded_path}:net").function
+        == own_model(f"{guarded_path}:net").function
         == "net"
     )
 
@@ -88,10 +88,13 @@ def test_a_function_without_parameters_says_itself_which_pictures_it_needs(write
             return Sequential([Flatten(input_shape=(4, 5, 3)), Dense(2, activation="softmax")])
         """
     )
-    own = own_model(f"{path}:TinyNet")
-    assert own.name == "mine_tiny_net"
-    assert own.input_shape((28, 28, 1), 10) == (4, 5, 3)
-    assert own.build(input_shape=(28, 28, 1), num_classes=10).output_shape == (None, 2)
+    model = own_model(f"{path}:TinyNet")
+    assert model.name == "mine_tiny_net"
+    assert model.input_shape((28, 28, 1), 10) == (4, 5, 3)
+    assert model.build(input_shape=(28, 28, 1), num_classes=10).output_shape == (
+        None,
+        2,
+    )
 
 
 @pytest.mark.skipif(
@@ -116,10 +119,10 @@ def test_a_recurrent_layer_that_tensorflow_cannot_build_is_refused(write):
 
 def test_a_file_may_import_those_beside_it(write):
     write("WIDTH = 6", "beside.py")
-    own = own_model(
+    model = own_model(
         f"{write('from beside import WIDTH' + chr(10) + 'def f(units=WIDTH): return None')}:f"
     )
-    assert dict(own.settings) == {"units": 6}
+    assert dict(model.settings) == {"units": 6}
 
 
 @pytest.mark.parametrize(
@@ -194,11 +197,11 @@ def test_what_is_not_there_is_refused_before_anything_is_built(
     ],
 )
 def test_what_is_no_usable_model_is_refused_in_one_line(write, body, message):
-    own = own_model(
+    model = own_model(
         f"{write('from tensorflow import keras as k' + chr(10) + f'def f(): {body}')}:f"
     )
     with pytest.raises(InputError, match=message) as caught:
-        own.build(input_shape=(4, 4, 1), num_classes=3)
+        model.build(input_shape=(4, 4, 1), num_classes=3)
     assert "\n" not in str(caught.value)
 
 
@@ -242,9 +245,9 @@ def test_a_file_or_function_that_raises_is_the_users_error(write, text, message)
 
 def test_ctrl_c_and_want_of_memory_in_a_function_are_what_they_are(write):
     for error in (KeyboardInterrupt, MemoryError):
-        own = own_model(f"{write(f'def f(): raise {error.__name__}')}:f")
+        model = own_model(f"{write(f'def f(): raise {error.__name__}')}:f")
         with pytest.raises(error):
-            own.build(input_shape=(4, 4, 1), num_classes=3)
+            model.build(input_shape=(4, 4, 1), num_classes=3)
 
 
 def test_a_file_leaves_no_trace(write, capsys):
@@ -267,6 +270,10 @@ def test_a_trained_model_is_read_from_its_file(tmp_path):
     model = keras.Sequential([keras.Input((4, 5, 1)), keras.layers.Flatten(), output])
     path = tmp_path / "Trained Net.h5"
     model.save(str(path), save_format="h5")
-    own = own_model(str(path))
-    assert (own.name, own.function, own.build) == ("trained_net", None, None)
-    assert own.input_shape((28, 28, 1), 10) == (4, 5, 1)
+    own_values = own_model(str(path))
+    assert (own_values.name, own_values.function, own_values.build) == (
+        "trained_net",
+        None,
+        None,
+    )
+    assert own_values.input_shape((28, 28, 1), 10) == (4, 5, 1)

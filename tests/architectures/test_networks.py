@@ -120,17 +120,20 @@ def mobilenet_v2(side=224, classes=1000):
     )  # of a bottleneck, and of the depthwise layers whose sum it is
     for expansion, outputs, layers, stride in stages:
         for layer in range(layers):
-            wide = expansion * channels
+            wide_expansion = expansion * channels
             if expansion > 1:
                 neurons, synapses = (
-                    neurons + wide * side**2,
-                    synapses + sum(terms) * wide * side**2,
+                    neurons + wide_expansion * side**2,
+                    synapses + sum(terms) * wide_expansion * side**2,
                 )
             step = stride if layer == 0 else 1
-            synapses += wide * taps(side, 3, step, "same" if step == 1 else (0, 1)) ** 2
+            synapses += (
+                wide_expansion
+                * taps(side, 3, step, "same" if step == 1 else (0, 1)) ** 2
+            )
             side //= step
-            neurons += wide * side**2
-            terms = [wide] if layer == 0 else [*terms, wide]
+            neurons += wide_expansion * side**2
+            terms = [wide_expansion] if layer == 0 else [*terms, wide_expansion]
             channels = outputs
     neurons += 1280 * side**2 + 1280 + classes
     return neurons, synapses + sum(
@@ -149,13 +152,13 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
         positions = [taps(length, size, stride, padding) for length in shape]
         return positions[0] * positions[1]
 
-    def halved(size, padding):
+    def pool_padded(size, padding):
         return tuple((length + 2 * padding - size) // 2 + 1 for length in shape)
 
     channels = 2 * growth
-    synapses, shape = 3 * channels * area(7, 2, (3, 3)), halved(7, 3)
+    synapses, shape = 3 * channels * area(7, 2, (3, 3)), pool_padded(7, 3)
     neurons = channels * shape[0] * shape[1]
-    synapses, shape = synapses + channels * area(3, 2, (1, 1)), halved(3, 1)
+    synapses, shape = synapses + channels * area(3, 2, (1, 1)), pool_padded(3, 1)
     neurons += channels * shape[0] * shape[1]
     enters = 1  # synapses of a neuron that reads what enters the block
     for number, layers in enumerate(blocks):
@@ -175,7 +178,7 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
                     synapses + read * 4 * growth * positions,
                 )
         if not last:
-            enters, channels, shape = 4 * read, read // 2, halved(2, 0)
+            enters, channels, shape = 4 * read, read // 2, pool_padded(2, 0)
     return neurons + read + classes, synapses + read * positions + read * classes
 
 
@@ -221,16 +224,16 @@ def test_weights_of_keras_fit_the_dense_network():
         weights=None, input_shape=(33, 40, 3), classes=9
     )
     ours = find("densenet121_imagenet").build(input_shape=(33, 40, 3), num_classes=9)
-    for one, other in zip(
+    for weights, keras_weights in zip(
         *(
             [layer for layer in model.layers if layer.weights]
             for model in (ours, theirs)
         )
     ):
-        assert type(one) is type(other)
-        assert one.name == other.name.replace("/", "_")
-        assert [weight.shape for weight in one.weights] == [
-            weight.shape for weight in other.weights
+        assert type(weights) is type(keras_weights)
+        assert weights.name == keras_weights.name.replace("/", "_")
+        assert [weight.shape for weight in weights.weights] == [
+            weight.shape for weight in keras_weights.weights
         ]
         for key in ("strides", "padding", "epsilon", "use_bias"):
-            assert getattr(one, key, None) == getattr(other, key, None)
+            assert getattr(weights, key, None) == getattr(keras_weights, key, None)

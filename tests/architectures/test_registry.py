@@ -61,20 +61,26 @@ OWN = {
 }
 
 
-def read(pairs, settings, *, own=False):
-    return checked_hyperparameters(from_pairs(pairs), settings, is_own_model=own)
+def read(pairs, settings, *, is_own=False):
+    return checked_hyperparameters(from_pairs(pairs), settings, is_own_model=is_own)
 
 
 def test_values_get_the_type_of_the_default():
-    given = read(["dropout=0.25", "units=100,200", "filters=1,2,3,4,5"], ALEXNET)
-    assert given == {"dropout": 0.25, "units": (100, 200), "filters": (1, 2, 3, 4, 5)}
+    given_hyperparameters = read(
+        ["dropout=0.25", "units=100,200", "filters=1,2,3,4,5"], ALEXNET
+    )
+    assert given_hyperparameters == {
+        "dropout": 0.25,
+        "units": (100, 200),
+        "filters": (1, 2, 3, 4, 5),
+    }
     assert read([], ALEXNET) == {}
     assert repr(read(["dropout=0"], ALEXNET)) == "{'dropout': 0.0}"
     assert read(["gain=-1.5"], {"gain": 0.1}) == {"gain": -1.5}
-    given = checked_hyperparameters(
+    given_hyperparameters = checked_hyperparameters(
         {"filters": [np.int64(3), 5], "units": (7, 9)}, LENET
     )
-    assert repr(given) == "{'filters': (3, 5), 'units': (7, 9)}"
+    assert repr(given_hyperparameters) == "{'filters': (3, 5), 'units': (7, 9)}"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +94,11 @@ def test_values_get_the_type_of_the_default():
 )
 def test_a_users_function_takes_any_whole_number(pair, value):
     """Also where a name begins with dropout: `dropout_layers` is a count."""
-    assert read([pair], OWN, own=True) == {pair.split("=")[0]: value}
+    assert read([pair], OWN, is_own=True) == {pair.split("=")[0]: value}
 
 
 @pytest.mark.parametrize(
-    ("given", "settings", "message"),
+    ("options_given", "settings", "message"),
     [
         (
             {"filterz": (6, 16)},
@@ -114,9 +120,15 @@ def test_a_users_function_takes_any_whole_number(pair, value):
         ("units=1,2", OWN, "'1,2' is not an integer$"),
     ],
 )
-def test_invalid_values_of_a_program_or_an_option_are_refused(given, settings, message):
+def test_invalid_values_of_a_program_or_an_option_are_refused(
+    options_given, settings, message
+):
     def check():
-        values = from_pairs([given]) if isinstance(given, str) else given
+        values = (
+            from_pairs([options_given])
+            if isinstance(options_given, str)
+            else options_given
+        )
         checked_hyperparameters(values, settings, is_own_model=settings is OWN)
 
     with pytest.raises(UsageError, match=message):
@@ -124,8 +136,10 @@ def test_invalid_values_of_a_program_or_an_option_are_refused(given, settings, m
 
 
 def test_settings_change_the_network():
-    given = read(["filters=3,5", "units=7,9"], LENET)
-    model = find("lenet_mnist").build(input_shape=(28, 28, 1), num_classes=4, **given)
+    options_given = read(["filters=3,5", "units=7,9"], LENET)
+    model = find("lenet_mnist").build(
+        input_shape=(28, 28, 1), num_classes=4, **options_given
+    )
     shapes = {layer.name: layer.output_shape[-1] for layer in model.layers}
     assert [
         shapes[name] for name in ("conv_1", "conv_2", "dense_1", "dense_2", "output")

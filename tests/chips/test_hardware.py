@@ -88,25 +88,25 @@ def test_loihi_has_limits_and_figures_of_all_events():
 
 
 def test_they_are_listed_from_small_to_large():
-    found = descriptions()
-    assert sorted([*found, *layer_descriptions()]) == list(hardware_names())
-    assert [chip.cores for chip in found.values()] == sorted(
-        chip.cores for chip in found.values()
+    found_names = descriptions()
+    assert sorted([*found_names, *layer_descriptions()]) == list(hardware_names())
+    assert [chip.cores for chip in found_names.values()] == sorted(
+        chip.cores for chip in found_names.values()
     )
-    assert next(iter(found)) == "spinemap_5x5"
+    assert next(iter(found_names)) == "spinemap_5x5"
 
 
 def test_the_page_shows_every_key():
     page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
-    required, optional = (
+    required_keys, optional = (
         yaml.safe_load(block)
         for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2]
     )
-    assert read_keys(Hardware.model_validate(required)) == set(required)
-    every = {**required, **optional}
-    assert {*every} == {*Hardware.model_fields}
-    del every["latency_ns"]  # `time_ns` is in its place
-    chip = Hardware.model_validate(every)
+    assert read_keys(Hardware.model_validate(required_keys)) == set(required_keys)
+    all_keys = {**required_keys, **optional}
+    assert {*all_keys} == {*Hardware.model_fields}
+    del all_keys["latency_ns"]  # `time_ns` is in its place
+    chip = Hardware.model_validate(all_keys)
     assert read_keys(chip.synapse_memory) == {*type(chip.synapse_memory).model_fields}
     assert read_keys(chip.time_ns) == {*type(chip.time_ns).model_fields} - {"link"}
 
@@ -114,16 +114,16 @@ def test_the_page_shows_every_key():
 @pytest.mark.parametrize("name", hardware_names())
 def test_a_description_is_printed_to_start_from(tmp_path, capsys, name):
     assert main(["hardware", "--show", name]) == 0
-    printed = capsys.readouterr()
-    (tmp_path / "mine.yaml").write_text(printed.out, encoding="utf-8")
+    output = capsys.readouterr()
+    (tmp_path / "mine.yaml").write_text(output.out, encoding="utf-8")
     assert read_hardware(str(tmp_path / "mine.yaml")) == read_hardware(name)
-    assert yaml.safe_load(printed.out) == yaml.safe_load(
+    assert yaml.safe_load(output.out) == yaml.safe_load(
         Path(DESCRIPTIONS, f"{name}.yaml").read_text()
     )
-    assert printed.err == ""
+    assert output.err == ""
     assert main(["hardware", "--show", name, "--json"]) == 0
-    (described,) = json.loads(capsys.readouterr().out)
-    assert described["source"] == yaml.safe_load(printed.out)["source"]
+    (description,) = json.loads(capsys.readouterr().out)
+    assert description["source"] == yaml.safe_load(output.out)["source"]
 
 
 def test_comments_of_a_description_are_printed(tmp_path, capsys, monkeypatch):
@@ -147,7 +147,7 @@ def read_keys(model):
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changes", "message"),
     [
         ({"axons_per_core": 2.5}, "axons_per_core: 2.5 is not an integer;"),
         ({"mesh": [4]}, "mesh.1: missing;"),
@@ -244,16 +244,16 @@ def read_keys(model):
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
+def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changes, message):
     path = tmp_path / "chip.yaml"
-    path.write_text(yaml.safe_dump({**CHIP, **changed}))
-    with pytest.raises(InputError) as raised:
+    path.write_text(yaml.safe_dump({**CHIP, **changes}))
+    with pytest.raises(InputError) as error_info:
         read_hardware(str(path))
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert str(raised.value).endswith(
+    assert str(error_info.value).startswith(f"{path}: {message}")
+    assert str(error_info.value).endswith(
         "; `snnb hardware --show loihi` prints a valid description"
     )
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize(

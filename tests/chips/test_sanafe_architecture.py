@@ -135,10 +135,10 @@ def test_what_a_description_cannot_state_is_one_line(tmp_path, change, message):
     change(data["architecture"])
     path = tmp_path / "chip.yaml"
     path.write_text(yaml.safe_dump(data))
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(InputError) as error_info:
         read_hardware(str(path))
-    assert message in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert message in str(error_info.value)
+    assert "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("name", descriptions())
@@ -158,17 +158,21 @@ def test_a_written_architecture_has_the_figures_until_it_is_changed(tmp_path):
     ] = 70e-12
     path = tmp_path / "changed.yaml"
     path.write_text(yaml.safe_dump(content))
-    found = read_hardware(str(path))
-    assert (found.mesh, found.tile, found.neurons_per_core) == (
+    found_hardware = read_hardware(str(path))
+    assert (
+        found_hardware.mesh,
+        found_hardware.tile,
+        found_hardware.neurons_per_core,
+    ) == (
         hardware.mesh,
         hardware.tile,
         1024,
     )
-    assert found.energy_pj == hardware.energy_pj.model_copy(
+    assert found_hardware.energy_pj == hardware.energy_pj.model_copy(
         update={"spike": 70.0, "router": 0.0}
     )
-    assert found.time_ns == hardware.time_ns.model_copy(update={"router": 0.0})
-    assert (found.chip, found.synapse_memory) == (None, None)
+    assert found_hardware.time_ns == hardware.time_ns.model_copy(update={"router": 0.0})
+    assert (found_hardware.chip, found_hardware.synapse_memory) == (None, None)
 
 
 def test_a_description_that_is_none_is_one_line(tmp_path):

@@ -64,7 +64,7 @@ def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(snnb, "__path__", [*snnb.__path__, str(tmp_path)])
 
-    def loaded(**changes):
+    def load_function(**changes):
         """Import the files as another process does, each with the times that it had before."""
         for name, source in PARTS.items():
             file = tmp_path / f"{name}.py"
@@ -78,15 +78,21 @@ def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or
     def files():
         return len(list(tmp_path.glob("cache/*/*.nb[ic]")))
 
-    first, again = loaded(), loaded()
-    assert (first(4), _from_disk(first), again(4), _from_disk(again), files()) == (
+    first_load, again = load_function(), load_function()
+    assert (
+        first_load(4),
+        _from_disk(first_load),
+        again(4),
+        _from_disk(again),
+        files(),
+    ) == (
         7,
         0,
         7,
         1,
         2,
     )
-    for changes, expected in (
+    for changes, expected_loads in (
         ({"function_of_a_test": ("a + b", "a - b")}, 1),
         ({"part_of_a_test": ("3", "5")}, 9),
         (
@@ -97,23 +103,23 @@ def test_machine_code_is_loaded_until_a_file_changes_from_which_its_functions_or
             -1,
         ),
     ):
-        changed, again = loaded(**changes), loaded(**changes)
-        assert (changed(4), _from_disk(changed)) == (expected, 0)
-        assert (again(4), _from_disk(again)) == (expected, 1)
+        changed_load, again = load_function(**changes), load_function(**changes)
+        assert (changed_load(4), _from_disk(changed_load)) == (expected_loads, 0)
+        assert (again(4), _from_disk(again)) == (expected_loads, 1)
         assert files() == 2  # those of other sources are removed
 
 
 def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch):
-    shown = []
-    monkeypatch.setattr(compilation, "show", shown.append)
+    messages = []
+    monkeypatch.setattr(compilation, "show", messages.append)
     load()(VALUES)
-    first = len(shown)
-    assert (shown[0], shown[-1]) == (
+    messages_before = len(messages)
+    assert (messages[0], messages[-1]) == (
         "compiling loops not used in this environment before",
         "",
     )
     load()(VALUES)
-    assert len(shown) == first
+    assert len(messages) == messages_before
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
@@ -133,12 +139,12 @@ def test_a_damaged_file_of_the_cache_is_replaced(load, tmp_path, suffix, damage)
     assert len(files) >= 2  # of `total` and of `add`
     for file in files:
         file.write_bytes(damage(file.read_bytes()))
-    damaged = load()
-    assert damaged(VALUES) == 10
-    assert _from_disk(damaged) == 0
-    repaired = load()
-    assert repaired(VALUES) == 10
-    assert _from_disk(repaired) == 1
+    damaged_load = load()
+    assert damaged_load(VALUES) == 10
+    assert _from_disk(damaged_load) == 0
+    repaired_load = load()
+    assert repaired_load(VALUES) == 10
+    assert _from_disk(repaired_load) == 1
 
 
 def test_without_a_directory_that_can_be_written_the_function_is_compiled_without_a_cache(
@@ -153,9 +159,9 @@ def test_without_a_directory_that_can_be_written_the_function_is_compiled_withou
     exec(
         compile(source, "<no file>", "exec"), namespace
     )  # without a directory of its own
-    third = compiled(namespace["third"])
-    assert third(3.0) == 1.0
-    assert third.stats.cache_path is None
+    third_function = compiled(namespace["third"])
+    assert third_function(3.0) == 1.0
+    assert third_function.stats.cache_path is None
 
 
 def test_what_cannot_be_saved_is_compiled_all_the_same(load, tmp_path):
@@ -237,11 +243,11 @@ def test_the_levels_of_a_processor(tmp_path, monkeypatch, line, number):
 
 @pytest.mark.skipif(not Path(LOADER).exists(), reason=f"needs glibc's {LOADER}")
 def test_the_levels_of_this_processor_are_those_of_the_c_library():
-    printed = subprocess.run(
+    printed_text = subprocess.run(
         [LOADER, "--help"], stdout=subprocess.PIPE, text=True
     ).stdout
-    levels = re.findall(r"^  (x86-64-v\d) \(supported", printed, re.MULTILINE)
-    if "x86-64-v2" not in printed:
+    levels = re.findall(r"^  (x86-64-v\d) \(supported", printed_text, re.MULTILINE)
+    if "x86-64-v2" not in printed_text:
         pytest.skip("glibc before 2.33 knows no levels")
     assert processor_levels() == sorted(levels)
 
@@ -256,7 +262,7 @@ def test_loops_are_compiled_for_the_level_unless_the_environment_names_a_process
             "",
         )
     script = "import snnb.core.compiled, numba; print(numba.config.CPU_NAME, numba.config.CPU_FEATURES)"
-    for chosen, expected in (
+    for chosen_environment, expected_level in (
         ({"NUMBA_CPU_NAME": "haswell"}, "haswell None"),
         ({"NUMBA_CPU_FEATURES": "+avx"}, "None +avx"),
     ):
@@ -267,9 +273,9 @@ def test_loops_are_compiled_for_the_level_unless_the_environment_names_a_process
         }
         done = subprocess.run(
             [sys.executable, "-c", script],
-            env={**environment, **chosen},
+            env={**environment, **chosen_environment},
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        assert done.stdout.strip() == expected
+        assert done.stdout.strip() == expected_level

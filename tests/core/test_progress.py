@@ -13,7 +13,7 @@ def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
         progress, "time", SimpleNamespace(monotonic=lambda: next(clock))
     )
     throttle = Throttle(0.1)
-    shown = [
+    messages = [
         throttle.due(),
         throttle.due(),
         throttle.due(),
@@ -21,20 +21,20 @@ def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
         throttle.due(last=True),
         throttle.due(),
     ]
-    assert shown == [True, False, True, False, True, False]
+    assert messages == [True, False, True, False, True, False]
 
 
 def estimates(monkeypatch, steps, total):
     """For (seconds, units done), the time at each step and the time left as shown there."""
     clock = [0.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    pace, found = Pace(), []
+    pace, times_left = Pace(), []
     for seconds, done in steps:
         clock[0] = seconds
         pace.update(done, total)
         if pace.seconds_left is not None:
-            found.append((seconds, pace.seconds_left))
-    return found
+            times_left.append((seconds, pace.seconds_left))
+    return times_left
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -43,23 +43,23 @@ def test_the_time_left_is_right_to_a_factor_of_two_where_steps_take_about_the_sa
 ):
     durations = np.random.default_rng(seed).uniform(0.5, 1.5, 1000)
     ends = np.cumsum(durations)
-    found = estimates(monkeypatch, zip(ends, range(1, 1001)), 1000)
-    assert len(found) > 900
-    assert found[0][0] < 20
-    for seconds, left in found[:-50]:
-        assert (ends[-1] - seconds) / 2 < left < 2 * (ends[-1] - seconds)
+    found_estimates = estimates(monkeypatch, zip(ends, range(1, 1001)), 1000)
+    assert len(found_estimates) > 900
+    assert found_estimates[0][0] < 20
+    for seconds, seconds_left in found_estimates[:-50]:
+        assert (ends[-1] - seconds) / 2 < seconds_left < 2 * (ends[-1] - seconds)
 
 
 def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(
     monkeypatch,
 ):
     """As where workers compile: 60 seconds for the first block, then one second each."""
-    found = estimates(
+    found_estimates = estimates(
         monkeypatch, [(0, 0), *((60 + n, n + 1) for n in range(500))], 500
     )
-    assert min(seconds for seconds, _ in found) > 60
-    for seconds, left in found:
-        assert left <= 2 * max(1, 559 - seconds)
+    assert min(seconds for seconds, _ in found_estimates) > 60
+    for seconds, seconds_left in found_estimates:
+        assert seconds_left <= 2 * max(1, 559 - seconds)
 
 
 def test_work_that_counts_again_has_the_pace_of_the_present_count(monkeypatch):

@@ -88,29 +88,29 @@ def test_number_has_all_digits_of_an_integer_and_four_of_another() -> None:
 
 
 def test_values_are_those_of_the_document_and_of_documents_in_it() -> None:
-    expected = {
+    expected_values = {
         "length": 1200,
         "full": 0.5,
         "full_95": (0.25, 0.75),
         "energy_pj": 6790.158,
     }
-    assert values(SHORT) == expected
+    assert values(SHORT) == expected_values
     assert "energy_pj" not in values(LONG)
 
 
 def test_rows_have_the_quantities_of_the_view_that_have_a_value() -> None:
-    shown = view("energy_pj", "full", of=[Trip])
-    assert rows(SHORT, shown) == [
+    shown_rows = view("energy_pj", "full", of=[Trip])
+    assert rows(SHORT, shown_rows) == [
         ("energy", "6.790", "nJ/trip"),
         ("share of seats", "50.00", "%"),
     ]
-    assert rows(LONG, shown) == [("share of seats", "100.00", "%")]
+    assert rows(LONG, shown_rows) == [("share of seats", "100.00", "%")]
 
 
 def test_documents_of_several_kinds_stand_side_by_side() -> None:
-    shown = view("length", "lanes", "full_95", "energy_pj", of=[Trip, Road])
+    shown_rows = view("length", "lanes", "full_95", "energy_pj", of=[Trip, Road])
     road = Road(length=7, lanes=2)
-    assert side_by_side([SHORT, road], shown) == [
+    assert side_by_side([SHORT, road], shown_rows) == [
         ["length (cm)", "1,200", "7"],
         ["lanes/direction", "", "2"],
         ["95 % interval", "25.00–75.00%", ""],
@@ -120,18 +120,18 @@ def test_documents_of_several_kinds_stand_side_by_side() -> None:
 
 
 def test_columns_have_the_interval_after_the_value_and_a_legend() -> None:
-    shown = view("full", "length", "energy_pj", of=[Trip])
-    head, table = columns([SHORT, LONG], shown)
+    shown_rows = view("full", "length", "energy_pj", of=[Trip])
+    head, table = columns([SHORT, LONG], shown_rows)
     assert head == ["share of seats", "length", "E"]
     assert table == [["50.00%", "1,200", "6.790 nJ"], ["100.00%", "3", ""]]
-    head, table = columns([SHORT, LONG], shown, intervals=["full"])
+    head, table = columns([SHORT, LONG], shown_rows, intervals=["full"])
     assert head == ["share of seats (95 %)", "length", "E"]
     assert table == [
         ["50.00% (25.0–75.0)", "1,200", "6.790 nJ"],
         ["100.00% (90.0–100.0)", "3", ""],
     ]
-    assert legend([SHORT], shown) == "length: cm; E: energy/trip"
-    assert legend([LONG], shown) == "length: cm"
+    assert legend([SHORT], shown_rows) == "length: cm; E: energy/trip"
+    assert legend([LONG], shown_rows) == "length: cm"
 
 
 def test_units_are_those_of_the_document() -> None:

@@ -95,10 +95,10 @@ def test_a_dataset_draws_from_the_budget_of_its_file_by_whatever_name(tmp_path):
 def test_a_dataset_is_read_when_the_object_of_its_file_is_gone(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"] = np.arange(3)
-    stored = open_file(tmp_path / "a.h5")["a"]
+    stored_dataset = open_file(tmp_path / "a.h5")["a"]
     gc.collect()
-    assert whole(stored).tolist() == [0, 1, 2]
-    stored.file.close()
+    assert whole(stored_dataset).tolist() == [0, 1, 2]
+    stored_dataset.file.close()
 
 
 def test_a_part_of_a_dataset_draws_the_chunk_that_is_unpacked(tmp_path):
@@ -120,5 +120,5 @@ def test_texts_are_read_in_blocks(tmp_path, shape):
     with h5py.File(tmp_path / "texts.h5", "w") as file:
         file.create_dataset("a", data=texts, dtype=h5py.special_dtype(vlen=str))
     with reading(tmp_path / "texts.h5") as file:
-        expected = file["a"][()]
-        assert whole(file["a"]).tolist() == expected.tolist()
+        expected_dataset = file["a"][()]
+        assert whole(file["a"]).tolist() == expected_dataset.tolist()

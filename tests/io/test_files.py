@@ -110,10 +110,10 @@ def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp
 @pytest.mark.parametrize("force", [False, True])
 def test_a_pipe_is_not_replaced(tmp_path, force):
     os.mkfifo(tmp_path / "out")
-    refused = pytest.raises(
+    error_info = pytest.raises(
         UsageError, match="is a pipe, socket or device, which is not replaced"
     )
-    with refused, atomic_path(tmp_path / "out", force=force):
+    with error_info, atomic_path(tmp_path / "out", force=force):
         pass
     assert stat.S_ISFIFO((tmp_path / "out").stat().st_mode)
 
@@ -188,26 +188,26 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, kind):
     target = tmp_path / "out"
-    with atomic_path(target, force=True) as first, atomic_path(
+    with atomic_path(target, force=True) as first_path, atomic_path(
         target, force=True
-    ) as second:
-        make(first, kind, "first")
-        make(second, kind, "second")
+    ) as second_path:
+        make(first_path, kind, "first")
+        make(second_path, kind, "second")
         remove_partial(tmp_path)
-        with atomic_path(target, force=True) as third:
-            make(third, kind, "third")
+        with atomic_path(target, force=True) as third_path:
+            make(third_path, kind, "third")
         assert content(target, kind) == "third"
     assert content(target, kind) == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    (first, second), refused = (
+    (first_path, second_path), error_info = (
         (tmp_path / "one", tmp_path / "two"),
         pytest.raises(UsageError, match="two exists"),
     )
-    with refused, atomic_path(second, force=False) as temporary:
+    with error_info, atomic_path(second_path, force=False) as temporary:
         make(temporary, kind, "late")
-        first.write_text("mine")
-        first.rename(second)
-    assert second.read_text() == "mine"
+        first_path.write_text("mine")
+        first_path.rename(second_path)
+    assert second_path.read_text() == "mine"
 
 
 def test_what_a_killed_process_left_is_removed_and_not_what_another_writes(tmp_path):

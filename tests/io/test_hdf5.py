@@ -13,8 +13,8 @@ from snnb.io.hdf5 import copy_without_times, json_attribute, reading
 @pytest.fixture
 def path(tmp_path):
     """A file with groups, attributes, a contiguous array and a compressed one."""
-    made = tmp_path / "some.h5"
-    with h5py.File(made, "w") as file:
+    made_path = tmp_path / "some.h5"
+    with h5py.File(made_path, "w") as file:
         file.attrs["text"] = "some text"
         file.attrs["json"] = b'{"a": 1}'
         file.create_dataset("plain", data=np.arange(12.0).reshape(3, 4))
@@ -22,7 +22,7 @@ def path(tmp_path):
             "a/b/packed", data=np.arange(4000), compression="gzip", shuffle=True
         )
         file["a"].attrs["names"] = np.array([b"one", b"two"])
-    return made
+    return made_path
 
 
 def test_what_hdf5_raises_while_reading_becomes_one_line(path):

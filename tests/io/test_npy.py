@@ -28,20 +28,20 @@ ARRAYS = {
 def test_an_npy_file_is_mapped_read_only(tmp_path):
     for array in ARRAYS.values():
         np.save(tmp_path / "x.npy", array)
-        found = load_array(tmp_path / "x.npy")
-        assert found.dtype == array.dtype
-        assert np.array_equal(found, array)
-        assert not found.flags.writeable or found.size == 0
+        found_array = load_array(tmp_path / "x.npy")
+        assert found_array.dtype == array.dtype
+        assert np.array_equal(found_array, array)
+        assert not found_array.flags.writeable or found_array.size == 0
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_file_is_read(tmp_path, save):
     save(tmp_path / "x.npz", **ARRAYS)
-    found = load_archive(tmp_path / "x.npz")
-    assert list(found) == list(ARRAYS)
+    found_archive = load_archive(tmp_path / "x.npz")
+    assert list(found_archive) == list(ARRAYS)
     for name, array in ARRAYS.items():
-        assert found[name].dtype == array.dtype
-        assert np.array_equal(found[name], array)
+        assert found_archive[name].dtype == array.dtype
+        assert np.array_equal(found_archive[name], array)
     assert list(load_archive(tmp_path / "x.npz", names=["text"])) == ["text"]
     with pytest.raises(InputError, match=r"x\.npz: has no array y"):
         load_archive(tmp_path / "x.npz", must=["text", "y"])
@@ -51,8 +51,10 @@ def test_arrays_written_one_at_a_time_are_read_by_numpy(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         for name, array in ARRAYS.items():
             write_member(archive, name, array)
-    with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
-        assert all(np.array_equal(found[name], array) for name, array in ARRAYS.items())
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as found_arrays:
+        assert all(
+            np.array_equal(found_arrays[name], array) for name, array in ARRAYS.items()
+        )
 
 
 @pytest.mark.parametrize(
@@ -61,9 +63,9 @@ def test_arrays_written_one_at_a_time_are_read_by_numpy(tmp_path):
 @pytest.mark.parametrize("load", [load_array, load_archive])
 def test_other_files_are_refused(tmp_path, content, load):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(InputError, match=r"x: not a") as raised:
+    with pytest.raises(InputError, match=r"x: not a") as error_info:
         load(tmp_path / "x")
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -140,15 +142,15 @@ def test_an_archive_cut_or_changed_anywhere_never_gives_other_numbers(tmp_path):
         path.write_bytes(complete[:end])
         with pytest.raises(InputError, match=r"x\.npz"):
             load_archive(path, must=["a"])
-    refused = 0
+    refusal_count = 0
     for place in range(0, len(complete), 3):
         path.write_bytes(
             complete[:place] + bytes([complete[place] ^ 0x55]) + complete[place + 1 :]
         )
         try:
-            found = load_archive(path)
-            assert list(found) == ["a"]
-            assert np.array_equal(found["a"], np.arange(100))
+            found_archive = load_archive(path)
+            assert list(found_archive) == ["a"]
+            assert np.array_equal(found_archive["a"], np.arange(100))
         except InputError:
-            refused += 1
-    assert refused > len(complete) // 6
+            refusal_count += 1
+    assert refusal_count > len(complete) // 6

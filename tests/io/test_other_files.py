@@ -44,34 +44,34 @@ def _external(file, name, canary):
     file[name].attrs.update(attributes)
 
 
-def _stored(file, name, canary):
-    with h5py.File(canary, "w") as other:
-        file.copy(name, other, "values")
+def _store_outside(file, name, canary):
+    with h5py.File(canary, "w") as canary_file:
+        file.copy(name, canary_file, "values")
     shape, kind, attributes = file[name].shape, file[name].dtype, dict(file[name].attrs)
     del file[name]
     return shape, kind, attributes
 
 
 def _virtual(file, name, canary):
-    shape, kind, attributes = _stored(file, name, canary)
+    shape, kind, attributes = _store_outside(file, name, canary)
     layout = h5py.VirtualLayout(shape, kind)
     layout[...] = h5py.VirtualSource(str(canary), "values", shape)
     file.create_virtual_dataset(name, layout).attrs.update(attributes)
 
 
-def _linked(file, name, canary):
-    _stored(file, name, canary)
+def _link_outside(file, name, canary):
+    _store_outside(file, name, canary)
     file[name] = h5py.ExternalLink(str(canary), "values")
 
 
 REFERENCES = {
     "external storage": _external,
     "virtual dataset": _virtual,
-    "external link": _linked,
+    "external link": _link_outside,
 }
 
 
-def _copied(source):
+def _copy_file(source):
     return lambda folder: Path(shutil.copy(str(source), str(folder)))
 
 
@@ -148,24 +148,24 @@ def _read_weights(path):
 # By reader: the function that makes a file in a folder, the one that reads it, and a dataset that it reads, by default
 # the first array of two dimensions
 READERS = {
-    "trained .h5": (_copied(TRAINED), lambda path: read_model(path, len), None),
-    "trained .keras": (_copied(ARCHIVE), lambda path: read_model(path, len), None),
+    "trained .h5": (_copy_file(TRAINED), lambda path: read_model(path, len), None),
+    "trained .keras": (_copy_file(ARCHIVE), lambda path: read_model(path, len), None),
     "initial weights": (_weights, _read_weights, None),
-    "model of a run": (_copied(PARSED), read_trained, None),
+    "model of a run": (_copy_file(PARSED), read_trained, None),
     "NIR": (_nir, read_nir_graph, "node/nodes/if/r"),
-    "parsed network": (_copied(PARSED), read_network, None),
+    "parsed network": (_copy_file(PARSED), read_network, None),
     "parsed network, changed": (
-        _copied(PARSED),
+        _copy_file(PARSED),
         lambda path: write_spiking(read_network(PARSED), path),
         None,
     ),
     "parsed network, copied": (
-        _copied(PARSED),
+        _copy_file(PARSED),
         lambda path: copy_for_toolbox(path, path.with_name("x.h5"), 1),
         None,
     ),
-    "graph": (_copied(GRAPH), SynapseGraph.open, None),
-    "graph from elsewhere": (_copied(GRAPH), _import, None),
+    "graph": (_copy_file(GRAPH), SynapseGraph.open, None),
+    "graph from elsewhere": (_copy_file(GRAPH), _import, None),
     "event samples": (_samples, EventSamples, "bounds"),
     "event data": (_spoken, lambda path: shd.load(path.parent), "labels"),
     "SONATA nodes": (
@@ -229,9 +229,9 @@ def test_data_in_another_file_are_refused(reader, reference, tmp_path):
     path = make(tmp_path / "in")
     canary = tmp_path / "canary"
     name = refer(path, dataset, reference, canary)
-    with pytest.raises(InputError, match=r" (is stored in|refers to) ") as raised:
+    with pytest.raises(InputError, match=r" (is stored in|refers to) ") as error_info:
         read(path)
-    line = str(raised.value)
+    line = str(error_info.value)
     assert line.count("\n") == 0
     assert str(canary) in line
     assert f" {name} " in line
@@ -258,7 +258,7 @@ def test_links_in_a_file(tmp_path):
 
 
 def test_a_model_with_another_file_s_bytes_makes_no_run(tmp_path, capsys):
-    path = _copied(TRAINED)(tmp_path)
+    path = _copy_file(TRAINED)(tmp_path)
     name = refer(path, None, "external storage", tmp_path / "canary")
     words = [
         "--model",

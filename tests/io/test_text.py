@@ -108,7 +108,7 @@ def test_invalid_json_is_refused(file, content, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "message"),
     [
         ("plain ünïcödé 漢字 🙂\n", "plain ünïcödé 漢字 🙂\n"),
         ("\x1b[31mred\x07\r\t", "\\x1b[31mred\\x07\\r\\t"),
@@ -118,7 +118,7 @@ def test_invalid_json_is_refused(file, content, message):
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_control_characters_are_escaped(text, expected):
-    assert printable(text) == expected
+def test_control_characters_are_escaped(text, message):
+    assert printable(text) == message
     printable(text).encode("utf-8")
-    assert is_name(text) == (text == expected and "\n" not in text)
+    assert is_name(text) == (text == message and "\n" not in text)

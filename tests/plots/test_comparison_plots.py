@@ -27,12 +27,12 @@ def bars_of(plot):
 
 def test_bars_are_the_intervals_of_each_line():
     grid = {"percentile": [99.0, 99.9, 99.99], "duration": [20, 40]}
-    measured = np.array([[0.983, 0.984], [0.985, 0.983], [0.984, 0.985]])
+    accuracies = np.array([[0.983, 0.984], [0.985, 0.983], [0.984, 0.985]])
     intervals = np.stack(
-        [measured - 0.02, measured + np.array([[0.005, 0.006]])], axis=-1
+        [accuracies - 0.02, accuracies + np.array([[0.005, 0.006]])], axis=-1
     )
     (plot,) = plot_sweep(
-        grid, measured, np.full((3, 2), 0.986), "accuracy", intervals
+        grid, accuracies, np.full((3, 2), 0.986), "accuracy", intervals
     ).axes
     np.testing.assert_allclose(bars_of(plot), intervals.transpose(1, 0, 2))
     low, high = plot.get_ylim()
@@ -44,13 +44,13 @@ def test_bars_are_the_intervals_of_each_line():
 @pytest.mark.parametrize("with_bars", [True, False])
 @pytest.mark.parametrize("values", [[20, 40, 80], [1, 40, 1000], ["a", "b", "c"]])
 def test_points_are_within_the_axes(values, with_bars):
-    measured = np.array([[0.01, 0.03, 0.02], [0.02, 0.01, 0.04]])
+    losses = np.array([[0.01, 0.03, 0.02], [0.02, 0.01, 0.04]])
     intervals = (
-        np.stack([measured - 0.005, measured + 0.005], axis=-1) if with_bars else None
+        np.stack([losses - 0.005, losses + 0.005], axis=-1) if with_bars else None
     )
     (plot,) = plot_sweep(
         {"input": ["constant", "poisson"], "duration": values},
-        measured,
+        losses,
         None,
         "error",
         intervals,
@@ -58,29 +58,31 @@ def test_points_are_within_the_axes(values, with_bars):
     places = values if isinstance(values[0], int) else [0, 1, 2]
     lines = [container[0] for container in plot.containers]
     assert [line.get_xdata().tolist() for line in lines] == [places, places]
-    assert [line.get_ydata().tolist() for line in lines] == measured.tolist()
-    (left, right), (low, high) = plot.get_xlim(), plot.get_ylim()
-    assert left < places[0] < places[-1] < right
+    assert [line.get_ydata().tolist() for line in lines] == losses.tolist()
+    (seconds_left, right), (low, high) = plot.get_xlim(), plot.get_ylim()
+    assert seconds_left < places[0] < places[-1] < right
     assert low < 0.01 < 0.04 < high
     # The points have more than half of the width; lines are shifted by a few points of print, and stay apart
-    drawn = np.array(
+    drawn_points = np.array(
         [line.get_transform().transform(line.get_xydata()) for line in lines]
     )
     area = plot.get_window_extent()
-    assert np.ptp(drawn[0, :, 0]) > area.width / 2
-    assert (area.x0 < drawn[..., 0]).all()
-    assert (drawn[..., 0] < area.x1).all()
+    assert np.ptp(drawn_points[0, :, 0]) > area.width / 2
+    assert (area.x0 < drawn_points[..., 0]).all()
+    assert (drawn_points[..., 0] < area.x1).all()
     np.testing.assert_allclose(
-        drawn[1, :, 0] - drawn[0, :, 0], 4 * plot.figure.dpi / 72
+        drawn_points[1, :, 0] - drawn_points[0, :, 0], 4 * plot.figure.dpi / 72
     )
 
 
 def test_over_seeds_the_bars_are_the_mean_intervals():
-    measured = np.array([[0.5, 0.6], [0.7, 0.6]])
-    intervals = np.stack([measured - np.array([[0.1], [0.2]]), measured + 0.1], axis=-1)
+    accuracies = np.array([[0.5, 0.6], [0.7, 0.6]])
+    intervals = np.stack(
+        [accuracies - np.array([[0.1], [0.2]]), accuracies + 0.1], axis=-1
+    )
     grid = {"seed": [0, 1], "duration": [20, 40]}
     (plot,) = plot_sweep(
-        grid, measured, np.full((2, 2), 0.9), "accuracy", intervals
+        grid, accuracies, np.full((2, 2), 0.9), "accuracy", intervals
     ).axes
     np.testing.assert_allclose(bars_of(plot), [[[0.45, 0.7], [0.45, 0.7]]])
 
@@ -88,7 +90,7 @@ def test_over_seeds_the_bars_are_the_mean_intervals():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_front_has_the_points_that_none_dominates(seed):
     energy, loss = np.random.default_rng(seed).integers(0, 6, (2, 20)).astype(float)
-    kept = {
+    kept_points = {
         (e, v)
         for e, v in zip(energy, loss)
         if not any(
@@ -96,7 +98,7 @@ def test_the_front_has_the_points_that_none_dominates(seed):
         )
     }
     front = pareto_front(energy, loss)
-    assert {(energy[i], loss[i]) for i in front} == kept
+    assert {(energy[i], loss[i]) for i in front} == kept_points
     assert (np.diff(energy[front]) > 0).all()
 
 
@@ -128,8 +130,8 @@ def test_the_front_of_accuracy_over_operations(highest_is_best):
         for k, quality in enumerate((0.9, 0.8, 0.95, 0.7), 1)
     ]
     (plot,) = plot_operations(points, "accuracy", highest_is_best=highest_is_best).axes
-    front, every = plot.lines
-    assert every.get_xydata().tolist() == [
+    front, all_line = plot.lines
+    assert all_line.get_xydata().tolist() == [
         [100, 0.9],
         [200, 0.8],
         [300, 0.95],

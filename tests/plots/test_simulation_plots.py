@@ -63,8 +63,8 @@ def _assert_readable(figure, path):
         if label.get_text()
     ]
     assert len(labels) >= 2
-    for one, two in zip(labels, labels[1:]):
-        assert not one.overlaps(two)
+    for one_label, two in zip(labels, labels[1:]):
+        assert not one_label.overlaps(two)
     assert all(label.x0 >= 0 for label in labels)
 
 
@@ -82,9 +82,9 @@ def test_rates_of_several_events_in_a_step_are_drawn():
     figure = plots.plot_rates(
         {"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])}
     )
-    drawn = [stairs.get_data() for stairs in figure.axes[0].patches]
-    assert [data.values.sum() for data in drawn] == [3, 2]
-    assert drawn[0].edges[-1] == 2.5
+    drawn_stairs = [stairs.get_data() for stairs in figure.axes[0].patches]
+    assert [data.values.sum() for data in drawn_stairs] == [3, 2]
+    assert drawn_stairs[0].edges[-1] == 2.5
 
 
 @pytest.mark.parametrize("depth", [3, pytest.param(120, marks=pytest.mark.slow)])
@@ -96,8 +96,8 @@ def test_raster(tmp_path, depth):
         spikes[layer.name] = np.stack([0 * step, neuron, step], axis=1)
     figure = plots.plot_raster(network, spikes, 100)
     _assert_readable(figure, tmp_path / "raster.png")
-    shown = sum(len(set(line.get_ydata())) for line in figure.axes[0].lines)
-    assert shown <= plots.RASTER_NEURONS
+    shown_neurons = sum(len(set(line.get_ydata())) for line in figure.axes[0].lines)
+    assert shown_neurons <= plots.RASTER_NEURONS
 
 
 def test_names_stand_as_they_are():

@@ -325,19 +325,21 @@ def test_a_journal_from_somebody_else_removes_no_single_result(run, write):
 
 def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):
     path, info = tmp_path / "new", run.manifest.run
-    with ThreadPoolExecutor(1) as other:
+    with ThreadPoolExecutor(1) as executor:
         path.mkdir()
         with locked(
             path, wait=False, say=print
         ):  # one that is about to write the manifest
-            created = other.submit(RunDirectory.create, path, info, KINDS)
+            created_future = executor.submit(RunDirectory.create, path, info, KINDS)
             with pytest.raises(TimeoutError):
-                created.result(timeout=0.05)
-            first = info.model_copy(update={"created_utc": "2025-01-01T00:00:00+00:00"})
-            manifest.save_manifest(
-                manifest_type(KINDS)(run=first), path / manifest.NAME
+                created_future.result(timeout=0.05)
+            first_info = info.model_copy(
+                update={"created_utc": "2025-01-01T00:00:00+00:00"}
             )
-        assert created.result(timeout=10).manifest.run == first
+            manifest.save_manifest(
+                manifest_type(KINDS)(run=first_info), path / manifest.NAME
+            )
+        assert created_future.result(timeout=10).manifest.run == first_info
 
 
 def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(
@@ -353,29 +355,29 @@ def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(
 def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_path):
     with run.locked():
         write(run, "first")
-    moved = run.path.rename(tmp_path / "elsewhere")
-    before = sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*"))
-    assert verify_run(RunDirectory.open(moved, KINDS)).problems == []
-    assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before
+    moved_path = run.path.rename(tmp_path / "elsewhere")
+    before = sorted((p, p.stat().st_mtime_ns) for p in moved_path.rglob("*"))
+    assert verify_run(RunDirectory.open(moved_path, KINDS)).problems == []
+    assert sorted((p, p.stat().st_mtime_ns) for p in moved_path.rglob("*")) == before
 
 
 def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_with_a_stage_is_not(
     run, write
 ):
-    other = run.manifest.run.model_copy(update={"dataset": "mnist"})
+    other_info = run.manifest.run.model_copy(update={"dataset": "mnist"})
     with run.locked(), pytest.raises(UpstreamError, match="in use by process"):
         RunDirectory.create(
-            run.path, other, KINDS, wait=False
+            run.path, other_info, KINDS, wait=False
         )  # another process may be in its first stage
-    taken = RunDirectory.create(run.path, other, KINDS)
+    taken_run = RunDirectory.create(run.path, other_info, KINDS)
     assert (
         RunDirectory.open(run.path, KINDS).manifest.run.dataset
-        == taken.manifest.run.dataset
+        == taken_run.manifest.run.dataset
         == "mnist"
     )
     with pytest.raises(UsageError, match="was assigned to another model"), run.locked():
         pass
-    with taken.locked():
-        write(taken, "first")
+    with taken_run.locked():
+        write(taken_run, "first")
     with pytest.raises(UsageError, match="is a run of dataset mnist, not digits"):
         RunDirectory.create(run.path, run.manifest.run, KINDS)

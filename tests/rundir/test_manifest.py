@@ -23,7 +23,7 @@ from snnb.stages.all import KINDS
 
 
 @pytest.fixture
-def stored(run, write):
+def stored_run(run, write):
     with run.locked():
         write(run, "first")
     path = run.path / "manifest.yaml"
@@ -31,9 +31,9 @@ def stored(run, write):
 
 
 def test_what_is_read_is_what_was_written_with_keys_in_the_order_of_the_contract(
-    run, stored
+    run, stored_run
 ):
-    path, data = stored
+    path, data = stored_run
     assert load_manifest(path, KINDS) == run.manifest
     assert list(data) == ["schema_version", "run", "stages"]
     assert list(data["stages"]["prepare"]) == [
@@ -84,8 +84,8 @@ def change(data, path, value):
         ),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
-    file, data = stored
+def test_what_is_wrong_is_named_in_one_line(stored_run, path, value, message):
+    file, data = stored_run
     change(data, path, value)
     file.write_text(sealed(yaml.safe_dump(data)))
     with pytest.raises(InputError, match=message) as caught:
@@ -114,15 +114,17 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     "stamp", ["../../victim", "x", "20260101T000000Z/..", "20260101T000000Z\n"]
 )
-def test_stamps_are_stamps(stored, folder, stamp):
-    file, data = stored
+def test_stamps_are_stamps(stored_run, folder, stamp):
+    file, data = stored_run
     data["stages"][folder] = {stamp: {}}
     file.write_text(sealed(yaml.safe_dump(data)))
     with pytest.raises(InputError, match=f"{folder}"):
         RunDirectory.open(file.parent, KINDS)
 
 
-def test_of_results_that_started_in_one_second_the_last_name_is_the_latest(run, stored):
+def test_of_results_that_started_in_one_second_the_last_name_is_the_latest(
+    run, stored_run
+):
     record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
     timing = record.timing.model_copy(
         update={"started_utc": "2200-01-01T00:00:00+00:00"}
@@ -224,11 +226,11 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     for path in (tmp_path / "copy").rglob("*"):
         os.utime(path, (1, 1))
-    copied = record.model_copy(update={"path": str(tmp_path / "copy")})
+    copied_record = record.model_copy(update={"path": str(tmp_path / "copy")})
     assert list_folder(tmp_path / "copy").sha256 != record.listing
-    assert changed(copied) is None
+    assert changed(copied_record) is None
     put(tmp_path / "copy" / "a" / "2", b"TWO")
-    assert changed(copied) == "has changed"
+    assert changed(copied_record) == "has changed"
 
 
 def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
@@ -252,8 +254,8 @@ def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
     )
     put(path, b"weights", time=1)
     assert changed(record) is None
-    for other in (b"Weights", b"more weights"):
-        put(path, other)
+    for other_content in (b"Weights", b"more weights"):
+        put(path, other_content)
         assert changed(record) == "has changed"
     path.unlink()
     assert changed(record) is None
@@ -304,11 +306,13 @@ def test_a_folder_is_listed_no_further_than_its_record(folder, monkeypatch):
     record = record_of(folder)
     for number in range(50):
         put(folder / "z" / str(number), b"")
-    listed = []
+    listed_folders = []
     lstat = Path.lstat
-    monkeypatch.setattr(Path, "lstat", lambda path: listed.append(path) or lstat(path))
+    monkeypatch.setattr(
+        Path, "lstat", lambda path: listed_folders.append(path) or lstat(path)
+    )
     assert changed(record, read_all=True) == "has changed"
-    files = [path for path in listed if path.is_file()]
+    files = [path for path in listed_folders if path.is_file()]
     assert record.files < len(files) <= record.files + 2
 
 
@@ -318,13 +322,13 @@ def test_a_file_without_end_is_not_read(path):
     assert changed(record, read_all=True) == "has changed"
 
 
-def test_each_flipped_bit_of_a_manifest_is_found(stored):
-    file, _ = stored
+def test_each_flipped_bit_of_a_manifest_is_found(stored_run):
+    file, _ = stored_run
     content = file.read_bytes()
     for position in range(0, len(content), 37):
-        altered = bytearray(content)
-        altered[position] ^= 1 << position % 7
-        file.write_bytes(altered)
+        altered_content = bytearray(content)
+        altered_content[position] ^= 1 << position % 7
+        file.write_bytes(altered_content)
         with pytest.raises(InputError) as caught:
             RunDirectory.open(file.parent, KINDS)
         assert "\n" not in str(caught.value)
@@ -335,14 +339,14 @@ def test_each_flipped_bit_of_a_manifest_is_found(stored):
         RunDirectory.open(file.parent, KINDS)
 
 
-def test_an_edited_manifest_is_read_with_the_line_that_the_message_names(stored):
-    file, _ = stored
-    edited = file.read_text().replace("model: mini_network", "model: lenet_mnist")
-    file.write_text(edited)
+def test_an_edited_manifest_is_read_with_the_line_that_the_message_names(stored_run):
+    file, _ = stored_run
+    edited_text = file.read_text().replace("model: mini_network", "model: lenet_mnist")
+    file.write_text(edited_text)
     with pytest.raises(
         InputError, match="was changed after it was written; restore it from a copy"
     ) as caught:
         RunDirectory.open(file.parent, KINDS)
     (line,) = re.findall("`(.*)`", str(caught.value))
-    file.write_text(f"{edited[: edited.index(SEAL)]}{line}\n")
+    file.write_text(f"{edited_text[: edited_text.index(SEAL)]}{line}\n")
     assert RunDirectory.open(file.parent, KINDS).manifest.run.model == "lenet_mnist"
