@@ -237,7 +237,7 @@ class _CsvTable(EdgeTable):
                 raise DamagedError(self.path, fault)
             if "rate" in batch:
                 batch["rate"] = batch["rate"] / self._rate_scale
-            if not self.named:
+            if not self.has_names:
                 batch["source"] = self._ids("source", batch["source"], row)
                 batch["target"] = self._ids("target", batch["target"], row)
             yield batch

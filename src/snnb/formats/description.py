@@ -1,6 +1,7 @@
 """The description of an export (docs/exports.md).
 
-It has all that a simulator requires, except the edges.
+It has all that a simulator requires, except the edges, and the biases and spike counts
+of single neurons.
 """
 
 from dataclasses import asdict
@@ -131,7 +132,8 @@ def describe(
     origin : mapping, optional
         Stamp of the graph and SHA-256 of its file.
     """
-    populations, projections = part = exporter.part_of(graph, request)
+    part = exporter.part_of(graph, request)
+    populations, projections = part
     description: Dict[str, JsonValue] = {
         "format": format,
         "schema": SCHEMA,
@@ -285,7 +287,8 @@ def _describe_projection(
 def weighting_of(projection: GraphProjection) -> str:
     """Return the weighting of the synapses.
 
-    It is `kernel`, `one`, `mean`, `listed`, or the rule of a max pooling.
+    It is `kernel`, `one`, `mean`, `listed`, or the rule of a max pooling; of several
+    connections that of the first.
     """
     if not projection.connections:
         return "listed"
@@ -305,7 +308,7 @@ def max_poolings(graph: SynapseGraph) -> List[str]:
     return list(dict.fromkeys(names))
 
 
-def only_described(graph: SynapseGraph, program: str) -> Optional[str]:
+def neuron_warning(graph: SynapseGraph, program: str) -> Optional[str]:
     """Return the warning that a program does not have the neurons of a graph.
 
     They are max poolings, or have fixed-point numbers; return None for other neurons.
@@ -361,7 +364,7 @@ def refuse_properties(
 
 
 def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
-    """Raise `UsageError` for max pooling, since a program has no neuron with its rule."""
+    """Raise `UsageError` for max pooling, whose rule no neuron of a program has."""
     for name in max_poolings(graph):
         raise UsageError(
             f"{name} is a max pooling, which {program} does not have: use parse "
@@ -371,8 +374,8 @@ def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
 
 
 def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
-    """Raise `UsageError` if spikes pass several populations of a cycle in a time step."""
-    if not graph.neuron_model:
+    """Raise `UsageError` if spikes pass several populations of a cycle in a step."""
+    if not graph.neuron_model:  # a converted network has no cycles
         return
     steps = graph.first_steps
     for projection in graph.projections:
@@ -394,7 +397,7 @@ class _Population(BaseModel):
     shape: Tuple[int, ...]
     coding: Optional[Coding]  # None in a graph without spike counts
     window: Optional[Tuple[int, int]] = None
-    # Of each channel, times the threshold
+    # Of each channel, in the unit of the threshold
     initial_potential: Optional[List[float]] = None
     neuron: JsonValue = None  # the numbers of a neuron model
 
@@ -418,7 +421,7 @@ class Description(BaseModel):
     """The part of a description (docs/exports.md) that is read again."""
 
     format: str
-    graph: Optional[_Origin] = None
+    graph: Optional[_Origin] = None  # the graph of a run that was exported
     files: Optional[List[str]] = None  # of a directory
     input: Union[_Input, List[_Input], None] = None
     populations: List[_Population]
@@ -444,8 +447,8 @@ class Description(BaseModel):
         """Content of the description that an import does not read, a sentence each."""
         notes: List[str] = []
         if "integer" in self.weight_unit:
-            fault = "weights and biases are integers, whose thresholds are not read"
-            notes.append(fault)
+            integers = "weights and biases are integers"
+            notes.append(f"{integers}, whose thresholds are not read")
         potentials = [p.initial_potential for p in self.populations]
         if self.weight_bits is not None and any(np.any(p or 0) for p in potentials):
             notes.append("initial potentials of integer networks are not read")
@@ -459,13 +462,13 @@ class Description(BaseModel):
 
     @property
     def rate_scale(self) -> float:
-        """Factor from spikes per time step to the unit of rates."""
+        """Factor from spikes per time step to the unit of the rates in the export."""
         units = {"spikes per second": "hz", "spikes per sample": "sample"}
         return self.recording.rate_scale(units.get(self.rate_unit, "step"))
 
     @property
     def graph_without_edges(self) -> ListedGraph:
-        """The populations without spikes and biases, and the recording of the export."""
+        """The populations, without spikes and biases, and the recording."""
         populations: List[ListedPopulation] = []
         for population in self.populations:
             initial_potential = None  # an integer network's may be the default
@@ -501,7 +504,7 @@ class Description(BaseModel):
 
 
 def sibling(target: Path, ending: str) -> Path:
-    """Return the path of a file next to an export that is a file: its name with an ending."""
+    """Return the path of a file next to an export: the export's name with an ending."""
     return target.with_name(target.name + ending)
 
 
@@ -511,7 +514,10 @@ def description_path(target: Path) -> Path:
 
 
 def read_description(path: Path) -> Description:
-    """Read the description of an export; raise `DamagedError` if the file is missing or not a description."""
+    """Read the description of an export.
+
+    Raise `DamagedError` if the file is missing or not a description.
+    """
     if not path.is_file():
         raise DamagedError(path, "no such file")
     try:
@@ -525,7 +531,10 @@ def read_description(path: Path) -> Description:
 
 
 def find_description(path: Path) -> Optional[Description]:
-    """Return the description of an export; None if the file is missing, a link, or not a description."""
+    """Return the description of an export.
+
+    Return None if the file is missing, a link, or not a description.
+    """
     try:
         return None if path.is_symlink() else read_description(path)
     except (OSError, DamagedError):

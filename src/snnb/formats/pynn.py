@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from snnb.formats.description import only_described, refuse_fast_cycles
+from snnb.formats.description import neuron_warning, refuse_fast_cycles
 from snnb.formats.node_table import NODES_FILE, write_node_csv
 from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
 from snnb.formats.text_lines import lines, texts
@@ -77,7 +77,7 @@ def _connections(
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     refuse_fast_cycles(graph, request)
-    return only_described(graph, "PyNN")
+    return neuron_warning(graph, "PyNN")
 
 
 FORMAT = Format(

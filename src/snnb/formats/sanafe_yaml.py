@@ -11,8 +11,8 @@ cores, including neurons of its model `input`, so these are placed neurons here.
 is an input if none of its neurons is on a core, while others are; or, in a file that
 maps no neuron, if its neurons have attributes of the model `input`.
 
-A complete mapping becomes two files for `snnb map`: `partition.txt`, and
-`placement.txt` with the numbers of tiles and cores of SANA-FE.
+A mapping of all neurons except inputs becomes two files for `snnb map`:
+`partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
 
 The file is read in two steps. Events of YAML become a *node*: text, a list of nodes, or
 a dictionary of nodes by text. Pydantic models then check the nodes.
@@ -160,7 +160,10 @@ class _Hyperedge(_Attributes):
     weight: List[float] = Field(validation_alias=AliasChoices("weight", "w"))
 
     def weights(self, count: int) -> np.ndarray:
-        """Return the weights of a number of edges, or of a kernel: float64 (count,)."""
+        """Return the first `count` weights, of edges or of a kernel: float64 (count,).
+
+        Raise `ValueError` if there are fewer.
+        """
         if len(self.weight) < count:
             raise ValueError(
                 f"weight has {len(self.weight):,} numbers, not one for each of "
@@ -244,7 +247,9 @@ class _GroupArrays:
 
     bias: np.ndarray  # (size,) float32
     core: np.ndarray  # (size, 2) int32: tile, and core in it; -1 for no core
-    input_model: bool = False  # whether neurons have attributes of the model `input`
+    has_input_model: bool = (
+        False  # whether neurons have attributes of the model `input`
+    )
 
     @classmethod
     def empty(cls, size: int) -> "_GroupArrays":
@@ -278,7 +283,7 @@ def _is_netlist(begin: bytes) -> bool:
 
 
 def read(path: Path) -> ListedGraph:
-    """Read a network; raise `DamagedError` for a netlist or a file that is not valid."""
+    """Read a network; raise `DamagedError` for a netlist, or if it is not valid."""
     file = _load(path)
     groups = _read_groups(path, file)
     inputs = _input_groups(groups)
@@ -320,7 +325,7 @@ def _input_groups(groups: Mapping[str, _GroupArrays]) -> List[str]:
     """Return the names of the groups that are inputs."""
     if any(group.is_mapped for group in groups.values()):
         return [name for name, group in groups.items() if not group.is_mapped]
-    return [name for name, group in groups.items() if group.input_model]
+    return [name for name, group in groups.items() if group.has_input_model]
 
 
 def _mapping_files(core: np.ndarray) -> Dict[str, str]:
@@ -365,7 +370,8 @@ def _load(path: Path) -> _File:
 def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> YamlValue:
     """Return the node that begins with an event, and take its other events.
 
-    PyYAML's own nodes take several times the memory.
+    The events of the node follow in `events`, up to its end. PyYAML's own nodes take
+    several times the memory.
     """
     if isinstance(event, ScalarEvent):
         return event.value
@@ -441,12 +447,12 @@ def _read_group(group: _Group, budget: Budget) -> _GroupArrays:
             neurons = _neurons_of(numbers, group.name, size)
             if attributes.bias is not None:
                 arrays.bias[neurons] = attributes.bias
-            arrays.input_model |= attributes.is_input
+            arrays.has_input_model |= attributes.is_input
     return arrays
 
 
 def _parse_range(text: str) -> range:
-    """Return the neurons of a number or range, `3` or `0..9`."""
+    """Return the neurons of a number or range: `3` is 3 only, `0..9` is 0 to 9."""
     match = NEURON_RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -478,7 +484,7 @@ def _find(groups: Mapping[str, Item], name: str) -> Item:
 
 
 def _id(ids: Ids, name: str, number: Optional[str]) -> int:
-    """Return the id of a neuron of a group."""
+    """Return the id of a neuron of a group; None, a group without number, is none."""
     group = _find(ids, name)
     if number is None or int(number) >= len(group):
         raise ValueError(
@@ -491,7 +497,10 @@ def _id(ids: Ids, name: str, number: Optional[str]) -> int:
 def _read_edges(
     path: Path, edges: List[Dict[str, YamlValue]], ids: Ids
 ) -> Iterator[Edges]:
-    """Yield the edges, `BATCH` of those between neurons at a time."""
+    """Yield the edges, `BATCH` of those between neurons at a time.
+
+    The edges between two groups follow where the file has them.
+    """
     rows: List[Tuple[int, int, float]] = []  # edges between neurons
     address = ""
     try:
@@ -520,7 +529,10 @@ def _read_edges(
 
 
 def _columns(rows: Sequence[Tuple[int, int, float]]) -> Edges:
-    """Return the columns of a table of edges."""
+    """Return the columns of a table of edges, which may be empty.
+
+    The columns of a row are the ids of source and target, and the weight.
+    """
     source, target, weight = zip(*rows) if rows else ((), (), ())
     return (
         np.array(source, np.int64),

@@ -33,7 +33,7 @@ import h5py
 import numpy as np
 
 from snnb.formats.description import (
-    only_described,
+    neuron_warning,
     refuse_fast_cycles,
     refuse_properties,
     unsupported_property,
@@ -497,7 +497,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     """Refuse what NEST's neurons do not have; return a warning of lost content."""
     refuse_properties(graph, "NEST", _unsupported_number)
     refuse_fast_cycles(graph, request)
-    return only_described(graph, "NEST")
+    return neuron_warning(graph, "NEST")
 
 
 FORMAT = Format(

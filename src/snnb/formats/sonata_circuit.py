@@ -2,18 +2,20 @@
 
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.)
 
-An import makes a population of each population of nodes, or of each node type if all
-types have a `pop_name` and consecutive ids. Virtual nodes are inputs, and get the first
-ids of the graph.
+An import makes a population of each population of nodes, or of each node type if the
+nodes of each type have consecutive ids and all types a `pop_name` of their own. Virtual
+nodes are inputs, and get the first ids of the graph.
 
 A file of nodes has the groups `/nodes/NAME`, a file of edges the groups `/edges/NAME`.
-Nodes and edges have attributes of three kinds, of which the first that is there holds:
+An attribute of an edge is at one of these places, of which the first that has it holds:
 
-    in the file, a column of the group `0`, `1`, … that the node or edge is in
-    in the table of types, a column, for all nodes or edges of the type
-    none: the weight of an edge is 1
+    in the file, a column of the group `0`, `1`, … that the edge is in
+    in the table of types, a column, for all edges of the type
+    none: it is 1
 
-The weight of an edge is `syn_weight` times `nsyns`.
+The weight of an edge is the product of its attributes `syn_weight` and `nsyns`. Spike
+counts, biases and names of nodes are read from the file only, and only if all nodes of
+a population are in its group `0`; so is `model_type`, else from the table of types.
 """
 
 import csv
@@ -111,19 +113,22 @@ class _EdgePopulation(NamedTuple):
     notes: FrozenSet[str]  # content that is not read, a sentence each
 
     def batches(self) -> Iterator[Edges]:
-        """Yield ids in the graph and weights, `EDGES` edges at a time."""
+        """Yield ids in the graph of sources and targets, and weights.
+
+        They are arrays of shape (edges,) of `EDGES` edges at a time.
+        """
         with reading(self.path) as file:
             group = file["edges"][self.name]
             size = group["source_node_id"].size
-            has_numbers = self.type_values["nsyns"] or any(
-                "nsyns" in group[number] for number in _attribute_groups(group)
-            )
+            attributes = [group[number] for number in _attribute_groups(group)]
+            has_counts = any("nsyns" in columns for columns in attributes)
+            has_counts = has_counts or bool(self.type_values["nsyns"])
             for begin in range(0, size, EDGES):
                 rows = range(begin, min(begin + EDGES, size))
                 source = self._ids(group["source_node_id"], rows, self.sources)
                 target = self._ids(group["target_node_id"], rows, self.targets)
                 weight = self._column(group, rows, "syn_weight")
-                if has_numbers:
+                if has_counts:  # of synapses of an edge
                     weight = weight * self._column(group, rows, "nsyns")
                 yield source, target, weight
 
@@ -198,8 +203,8 @@ def _attribute_groups(group: h5py.Group) -> List[str]:
 def recognises(path: Path) -> bool:
     """Whether a path is a circuit of SONATA.
 
-    It is a folder with a configuration or with files of SONATA, a configuration, or a
-    file of edges.
+    It is a folder with a configuration or a file of edges, a configuration, which is
+    any JSON file, or a file of edges.
     """
     if path.is_dir():
         has_edges = any(_holds(file, "edges") for file in _hdf5_files(path))
@@ -259,17 +264,17 @@ def _graph_populations(
 ) -> Dict[str, Sequence[ListedPopulation]]:
     """Return the populations of the graph by population of nodes, without empty ones.
 
-    They are the node types, unless two types of different populations have one name.
+    They are the node types where these are populations, unless two of all these
+    populations have one name.
     """
-    nodes = [item for item in nodes if item.population.size]
+    node_populations = [item for item in nodes if item.population.size]
     groups: Dict[str, Sequence[ListedPopulation]] = {}
-    for item in nodes:
+    for item in node_populations:
         groups[item.population.name] = item.by_type or [item.population]
-    populations = chain.from_iterable(groups.values())
-    names = [population.name for population in populations]
+    names = [population.name for population in chain.from_iterable(groups.values())]
     if len(set(names)) == len(names):
         return groups
-    return {item.population.name: [item.population] for item in nodes}
+    return {item.population.name: [item.population] for item in node_populations}
 
 
 def _hdf5_files(folder: Path) -> List[Path]:
@@ -279,7 +284,10 @@ def _hdf5_files(folder: Path) -> List[Path]:
 
 
 def _holds(path: Path, kind: str) -> bool:
-    """Whether a file is HDF5 with groups of SONATA below `nodes` or `edges` (`kind`)."""
+    """Whether a file is HDF5 with a population of SONATA below `nodes` or `edges`.
+
+    `kind` is which of both.
+    """
     if not path.is_file() or not h5py.is_hdf5(str(path)):
         return False
     column = {"nodes": "node_type_id", "edges": "source_node_id"}[kind]
@@ -288,12 +296,7 @@ def _holds(path: Path, kind: str) -> bool:
             return False
         groups = file[kind].values()
         return any(
-            isinstance(
-                group,
-                h5py.Group,
-            )
-            and column in group
-            for group in groups
+            isinstance(group, h5py.Group) and column in group for group in groups
         )
 
 
@@ -362,7 +365,10 @@ def _files_of_entries(
     content: JsonValue,
     config: Path,
 ) -> List[_TypedFile]:
-    """Return the files that entries of a configuration name, `kind` node or edge."""
+    """Return the files that entries of a configuration name.
+
+    `kind` is `node` or `edge`, `content` that of the configuration `config`.
+    """
     files = []
     for entry in entries:
         table = entry.get(f"{kind}_types_file")
@@ -385,7 +391,10 @@ def _virtual_populations(entries: JsonValue) -> List[str]:
 
 
 def _resolve(name: str, content: JsonValue, config: Path) -> Path:
-    """Return a path of a configuration, with the variables of its manifest replaced."""
+    """Return a path of a configuration, with the variables of its manifest replaced.
+
+    A relative path begins at the folder of the configuration.
+    """
     manifest = content.get("manifest") or {}
     variables = {str(key): str(value) for key, value in manifest.items()}
     for folder in ("configdir", "workingdir"):
@@ -511,7 +520,7 @@ def _populations_of_types(
     """
     starts = _run_starts(type_ids)
     titles = [types.get(int(type_ids[k]), {}).get("pop_name", "") for k in starts]
-    is_consecutive = len(starts) == len(np.unique(type_ids))
+    is_consecutive = len(starts) == len(np.unique(type_ids))  # each type in one run
     if not is_consecutive or not all(titles):
         return []
     populations = []
@@ -541,7 +550,7 @@ def _model_types(
     types: TypeTable,
     type_ids: np.ndarray,
 ) -> Set[Optional[str]]:
-    """Return each `model_type` of nodes or types; None for a type without one."""
+    """Return each `model_type` of the nodes; None for a type of nodes without one."""
     if "model_type" not in attributes:
         used = np.unique(type_ids).tolist()
         return {types.get(number, {}).get("model_type") for number in used}
@@ -556,9 +565,10 @@ def _node_columns(
     rows: np.ndarray,
     has_names: bool,
 ) -> _NodeColumns:
-    """Read the attributes of nodes at their rows: datasets with a value for each node.
+    """Read the attributes of nodes at their rows, by id.
 
-    `has_names` is whether `name` is read.
+    A dataset without a value for each node is not read. `has_names` is whether `name`
+    is read.
     """
     columns: Dict[str, Optional[np.ndarray]] = dict.fromkeys(_NodeColumns._fields)
     for key in _NodeColumns._fields:

@@ -3,8 +3,8 @@
 A table of edges has the columns `source` and `target` in each format, with ids of
 neurons from 0 or names; columns of groups assign the neurons to populations. Names get
 ids in their natural order, population after population, so that the order of the rows
-has no effect; names that are the integers 0 to n - 1 are ids. `named_neurons` does
-this.
+has no effect; names without groups that are the integers 0 to n - 1 are ids.
+`named_neurons` does this.
 """
 
 from abc import ABC, abstractmethod
@@ -38,8 +38,9 @@ from snnb.formats.named_neurons import (
 )
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 
-LIMIT = 2**31 - 1  # ids
-COLUMNS = {  # names in files by the content of a column, in the order of precedence
+LIMIT = 2**31 - 1  # ids are below it
+# By the content of a column: its names in files, of which the first that is there holds
+COLUMNS = {
     "source": ("source", "source_neuron"),
     "target": ("target", "target_neuron", "dest_neuron"),
     "weight": ("weight", "edge"),
@@ -52,7 +53,8 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
 def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, str]:
     """Return the names of the columns of a file that are read, by keys of `COLUMNS`.
 
-    Raise `DamagedError` if it has no edges. `place` begins the message, such as
+    Raise `DamagedError` if one of them is there twice, or if the columns of an end, or
+    of the groups of one end only, are missing. `place` begins the message, such as
     "line 1: ".
     """
     columns: Dict[str, str] = {}
@@ -78,7 +80,8 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
 def unread_note(names: Iterable[str]) -> Tuple[str, ...]:
     """Return a note that lists the columns of a file that are not read; () without any.
 
-    Columns without a name, such as the index of pandas, are not listed.
+    Columns without a name, such as the index of pandas, are not listed, nor are second
+    columns of a content of `COLUMNS`.
     """
     unread_names = {str(name) for name in names if name}
     for possible_names in COLUMNS.values():
@@ -98,20 +101,21 @@ class EdgeTable(ABC):
     columns : mapping
         Names in the file of the columns that are read, by keys of `COLUMNS`, see
         `columns_of`.
-    named : bool
+    has_names : bool
         Whether neurons have names, not ids.
     """
 
     def __init__(self, path: Path, columns: Mapping[str, str], has_names: bool) -> None:
         self.path = path
         self.columns = columns
-        self.named = has_names
+        self.has_names = has_names
 
     @abstractmethod
     def batches(self) -> Generator[Mapping[str, np.ndarray], None, None]:
         """Yield columns by the keys of `columns`, some rows at a time.
 
-        Each call begins with the first row.
+        A column is an array of shape (rows,): of text if it is of names or groups, else
+        of numbers. Each call begins with the first row.
         """
 
     @abstractmethod
@@ -125,12 +129,14 @@ def graph_of_table(
 ) -> ListedGraph:
     """Return the graph of a table of edges, after reading it once.
 
-    Its edges are read from the file again when they are iterated. `nodes` is the graph
-    without edges of an export (`described_graph`), if the table belongs to one.
+    Its edges are read from the file again when they are iterated, once. `nodes` is the
+    graph without edges of an export (`described_graph`), if the table belongs to one.
     """
     edges = _NumberedEdges(table)
-    has_own_ids = nodes is not None and not table.named
-    scan = _Scan(table, nodes.nodes if nodes is not None and has_own_ids else LIMIT)
+    limit = LIMIT
+    if nodes is not None and not table.has_names:
+        limit = nodes.nodes
+    scan = _Scan(table, limit)
     with closing(edges.chunks()) as chunks:
         for chunk in chunks:
             scan.add(chunk)
@@ -142,7 +148,7 @@ def graph_of_table(
     if nodes is not None:
         graph = nodes
         notes = list(graph.notes)
-        if table.named:
+        if table.has_names:
             ids = ids_in_graph(table.path, names, nodes)
     elif names:
         graph, ids = populations_of_names(names, scan.is_target)
@@ -224,7 +230,7 @@ class _Chunk(NamedTuple):
 
 
 class _NumberedEdges:
-    """The edges of a table, whose neurons have ids, or names with numbers.
+    """The edges of a table, whose neurons have ids, or names that are numbered.
 
     Attributes
     ----------
@@ -244,7 +250,7 @@ class _NumberedEdges:
                 yield self._chunk_of(batch)
 
     def with_ids(self, ids: Optional[np.ndarray]) -> Iterator[Edges]:
-        """Yield all edges between ids, some at a time; `ids` are those of the numbers."""
+        """Yield all edges between ids, some at a time; number n has the id `ids[n]`."""
         with closing(self.chunks()) as chunks:
             for source, target, weight, _ in chunks:
                 if ids is None:
@@ -253,7 +259,8 @@ class _NumberedEdges:
                     yield ids[source], ids[target], weight
 
     def _chunk_of(self, batch: Mapping[str, np.ndarray]) -> _Chunk:
-        if self._table.named:
+        """Return the edges of some rows; raise `DamagedError` for a wrong type."""
+        if self._table.has_names:
             source, target = number_names(self.numbers, batch)
         else:
             source = self._ids(batch, "source")
@@ -301,13 +308,16 @@ class _Scan:
     Attributes
     ----------
     size : int
-        The largest id or number, and 1.
+        The largest id or number so far, plus 1.
     has_rates : bool
         Whether the table has rates.
     """
 
     def __init__(self, table: EdgeTable, limit: int) -> None:
-        """Begin without edges; ids must be below `limit`."""
+        """Begin without edges; ids must be below `limit`.
+
+        With `LIMIT`, which is no number of neurons, they must not be sparse either.
+        """
         self.size = 0
         self.has_rates = False
         self._table = table
@@ -320,7 +330,7 @@ class _Scan:
 
     @property
     def rates(self) -> np.ndarray:
-        """Rates of the neurons, NaN where a neuron is not a source: float32, (size,)."""
+        """Rates of the neurons, NaN of a neuron that is no source: float32, (size,)."""
         return self._rates[: self.size]
 
     @property
@@ -334,7 +344,10 @@ class _Scan:
         return (self._is_source | self._is_target)[: self.size]
 
     def add(self, chunk: _Chunk) -> None:
-        """Add some edges; raise `DamagedError` if their ids or rates are not valid."""
+        """Add some edges; raise `DamagedError` if their ids or rates are not valid.
+
+        A rate is that of the source; all edges of a source must have the same.
+        """
         source, target, _, rate = chunk
         first_row = self._edges
         self._edges += source.size
@@ -353,12 +366,14 @@ class _Scan:
             self._add_rates(source, rate, first_row)
 
     def _add_ids(self, end: str, ids: np.ndarray, first_row: int) -> None:
+        """Enlarge the size to the ids of an end, `source` or `target`."""
         is_outside = (ids < 0) | (ids >= self._limit)
         fault = f"; the neurons are 0 to {self._limit - 1:,}"
         self._refuse(is_outside, end, ids, fault, first_row)
         self.size = max(self.size, int(ids.max(initial=-1)) + 1)
 
     def _add_rates(self, source: np.ndarray, rate: np.ndarray, first_row: int) -> None:
+        """Note the rates of sources, which already have room."""
         self.has_rates = True
         is_valid = (rate >= 0) & np.isfinite(rate)
         fault = "; give finite numbers that are not negative"
@@ -385,7 +400,10 @@ class _Scan:
         fault: str,
         first_row: int,
     ) -> None:
-        """Raise `DamagedError` for the first wrong value of a column, if there is one."""
+        """Raise `DamagedError` for the first wrong value of a column, if any.
+
+        `first_row` is the row in the table of the first value.
+        """
         if is_wrong.any():
             row = int(np.flatnonzero(is_wrong)[0])
             place = self._table.place(first_row + row)
