@@ -424,8 +424,10 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
     They are spikes of the neurons of the core, messages that these send, messages that
     the core receives (including those from a spiking input), and synaptic operations:
     spikes at the synapses onto its neurons. Messages to the core of the neuron itself
-    count for both, unlike in `TrafficSums.matrix`. `spikes` (float64, shape (rows, nodes)) are
-    those of each node of the graph in a time step, or in several.
+    count for both, unlike in `TrafficSums.matrix`.
+
+    `spikes` (float64, shape (rows, nodes)) are those of each node of the graph in a
+    time step, or in several.
     """
     network = sums.network
     rows = len(spikes)

@@ -178,10 +178,10 @@ def memory_bits(sums: TrafficSums, memory: SynapseMemory) -> np.ndarray:
     """Return the bits of the synapses of each core: int64, shape (cores,).
 
     An entry of a list has weight and index. The list of a source has an entry for each
-    of its synapses onto neurons of the core, also if the source is an input. With `sharing: kernel`, sources have one
-    list if theirs are equal up to a shift: the same weights in the order of the
-    targets' ids, for the same differences of the targets' local indices (ranks by id in
-    the core).
+    of its synapses onto neurons of the core, also if the source is an input. With
+    `sharing: kernel`, sources have one list if theirs are equal up to a shift: the same
+    weights in the order of the targets' ids, for the same differences of the targets'
+    local indices (ranks by id in the core).
     """
     if memory.sharing == "none":
         entries = sums.synapses

@@ -2,10 +2,11 @@
 
 The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment
 problem. The distance is that of coordinates along x and y, which increase at borders of
-tiles, and at borders of chips by what a link between chips takes. It is solved heuristically: initial placements
-in the order of the cores' numbers and by eigenvectors (Hall, Management Science 17,
-1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
-positions as in VPR (Betz and Rose, FPL 1997); and a descent.
+tiles, and at borders of chips by what a link between chips takes. It is solved
+heuristically: initial placements in the order of the cores' numbers and by eigenvectors
+(Hall, Management Science 17, 1970); simulated annealing (Kirkpatrick et al., Science
+220, 1983), with moves to empty positions as in VPR (Betz and Rose, FPL 1997); and a
+descent.
 
 Spikes of an input that enter at ports add Σ spikes × distance of each core that they
 are sent to from its port.

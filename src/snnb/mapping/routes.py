@@ -30,7 +30,7 @@ class Area(NamedTuple):
 
     @classmethod
     def around(cls, *positions: np.ndarray) -> "Area":
-        """Return the smallest area that contains positions, each (n, 2), not all empty."""
+        """Return the smallest area of all positions: arrays (n, 2), not all empty."""
         points = np.concatenate(positions)
         low_x, low_y = points.min(axis=0).tolist()
         high_x, high_y = points.max(axis=0).tolist()

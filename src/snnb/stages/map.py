@@ -552,7 +552,8 @@ def layer_notes(
     if pooled_dense_layers and network.steps is None:
         yield (
             f"{', '.join(pooled_dense_layers)}: `parse --calibrate` composes the "
-            "pooling with the Dense layer, so that the simulation has no pooling neurons there either"
+            "pooling with the Dense layer, so that the simulation has no pooling "
+            "neurons there either"
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
