@@ -2,14 +2,15 @@
 
 from typing import Dict, NamedTuple, Sequence
 
-ON_STAGES = "stage_command"
+ON_STAGES = "stage_command"  # module that makes the commands of the stages
 
 
 class CommandEntry(NamedTuple):
     """A command in the help of `snnb`."""
 
     panel: str
-    module: str  # in snnb.cli; has a function with the name of the command
+    # In snnb.cli; unless it is `ON_STAGES`, it has a function with the command's name
+    module: str
     help: str
 
 
@@ -164,7 +165,7 @@ HELP_PARAMETERS: Dict[str, Sequence[str]] = {
         "scheduler",
     ),
 }
-# By these commands: a note about their other options
+# By these commands: a note about the options that their help does not list
 OPTION_NOTES = {
     "run": "All options of prepare, train, parse, simulate and graph are accepted "
     "(`snnb STAGE --help`); each applies to every stage that has it.",
@@ -174,6 +175,7 @@ OPTION_NOTES = {
     ),
 }
 REMEMBERED_NOTE = "A run remembers the options that are given; --defaults forgets them."
+# By command: the examples in its help
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": (
         "snnb prepare --model lenet_mnist",

@@ -10,7 +10,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import (
     ExistingRun,
-    beginning,
+    complete_from,
     open_recovered,
     options_given,
     path_option,
@@ -31,7 +31,9 @@ def export(
                 "One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, "
                 "pynn, sanafe, noxim, metis, hmetis, snn, axh, graphml."
             ),
-            autocompletion=beginning(lambda: import_module("snnb.formats.all").FORMATS),
+            autocompletion=complete_from(
+                lambda: import_module("snnb.formats.all").FORMATS
+            ),
         ),
     ],
     run_dir: ExistingRun = None,

@@ -8,7 +8,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import beginning
+from snnb.cli.parameters import complete_from
 from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError
 from snnb.core.formatting import format_shape
@@ -26,7 +26,7 @@ def models(
             metavar="[NAME]",
             help="List only models with this text in their names.",
             show_default=False,
-            autocompletion=beginning(
+            autocompletion=complete_from(
                 lambda: import_module("snnb.architectures").names(),
             ),
         ),
@@ -87,7 +87,7 @@ def hardware(
         typer.Option(
             metavar="NAME",
             help="Print the YAML file of a description, to start from.",
-            autocompletion=beginning(
+            autocompletion=complete_from(
                 lambda: import_module("snnb.chips.read_hardware").hardware_names(),
             ),
         ),

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Names = Callable[[], Iterable[str]]
 Command = Callable[..., None]  # a function with the parameters of a command
 METAVARS = {int: "N", float: "X"}
-LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
+LARGEST_SHOWN = 1_000_000  # bounds from it on are limits of the implementation
 # By name of a bound of pydantic: its bracket in an interval
 BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 DEFAULT_RUN = "$SNNB_RUNS/MODEL or runs/MODEL"
@@ -52,8 +52,8 @@ RUN_DIR = "run_dir"  # parameter of the option `--run-dir`
 RUN = "run"  # parameter of the argument that names the same run
 
 
-def beginning(names: Names) -> Callable[[str], List[str]]:
-    """Return a function that completes the beginning of a name.
+def complete_from(names: Names) -> Callable[[str], List[str]]:
+    """Return a function that lists the names that begin with a text.
 
     `names` is called when a shell completes a word, and imports what it needs then.
     """
@@ -78,20 +78,23 @@ ModelOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir, .net.",
-        autocompletion=beginning(_model_names),
+        autocompletion=complete_from(_model_names),
     ),
 ]
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name (`snnb datasets`), or folder:, arrays:, events:, steps:PATH.",
-        autocompletion=beginning(_dataset_names),
+        autocompletion=complete_from(_dataset_names),
     ),
 ]
 
 
 class NonEmptyPath(click.ParamType):
-    """A path that is not empty: a shell passes an empty text for a variable not set."""
+    """A path that is not empty, and has no null character.
+
+    A shell passes an empty text for a variable that is not set.
+    """
 
     name = "path"
 
@@ -162,9 +165,10 @@ NoUpstream = Annotated[
 
 
 def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
-    """Return the parameters that typer turns into options, one for each field.
+    """Return the parameters that typer turns into options.
 
-    An option that is not given has the value None.
+    There is one for each field that is an option of the command line. An option that is
+    not given has the value None, or an empty list if it can be repeated.
     """
     return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
 
@@ -184,9 +188,9 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
         "rich_help_panel": flag.panel,
     }
     if flag.complete is not None:  # otherwise a shell completes paths
-        properties["autocompletion"] = beginning(flag.complete)
+        properties["autocompletion"] = complete_from(flag.complete)
     elif choices:
-        properties["autocompletion"] = beginning(lambda: choices)
+        properties["autocompletion"] = complete_from(lambda: choices)
     if flag.repeated:
         value_type = List[str]
     elif flag.parse is not None:
@@ -219,7 +223,8 @@ def _help_text(field: FieldInfo, choices: Sequence[str], default: Optional[str])
 def _interval(field: FieldInfo) -> str:
     """Return the interval of a field: `(0, 100]`.
 
-    It is empty for a field with fewer than two bounds, and for a fraction.
+    The text is empty for a field with fewer than two bounds, for a fraction, and for an
+    upper bound of `LARGEST_SHOWN` or more.
     """
     metadata = list(field.metadata)
     for member in get_args(field.annotation):
