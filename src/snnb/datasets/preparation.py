@@ -61,7 +61,7 @@ class PreparedArrays:
     splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
     warnings: List[str]  # messages for the user
     scale: float  # a pixel is value / scale
-    # Number of events outside the sensor, which are ignored; None for other contents
+    # Number of events outside the sensor, which are ignored; None without events
     outside: Optional[int]
     # Whether the test samples are currents that are whole numbers from 0 on, and may be
     # spikes
@@ -109,7 +109,8 @@ def open_dataset(
 class Selection(NamedTuple):
     """Samples of a part of the data set, and the positions of samples to write."""
 
-    samples: Union[Samples, Recordings]  # samples of a data set of pictures
+    # Of pictures, or of input that changes from step to step
+    samples: Union[Samples, Recordings]
     positions: np.ndarray  # int64, shape (samples written,), in the order of the arrays
 
 
@@ -256,7 +257,8 @@ def _pixel_warnings(values: Mapping[str, Range], scale: float) -> List[str]:
 def dark_pixels(highest: Mapping[str, float], scale: float) -> List[str]:
     """Return a warning if the largest value of the images is far below a pixel of 1.
 
-    `highest` has the largest value of the training and the test images by part.
+    `highest` has the largest value of the training and the test images by part, before
+    scaling. Values that are not scaled, of float32, are not warned of.
     """
     dark_parts = [part for part in highest if highest[part] < DARK * scale]
     if scale == 1 or not dark_parts:
@@ -317,7 +319,7 @@ def _write_pictures(
 ) -> Contents:
     """Write the images of each part, and their copies for the toolbox.
 
-    More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`, and so
+    Unreadable images are left out. More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`, and so
     is a value that is not finite.
     """
     sizes = {part: len(selection.positions) for part, selection in selections.items()}
@@ -373,7 +375,7 @@ class Images(NamedTuple):
 
     labels: np.ndarray  # int64, without unreadable images
     values: Optional[Range]  # None without images
-    unreadable: List[str]  # reasons
+    unreadable: List[str]  # the reason for each image that cannot be read
 
 
 def _write_images(
@@ -384,7 +386,10 @@ def _write_images(
     dtype: str,
     counter: _Counter,
 ) -> Images:
-    """Write the images of a part as an .npy file."""
+    """Write the images of a part as an .npy file, except unreadable ones.
+
+    They have the values of the data set, which are not scaled.
+    """
     samples = cast(Samples, selection.samples)
     positions = selection.positions
     shape = settings.shape
@@ -488,7 +493,10 @@ def _write_recordings(
     settings: PreparationSettings,
     progress: Progress,
 ) -> Contents:
-    """Write the samples of each part, whose input changes from step to step."""
+    """Write the samples of each part, whose input changes from step to step.
+
+    These are events, or currents or spikes by step.
+    """
     total = sum(len(selection.positions) for selection in selections.values())
     counter = _Counter(total, progress)
     tally = _Tally(total)
@@ -552,11 +560,12 @@ class _RecordingReader:
 
 @dataclass
 class _Tally:
-    """Counts what warnings of recordings are about."""
+    """Counts what warnings of recordings are about, over all parts."""
 
     total: int  # number of recordings
     outside: int = 0  # events outside the sensor
-    inside: int = 0  # events that are counted
+    # Events that are counted; with `binary`, those of a pixel in a step count as one
+    inside: int = 0
     late: int = 0  # events after the last complete bin
     # Names of recordings that begin at a negative time, with the time; without events;
     # shorter than a time step
