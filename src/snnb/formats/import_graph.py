@@ -77,7 +77,8 @@ class Imported(NamedTuple):
 
     graph: SynapseGraph  # opened
     hashes: Dict[Path, str]  # SHA-256 of each file that was read
-    notes: Tuple[str, ...]  # content that is missing or was not read
+    # Content that is missing, was not read or was changed, a sentence each
+    notes: Tuple[str, ...]
 
 
 def import_graph(
@@ -111,7 +112,9 @@ def import_graph(
     InputError
         A file is of no known kind, or not valid.
     UsageError
-        `samples` or `steps` are given, and there are no spikes.
+        `samples` or `steps` are given, and there are no spikes, or they are those of a
+        MODEL_graph.h5. Spikes are read twice, or those of several files are of
+        different numbers of steps.
     """
     reader = find_reader(path)
     rate_paths = [rates] if isinstance(rates, Path) else rates
@@ -428,7 +431,7 @@ def _with_counts(
     population: ListedPopulation,
     recording: Recording,
 ) -> ListedPopulation:
-    """Multiply spikes per step by the steps.
+    """Multiply spikes per step by the steps over all samples.
 
     Restore whole numbers whose rates were rounded to float32.
     """
