@@ -77,7 +77,8 @@ class Description(Document):
 class RouteFigures(Description):
     """Energy (pJ) or time (ns) of a spike on its way to another core.
 
-    Figures are those of each router and each link of its route.
+    Figures are those of each router and each link of its route, which begins with the
+    router of the sending core.
     """
 
     router: Figure
@@ -259,7 +260,10 @@ class Hardware(Description):
         name: str,
         positions: Optional[Positions],
     ) -> List[str]:
-        """Return the positions that are not on the mesh, or not listed once."""
+        """Return the first fault of a list of positions, or nothing.
+
+        A position is not on the mesh, or listed twice, or all are unavailable.
+        """
         if positions is None:
             return []
         width, height = self.mesh
@@ -275,7 +279,10 @@ class Hardware(Description):
         return faults[:1]
 
     def _source_faults(self) -> List[str]:
-        """Return what is wrong with the figures of time and the sources of figures."""
+        """Return what is wrong with the figures of time and the sources of figures.
+
+        The figures of `SOURCED` need an entry in `sources`, and others have none.
+        """
         faults: List[str] = []
         if (self.latency_ns is None) == (self.time_ns is None):
             faults.append("give latency_ns or time_ns, one of them")
@@ -310,13 +317,17 @@ class Hardware(Description):
 
     @property
     def events(self) -> bool:
-        """Whether there are energies of events other than routes and synapses."""
+        """Whether there are energies besides `router`, `link` and `synapse`.
+
+        They are those of neurons and messages, but also of links along x and y, and
+        between chips.
+        """
         keys = {key for key, value in self.energy_pj if value is not None}
         return not keys <= {"router", "link", "synapse"}
 
     @property
     def counts_events(self) -> bool:
-        """Whether the cost has counts of events: they have energies or times."""
+        """Whether the cost has counts of events: see `events`, or there are times."""
         return self.events or self.time_ns is not None
 
     @property
@@ -373,12 +384,12 @@ class HardwareRow(Hardware):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def cores(self) -> int:
-        """Number of cores of the mesh."""
+        """Number of cores of the mesh that are available."""
         return super().cores
 
 
 class Limits(NamedTuple):
-    """Maximum contents of a core."""
+    """Maximum contents of a core; `NO_LIMIT` where the description has no limit."""
 
     neurons: int
     axons: int

@@ -277,7 +277,7 @@ class _ListHasher:
         self._neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
 
     def hash(self, source_range: _SourceRange) -> _Lists:
-        """Return the distinct lists of a range of sources onto cores that are counted."""
+        """Return the distinct lists of a range of sources onto counted cores."""
         indptr, target, weight = targets(*source_range)
         lists = np.empty((target.size, 2), np.int64)
         number = _hash_lists(

@@ -418,7 +418,7 @@ def _find_eigenvectors(
     matrix = csr_matrix((links.spikes, links.partner, links.indptr), (cores, cores))
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
-    # The symmetric matrix I + D^−½ A D^−½ has the eigenvalues 2 − λ and the eigenvectors
+    # The symmetric matrix I + D^−½ A D^−½ has the eigenvalues 2 − λ and eigenvectors
     # D^½ v, where D is not 0: its largest ones are those of the least λ
     shifted_laplacian = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))

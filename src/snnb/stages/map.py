@@ -651,7 +651,7 @@ class MapStage(Stage[MapParams, MapDetails]):
     def without_effect(
         self, run: RunDirectory, options_given: Given
     ) -> Mapping[str, str]:
-        """Return, by name, why options have no effect, also those that are not given."""
+        """Return, by name, why options have no effect, given or not."""
         name = option_value(KIND, options_given, "hardware")
         hardware = None if name is None else read_hardware(str(name))
         if isinstance(hardware, LayerHardware):

@@ -331,7 +331,7 @@ class VCycleWithoutMemory(NeuronPhase):
         return is_without_memory and task.partitions_groups
 
     def is_promising(self) -> bool:
-        """Whether the last valid partition, repaired, costs hardly more than the best."""
+        """Whether the last valid partition costs hardly more than the best."""
         if not self.results.valid:
             return False
         last_cost = self.results.valid[-1].connectivity * self.task.cost_scale

@@ -171,7 +171,7 @@ class PartitionsFound:
         is_valid = baseline.cores <= task.hardware.cores
         self.valid: List[TrafficSums] = [baseline] if is_valid else []
         # (neurons,) int32: the core of each neuron in the last valid partition of a
-        # phase, before it was repaired; at first in the baseline, which may not be valid
+        # phase, before it was repaired; at first that in the baseline, valid or not
         self.last_unrepaired = baseline.core
         # (neurons,) int32: the patch of each neuron in the last phase with patches
         self.last_patches = np.empty(0, np.int32)
