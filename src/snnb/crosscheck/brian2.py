@@ -226,8 +226,8 @@ def _input_bounds(population: ExportedPopulation) -> Dict[str, int]:
         return {"input_ends": NEVER, "bias_begins": first_step, "bias_ends": NEVER}
     window_start = first_step + population.window[0]
     return {
-        "input_ends": first_step + population.steps,
-        "bias_begins": window_start - population.steps,
+        "input_ends": first_step + population.window_steps,
+        "bias_begins": window_start - population.window_steps,
         "bias_ends": window_start,
     }
 

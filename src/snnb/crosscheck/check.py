@@ -74,7 +74,7 @@ class Expectation:
     """Inputs and spikes of a simulation; either `spikes` or `sums` are given."""
 
     steps: int  # time steps of a sample
-    counted_from: int  # first step whose spikes are counted
+    first_counted_step: int  # first step whose spikes are counted
     inputs: Inputs
     spikes: Optional[Spikes] = None  # recorded spikes, in order
     # Spike counts over all samples: int64 (neurons,)
@@ -155,7 +155,7 @@ def check(
         return tuple(differences)
     assert expectation.sums is not None
     samples = len(expectation.inputs)
-    sums = _sum_counts(network, batches, expectation.counted_from)
+    sums = _sum_counts(network, batches, expectation.first_counted_step)
     differences = count_differences(sums, expectation.sums, samples)
     if network.integers:
         _refuse_differences(differences, name)
@@ -205,14 +205,14 @@ def _simulate_batches(
 def _sum_counts(
     network: ExportedNetwork,
     batches: Iterator[_Batch],
-    counted_from: int,
+    first_counted_step: int,
 ) -> Dict[str, np.ndarray]:
     """Return the spike counts of each population over all samples: int64 (neurons,)."""
     sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated_populations}
     for batch in batches:
         for name, total in sums.items():
             spikes = batch.spikes[name]
-            counts = counts_of(spikes, batch.size, total.size, counted_from)
+            counts = counts_of(spikes, batch.size, total.size, first_counted_step)
             total += counts.sum(axis=0)
     return sums
 
@@ -241,7 +241,7 @@ def _compare_spikes(
     weights.
     """
     sizes = {p.name: p.size for p in network.simulated_populations}
-    counted_from = expectation.counted_from
+    first_counted_step = expectation.first_counted_step
     batch_counts: Dict[str, List[np.ndarray]] = {population: [] for population in sizes}
     for batch in batches:
         spikes = {}
@@ -253,7 +253,7 @@ def _compare_spikes(
                 recorded_spikes[population],
                 batch.samples,
             )
-            counts = counts_of(rows, batch.size, size, counted_from)
+            counts = counts_of(rows, batch.size, size, first_counted_step)
             batch_counts[population].append(counts)
         if not _are_equal(spikes, expected_spikes):
             _refuse_wrong_spikes(
@@ -265,7 +265,9 @@ def _compare_spikes(
     for population, size in sizes.items():
         rows = recorded_spikes[population]
         simulator_counts[population] = np.concatenate(batch_counts[population])
-        simulation_counts[population] = counts_of(rows, samples, size, counted_from)
+        simulation_counts[population] = counts_of(
+            rows, samples, size, first_counted_step
+        )
     return count_differences(simulator_counts, simulation_counts, samples)
 
 
@@ -292,7 +294,9 @@ def _refuse_wrong_spikes(
         population = wrong.population
         size = network.population(population).size
         counts, expected_counts = (
-            counts_of(rows[population], batch.size, size, expectation.counted_from)
+            counts_of(
+                rows[population], batch.size, size, expectation.first_counted_step
+            )
             for rows in (spikes, expected_spikes)
         )
         differences = np.count_nonzero(counts != expected_counts)

@@ -1,7 +1,8 @@
 """A network read from an export of format `sonata` and its description only.
 
 `exported_network` writes the files of an export and reads them again, so that what
-other simulators compute depends on nothing but these files.
+other simulators compute depends on nothing but these files and their description. The
+description itself is passed on without a file.
 """
 
 import tempfile
@@ -45,7 +46,7 @@ Simulate = Callable[[np.ndarray, int], Dict[str, np.ndarray]]
 
 
 def in_order(spikes: np.ndarray) -> np.ndarray:
-    """Sort rows by step, sample, neuron."""
+    """Sort the rows of `Spikes` of a population by step, then sample, then neuron."""
     sample, neuron, step = spikes.T
     return spikes[np.lexsort((neuron, sample, step))]
 
@@ -54,10 +55,13 @@ def counts_of(
     spikes: np.ndarray,
     samples: int,
     size: int,
-    counted_from: int,
+    first_counted_step: int,
 ) -> np.ndarray:
-    """Count spikes, but not before the step `counted_from`: int64 (samples, size)."""
-    sample, neuron, _ = spikes[spikes[:, 2] >= counted_from].T
+    """Count the spikes of a population: int64 (samples, size).
+
+    Those before the step `first_counted_step` do not count.
+    """
+    sample, neuron, _ = spikes[spikes[:, 2] >= first_counted_step].T
     counts = np.bincount(sample * size + neuron, minlength=samples * size)
     return counts.reshape(samples, size)
 
@@ -66,7 +70,7 @@ def counts_of(
 class ExportedPopulation:
     """A population as a simulator needs it: parameters of each neuron.
 
-    All numbers are from the files of an export.
+    All numbers are from the files of an export and its description.
 
     Attributes
     ----------
@@ -87,7 +91,7 @@ class ExportedPopulation:
         Potential at which a neuron spikes: float64 (size,).
     numbers : mapping of str to np.ndarray
         Numbers of the neuron model by name: float64 (size, 1). Neurons of a converted
-        network have no leak.
+        network have no leak: the number `leak`, a factor of the potential, is 1.
     window : tuple of int, optional
         Steps in which a neuron can fire, the end excluded. None: every step.
     later_bias : np.ndarray, optional
@@ -113,8 +117,8 @@ class ExportedPopulation:
     fixed_point: bool = False
 
     @property
-    def steps(self) -> int:
-        """Length of the window."""
+    def window_steps(self) -> int:
+        """Number of steps of the window, 0 without one."""
         return 0 if self.window is None else self.window[1] - self.window[0]
 
     def fires(self, step: int) -> bool:
@@ -124,16 +128,16 @@ class ExportedPopulation:
     def bias_and_current(self, step: int, current: np.ndarray) -> np.ndarray:
         """Return the sum of the biases and a constant `current` in a step.
 
-        It is float64 (size, samples). The current of fixed-point neurons includes the
-        bias. With a window, the bias acts in the steps before
-        it, as many as it has, and a constant input in as many steps from the first.
+        Both are float64 (size, samples). The current of fixed-point neurons includes
+        the bias. With a window, the bias acts in the steps before it, as many as it
+        has, and a constant input in as many steps from the first.
         """
         has_bias = True
         has_current = True
         if self.window is not None:
             begin = self.window[0]
-            has_bias = begin - self.steps <= step < begin
-            has_current = step < self.steps
+            has_bias = begin - self.window_steps <= step < begin
+            has_current = step < self.window_steps
         x = np.zeros_like(current)
         if has_bias and not self.fixed_point:
             x += self.bias[:, None]
@@ -151,8 +155,8 @@ class ExportedPopulation:
     ) -> None:
         """Add the input `x` of a step to the membrane potential and synaptic current.
 
-        Both are changed in place, (size, samples). The synaptic current is always 0 in
-        a model without one.
+        `membrane` and `current`, float64 (size, samples), are changed in place; the
+        synaptic current stays 0 in a model without one. `x` has the same shape.
         """
         numbers = self.numbers
         if self.fixed_point:
@@ -303,7 +307,8 @@ class ExportedNetwork:
         """Return the current of an input that changes or spikes, in a sample.
 
         `values` are (inputs, steps). The result is float64 (steps + 1, size), by the
-        step in which the current arrives, with zeros at the end.
+        step in which the current arrives, with zeros before the delay and in the last
+        row.
         """
         steps = values.shape[1]
         current = np.zeros((steps + 1, population.size))
@@ -320,9 +325,10 @@ class ExportedNetwork:
             raise UsageError(f"{fault}; compare with --with scipy")
 
     def refuse_late(self, simulator: str) -> None:
-        """Raise `UsageError` if a cycle needs a synapse without delay.
+        """Raise `UsageError` if a spike needs to pass a synapse of a cycle in no step.
 
-        It is for a simulator whose synapses take a step.
+        It is for a simulator whose synapses take a step. Converted networks have no
+        cycles.
         """
         first_step = {p.name: p.first_step for p in self.populations}
         for projection in self.projections:
@@ -442,7 +448,10 @@ def _neuron(
     properties: Mapping[str, JsonValue],
     defaults: Mapping[str, JsonValue],
 ) -> Neuron:
-    """Return the neurons of a population; `defaults` are the parameters of all."""
+    """Return the neurons of a population; `defaults` are the parameters of all.
+
+    A population with a neuron model of its own has no use for them.
+    """
     if "neuron" in properties:
         numbers = {"threshold": np.inf, **properties["neuron"]}
         spikes = numbers.pop("spikes")
@@ -480,9 +489,10 @@ def read_projections(
     description: Mapping[str, JsonValue],
     amplitudes: Mapping[str, float],
 ) -> List[ExportedProjection]:
-    """Return the projections in the order of the description.
+    """Return the projections that have edges, in the order of the description.
 
-    `amplitudes` are those of a spike, or of a current of 1, by population.
+    `edge_type_id` of an edge is the index of its projection there. `amplitudes` are
+    those of a spike, or of a current of 1, by population.
     """
     populations = {p["name"]: p for p in description["populations"]}
     projections: Dict[int, ExportedProjection] = {}

@@ -288,7 +288,7 @@ def _expected(
             "simulate the first N samples again, or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
-    counted_from = graph.recording.warm_up
+    first_counted_step = graph.recording.warm_up
     duration = graph.latency
     single = (
         samples <= n_recorded or samples < available or simulation.input == "poisson"
@@ -305,12 +305,12 @@ def _expected(
         inputs = inputs_of(run, times, simulation, graph.inputs[0], (samples, duration))
         if single:
             spikes = _spikes_of(times.parent, graph, simulation.first_sample, samples)
-            return Expectation(duration, counted_from, inputs, spikes)
+            return Expectation(duration, first_counted_step, inputs, spikes)
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
     return Expectation(
         duration,
-        counted_from,
+        first_counted_step,
         inputs,
         sums={name: sums[name].ravel() for name in names},
     )
