@@ -3,7 +3,7 @@
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, cast
 
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 def current_graph(
     run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing
 ) -> Optional[str]:
-    """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
+    """Return the stamp of the graph of a simulation, by default the one in force.
 
-    In a run that begins with an external graph it is that graph. In a run without
-    simulations it is the graph of the weights, or None if that does not exist. The run
-    is not locked. Raise `ReadOnlyError` if a graph cannot be made.
+    The graph is made if it is missing. In a run that begins with an external graph it
+    is that graph. In a run without simulations it is the graph of the weights, or None
+    if that does not exist. The run is locked only while a graph is made. Raise
+    `ReadOnlyError` if it cannot be made.
     """
-    name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
+    name = graph.KIND.name
+    graphs = run.records_of(name)
     if run.manifest.run.imported:
         return run.latest(name)
     stamp = simulation or simulate.in_force(run)
@@ -58,14 +60,13 @@ def current_graph(
             with run.locked(say=say):
                 bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
         except ReadOnlyError as error:
-            missing_kind = (
-                f"the graph of simulation {stamp} is missing and cannot be created"
-            )
-            raise ReadOnlyError(f"{missing_kind}: {error}") from error
+            fault = f"the graph of simulation {stamp} is missing and cannot be created"
+            raise ReadOnlyError(f"{fault}: {error}") from error
     return stamp
 
 
-EXPORTS = "exports"
+EXPORTS = "exports"  # folder of a run
+# Files of the test samples, of which a run has one
 SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 
 
@@ -80,7 +81,7 @@ def export_graph(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> "Export":
-    """Write a graph of the run in another format.
+    """Write a graph of the run in another format, and return what was written.
 
     `graph` is its stamp, or `weights`; by default the graph of the current simulation,
     made if it is missing. `output` is outside of runs; by default
@@ -99,31 +100,31 @@ def export_graph(
         refuse_files_of_runs(output, run)
     remove_partials(run)
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
-    stamp = chosen_graph(
-        run, graph if mapping is None else mapping.cost.graph, say, "export"
-    )
+    graph_stamp = graph if mapping is None else mapping.cost.graph
+    stamp = chosen_graph(run, graph_stamp, say, "export")
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as graph_of_run:
-        if graph_of_run.recording is None and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
-        if graph_of_run.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError(
-                "--rate-unit: the spikes of the graph are assumed, so there are no "
-                "rates; omit it"
-            )
+        if options.rate_unit != DEFAULTS.rate_unit:
+            _refuse_rate_unit(graph_of_run)
         if graph_of_run.assumed_spikes:
             say(f"export: {ASSUMED}")
-        times = spike_times_of(run, stamp) if format == "spinemap" else None
+        spike_times: Optional[Path] = None
+        if format == "spinemap":
+            times = spike_times_of(run, stamp)
+            spike_times = None if times is None else unaltered(run, times)
+        simulated = simulated_by(run, stamp)
+        neurons: Optional[OnCores] = None
+        traffic: Optional[MeshTraffic] = None
+        if mapping is not None and exporter.needs_mapping:
+            traffic = mesh_traffic(graph_of_run, mapping)
+        elif mapping is not None:
+            neurons = on_cores(graph_of_run, mapping)
         request = Request(
             options,
-            None if times is None else unaltered(run, times),
+            spike_times,
             progress,
-            simulated_by(run, stamp),
-            None
-            if mapping is None or exporter.needs_mapping
-            else on_cores(graph_of_run, mapping),
-            mesh_traffic(graph_of_run, mapping)
-            if mapping is not None and exporter.needs_mapping
-            else None,
+            simulated,
+            neurons,
+            traffic,
         )
         if output is None:
             folder = run.path / EXPORTS / stamp
@@ -137,8 +138,22 @@ def export_graph(
         )
 
 
+def _refuse_rate_unit(graph: "SynapseGraph") -> None:
+    """Raise `UsageError` if a graph has no rates, which a unit could be of."""
+    if graph.recording is None:
+        raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
+    if graph.assumed_spikes:
+        raise UsageError(
+            "--rate-unit: the spikes of the graph are assumed, so there are no rates; "
+            "omit it"
+        )
+
+
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
-    """Return the properties of a graph's simulation that another simulator needs; None without a simulation."""
+    """Return the properties of a graph's simulation that another simulator needs.
+
+    Return None for a graph without a simulation in the run.
+    """
     from snnb.formats.request import Simulated
     from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
@@ -146,18 +161,18 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     record = None if simulation is None else recorded(run, simulate.KIND, simulation)
     if record is None:
         return None
-    params, rate = record.params, None
+    params = record.params
+    rate_hz: Optional[float] = None  # of a Poisson input
     if params.input == "poisson":
-        statistics = (
-            run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
-        )
-        rate = params.input_rate / read_document(SimulationStatistics, statistics).dt_ms
+        folder = run.path / run.directory_of(simulate.KIND.name, simulation)
+        statistics = read_document(SimulationStatistics, folder / ACCURACIES)
+        rate_hz = params.input_rate / statistics.dt_ms
     (samples,) = (file for file in record.inputs if file.path in SAMPLES)
     return Simulated(
         threshold=params.threshold,
         reset=params.reset,
         input=params.input,
-        input_rate_hz=rate,
+        input_rate_hz=rate_hz,
         pixel_scale=recorded_details(run, prepare.KIND).scale,
         samples_file=samples.path,
         samples_sha256=samples.sha256,
@@ -172,7 +187,11 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
 def load_mapping(
     run: RunDirectory, stamp: str, graph: Optional[str] = None
 ) -> "Mapping":
-    """Load a mapping of the run; raise `UsageError` or `UpstreamError` if it is missing, stale, or of another graph."""
+    """Load a mapping of the run onto a chip with a mesh.
+
+    Raise `UsageError` if it is missing, of another graph than `graph` (None: any), or
+    onto a chip with a core for each layer; raise `UpstreamError` if it is stale.
+    """
     from snnb.mapping.files import Mapping
 
     records = run.records_of(mapping_stage.KIND.name)
@@ -203,7 +222,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     """Return the neurons of a graph on the cores of an architecture of SANA-FE.
 
     The neurons that a mapping counts as active in every time step are updated in each,
-    whatever their potential.
+    whatever their potential. Raise `UsageError` if a core has too many neurons.
     """
     import yaml
 
@@ -212,14 +231,12 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     from snnb.mapping.cost import active_neurons
     from snnb.mapping.traffic import MappableNetwork
 
-    hardware, fullest = (
-        mapping.hardware,
-        int(mapping.per_core["neurons"].max(initial=0)),
-    )
-    if fullest > hardware.neurons_per_core:
+    hardware = mapping.hardware
+    most_neurons = int(mapping.per_core["neurons"].max(initial=0))
+    if most_neurons > hardware.neurons_per_core:
         raise UsageError(
-            f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, "
-            f"and {hardware.name} takes {hardware.neurons_per_core:,}; give a valid "
+            f"mapping {mapping.path.name} is invalid: a core has {most_neurons:,} "
+            f"neurons, and {hardware.name} takes {hardware.neurons_per_core:,}; give a valid "
             "mapping"
         )
     tile, core = address_of(mapping.place, hardware.mesh, hardware.tile or (1, 1))
@@ -233,20 +250,25 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
 
 
 def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
-    """Return the spikes per time step between the routers of a mapping."""
+    """Return the spikes per time step between the routers of a mapping.
+
+    Spikes between cores of one router are left out.
+    """
     import numpy as np
 
     from snnb.formats.request import MeshTraffic
 
-    hardware, elements = mapping.hardware, mapping.traffic.tocoo()
+    hardware = mapping.hardware
+    elements = mapping.traffic.tocoo()
     router = hardware.router_of(mapping.place)
     ends = np.hstack([router[elements.row], router[elements.col]])
-    away = (ends[:, :2] != ends[:, 2:]).any(axis=1)
-    pairs, pair = np.unique(ends[away], axis=0, return_inverse=True)
+    uses_links = (ends[:, :2] != ends[:, 2:]).any(axis=1)
+    pairs, pair = np.unique(ends[uses_links], axis=0, return_inverse=True)
+    spikes = np.bincount(pair.ravel(), elements.data[uses_links], len(pairs))
     return MeshTraffic(
         pairs[:, :2],
         pairs[:, 2:],
-        np.bincount(pair.ravel(), elements.data[away], len(pairs)) / graph.interval,
+        spikes / graph.interval,
         hardware.routers,
         None if mapping.cost.step is None else mapping.cost.step.step_ns,
         {"stamp": mapping.path.name, "hardware": hardware.name},
@@ -256,9 +278,10 @@ def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
 def chosen_graph(
     run: RunDirectory, graph: Optional[str], say: Say, command: str
 ) -> str:
-    """Return the stamp of the given graph, or of the current graph; print its name, and whether it is stale.
+    """Return the stamp of the given graph, or of the current graph, which may be made.
 
-    Messages begin with the name of the command.
+    Print its name, and whether it is stale; messages begin with the name of the
+    command. Raise `UsageError` or `UpstreamError` if there is no such graph.
     """
     stamp = graph if graph is not None else current_graph(run, say=say)
     if stamp is None:
@@ -267,16 +290,13 @@ def chosen_graph(
         )
     records = run.records_of("graph")
     require_result(run, "--graph", stamp, records)
-    remaining_stamps = [name for name in records if name != stamp]
-    say(
-        f"{command}: graph {stamp}"
-        + (", made of the weights only" if stamp == "weights" else "")
-        + (
-            f"; there are also {', '.join(remaining_stamps)}: choose with --graph"
-            if remaining_stamps and graph is None
-            else ""
-        )
-    )
+    message = f"{command}: graph {stamp}"
+    if stamp == "weights":
+        message += ", made of the weights only"
+    other_stamps = [name for name in records if name != stamp]
+    if other_stamps and graph is None:
+        message += f"; there are also {', '.join(other_stamps)}: choose with --graph"
+    say(message)
     directory = run.directory_of("graph", stamp)
     only = {stamp, simulation_of(run, stamp) or stamp}
     for state in state_of_stages(run, only):
@@ -286,35 +306,45 @@ def chosen_graph(
 
 
 def remove_partials(run: RunDirectory) -> None:
-    """Remove partial files of killed exports in the run, and restore the directories that they were replacing."""
-    if not (run.path / EXPORTS).is_symlink():
-        for place in (run.path / EXPORTS).glob("*"):
-            if place.is_dir() and not place.is_symlink() and os.access(place, os.W_OK):
-                remove_partial(place)
+    """Remove partial files of killed exports in the run.
+
+    Directories that they were replacing are restored.
+    """
+    folder = run.path / EXPORTS
+    if folder.is_symlink():
+        return
+    for place in folder.glob("*"):
+        if place.is_dir() and not place.is_symlink() and os.access(place, os.W_OK):
+            remove_partial(place)
 
 
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
-    """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
+    """Raise `UsageError` for a target in a run, or that is or contains `run`.
+
+    Targets in the folder of exports of a run are allowed, but not the folder of `run`.
+    """
     own_path = run.path.resolve()
-    place = (
-        target.parent.resolve() / target.name
-        if target.name not in ("", "..")
-        else target.resolve()
-    )
+    place = target.resolve()
+    if target.name not in ("", ".."):  # a link is replaced, not its target
+        place = target.parent.resolve() / target.name
     if place in (own_path, *own_path.parents, own_path / EXPORTS):
         raise UsageError(
             f"{target} is or contains the run {run.path}; give another path"
         )
     for directory in (place, *place.parents):
-        inside = place.parts[len(directory.parts) :]
-        if (directory == own_path or _is_run(directory)) and inside[:1] != (EXPORTS,):
+        parts_inside = place.parts[len(directory.parts) :]
+        is_run = directory == own_path or _is_run(directory)
+        if is_run and parts_inside[:1] != (EXPORTS,):
             raise UsageError(
                 f"{target} is inside the run {directory}; give another path"
             )
 
 
 def _is_run(directory: Path) -> bool:
-    """Whether a directory is a run directory: other programs have a manifest.yaml too."""
+    """Whether a directory is a run directory.
+
+    Other programs have a manifest.yaml too, without a schema version.
+    """
     if not (directory / manifest.NAME).is_file():
         return False
     with (directory / manifest.NAME).open("rb") as file:
@@ -322,56 +352,60 @@ def _is_run(directory: Path) -> bool:
 
 
 def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
-    """Return the recorded SHA-256 of a graph's file; None if the graph does not exist."""
+    """Return the recorded SHA-256 of a graph's file; None without the graph."""
     file = run.outputs().get(graph_file(run, stamp))
     return None if file is None else file.sha256
 
 
 def stale_exports(run: RunDirectory) -> List[str]:
-    """Return the paths of exports in the run whose graph has changed or does not exist any more."""
-    return [
-        path
-        for path, stamp, sha256 in _exports(run)
-        if sha256 != recorded_hash(run, stamp)
-    ]
+    """Return the paths of exports in the run whose graph is not what it was.
+
+    It has changed, or does not exist any more.
+    """
+    stale_paths: List[str] = []
+    for path, stamp, sha256 in _exports(run):
+        if sha256 != recorded_hash(run, stamp):
+            stale_paths.append(path)
+    return stale_paths
 
 
 def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
-    """Return the paths of exports in the run that were made of graphs in these directories."""
-    return [
-        path
-        for path, stamp, _ in _exports(run)
-        if run.directory_of("graph", stamp) in directories
-    ]
+    """Return the paths of exports in the run of the graphs in these directories."""
+    paths: List[str] = []
+    for path, stamp, _ in _exports(run):
+        if run.directory_of("graph", stamp) in directories:
+            paths.append(path)
+    return paths
 
 
-def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
-    """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
-    places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
-    if places[0].is_symlink() or not places[1:]:
+class _ExportOfRun(NamedTuple):
+    """An export in a run, as its description states it."""
+
+    path: str  # in the run
+    stamp: str  # of the graph
+    sha256: str  # of the graph's file
+
+
+def _exports(run: RunDirectory) -> List[_ExportOfRun]:
+    """Return the exports in the run that have a description, by path."""
+    folder = run.path / EXPORTS
+    folders_of_graphs = [place for place in folder.glob("*") if not place.is_symlink()]
+    if folder.is_symlink() or not folders_of_graphs:
         return []
     from snnb.formats.description import DESCRIPTION, description_path, find_description
 
-    exports = []
-    for path in sorted(
-        path
-        for place in places[1:]
-        if not place.is_symlink()
-        for path in place.glob("*")
-    ):
-        description = find_description(
-            path / DESCRIPTION if path.is_dir() else description_path(path)
-        )
-        if (
-            description is not None
-            and description.graph is not None
-            and not path.is_symlink()
-        ):
-            exports.append(
-                (
-                    path.relative_to(run.path).as_posix(),
-                    description.graph.stamp,
-                    description.graph.sha256,
-                )
-            )
+    paths: List[Path] = []
+    for place in folders_of_graphs:
+        paths += place.glob("*")
+    exports: List[_ExportOfRun] = []
+    for path in sorted(paths):
+        if path.is_symlink():
+            continue
+        file = path / DESCRIPTION if path.is_dir() else description_path(path)
+        description = find_description(file)
+        if description is None or description.graph is None:
+            continue
+        origin = description.graph
+        name = path.relative_to(run.path).as_posix()
+        exports.append(_ExportOfRun(name, origin.stamp, origin.sha256))
     return exports
