@@ -128,6 +128,16 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
             f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, "
             f"{hardware.name} {hardware.cores:,}; {PLACEMENT_FORM}"
         )
+    _refuse_wrong_positions(path, place, hardware)
+    _refuse_equal_positions(path, place, hardware)
+    return place.astype(np.int32)
+
+
+def _refuse_wrong_positions(path: Path, place: np.ndarray, hardware: Hardware) -> None:
+    """Raise `InputError` for the first position that takes no core.
+
+    `place`, int64, shape (lines, 2), has x and y of each line of the file.
+    """
     width, height = hardware.mesh
     is_outside = (place >= hardware.mesh).any(axis=1)
     if is_outside.any():
@@ -137,9 +147,11 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
             f"{path}: line {row + 1:,}: {x} {y} is not on the mesh of {hardware.name}, "
             f"where x is below {width} and y below {height}; {PLACEMENT_FORM}"
         )
-    position = place[:, 0] * height + place[:, 1]
-    lost = np.array(hardware.unavailable or (), np.int64).reshape(-1, 2)
-    is_unavailable = np.isin(position, lost[:, 0] * height + lost[:, 1])
+    unavailable = np.array(hardware.unavailable or (), np.int64).reshape(-1, 2)
+    is_unavailable = np.isin(
+        _number_positions(place, hardware),
+        _number_positions(unavailable, hardware),
+    )
     if is_unavailable.any():
         row = int(np.argmax(is_unavailable))
         x, y = place[row]
@@ -147,6 +159,11 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
             f"{path}: line {row + 1:,}: the core at {x} {y} of {hardware.name} is "
             "unavailable; choose another position"
         )
+
+
+def _refuse_equal_positions(path: Path, place: np.ndarray, hardware: Hardware) -> None:
+    """Raise `InputError` for two cores at one position of `place`."""
+    position = _number_positions(place, hardware)
     order = np.argsort(position, kind="stable")
     is_repeated = np.diff(position[order]) == 0
     if is_repeated.any():
@@ -156,7 +173,13 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
         x, y = place[core]
         fault = f"cores {core:,} and {next_core:,} are both at {x} {y}"
         raise InputError(f"{path}: {fault}; each core needs its own position")
-    return place.astype(np.int32)
+
+
+def _number_positions(place: np.ndarray, hardware: Hardware) -> np.ndarray:
+    """Return a number of each position on the mesh: int64, shape (positions,)."""
+    _, height = hardware.mesh
+    numbers: np.ndarray = place[:, 0] * height + place[:, 1]
+    return numbers
 
 
 def _find_addresses(
