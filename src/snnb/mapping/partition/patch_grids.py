@@ -8,7 +8,17 @@ channels take single rows, or all positions and few channels.
 """
 
 from itertools import product
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import numpy as np
 
@@ -84,6 +94,24 @@ class _PatchInput(NamedTuple):
     rows: Dict[int, AxisParts]
     columns: Dict[int, AxisParts]
 
+    @classmethod
+    def of(
+        cls,
+        connection: Connection,
+        spikes: Optional[np.ndarray],
+        divide: Callable[[Axis, int], AxisParts],
+        row_counts: Sequence[int],
+        column_counts: Sequence[int],
+    ) -> "_PatchInput":
+        """Return a connection whose axes are divided into each number of parts."""
+        axes = connection.geometry
+        return cls(
+            connection=connection,
+            spikes=spikes,
+            rows={count: divide(axes.rows, count) for count in row_counts},
+            columns={count: divide(axes.columns, count) for count in column_counts},
+        )
+
 
 class _PatchLoad(NamedTuple):
     """The largest contents of a patch, and the spikes that all patches receive."""
@@ -130,23 +158,17 @@ def list_grids(
     column_counts = _count_parts(columns, sides)
     inputs: List[_PatchInput] = []
     for connection in connections:
-        axes = connection.geometry
-        patch_input = _PatchInput(
-            connection=connection,
-            spikes=_position_spikes(network, connection, exact),
-            rows={n: divide_outputs(axes.rows, n) for n in row_counts},
-            columns={n: divide_outputs(axes.columns, n) for n in column_counts},
+        spikes = _position_spikes(network, connection, exact)
+        inputs.append(
+            _PatchInput.of(
+                connection, spikes, divide_outputs, row_counts, column_counts
+            )
         )
-        inputs.append(patch_input)
     if pooling is not None:
-        axes = pooling.geometry
-        patch_input = _PatchInput(
-            connection=pooling,
-            spikes=_position_spikes(network, pooling, exact),
-            rows={n: divide_pooling(axes.rows, n) for n in row_counts},
-            columns={n: divide_pooling(axes.columns, n) for n in column_counts},
+        spikes = _position_spikes(network, pooling, exact)
+        inputs.append(
+            _PatchInput.of(pooling, spikes, divide_pooling, row_counts, column_counts)
         )
-        inputs.append(patch_input)
     candidates: List[GridCandidate] = []
     for grid in product(row_counts, column_counts):
         load = _measure_patch(inputs, grid, pooling is not None)
