@@ -14,8 +14,8 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from snnb.chips.hardware import MEMORIES, CoreMemory, LayerHardware
-from snnb.mapping.layers.core_layer import CoreLayer
+from snnb.chips.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits
+from snnb.mapping.layers.core_layer import CoreLayer, Fault
 from snnb.mapping.layers.core_layer_faults import (
     find_largest,
     find_memory_fault,
@@ -68,30 +68,25 @@ def text_table(rows: Sequence[Sequence[str]]) -> List[str]:
 
 def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
     """Assign a core to each layer of a network."""
-    limits = hardware.layer
     unavailable = hardware.unavailable or ()
     cores = {
         number: core
         for number, core in enumerate(hardware.cores)
         if number not in unavailable
     }
-    pooling_sides = fold_poolings(network, limits)
+    pooling_sides = fold_poolings(network, hardware.layer)
     formed_layers = [
-        form_layer(network, pooling_sides, population, limits)
+        form_layer(network, pooling_sides, population, hardware.layer)
         for population in network.populations
         if population.name not in pooling_sides
     ]
-    targets = _list_targets(formed_layers)
-    input_targets = targets.get(network.input.name, [])
     layers: List[CoreLayer] = []
     fits: List[List[int]] = []
-    for layer in formed_layers:
-        faults = [*layer.faults]
-        layer_targets = targets.get(layer.name, [])
-        faults += find_target_faults("", layer_targets, limits.targets)
-        if not layers:
-            source = "an input with "
-            faults += find_target_faults(source, input_targets, limits.targets)
+    target_faults = _list_target_faults(
+        formed_layers, network.input.name, hardware.layer
+    )
+    for layer, faults_of_targets in zip(formed_layers, target_faults):
+        faults = [*layer.faults, *faults_of_targets]
         core_numbers = _list_fitting_cores(layer, cores)
         if not core_numbers:
             faults.append(find_memory_fault(layer, tuple(cores.values())))
@@ -108,6 +103,27 @@ def assign_layers(network: Network, hardware: LayerHardware) -> LayerAssignment:
         folded=pooling_sides,
         reason=f"{hardware.name}: {'; '.join(reasons)}" if reasons else None,
     )
+
+
+def _list_target_faults(
+    layers: Sequence[CoreLayer],
+    input_name: str,
+    limits: LayerLimits,
+) -> List[List[Fault]]:
+    """Return the faults of each layer that are about the layers that read it.
+
+    Those of the input are among the faults of the first layer.
+    """
+    targets = _list_targets(layers)
+    layer_faults: List[List[Fault]] = []
+    for layer in layers:
+        layer_targets = targets.get(layer.name, [])
+        layer_faults.append([*find_target_faults("", layer_targets, limits.targets)])
+    if layers:
+        input_targets = targets.get(input_name, [])
+        source = "an input with "
+        layer_faults[0] += find_target_faults(source, input_targets, limits.targets)
+    return layer_faults
 
 
 def _list_targets(layers: Sequence[CoreLayer]) -> Dict[str, List[str]]:
