@@ -279,6 +279,16 @@ def replaced(name, values, population=None):
     return edit
 
 
+def with_datasets(datasets):
+    """Add datasets, by name, to the open file of a circuit."""
+
+    def edit(file):
+        for name, values in datasets.items():
+            file[name] = values
+
+    return edit
+
+
 BAD = {
     "no nodes": (
         replaced("nodes", None),
@@ -305,14 +315,70 @@ BAD = {
         "edges a: 2 sources and 3 targets",
     ),
     "column": (replaced("edges/a/target_node_id", None), "damaged"),
+    "group of each edge": (
+        replaced("edges/a/edge_group_id", [0, 1]),
+        "edges a: 3 sources and 2 of edge_group_id",
+    ),
+    "index of each edge": (
+        replaced("edges/a/edge_group_index", [1, 0]),
+        "edges a: 3 sources and 2 of edge_group_index",
+    ),
+    "type of each edge": (
+        replaced("edges/a/edge_type_id", [1, 2]),
+        "edges a: 3 sources and 2 of edge_type_id",
+    ),
     "index": (
         replaced("edges/a/edge_group_index", [9, 0, 0]),
         "edge_group_index 9 of /edges/a/0/syn_weight, which has 2",
+    ),
+    "negative index": (
+        replaced("edges/a/edge_group_index", [-1, 0, 0]),
+        "edge_group_index -1 of /edges/a/0/syn_weight, which has 2",
     ),
     "infinite": (replaced("edges/a/0/syn_weight", [np.inf, 1]), "has the weight inf"),
     "node ids": (
         replaced("nodes/cells/node_id", [0, 1, 3]),
         "nodes cells: node_id is not 0 to 2, each once",
+    ),
+    "node id for each": (
+        replaced("nodes/cells/node_id", [0, 1]),
+        "nodes cells: node_id is not 0 to 2, each once",
+    ),
+    "node index": (
+        with_datasets(
+            {
+                "nodes/cells/node_group_index": [0, 1, 3],
+                "nodes/cells/0/spike_count": [5, 6, 7],
+            }
+        ),
+        "nodes cells: node_group_index is not 0 to 2",
+    ),
+    "negative node index": (
+        with_datasets(
+            {
+                "nodes/cells/node_group_index": [0, 1, -1],
+                "nodes/cells/0/spike_count": [5, 6, 7],
+            }
+        ),
+        "nodes cells: node_group_index is not 0 to 2",
+    ),
+    "node index for each": (
+        with_datasets(
+            {
+                "nodes/cells/node_group_index": [0, 1],
+                "nodes/cells/0/spike_count": [5, 6, 7],
+            }
+        ),
+        "nodes cells: node_group_index is not 0 to 2",
+    ),
+    "model in the library": (
+        with_datasets(
+            {
+                "nodes/cells/0/model_type": [0, 0, 1],
+                "nodes/cells/0/@library/model_type": np.array([b"point"]),
+            }
+        ),
+        "model_type 1 of @library/model_type, which has 1 values",
     ),
     "virtual": (
         replaced("nodes/cells/node_type_id", [7, 8, 7]),

@@ -179,14 +179,18 @@ def _values_by_type(by_type: Mapping[int, float], type_ids: np.ndarray) -> np.nd
 
 
 def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
-    """Read the values of a dataset at indices, which mostly ascend without gaps."""
+    """Read the values of a dataset at indices, which mostly ascend without gaps.
+
+    Raise `ValueError` for an index that it does not have.
+    """
     if not index.size:
         return np.empty(0, np.float32)
     lowest = int(index.min())
     highest = int(index.max())
-    if highest >= column.size:
+    if lowest < 0 or highest >= column.size:
+        wrong_index = lowest if lowest < 0 else highest
         raise ValueError(
-            f"edge_group_index {highest} of {column.name}, which has {column.size} "
+            f"edge_group_index {wrong_index} of {column.name}, which has {column.size} "
             "values"
         )
     values = read_rows(column, lowest, highest + 1)
@@ -498,9 +502,7 @@ def _read_nodes(
             f"nodes {name} are both virtual and not virtual; put them into separate "
             "populations",
         )
-    rows = order
-    if "node_group_index" in group:
-        rows = whole(group["node_group_index"])[order]
+    rows = _row_in_group(path, name, group)[order]
     # Names of nodes of other programs need not differ.
     columns = _node_columns(attributes, rows, has_names=bool(originals))
     population = _listed_population(name, columns, size, originals)
@@ -537,12 +539,26 @@ def _row_of_each_node(path: Path, name: str, group: h5py.Group) -> np.ndarray:
         return np.arange(size)
     node_ids = whole(group["node_id"])
     order = np.argsort(node_ids, kind="stable")
-    if (node_ids[order] != np.arange(size)).any():
+    if not np.array_equal(node_ids[order], np.arange(size)):
         raise DamagedError(
             path,
             f"nodes {name}: node_id is not 0 to {size - 1:,}, each once",
         )
     return order
+
+
+def _row_in_group(path: Path, name: str, group: h5py.Group) -> np.ndarray:
+    """Return the row of each node of the file in its group of attributes: (nodes,)."""
+    size = group["node_type_id"].size
+    if "node_group_index" not in group:
+        return np.arange(size)
+    rows = whole(group["node_group_index"])
+    if rows.shape != (size,) or ((rows < 0) | (rows >= size)).any():
+        raise DamagedError(
+            path,
+            f"nodes {name}: node_group_index is not 0 to {size - 1:,} for each node",
+        )
+    return rows
 
 
 def _model_types(
@@ -556,7 +572,15 @@ def _model_types(
         return {types.get(number, {}).get("model_type") for number in used}
     values = whole(attributes["model_type"])
     if "@library/model_type" in attributes:  # values are numbers of these texts
-        values = whole(attributes["@library/model_type"])[np.unique(values)]
+        texts = whole(attributes["@library/model_type"])
+        numbers = np.unique(values)
+        wrong_numbers = numbers[(numbers < 0) | (numbers >= texts.size)]
+        if wrong_numbers.size:
+            raise ValueError(
+                f"model_type {wrong_numbers[0]} of @library/model_type, which has "
+                f"{texts.size} values"
+            )
+        values = texts[numbers]
     return set(map(text_of, values.tolist()))
 
 
@@ -641,6 +665,12 @@ def _read_edge_population(
             path,
             f"edges {name}: {size:,} sources and {target.size:,} targets",
         )
+    for column in ("edge_type_id", "edge_group_id", "edge_group_index"):
+        if column in group and group[column].shape != source.shape:
+            raise DamagedError(
+                path,
+                f"edges {name}: {size:,} sources and {group[column].size:,} of {column}",
+            )
     type_values = {}
     for key in WEIGHTS:
         texts = {number: row[key] for number, row in types.items() if key in row}
