@@ -20,6 +20,7 @@ from snnb.core.errors import DamagedError
 from snnb.core.quantities import number, rows, units, view
 from snnb.io.text import Document, read_document
 from snnb.mapping.layers.assignment import LayerAssignment, text_table
+from snnb.mapping.layers.core_layer import CoreLayer
 from snnb.mapping.quantities import CORE_EVENTS_PEAK, LayerCores, LayerTraffic
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.spike_times import read_spike_times
@@ -83,18 +84,13 @@ class LayerCost(Document):
     cores: LayerCores
     traffic: LayerTraffic
     layers: List[LayerOnCore]
-    folded: Dict[
-        str,
-        int,
-    ]  # poolings without neurons on the chip, and the sides of their windows
+    # Poolings without neurons on the chip, and the sides of their windows
+    folded: Dict[str, int]
     busiest_core: Optional[BusiestCore] = None  # None: no spike times were recorded
-    units: Dict[str, str] = Field(
-        default_factory=dict,
-    )  # of the quantities that have a value
-    sha256: Optional[str] = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{64}$",
-    )  # of all other fields
+    # Of the quantities that have a value
+    units: Dict[str, str] = Field(default_factory=dict)
+    # Of all other fields
+    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @classmethod
     def of(
@@ -111,45 +107,39 @@ class LayerCost(Document):
     ) -> "LayerCost":
         """Compute the cost of a network that fits.
 
-        Parameters ---------- counts : spikes of each neuron per sample, float64, by
-        name of each population and of a spiking input spike_times : spike_times.npz of
-        the simulation
+        Parameters
+        ----------
+        counts : mapping of str to np.ndarray
+            Spikes of each neuron per sample, float64, by the name of each population
+            and of a spiking input.
+        spike_times : Path, optional
+            spike_times.npz of the simulation.
         """
         core = _cores_by_layer(assignment)
-        operations = synaptic_operations(network, assignment.folded, counts)
-        outside = network.input.name
         readers: List[_Reader] = []
         for layer in assignment.layers:
             for term in layer.terms:
                 readers.append(_Reader(term.source, core[layer.name]))
+        operations = synaptic_operations(network, assignment.folded, counts)
         layers: List[LayerOnCore] = []
         for layer, fits in zip(assignment.layers, assignment.fits):
-            layer_core = core[layer.name]
-            spikes_in = 0.0
-            sources: List[LayerSource] = []
-            for term in layer.terms:
-                sources.append(LayerSource(name=term.source, pooling=term.pooling))
-                if core.get(term.source) != layer_core and term.source in counts:
-                    spikes_in += counts[term.source].sum()
-            n_readers = 0  # on other cores
-            for reader in readers:
-                n_readers += reader.source == layer.name and reader.core != layer_core
-            spikes_out = 0.0
-            if layer.name in counts:
-                spikes_out = float(n_readers * counts[layer.name].sum())
             layer_on_core = LayerOnCore(
                 name=layer.name,
-                core=layer_core,
+                core=core[layer.name],
                 fits=list(fits),
                 kernel=layer.kernel,
                 neurons=layer.neurons,
                 biases=layer.biases,
-                sources=sources,
-                spikes_in=float(spikes_in),
-                spikes_out=spikes_out,
+                sources=[
+                    LayerSource(name=term.source, pooling=term.pooling)
+                    for term in layer.terms
+                ],
+                spikes_in=_count_spikes_in(layer, core, counts),
+                spikes_out=_count_spikes_out(layer, core, readers, counts),
                 synaptic_operations=operations[layer.name],
             )
             layers.append(layer_on_core)
+        outside = network.input.name
         outside_spikes = 0.0
         if outside in counts:
             n_readers = sum(reader.source == outside for reader in readers)
@@ -324,3 +314,38 @@ def _find_busiest_core(
         step=int(peak_step) % steps,
         mean=float(events.max(axis=0).mean()),
     )
+
+
+def _count_spikes_in(
+    layer: CoreLayer,
+    core: Mapping[str, int],
+    counts: Mapping[str, np.ndarray],
+) -> float:
+    """Count the spikes per sample that the core of a layer receives from others.
+
+    Spikes of a spiking input are included. `core` is that of each layer by name; for
+    `counts` see `LayerCost.of`.
+    """
+    spikes = 0.0
+    for term in layer.terms:
+        if core.get(term.source) != core[layer.name] and term.source in counts:
+            spikes += counts[term.source].sum()
+    return float(spikes)
+
+
+def _count_spikes_out(
+    layer: CoreLayer,
+    core: Mapping[str, int],
+    readers: Sequence[_Reader],
+    counts: Mapping[str, np.ndarray],
+) -> float:
+    """Count the spikes per sample that the core of a layer sends to others.
+
+    A spike counts once for each of the `readers` of the layer on another core.
+    """
+    if layer.name not in counts:
+        return 0.0
+    n_readers = 0
+    for reader in readers:
+        n_readers += reader.source == layer.name and reader.core != core[layer.name]
+    return float(n_readers * counts[layer.name].sum())
