@@ -11,7 +11,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -158,13 +158,7 @@ def partitions(
             improved_partition.astype(mtkahypar_process.BLOCK).tofile(
                 folder / mtkahypar_process.INITIAL_PARTITION,
             )
-        is_small = graph.node_weight.size <= settings.max_nodes_of_quality
-        preset = "quality" if is_small else f"{settings.contraction_limit_of_large}"
-        job_texts = []
-        for blocks, seed in jobs:
-            has_many_blocks = blocks > settings.max_blocks_of_quality
-            job_preset = "large_k" if has_many_blocks else preset
-            job_texts.append(f"{blocks},{seed},{job_preset}")
+        job_texts = _list_job_texts(graph, jobs, settings)
         process = stack.enter_context(_start_process(folder, graph.capacity, job_texts))
         stack.callback(process.kill)
         assert process.stdout is not None
@@ -185,6 +179,25 @@ def partitions(
                     "Mt-KaHyPar ended without a partition into "
                     f"{blocks:,} cores {reason}",
                 )
+
+
+def _list_job_texts(
+    graph: Hypergraph,
+    jobs: Sequence[PartitionJob],
+    settings: SearchSettings,
+) -> List[str]:
+    """Return the jobs as arguments of the process: number of blocks, seed and preset.
+
+    A preset that is a number is the limit of contraction for a large hypergraph.
+    """
+    is_small = graph.node_weight.size <= settings.max_nodes_of_quality
+    preset = "quality" if is_small else f"{settings.contraction_limit_of_large}"
+    texts: List[str] = []
+    for blocks, seed in jobs:
+        has_many_blocks = blocks > settings.max_blocks_of_quality
+        job_preset = "large_k" if has_many_blocks else preset
+        texts.append(f"{blocks},{seed},{job_preset}")
+    return texts
 
 
 def _failure_reason(folder: Path, job_number: int, exit_code: int) -> str:
