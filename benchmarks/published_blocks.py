@@ -39,6 +39,7 @@ END = "<!-- end of blocks -->"
 BLOCKS = {
     "stem": "padded max pooling (stem of ResNet)",
     "residual": "residual (ResNet)",
+    "aggregated": "aggregated residual, with groups (ResNeXt)",
     "preactivation": "pre-activation (ResNetV2)",
     "inception": "inception, with a padded pooling branch (GoogLeNet)",
     "dense": "dense (DenseNet)",
@@ -48,6 +49,7 @@ BLOCKS = {
     "dilation": "dilated convolutions",
     "asymmetric": "asymmetric kernels (Inception V3)",
     "global_max": "global max pooling",
+    "hourglass": "transposed convolutions (DeconvNet)",
 }
 PARSED_STEPS = 256
 CALIBRATED_STEPS = 16

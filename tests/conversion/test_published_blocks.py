@@ -6,9 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnb.conversion.convert import convert
 from snnb.datasets import digits
+from snnb.forward.analogue import Analogue
 from snnb.model_files.keras import keras
+from snnb.model_files.read_model import read_model
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
+from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import trained_network
+from tests.model_files.test_onnx_operators import onnxruntime_outputs
+from tests.simulation.alike import run_engine
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "published_blocks.py"
 spec = importlib.util.spec_from_file_location("published_blocks", str(FILE))
@@ -93,3 +101,51 @@ def test_padding_before_max_pooling_in_keras(pictures):
     assert trained > 97
     lost = published_blocks.points_lost(trained_network(model), trained, pictures)
     assert max(lost.values()) <= 1, lost
+
+
+AUTOENCODER = published_blocks.NETWORKS.parent / "autoencoders" / "autoencoder.onnx"
+# Mean squared error of the reconstruction beside that of the trained network
+ERRORS_ADDED = {"as parsed": 0.0002, "separated": 0.004, "free": 0.01, "8 bits": 0.004}
+
+
+@pytest.mark.parametrize("conversion", ERRORS_ADDED)
+def test_an_autoencoder_with_transposed_convolutions(conversion, pictures):
+    x = pictures.x_test
+    trained = read_model(AUTOENCODER, len)
+    one_picture = x[:, np.newaxis].transpose(0, 1, 4, 2, 3)
+    expected = np.concatenate(
+        [onnxruntime_outputs(AUTOENCODER, picture) for picture in one_picture]
+    )
+    outputs = Analogue(trained).outputs(x)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    error = np.square(expected - x.reshape(len(x), -1)).mean()
+    assert error < 0.011
+    converted = convert(
+        trained,
+        x_norm=pictures.x_norm,
+        settings=published_blocks.CONVERSIONS[conversion],
+        pixel_scale=digits.SPEC.scale,
+    )
+    network = converted.spiking or converted.parsed
+    kinds = [population.kind for population in network.populations]
+    assert kinds == ["Conv2D"] * 3 + ["Conv2DTranspose"] * 3
+    steps = network.steps or published_blocks.PARSED_STEPS
+    name = network.output.name
+    if network.steps is None:
+        scale = converted.scale_factors[name]
+    else:
+        scale = np.array(converted.calibration[name].scale_factors)
+    settings = SimulationSettings(
+        samples=len(x),
+        duration=steps,
+        initial_potential=0.5 if network.steps is None else 0.0,
+    )
+    engine = SeparatedEngine if network.windowed else EventEngine
+    if network.weight_bits is not None:
+        x = np.rint(x * np.float32(network.pixel))
+    counts = run_engine(engine, network, settings, x).counts[name]
+    found = counts.reshape(len(x), 8, 8) / steps * scale
+    spiking_error = np.square(
+        found.reshape(len(x), -1) - pictures.x_test.reshape(len(x), -1)
+    ).mean()
+    assert spiking_error < error + ERRORS_ADDED[conversion]

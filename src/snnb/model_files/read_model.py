@@ -13,7 +13,7 @@ from snnb.model_files.fold_pixels import fold_pixels
 from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
-from snnb.network.layers import Activation, ReLU
+from snnb.network.layers import Activation, Flatten, ReLU, Reshape
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 # Of an output of a layer in memory: the value, and that of the next layer
@@ -54,8 +54,11 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
         require_memory(VALUE_BYTES * size, f"{path}: {subject}")
     # Of a classifier that ends in logits, a vector without an activation
     output = network.output
-    activation = getattr(output.layer, "activation", "linear")
-    is_linear = activation == "linear" and not isinstance(output.layer, ReLU)
+    computing_layer = output
+    while isinstance(computing_layer.layer, (Flatten, Reshape)):
+        computing_layer = network.by_name()[computing_layer.inputs[0]]
+    activation = getattr(computing_layer.layer, "activation", "linear")
+    is_linear = activation == "linear" and not isinstance(computing_layer.layer, ReLU)
     if is_linear and len(output.shape) == 1:
         warn(
             f"the model ends in logits (layer {output.name}); a softmax is appended",
