@@ -7,7 +7,6 @@ Tolerance 1e-5: values are of the order of 1, sums of at most 60 products that f
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.model_files.keras import NEWER, keras
 from snnb.model_files.keras_files import write_keras_h5
@@ -15,6 +14,7 @@ from snnb.model_files.read_model import read_trained
 from snnb.network.layers import KERAS_KINDS
 from snnb.training.keras_model import trained_network, write_model
 from tests.conversion.conftest import set_random_weights
+from tests.network.convolutions import convolution_matrix
 
 L = keras.layers
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
@@ -30,6 +30,12 @@ def convolutions():
             {"kernel_size": 4, "use_bias": False},
         ):
             yield L.Conv2D(4, padding=padding, activation="relu", **settings)
+        for settings in (
+            {"kernel_size": (3, 2), "strides": (2, 3)},
+            {"kernel_size": (3, 5), "strides": 2, "output_padding": 1},
+            {"kernel_size": 4, "use_bias": False},
+        ):
+            yield L.Conv2DTranspose(4, padding=padding, activation="relu", **settings)
         # TensorFlow's depthwise convolutions on the CPU have equal strides only.
         for settings in (
             {"strides": 2},
@@ -167,12 +173,14 @@ def test_a_layer_computes_what_keras_does(name, tmp_path):
 
 
 @pytest.mark.skipif(not NEWER, reason="TensorFlow 2.2 has no groups")
-def test_groups_are_refused_by_name():
+def test_groups_are_those_of_keras():
     model = keras.Sequential(
-        [L.Conv2D(6, 1, groups=3, input_shape=SHAPE, name="grouped"), L.Flatten()]
+        [L.Conv2D(6, 2, groups=3, input_shape=SHAPE, name="grouped"), L.Flatten()]
     )
-    with pytest.raises(
-        InputError,
-        match=r"layer grouped \(Conv2D\): groups 3: grouped convolutions cannot be",
-    ):
-        trained_network(model)
+    set_random_weights(model, np.random.default_rng(0))
+    kernel, bias = model.layers[0].get_weights()
+    matrix, _ = convolution_matrix(kernel, SHAPE, groups=3, same=False)
+    x = np.random.default_rng(1).normal(0, 1, (5, *SHAPE)).astype(np.float32)
+    expected = x.reshape(5, -1) @ matrix + np.resize(bias, matrix.shape[1])
+    found = Analogue(trained_network(model)).outputs(x)
+    np.testing.assert_allclose(found, expected, **TOLERANCE)

@@ -13,6 +13,7 @@ from snnb.core.machine import Memory
 from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.onnx_model import read_onnx
 from snnb.model_files.onnx_operators import OPERATORS
+from snnb.model_files.read_model import read_trained
 from tests.model_files.conftest import outputs, refused
 
 RANDOM = np.random.default_rng(5)
@@ -74,7 +75,7 @@ def compare(path, shape):
         found = found[:, :, None, None]
     assert expected.std() > 1e-3
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-4)
 
 
 def ints(*values):
@@ -292,6 +293,16 @@ def test_keras_computes_the_same_of_the_network_in_its_own_format(tmp_path, name
         x
     )
     np.testing.assert_allclose(outputs(network, x), expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*NOT_KERAS, "grouped"])
+def test_layers_that_keras_does_not_load_are_read_again(tmp_path, name):
+    nodes, constants = MODELS[name]
+    network = read_onnx(written(tmp_path / "net.onnx", nodes, **constants), len)
+    write_keras_h5(network, tmp_path / "net.h5", "net")
+    x = RANDOM.uniform(-1, 1, (3, 9, 8, 3)).astype(np.float32)
+    found = outputs(read_trained(tmp_path / "net.h5"), x)
+    np.testing.assert_array_equal(found, outputs(network, x))
 
 
 def test_a_model_with_channels_last_moves_them_itself(tmp_path):

@@ -820,9 +820,8 @@ def _drop_settings(config: KerasObject, kind: str) -> None:
     Raise `NotReadError` if one of them changes the output.
     """
     settings = set(config) - set(KERAS_KINDS[kind].model_fields)
-    if kind == "Conv2DTranspose" and "cropping" in config:
-        settings.add("cropping")  # of snnb, not of Keras
-    if "groups" in config and kind != "Conv2D":
+    # Keras has neither groups nor `cropping` of a Conv2DTranspose; snnb writes them
+    if "groups" in config and kind not in ("Conv2D", "Conv2DTranspose"):
         settings.add("groups")
     for key in sorted(settings):
         value = config.pop(key)
