@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
@@ -89,8 +90,7 @@ def assert_same_outputs(network, path, x, times=1.0):
     assert expected.std() > 1e-3
     found = Analogue(network).outputs(x) * times
     # `read_model` makes logits probabilities
-    powers = np.exp(expected - expected.max(axis=1, keepdims=True))
-    expected = powers / powers.sum(axis=1, keepdims=True)
+    expected = softmax(expected, axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -303,3 +303,16 @@ def test_integers_of_all_engines_and_the_graph_are_the_same(
             found = counts[name].reshape(SAMPLES, -1)
             assert found.any()
             np.testing.assert_array_equal(found, numbers, err_msg=name)
+
+
+def test_preprocessing_is_folded_into_groups(tmp_path):
+    builder = Builder(np.random.default_rng(5))
+    builder.convolve(6, 2, 3)
+    path = builder.classify(tmp_path / "net.onnx")
+    mean = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    pixels = "mean=0.1,0.2,0.3,0.4,std=0.5"
+    network = read_model(path, len, pixels)
+    x = pictures()
+    logits = onnxruntime_outputs(path, ((x - mean) / 0.5).transpose(0, 3, 1, 2))
+    expected = softmax(logits, axis=1)
+    np.testing.assert_allclose(Analogue(network).outputs(x), expected, atol=1e-5)

@@ -9,8 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snnb.core.compiled import compiled
 from snnb.simulation.engines.engine import INPUT, Streams
+from snnb.simulation.engines.event import compiled_loops
 from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.event.loop_arrays import (
+    WORD_SIZE,
+    InputEntries,
+    round_up,
+    zeros,
+)
+from snnb.simulation.engines.event.projection_tables import make_input_table
 from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
@@ -109,3 +118,30 @@ def test_sums_have_the_bits_of_the_stated_order(name):
     for population, expected in counts.items():
         found = result.counts[population].reshape(SAMPLES, -1)
         np.testing.assert_array_equal(found, expected, err_msg=population)
+
+
+@compiled
+def _add_input(currents, stride, entries):
+    compiled_loops.add_entries(currents, stride, entries, entries.step_start[0])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_input_that_changes_is_weighed_by_the_matrix(name):
+    network, matrices = NETWORKS[name]()
+    population = network.populations[0]
+    matrix, _ = matrices[population.name]
+    random = np.random.default_rng(4)
+    table = make_input_table(population.only, np.float32)
+    values = random.integers(-8, 9, (2, len(matrix))).astype(np.float32)
+    entries = InputEntries(
+        step_start=np.array([[0, len(matrix), 2 * len(matrix)]]),
+        neuron=np.tile(np.arange(len(matrix), dtype=np.int32), 2),
+        value=values.ravel(),
+        runs=table.runs,
+        arrivals=table.arrivals,
+    )
+    stride = round_up(population.size)
+    currents = zeros((2 * stride + WORD_SIZE,), np.float32)
+    _add_input(currents, stride, entries)
+    found = currents[: 2 * stride].reshape(2, stride)[:, : population.size]
+    np.testing.assert_array_equal(found, values @ matrix)
