@@ -1,17 +1,16 @@
 """Accuracy and cost of converted networks: measure them, and write the tables of docs/results.md and docs/models.md.
 
-    python benchmarks/results.py RUN … --pictures {original,JPEG,fruits,cats,MNIST} [--test RUN]
-        [--trained TEXT]
-        [--methods calibrated,free,free8,V0=0,V0=0.5,8bits,4bits] [--samples N]
+    python benchmarks/results.py RUN … --pictures {original,JPEG,fruits,cats,MNIST} [--test RUN] [--trained TEXT]
+        [--methods calibrated,free,free8,V0=0,V0=0.5,8bits,4bits] [--steps 16,32,…] [--samples N]
     python benchmarks/results.py [--check]
 
 RUN is a run directory with a trained network, which is parsed if it is not yet. Its test pictures are simulated, or
 those of the run --test; --pictures is their name in the tables. --trained says how the network was trained if `snnb
-train` did not train it. `calibrated` has separated firing, `free` free firing; `free8` is calibrated for 8 steps with
-free firing, and runs longer. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file
-are not measured again. Of a mapped run, docs/courses.csv records command, time and memory of its stages. Without RUN,
-only the pages and figures are written; with --check, the pages are compared with the records instead, and nothing is
-computed.
+train` did not train it. --steps leaves out rows with other numbers of time steps. `calibrated` has separated firing,
+`free` free firing; `free8` is calibrated for 8 steps with free firing, and runs longer. Each row is appended to
+docs/results.csv as soon as it is measured, and rows in that file are not measured again. Of a mapped run,
+docs/courses.csv records command, time and memory of its stages. Without RUN, only the pages and figures are written;
+with --check, the pages are compared with the records instead, and nothing is computed.
 """
 
 import argparse
@@ -149,6 +148,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, metavar="RUN")
     parser.add_argument("--trained", metavar="TEXT")
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--steps", type=lambda text: list(map(int, text.split(","))))
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
@@ -325,6 +325,8 @@ def measured(
     )
     for method in options.methods.split(","):
         for steps in STEPS[method]:
+            if options.steps and steps not in options.steps:
+                continue
             if (run.model, options.pictures, len(x), method, steps) in known:
                 continue
             began, network = time.process_time(), trained
