@@ -219,6 +219,8 @@ class Hardware(Description):
     axons_out_per_core: Optional[Limit] = None
     synapses_per_core: Optional[Limit] = None  # None: not limited
     synapse_memory: Optional[SynapseMemory] = None
+    # Chip that the energies and times are of, if it is another one
+    figures_of: Optional[Text] = None
     energy_pj: EventFigures
     latency_ns: Optional[RouteFigures] = None  # or `time_ns`
     time_ns: Optional[TimesNs] = None
@@ -306,6 +308,15 @@ class Hardware(Description):
     def cores(self) -> int:
         """Number of cores of the mesh that are available."""
         return self.mesh[0] * self.mesh[1] - len(self.unavailable or ())
+
+    @property
+    def figures_text(self) -> Optional[str]:
+        """Sentence about the figures of another chip; None if they are its own."""
+        if self.figures_of is None:
+            return None
+        has_times = self.time_ns is not None or self.latency_ns is not None
+        figures = "energies and times" if has_times else "energies"
+        return f"{self.name}: {figures} of {self.figures_of}"
 
     @property
     def cores_text(self) -> str:

@@ -120,6 +120,7 @@ def hardware(
         "one core per mesh node; limits per core; out: pairs of neuron and target "
         "core;",
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
+        *(chip.figures_text for chip in chips if chip.figures_text is not None),
         *_layer_chip_lines(layer_chips),
     ]
     document: List[Union[HardwareRow, LayerHardware]] = [*chips, *layer_chips]
