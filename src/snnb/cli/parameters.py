@@ -77,7 +77,7 @@ def _dataset_names() -> Iterable[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx, .nir, .net.",
+        help="Of `snnb models`, FILE.py:FUNCTION, .h5, .keras, .onnx, .nir, .net.",
         autocompletion=complete_from(_model_names),
     ),
 ]
