@@ -149,7 +149,9 @@ def main() -> None:
         partition = Path(scratch) / "partition.txt"
         np.savetxt(str(partition), divide_layers(sizes, list(INTEL_CORES)), fmt="%d")
         costs = {
-            "Intel's layers": read_cost(run.map(hardware="loihi2", partition=partition)),
+            "Intel's layers": read_cost(
+                run.map(hardware="loihi2", partition=partition)
+            ),
             "`auto`": read_cost(run.map(hardware="loihi2", method="auto")),
         }
         neurons = sum(sizes)
@@ -162,7 +164,9 @@ def main() -> None:
     step_ms = 1e3 * seconds_per_step(options.folder)
     ratio = LAVA_SECONDS / LAVA_STEPS / step_ms * 1e3
     print("\n".join(lines))
-    print(f"simulation: {step_ms:.1f} ms of processor time a step, Lava's / {ratio:,.0f}")
+    print(
+        f"simulation: {step_ms:.1f} ms of processor time a step, Lava's / {ratio:,.0f}"
+    )
     if options.page:
         page = PAGE.read_text(encoding="utf-8")
         head, rest = page.split(BEGIN)

@@ -77,7 +77,7 @@ def _dataset_names() -> Iterable[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Of `snnb models`, FILE.py:FUNCTION, .h5, .keras, .onnx, .nir, .net.",
+        help="`snnb models`, FILE.py:FUNCTION, .h5, .keras, .onnx, .nir, .net.",
         autocompletion=complete_from(_model_names),
     ),
 ]
