@@ -3,8 +3,8 @@
     python benchmarks/pilotnet.py FOLDER [--page]
 
 FOLDER has `pilotnet_lif.net` of lava-dl and `pilotnet_lif.npz`, of which `x` are the biases that Lava makes of a
-picture, int16 (3, 66, 200). The network is simulated for the 16 steps of a picture, and mapped twice: with Intel's numbers of
-cores of each layer, and with `auto`. With --page, the table is written into docs/mapping.md.
+picture, int16 (3, 66, 200). The network is simulated for the 16 steps of a picture, and mapped twice: with Intel's
+numbers of cores of each layer, and with `auto`. With --page, the table is written into docs/mapping.md.
 
 The measurement is that of lava-dl at d825ac5 (tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb): one Loihi 2, 16
 steps a picture, 74 cores, 408.9 pictures a second, 0.447 W dynamic.

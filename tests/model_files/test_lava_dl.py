@@ -184,5 +184,5 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path):
 def test_another_file_is_refused(tmp_path):
     path = tmp_path / "graph.net"
     path.write_text("*Vertices 3\n")
-    with pytest.raises((InputError, DamagedError), match="graph.net"):
+    with pytest.raises((InputError, DamagedError), match=r"graph\.net"):
         read_lava_dl(path)
