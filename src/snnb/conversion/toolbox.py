@@ -23,7 +23,7 @@ from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue
 from snnb.io.text import load_json
 from snnb.model_files.keras import keras
 from snnb.model_files.keras_files import write_keras_h5
-from snnb.network.layers import Conv2D, Conv2DTranspose, ReLU
+from snnb.network.layers import Conv2D, Conv2DTranspose, Pooling2D, ReLU
 from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
@@ -55,6 +55,10 @@ def convert_with_toolbox(
         if isinstance(layer.layer, ReLU) and layer.layer.max_value is not None:
             setting = f"max_value {layer.layer.max_value}"
             fault = "the toolbox ignores it: use --parser own"
+            raise InputError(f"{layer.label}: {setting}: {fault}")
+        if isinstance(layer.layer, Pooling2D) and not layer.layer.has_keras_padding:
+            setting = f"padding {layer.layer.padding}"
+            fault = "Keras averages with valid and same only: use --parser own"
             raise InputError(f"{layer.label}: {setting}: {fault}")
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     for layer in trained_network.layers:

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from snnb.network.geometry import Shape, window_zeros
+from snnb.network.geometry import Pads, Shape, window_zeros
 from snnb.network.layers import (
     Concatenate,
     Conv2D,
@@ -380,7 +380,7 @@ def _integers(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-def _order_pads(zeros: Tuple[Tuple[int, int], Tuple[int, int]]) -> List[int]:
+def _order_pads(zeros: Pads) -> List[int]:
     """Return the numbers of zeros of `window_zeros` in ONNX's order."""
     (top, bottom), (left_columns, right_columns) = zeros
     return [top, left_columns, bottom, right_columns]

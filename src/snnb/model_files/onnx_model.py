@@ -515,6 +515,8 @@ def outputs_of_file(path: Path, x: np.ndarray, *, softmax: bool) -> np.ndarray:
     session = onnxruntime.InferenceSession(
         str(path),
         providers=["CPUExecutionProvider"],
+        # This optimiser also merges padding into averages, which then exclude it.
+        disabled_optimizers=["Pad_Fusion"],
     )
     pictures = x if _has_channels_last(graph) else x.transpose(0, 3, 1, 2)
     pictures = np.ascontiguousarray(pictures, np.float32)

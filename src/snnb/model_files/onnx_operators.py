@@ -5,7 +5,7 @@ returns its output. It raises `NotReadError` for what no layer computes.
 """
 
 import math
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -25,14 +25,13 @@ from snnb.model_files.onnx_values import (
     require_value,
     to_keras_order,
 )
-from snnb.network.geometry import window_zeros
+from snnb.network.geometry import Pads, window_zeros
 from snnb.network.layers import Conv2DTranspose, configured
 from snnb.network.trained import TrainedLayer
 
 CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 LARGEST_BOUND = 1e30  # of a clipping: above it, there is none
 FLOAT_TYPES = (1, 10, 11, 16)  # numbers of ONNX's floating-point types
-Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 NO_PADS = ((0, 0), (0, 0))
 
 
@@ -206,20 +205,44 @@ def _max_pooling(call: OperatorCall) -> OnnxValue:
 
 
 def _average_pooling(call: OperatorCall) -> OnnxValue:
-    """AveragePool; Keras leaves its own padding out of an average."""
+    """AveragePool; a layer leaves its own padding out of an average."""
     node = call.node
     value = call.picture
     windows = _pooling_windows(node, value)
     pads = _pooling_pads(node, value, windows)
     if _is_identity(windows, pads):
         return value
-    counts_pads = node.get("count_include_pad", 0) == 1
-    adds_zeros = np.any(pads) and (counts_pads or pads != windows.same)
-    if adds_zeros and (not counts_pads or node.get("ceil_mode", 0)):
-        fault = f"it excludes its padding {pads} from the average"
-        raise NotReadError(f"{fault}, which Keras supports for `same` only")
-    keras_pads = None if counts_pads else windows.same
-    return _add_pooling(call, "AveragePooling2D", value, windows, pads, keras_pads)
+    for size, axis_pads in zip(windows.size, pads):
+        if max(axis_pads) >= size:
+            fault = f"its padding {pads} has windows without a pixel"
+            raise NotReadError(f"{fault}: pad less than the windows {windows.size}")
+    if node.get("count_include_pad", 0) == 1:
+        # PyTorch counts its padding only, onnxruntime 1.19 all taps
+        if pads != _read_pads(node, windows.same):
+            fault = "it counts its padding, and its ceil_mode adds to it"
+            raise NotReadError(f"{fault}: omit ceil_mode, or count_include_pad")
+        return _add_pooling(call, "AveragePooling2D", value, windows, pads, None)
+    layer = call.add(
+        "AveragePooling2D",
+        [value],
+        pool_size=windows.size,
+        strides=windows.strides,
+        padding=_name_padding(value, windows, pads),
+    )
+    return value.follow(layer, value.nonnegative)
+
+
+def _name_padding(
+    value: OnnxValue,
+    windows: PoolingWindows,
+    pads: Pads,
+) -> Union[str, Pads]:
+    """Return the padding that a pooling reads, by Keras's name if it has one."""
+    picture = (value.lengths["H"], value.lengths["W"])
+    zeros = window_zeros(picture, windows.size, windows.strides, (1, 1), pads)
+    if zeros == NO_PADS:
+        return "valid"
+    return "same" if zeros == windows.same else zeros
 
 
 def _pooling_windows(node: OnnxNode, value: OnnxValue) -> PoolingWindows:

@@ -10,13 +10,14 @@ list.
 """
 
 from dataclasses import dataclass
-from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from snnb.core.machine import require_memory
 
 Shape = Tuple[int, ...]
+Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after rows and columns
 PADDING = -1  # in arrays of neuron ids: no neuron
 TAP_BYTES = 40  # memory for a tap of a window while its position is computed
 
@@ -89,19 +90,30 @@ def window_padding(
     kernel: int,
     stride: int,
     dilation: int,
-    padding: str,
+    padding: Union[str, Tuple[int, int]],
 ) -> Tuple[int, int]:
     """Return the number of zeros before an axis, and the number of outputs.
 
-    The axis has `size` positions; the zeros are those of TensorFlow. `same` splits the
-    padding needed for ceil(size / stride) outputs evenly, with an odd one at the end
-    (TensorFlow, "Neural network: notes on padding").
+    The axis has `size` positions; `padding` is the number of zeros before and after
+    it, or TensorFlow's name for them. `same` splits the padding needed for
+    ceil(size / stride) outputs evenly, with an odd one at the end (TensorFlow, "Neural
+    network: notes on padding").
     """
     reach = (kernel - 1) * dilation + 1
+    if not isinstance(padding, str):
+        before, after = padding
+        return before, max((before + size + after - reach) // stride + 1, 0)
     if padding == "valid":
         return 0, max((size - reach) // stride + 1, 0)
     outputs = -(-size // stride)
     return max((outputs - 1) * stride + reach - size, 0) // 2, outputs
+
+
+def axis_paddings(
+    padding: Union[str, Pads],
+) -> Sequence[Union[str, Tuple[int, int]]]:
+    """Return the padding of rows and that of columns."""
+    return (padding, padding) if isinstance(padding, str) else padding
 
 
 def window_zeros(
@@ -109,15 +121,16 @@ def window_zeros(
     sizes: Sequence[int],
     strides: Sequence[int],
     dilations: Sequence[int],
-    padding: str,
-) -> Tuple[Tuple[int, int], Tuple[int, int]]:
-    """Return the numbers of zeros before and after rows and columns of an image.
+    padding: Union[str, Pads],
+) -> Pads:
+    """Return the numbers of zeros that windows over an image read.
 
-    See `window_padding`.
+    They are before and after its rows and columns. See `window_padding`.
     """
     zeros = []
-    for size, kernel, stride, dilation in zip(shape, sizes, strides, dilations):
-        before, outputs = window_padding(size, kernel, stride, dilation, padding)
+    axes = zip(shape, sizes, strides, dilations, axis_paddings(padding))
+    for size, kernel, stride, dilation, axis_padding in axes:
+        before, outputs = window_padding(size, kernel, stride, dilation, axis_padding)
         reach = (outputs - 1) * stride + (kernel - 1) * dilation + 1
         zeros.append((before, max(reach - before - size, 0)))
     return zeros[0], zeros[1]
@@ -128,7 +141,7 @@ def window_axis(
     kernel: int,
     stride: int,
     dilation: int,
-    padding: str,
+    padding: Union[str, Tuple[int, int]],
 ) -> Axis:
     """Slide a window along an axis of `size` positions; see `window_padding`."""
     before, outputs = window_padding(size, kernel, stride, dilation, padding)

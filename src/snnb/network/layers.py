@@ -36,7 +36,9 @@ from snnb.network.geometry import (
     PADDING,
     Axis,
     Geometry,
+    Pads,
     Shape,
+    axis_paddings,
     identity_axis,
     transposed_axis,
     transposed_length,
@@ -365,7 +367,12 @@ class Pooling2D(Layer):
 
     pool_size: Pair
     strides: Pair
-    padding: Literal["valid", "same"] = "valid"
+    padding: Union[Literal["valid", "same"], Margins] = "valid"
+
+    @property
+    def has_keras_padding(self) -> bool:
+        """Whether Keras has its padding."""
+        return isinstance(self.padding, str)
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
@@ -380,7 +387,10 @@ class Pooling2D(Layer):
 
 
 class AveragePooling2D(Pooling2D):
-    """The mean over the taps of each window that are not padding."""
+    """The mean over the taps of each window that are not padding.
+
+    The padding may be ((top, bottom), (left, right)), which Keras does not have.
+    """
 
     WEIGHTING: ClassVar[str] = "average"
 
@@ -397,6 +407,7 @@ class MaxPooling2D(Pooling2D):
 
     WEIGHTING: ClassVar[str] = "maximum"
 
+    padding: Literal["valid", "same"] = "valid"
     rule: Literal["largest_count", "leading_input"] = "largest_count"
 
 
@@ -443,12 +454,13 @@ def _windows(
     sizes: Pair,
     strides: Pair,
     dilations: Pair,
-    padding: str,
+    padding: Union[str, Pads],
 ) -> Tuple[Axis, Axis, int]:
     """Return the rows and columns of windows over an image, and its channels."""
     height, width, channels = _axes(shape, 3)
-    rows = window_axis(height, sizes[0], strides[0], dilations[0], padding)
-    columns = window_axis(width, sizes[1], strides[1], dilations[1], padding)
+    row_padding, column_padding = axis_paddings(padding)
+    rows = window_axis(height, sizes[0], strides[0], dilations[0], row_padding)
+    columns = window_axis(width, sizes[1], strides[1], dilations[1], column_padding)
     return rows, columns, channels
 
 

@@ -27,6 +27,7 @@ from snnb.network.layers import (
     Conv2DTranspose,
     DepthwiseConv2D,
     MaxPooling2D,
+    Pooling2D,
     Scale,
 )
 from snnb.network.network import (
@@ -455,6 +456,8 @@ def _find_toolbox_obstacle(population: Population) -> Optional[str]:
         return "replaces max pooling by average pooling"
     if isinstance(layer, Conv2D) and layer.groups > 1:
         return "has no convolutions with groups"
+    if isinstance(layer, Pooling2D) and not layer.has_keras_padding:
+        return f"averages with the padding valid or same, not {layer.padding}"
     if not isinstance(layer, DepthwiseConv2D):
         return None
     if layer.dilation_rate != (1, 1) and layer.padding == "valid":

@@ -127,9 +127,20 @@ def convolve_depthwise(
 
 
 def average(layer: AveragePooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
-    """Return the mean of each window."""
-    padding = layer.padding.upper()
-    return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, padding)
+    """Return the mean of each window, over its taps that are not padding."""
+    if isinstance(layer.padding, str):
+        padding = layer.padding.upper()
+        return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, padding)
+    padded_x = tf.pad(x, [(0, 0), *layer.padding, (0, 0)])
+    ones = tf.ones((*layer.pool_size, x.shape[-1], 1), x.dtype)
+    window_sum = DepthwiseConv2D(
+        kernel_size=layer.pool_size,
+        strides=layer.strides,
+        groups=1,
+    )
+    sums = convolve_depthwise(window_sum, padded_x, ones)
+    counts = layer.geometry(tuple(x.shape[1:])).taps()
+    return sums / tf.constant(counts[:, :, np.newaxis], x.dtype)
 
 
 # Functions of a layer, its input (samples, ...) and its kernel, if the layer has one.
